@@ -1,0 +1,169 @@
+"""Kernels: pure functions on arrays, in interchangeable sets.
+
+A *kernel* takes arrays and plain numbers and returns new arrays.  It knows nothing of Tensors or gradients.  Every
+set holds functions of the same names and signatures:
+
+======================= =============================================================================
+set                     what it is
+======================= =============================================================================
+``reference``           plain NumPy: the specification the other sets must equal
+``cpu``                 Numba, multi-threaded, SIMD (where Numba is installed)
+``cuda``                Numba CUDA on CuPy arrays (where a GPU is present)
+======================= =============================================================================
+
+Nobody calls a set by name in daily life: `find` picks one by the array's type and by what `use` says.
+
+>>> import minigen.kernels as kernels
+>>> with kernels.use("reference"):
+...     kernels.find("conv2d").__module__
+'minigen.kernels.reference.conv'
+
+The environment variable ``MINIGEN_KERNELS`` sets the starting choice.
+"""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+__all__ = ["SETS", "available", "find", "load", "register", "use"]
+
+SETS = ("reference", "cpu", "cuda")
+
+_active: ContextVar[str | None] = ContextVar("minigen_kernels", default=None)
+_registered: dict[str, list[Callable[..., Any]]] = {}
+
+
+def load(name: str) -> ModuleType:
+    """Import one kernel set and return its module.
+
+    Parameters
+    ----------
+    name : str
+        One of `SETS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such set.
+    ImportError
+        If the set is not part of this installation.
+    """
+    if name not in SETS:
+        raise ValueError(f"kernels: unknown set {name!r}; expected one of {', '.join(SETS)}")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def available() -> tuple[str, ...]:
+    """Names of the sets that this installation holds.
+
+    >>> "reference" in available()
+    True
+    """
+    return tuple(name for name in SETS if importlib.util.find_spec(f"{__name__}.{name}") is not None)
+
+
+class use:
+    """Choose the kernel set, from here on or inside a ``with`` block.
+
+    Parameters
+    ----------
+    name : str
+        One of `SETS`, or ``"auto"``: the fastest set that can work on the arrays at hand.
+
+    Raises
+    ------
+    ValueError
+        If there is no such set.
+
+    Examples
+    --------
+    >>> with use("reference"):
+    ...     pass
+    """
+
+    def __init__(self, name: str):
+        if name != "auto":
+            load(name)
+        self._token = _active.set(name)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        _active.reset(self._token)
+
+
+class register:
+    """Put a kernel of your own in place of ours, from here on or inside a ``with`` block.
+
+    Parameters
+    ----------
+    op : str
+        The kernel's name, such as ``"conv2d"``.
+    function : callable
+        Takes the same arguments as ``minigen.kernels.reference.<op>`` and returns the same.
+
+    Raises
+    ------
+    ValueError
+        If no kernel has that name.
+
+    Examples
+    --------
+    >>> from minigen.kernels import reference
+    >>> def mine(*args, **kwargs):
+    ...     return reference.conv2d(*args, **kwargs)
+    >>> with register("conv2d", mine):
+    ...     find("conv2d") is mine
+    True
+    """
+
+    def __init__(self, op: str, function: Callable[..., Any]):
+        names = load("reference").__all__
+        if op not in names:
+            raise ValueError(f"register: no kernel is called {op!r}; expected one of {', '.join(names)}")
+        self._op, self._function = op, function
+        _registered.setdefault(op, []).append(function)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Take the kernel out again; what served before serves again."""
+        _registered[self._op].remove(self._function)
+
+
+def find(op: str, array: Any = None) -> Callable[..., Any]:
+    """The function that serves kernel `op` for `array`.
+
+    Parameters
+    ----------
+    op : str
+        The kernel's name.
+    array : array, optional
+        Decides the device: a CuPy array asks for the ``cuda`` set.
+
+    Returns
+    -------
+    callable
+        A registered kernel if there is one, else the chosen set's.  Under ``"auto"`` a kernel that a faster set
+        lacks is taken from ``reference``; a set that was asked for by name serves what it has, likewise.
+    """
+    if _registered.get(op):
+        return _registered[op][-1]
+    name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
+    if name == "auto":
+        name = "cuda" if type(array).__module__.startswith("cupy") else _host_set()
+    function = getattr(load(name), op, None)
+    return function if function is not None else getattr(load("reference"), op)
+
+
+def _host_set() -> str:
+    return "cpu" if "cpu" in available() else "reference"

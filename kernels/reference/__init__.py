@@ -1,0 +1,27 @@
+"""The reference kernels: plain NumPy, written to be read, and the specification of the other sets.
+
+They keep the dtype they are given (float32 or float64), leave their inputs untouched and return new arrays; only the
+optimizer steps write into what they are handed, as their names say.
+"""
+
+from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .optimizers import adam_step, rmsprop_step, sgd_step
+from .pointwise import leaky_relu, leaky_relu_grad
+from .pool import max_pool2d, max_pool2d_grad
+
+__all__ = [
+    "adam_step",
+    "batch_norm",
+    "batch_norm_grad",
+    "batch_norm_stats",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "max_pool2d",
+    "max_pool2d_grad",
+    "rmsprop_step",
+    "sgd_step",
+]

@@ -1,0 +1,83 @@
+r"""Batch normalisation, in plain NumPy.
+
+Statistics are taken per channel, over every axis but the second: :math:`\mu = \frac1n \sum x`,
+:math:`v = \frac1n \sum (x - \mu)^2` (divided by n, not n - 1).
+"""
+
+import numpy as np
+
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
+
+
+def _per_channel(vector, x):
+    """View a vector of C values so that it broadcasts against (N, C, ...)."""
+    return vector.reshape(1, -1, *(1,) * (x.ndim - 2))
+
+
+def _axes(x):
+    return (0, *range(2, x.ndim))
+
+
+def batch_norm_stats(x):
+    """Mean and biased variance of each channel, in two passes so that a large offset does no harm.
+
+    Parameters
+    ----------
+    x : array (N, C, ...)
+
+    Returns
+    -------
+    mean, var : array (C,)
+    """
+    mean = x.mean(axis=_axes(x))
+    var = np.square(x - _per_channel(mean, x)).mean(axis=_axes(x))
+    return mean, var
+
+
+def batch_norm(x, mean, var, weight, bias, eps):
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, channel by channel.
+
+    Parameters
+    ----------
+    x : array (N, C, ...)
+    mean, var, weight, bias : array (C,)
+    eps : float
+
+    Returns
+    -------
+    array (N, C, ...)
+    """
+    scale = weight / np.sqrt(var + x.dtype.type(eps))
+    return (x - _per_channel(mean, x)) * _per_channel(scale, x) + _per_channel(bias, x)
+
+
+def batch_norm_grad(g, x, mean, var, weight, eps):
+    r"""Gradient of ``batch_norm(x, *batch_norm_stats(x), weight, bias, eps)`` in x, weight and bias.
+
+    With :math:`\hat x = (x - \mu) / \sqrt{v + \epsilon}` and n elements a channel,
+
+    .. math::
+        d\gamma = \sum g \hat x, \quad d\beta = \sum g, \quad
+        dx = \frac{\gamma}{\sqrt{v + \epsilon}} \left( g - \frac{d\beta}{n} - \hat x \frac{d\gamma}{n} \right).
+
+    The two subtracted terms are what the mean and the variance, themselves functions of x, pass back.
+
+    Parameters
+    ----------
+    g, x : array (N, C, ...)
+    mean, var, weight : array (C,)
+        Mean and variance as `batch_norm_stats` gives them for `x`.
+    eps : float
+
+    Returns
+    -------
+    dx : array (N, C, ...)
+    dweight, dbias : array (C,)
+    """
+    rstd = 1 / np.sqrt(var + x.dtype.type(eps))
+    xhat = (x - _per_channel(mean, x)) * _per_channel(rstd, x)
+    dbias = g.sum(axis=_axes(x))
+    dweight = (g * xhat).sum(axis=_axes(x))
+    n = x.dtype.type(max(x.size // max(x.shape[1], 1), 1))
+    dx = g - _per_channel(dbias / n, x) - xhat * _per_channel(dweight / n, x)
+    return dx * _per_channel(weight * rstd, x), dweight, dbias

@@ -1,0 +1,62 @@
+"""Max pooling, in plain NumPy."""
+
+import numpy as np
+
+from .conv import output_size
+
+__all__ = ["max_pool2d", "max_pool2d_grad"]
+
+
+def max_pool2d(x, kernel_size, stride, padding, dilation):
+    """The largest element of each window, and where it was.
+
+    Padding counts as minus infinity, so it is never chosen.  Of equal elements the first in row order wins.
+
+    Parameters
+    ----------
+    x : array (N, C, H, W)
+    kernel_size, stride, dilation : (int, int)
+    padding : ((top, bottom), (left, right))
+
+    Returns
+    -------
+    values : array (N, C, P, Q)
+    index : int64 array (N, C, P, Q)
+        Position of the winner in the flattened (H, W) image.
+    """
+    height, width = x.shape[2:]
+    pixels = [output_size(x.shape[2 + i], kernel_size[i], stride[i], padding[i], dilation[i]) for i in range(2)]
+    values = np.full((*x.shape[:2], *pixels), -np.inf, x.dtype)
+    index = np.zeros(values.shape, np.int64)
+    padded = np.pad(x, ((0, 0), (0, 0), *padding), constant_values=-np.inf)
+    for r in range(kernel_size[0]):
+        for s in range(kernel_size[1]):
+            rows = r * dilation[0] + stride[0] * np.arange(pixels[0])
+            columns = s * dilation[1] + stride[1] * np.arange(pixels[1])
+            candidate = padded[:, :, rows[:, None], columns[None, :]]
+            place = (rows[:, None] - padding[0][0]) * width + (columns[None, :] - padding[1][0])
+            # a NaN beats everything and stays, so that it is seen rather than lost
+            better = (candidate > values) | (np.isnan(candidate) & ~np.isnan(values))
+            values = np.where(better, candidate, values)
+            index = np.where(better, place, index)
+    return values, index
+
+
+def max_pool2d_grad(g, index, input_size):
+    """Hand each window's cotangent to the element that won it.
+
+    Parameters
+    ----------
+    g : array (N, C, P, Q)
+    index : int64 array (N, C, P, Q)
+        As `max_pool2d` returns it.
+    input_size : (H, W)
+
+    Returns
+    -------
+    array (N, C, H, W)
+    """
+    n, c = g.shape[:2]
+    dx = np.zeros((n * c, input_size[0] * input_size[1]), g.dtype)
+    np.add.at(dx, (np.arange(n * c)[:, None], index.reshape(n * c, g[0, 0].size if n * c else 0)), g.reshape(n * c, -1))
+    return dx.reshape(n, c, *input_size)
