@@ -1,0 +1,103 @@
+"""Where arrays live and where random numbers come from.
+
+An *array* is a NumPy array ("cpu") or a CuPy array ("cuda").  Code that serves both asks `array_module` for the module
+whose functions fit, and never names NumPy itself:
+
+>>> import numpy as np
+>>> xp = array_module(np.ones(3))
+>>> float(xp.sum(np.ones(3)))
+3.0
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["array_module", "device_of", "freeze", "get_rng_state", "manual_seed", "rng", "set_rng_state", "to_device"]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def array_module(array: Any) -> ModuleType:
+    """The module, ``numpy`` or ``cupy``, that `array` belongs to."""
+    return np if isinstance(array, np.ndarray) else sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def device_of(array: Any) -> str:
+    """``"cpu"`` for a NumPy array, ``"cuda"`` for any other."""
+    return "cpu" if isinstance(array, np.ndarray) else "cuda"
+
+
+def to_device(array: Any, device: str) -> Any:
+    """Copy `array` to `device`; an array that is already there is returned as it is.
+
+    Parameters
+    ----------
+    array : array
+    device : {"cpu", "cuda"}
+
+    Raises
+    ------
+    ValueError
+        If the device has another name.
+    RuntimeError
+        If CuPy or a GPU is missing.
+    """
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"device: expected 'cpu' or 'cuda', got {device!r}")
+    if device == device_of(array):
+        return array
+    if device == "cpu":
+        return array.get()
+    return _cupy().asarray(array)
+
+
+def _cupy() -> ModuleType:
+    try:
+        import cupy
+    except ImportError as error:
+        raise RuntimeError(
+            'device "cuda" needs CuPy: python -m pip install "minigen-lab[cuda12]" (or cuda13, by your driver)'
+        ) from error
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        raise RuntimeError(f'device "cuda": CuPy is installed but finds no usable GPU ({error})') from error
+    return cupy
+
+
+def freeze(array: Any) -> Any:
+    """Make a NumPy array read-only, so that no one can change what a gradient still needs.  Returns the array."""
+    if isinstance(array, np.ndarray):
+        array.flags.writeable = False
+    return array
+
+
+_rng = np.random.default_rng()
+
+
+def rng() -> np.random.Generator:
+    """The random stream that every function without a ``generator`` argument of its own draws from."""
+    return _rng
+
+
+def manual_seed(seed: int) -> None:
+    """Start the package's random stream afresh from `seed`.
+
+    >>> manual_seed(0); a = rng().random()
+    >>> manual_seed(0); a == rng().random()
+    True
+    """
+    _rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+
+
+def get_rng_state() -> dict[str, Any]:
+    """The random stream's position, as plain numbers and strings that JSON can hold."""
+    return dict(_rng.bit_generator.state)
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Return the random stream to a position that `get_rng_state` gave."""
+    _rng.bit_generator.state = state

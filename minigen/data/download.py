@@ -1,0 +1,134 @@
+"""Files from the network: several mirrors, one true SHA-256, and never half a file under its final name."""
+
+import hashlib
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .dataset import require
+
+__all__ = ["Source", "cache_folder", "fetch", "sha256"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files of one data set are found.
+
+    Parameters
+    ----------
+    mirrors : tuple of str
+        Addresses of folders, each ending in a slash, tried in this order.
+    files : dict of str to str
+        File name to SHA-256, in hexadecimal.
+    """
+
+    mirrors: tuple[str, ...]
+    files: dict[str, str]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Examples
+    --------
+    >>> import os
+    >>> sha256(Path(os.devnull))[:8]
+    'e3b0c442'
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder(root: str | Path | None = None) -> Path:
+    """Folder that holds downloads: `root`, or the environment variable MINIGEN_DATA, or the user's cache folder.
+
+    Examples
+    --------
+    >>> cache_folder("here").name
+    'here'
+    """
+    chosen = root or os.environ.get("MINIGEN_DATA") or require("pooch").os_cache("minigen")
+    return Path(chosen).expanduser()
+
+
+def fetch(name: str, file: str, source: Source, root: str | Path | None = None) -> Path:
+    """Return the path of one verified file of a data set, downloading it if it is not in the cache.
+
+    A download goes to a temporary file beside its target, is verified there, and only then renamed; whatever
+    goes wrong, the temporary file is removed.  A file of the right name and the wrong hash (cut short by a full disk,
+    say) is replaced by a good download; if none can be had it is left as it is, since it may be the user's.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set: the sub-folder of the cache, and the first word of every error.
+    file : str
+        One of ``source.files``.
+    source : Source
+        Mirrors and hashes.
+    root : path, optional
+        See `cache_folder`.
+
+    Returns
+    -------
+    Path
+        Its SHA-256 is the known one.
+
+    Raises
+    ------
+    OSError
+        If no mirror delivers the right bytes (path, expected and found hash are named), or the disk refuses them.
+    ModuleNotFoundError
+        If something must be downloaded and pooch is not installed.
+    """
+    path = cache_folder(root) / name / file
+    expected = source.files[file]
+    problems = []
+    if path.is_file():
+        found = sha256(path)
+        if found == expected:
+            return path
+        problems.append(f"the file there has {path.stat().st_size} bytes and SHA-256 {found}")
+    for mirror in source.mirrors:
+        problem = _download(mirror + file, path, expected)
+        if problem is None:
+            return path
+        problems.append(problem)
+    raise OSError(
+        f"{name}: cannot get {path} with SHA-256 {expected}: {'; '.join(problems)}. Without a network, copy {file} "
+        f"into {path.parent} from a machine that has it, or use a set that needs no download, such as mnist5k."
+    )
+
+
+def _download(url: str, path: Path, expected: str) -> str | None:
+    """Download `url` to `path`; None if all went well, else what the mirror did wrong."""
+    pooch, requests = require("pooch"), require("requests")
+    # A mirror that neither answers nor refuses is given up after half a minute.
+    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+    part = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part_name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+        part = Path(part_name)
+        with os.fdopen(handle, "wb") as output:
+            download(url, output, None)
+        found = sha256(part)
+        if found != expected:
+            return f"{url} gave {part.stat().st_size} bytes with SHA-256 {found}, removed"
+        part.replace(path)
+    except requests.RequestException as error:
+        return f"{url}: {_reason(error)}"
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write the download of {url}: {error.strerror}", str(path)) from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Short reason for a failed request; the whole text of a connection error would fill the screen."""
+    response = getattr(error, "response", None)
+    return f"HTTP status {response.status_code}" if response is not None else type(error).__name__

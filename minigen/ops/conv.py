@@ -1,0 +1,56 @@
+r"""Convolution and its two adjoints: three primitives, closed under differentiation.
+
+Let :math:`S(x, w, g) = \langle C(x, w), g \rangle` with C the convolution.  S is linear in each argument, so
+
+.. math:: S(x, w, g) = \langle C(x, w), g \rangle = \langle x, T(g, w) \rangle = \langle w, W(x, g) \rangle
+
+defines T (the adjoint in x: transposed convolution) and W (the adjoint in w).  The vjp of each of the three is given by
+the two others, because a cotangent merely takes the empty place in S:
+
+====== ========= =================== ====================
+of     cotangent in its first input  in its second input
+====== ========= =================== ====================
+C(x,w) g         T(g, w)             W(x, g)
+T(g,w) u         C(u, w)             W(u, g)
+W(x,g) v         T(g, v)             C(x, v)
+====== ========= =================== ====================
+
+T needs the size of x and W the size of w as parameters: stride rounds down, so they do not follow from the output.
+"""
+
+from ..engine import primitive
+from ..kernels import find
+
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+
+
+@primitive
+def conv2d(x, w, *, stride, padding, dilation, groups):
+    """C(x, w): see `minigen.kernels.reference.conv.conv2d`."""
+    return find("conv2d", x)(x, w, stride, padding, dilation, groups)
+
+
+@primitive
+def conv2d_input_grad(g, w, *, input_size, stride, padding, dilation, groups):
+    """T(g, w): see `minigen.kernels.reference.conv.conv2d_input_grad`."""
+    return find("conv2d_input_grad", g)(g, w, input_size, stride, padding, dilation, groups)
+
+
+@primitive
+def conv2d_weight_grad(x, g, *, kernel_size, stride, padding, dilation, groups):
+    """W(x, g): see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
+    return find("conv2d_weight_grad", x)(x, g, kernel_size, stride, padding, dilation, groups)
+
+
+conv2d.vjp(
+    x=lambda g, out, x, w, **p: conv2d_input_grad(g, w, input_size=x.shape[2:], **p),
+    w=lambda g, out, x, w, **p: conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **p),
+)
+conv2d_input_grad.vjp(
+    g=lambda u, out, g, w, *, input_size, **p: conv2d(u, w, **p),
+    w=lambda u, out, g, w, *, input_size, **p: conv2d_weight_grad(u, g, kernel_size=w.shape[2:], **p),
+)
+conv2d_weight_grad.vjp(
+    x=lambda v, out, x, g, *, kernel_size, **p: conv2d_input_grad(g, v, input_size=x.shape[2:], **p),
+    g=lambda v, out, x, g, *, kernel_size, **p: conv2d(x, v, **p),
+)

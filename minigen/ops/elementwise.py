@@ -1,0 +1,554 @@
+r"""Operations on each element by itself.
+
+For :math:`y_i = f(x_i)` the Jacobian is diagonal and the vjp is :math:`dx_i = g_i f'(x_i)`; each docstring below
+states :math:`f'`.
+
+**Broadcasting.**  An operand of shape (3, 1) that meets one of shape (3, 4) is used four times, so its gradient is the
+sum of four shares: the adjoint of copying is adding up.  `unbroadcast` does this for all binary operations.
+
+**At a kink**, where the derivative jumps, the vjp follows a fixed convention, stated with the operation.
+"""
+
+import numpy as np
+
+from ..backend import array_module, to_device
+from ..engine import primitive
+from ..kernels import find
+from ..tensor import Tensor
+
+__all__ = [
+    "abs",
+    "add",
+    "cast",
+    "clamp",
+    "clone",
+    "cos",
+    "div",
+    "elu",
+    "exp",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "maximum",
+    "minimum",
+    "move",
+    "mul",
+    "neg",
+    "pow",
+    "relu",
+    "sigmoid",
+    "sin",
+    "softplus",
+    "sqrt",
+    "square",
+    "sub",
+    "tanh",
+    "where",
+]
+
+
+def unbroadcast(g, shape):
+    """Sum a cotangent over the axes along which an operand of `shape` was repeated.
+
+    Parameters
+    ----------
+    g : Tensor
+    shape : tuple of int
+        The operand's shape before broadcasting.
+
+    Returns
+    -------
+    Tensor of shape `shape`
+    """
+    if g.shape == shape:
+        return g
+    new = g.ndim - len(shape)
+    repeated = [i + new for i, n in enumerate(shape) if n == 1 and g.shape[i + new] != 1]
+    return g.sum((*range(new), *repeated)).reshape(shape)
+
+
+@primitive
+def add(input, other):
+    """``input + other``.  Both derivatives are 1.
+
+    >>> import minigen as mg
+    >>> mg.add(mg.tensor([1.0, 2.0]), 10)
+    tensor([11., 12.])
+    """
+    return input + other
+
+
+add.vjp(
+    input=lambda g, out, input, other: unbroadcast(g, input.shape),
+    other=lambda g, out, input, other: unbroadcast(g, other.shape),
+)
+
+
+@primitive
+def sub(input, other):
+    """``input - other``.  The derivatives are 1 and -1.
+
+    >>> import minigen as mg
+    >>> mg.sub(mg.tensor([1.0, 2.0]), 10)
+    tensor([-9., -8.])
+    """
+    return input - other
+
+
+sub.vjp(
+    input=lambda g, out, input, other: unbroadcast(g, input.shape),
+    other=lambda g, out, input, other: unbroadcast(-g, other.shape),
+)
+
+
+@primitive
+def mul(input, other):
+    """``input * other``.  The derivative in each factor is the other factor.
+
+    >>> import minigen as mg
+    >>> mg.mul(mg.tensor([1.0, 2.0]), 10)
+    tensor([10., 20.])
+    """
+    return input * other
+
+
+mul.vjp(
+    input=lambda g, out, input, other: unbroadcast(g * other, input.shape),
+    other=lambda g, out, input, other: unbroadcast(g * input, other.shape),
+)
+
+
+@primitive
+def div(input, other):
+    r"""``input / other``: :math:`\partial_x (x / y) = 1 / y` and :math:`\partial_y (x / y) = -(x / y) / y`.
+
+    >>> import minigen as mg
+    >>> mg.div(mg.tensor([1.0, 2.0]), 4)
+    tensor([0.25, 0.5 ])
+    """
+    return input / other
+
+
+div.vjp(
+    input=lambda g, out, input, other: unbroadcast(g / other, input.shape),
+    other=lambda g, out, input, other: unbroadcast(-g * out / other, other.shape),
+)
+
+
+@primitive
+def neg(input):
+    """``-input``.
+
+    >>> import minigen as mg
+    >>> mg.neg(mg.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
+    return -input
+
+
+neg.vjp(input=lambda g, out, input: -g)
+
+
+@primitive
+def pow(input, *, exponent):
+    r"""``input ** exponent`` for a constant exponent: :math:`f' = p x^{p-1}`, and 0 for :math:`p = 0`.
+
+    >>> import minigen as mg
+    >>> mg.pow(mg.tensor([1.0, 2.0]), 3)
+    tensor([1., 8.])
+    """
+    return input ** input.dtype.type(exponent)
+
+
+pow.vjp(
+    input=lambda g, out, input, *, exponent: (
+        g * (exponent * input ** (exponent - 1)) if exponent else zeros_like(input)
+    )
+)
+
+
+@primitive
+def square(input):
+    """``input * input``: f' = 2x.
+
+    >>> import minigen as mg
+    >>> mg.square(mg.tensor([1.0, -3.0]))
+    tensor([1., 9.])
+    """
+    return input * input
+
+
+square.vjp(input=lambda g, out, input: g * (2 * input))
+
+
+@primitive
+def exp(input):
+    """e to the power of each element: f' = f.
+
+    >>> import minigen as mg
+    >>> mg.exp(mg.tensor([0.0]))
+    tensor([1.])
+    """
+    return array_module(input).exp(input)
+
+
+exp.vjp(input=lambda g, out, input: g * out)
+
+
+@primitive
+def log(input):
+    """Natural logarithm: f' = 1/x.  Of zero it is -inf, of a negative number NaN.
+
+    >>> import minigen as mg
+    >>> mg.log(mg.tensor([1.0]))
+    tensor([0.])
+    """
+    return array_module(input).log(input)
+
+
+log.vjp(input=lambda g, out, input: g / input)
+
+
+@primitive
+def log1p(input):
+    """``log(1 + input)``, exact for small elements: f' = 1/(1 + x).
+
+    >>> import minigen as mg
+    >>> mg.log1p(mg.tensor([0.0]))
+    tensor([0.])
+    """
+    return array_module(input).log1p(input)
+
+
+log1p.vjp(input=lambda g, out, input: g / (1 + input))
+
+
+@primitive
+def sqrt(input):
+    r"""Square root: :math:`f' = 1 / (2 \sqrt x)`, infinite at 0.
+
+    >>> import minigen as mg
+    >>> mg.sqrt(mg.tensor([4.0]))
+    tensor([2.])
+    """
+    return array_module(input).sqrt(input)
+
+
+sqrt.vjp(input=lambda g, out, input: g / (2 * out))
+
+
+@primitive
+def sin(input):
+    """Sine: f' = cos.
+
+    >>> import minigen as mg
+    >>> mg.sin(mg.tensor([0.0]))
+    tensor([0.])
+    """
+    return array_module(input).sin(input)
+
+
+sin.vjp(input=lambda g, out, input: g * cos(input))
+
+
+@primitive
+def cos(input):
+    """Cosine: f' = -sin.
+
+    >>> import minigen as mg
+    >>> mg.cos(mg.tensor([0.0]))
+    tensor([1.])
+    """
+    return array_module(input).cos(input)
+
+
+cos.vjp(input=lambda g, out, input: -g * sin(input))
+
+
+@primitive
+def tanh(input):
+    """Hyperbolic tangent: f' = 1 - f^2.
+
+    >>> import minigen as mg
+    >>> mg.tanh(mg.tensor([0.0]))
+    tensor([0.])
+    """
+    return array_module(input).tanh(input)
+
+
+tanh.vjp(input=lambda g, out, input: g * (1 - out * out))
+
+
+@primitive
+def sigmoid(input):
+    r"""The logistic function :math:`\sigma(x) = 1 / (1 + e^{-x})`: :math:`f' = \sigma (1 - \sigma)`.
+
+    Computed as :math:`e^{\min(x, 0)} / (1 + e^{-|x|})`, where no exponential can overflow.  For the same reason the vjp
+    takes :math:`1 - \sigma(x)` as :math:`\sigma(-x)`: the subtraction would lose every digit where x is large.
+
+    >>> import minigen as mg
+    >>> mg.sigmoid(mg.tensor([0.0]))
+    tensor([0.5])
+    """
+    xp = array_module(input)
+    return xp.exp(xp.minimum(input, 0)) / (1 + xp.exp(-xp.abs(input)))
+
+
+sigmoid.vjp(input=lambda g, out, input: g * (out * sigmoid(-input)))
+
+
+@primitive
+def softplus(input):
+    r""":math:`\log(1 + e^x)`, computed as :math:`\max(x, 0) + \log(1 + e^{-|x|})`: :math:`f' = \sigma(x)`.
+
+    The loss of a logit is a softplus, which is why the losses of a GAN need no logarithm of a sigmoid.
+
+    >>> import minigen as mg
+    >>> mg.softplus(mg.tensor([0.0, 100.0]))
+    tensor([  0.6931472, 100.       ])
+    """
+    xp = array_module(input)
+    return xp.maximum(input, 0) + xp.log1p(xp.exp(-xp.abs(input)))
+
+
+softplus.vjp(input=lambda g, out, input: g * sigmoid(input))
+
+
+@primitive
+def abs(input):
+    """Absolute value: f' = sign(x).  At 0 the vjp is 0.
+
+    >>> import minigen as mg
+    >>> mg.abs(mg.tensor([-2.0, 3.0]))
+    tensor([2., 3.])
+    """
+    return array_module(input).abs(input)
+
+
+abs.vjp(input=lambda g, out, input: g * constant(array_module(input.data).sign(input.data)))
+
+
+@primitive
+def maximum(input, other):
+    """The larger of two, element by element.  At a tie the vjp gives each half.
+
+    >>> import minigen as mg
+    >>> mg.maximum(mg.tensor([1.0, 5.0]), 3)
+    tensor([3., 5.])
+    """
+    return array_module(input).maximum(input, other)
+
+
+@primitive
+def minimum(input, other):
+    """The smaller of two, element by element.  At a tie the vjp gives each half.
+
+    >>> import minigen as mg
+    >>> mg.minimum(mg.tensor([1.0, 5.0]), 3)
+    tensor([1., 3.])
+    """
+    return array_module(input).minimum(input, other)
+
+
+def _share(winner, loser):
+    """1 where the first beats the second, 1/2 at a tie, else 0: constant on either side of the kink."""
+    won = winner.data > loser.data
+    return constant((won + 0.5 * (winner.data == loser.data)).astype(winner.dtype))
+
+
+maximum.vjp(
+    input=lambda g, out, input, other: unbroadcast(g * _share(input, other), input.shape),
+    other=lambda g, out, input, other: unbroadcast(g * _share(other, input), other.shape),
+)
+minimum.vjp(
+    input=lambda g, out, input, other: unbroadcast(g * _share(other, input), input.shape),
+    other=lambda g, out, input, other: unbroadcast(g * _share(input, other), other.shape),
+)
+
+
+@primitive
+def clamp(input, *, min=None, max=None):
+    """Limit every element to [min, max]: f' = 1 inside, 0 outside.  At a limit itself the vjp is 1.
+
+    >>> import minigen as mg
+    >>> mg.clamp(mg.tensor([-2.0, 0.5, 3.0]), 0, 1)
+    tensor([0. , 0.5, 1. ])
+    """
+    return array_module(input).clip(input, min, max)
+
+
+def _inside(x, low, high):
+    inside = x == x if low is None else x >= low
+    return inside if high is None else inside & (x <= high)
+
+
+clamp.vjp(
+    input=lambda g, out, input, *, min=None, max=None: g * constant(_inside(input.data, min, max).astype(input.dtype))
+)
+
+
+@primitive
+def leaky_relu(input, *, negative_slope=0.01):
+    """``x`` where x > 0, ``negative_slope * x`` elsewhere (Maas et al. 2013).  At 0 the vjp takes the slope.
+
+    The default slope is PyTorch's; Keras has 0.3, and DCGAN uses 0.2.
+
+    >>> import minigen as mg
+    >>> mg.functional.leaky_relu(mg.tensor([-1.0, 2.0]), 0.2)
+    tensor([-0.2,  2. ])
+    """
+    return find("leaky_relu", input)(input, negative_slope)
+
+
+@primitive
+def leaky_relu_grad(g, input, *, negative_slope=0.01):
+    """The vjp of `leaky_relu`: linear in g; input only picks the branch, so its own derivative is zero."""
+    return find("leaky_relu_grad", input)(g, input, negative_slope)
+
+
+leaky_relu.vjp(
+    input=lambda g, out, input, *, negative_slope=0.01: leaky_relu_grad(g, input, negative_slope=negative_slope)
+)
+leaky_relu_grad.vjp(
+    g=lambda u, out, g, input, *, negative_slope=0.01: leaky_relu_grad(u, input, negative_slope=negative_slope),
+    input=None,
+)
+
+
+def relu(input):
+    """``max(input, 0)``: a `leaky_relu` of slope 0.  At 0 the vjp is 0.
+
+    >>> import minigen as mg
+    >>> mg.relu(mg.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return leaky_relu(input, negative_slope=0.0)
+
+
+@primitive
+def elu(input, *, alpha=1.0):
+    r"""``x`` where x > 0, :math:`\alpha (e^x - 1)` elsewhere (Clevert et al. 2016), with f' = 1 or :math:`\alpha e^x`.
+
+    At 0 the vjp takes the exponential's side.
+
+    >>> import minigen as mg
+    >>> mg.functional.elu(mg.tensor([0.0, 2.0]))
+    tensor([0., 2.])
+    """
+    xp = array_module(input)
+    return xp.where(input > 0, input, input.dtype.type(alpha) * xp.expm1(xp.minimum(input, 0)))
+
+
+elu.vjp(
+    input=lambda g, out, input, *, alpha=1.0: g * where(input > 0, ones_like(input), alpha * exp(minimum(input, 0)))
+)
+
+
+@primitive
+def where_(input, other, *, condition):
+    """`input` where `condition`, `other` elsewhere; see `where`."""
+    return array_module(input).where(condition, input, other)
+
+
+where_.vjp(
+    input=lambda g, out, input, other, *, condition: unbroadcast(where(condition, g, 0.0), input.shape),
+    other=lambda g, out, input, other, *, condition: unbroadcast(where(condition, 0.0, g), other.shape),
+)
+
+
+def where(condition, input, other):
+    """Choose between two, element by element: `input` where `condition` holds, `other` elsewhere.
+
+    The derivative is 1 in the chosen one and 0 in the other.  A NaN in the *unchosen* branch does not reach the result,
+    but its own derivative may still be NaN further back: make the argument harmless before the operation.
+
+    Parameters
+    ----------
+    condition : boolean Tensor or array
+    input, other : Tensor or number
+        The three shapes broadcast.
+
+    Raises
+    ------
+    TypeError
+        If the condition is not boolean.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> x = mg.tensor([-1.0, 2.0])
+    >>> mg.where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
+    condition = condition.data if isinstance(condition, Tensor) else condition
+    if getattr(condition, "dtype", None) != np.bool_:
+        raise TypeError(f"where: argument 'condition' has dtype {getattr(condition, 'dtype', type(condition).__name__)}"
+                        ", expected bool")
+    return where_(input, other, condition=condition)
+
+
+@primitive
+def clone(input):
+    """A copy: f' = 1.
+
+    >>> import minigen as mg
+    >>> mg.clone(mg.tensor([1.0]))
+    tensor([1.])
+    """
+    return input.copy()
+
+
+clone.vjp(input=lambda g, out, input: g)
+
+
+@primitive
+def cast(input, *, dtype):
+    """Change between float32 and float64; the cotangent goes back in the input's dtype.
+
+    >>> import minigen as mg
+    >>> mg.tensor([1.0]).to("float64")
+    tensor([1.], dtype=float64)
+    """
+    return input.astype(dtype)
+
+
+cast.vjp(input=lambda g, out, input, *, dtype: cast(g, dtype=input.dtype))
+
+
+@primitive
+def move(input, *, device):
+    """Copy to another device; the cotangent goes back to where the input is.
+
+    >>> import minigen as mg
+    >>> mg.tensor([1.0]).to("cpu")
+    tensor([1.])
+    """
+    return to_device(input, device)
+
+
+move.vjp(input=lambda g, out, input, *, device: move(g, device=input.device))
+
+
+def constant(array):
+    """Wrap an array that has no derivative, such as a mask."""
+    return Tensor(array)
+
+
+def zeros_like(input):
+    """A Tensor of zeros with the shape, dtype and device of `input`.
+
+    >>> import minigen as mg
+    >>> mg.zeros_like(mg.ones(2))
+    tensor([0., 0.])
+    """
+    return Tensor(array_module(input.data).zeros_like(input.data))
+
+
+def ones_like(input):
+    """A Tensor of ones with the shape, dtype and device of `input`.
+
+    >>> import minigen as mg
+    >>> mg.ones_like(mg.zeros(2))
+    tensor([1., 1.])
+    """
+    return Tensor(array_module(input.data).ones_like(input.data))

@@ -1,0 +1,36 @@
+"""Max pooling.  (Average pooling and resizing are linear and composed from other operations, in `functional`.)"""
+
+from ..engine import primitive
+from ..kernels import find
+from .shape import take_along_dim
+
+__all__ = ["max_pool2d"]
+
+
+@primitive
+def max_pool2d(x, *, kernel_size, stride, padding, dilation):
+    """The largest element of each window; see `minigen.kernels.reference.pool.max_pool2d`.
+
+    At a tie the first of equals in row order gets the cotangent.
+    """
+    return find("max_pool2d", x)(x, kernel_size, stride, padding, dilation)[0]
+
+
+@primitive
+def max_unpool2d(g, *, index, input_size):
+    """Hand each window's cotangent to the element that won it."""
+    return find("max_pool2d_grad", g)(g, index, input_size)
+
+
+def _max_pool2d_vjp(g, out, x, **window):
+    index = find("max_pool2d", x.data)(x.data, **window)[1]
+    return max_unpool2d(g, index=index, input_size=x.shape[2:])
+
+
+def _max_unpool2d_vjp(u, out, g, *, index, input_size):
+    flat = take_along_dim(u.reshape(*u.shape[:2], -1), index.reshape(*index.shape[:2], -1), 2)
+    return flat.reshape(g.shape)
+
+
+max_pool2d.vjp(x=_max_pool2d_vjp)
+max_unpool2d.vjp(g=_max_unpool2d_vjp)
