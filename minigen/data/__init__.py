@@ -1,0 +1,37 @@
+"""Data: real images, drawn images, points in the plane, and batches of them.
+
+Everything here is NumPy arrays; networks above turn batches into Tensors.
+
+>>> import minigen.data as data
+>>> digits = data.load("mnist5k", size=32)
+>>> digits
+Dataset('mnist5k', 4000 of shape (1, 32, 32), 10 classes)
+>>> images, labels = next(data.Loader(digits, batch_size=64).epoch(0))
+>>> images.shape, float(images.min()), float(images.max())
+((64, 1, 32, 32), -1.0, 1.0)
+
+`load` knows the sets of `DATASETS`; Pillow, pooch and the packages that ship data are imported when a set needs them.
+"""
+
+from .dataset import Dataset, from_levels, to_unit
+from .download import cache_folder
+from .loader import Loader
+from .points import centres
+from .registry import DATASETS, DataInfo, describe, load, table
+from .shapes import FACTORS, render_shapes
+
+__all__ = [
+    "DATASETS",
+    "FACTORS",
+    "DataInfo",
+    "Dataset",
+    "Loader",
+    "cache_folder",
+    "centres",
+    "describe",
+    "from_levels",
+    "load",
+    "render_shapes",
+    "table",
+    "to_unit",
+]

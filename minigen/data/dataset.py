@@ -63,8 +63,7 @@ class Dataset:
         for what, array in (("labels", self.labels), ("factors", self.factors)):
             if array is not None and (array.dtype != np.int64 or len(array) != len(self.data)):
                 raise ValueError(
-                    f"{self.name}: {what} must be int64 with {len(self.data)} rows, "
-                    f"got {array.dtype} with {len(array)}"
+                    f"{self.name}: {what} must be int64 with {len(self.data)} rows, got {array.dtype} with {len(array)}"
                 )
 
     def __len__(self) -> int:

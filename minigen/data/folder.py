@@ -1,5 +1,7 @@
 """The user's own images: a folder of files of any size and any mode."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ __all__ = ["folder"]
 
 # Formats that people keep pictures in.  Pillow knows more, but a PDF beside the pictures is not meant as one of them.
 SUFFIXES = frozenset(
-    ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()
+    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
+    | {".tif", ".tiff", ".webp"}
 )
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+_GREY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+_EXIF_ORIENTATION = 0x0112
 
 
 def folder(path: str | Path, split: str = "train", size: int | None = None, channels: int | None = None) -> Dataset:
@@ -66,13 +70,14 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
     files, labels, classes = _find(_split_folder(Path(path).expanduser(), split))
     seen = [_header(file) for file in files]
     if channels is None:
-        channels = 1 if all(mode in GREY_MODES for mode, _ in seen) else 3
+        channels = 1 if all(grey for grey, _ in seen) else 3
     if size is None:
-        for file, (_, shape) in zip(files, seen):
-            if shape != seen[0][1]:
+        for file, (_, pixels) in zip(files, seen):
+            if pixels != seen[0][1]:
                 raise ValueError(
-                    f"folder: size must be given, since the images differ: {files[0]} is {'x'.join(map(str, seen[0][1]))}, "
-                    f"{file} is {'x'.join(map(str, shape))} pixels"
+                    "folder: size must be given, since the images differ: {} is {}x{} pixels, {} is {}x{}".format(
+                        files[0], *seen[0][1], file, *pixels
+                    )
                 )
     width, height = seen[0][1] if size is None else (size, size)
     levels = np.empty((len(files), height, width, channels), np.uint8)
@@ -116,25 +121,32 @@ def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
     return files, np.array([classes.index(top) for top in tops if top is not None], np.int64), tuple(classes)
 
 
-def _header(path: Path) -> tuple[str, tuple[int, int]]:
-    """Mode and upright (width, height) of an image, without decoding its pixels."""
-    with _named_errors(path), require("PIL.Image").open(path) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        colour = image.mode in ("P", "PA") or image.mode not in GREY_MODES
-        return "RGB" if colour else image.mode, image.size[::-1] if turned else image.size
-    raise AssertionError("unreachable")
+def _header(path: Path) -> tuple[bool, tuple[int, int]]:
+    """Whether an image is grey, and its upright (width, height), without decoding its pixels."""
+    with _opened(path) as image:
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+        return image.mode in _GREY_MODES, image.size[::-1] if turned else image.size
 
 
 def _read(path: Path, width: int, height: int, channels: int) -> np.ndarray:
     """Decode one image to bytes (height, width, channels)."""
     ImageOps = require("PIL.ImageOps")
-    with _named_errors(path), require("PIL.Image").open(path) as image:
-        image = ImageOps.exif_transpose(image)
-        image = _eight_bits(image, "L" if channels == 1 else "RGB")
-        if image.size != (width, height):
-            image = ImageOps.fit(image, (width, height), method=require("PIL.Image").Resampling.BICUBIC)
-        return np.asarray(image).reshape(height, width, channels)
-    raise AssertionError("unreachable")
+    with _opened(path) as opened:
+        image = _eight_bits(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
+        return np.asarray(ImageOps.fit(image, (width, height))).reshape(height, width, channels)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open an image with Pillow; whatever goes wrong with it becomes one error that names the file."""
+    Image = require("PIL.Image")
+    try:
+        with Image.open(path) as image:
+            yield image
+    except Image.UnidentifiedImageError:
+        raise OSError(f"folder: cannot read {path}: not an image, or a damaged one") from None
+    except Exception as error:  # damaged files make the decoders raise almost anything
+        raise OSError(f"folder: cannot read {path}: {error or type(error).__name__}") from error
 
 
 def _eight_bits(image: Any, mode: str) -> Any:
@@ -142,12 +154,11 @@ def _eight_bits(image: Any, mode: str) -> Any:
     Image = require("PIL.Image")
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow would clip these at 255 instead of scaling them.
-        values, top = np.asarray(image), 1.0 if image.mode == "F" else 65535
+        values, top = np.asarray(image), 1 if image.mode == "F" else 65535
         if not ((values >= 0) & (values <= top)).all():
-            raise ValueError(f"mode {image.mode} with values from {values.min()} to {values.max()}, expected 0 to {top}")
+            raise ValueError(f"mode {image.mode} has values from {values.min()} to {values.max()}, expected 0 to {top}")
         image = Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+    if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "PA"):
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)

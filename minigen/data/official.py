@@ -136,7 +136,8 @@ def cifar10(split: str = "train", size: int | None = None, root: str | Path | No
 def _idx_set(name: str, split: str, size: int | None, root: str | Path | None, classes: tuple[str, ...]) -> Dataset:
     stem = {"train": "train", "test": "t10k"}[split]
     levels, labels = (
-        _read_idx(fetch(name, f"{stem}-{what}-ubyte.gz", SOURCES[name], root)) for what in ("images-idx3", "labels-idx1")
+        _read_idx(fetch(name, f"{stem}-{what}-ubyte.gz", SOURCES[name], root))
+        for what in ("images-idx3", "labels-idx1")
     )
     return Dataset(name, fit_digits(from_levels(levels[:, None]), size), labels.astype(np.int64), classes)
 

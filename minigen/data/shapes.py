@@ -6,6 +6,9 @@ that of dSprites (Matthey, Higgins, Hassabis, Lerchner, 2017); unlike its square
 looks the same after a turn, so rotation can be read back as well.
 """
 
+import math
+from functools import lru_cache
+
 import numpy as np
 
 from .dataset import Dataset
@@ -25,17 +28,29 @@ counter-clockwise."""
 
 _COMBINATIONS = int(np.prod([len(values) for values in FACTORS.values()]))
 _RGB = {
-    "red": (1, 0, 0), "yellow": (1, 1, 0), "green": (0, 1, 0), "cyan": (0, 1, 1), "blue": (0, 0, 1), "magenta": (1, 0, 1),
-}  # fmt: skip
-# Each shape as a set of points of the unit disc, y up.
+    "red": (1, 0, 0),
+    "yellow": (1, 1, 0),
+    "green": (0, 1, 0),
+    "cyan": (0, 1, 1),
+    "blue": (0, 0, 1),
+    "magenta": (1, 0, 1),
+}
+
+
+def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The sextic (x^2 + y^2 - 1)^3 = x^2 y^3, whose least disc has centre (0, 1/4) and radius 5/4."""
+    x, y = 1.26 * x, 1.26 * y + 0.25
+    return (x * x + y * y - 1) ** 3 <= x * x * y**3
+
+
+# Each shape as a set of points of the unit disc, y up.  No straight edge runs through the centre: a turn by 45 degrees
+# would lay sub-pixels exactly on it, and rounding would decide about them.
 _INSIDE = {
     "arrow": lambda x, y: (
-        ((y >= 0) & (y <= 1 - 1.15 * np.abs(x)) & (np.abs(x) <= 0.8)) | ((np.abs(x) <= 0.25) & (y >= -0.95) & (y <= 0))
+        ((y >= 0.01) & (y <= 1 - 1.15 * np.abs(x)) & (np.abs(x) <= 0.8))
+        | ((np.abs(x) <= 0.25) & (y >= -0.95) & (y <= 0.01))
     ),
-    "heart": lambda x, y: (
-        # The sextic (x^2 + y^2 - 1)^3 = x^2 y^3, shrunk and lowered into the disc.
-        (np.square(1.3 * x) + np.square(1.25 * y + 0.1) - 1) ** 3 <= np.square(1.3 * x) * (1.25 * y + 0.1) ** 3
-    ),
+    "heart": _heart,
     "moon": lambda x, y: (x * x + y * y <= 1) & (np.square(x - 0.45) + y * y >= 0.72),
     "wedge": lambda x, y: (y >= -0.75) & (y <= 1 - 2.9 * np.abs(x)),
 }
@@ -77,34 +92,26 @@ def render_shapes(factors: np.ndarray, size: int = 64) -> np.ndarray:
         raise ValueError(f"render_shapes: factors must be indices below {tuple(sizes.tolist())} for {tuple(FACTORS)}")
     images = np.full((len(factors), 3, size, size), -1, np.float32)
     colours = np.array([_RGB[colour] for colour in FACTORS["colour"]], np.float32)
-    # Everything but the colour decides the mask: each of them is drawn once, and used for all images that share it.
-    looks, which = np.unique(np.delete(factors, 1, axis=1), axis=0, return_inverse=True)
-    which = which.reshape(-1)
-    order = np.argsort(which, kind="stable")
-    groups = np.split(order, np.searchsorted(which[order], np.arange(1, len(looks))))
-    for look, members in zip(looks, groups):
-        box, coverage = _mask(*look.tolist(), size)
-        images[(members, slice(None), *box)] += 2 * colours[factors[members, 1], :, None, None] * coverage
+    values = [np.array(FACTORS[name])[column] for name, column in zip(FACTORS, factors.T)]
+    for image, rgb, shape, scale, degrees, x, y in zip(images, colours[factors[:, 1]], values[0], *values[2:]):
+        radius, across, down = (float(length) * size / 64 for length in (scale, x, y))
+        left, top = math.floor(across - radius), math.floor(down - radius)
+        covered = _coverage(str(shape), radius, int(degrees), across - left, down - top)
+        height, width = covered.shape
+        image[:, top : top + height, left : left + width] += 2 * rgb[:, None, None] * covered
     return images
 
 
-def _mask(shape: int, scale: int, rotation: int, x: int, y: int, size: int) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Rows and columns that hold the shape, and how much of each of their pixels it covers."""
-    zoom = size / 64
-    radius = FACTORS["scale"][scale] * zoom
-    centre = [FACTORS[axis][index] * zoom for axis, index in (("y", y), ("x", x))]
-    box = tuple(slice(int(np.floor(c - radius)), int(np.ceil(c + radius))) for c in centre)
-    down, right = (
-        (np.arange(side.start * _SAMPLES, side.stop * _SAMPLES) + 0.5) / _SAMPLES - c for side, c in zip(box, centre)
-    )
-    angle = np.deg2rad(FACTORS["rotation"][rotation])
-    # Turning the shape by the angle is turning the coordinates back by it.  Image rows run down, y runs up.
-    u, v = right[None, :] / radius, -down[:, None] / radius
-    along, across = np.cos(angle) * u + np.sin(angle) * v, np.cos(angle) * v - np.sin(angle) * u
-    inside = _INSIDE[FACTORS["shape"][shape]](along, across)
-    rows, columns = (side.stop - side.start for side in box)
-    coverage = inside.reshape(rows, _SAMPLES, columns, _SAMPLES).mean(axis=(1, 3), dtype=np.float32)
-    return (box[0], box[1]), coverage
+@lru_cache(maxsize=4096)
+def _coverage(shape: str, radius: float, degrees: int, x: float, y: float) -> np.ndarray:
+    """How much of each pixel a shape covers, in the least box of pixels that holds it; (x, y) is its centre there."""
+    width, height = math.ceil(x + radius), math.ceil(y + radius)
+    right, down = ((np.arange(side * _SAMPLES) + 0.5) / _SAMPLES for side in (width, height))
+    # Turning the shape is turning the coordinates back.  Image rows run down, the shape's y runs up.
+    u, v = (right[None, :] - x) / radius, (y - down[:, None]) / radius
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    inside = _INSIDE[shape](cos * u + sin * v, cos * v - sin * u)
+    return inside.reshape(height, _SAMPLES, width, _SAMPLES).mean(axis=(1, 3), dtype=np.float32)
 
 
 def shapes(split: str = "train", size: int | None = None, count: int | None = None, seed: int = 0) -> Dataset:

@@ -1,0 +1,57 @@
+"""Layers and what holds them together, with PyTorch's names, argument order and defaults."""
+
+from . import init
+from .containers import ModuleList, Sequential
+from .layers import (
+    ELU,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    GroupNorm,
+    Identity,
+    InstanceNorm2d,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Softplus,
+    Tanh,
+    Unflatten,
+    Upsample,
+)
+from .module import Module, Parameter
+
+__all__ = [
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Dropout",
+    "ELU",
+    "Flatten",
+    "GroupNorm",
+    "Identity",
+    "InstanceNorm2d",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "MaxPool2d",
+    "Module",
+    "ModuleList",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+    "Unflatten",
+    "Upsample",
+    "init",
+]

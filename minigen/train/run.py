@@ -1,0 +1,163 @@
+"""The folder of a run: what was asked for, what happened, what came out.
+
+.. code-block:: text
+
+    runs/NAME/
+        config.json      what was asked for: enough to build the model and to go on
+        log.csv          one row a step
+        curves.png       the losses
+        samples/         a grid of samples from the same noise after every epoch
+        checkpoints/     the last two, as step-00001234.safetensors
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from .files import TEMPORARY, RunError, replace_file
+
+__all__ = ["Run", "find_run"]
+
+
+def find_run(name: str) -> Path:
+    """The folder that `name` means: a path as it is, a bare name inside ``runs`` (or here, where it is a run).
+
+    >>> find_run("mine").as_posix(), find_run("somewhere/mine").as_posix()
+    ('runs/mine', 'somewhere/mine')
+    """
+    path = Path(name)
+    if "/" in name or "\\" in name or name in (".", "..") or (path / "config.json").is_file():
+        return path
+    return Path("runs") / name
+
+
+class Run:
+    """An existing run; `Run.create` makes a new one.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder.
+
+    Raises
+    ------
+    RunError
+        If there is no run, or its config is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = Run.create(Path(folder, "mine"), {"model": "dcgan"})
+    ...     for step in (10, 20, 30):
+    ...         run.save(step, {"step": step})
+    ...     [p.name for p in run.checkpoints()], run.load()["step"], Run(run.path).config["model"]
+    (['step-00000020.safetensors', 'step-00000030.safetensors'], 30, 'dcgan')
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            self.config: dict[str, Any] = json.loads(self._config.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunError(f"no run at {path}: it has no config.json") from None
+        except ValueError as error:
+            raise RunError(f"{self._config} is damaged ({error})") from None
+        for part in (path / "samples", path / "checkpoints"):
+            part.mkdir(exist_ok=True)
+
+    @classmethod
+    def create(cls, path: Path, config: Mapping[str, Any], overwrite: bool = False) -> "Run":
+        """Make the folder of a new run.
+
+        Parameters
+        ----------
+        path : Path
+        config : mapping
+            What JSON can hold.
+        overwrite : bool
+            Delete an older run of that name.  A folder that is not a run is never deleted.
+
+        Raises
+        ------
+        RunError
+            If there is something at `path` already.
+        OSError
+            If the folder cannot be made.
+        """
+        if path.is_dir() and any(not part.name.startswith(TEMPORARY) for part in path.iterdir()):
+            if not (path / "config.json").is_file():
+                raise RunError(f"{path} is in use and is not a run; choose another name with --run NAME")
+            if not overwrite:
+                raise RunError(
+                    f"the run {path} exists already: add --resume to go on with it, --overwrite to start again, "
+                    "or --run NAME to make another"
+                )
+            for part in (path / "samples", path / "checkpoints"):
+                shutil.rmtree(part, ignore_errors=True)
+            for part in (path / "log.csv", path / "curves.png"):
+                part.unlink(missing_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+        replace_file(path / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+        return cls(path)
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def log(self) -> Path:
+        """The log, one row a step."""
+        return self.path / "log.csv"
+
+    @property
+    def curves(self) -> Path:
+        """The picture of the losses."""
+        return self.path / "curves.png"
+
+    def samples(self, epoch: int) -> Path:
+        """The grid of samples after `epoch` epochs."""
+        return self.path / "samples" / f"epoch-{epoch:04d}.png"
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        return sorted((self.path / "checkpoints").glob("step-*.safetensors"))
+
+    def update_config(self, **changes: Any) -> None:
+        """Change the config, in the file too."""
+        self.config |= changes
+        replace_file(self._config, json.dumps(self.config, indent=2).encode() + b"\n")
+
+    def save(self, step: int, state: Mapping[str, Any]) -> Path:
+        """Write a checkpoint, then delete all but it and the one before.
+
+        The older is deleted only when the newer is safely there, so that one good checkpoint exists at every moment.
+        """
+        path = self.path / "checkpoints" / f"step-{step:08d}.safetensors"
+        save_checkpoint(path, state)
+        before = [p for p in self.checkpoints() if p < path][-1:]
+        for old in set(self.checkpoints()) - {path, *before}:
+            old.unlink()
+        for unfinished in path.parent.glob(f"{TEMPORARY}*"):
+            unfinished.unlink()  # of a process that was killed
+        return path
+
+    def load(self, previous: bool = False) -> dict[str, Any]:
+        """Read the last checkpoint, or with `previous` the one before it.
+
+        Raises
+        ------
+        RunError
+            If there is none, or it is damaged; the message then names the one before, if there is one.
+        """
+        found = self.checkpoints()
+        if len(found) <= previous:
+            raise RunError(f"{self.path / 'checkpoints'} holds no {'previous ' if previous else ''}checkpoint")
+        try:
+            return load_checkpoint(found[-1 - previous])
+        except CheckpointError as error:
+            offer = f"; the one before it is {found[-2].name}: add --previous to use it" if found[:-1] else ""
+            raise CheckpointError(f"{error}{offer if not previous else ''}") from None
