@@ -66,7 +66,7 @@ def available() -> tuple[str, ...]:
     return tuple(name for name in SETS if importlib.util.find_spec(f"{__name__}.{name}") is not None)
 
 
-class use:
+class use:  # noqa: N801 - reads as a statement, `with use(...)`
     """Choose the kernel set, from here on or inside a ``with`` block.
 
     Parameters
@@ -97,7 +97,7 @@ class use:
         _active.reset(self._token)
 
 
-class register:
+class register:  # noqa: N801 - reads as a statement, `with register(...)`
     """Put a kernel of your own in place of ours, from here on or inside a ``with`` block.
 
     Parameters

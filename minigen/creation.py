@@ -1,6 +1,6 @@
 """Tensors from nothing: constants, ranges, random numbers.
 
-Random functions draw from the package's stream (`minigen.manual_seed`), or from a ``generator`` of the caller's own: any
+Random functions draw from the package's stream (`minigen.manual_seed`), or from the caller's own ``generator``, any
 ``numpy.random.Generator``.
 """
 

@@ -149,6 +149,7 @@ class Primitive:
             yield i, _checked(share, inputs[i], self, i)
 
     def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+        """Apply to Tensors (or arrays and numbers, as constants) and record how."""
         tensors = self._tensors(inputs)
         array = self.forward(*[t.data for t in tensors], **params)
         out = Tensor(array)

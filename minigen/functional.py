@@ -2,7 +2,8 @@ r"""The functions that networks are made of, with PyTorch's names, argument orde
 
 Everything here is composed from the primitives of `minigen.ops`; its gradients, of any order, follow from theirs.
 What differs from ``torch.nn.functional`` is said where it does: padding may also be four-sided
-``((top, bottom), (left, right))``, and ``"same"`` works with any stride.  Deprecated and in-place arguments are left out.
+``((top, bottom), (left, right))``, and ``"same"`` works with any stride.  Deprecated and in-place arguments are left
+out.
 
 Letters: N images, C channels, H height, W width, O output channels, (R, S) kernel size, (P, Q) output size.
 """
@@ -22,7 +23,6 @@ from .ops import pool as _pool
 from .ops.elementwise import (
     abs,
     elu,
-    leaky_relu as _leaky_relu,
     log,
     relu,
     sigmoid,
@@ -30,6 +30,9 @@ from .ops.elementwise import (
     square,
     tanh,
     where,
+)
+from .ops.elementwise import (
+    leaky_relu as _leaky_relu,
 )
 from .ops.linalg import matmul
 from .ops.reduce import logsumexp, mean, sum
@@ -161,13 +164,15 @@ def conv2d(
             f"with groups={groups} expects {weight.shape[1] * groups}"
         )
     if filters % groups:
-        raise ValueError(f"conv2d: {filters} output channels (weight of shape {weight.shape}) not divisible by groups={groups}")
+        raise ValueError(
+            f"conv2d: {filters} output channels (weight of shape {weight.shape}), not divisible by groups={groups}"
+        )
     _check_vector("conv2d", "bias", bias, filters)
     sides = _sides("conv2d", padding, batched.shape[2:], weight.shape[2:], strides, dilations)
     for i, axis in enumerate(("height", "width")):
         if output_size(batched.shape[2 + i], weight.shape[2 + i], strides[i], sides[i], dilations[i]) < 1:
             raise ValueError(
-                f"conv2d: the kernel does not fit: {axis} {batched.shape[2 + i]} with padding {sides[i]} is less than "
+                f"conv2d: kernel does not fit: {axis} {batched.shape[2 + i]} with padding {sides[i]} is less than "
                 f"{dilations[i] * (weight.shape[2 + i] - 1) + 1} (kernel {weight.shape[2 + i]}, dilation {dilations[i]})"
             )
     out = _conv.conv2d(batched, weight, stride=strides, padding=sides, dilation=dilations, groups=groups)
@@ -237,16 +242,17 @@ def conv_transpose2d(
                 f"{op}: output_padding {extra} must be less than stride {strides} or dilation {dilations} on each axis"
             )
         span = (batched.shape[2 + i] - 1) * strides[i] + dilations[i] * (weight.shape[2 + i] - 1) + 1
-        if padding == "same":
-            # a kernel smaller than the stride leaves gaps: the missing rows are zeros at the end
-            extra = (*extra[:i], extra[i] + max(grown[i] - (span - sides[i][0] - sides[i][1]), 0), *extra[i + 1 :])
-        # output padding first takes back what padding would cut off at the end; what is left of it is zeros
-        after = max(sides[i][1] - extra[i], 0)
-        kept.append((sides[i][0], after))
-        border.append(max(extra[i] - sides[i][1], 0))
-        size.append(span - sides[i][0] - after)
+        before, after = sides[i]
+        # with "same", a kernel smaller than the stride leaves rows at the end that nothing reaches
+        short = max(grown[i] - (span - before - after), 0) if padding == "same" else 0
+        # output padding first takes back what padding cuts off at the end; what is left of it is zeros
+        kept.append((before, max(after - extra[i] - short, 0)))
+        border.append(max(extra[i] + short - after, 0))
+        size.append(span - before - kept[i][1])
     if min(size) < 1 or 0 in batched.shape[2:]:
-        raise ValueError(f"{op}: nothing is left of input of shape {input.shape}: output size {tuple(size)} with padding {sides}")
+        raise ValueError(
+            f"{op}: nothing is left of input of shape {input.shape}: output size {tuple(size)} with padding {sides}"
+        )
     out = _conv.conv2d_input_grad(
         batched, weight, input_size=tuple(size), stride=strides, padding=tuple(kept), dilation=dilations, groups=groups
     )
@@ -304,7 +310,8 @@ def batch_norm(
     if input.ndim < 2:
         raise ValueError(f"batch_norm: expected input (N, C, ...), got shape {input.shape}")
     channels = input.shape[1]
-    for name, vector in (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)):
+    vectors = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
+    for name, vector in vectors.items():
         _check_vector("batch_norm", name, vector, channels)
     weight, bias = _affine(input, channels, weight, bias)
     if not training:
@@ -315,7 +322,7 @@ def batch_norm(
         return input * _channelwise(scale, input.ndim) + _channelwise(shift, input.ndim)
     count = input.numel() // max(channels, 1)
     if count < 2:
-        raise ValueError(f"batch_norm: expected more than 1 value per channel in training, got input of shape {input.shape}")
+        raise ValueError(f"batch_norm: expected over 1 value per channel in training, got shape {input.shape}")
     stats = find("batch_norm_stats", input.data)(input.data)
     for running, batch, factor in ((running_mean, stats[0], 1.0), (running_var, stats[1], count / (count - 1))):
         if running is not None:
@@ -388,7 +395,7 @@ def group_norm(
     """
     if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
         raise ValueError(
-            f"group_norm: input of shape {input.shape}: expected (N, C, ...) with C divisible by num_groups={num_groups}"
+            f"group_norm: input of shape {input.shape}: expected (N, C, ...), C divisible by num_groups={num_groups}"
         )
     for name, vector in (("weight", weight), ("bias", bias)):
         _check_vector("group_norm", name, vector, input.shape[1])
@@ -464,7 +471,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 def dropout(
     input: Tensor, p: float = 0.5, training: bool = True, *, generator: np.random.Generator | None = None
 ) -> Tensor:
-    """Zero each element with probability `p` and scale the rest by 1 / (1 - p), so that the mean stays (Srivastava et al. 2014).
+    """Zero each element with probability `p`, scale the rest by 1 / (1 - p) to keep the mean (Srivastava et al. 2014).
 
     Parameters
     ----------
@@ -625,9 +632,9 @@ def interpolate(
         target = _pair("interpolate", "size", size, 1)
         steps = [n / m for n, m in zip(input.shape[2:], target)]
     else:
-        factors = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
-        target = tuple(int(n * f) for n, f in zip(input.shape[2:], factors))
-        steps = [1 / f for f in factors]
+        factors = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor or 0.0,) * 2
+        target = (int(input.shape[2] * factors[0]), int(input.shape[3] * factors[1]))
+        steps = [1 / f if f else 0.0 for f in factors]
         if min(target) < 1:
             raise ValueError(f"interpolate: nothing is left of shape {input.shape} with scale_factor {scale_factor}")
     if mode == "nearest":
@@ -636,7 +643,7 @@ def interpolate(
             np.minimum((np.arange(m) * step + 1e-9).astype(np.int64), n - 1)
             for m, n, step in zip(target, input.shape[2:], steps)
         )
-        return getitem(getitem(input, (slice(None), slice(None), rows)), (slice(None), slice(None), slice(None), columns))
+        return getitem(getitem(input, (..., rows, slice(None))), (..., columns))
     if mode != "bilinear":
         raise ValueError(f"interpolate: unknown mode {mode!r}; expected nearest or bilinear")
     down, across = (
@@ -766,8 +773,10 @@ def binary_cross_entropy(
     op = "binary_cross_entropy"
     target = _same_shape(op, input, target)
     if bool(((input.data < 0) | (input.data > 1)).any()):
-        raise ValueError(f"{op}: argument 'input' must be probabilities in [0, 1], got values from "
-                         f"{input.data.min():g} to {input.data.max():g}")
+        raise ValueError(
+            f"{op}: argument 'input' must be probabilities in [0, 1], got values from "
+            f"{input.data.min():g} to {input.data.max():g}"
+        )
     loss = -(target * _limited_log(input) + (1 - target) * _limited_log(1 - input))
     return _reduce(op, loss if weight is None else loss * weight, reduction)
 
@@ -861,7 +870,8 @@ def cross_entropy(
     _check_vector(op, "weight", weight, classes)
     target = target if isinstance(target, Tensor) else tensor(target)
     xp = array_module(input.data)
-    each = _channelwise(_affine(input, classes, weight, None)[0], input.ndim) if axis else _affine(input, classes, weight, None)[0]
+    each = _affine(input, classes, weight, None)[0]
+    each = _channelwise(each, input.ndim) if axis else each
     if target.dtype.kind == "f":
         share, total = _same_shape(op, input, target), None
     else:
@@ -886,7 +896,7 @@ def cross_entropy(
 
 
 def _pair(op: str, name: str, value: Any, least: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if isinstance(value, tuple | list) else ()
+    pair = (value, value) if isinstance(value, int | np.integer) else value if isinstance(value, tuple | list) else ()
     if len(pair) != 2 or any(not isinstance(v, int | np.integer) or v < least for v in pair):
         raise ValueError(f"{op}: argument {name!r}: expected one or two integers of at least {least}, got {value!r}")
     return int(pair[0]), int(pair[1])
@@ -977,7 +987,7 @@ def _window(
         if padding != "same" and max(sides[i]) > size[i] // 2:
             raise ValueError(f"{op}: padding {sides} is more than half the kernel size {size}")
         if output_size(batched.shape[2 + i], size[i], strides[i], sides[i], dilations[i]) < 1:
-            raise ValueError(f"{op}: a window of {size}, dilation {dilations}, does not fit input of shape {input.shape}")
+            raise ValueError(f"{op}: window {size}, dilation {dilations}, does not fit input of shape {input.shape}")
     return batched, {"kernel_size": size, "stride": strides, "padding": sides, "dilation": dilations}
 
 

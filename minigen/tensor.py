@@ -83,6 +83,10 @@ class Tensor:
         if not hasattr(array, "dtype") or array.shape != self.shape or array.dtype != self.dtype:
             found = f"{array.dtype}{list(array.shape)}" if hasattr(array, "dtype") else type(array).__name__
             raise ValueError(f"data: expected an array {self.dtype}{list(self.shape)}, got {found}")
+        self.rebind(array)
+
+    def rebind(self, array: Any) -> None:
+        """Give the Tensor another array, of whatever shape, dtype and device; `data` checks that they stay."""
         self._data = backend.freeze(array.copy() if _is_borrowed(array) else array)
         self.version = [0]
 
@@ -251,11 +255,11 @@ class Tensor:
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _computed
         __pow__ = __rpow__ = __neg__ = __matmul__ = __rmatmul__ = __getitem__ = __abs__ = _computed
         __lt__ = __le__ = __gt__ = __ge__ = _computed
-        exp = log = sqrt = square = abs = tanh = sigmoid = clamp = relu = softplus = maximum = minimum = _computed
+        exp = log = sqrt = square = abs = tanh = sigmoid = clamp = relu = maximum = minimum = matmul = _computed
         sum = mean = var = std = max = min = amax = amin = argmax = argmin = logsumexp = softmax = _computed
         reshape = view = flatten = squeeze = unsqueeze = permute = transpose = expand = flip = _computed
-        clone = to = double = float = eq = ne = _computed
-        T: "Tensor"
+        clone = to = cos = sin = log1p = log_softmax = take_along_dim = _computed
+        T: Any
 
 
 _REMEDY = "use minigen's function of that name, or give NumPy the values alone, t.numpy()"
@@ -304,7 +308,8 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: st
     if data.dtype.kind not in "fiub":
         raise TypeError(f"tensor: expected numbers, got dtype {data.dtype}")
     array = data.astype(dtype or data.dtype, copy=True)
-    return Tensor(backend.to_device(np.asarray(array) if isinstance(array, np.generic) else array, device), requires_grad)
+    array = np.asarray(array) if isinstance(array, np.generic) else array
+    return Tensor(backend.to_device(array, device), requires_grad)
 
 
 def from_dlpack(source: Any) -> Tensor:

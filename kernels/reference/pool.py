@@ -24,7 +24,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
     index : int64 array (N, C, P, Q)
         Position of the winner in the flattened (H, W) image.
     """
-    height, width = x.shape[2:]
+    width = x.shape[3]
     pixels = [output_size(x.shape[2 + i], kernel_size[i], stride[i], padding[i], dilation[i]) for i in range(2)]
     values = np.full((*x.shape[:2], *pixels), -np.inf, x.dtype)
     index = np.zeros(values.shape, np.int64)

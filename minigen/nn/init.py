@@ -39,7 +39,9 @@ def _set(tensor: Tensor, values: Any) -> Tensor:
     return tensor
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None
+) -> Tensor:
     """Draw from the normal distribution.
 
     >>> import minigen as mg
@@ -104,7 +106,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in gains:
-        raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; expected {', '.join(gains)}, leaky_relu")
+        known = ", ".join([*gains, "leaky_relu"])
+        raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; expected {known}")
     return gains[nonlinearity]
 
 

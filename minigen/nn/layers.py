@@ -109,7 +109,9 @@ class _Conv(Module):
         name = type(self).__name__
         _positive(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
-            raise ValueError(f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
+            raise ValueError(
+                f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
+            )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
         _positive(name, kernel_height=self.kernel_size[0], kernel_width=self.kernel_size[1])
@@ -264,9 +266,7 @@ class _BatchNorm(Module):
         self._check(input)
         own = self.training or self.running_mean is None
         momentum = self._momentum() if self.training else 0.0
-        return F.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, own, momentum, self.eps
-        )
+        return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, own, momentum, self.eps)
 
     def extra_repr(self) -> str:
         """Sizes."""
@@ -373,7 +373,11 @@ class LayerNorm(Module):
     """
 
     def __init__(
-        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
     ):
         super().__init__()
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)

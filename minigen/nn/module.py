@@ -68,7 +68,8 @@ class Module:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
         kinds = {"_parameters": Parameter, "_modules": Module}
         home = next((kind for kind, cls in kinds.items() if isinstance(value, cls)), None)
-        registered = next((kind for kind in ("_parameters", "_modules", "_buffers") if name in self.__dict__[kind]), None)
+        homes = ("_parameters", "_modules", "_buffers")
+        registered = next((kind for kind in homes if name in self.__dict__[kind]), None)
         if registered == "_buffers" and (value is None or (home is None and isinstance(value, Tensor))):
             home = "_buffers"
         elif registered and home is None and value is None:
@@ -208,16 +209,11 @@ class Module:
         >>> mg.nn.Linear(2, 1).to("float64").weight.dtype
         dtype('float64')
         """
-        for module in self.modules():
-            for kind in ("_parameters", "_buffers"):
-                for name, t in module.__dict__[kind].items():
-                    if t is None or (target not in ("cpu", "cuda") and t.dtype not in FLOATS):
-                        continue
-                    array = to_device(t.data, target) if target in ("cpu", "cuda") else t.data.astype(target)
-                    moved = Parameter(array, t.requires_grad) if kind == "_parameters" else tensor(array, device=t.device)
-                    if kind == "_buffers" and target in ("cpu", "cuda"):
-                        moved = Tensor(array)
-                    module.__dict__[kind][name] = moved
+        for t in [*self.parameters(), *self.buffers()]:
+            if target in ("cpu", "cuda"):
+                t.rebind(to_device(t.data, target))
+            elif t.dtype in FLOATS:
+                t.rebind(t.data.astype(target))
         return self
 
     # ---- saving
@@ -268,6 +264,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output: the same as `forward`."""
         return self.forward(*args, **kwargs)
 
     def extra_repr(self) -> str:

@@ -22,7 +22,20 @@ from ..backend import FLOATS
 from ..tensor import Tensor, tensor
 from . import conv, elementwise, linalg, norm, pool, reduce, shape, softmax
 
-__all__ = ["FROM_NUMPY", "to"]
+__all__ = [
+    "FROM_NUMPY",
+    "clamp",
+    "conv",
+    "elementwise",
+    "linalg",
+    "norm",
+    "pool",
+    "pow",
+    "reduce",
+    "shape",
+    "softmax",
+    "to",
+]
 
 
 def pow(base: Any, exponent: Any) -> Tensor:
@@ -118,7 +131,7 @@ def _attach() -> None:
         methods |= {name: getattr(module, name) for name in names.split()}
     for name, function in methods.items():
         setattr(Tensor, name, _method(function))
-    Tensor.T = property(lambda self: shape.transpose(self, -1, -2))  # type: ignore[assignment, misc]
+    Tensor.T = property(lambda self: shape.transpose(self, -1, -2))
 
 
 def _method(function: Any) -> Any:
@@ -129,7 +142,7 @@ def _method(function: Any) -> Any:
     return method
 
 
-FROM_NUMPY = {
+FROM_NUMPY: dict[Any, Any] = {
     np.add: elementwise.add,
     np.subtract: elementwise.sub,
     np.multiply: elementwise.mul,

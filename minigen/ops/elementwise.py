@@ -161,9 +161,7 @@ def pow(input, *, exponent):
 
 
 pow.vjp(
-    input=lambda g, out, input, *, exponent: (
-        g * (exponent * input ** (exponent - 1)) if exponent else zeros_like(input)
-    )
+    input=lambda g, out, input, *, exponent: g * (exponent * input ** (exponent - 1)) if exponent else zeros_like(input)
 )
 
 
@@ -183,7 +181,7 @@ square.vjp(input=lambda g, out, input: g * (2 * input))
 
 @primitive
 def exp(input):
-    """e to the power of each element: f' = f.
+    """The exponential of each element: f' = f.
 
     >>> import minigen as mg
     >>> mg.exp(mg.tensor([0.0]))
@@ -482,8 +480,10 @@ def where(condition, input, other):
     """
     condition = condition.data if isinstance(condition, Tensor) else condition
     if getattr(condition, "dtype", None) != np.bool_:
-        raise TypeError(f"where: argument 'condition' has dtype {getattr(condition, 'dtype', type(condition).__name__)}"
-                        ", expected bool")
+        raise TypeError(
+            f"where: argument 'condition' has dtype {getattr(condition, 'dtype', type(condition).__name__)}"
+            ", expected bool"
+        )
     return where_(input, other, condition=condition)
 
 

@@ -27,7 +27,7 @@ matmul_.vjp(
 
 
 def matmul(input, other):
-    """``input @ other``: matrices in the last two dimensions, leading dimensions broadcast, vectors count as one row or column.
+    """``input @ other``: matrices in the last two dimensions; leading ones broadcast; a vector is one row or column.
 
     Parameters
     ----------

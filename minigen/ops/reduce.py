@@ -2,7 +2,8 @@
 
 Summing copies nothing forward and copies the cotangent backward: ``sum`` and ``expand`` are each other's adjoints.
 
-`dim` is None for all dimensions, an int or a tuple of ints, as in PyTorch; `keepdim` keeps reduced dimensions with size 1.
+`dim` is None for all dimensions, an int or a tuple of ints, as in PyTorch; `keepdim` keeps reduced dimensions with
+size 1.
 """
 
 from collections import namedtuple
@@ -47,8 +48,10 @@ def _kept(shape, dims):
 @primitive
 def sum_(input, *, dim, keepdim):
     """Sum over `dim`; the vjp repeats the cotangent along it."""
-    return np.asarray(input.sum(axis=dim, keepdims=keepdim)) if isinstance(input, np.ndarray) else input.sum(
-        axis=dim, keepdims=keepdim
+    return (
+        np.asarray(input.sum(axis=dim, keepdims=keepdim))
+        if isinstance(input, np.ndarray)
+        else input.sum(axis=dim, keepdims=keepdim)
     )
 
 
@@ -150,8 +153,10 @@ def std(input, dim=None, correction=1, keepdim=False):
 @primitive
 def amax_(input, *, dim, keepdim):
     """Largest element over `dim`; of m equal ones each gets 1/m of the cotangent."""
-    return np.asarray(input.max(axis=dim, keepdims=keepdim)) if isinstance(input, np.ndarray) else input.max(
-        axis=dim, keepdims=keepdim
+    return (
+        np.asarray(input.max(axis=dim, keepdims=keepdim))
+        if isinstance(input, np.ndarray)
+        else input.max(axis=dim, keepdims=keepdim)
     )
 
 

@@ -348,7 +348,8 @@ def cat(tensors, dim=0):
         )
         if not same or t.ndim == 0:
             raise ValueError(
-                f"cat: tensors[{i}] of shape {t.shape} does not join tensors[0] of shape {tensors[0].shape} along dim {dim}"
+                f"cat: tensors[{i}] of shape {t.shape} does not join tensors[0] of shape {tensors[0].shape} "
+                f"along dim {dim}"
             )
     return cat_(*tensors, dim=dim)
 

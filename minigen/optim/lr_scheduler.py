@@ -92,7 +92,7 @@ class CosineAnnealingLR(_Schedule):
 
 
 class LinearLR(_Schedule):
-    """Warm up: grow the rate linearly from `start_factor` to `end_factor` of itself in `total_iters` steps, then keep it.
+    """Warm up: grow the rate linearly from `start_factor` to `end_factor` of itself in `total_iters` steps.
 
     >>> import minigen as mg
     >>> optimizer = mg.optim.SGD([mg.ones(1)], lr=1.0)

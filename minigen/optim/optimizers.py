@@ -38,10 +38,10 @@ class Optimizer:
         name = type(self).__name__
         if isinstance(params, Tensor):
             raise TypeError(f"{name}: expected an iterable of Tensors, got one Tensor: put it in a list")
-        listed = list(params)
+        listed: list[Any] = list(params)
         if not listed:
             raise ValueError(f"{name}: got no parameters")
-        groups = listed if isinstance(listed[0], dict) else [{"params": listed}]
+        groups: list[dict[str, Any]] = listed if isinstance(listed[0], dict) else [{"params": listed}]
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[int, dict[str, Any]] = {}
@@ -53,7 +53,8 @@ class Optimizer:
             members = list(group["params"])
             for p in members:
                 if not isinstance(p, Tensor) or not p.is_leaf:
-                    raise TypeError(f"{name}: expected leaf Tensors, got {p if isinstance(p, Tensor) else type(p).__name__}")
+                    found = repr(p) if isinstance(p, Tensor) else type(p).__name__
+                    raise TypeError(f"{name}: expected leaf Tensors, got {found}")
                 if id(p) in seen:
                     raise ValueError(f"{name}: a parameter of shape {p.shape} is listed twice")
                 seen.add(id(p))
@@ -266,7 +267,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    r"""Adam with decoupled weight decay (Loshchilov & Hutter 2019): first :math:`\theta \leftarrow (1 - \alpha \lambda) \theta`.
+    r"""Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    A step first shrinks the parameter, :math:`\theta \leftarrow (1 - \alpha \lambda) \theta`, and then follows `Adam`.
 
     Parameters
     ----------
