@@ -21,9 +21,11 @@ Nobody calls a set by name in daily life: `find` picks one by the array's type a
 The environment variable ``MINIGEN_KERNELS`` sets the starting choice.
 """
 
+import functools
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import ModuleType
@@ -165,5 +167,13 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     return function if function is not None else getattr(load("reference"), op)
 
 
+@functools.cache
 def _host_set() -> str:
-    return "cpu" if "cpu" in available() else "reference"
+    """The fastest set for NumPy arrays: ``cpu``, or ``reference`` with a hint where Numba is missing."""
+    if importlib.util.find_spec("numba") is None:
+        print(
+            "minigen: Numba is not installed, so the slow NumPy kernels serve: python -m pip install numba",
+            file=sys.stderr,
+        )
+        return "reference"
+    return "cpu"

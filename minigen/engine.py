@@ -36,7 +36,11 @@ _births = itertools.count()
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are being recorded in this thread."""
+    """Whether operations are being recorded in this thread.
+
+    >>> is_grad_enabled()
+    True
+    """
     return getattr(_mode, "recording", True)
 
 
@@ -62,7 +66,13 @@ class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
 
 
 class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
-    """Record operations inside this block, even within `no_grad`."""
+    """Record operations inside this block, even within `no_grad`.
+
+    >>> import minigen as mg
+    >>> with mg.no_grad(), mg.enable_grad():
+    ...     mg.is_grad_enabled()
+    True
+    """
 
     _recording = True
 
@@ -164,6 +174,10 @@ class Primitive:
 
     def _tensors(self, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
         """Inputs as Tensors of one float dtype; Python numbers take the dtype of their company."""
+        if all(isinstance(x, Tensor) and isinstance(x.data, np.ndarray) for x in inputs):  # the usual case, quickly
+            dtypes = {x.data.dtype for x in inputs}
+            if len(dtypes) == 1 and dtypes.pop() in backend.FLOATS:
+                return tuple(inputs)
         known = [x.dtype for x in inputs if isinstance(x, Tensor | np.ndarray)]
         floats = [dtype for dtype in known if dtype in backend.FLOATS]
         scalar = floats[0] if floats else np.dtype(np.float32)

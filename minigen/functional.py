@@ -18,22 +18,10 @@ from .backend import array_module, rng, to_device
 from .kernels import find
 from .kernels.reference.conv import output_size
 from .ops import conv as _conv
+from .ops import elementwise as _elementwise
 from .ops import norm as _norm
 from .ops import pool as _pool
-from .ops.elementwise import (
-    abs,
-    elu,
-    log,
-    relu,
-    sigmoid,
-    softplus,
-    square,
-    tanh,
-    where,
-)
-from .ops.elementwise import (
-    leaky_relu as _leaky_relu,
-)
+from .ops.elementwise import abs, log, relu, sigmoid, softplus, square, tanh, where
 from .ops.linalg import matmul
 from .ops.reduce import logsumexp, mean, sum
 from .ops.shape import getitem, pad
@@ -465,7 +453,17 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> mg.functional.leaky_relu(mg.tensor([-1.0, 2.0]), 0.2)
     tensor([-0.2,  2. ])
     """
-    return _leaky_relu(input, negative_slope=negative_slope)
+    return _elementwise.leaky_relu(input, negative_slope=negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """``x`` where x > 0, ``alpha * (exp(x) - 1)`` elsewhere; see `minigen.ops.elementwise.elu`.
+
+    >>> import minigen as mg
+    >>> mg.functional.elu(mg.tensor([0.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return _elementwise.elu(input, alpha=alpha)
 
 
 def dropout(

@@ -7,7 +7,7 @@ optimizer steps write into what they are handed, as their names say.
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, rmsprop_step, sgd_step
-from .pointwise import leaky_relu, leaky_relu_grad
+from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
+    "bias_leaky_relu",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",

@@ -66,7 +66,7 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
     n, o = x.shape[0], w.shape[0]
     patches = _patches(x, w.shape[2:], stride, padding, dilation)
     pixels = patches.shape[4:]
-    columns = patches.reshape(n, groups, -1, pixels[0] * pixels[1])
+    columns = patches.reshape(n, groups, w[0].size, pixels[0] * pixels[1])
     rows = w.reshape(groups, o // groups, columns.shape[2])
     return _deliver(np.matmul(rows, columns).reshape(n, o, *pixels), out)
 
@@ -120,7 +120,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out
     n, o = g.shape[:2]
     c = x.shape[1]
     patches = _patches(x, kernel_size, stride, padding, dilation, g.shape[2:])
-    columns = patches.reshape(n, groups, -1, g.shape[2] * g.shape[3])
+    columns = patches.reshape(n, groups, c // groups * kernel_size[0] * kernel_size[1], g.shape[2] * g.shape[3])
     rows = g.reshape(n, groups, o // groups, columns.shape[3])
     dw = np.matmul(rows, columns.transpose(0, 1, 3, 2)).sum(axis=0)
     return _deliver(dw.reshape(o, c // groups, *kernel_size), out)

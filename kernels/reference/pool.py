@@ -58,5 +58,6 @@ def max_pool2d_grad(g, index, input_size):
     """
     n, c = g.shape[:2]
     dx = np.zeros((n * c, input_size[0] * input_size[1]), g.dtype)
-    np.add.at(dx, (np.arange(n * c)[:, None], index.reshape(n * c, g[0, 0].size if n * c else 0)), g.reshape(n * c, -1))
+    windows = g.shape[2] * g.shape[3]
+    np.add.at(dx, (np.arange(n * c)[:, None], index.reshape(n * c, windows)), g.reshape(n * c, windows))
     return dx.reshape(n, c, *input_size)

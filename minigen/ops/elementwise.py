@@ -246,9 +246,6 @@ def sin(input):
     return array_module(input).sin(input)
 
 
-sin.vjp(input=lambda g, out, input: g * cos(input))
-
-
 @primitive
 def cos(input):
     """Cosine: f' = -sin.
@@ -260,6 +257,7 @@ def cos(input):
     return array_module(input).cos(input)
 
 
+sin.vjp(input=lambda g, out, input: g * cos(input))
 cos.vjp(input=lambda g, out, input: -g * sin(input))
 
 
@@ -302,7 +300,7 @@ def softplus(input):
     The loss of a logit is a softplus, which is why the losses of a GAN need no logarithm of a sigmoid.
 
     >>> import minigen as mg
-    >>> mg.softplus(mg.tensor([0.0, 100.0]))
+    >>> mg.functional.softplus(mg.tensor([0.0, 100.0]))
     tensor([  0.6931472, 100.       ])
     """
     xp = array_module(input)

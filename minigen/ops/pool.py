@@ -28,7 +28,8 @@ def _max_pool2d_vjp(g, out, x, **window):
 
 
 def _max_unpool2d_vjp(u, out, g, *, index, input_size):
-    flat = take_along_dim(u.reshape(*u.shape[:2], -1), index.reshape(*index.shape[:2], -1), 2)
+    pixels, windows = u.shape[2] * u.shape[3], g.shape[2] * g.shape[3]
+    flat = take_along_dim(u.reshape(*u.shape[:2], pixels), index.reshape(*g.shape[:2], windows), 2)
     return flat.reshape(g.shape)
 
 

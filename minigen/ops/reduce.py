@@ -252,7 +252,7 @@ def max(input, dim=None, keepdim=False):
     >>> mg.max(mg.tensor([1.0, 5.0, 2.0]))
     tensor(5.)
     >>> mg.max(mg.tensor([[1.0, 5.0], [3.0, 4.0]]), dim=1).indices
-    tensor([1, 0])
+    tensor([1, 1])
     """
     if dim is None:
         return amax(input)
@@ -293,7 +293,7 @@ def logsumexp(input, dim, keepdim=False):
     --------
     >>> import minigen as mg
     >>> mg.functional.logsumexp(mg.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     m = amax(input.detach(), dim, keepdim=True)
     out = log(sum(exp(input - m), dim, keepdim=True)) + m

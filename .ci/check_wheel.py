@@ -1,0 +1,19 @@
+"""Unpack a wheel and check that it holds every module of the checkout, and nothing else."""
+
+import sys
+import zipfile
+from pathlib import Path
+
+wheel, target = Path(sys.argv[1]), Path(sys.argv[2])
+root = Path(__file__).parents[1]
+expected = {"minigen/py.typed"}
+for folder, package in (("minigen", "minigen"), ("kernels", "minigen/kernels")):
+    files = (root / folder).rglob("*.py")
+    expected |= {f"{package}/{f.relative_to(root / folder).as_posix()}" for f in files if "__pycache__" not in f.parts}
+with zipfile.ZipFile(wheel) as archive:
+    archive.extractall(target)
+    found = {name for name in archive.namelist() if ".dist-info/" not in name}
+missing, surplus = sorted(expected - found), sorted(found - expected)
+if missing or surplus:
+    sys.exit(f"{wheel.name}: missing {missing}; surplus {surplus}")
+print(f"{wheel.name}: all {len(found)} files")

@@ -1,0 +1,18 @@
+"""Hypothesis profiles.  All are derandomized: a failure comes back when the test runs again.
+
+``dev`` (the default) takes seconds, ``ci`` minutes, ``nightly`` as long as it likes; choose one with
+``pytest --hypothesis-profile=ci``.
+"""
+
+from hypothesis import HealthCheck, settings
+
+_COMMON = {
+    "derandomize": True,
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+}
+settings.register_profile("dev", max_examples=8, **_COMMON)
+settings.register_profile("ci", max_examples=40, **_COMMON)
+settings.register_profile("nightly", max_examples=500, **_COMMON)
+settings.load_profile("dev")

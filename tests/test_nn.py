@@ -1,0 +1,159 @@
+"""Modules: registration, modes, saving, initialisation."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen import nn
+
+
+def network():
+    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(16, 3))
+
+
+def test_parameters_and_buffers_come_in_the_order_of_assignment():
+    names = ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked",
+             "4.weight", "4.bias"]  # fmt: skip
+    net = network()
+    assert list(net.state_dict()) == names
+    assert [name for name, _ in net.named_parameters()] == [n for n in names if "running" not in n and "num" not in n]
+    assert [type(m).__name__ for m in net.modules()] == [
+        "Sequential", "Conv2d", "BatchNorm2d", "LeakyReLU", "Flatten", "Linear",
+    ]  # fmt: skip
+
+
+def test_a_shared_module_counts_once():
+    layer = nn.Linear(2, 2)
+    assert len(list(nn.Sequential(layer, nn.ReLU(), layer).parameters())) == 2
+
+
+def test_a_typo_is_an_error_with_a_suggestion():
+    with pytest.raises(AttributeError, match="'wieght'; did you mean 'weight'"):
+        nn.Linear(2, 2).wieght  # noqa: B018
+
+
+def test_assignment_before_init_and_to_a_parameters_name_are_errors():
+    class Early(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(2, 2)
+
+    with pytest.raises(AttributeError, match=r"super\(\).__init__"):
+        Early()
+    with pytest.raises(TypeError, match=r"Linear.weight is registered as a parameter and cannot become a ndarray"):
+        nn.Linear(2, 2).weight = np.ones((2, 2))
+
+
+def test_training_mode_reaches_every_module():
+    net = network().eval()
+    assert not any(m.training for m in net.modules())
+    assert all(m.training for m in net.train().modules())
+
+
+def test_state_survives_a_round_trip_and_is_a_copy():
+    mg.manual_seed(0)
+    net, other = network(), network()
+    net(mg.randn(3, 2, 4, 4))
+    saved = net.state_dict()
+    other.load_state_dict(saved)
+    x = mg.randn(2, 2, 4, 4)
+    np.testing.assert_array_equal(net.eval()(x).numpy(), other.eval()(x).numpy())
+    assert int(other.state_dict()["1.num_batches_tracked"]) == 1
+    saved["0.weight"][:] = 7
+    assert not (net.state_dict()["0.weight"] == 7).any()
+
+
+def test_a_state_that_does_not_fit_is_named_and_changes_nothing():
+    net = network()
+    before = net.state_dict()
+    state = {**net.state_dict(), "extra": np.ones(1), "4.weight": np.ones((3, 15), np.float32)}
+    del state["0.bias"]
+    message = r"missing 0.bias; unexpected extra; 4.weight has shape \(3, 15\), expected \(3, 16\)"
+    with pytest.raises(ValueError, match=message):
+        net.load_state_dict(state)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    net.load_state_dict({"0.bias": np.full(4, 2.0, np.float32)}, strict=False)
+    assert (net.state_dict()["0.bias"] == 2).all()
+
+
+def test_to_a_dtype_keeps_every_parameters_identity():
+    net = network()
+    optimizer = mg.optim.SGD(net.parameters(), lr=0.1)
+    net.to("float64")
+    assert {p.dtype for p in net.parameters()} == {np.dtype(np.float64)}
+    net(mg.randn(3, 2, 4, 4, dtype=np.float64)).sum().backward()
+    before = net.state_dict()["4.bias"]
+    optimizer.step()
+    np.testing.assert_allclose(net.state_dict()["4.bias"], before - 0.1 * 3, atol=1e-12)
+
+
+def test_batch_norm_without_momentum_averages_all_batches():
+    layer = nn.BatchNorm1d(2, momentum=None)
+    batches = np.random.default_rng(0).standard_normal((3, 5, 2)).astype(np.float32)
+    for batch in batches:
+        layer(mg.tensor(batch))
+    np.testing.assert_allclose(layer.running_mean.numpy(), batches.mean((0, 1)), atol=1e-6)
+    expected = batches.var(1, ddof=1).mean(0)
+    np.testing.assert_allclose(layer.running_var.numpy(), expected, atol=1e-6)
+
+
+def test_batch_norm_in_evaluation_does_not_depend_on_the_rest_of_the_batch():
+    layer = nn.BatchNorm2d(3)
+    x = mg.randn(4, 3, 2, 2)
+    layer(x)
+    layer.eval()
+    np.testing.assert_allclose(layer(x).numpy()[:1], layer(x[:1]).numpy(), atol=1e-6)
+
+
+def test_wrong_inputs_and_sizes_are_named():
+    with pytest.raises(ValueError, match=r"BatchNorm2d: expected 4 dimensions with 3 channels.*\(2, 3\)"):
+        nn.BatchNorm2d(3)(mg.ones(2, 3))
+    with pytest.raises(ValueError, match=r"Linear: expected in_features.*got 0"):
+        nn.Linear(0, 2)
+    with pytest.raises(ValueError, match=r"groups=2 must divide in_channels=3"):
+        nn.Conv2d(3, 4, 3, groups=2)
+    with pytest.raises(TypeError, match="expected a Module, got int"):
+        nn.Sequential(3)
+
+
+def test_starting_values_have_the_variance_they_promise():
+    rng = np.random.default_rng(0)
+    w = mg.zeros(400, 200, 2, 2)
+    n = w.numel()
+    cases = {
+        "kaiming_normal_": 2 / 800, "kaiming_uniform_": 2 / 800, "xavier_normal_": 2 / 2400, "xavier_uniform_": 2 / 2400,
+    }  # fmt: skip
+    for name, variance in cases.items():
+        values = getattr(nn.init, name)(w, generator=rng).numpy()
+        assert abs(values.var() / variance - 1) < 5 * math.sqrt(2 / n), name
+    assert (
+        abs(nn.init.kaiming_normal_(w, a=0.2, mode="fan_out", generator=rng).numpy().var() * 1600 * 1.04 / 2 - 1) < 0.02
+    )
+    default = nn.Linear(400, 300).weight.numpy()
+    assert np.abs(default).max() <= 0.05 and abs(default.var() * 1200 - 1) < 0.02
+
+
+def test_dcgan_start():
+    mg.manual_seed(0)
+    net = nn.init.dcgan_(nn.Sequential(nn.ConvTranspose2d(100, 64, 4), nn.BatchNorm2d(64)))
+    assert abs(net[0].weight.numpy().std() / 0.02 - 1) < 0.02 and abs(net[0].weight.numpy().mean()) < 1e-3
+    assert abs(net[1].weight.numpy().mean() - 1) < 0.02 and not net[1].bias.numpy().any()
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_layers_are_their_functions(mode):
+    x = mg.randn(2, 4, 6, 6)
+    F = mg.functional
+    same = [
+        (nn.Upsample(scale_factor=2, mode=mode), F.interpolate(x, scale_factor=2, mode=mode)),
+        (nn.MaxPool2d(3, 2, 1), F.max_pool2d(x, 3, 2, 1)),
+        (nn.AvgPool2d(3, 2, 1, count_include_pad=False), F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
+        (nn.ELU(0.5), F.elu(x, alpha=0.5)),
+        (nn.InstanceNorm2d(4), F.instance_norm(x)),
+        (nn.GroupNorm(2, 4), F.group_norm(x, 2)),
+        (nn.LayerNorm((6, 6)), F.layer_norm(x, (6, 6))),
+    ]
+    for layer, expected in same:
+        np.testing.assert_array_equal(layer(x).numpy(), expected.numpy())

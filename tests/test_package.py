@@ -1,0 +1,89 @@
+"""What the package promises about itself: imports, floors, size."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*(ROOT / "minigen").rglob("*.py"), *(ROOT / "kernels").rglob("*.py")])
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_import_loads_no_heavy_library():
+    heavy = ("numba", "matplotlib", "scipy", "PIL", "pandas", "sklearn", "tqdm", "safetensors", "hypothesis", "torch")
+    loaded = python(f"import sys, minigen; print([m for m in {heavy} if m in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_import_takes_under_twice_the_time_of_numpy():
+    code = (
+        "import time; t = time.perf_counter(); import numpy; n = time.perf_counter() - t; "
+        "import minigen; print((time.perf_counter() - t) / n)"
+    )
+    ratios = sorted(float(python(code)) for _ in range(7))
+    assert ratios[0] < 2, ratios
+
+
+def code_lines(path):
+    source = path.read_text(encoding="utf-8")
+    docs = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            docs.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    lines = enumerate(source.splitlines(), 1)
+    return sum(bool(line.strip()) and not line.strip().startswith("#") and i not in docs for i, line in lines)
+
+
+@pytest.mark.parametrize("name", ["engine.py", "tensor.py"])
+def test_the_engine_can_be_read_in_one_sitting(name):
+    assert code_lines(ROOT / "minigen" / name) < 250
+
+
+FLOORS = [
+    {"backend", "kernels"},
+    {"tensor"},
+    {"engine"},
+    {"ops", "creation"},
+    {"functional"},
+    {"nn", "optim"},
+    {"losses"},
+    {"metrics"},
+    {"train", "models"},
+    {"check", "course"},
+    {"bench", "lessons"},
+    {"cli", "__main__"},
+]
+ASIDE = {"data", "plot"}  # arrays only: they stand beside the engine, not on it
+
+
+def floor(name):
+    return next((i for i, names in enumerate(FLOORS) if name in names), None)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_each_room_imports_only_from_floors_below(path):
+    inside = path.relative_to(ROOT).with_suffix("").parts
+    room = inside[1] if inside[0] == "minigen" and len(inside) > 1 else inside[0]
+    if inside == ("minigen", "__init__"):
+        return
+    depth = len(inside) - 1
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:  # imports at the top: those inside functions are lazy
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = inside[: depth + 1 - node.level]
+        full = [*base, *(node.module.split(".") if node.module else [])]
+        targets = [full] if len(full) > 1 or inside[0] == "kernels" else [[*full, a.name] for a in node.names]
+        for target in targets:
+            if inside[0] == "kernels":
+                assert target[0] == "kernels", f"{path.name} imports minigen: kernels know arrays only"
+                continue
+            other = target[1]
+            if other == room or floor(room) is None or floor(other) is None:
+                continue
+            assert floor(other) < floor(room), f"{'/'.join(inside)} imports {other}, which is not below {room}"

@@ -1,0 +1,158 @@
+"""Names, argument order, defaults and semantics against PyTorch itself, where it is installed."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import minigen as mg
+import minigen.functional as F
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+TF = torch.nn.functional
+
+DROPPED = {"inplace", "size_average", "reduce", "return_indices", "ceil_mode", "_stacklevel", "dtype", "antialias",
+           "recompute_scale_factor", "layout", "out", "device", "foreach", "fused", "differentiable", "capturable",
+           "padding_mode"}  # fmt: skip
+
+
+def documented(function):
+    return [p for p in inspect.signature(function).parameters.values() if p.name not in DROPPED]
+
+
+def signature(name):
+    return documented(getattr(TF, name))
+
+
+@pytest.mark.parametrize("name", [
+    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu",
+    "group_norm", "instance_norm", "interpolate", "l1_loss", "layer_norm", "leaky_relu", "mse_loss", "pad", "softmax",
+    "log_softmax",
+])  # fmt: skip
+def test_arguments_come_in_pytorchs_order_with_its_defaults(name):
+    theirs = signature(name)
+    ours = [p for p in inspect.signature(getattr(F, name)).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    assert [p.name for p in ours] == [p.name for p in theirs][: len(ours)]
+    for a, b in zip(ours, theirs):
+        if name in ("pad", "interpolate") and a.name in ("value", "align_corners"):
+            continue  # None there stands for what ours says outright: 0.0 and False
+        assert a.default == b.default or a.name == "dim", (name, a, b)
+
+
+@pytest.mark.parametrize("name", ["Linear", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "LayerNorm",
+                                  "GroupNorm", "InstanceNorm2d", "LeakyReLU", "ELU", "Flatten", "Unflatten"])  # fmt: skip
+def test_layers_take_pytorchs_arguments(name):
+    theirs = documented(getattr(torch.nn, name).__init__)
+    ours = list(inspect.signature(getattr(mg.nn, name).__init__).parameters.values())
+    theirs = [
+        p
+        for p in theirs
+        if p.name not in ("bias",) or name not in ("BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm")
+    ]
+    assert [p.name for p in ours if p.name != "self"] == [p.name for p in theirs if p.name != "self"]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_optimizers_take_pytorchs_options(name):
+    theirs = {p.name: p.default for p in documented(getattr(torch.optim, name).__init__)}
+    for p in inspect.signature(getattr(mg.optim, name).__init__).parameters.values():
+        assert p.name in theirs and p.default == theirs[p.name], (name, p)
+
+
+def both(seed, *shapes):
+    arrays = [np.random.default_rng([seed, i]).standard_normal(s) for i, s in enumerate(shapes)]
+    ours = [mg.tensor(a, requires_grad=True) for a in arrays]
+    return ours, [torch.tensor(a, requires_grad=True) for a in arrays]
+
+
+def agree(ours, theirs, xs, ts, seed=0):
+    assert ours.shape == tuple(theirs.shape)
+    np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-9, atol=1e-9)
+    g = np.random.default_rng(seed).standard_normal(ours.shape)
+    for a, b in zip(mg.grad(ours, xs, mg.tensor(g)), torch.autograd.grad(theirs, ts, torch.tensor(g)), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9, atol=1e-9)
+
+
+pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+small = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+@given(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2), pair, pair, pair, small, small, st.integers(0, 99))
+def test_convolutions(groups, c, o, kernel, stride, dilation, padding, extra, seed):
+    (x, w, b), (tx, tw, tb) = both(seed, (2, c * groups, 9, 8), (o * groups, c, *kernel), (o * groups,))
+    agree(F.conv2d(x, w, b, stride, padding, dilation, groups), TF.conv2d(tx, tw, tb, stride, padding, dilation, groups),
+          [x, w, b], [tx, tw, tb])  # fmt: skip
+    assume(all(e < max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)))
+    (x, w, b), (tx, tw, tb) = both(seed, (2, c * groups, 4, 5), (c * groups, o, *kernel), (o * groups,))
+    try:
+        theirs = TF.conv_transpose2d(tx, tw, tb, stride, padding, extra, groups, dilation)
+    except RuntimeError:
+        with pytest.raises(ValueError, match="nothing is left"):
+            F.conv_transpose2d(x, w, b, stride, padding, extra, groups, dilation)
+        return
+    agree(F.conv_transpose2d(x, w, b, stride, padding, extra, groups, dilation), theirs, [x, w, b], [tx, tw, tb])
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), [
+    ("max_pool2d", (3, 2, 1), {}), ("max_pool2d", (2, 1, 1, 2), {}), ("avg_pool2d", (3, 2, 1), {}),
+    ("avg_pool2d", (3, 2, 1), {"count_include_pad": False}), ("avg_pool2d", (3, 2), {"divisor_override": 4}),
+    ("group_norm", (3,), {}), ("instance_norm", (), {}), ("layer_norm", ((6, 5),), {}), ("elu", (0.7,), {}),
+    ("leaky_relu", (0.2,), {}), ("softplus", (), {}), ("softmax", (1,), {}), ("log_softmax", (1,), {}),
+    ("interpolate", ((9, 4),), {}), ("interpolate", (None, 1.5), {}), ("interpolate", (None, (0.5, 2.0)), {}),
+    ("interpolate", ((9, 4),), {"mode": "bilinear"}), ("interpolate", (None, 0.7), {"mode": "bilinear"}),
+    ("interpolate", ((9, 4),), {"mode": "bilinear", "align_corners": True}), ("pad", ((1, 2, 2, 1), "reflect"), {}),
+    ("pad", ((1, 2, 2, 1), "replicate"), {}), ("pad", ((1, 2, 2, 1), "circular"), {}), ("pad", ((-1, 2, 1, -2),), {}),
+])  # fmt: skip
+def test_functions_of_images(name, args, kwargs):
+    (x,), (tx,) = both(0, (2, 6, 6, 5))
+    agree(getattr(F, name)(x, *args, **kwargs), getattr(TF, name)(tx, *args, **kwargs), [x], [tx])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_losses(reduction):
+    (x, w), (tx, _) = both(0, (4, 6, 3), (6,))
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 6, (4, 3))
+    labels[0, 0] = -100
+    target = rng.random((4, 6, 3))
+    weight, tweight = mg.tensor(np.abs(w.numpy())), torch.tensor(np.abs(w.numpy()))
+    y, ty = mg.tensor(target), torch.tensor(target)
+    options = {"reduction": reduction}
+    for smoothing in (0.0, 0.1):
+        agree(F.cross_entropy(x, mg.tensor(labels), weight, label_smoothing=smoothing, **options),
+              TF.cross_entropy(tx, torch.tensor(labels), tweight, label_smoothing=smoothing, **options), [x], [tx])  # fmt: skip
+        agree(F.cross_entropy(x, y, weight, label_smoothing=smoothing, **options),
+              TF.cross_entropy(tx, ty, tweight, label_smoothing=smoothing, **options), [x], [tx])  # fmt: skip
+    agree(F.mse_loss(x, y, **options), TF.mse_loss(tx, ty, **options), [x], [tx])
+    agree(F.l1_loss(x, y, **options), TF.l1_loss(tx, ty, **options), [x], [tx])
+    agree(F.binary_cross_entropy_with_logits(x, y, pos_weight=y[0], **options),
+          TF.binary_cross_entropy_with_logits(tx, ty, pos_weight=ty[0], **options), [x], [tx])  # fmt: skip
+    agree(F.binary_cross_entropy(mg.sigmoid(x), y, **options),
+          TF.binary_cross_entropy(torch.sigmoid(tx), ty, **options), [x], [tx])  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options"), [
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "maximize": True}),
+    ("Adam", {"lr": 0.1, "weight_decay": 0.1, "amsgrad": True}), ("AdamW", {"lr": 0.1}),
+    ("RMSprop", {"lr": 0.1, "centered": True, "momentum": 0.5, "weight_decay": 0.1}),
+])  # fmt: skip
+def test_trajectories(name, options):
+    (p,), (tp,) = both(0, (7,))
+    ours, theirs = getattr(mg.optim, name)([p], **options), getattr(torch.optim, name)([tp], **options)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        g = rng.standard_normal(7)
+        p.grad, tp.grad = mg.tensor(g), torch.tensor(g)
+        ours.step()
+        theirs.step()
+        np.testing.assert_allclose(p.numpy(), tp.detach().numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_dlpack_both_ways():
+    a = torch.arange(3.0)
+    assert mg.from_dlpack(a).numpy().tolist() == [0, 1, 2]
+    assert torch.from_dlpack(mg.ones(2)).tolist() == [1, 1]
