@@ -161,7 +161,8 @@ def conv2d(
         if output_size(batched.shape[2 + i], weight.shape[2 + i], strides[i], sides[i], dilations[i]) < 1:
             raise ValueError(
                 f"conv2d: kernel does not fit: {axis} {batched.shape[2 + i]} with padding {sides[i]} is less than "
-                f"{dilations[i] * (weight.shape[2 + i] - 1) + 1} (kernel {weight.shape[2 + i]}, dilation {dilations[i]})"
+                f"{dilations[i] * (weight.shape[2 + i] - 1) + 1}, what kernel {weight.shape[2 + i]} spans "
+                f"with dilation {dilations[i]}"
             )
     out = _conv.conv2d(batched, weight, stride=strides, padding=sides, dilation=dilations, groups=groups)
     return _add_channel_bias(out, bias, input.ndim)

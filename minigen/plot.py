@@ -14,8 +14,8 @@ import io
 import math
 import os
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ def style() -> AbstractContextManager[None]:
 def _figure_class() -> Any:
     """A Figure that notebooks display without pyplot, which would choose a backend for the whole process."""
 
-    class Picture(require("matplotlib.figure").Figure):
+    class Picture(require("matplotlib.figure").Figure):  # type: ignore[misc]
         """A matplotlib Figure that displays itself in a notebook."""
 
         def _repr_png_(self) -> bytes:
@@ -137,20 +137,23 @@ def figure(
 
 def _caption(picture: Any, text: str) -> None:
     """Write below the picture; constrained layout makes room for what is a label of the whole figure."""
-    width = int(picture.get_figwidth() * 13)  # characters of this size in that many inches
-    picture.supxlabel(textwrap.fill(text, width), x=0.01, ha="left", fontsize=11, color=_GREY)
+    lines = _caption_lines(text, picture.get_figwidth())
+    picture.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=11, color=_GREY)
+
+
+def _caption_lines(text: str, width: float) -> list[str]:
+    """`text` in lines that fit a figure of that many inches: 12 letters to an inch."""
+    return textwrap.wrap(text, int(12 * width))
 
 
 # ---- files
 
 
-@contextmanager
-def _replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write to a file beside `path` that takes its place when complete: nobody ever sees half a picture."""
-    path = Path(path)
+def _write(path: Path, data: bytes) -> None:
+    """Write a file beside `path` that takes its place when complete: nobody ever sees half a picture."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        yield part
+        part.write_bytes(data)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -180,9 +183,10 @@ def save_figure(picture: "Figure", path: str | os.PathLike[str]) -> None:
     suffix = Path(path).suffix.lstrip(".").lower() or "(no suffix)"
     known = picture.canvas.get_supported_filetypes()
     if suffix not in known:
-        raise ValueError(f"save_figure: {os.fspath(path)}: expected a suffix of {', '.join(sorted(known))}, got {suffix}")
-    with _replacing(path) as part:
-        picture.savefig(part, format=suffix)
+        raise ValueError(f"save_figure: {path}: expected a suffix of {', '.join(sorted(known))}, got {suffix}")
+    memory = io.BytesIO()
+    picture.savefig(memory, format=suffix)
+    _write(Path(path), memory.getvalue())
 
 
 # ---- images
@@ -283,8 +287,9 @@ def save_image_grid(path: str | os.PathLike[str], images: Any, ncols: int | None
     if file_format is None:
         raise ValueError(f"save_image_grid: {os.fspath(path)}: expected a suffix like .png, got {suffix or 'none'}")
     picture = Image.fromarray(image_grid(images, ncols, **options))
-    with _replacing(path) as part:
-        picture.save(part, format=file_format)
+    memory = io.BytesIO()
+    picture.save(memory, format=file_format)
+    _write(Path(path), memory.getvalue())
 
 
 def show_images(
@@ -384,7 +389,8 @@ def loss_curves(
     names = [name for name in table if "loss" in name] if columns is None else list(columns)
     missing = [name for name in names if name not in table]
     if missing or not names:
-        raise ValueError(f"loss_curves: no column {missing[0] if missing else 'with loss in its name'} among {list(table)}")
+        wanted = repr(missing[0]) if missing else "with 'loss' in its name"
+        raise ValueError(f"loss_curves: no column {wanted} among {list(table)}")
     clock = next((name for name in ("step", "iteration", "epoch") if name in table), None)
     lengths = {name: len(table[name]) for name in [*names, *([clock] if clock else [])]}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
@@ -562,9 +568,10 @@ def _draw(
     rows = [max(tops[i] for i in range(len(tensors)) if layout.layer[i] == row) for row in range(layout.layers)]
     bottoms = -np.cumsum([0.1 + rows[0], *(row + 0.42 for row in rows[1:])])  # of each layer
     width, height = float(layout.width), float(-bottoms[-1])
-    legend, text = 0.45, 0.25 * (len(caption) // 95 + 1) if caption else 0.0
+    page = max(width + 0.3, 7.0)
+    legend, text = 0.45, 0.19 * len(_caption_lines(caption, page)) + 0.1 if caption else 0.0
     with style():
-        picture = _figure_class()(figsize=(max(width + 0.3, 7.0), height + legend + text), layout="none")
+        picture = _figure_class()(figsize=(page, height + legend + text), layout="none")
         room = picture.get_figwidth() - width
         axes = picture.add_axes((0, text / picture.get_figheight(), 1, 1 - text / picture.get_figheight()))
         axes.set(xlim=(-room / 2, width + room / 2), ylim=(-height - legend, 0))

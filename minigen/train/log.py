@@ -1,17 +1,14 @@
-"""The log of a run: a CSV file with one row a step, which any spreadsheet opens."""
+"""The log of a run: a CSV file with one row a step, which any spreadsheet opens and `minigen.plot.loss_curves` draws."""
 
 import csv
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .files import replace_file
 
-__all__ = ["CsvLog", "read_log"]
+__all__ = ["CsvLog"]
 
 
 class CsvLog:
@@ -72,20 +69,3 @@ def _rows_up_to(path: Path, step: int) -> str:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     rows = [line for line in lines[1:] if line.endswith("\n") and int(line.partition(",")[0]) <= step]
     return "".join(lines[:1] + rows)
-
-
-def read_log(path: Path) -> dict[str, np.ndarray]:
-    """Columns of a log by name, as float64 arrays.
-
-    A row that a crash cut off is left out.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     n = Path(folder, "log.csv").write_text("step,loss\\n1,0.5\\n2,0.25\\n3,0.")
-    ...     read_log(Path(folder, "log.csv"))
-    {'step': array([1., 2.]), 'loss': array([0.5 , 0.25])}
-    """
-    text = path.read_text(encoding="utf-8")
-    header, *rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
-    columns = np.array(rows, np.float64).reshape(len(rows), len(header)).T
-    return dict(zip(header, columns))
