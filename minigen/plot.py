@@ -3,27 +3,21 @@
 Everything here takes arrays (`graph` takes Tensors) and gives back a picture that a notebook displays by itself and
 that `save_figure` writes to a file.  Nothing touches matplotlib's global state: no window opens, no backend is chosen,
 and matplotlib itself is imported on first use.  `image_grid` and `save_image_grid` do without it.
-
-Colours are those of Okabe and Ito (2008, "Color Universal Design"), which colour-blind readers can tell apart; lines
-differ in their dashes as well.
 """
 
 import csv
-import functools
 import io
 import math
 import os
-import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .data.dataset import require
-from .graph_layout import arrange, port
-from .tensor import Tensor
+from .graph_drawing import graph
+from .plot_style import COLORS, DASHES, figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,119 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COLORS", "figure", "graph", "image_grid", "loss_curves", "save_figure", "save_image_grid", "show_images", "style",
 ]  # fmt: skip
-
-COLORS = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
-    "green": "#009E73",
-    "red": "#D55E00",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "yellow": "#F0E442",
-    "black": "#000000",
-}
-"""The palette of Okabe and Ito, by name; lines take the first six in this order."""
-
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))
-_GREY = "#555555"
-
-
-# ---- style
-
-
-def style() -> AbstractContextManager[None]:
-    """The one plot style, as a context: figures made inside have it.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If matplotlib is not installed; the message names the extra that brings it.
-
-    Examples
-    --------
-    >>> with style():
-    ...     picture, axes = figure(caption="A parabola.")
-    ...     line = axes.plot([-1, 0, 1], [1, 0, 1])
-    >>> line[0].get_color()
-    '#0072B2'
-    """
-    lines = require("cycler").cycler(color=list(COLORS.values())[: len(_DASHES)], linestyle=_DASHES)
-    return require("matplotlib").rc_context(
-        {
-            "axes.axisbelow": True,
-            "axes.grid": True,
-            "axes.prop_cycle": lines,
-            "axes.spines.right": False,
-            "axes.spines.top": False,
-            "figure.constrained_layout.use": True,
-            "figure.dpi": 100,
-            "figure.figsize": (8, 4),
-            "font.size": 12,
-            "grid.color": "#dddddd",
-            "image.cmap": "gray",
-            "legend.frameon": False,
-            "lines.linewidth": 2,
-            "savefig.dpi": "figure",
-        }
-    )
-
-
-@functools.cache
-def _figure_class() -> Any:
-    """A Figure that notebooks display without pyplot, which would choose a backend for the whole process."""
-
-    class Picture(require("matplotlib.figure").Figure):  # type: ignore[misc]
-        """A matplotlib Figure that displays itself in a notebook."""
-
-        def _repr_png_(self) -> bytes:
-            memory = io.BytesIO()
-            self.savefig(memory, format="png")
-            return memory.getvalue()
-
-    return Picture
-
-
-def figure(
-    nrows: int = 1, ncols: int = 1, size: tuple[float, float] | None = None, caption: str | None = None
-) -> tuple["Figure", Any]:
-    """Make a figure of `nrows` x `ncols` plots in our style, with a caption below that says what to see.
-
-    Parameters
-    ----------
-    nrows, ncols : int
-    size : (width, height) in inches, optional
-        8 wide fills a page.
-    caption : str, optional
-        Wrapped to the figure's width.
-
-    Returns
-    -------
-    figure : matplotlib Figure
-    axes : Axes, or an array of them if there are several
-
-    Examples
-    --------
-    >>> picture, axes = figure(1, 2)
-    >>> axes.shape
-    (2,)
-    """
-    with style():
-        picture = _figure_class()(figsize=size)
-        axes = picture.subplots(nrows, ncols)
-        if caption:
-            _caption(picture, caption)
-    return picture, axes
-
-
-def _caption(picture: Any, text: str) -> None:
-    """Write below the picture; constrained layout makes room for what is a label of the whole figure."""
-    lines = _caption_lines(text, picture.get_figwidth())
-    picture.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=11, color=_GREY)
-
-
-def _caption_lines(text: str, width: float) -> list[str]:
-    """`text` in lines that fit a figure of that many inches: 12 letters to an inch."""
-    return textwrap.wrap(text, int(12 * width))
 
 
 # ---- files
@@ -407,7 +288,7 @@ def loss_curves(
                 window = np.ones(width) / width
                 axes.plot(
                     times[width - 1 :], np.convolve(values, window, "valid"), color=raw.get_color(),
-                    linestyle=_DASHES[names.index(name) % len(_DASHES)], label=f"{name} (mean of {width})",
+                    linestyle=DASHES[names.index(name) % len(DASHES)], label=f"{name} (mean of {width})",
                 )  # fmt: skip
             else:
                 axes.plot(times, values, label=name, marker="o" if len(values) == 1 else None)
@@ -433,199 +314,3 @@ def _read_csv(path: Path) -> dict[str, list[float]]:
         except ValueError:
             continue
     return table
-
-
-# ---- the computation graph
-
-_SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "neg": "−", "matmul": "@"}
-_SYMMETRIC = ("add", "mul", "maximum", "minimum")
-_FILLS = {"leaf": "#CFE8F7", "constant": "#EEEEEE", "computed": "#FFFFFF", "operation": "#FBE3B5"}
-_KINDS = {"leaf": "leaf, wants a gradient", "constant": "constant", "computed": "computed", "operation": "operation"}
-_LINE, _OPERATION, _GAP = 0.22, 0.3, 0.12  # heights in inches: a line of text, an operation, between it and its result
-
-
-def graph(
-    output: Tensor | Sequence[Tensor],
-    names: Mapping[str, Tensor] | None = None,
-    caption: str | None = None,
-    limit: int = 100,
-) -> "Figure":
-    """Draw how a Tensor was computed: time runs downwards, every operation sits on top of its result.
-
-    Blue boxes are leaves that want a gradient, grey dashed ones are constants (a detached Tensor is one), white ones
-    were computed.  A box shows the Tensor's name, its value if that is short (its shape otherwise), and its ``grad``.
-
-    Parameters
-    ----------
-    output : Tensor or sequence of Tensor
-    names : mapping of name to Tensor, optional
-        For instance ``dict(x=x, y=y)``.
-    caption : str, optional
-    limit : int
-        How many Tensors at most.
-
-    Returns
-    -------
-    matplotlib Figure
-
-    Raises
-    ------
-    TypeError
-        If `output` is not a Tensor.
-    ValueError
-        If the graph has more than `limit` Tensors: such a picture could not be read.
-
-    Examples
-    --------
-    >>> import minigen as mg
-    >>> x = mg.tensor(3.0, requires_grad=True)
-    >>> picture = graph(x * x, dict(x=x))
-    >>> picture.axes[0].texts[0].get_text()
-    'x\\n3'
-    """
-    outputs = [output] if isinstance(output, Tensor) else list(output)
-    for t in outputs:
-        if not isinstance(t, Tensor):
-            raise TypeError(f"graph: expected a Tensor or a sequence of them, got {type(t).__name__}")
-    called = {id(t): name for name, t in (names or {}).items()}
-    tensors = _history(outputs, limit)
-    labels = [_label(t, called.get(id(t))) for t in tensors]
-    operations = [_operation(t) for t in tensors]
-    place = {id(t): i for i, t in enumerate(tensors)}
-    edges = [
-        (place[id(x)], i)
-        for i, t in enumerate(tensors)
-        for x in (t.node.inputs or () if t.node else ())
-    ]  # fmt: skip
-    widths = [
-        max(0.45, 0.088 * max(map(len, [*label.split("\n"), operation])) + 0.22)
-        for label, operation in zip(labels, operations)
-    ]
-    layout = arrange(widths, edges)
-    return _draw(tensors, labels, operations, widths, edges, layout, caption)
-
-
-def _history(outputs: list[Tensor], limit: int) -> list[Tensor]:
-    """Every Tensor that `outputs` were computed from, constants too, inputs before their results."""
-    found: dict[int, Tensor] = {}
-    waiting = list(outputs)
-    while waiting:
-        t = waiting.pop()
-        if id(t) not in found:
-            found[id(t)] = t
-            waiting.extend(reversed(t.node.inputs or ()) if t.node else ())
-        if len(found) > limit:
-            raise ValueError(f"graph: more than {limit} Tensors to draw; draw a smaller part, or raise limit")
-    leaves = [t for t in found.values() if t.node is None]
-    return leaves + sorted((t for t in found.values() if t.node), key=lambda t: t.node.birth if t.node else 0)
-
-
-def _kind(t: Tensor) -> str:
-    if t.node is not None:
-        return "computed"
-    return "leaf" if t.requires_grad else "constant"
-
-
-def _label(t: Tensor, name: str | None) -> str:
-    lines = [*([name] if name else []), _short(t)]
-    if t.grad is not None:
-        lines.append(f"grad {_short(t.grad)}")
-    return "\n".join(lines)
-
-
-def _short(t: Tensor) -> str:
-    if t.numel() == 1:
-        return f"{t.item():.4g}"
-    if t.ndim == 1 and t.numel() <= 3:
-        return f"[{', '.join(f'{value:.3g}' for value in t.numpy().tolist())}]"
-    return f"shape {t.shape}"
-
-
-def _operation(t: Tensor) -> str:
-    """What the operation above `t` is called, with the parameters that say something."""
-    if t.node is None:
-        return ""
-    name = t.node.primitive.name
-    told = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in t.node.params.values()
-            if isinstance(value, int | float | str | tuple) and not isinstance(value, bool)]  # fmt: skip
-    text = " ".join([*([_SYMBOLS[name]] if name in _SYMBOLS else []), name, *told])
-    text = text if len(text) <= 24 else name
-    return text if t.node.inputs is not None else f"{text} (graph freed)"
-
-
-def _draw(
-    tensors: list[Tensor],
-    labels: list[str],
-    operations: list[str],
-    widths: list[float],
-    edges: list[tuple[int, int]],
-    layout: Any,
-    caption: str | None,
-) -> "Figure":
-    box = require("matplotlib.patches").FancyBboxPatch
-    heights = [_LINE * (label.count("\n") + 1) + 0.1 for label in labels]
-    tops = [height + (_OPERATION + _GAP if operation else 0) for height, operation in zip(heights, operations)]
-    rows = [max(tops[i] for i in range(len(tensors)) if layout.layer[i] == row) for row in range(layout.layers)]
-    bottoms = -np.cumsum([0.1 + rows[0], *(row + 0.42 for row in rows[1:])])  # of each layer
-    width, height = float(layout.width), float(-bottoms[-1])
-    page = max(width + 0.3, 7.0)
-    legend, text = 0.45, 0.19 * len(_caption_lines(caption, page)) + 0.1 if caption else 0.0
-    with style():
-        picture = _figure_class()(figsize=(page, height + legend + text), layout="none")
-        room = picture.get_figwidth() - width
-        axes = picture.add_axes((0, text / picture.get_figheight(), 1, 1 - text / picture.get_figheight()))
-        axes.set(xlim=(-room / 2, width + room / 2), ylim=(-height - legend, 0))
-        axes.set_axis_off()
-
-        def draw_box(x: float, y: float, w: float, h: float, kind: str, text: str) -> None:
-            axes.add_patch(
-                box(
-                    (x - w / 2, y), w, h, boxstyle=f"round,pad=0,rounding_size={0.14 if kind == 'operation' else 0.05}",
-                    facecolor=_FILLS[kind], edgecolor=COLORS["black"], linewidth=1.2, zorder=2,
-                    linestyle="--" if kind == "constant" else "-",
-                )
-            )  # fmt: skip
-            axes.text(x, y + h / 2, text, ha="center", va="center", fontsize=11, zorder=3, linespacing=1.1)
-
-        for i, t in enumerate(tensors):
-            x, y = layout.x[i], bottoms[layout.layer[i]]
-            draw_box(x, y, widths[i], heights[i], _kind(t), labels[i])
-            if operations[i]:
-                draw_box(x, y + heights[i] + _GAP, widths[i], _OPERATION, "operation", operations[i])
-                axes.plot([x, x], [y + heights[i], y + heights[i] + _GAP], color=_GREY, linewidth=1.2, linestyle="-")
-        for e, (source, target) in enumerate(edges):
-            ports = [j for j, (_, end) in enumerate(edges) if end == target]
-            shift = port(ports.index(e), len(ports))
-            start = (layout.x[source], bottoms[layout.layer[source]])
-            middle = [(x, bottoms[row] + rows[row] / 2) for row, x in layout.bends[e]]
-            end = (layout.x[target] + shift * widths[target], bottoms[layout.layer[target]] + tops[target])
-            axes.add_patch(_arrow([start, *middle, end]))
-            primitive = tensors[target].node.primitive  # type: ignore[union-attr]
-            if len(ports) > 1 and primitive.name not in _SYMMETRIC:
-                axes.text(end[0], end[1] + 0.16, primitive.argument(ports.index(e)), fontsize=8, color=_GREY,
-                          ha="right" if shift < 0 else "left", va="center", zorder=4,
-                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
-        shown = {_kind(t) for t in tensors} | ({"operation"} if any(operations) else set())
-        handles = [
-            require("matplotlib.patches").Patch(
-                facecolor=_FILLS[kind], edgecolor="black", linestyle="--" if kind == "constant" else "-", label=label
-            )
-            for kind, label in _KINDS.items() if kind in shown
-        ]  # fmt: skip
-        axes.legend(handles=handles, loc="lower center", ncols=len(handles), fontsize=10, borderaxespad=0.2)
-        if caption:
-            _caption(picture, caption)
-    return picture
-
-
-def _arrow(points: list[tuple[float, float]]) -> Any:
-    """An arrow through `points`, vertical at each of them."""
-    path = require("matplotlib.path").Path
-    vertices, codes = [points[0]], [path.MOVETO]
-    for (x0, y0), (x1, y1) in zip(points, points[1:]):
-        half = (y0 + y1) / 2
-        vertices += [(x0, half), (x1, half), (x1, y1)]
-        codes += [path.CURVE4] * 3
-    return require("matplotlib.patches").FancyArrowPatch(
-        path=path(vertices, codes), arrowstyle="-|>", mutation_scale=11, color=_GREY, linewidth=1.2, zorder=1
-    )

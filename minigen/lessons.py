@@ -1,0 +1,326 @@
+"""Finding, opening and building the lessons: the logic behind ``minigen lesson``.
+
+A lesson is a pair of files: ``lessons/01_autograd.py`` is its text, which people edit and review (jupytext's
+py:percent format), and ``lessons/01_autograd.ipynb`` is the same with the outputs of one complete run.  `build` makes
+the second from the first; `stale` says where the two have come apart.
+"""
+
+import argparse
+import base64
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .train.files import replace_file
+
+__all__ = [
+    "Lesson", "add_arguments", "build", "execute", "find_lessons", "open_lesson", "picture_sizes", "run", "stale",
+]  # fmt: skip
+
+FOLDER = Path(__file__).resolve().parent.parent / "lessons"
+PICTURE_LIMIT = 150_000
+_WORK = "lessons-work"
+
+
+class LessonError(Exception):
+    """Something the user can put right; its text says how."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson.
+
+    Parameters
+    ----------
+    number : int
+    title : str
+    notebook : Path
+        With outputs.
+    source : Path
+        The text alone.
+    """
+
+    number: int
+    title: str
+    notebook: Path
+    source: Path
+
+
+def find_lessons(folder: Path | None = None) -> list[Lesson]:
+    """The lessons in a folder (by default the checkout's ``lessons/``), in their order.
+
+    Raises
+    ------
+    LessonError
+        If there is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     text = Path(folder, "07_sums.py").write_text("# %% [markdown]\\n# # 7. Sums and what they hide\\n")
+    ...     [(lesson.number, lesson.title, lesson.notebook.name) for lesson in find_lessons(Path(folder))]
+    [(7, 'Sums and what they hide', '07_sums.ipynb')]
+    """
+    folder = folder or FOLDER
+    lessons = []
+    for source in sorted(folder.glob("[0-9][0-9]_*.py")):
+        heading = re.search(r"^# # (?:\d+\. )?(.+)$", source.read_text(encoding="utf-8"), re.MULTILINE)
+        title = heading.group(1).strip() if heading else source.stem[3:]
+        lessons.append(Lesson(int(source.name[:2]), title, source.with_suffix(".ipynb"), source))
+    if not lessons:
+        raise LessonError(
+            f"no lessons in {folder}: they are not part of the installed package. "
+            'Clone the repository and install it from there: python -m pip install -e ".[lessons]"'
+        )
+    return lessons
+
+
+# ---- the command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the arguments of ``minigen lesson``.
+
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["3"]).number
+    3
+    """
+    parser.description = "List the lessons, or open one in JupyterLab."
+    parser.epilog = (
+        f"Your copy lies in {_WORK}/ of the current folder and is never overwritten: "
+        "to start afresh, rename it or move it away."
+    )
+    parser.add_argument("number", nargs="?", type=int, help="which lesson to open")
+    parser.add_argument(
+        "options", nargs="*", help="options for JupyterLab, after --, as in: minigen lesson 1 -- --no-browser"
+    )
+    parser.add_argument("--list", action="store_true", help="list the lessons (as without a number)")
+    parser.add_argument("--folder", type=Path, default=Path(_WORK), help="where your copy goes (default: %(default)s)")
+    parser.add_argument("--build", action="store_true", help="for authors: run the text and store the notebook anew")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what ``minigen lesson`` was asked.
+
+    Parameters
+    ----------
+    args : Namespace
+        As parsed by a parser with `add_arguments`.
+
+    Returns
+    -------
+    int
+        The exit status: 0 if all went well, 2 for a mistake of the user's.
+
+    Examples
+    --------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> run(parser.parse_args(["--list"]))  # doctest: +ELLIPSIS
+      1  Autograd: from one multiplication to the engine
+    ...
+    0
+    """
+    try:
+        lessons = find_lessons()
+        if args.number is not None:
+            lessons = [lesson for lesson in lessons if lesson.number == args.number] or _unknown(args.number, lessons)
+        if args.build:
+            for lesson in lessons:
+                build(lesson)
+                print(f"built {lesson.notebook}")
+            return 0
+        if args.number is None or args.list:
+            for lesson in lessons:
+                print(f"{lesson.number:3}  {lesson.title}")
+            print("Open one with: minigen lesson NUMBER")
+            return 0
+        return open_lesson(lessons[0], args.folder, args.options)
+    except LessonError as error:
+        print(f"minigen lesson: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"minigen lesson: {error.filename}: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def _unknown(number: int, lessons: list[Lesson]) -> list[Lesson]:
+    raise LessonError(f"there is no lesson {number}; there are {', '.join(str(lesson.number) for lesson in lessons)}")
+
+
+def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = ()) -> int:
+    """Copy a lesson into `folder`, unless a copy is there already, and open it in JupyterLab with these options.
+
+    Returns
+    -------
+    int
+        JupyterLab's exit status, once it was closed.
+
+    Raises
+    ------
+    LessonError
+        If JupyterLab is not installed.
+    """
+    _need("jupyterlab")
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / lesson.notebook.name
+    try:
+        with copy.open("xb") as file:
+            file.write(lesson.notebook.read_bytes())
+        print(f"Lesson {lesson.number}, {lesson.title}: {copy}")
+    except FileExistsError:
+        print(f"Lesson {lesson.number}, {lesson.title}: going on with your copy {copy}")
+    print("Close JupyterLab with Ctrl-C in this window.", flush=True)
+    try:
+        return subprocess.run([sys.executable, "-m", "jupyterlab", str(copy), *options], check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _need(*modules: str) -> None:
+    """Make sure that the packages of the lessons are there."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise LessonError(f'{module} is not installed: python -m pip install "minigen-lab[lessons]"')
+
+
+# ---- making notebooks
+
+
+def execute(source: Path) -> Any:
+    """Run a lesson's text from scratch in a process of its own.
+
+    Parameters
+    ----------
+    source : Path
+        A py:percent file.
+
+    Returns
+    -------
+    notebook (nbformat)
+        With outputs; the same text gives the same cell ids.
+
+    Raises
+    ------
+    LessonError
+        If a package of the lessons is not installed.
+    nbclient.exceptions.CellExecutionError
+        If a cell fails.
+    """
+    _need("ipykernel", "jupytext", "nbclient")
+    import jupytext
+    from nbclient import NotebookClient
+
+    notebook = jupytext.read(source, fmt="py:percent")
+    for i, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{i + 1}"
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    where = {"metadata": {"path": source.parent}}
+    NotebookClient(notebook, timeout=180, kernel_name="python3", record_timing=False, resources=where).execute()
+    notebook.metadata["language_info"] = {"name": "python"}  # not the version of the Python that ran it
+    for cell in notebook.cells:
+        _join_streams(cell)
+    return notebook
+
+
+def _join_streams(cell: Any) -> None:
+    """Join what was printed: in how many pieces it arrived is chance."""
+    outputs: list[Any] = []
+    for output in cell.get("outputs", ()):
+        if outputs and output["output_type"] == "stream" and output["name"] == outputs[-1].get("name"):
+            outputs[-1]["text"] += output["text"]
+        else:
+            outputs.append(output)
+    if "outputs" in cell:
+        cell["outputs"] = outputs
+
+
+def build(lesson: Lesson) -> None:
+    """Run a lesson's text and store the notebook with its outputs, whole or not at all.
+
+    Raises
+    ------
+    LessonError
+        If a picture is larger than the limit, or a package is missing.
+    """
+    notebook = execute(lesson.source)
+    for place, size in picture_sizes(notebook):
+        if size > PICTURE_LIMIT:
+            raise LessonError(f"{lesson.source}: {place} is a picture of {size} bytes; the limit is {PICTURE_LIMIT}")
+    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    replace_file(lesson.notebook, text.encode())
+
+
+def picture_sizes(notebook: Any) -> Iterator[tuple[str, int]]:
+    """Every picture in a notebook's outputs: (where, bytes).
+
+    >>> cell = {"outputs": [{"data": {"image/png": base64.b64encode(b"12345").decode()}}]}
+    >>> list(picture_sizes({"cells": [cell]}))
+    [('cell 1', 5)]
+    """
+    for i, cell in enumerate(notebook["cells"]):
+        for output in cell.get("outputs", ()):
+            for kind, data in output.get("data", {}).items():
+                if kind.startswith("image/"):
+                    yield f"cell {i + 1}", len(base64.b64decode("".join(data)))
+
+
+def stale(stored: Any, fresh: Any) -> list[str]:
+    """Where a stored notebook differs from a fresh run: the cells, and the text of their outputs.
+
+    Pictures are compared by their number alone, and the outputs of cells tagged ``varies`` not at all.
+
+    Parameters
+    ----------
+    stored, fresh : notebook (nbformat)
+
+    Returns
+    -------
+    list of str
+        One line per difference.
+
+    Examples
+    --------
+    >>> def notebook(text):
+    ...     output = {"output_type": "stream", "name": "stdout", "text": text}
+    ...     return {"cells": [{"cell_type": "code", "source": "now()", "metadata": {}, "outputs": [output]}]}
+    >>> stale(notebook("noon"), notebook("midnight"))
+    ["cell 1: stored ['stdout: noon'], a fresh run gives ['stdout: midnight']"]
+    """
+    if len(stored["cells"]) != len(fresh["cells"]):
+        return [f"the notebook has {len(stored['cells'])} cells, its text {len(fresh['cells'])}"]
+    differences = []
+    for i, (old, new) in enumerate(zip(stored["cells"], fresh["cells"]), 1):
+        for part in ("cell_type", "source"):
+            if old[part] != new[part]:
+                differences.append(f"cell {i}: the {part} differs from the text's")
+        if _tags(old) != _tags(new):
+            differences.append(f"cell {i}: the tags differ, {_tags(old)} and {_tags(new)}")
+        if "varies" not in _tags(new) and _texts(old) != _texts(new):
+            differences.append(f"cell {i}: stored {_texts(old)}, a fresh run gives {_texts(new)}")
+    return differences
+
+
+def _tags(cell: Any) -> list[str]:
+    return list(cell["metadata"].get("tags", ()))
+
+
+def _texts(cell: Any) -> list[str]:
+    """What a cell has put out, in words."""
+    texts: list[str] = []
+    for output in cell.get("outputs", ()):
+        if output["output_type"] == "stream":
+            texts.append(f"{output['name']}: {output['text']}")
+        for kind, data in sorted(output.get("data", {}).items()):
+            texts.append(kind if kind.startswith("image/") else f"{kind}: {data}")
+    return texts

@@ -1,0 +1,307 @@
+"""Pictures: what is in them, that files are written whole, that nothing global changes."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import minigen as mg
+from minigen import plot
+from minigen.graph_layout import arrange
+
+# ---- image grids, without matplotlib
+
+
+def test_image_grid_puts_each_image_in_reading_order():
+    images = np.stack([np.full((1, 2, 3), i, np.uint8) for i in (10, 20, 30)])
+    grid = plot.image_grid(images, ncols=2, padding=1)
+    assert grid.dtype == np.uint8 and grid.shape == (7, 9)
+    assert (grid[1:3, 1:4] == 10).all() and (grid[1:3, 5:8] == 20).all() and (grid[4:6, 1:4] == 30).all()
+    assert (grid[4:6, 5:8] == 255).all() and (grid[0] == 255).all() and (grid[:, 4] == 255).all()
+
+
+def test_image_grid_maps_the_range_to_black_and_white_and_clips():
+    row = np.array([[[[-5.0, -1.0, 0.0, 1.0, 5.0, np.nan, np.inf]]]], np.float32)
+    assert plot.image_grid(row, padding=0).tolist() == [[0, 0, 128, 255, 255, 0, 255]]
+    assert plot.image_grid(np.array([[[0.0, 2.0]]]), padding=0, value_range=(0, 2)).tolist() == [[0, 255]]
+
+
+def test_image_grid_keeps_the_colours_in_place():
+    image = np.zeros((1, 3, 2, 2), np.uint8)
+    image[0, 2, 0, 1] = 7
+    grid = plot.image_grid(image, padding=0, scale=2)
+    assert grid.shape == (4, 4, 3) and (grid[:2, 2:] == [0, 0, 7]).all() and grid.sum() == 4 * 7
+
+
+@given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 3), st.integers(1, 3), st.integers(1, 15))
+def test_image_grid_is_as_large_as_rows_and_columns_ask(count, side, padding, scale, ncols):
+    grid = plot.image_grid(np.zeros((count, side, side + 1)), ncols, padding, scale=scale)
+    columns = min(ncols, count)
+    rows = -(-count // columns)
+    assert grid.shape == (rows * (side * scale + padding) + padding, columns * ((side + 1) * scale + padding) + padding)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        (np.zeros((2, 2, 4, 4)), {}, r"got shape \(2, 2, 4, 4\)"),
+        (np.zeros((4, 4)), {}, r"got shape \(4, 4\)"),
+        (np.zeros((0, 1, 4, 4)), {}, "none empty"),
+        (np.zeros((1, 4, 4)), {"ncols": 0}, "ncols of at least 1, got 0"),
+        (np.zeros((1, 4, 4)), {"value_range": (1, 1)}, r"low < high, got \(1, 1\)"),
+    ],
+)
+def test_image_grid_says_what_is_wrong(images, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot.image_grid(images, **options)
+
+
+def test_save_image_grid_stores_every_pixel(tmp_path):
+    images = np.random.default_rng(0).uniform(-1, 1, (5, 3, 4, 4))
+    plot.save_image_grid(tmp_path / "grid.PNG", images, ncols=3)
+    with Image.open(tmp_path / "grid.PNG") as saved:
+        np.testing.assert_array_equal(np.asarray(saved), plot.image_grid(images, 3))
+    assert [f.name for f in tmp_path.iterdir()] == ["grid.PNG"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "grid.png"
+    plot.save_image_grid(path, np.zeros((1, 2, 2)))
+    before = path.read_bytes()
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        plot.save_image_grid(path, np.ones((1, 2, 2)))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_save_image_grid_names_an_unknown_suffix_and_a_missing_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"grid\.xyz: expected a suffix like \.png, got \.xyz"):
+        plot.save_image_grid(tmp_path / "grid.xyz", np.zeros((1, 2, 2)))
+    with pytest.raises(FileNotFoundError):
+        plot.save_image_grid(tmp_path / "none" / "grid.png", np.zeros((1, 2, 2)))
+
+
+# ---- nothing global
+
+
+def _run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+def test_importing_plot_and_saving_images_loads_no_matplotlib(tmp_path):
+    result = _run(
+        "import sys, numpy as np; from minigen import plot\n"
+        f"plot.save_image_grid({str(tmp_path / 'a.png')!r}, np.zeros((1, 2, 2)))\n"
+        "assert 'matplotlib' not in sys.modules"
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_drawing_neither_loads_pyplot_nor_changes_settings():
+    pytest.importorskip("matplotlib")
+    result = _run(
+        "import sys, matplotlib; from minigen import plot\n"
+        # Reading the backend would choose one.
+        "settings = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != 'backend'}\n"
+        "before = settings()\n"
+        "plot.loss_curves({'loss': [2.0, 1.0]})._repr_png_()\n"
+        "assert settings() == before and 'matplotlib.pyplot' not in sys.modules"
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_without_matplotlib_the_error_names_the_extra():
+    result = _run(
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from importlib import util; real = util.find_spec\n"
+        "util.find_spec = lambda name, *a: None if name in ('matplotlib', 'cycler') else real(name, *a)\n"
+        "from minigen import plot\n"
+        "try: plot.loss_curves({'loss': [1.0]})\n"
+        "except ModuleNotFoundError as error: print(error)"
+    )
+    assert "pip install" in result.stdout and "minigen-lab[" in result.stdout, result.stderr
+
+
+# ---- figures
+
+
+@pytest.fixture
+def matplotlib():
+    return pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra 'data'")
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_show_images_has_a_title_for_each_and_removes_empty_places():
+    picture = plot.show_images(np.zeros((3, 1, 4, 4)), ["a", "b", "c"], ncols=2, caption="Zeros.")
+    assert [axes.get_title() for axes in picture.axes] == ["a", "b", "c"]
+    assert picture.get_supxlabel() == "Zeros."
+    with pytest.raises(ValueError, match="expected 3 titles, one per image, got 1"):
+        plot.show_images(np.zeros((3, 1, 4, 4)), ["a"])
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_loss_curves_draws_the_numbers_of_a_csv_file(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,step,loss_d,loss_g,note\n1,10,0.5,1.5,a\n1,20,0.25,,b\n", encoding="utf-8")
+    picture = plot.loss_curves(log, tmp_path / "loss.png")
+    (axes,) = picture.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "loss")
+    assert [line.get_label() for line in axes.lines] == ["loss_d", "loss_g"]
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[10, 0.5], [20, 0.25]])
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [1.5, np.nan])
+    assert len({line.get_color() for line in axes.lines}) == 2 == len({line.get_linestyle() for line in axes.lines})
+    with Image.open(tmp_path / "loss.png") as saved:
+        assert saved.format == "PNG" and saved.width == 800
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_long_curves_get_their_running_mean():
+    values = np.random.default_rng(0).normal(size=500)
+    (axes,) = plot.loss_curves({"loss": values}).axes
+    raw, mean = axes.lines
+    assert raw.get_color() == mean.get_color() and raw.get_alpha() < 0.5
+    expected = [values[max(0, i - 9) : i + 1].mean() for i in range(9, 500)]
+    np.testing.assert_allclose(mean.get_xydata(), np.column_stack([np.arange(10, 501), expected]))
+
+
+@pytest.mark.usefixtures("matplotlib")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("step,value\n1,2\n", r"no column with 'loss' in its name among \['step', 'value'\]"),
+        ("step,loss\n1\n", "a row has fewer cells than the header's 2"),
+        ("step,loss\n", r"not empty, got \{'loss': 0, 'step': 0\}"),
+    ],
+)
+def test_loss_curves_says_what_is_wrong_with_a_file(tmp_path, text, message):
+    (tmp_path / "log.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        plot.loss_curves(tmp_path / "log.csv")
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_loss_curves_names_missing_columns_and_unequal_lengths():
+    with pytest.raises(ValueError, match="no column 'fid' among"):
+        plot.loss_curves({"loss": [1.0]}, columns=["fid"])
+    with pytest.raises(ValueError, match=r"one length, not empty, got \{'loss': 1, 'step': 2\}"):
+        plot.loss_curves({"loss": [1.0], "step": [1, 2]})
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_save_figure_knows_its_suffixes(tmp_path):
+    picture, _ = plot.figure()
+    with pytest.raises(ValueError, match=r"a\.xyz: expected a suffix of .*png.*, got xyz"):
+        plot.save_figure(picture, tmp_path / "a.xyz")
+    plot.save_figure(picture, tmp_path / "a.svg")
+    assert "<svg" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_a_caption_is_wrapped_into_the_width_of_the_figure():
+    picture, _ = plot.figure(size=(5, 3), caption="words " * 60)
+    picture._repr_png_()
+    box = picture._supxlabel.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= picture.bbox.width
+
+
+# ---- the computation graph
+
+
+def _texts(picture):
+    return [text.get_text() for text in picture.axes[0].texts]
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_graph_shows_each_tensor_and_operation_once():
+    x, w = mg.tensor(2.0, requires_grad=True), mg.tensor(3.0)
+    p = x * w
+    L = p**2 - p
+    L.backward(retain_graph=True)
+    texts = _texts(plot.graph(L, {"x": x, "p": p, "L": L}))
+    assert sorted(texts) == sorted(
+        ["x\n2\ngrad 33", "3", "× mul", "p\n6", "pow 2", "36", "− sub", "L\n30", "input", "other"]
+    )
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_graph_draws_an_arrow_for_every_use():
+    from matplotlib.patches import FancyArrowPatch
+
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    picture = plot.graph((x * x + x).sum())
+    assert sum(isinstance(p, FancyArrowPatch) for p in picture.axes[0].patches) == 5
+    assert "[1, 2]" in _texts(picture)
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_graph_says_that_it_was_freed_and_that_it_is_too_large():
+    x = mg.tensor(1.0, requires_grad=True)
+    y = x * 2
+    y.backward()
+    assert "× mul (graph freed)" in _texts(plot.graph(y))
+    t = x
+    for _ in range(30):
+        t = t + t
+    with pytest.raises(ValueError, match="more than 20 Tensors"):
+        plot.graph(t, limit=20)
+    with pytest.raises(TypeError, match="expected a Tensor or a sequence of them, got float"):
+        plot.graph([1.0])
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_a_detached_tensor_is_drawn_as_a_constant_without_arrows():
+    x = mg.tensor(3.0, requires_grad=True)
+    picture = plot.graph(x * x.detach(), {"x": x})
+    legend = [text.get_text() for text in picture.axes[0].get_legend().get_texts()]
+    assert legend == ["leaf, wants a gradient", "constant", "computed", "operation"]
+    assert sorted(_texts(picture)) == ["3", "9", "x\n3", "× mul"]
+
+
+@st.composite
+def graphs(draw):
+    count = draw(st.integers(1, 12))
+    widths = draw(st.lists(st.floats(0.4, 3), min_size=count, max_size=count))
+    pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda p: p[0] < p[1])
+    return widths, draw(st.lists(pairs, max_size=20)) if count > 1 else []
+
+
+@given(graphs())
+def test_layout_puts_boxes_below_their_inputs_and_never_on_each_other(graph):
+    widths, edges = graph
+    layout = arrange(widths, edges)
+    for i, j in edges:
+        assert layout.layer[i] < layout.layer[j]
+    for bends, (i, j) in zip(layout.bends, edges):
+        assert [row for row, _ in bends] == list(range(layout.layer[i] + 1, layout.layer[j]))
+    # Bends count as boxes of no width, so that no arrow runs through a box.
+    rows = {}
+    for i, w in enumerate(widths):
+        rows.setdefault(layout.layer[i], []).append((layout.x[i] - w / 2, layout.x[i] + w / 2))
+    for bends in layout.bends:
+        for row, x in bends:
+            rows[row].append((x, x))
+    for row in rows.values():
+        ordered = sorted(row)
+        assert all(a[1] + 0.29 < b[0] for a, b in zip(ordered, ordered[1:]))
+        assert ordered[0][0] >= -1e-3 and ordered[-1][1] <= layout.width + 1e-3
+
+
+def test_layout_of_a_tree_crosses_no_arrows():
+    layout = arrange([1.0] * 7, [(0, 4), (3, 5), (1, 4), (2, 5), (4, 6), (5, 6)])
+    assert max(layout.x[0], layout.x[1]) < min(layout.x[2], layout.x[3]) or (
+        min(layout.x[0], layout.x[1]) > max(layout.x[2], layout.x[3])
+    )
+
+
+def test_layout_refuses_a_cycle():
+    with pytest.raises(ValueError, match="cycle"):
+        arrange([1, 1], [(0, 1), (1, 0)])
