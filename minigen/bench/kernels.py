@@ -1,0 +1,203 @@
+"""Races of single kernels: convolutions and their gradients, batch norm, activation, optimizer."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..kernels.reference.conv import output_size
+from .report import Row
+from .timing import Race, race
+
+__all__ = ["LAYERS", "UNTUNED", "Layer", "layer_rows", "other_rows"]
+
+KINDS = ("forward", "input gradient", "weight gradient")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution to be timed; `transposed` swaps the roles of its forward pass and its input gradient."""
+
+    inputs: int
+    outputs: int
+    size: tuple[int, int]
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+    batch: int = 32
+    transposed: bool = False
+
+    def __str__(self) -> str:
+        size = str(self.size[0]) if self.size[0] == self.size[1] else f"{self.size[0]}x{self.size[1]}"
+        arrow = f"{self.outputs}->{self.inputs} (T)" if self.transposed else f"{self.inputs}->{self.outputs}"
+        extra = f" d{self.dilation}" * (self.dilation > 1) + f" g{self.groups}" * (self.groups > 1)
+        return f"{arrow} @{size} k{self.kernel}s{self.stride}{extra} x{self.batch}"
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """Height and width of the result."""
+        p = (self.padding, self.padding)
+        height, width = (output_size(n, self.kernel, self.stride, p, self.dilation) for n in self.size)
+        return height, width
+
+    @property
+    def gflop(self) -> float:
+        """Nominal operations of each of the three passes."""
+        pixels = self.batch * self.output[0] * self.output[1]
+        return 2e-9 * pixels * self.outputs * (self.inputs // self.groups) * self.kernel**2
+
+    @property
+    def megabytes(self) -> float:
+        """Input, output and weights, once each."""
+        x = self.batch * self.inputs * self.size[0] * self.size[1]
+        y = self.batch * self.outputs * self.output[0] * self.output[1]
+        return 4e-6 * (x + y + self.outputs * self.inputs // self.groups * self.kernel**2)
+
+
+def _with_twins(layers: Sequence[Layer]) -> list[Layer]:
+    twins = [Layer(**{**asdict(layer), "transposed": True}) for layer in layers]
+    return [one for pair in zip(layers, twins) for one in pair]
+
+
+LAYERS = _with_twins(
+    [
+        Layer(1, 64, (28, 28), 5, 2, 2, batch=128),
+        Layer(3, 64, (64, 64), 4, 2, 1),
+        Layer(64, 128, (32, 32), 4, 2, 1),
+        Layer(128, 256, (16, 16), 4, 2, 1),
+        Layer(64, 64, (32, 32), 3, 1, 1),
+        Layer(256, 128, (7, 7), 5, 1, 2, batch=128),
+        Layer(128, 128, (16, 16), 1),
+    ]
+)
+"""The layers of the models, each with its transposed twin."""
+
+UNTUNED = [
+    Layer(48, 96, (20, 28), 3, 2, 1),
+    Layer(96, 40, (17, 17), 3, 1, 2, dilation=2),
+    Layer(64, 64, (16, 16), 3, 1, 1, groups=4),
+    Layer(64, 128, (32, 32), 4, 2, 1, batch=7),
+]
+"""Layers that nobody tuned anything for."""
+
+
+def arrays(layer: Layer, seed: int = 0) -> tuple[Any, Any, Any]:
+    """Random input, weights and cotangent of a layer, float32."""
+    rng = np.random.default_rng(seed)
+    shapes = (
+        (layer.batch, layer.inputs, *layer.size),
+        (layer.outputs, layer.inputs // layer.groups, layer.kernel, layer.kernel),
+        (layer.batch, layer.outputs, *layer.output),
+    )
+    x, w, g = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
+    return x, w, g
+
+
+def our_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[], Any]]:
+    """The three kernels of a layer, ready to be called."""
+    pad = ((layer.padding,) * 2,) * 2
+    rest = ((layer.stride,) * 2, pad, (layer.dilation,) * 2, layer.groups)
+    forward = lambda: kernels.find("conv2d")(x, w, *rest)  # noqa: E731
+    back = lambda: kernels.find("conv2d_input_grad")(g, w, x.shape[2:], *rest)  # noqa: E731
+    weight = lambda: kernels.find("conv2d_weight_grad")(x, g, w.shape[2:], *rest)  # noqa: E731
+    return dict(zip(KINDS, (back, forward, weight) if layer.transposed else (forward, back, weight)))
+
+
+def their_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[], Any]]:
+    """The same in PyTorch."""
+    import torch
+
+    tx, tw, tg = (torch.from_numpy(a) for a in (x, w, g))
+    ones = lambda n: [n, n]  # noqa: E731
+    rest = [None, ones(layer.stride), ones(layer.padding), ones(layer.dilation)]
+    backward = torch.ops.aten.convolution_backward
+    if layer.transposed:
+        rows = [n - ((m - 1) * layer.stride - 2 * layer.padding + layer.dilation * (layer.kernel - 1) + 1)
+                for n, m in zip(layer.size, layer.output)]  # fmt: skip
+        rest = [None, *rest[1:], True, rows, layer.groups]
+        data, cotangent = tg, tx
+    else:
+        rest = [None, *rest[1:], False, [0, 0], layer.groups]
+        data, cotangent = tx, tg
+    forward = lambda: torch.ops.aten.convolution(data, tw, *rest)  # noqa: E731
+    back = lambda: backward(cotangent, data, tw, *rest, [True, False, False])[0]  # noqa: E731
+    weight = lambda: backward(cotangent, data, tw, *rest, [False, True, False])[1]  # noqa: E731
+    return dict(zip(KINDS, (forward, back, weight)))
+
+
+def layer_rows(layers: Sequence[Layer], rounds: int, against: bool) -> Iterator[Row]:
+    """Race the three passes of each layer."""
+    for layer in layers:
+        made = arrays(layer)
+        ours = our_passes(layer, *made)
+        theirs = their_passes(layer, *made) if against else {}
+        for kind in KINDS:
+            result = race({"ours": ours[kind], **({"theirs": theirs[kind]} if against else {})}, rounds)
+            yield row(f"conv {kind}", f"{layer}, {kind}", result, layer.gflop, layer.megabytes)
+
+
+def row(group: str, work: str, result: Race, gflop: float = 0.0, megabytes: float = 0.0) -> Row:
+    """A race as a row, in milliseconds."""
+    if "theirs" not in result.seconds:
+        return Row(group, work, 1e3 * result.median("ours"), gflop=gflop, megabytes=megabytes)
+    low, ratio, high = result.ratio("ours", "theirs")
+    times = (1e3 * result.median("ours"), 1e3 * result.median("theirs"))
+    return Row(group, work, *times, ratio, low, high, gflop=gflop, megabytes=megabytes)
+
+
+def other_rows(rounds: int, against: bool) -> Iterator[Row]:
+    """Race batch norm and LeakyReLU, forward and backward, and a step of Adam."""
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal((32, 128, 32, 32), dtype=np.float32) for _ in range(2))
+    weight, bias = rng.standard_normal((2, 128), dtype=np.float32)
+
+    def batch_norm() -> Any:
+        stats = kernels.find("batch_norm_stats")(x)
+        y = kernels.find("batch_norm")(x, *stats, weight, bias, 1e-5)
+        return y, kernels.find("batch_norm_grad")(g, x, *stats, weight, 1e-5)
+
+    def leaky_relu() -> Any:
+        return kernels.find("leaky_relu")(x, 0.2), kernels.find("leaky_relu_grad")(g, x, 0.2)
+
+    param, grad, m, v = rng.random((4, 1_000_000), dtype=np.float32)
+    count = iter(range(1, 1 << 60))
+
+    def adam() -> None:
+        kernels.find("adam_step")(param, grad, m, v, None, next(count), 1e-3, 0.9, 0.999, 1e-8, 0.0, False)
+
+    work = {
+        "batch norm forward + backward 32x128x32x32": batch_norm,
+        "LeakyReLU forward + backward 32x128x32x32": leaky_relu,
+        "Adam step, 1M parameters": adam,
+    }
+    theirs = _their_others(x, g, weight, bias, param, grad) if against else {}
+    for name, function in work.items():
+        result = race({"ours": function, **({"theirs": theirs[name]} if against else {})}, rounds)
+        yield row("other", name, result)
+
+
+def _their_others(x: Any, g: Any, weight: Any, bias: Any, param: Any, grad: Any) -> dict[str, Callable[[], Any]]:
+    import torch
+
+    tx, tg, tw, tb = (torch.from_numpy(a.copy()) for a in (x, g, weight, bias))
+    aten = torch.ops.aten
+
+    def batch_norm() -> Any:
+        y, mean, rstd = aten.native_batch_norm(tx, tw, tb, None, None, True, 0.1, 1e-5)
+        return y, aten.native_batch_norm_backward(tg, tx, tw, None, None, mean, rstd, True, 1e-5, [True, True, True])
+
+    def leaky_relu() -> Any:
+        return aten.leaky_relu(tx, 0.2), aten.leaky_relu_backward(tg, tx, 0.2, False)
+
+    tp = torch.from_numpy(param.copy()).requires_grad_()
+    tp.grad = torch.from_numpy(grad.copy())
+    adam = torch.optim.Adam([tp])
+    return {
+        "batch norm forward + backward 32x128x32x32": batch_norm,
+        "LeakyReLU forward + backward 32x128x32x32": leaky_relu,
+        "Adam step, 1M parameters": adam.step,
+    }

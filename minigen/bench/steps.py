@@ -1,0 +1,118 @@
+"""Races of whole training steps: our models against PyTorch twins that do the same passes with the same weights."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..models import DCGAN
+from ..optim import Adam
+from .kernels import row
+from .report import Row
+from .timing import race
+from .twins import twin
+
+__all__ = ["STEPS", "step_rows"]
+
+Step = Callable[[], Any]
+
+
+def _gan(model: DCGAN, generator: nn.Sequential, discriminator: nn.Sequential) -> DCGAN:
+    """`model` with other networks."""
+    model.generator, model.discriminator = generator, discriminator
+    model.optimizers = {
+        "generator": Adam(generator.parameters(), 2e-4, (0.5, 0.999)),
+        "discriminator": Adam(discriminator.parameters(), 2e-4, (0.5, 0.999)),
+    }
+    return model
+
+
+def _wide() -> DCGAN:
+    """DCGAN for 64x64 with the usual widths: 256-128-64 up from 8x8, 64-128-256 down to it."""
+    up: list[nn.Module] = [
+        nn.Linear(100, 256 * 64, bias=False),
+        nn.Unflatten(1, (256, 8, 8)),
+        nn.BatchNorm2d(256),
+        nn.ReLU(),
+    ]
+    for before, after in ((256, 128), (128, 64)):
+        up += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    up += [nn.ConvTranspose2d(64, 3, 4, 2, 1), nn.Tanh()]
+    down: list[nn.Module] = [nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for before, after in ((64, 128), (128, 256)):
+        down += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+    down += [nn.Flatten(), nn.Linear(256 * 64, 1)]
+    return _gan(DCGAN(64, 3, network="s3"), nn.Sequential(*up), nn.Sequential(*down))
+
+
+def _dense() -> DCGAN:
+    """The dense GAN of S1's listing, repaired, on 28x28: G 100-128-128-784 and D 784-128-128-1."""
+    slope = 0.2
+    up = nn.Sequential(
+        nn.Linear(100, 128), nn.LeakyReLU(slope), nn.Linear(128, 128), nn.LeakyReLU(slope), nn.Linear(128, 784),
+        nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28)),
+    )  # fmt: skip
+    down = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 128),
+        nn.LeakyReLU(slope),
+        nn.Linear(128, 128),
+        nn.LeakyReLU(slope),
+        nn.Linear(128, 1),
+    )
+    return _gan(DCGAN(28, 1), up, down)
+
+
+STEPS: dict[str, tuple[Callable[[], DCGAN], tuple[int, ...]]] = {
+    "DCGAN-64 step (S3's networks), batch 32": (lambda: DCGAN(64, 3, network="s3"), (32, 3, 64, 64)),
+    "DCGAN-64 step (wide), batch 32": (_wide, (32, 3, 64, 64)),
+    "DCGAN-28 step (S4's networks, repaired), batch 128": (lambda: DCGAN(28, 1, network="s4"), (128, 1, 28, 28)),
+    "dense GAN step (S1's networks), batch 128": (_dense, (128, 1, 28, 28)),
+}
+"""What is timed: the model, and the shape of a batch."""
+
+
+def our_step(name: str) -> tuple[DCGAN, Step]:
+    """A model of ours and a step of it on one batch."""
+    make, shape = STEPS[name]
+    model = make()
+    images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    return model, lambda: model.training_step(images)
+
+
+def their_step(model: DCGAN, shape: tuple[int, ...]) -> Step:
+    """The same step in PyTorch: the same passes, and gradients for the moving player only."""
+    import torch
+
+    softplus = torch.nn.functional.softplus
+    generator, discriminator = twin(model.generator), twin(model.discriminator)
+    up, down = list(generator.parameters()), list(discriminator.parameters())
+    optimizers = [torch.optim.Adam(p, 2e-4, (0.5, 0.999)) for p in (up, down)]
+    images = torch.rand(shape) * 2 - 1
+
+    def descend(loss: Any, parameters: list[Any], optimizer: Any) -> None:
+        for p, g in zip(parameters, torch.autograd.grad(loss, parameters)):
+            p.grad = g
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def step() -> dict[str, float]:
+        fake = generator(torch.randn(shape[0], 100))
+        real_logits, fake_logits = discriminator(images), discriminator(fake.detach())
+        loss_d = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+        descend(loss_d, down, optimizers[1])
+        loss_g = softplus(-discriminator(fake)).mean()
+        descend(loss_g, up, optimizers[0])
+        means = [torch.sigmoid(logits.detach()).mean().item() for logits in (real_logits, fake_logits)]
+        return {"loss_d": loss_d.item(), "loss_g": loss_g.item(), "d_real": means[0], "d_fake": means[1]}
+
+    return step
+
+
+def step_rows(rounds: int, against: bool) -> Iterator[Row]:
+    """Race a training step of each model."""
+    for name, (_, shape) in STEPS.items():
+        model, ours = our_step(name)
+        theirs = {"theirs": their_step(model, shape)} if against else {}
+        yield row("step", name, race({"ours": ours, **theirs}, rounds))

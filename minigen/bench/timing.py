@@ -1,0 +1,84 @@
+"""Races: candidates take turns, so that whatever slows the machine slows all of them."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Race", "race"]
+
+
+@dataclass(frozen=True)
+class Race:
+    """The times of a race.
+
+    Parameters
+    ----------
+    seconds : dict from name to list of float
+        One time per round and candidate, for one call.
+    """
+
+    seconds: dict[str, list[float]]
+
+    def median(self, name: str) -> float:
+        """Median time of one call, in seconds."""
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, ours: str, theirs: str) -> tuple[float, float, float]:
+        """Our time over theirs, round by round: lower quartile, median, upper quartile."""
+        ratios = [a / b for a, b in zip(self.seconds[ours], self.seconds[theirs])]
+        if len(ratios) < 2:
+            return ratios[0], ratios[0], ratios[0]
+        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        return low, middle, high
+
+
+def race(
+    candidates: Mapping[str, Callable[[], object]], rounds: int = 11, least: float = 0.02, warmup: int = 2
+) -> Race:
+    """Time every candidate `rounds` times, in turn.
+
+    Parameters
+    ----------
+    candidates : mapping from name to function without arguments
+    rounds : int
+    least : float
+        Seconds that one measurement should last; short functions are called several times in it.
+    warmup : int
+        Calls before the first measurement, which compile, allocate and fill caches.
+
+    Returns
+    -------
+    Race
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to time.
+
+    Examples
+    --------
+    >>> result = race({"sum": lambda: sum(range(1000)), "len": lambda: len("abc")}, rounds=3, least=0.001)
+    >>> result.median("sum") > result.median("len")
+    True
+    """
+    if not candidates or rounds < 1:
+        raise ValueError(f"race: expected candidates and at least 1 round, got {len(candidates)} and {rounds}")
+    calls = {}
+    for name, function in candidates.items():
+        for _ in range(warmup):
+            function()
+        start = time.perf_counter()
+        function()
+        calls[name] = max(1, round(least / max(time.perf_counter() - start, 1e-9)))
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    order = list(candidates)
+    for _ in range(rounds):
+        for name in order:
+            function = candidates[name]
+            start = time.perf_counter()
+            for _ in range(calls[name]):
+                function()
+            seconds[name].append((time.perf_counter() - start) / calls[name])
+        order.reverse()  # nobody always comes after the same neighbour, with the caches it left
+    return Race(seconds)

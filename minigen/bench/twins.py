@@ -1,0 +1,73 @@
+"""PyTorch twins of our networks: the same layers, the same weights, to be raced against."""
+
+from typing import Any
+
+from .. import nn
+
+__all__ = ["twin"]
+
+
+def twin(module: nn.Module) -> Any:
+    """The same network in PyTorch, with the same weights.
+
+    With ``"same"`` padding at stride 2 PyTorch pads 2 on all sides where ours pads 1 before and 2 after: as many
+    operations, on the same sizes, one pixel apart.
+
+    Parameters
+    ----------
+    module : minigen.nn.Module
+        A Sequential of the layers that our models use.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    TypeError
+        If a layer has no twin here.
+    """
+    import torch
+
+    if isinstance(module, nn.Sequential):
+        return torch.nn.Sequential(*(twin(child) for child in module))
+    made = _layer(torch.nn, module)
+    state = {name: torch.from_numpy(array) for name, array in module.state_dict().items()}
+    if state:
+        made.load_state_dict(state)
+    return made
+
+
+def _layer(torch_nn: Any, m: Any) -> Any:
+    if isinstance(m, nn.Linear):
+        return torch_nn.Linear(m.in_features, m.out_features, m.bias is not None)
+    if isinstance(m, nn.Conv2d):
+        padding = m.kernel_size[0] // 2 if m.padding == "same" else m.padding
+        return torch_nn.Conv2d(
+            m.in_channels, m.out_channels, m.kernel_size, m.stride, padding, m.dilation, m.groups, m.bias is not None
+        )
+    if isinstance(m, nn.ConvTranspose2d):
+        same = m.padding == "same"
+        padding, extra = (m.kernel_size[0] // 2, m.stride - 1) if same else (m.padding, m.output_padding)
+        return torch_nn.ConvTranspose2d(
+            m.in_channels,
+            m.out_channels,
+            m.kernel_size,
+            m.stride,
+            padding,
+            extra,
+            m.groups,
+            m.bias is not None,
+            m.dilation,
+        )
+    if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d):
+        return getattr(torch_nn, type(m).__name__)(m.num_features, m.eps, m.momentum)
+    if isinstance(m, nn.LeakyReLU):
+        return torch_nn.LeakyReLU(m.negative_slope)
+    if isinstance(m, nn.Unflatten):
+        return torch_nn.Unflatten(m.dim, m.unflattened_size)
+    if isinstance(m, nn.Dropout):
+        return torch_nn.Dropout(m.p)
+    if isinstance(m, nn.Flatten | nn.ReLU | nn.Tanh | nn.Sigmoid | nn.Softplus | nn.Identity):
+        return getattr(torch_nn, type(m).__name__)()
+    raise TypeError(f"twin: no PyTorch layer is known for {m!r}")
