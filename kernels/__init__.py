@@ -31,7 +31,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-__all__ = ["SETS", "available", "find", "load", "register", "use"]
+__all__ = ["SETS", "available", "find", "get_num_threads", "load", "precision", "register", "set_num_threads", "use"]
 
 SETS = ("reference", "cpu", "cuda")
 
@@ -56,7 +56,10 @@ def load(name: str) -> ModuleType:
     """
     if name not in SETS:
         raise ValueError(f"kernels: unknown set {name!r}; expected one of {', '.join(SETS)}")
-    return importlib.import_module(f"{__name__}.{name}")
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        raise ImportError(f"kernels: the set {name!r} cannot be used here: {error.name} is not installed") from error
 
 
 def available() -> tuple[str, ...]:
@@ -165,6 +168,16 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
         name = "cuda" if type(array).__module__.startswith("cupy") else _host_set()
     function = getattr(load(name), op, None)
     return function if function is not None else getattr(load("reference"), op)
+
+
+_FROM_CPU = {"precision": "precision", "get_num_threads": "threads", "set_num_threads": "threads"}
+
+
+def __getattr__(name: str) -> Any:
+    """The CPU set's settings, `precision`, `set_num_threads` and `get_num_threads`, loaded when they are asked for."""
+    if name in _FROM_CPU:
+        return getattr(importlib.import_module(f"{__name__}.cpu.{_FROM_CPU[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @functools.cache

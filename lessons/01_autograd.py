@@ -34,6 +34,8 @@
 # | $y$ | `out` | what comes out |
 # | $L$ | `loss` | the one number at the end |
 # | $g = \partial L/\partial y$ | `g` | the *cotangent* of $y$: how much $L$ changes per unit of change in $y$ |
+# | $\bar v = \partial L/\partial v$ | `gx` for $\bar x$ | the same for any $v$; also called the *gradient* for $v$ |
+# | $dx$, $dy$ | – | a small nudge of $x$, and the change of $y$ that follows |
 # | $J$ | – | the Jacobian, $J_{ki} = \partial y_k / \partial x_i$ |
 # | $\langle a, b\rangle$ | `(a * b).sum()` | the inner product: the sum of all products of matching elements |
 #
@@ -51,7 +53,7 @@ from minigen.course import show_source
 
 
 def leaf(value):
-    """A Tensor that wants a gradient, in double precision."""
+    """A Tensor that wants a gradient; in double precision, because nudging needs the digits."""
     return mg.tensor(value, requires_grad=True, dtype="float64")
 
 
@@ -81,7 +83,7 @@ print(nudge(lambda x: np.sum(x**2), np.array([1.0, 2.0, 3.0])).round(6))
 # That is right: the derivative of $x_1^2 + x_2^2 + x_3^2$ is $(2x_1, 2x_2, 2x_3)$.  But it took $2n$ evaluations of $f$
 # for $n$ numbers: two *million* evaluations for a million parameters, and that is one step of training.  We keep
 # `nudge` as a witness, because it knows nothing of rules and cannot share their mistakes.  Everything below is checked
-# against it.
+# against it.  (Up *and* down, because then the curvature cancels.  Which $h$ is best is a lesson of its own.)
 #
 # ## 2. One multiplication
 #
@@ -135,8 +137,8 @@ g = np.cos(2.0 * 3.0)
 print("by hand ", np.round([g * 3.0, g * 2.0], 6))
 
 x, w = leaf(2.0), leaf(3.0)
-dx, dw = mg.grad(mg.sin(x * w), [x, w])
-print("engine  ", np.round([dx.item(), dw.item()], 6))
+gx, gw = mg.grad(mg.sin(x * w), [x, w])
+print("engine  ", np.round([gx.item(), gw.item()], 6))
 
 print("nudging ", nudge(lambda v: np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
 
@@ -148,9 +150,9 @@ print("nudging ", nudge(lambda v: np.sin(v[0] * v[1]), np.array([2.0, 3.0])).rou
 # %%
 def div_vjp(g, x, w):
     """Gradients for x and for w of y = x / w; g, x and w are arrays of one shape."""
-    dx = ...
-    dw = ...
-    return dx, dw
+    gx = ...
+    gw = ...
+    return gx, gw
 
 
 exercises.div_vjp(div_vjp)
@@ -169,8 +171,9 @@ exercises.div_vjp(div_vjp)
 # $$\frac{\partial L}{\partial x_i} = \sum_k \frac{\partial L}{\partial y_k} \frac{\partial y_k}{\partial x_i}
 # = \sum_k g_k J_{ki}, \qquad\text{that is}\qquad \frac{\partial L}{\partial x} = J^\top g .$$
 #
-# The vector $g$ times the Jacobian: a *vector-Jacobian product*, **vjp**.  The point is that a rule computes the
-# product and never the matrix.  How large would the matrix be for one `tanh` on a batch of 64 colour images?
+# The vector $g$ times the Jacobian (as a row, $g^\top J$): a *vector-Jacobian product*, **vjp**.  The point is that a rule
+# computes the product and never the matrix.  How large would the matrix be, at 4 bytes a number, for one `tanh` on a
+# batch of 64 colour images of 64 x 64 pixels?
 
 # %%
 n = 64 * 3 * 64 * 64
@@ -178,8 +181,8 @@ print(f"{n:,} elements; J would have {n * n:,} entries, {4 * n * n / 1e12:.1f} T
 
 # %% [markdown]
 # **How to find a vjp** without indices.  Nudge $x$ by a small $dx$.  Then $y$ changes by $dy = J\,dx$, and $L$ changes by
-# $\langle g, dy \rangle$.  Now rewrite that as $\langle \text{something}, dx \rangle$.  The something is the gradient,
-# because $\langle g, J\,dx \rangle = \langle J^\top g, dx \rangle$.  Three examples:
+# $\langle g, dy \rangle$.  Now rewrite that as $\langle \text{something}, dx \rangle$, for *every* $dx$.  The something is
+# the gradient, because $\langle g, J\,dx \rangle = \langle J^\top g, dx \rangle$.  Three examples:
 #
 # - **exp**, element by element: $dy = e^x\,dx$.  So $\langle g, e^x dx \rangle = \langle g\,e^x, dx \rangle$: multiply
 #   $g$ by $e^x$, which is the output itself.
@@ -190,7 +193,9 @@ print(f"{n:,} elements; J would have {n * n:,} entries, {4 * n * n / 1e12:.1f} T
 #   $\operatorname{tr}(G^\top dA\, B) = \operatorname{tr}(B\,G^\top dA) = \langle G B^\top, dA \rangle$, and
 #   $\operatorname{tr}(G^\top A\, dB) = \langle A^\top G, dB \rangle$.
 #
-# Find these three lines of mathematics in the source:
+# Find these three lines of mathematics in the source.  To read it: what stands after `*` (`dim`, `keepdim`) is a setting
+# and has no gradient; `array_module` is NumPy, or CuPy for arrays on a GPU; `np.asarray` is there because NumPy sums an
+# array to a bare number; `_kept` is the shape with the summed dimensions as 1, and `expand` copies along them.
 
 # %%
 show_source(mg.exp, mg.ops.reduce.sum_, mg.ops.linalg.matmul_)
@@ -215,12 +220,13 @@ print("J^T g and G B^T differ by less than 1e-8:", abs(difference).max() < 1e-8)
 
 # %% [markdown]
 # **Broadcasting.**  When a column of shape (3, 1) meets a matrix of shape (3, 4), NumPy uses each of its elements four
-# times.  That is copying, so its gradient adds up four shares.  This is what `unbroadcast` did in the rules of `mul`:
+# times.  That is copying, so its gradient adds up four shares.  This is what `unbroadcast` did in the rules of `mul`.  (In
+# it, `new` counts the dimensions that broadcasting put in front; `repeated` are those of length 1 that it stretched.)
 
 # %%
 column, matrix = leaf([[1.0], [2.0], [3.0]]), leaf(np.arange(12.0).reshape(3, 4))
-(d_column,) = mg.grad((column * matrix).sum(), column)
-print(d_column.numpy().ravel(), "= the sums of the rows,", matrix.numpy().sum(axis=1))
+(g_column,) = mg.grad((column * matrix).sum(), column)
+print(g_column.numpy().ravel(), "= the sums of the rows,", matrix.numpy().sum(axis=1))
 show_source(mg.ops.elementwise.unbroadcast)
 
 # %% [markdown]
@@ -254,8 +260,8 @@ exercises.centre_vjp(centre_vjp)
 # ## 4. Many operations: the graph
 #
 # Every computation, however long, is primitives applied to results of primitives.  When an input wants a gradient,
-# minigen writes down with each result how it was made: `y.node` holds the primitive and its inputs.  Here is what it
-# wrote down for $L = x + \sin(x w)$:
+# minigen writes down with each result how it was made: `t.node` holds the primitive and its inputs.  A Tensor that no
+# primitive made, such as $x$, is a *leaf*; its node is None.  Here is what was written down for $L = x + \sin(x w)$:
 
 # %%
 x, w = leaf(2.0), leaf(3.0)
@@ -274,7 +280,7 @@ plot.graph(
 # | at | rule | shares handed to its inputs | known now |
 # |---|---|---|---|
 # | $L$ | the start | | $\bar L = \partial L/\partial L = 1$ |
-# | $L = x + s$ | `add`: both derivatives are 1 | $1$ to $x$, $1$ to $s$ | $\bar s = 1$ |
+# | $L = x + s$ | `add`: both derivatives are 1 | $1$ to $x$, $1$ to $s$ | $\bar s = 1$; of $\bar x$ a part |
 # | $s = \sin p$ | `sin`: times the cosine | $\bar s \cos p$ to $p$ | $\bar p = \cos p$ |
 # | $p = x w$ | `mul`: times the other factor | $\bar p\,w$ to $x$, $\bar p\,x$ to $w$ | $\bar x = 1 + w\cos p$, $\bar w = x \cos p$ |
 #
@@ -301,12 +307,14 @@ show_source(mg.engine._graph, mg.engine._sweep)
 # Read it with the table beside it:
 #
 # - `add(t, _seed(...))` is the first row: the *seed* that it starts from is $\bar L = 1$.
-# - `graph.pop()` takes the newest Tensor.  `cotangents` holds what each has received so far.
+# - `graph.pop()` takes the newest Tensor; the leaves, sorted as $-1$, come last and have nobody to pass anything on to.
+# - `cotangents` holds what each has received so far; once passed on it is dropped (`pop`), unless it was `wanted`.
 # - `read_inputs` gives the inputs of a node, or an error if one of them was changed since.
 # - `pull_back` runs the rules of the primitive, for those inputs that need it; `add` adds a share to what is there.
 # - `useful` leaves out what does not lie between `outputs` and the Tensors whose gradients are `wanted`.
 # - At the end of its turn a node forgets its inputs (`node.inputs = None`), so that the memory is free as soon as
-#   possible; `retain_graph=True` prevents that.
+#   possible.  `retain_graph=True` prevents that, for a second sweep over the same graph.
+# - `enable_grad() if create_graph else no_grad()`: is the sweep itself to be written down?  That is section 5.
 # - There is no recursion: a graph 100,000 operations deep is nothing special.
 #
 # ### An experiment: following every path
@@ -318,7 +326,7 @@ show_source(mg.engine._graph, mg.engine._sweep)
 # %%
 def rules_path_by_path(t):
     """How many rules run if every path is followed by itself."""
-    return sum(1 + rules_path_by_path(i) for i in t.node.inputs) if t.node else 0
+    return sum(1 + rules_path_by_path(x) for x in t.node.inputs) if t.node else 0
 
 
 def rules_in_a_sweep(t):
@@ -346,15 +354,15 @@ x = leaf(1.0)
 t = x
 for _ in range(60):
     t = t + t
-(dx,) = mg.grad(t, x)
-print(f"60 doublings, in a sweep: {dx.item():,.0f}, and 2**60 = {2**60:,}")
+(gx,) = mg.grad(t, x)
+print(f"60 doublings, in a sweep: {gx.item():,.0f}, and 2**60 = {2**60:,}")
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
     picture, axes = plot.figure(
         size=(7, 3.6),
-        caption="Rules run to differentiate k doublings. Path by path their number doubles with every step "
-        "(the vertical axis is logarithmic); the sweep runs two a step.",
+        caption="Rules run to differentiate k doublings. Path by path their number about doubles with every "
+        "step (the vertical axis is logarithmic); the sweep runs two a step.",
     )
     axes.semilogy(depths, paths, marker="o", label="path by path")
     axes.semilogy(depths, sweeps, marker="s", label="sweep, newest to oldest")
@@ -402,10 +410,11 @@ exercises.my_grad(my_grad)
 #
 # ### What it costs
 #
-# Each operation's rules cost about as much as the operation, a small number of times: it reads and writes arrays of the
-# same sizes.  So the whole gradient costs a small multiple of the forward pass, *however many inputs there are*.
-# (For the count of arithmetic operations the multiple is at most 5: Baur and Strassen, 1983.)  Measured here, on
-# your machine, for $L = \sum_i \tanh(x_i)^2 \sin(x_i)$:
+# A rule reads and writes arrays of the same sizes as its operation, and costs about as much.  (A matrix product has two
+# rules, and each is one matrix product.)  So the whole gradient costs a small multiple of the forward pass, *however many
+# inputs there are*.  If $+ - \times\, /$ are all there is, and each counts as one, $L$ with its gradient takes at most 5
+# times as many as $L$ alone (Baur and Strassen, 1983).  Now the time, on your machine, for
+# $L = \sum_i \tanh(x_i)^2 \sin(x_i)$:
 
 # %% tags=["varies"]
 def seconds(f, *arguments):
@@ -437,8 +446,9 @@ print(f"a thousand inputs: nudging takes {nudged[-1] / both[2]:.0f} times as lon
 with plot.style():
     picture, axes = plot.figure(
         size=(7, 3.8),
-        caption="Time for L alone, for L with all its n derivatives, and for the derivatives by nudging. "
-        "Both axes are logarithmic. The first two stay together; the third leaves with slope 1 at once.",
+        caption="Time for L alone, for L with all its n derivatives, and for the derivatives by nudging; both axes "
+        "are logarithmic. The first two stay a small factor apart. Nudging takes ten times as long for ten times the "
+        "inputs even where L itself does not.",
     )
     axes.loglog(sizes, np.array(forward) * 1e3, marker="o", label="L")
     axes.loglog(sizes, np.array(both) * 1e3, marker="s", label="L and gradient, sweep")
@@ -449,8 +459,9 @@ picture
 
 # %% [markdown]
 # That is the answer to the question at the top.  Up to some ten thousand inputs, what you see is the fixed cost of each
-# operation, which is the same for one number as for many.  The price of the sweep is memory: the rules read the inputs
-# of every operation, so all of them are kept until the sweep has passed.
+# operation, which is the same for one number as for many (and larger backwards, where there are more operations).  The
+# price of the sweep is memory: the rules read the inputs of every operation, so all of them are kept until the sweep has
+# passed.
 #
 # ## 5. Gradients of gradients
 #
@@ -459,12 +470,12 @@ picture
 # differentiate the result.
 
 # %%
-x = leaf(3.0)
+x = leaf(4.0)
 y = x**3
 (first,) = mg.grad(y, x, create_graph=True)
 (second,) = mg.grad(first, x, create_graph=True)
 (third,) = mg.grad(second, x)
-print(f"x^3, 3x^2, 6x, 6 at 3:  {y.item():g}  {first.item():g}  {second.item():g}  {third.item():g}")
+print(f"x^3, 3x^2, 6x, 6 at 4:  {y.item():g}  {first.item():g}  {second.item():g}  {third.item():g}")
 plot.graph(
     [y, first], dict(x=x, y=y, first=first),
     caption="y = x^3 and what the backward pass computed: 1 (the start) times 3 x^2. Arrows lead from x "
@@ -493,7 +504,7 @@ for _ in range(4):
 
 t = np.tanh(x.numpy())
 s = 1 - t**2
-formulas = [t, s, -2 * t * s, (6 * t**2 - 2) * s, (16 * t - 24 * t**3) * s]
+formulas = [t, s, -2 * t * s, (6 * t**2 - 2) * s, (16 * t - 24 * t**3) * s]  # by t' = s and s' = -2 t s
 for order, (ours, formula) in enumerate(zip(orders, formulas)):
     difference = abs(ours.numpy() - formula).max()
     print(f"order {order}: within 1e-12 of the formula: {difference < 1e-12}")
@@ -503,7 +514,7 @@ with plot.style():
     picture, axes = plot.figure(
         size=(7.5, 4),
         caption="tanh and its derivatives up to the fourth, each computed from the one before. "
-        "Where one has a peak the next is zero.",
+        "Where one is highest or lowest, the next is zero.",
     )
     for order, values in enumerate(orders):
         axes.plot(x.numpy(), values.numpy(), label=["tanh", "1st", "2nd", "3rd", "4th"][order])
@@ -526,15 +537,16 @@ def bad_square(input):
 
 bad_square.vjp(input=lambda g, out, input: g * mg.tensor(2 * input.data))
 
-x = leaf(3.0)
+x = leaf(4.0)
 for name, square in (("ours", mg.square), ("bad", bad_square)):
     y = square(x) * x  # x^3 again
     (first,) = mg.grad(y, x, create_graph=True)
     (second,) = mg.grad(first, x)
-    print(f"{name:5} first derivative {first.item():g} (right: 27), second {second.item():g} (right: 18)")
+    print(f"{name:5} first derivative {first.item():g} (right: 48), second {second.item():g} (right: 24)")
 
 # %% [markdown]
-# No error, only a wrong number: the derivative of $2x$ was lost, because `2 * input.data` has no history.  That is why
+# No error, only a wrong number.  The first derivative is $2x \cdot x + x^2$; to the engine its $2x$ is the constant 8,
+# because `2 * input.data` has no history, and the share $2 \cdot x = 8$ of the second derivative is lost.  That is why
 # this library has one rule above all others: **forward sees arrays, gradient rules see Tensors.**
 #
 # ### Exercise 1.4: a rule that can be differentiated again
@@ -590,7 +602,8 @@ exercises.hvp(hvp)
 #
 # ## 6. What detach does
 #
-# `t.detach()` has the values of `t` and none of its history: a constant that happens to be equal.  In full:
+# `t.detach()` has the values of `t` and none of its history: a constant that happens to be equal.  In full (`version`
+# counts changes in place; the two share their memory, so they share the count):
 
 # %%
 show_source(mg.Tensor.detach)
@@ -599,8 +612,8 @@ show_source(mg.Tensor.detach)
 x = leaf(3.0)
 square, half = x * x, x * x.detach()
 for name, y in (("x * x", square), ("x * x.detach()", half)):
-    (dx,) = mg.grad(y, x, retain_graph=True)  # the graph is kept, to be drawn below
-    print(f"{name:15} value {y.item():g}, derivative {dx.item():g}")
+    (gx,) = mg.grad(y, x, retain_graph=True)  # the graph is kept, to be drawn below
+    print(f"{name:15} value {y.item():g}, derivative {gx.item():g}")
 plot.graph(
     half, dict(x=x),
     caption="x * x.detach(). The grey box has the same value as x, but no arrow joins them: "
@@ -621,19 +634,20 @@ plot.graph(
 a, w, z = leaf(0.5), leaf(2.0), mg.tensor(3.0, dtype="float64")
 for fake, text in ((a * z, "D(G(z))"), ((a * z).detach(), "D(G(z).detach())")):
     score = w * fake
-    da, dw = mg.grad(score, [a, w], allow_unused=True)
-    print(f"{text:18} gradient for w: {dw.item():g}, for a: {'none' if da is None else f'{da.item():g}'}")
+    ga, gw = mg.grad(score, [a, w], allow_unused=True)  # without it, a gradient that does not exist is an error
+    print(f"{text:18} gradient for w: {gw.item():g}, for a: {'none' if ga is None else f'{ga.item():g}'}")
 
 # %% [markdown]
 # The discriminator's gradient is the same with or without; the generator's is gone, and so is the work of computing it.
 #
-# **2. A path whose shares cancel.**  Here the derivative stays the true one, and work is saved.  $\log\sum_i e^{x_i}$ overflows for large $x$.  So one takes out the maximum $m$:
-# $L = m + \log\sum_i e^{x_i - m}$, the same number for *any* $m$.  But $m$ is computed from $x$.  Must the engine go
-# through it?
+# **2. A path whose shares cancel.**  Here the derivative stays the true one, and work is saved.  $\log\sum_i e^{x_i}$
+# overflows for large $x$.  So one takes out the maximum $m$: $L = m + \log\sum_i e^{x_i - m}$, the same number for *any*
+# $m$.  But $m$ is computed from $x$.  Must the engine go through it?
 #
 # $$\frac{\partial L}{\partial m} = 1 - \frac{\sum_i e^{x_i - m}}{\sum_i e^{x_i - m}} = 0 .$$
 #
-# Whatever goes through $m$ is multiplied by zero.  So `m` is detached; look for it:
+# Whatever goes through $m$ is multiplied by zero; and by zero for every $x$ and $m$, so higher derivatives lose nothing
+# either.  So `m` is detached; look for it:
 
 # %%
 show_source(mg.ops.reduce.logsumexp)
@@ -676,8 +690,8 @@ exercises.round_through(round_through)
 #
 # ## 7. A network that learns
 #
-# `mg.grad` gives gradients back.  For training there is also `loss.backward()`, which leaves them in the leaves, in
-# `.grad`.  It **adds** to what is there:
+# `mg.grad` gives gradients back.  For training there is also `loss.backward()`, which puts them into the `.grad` of every
+# leaf that wants one.  It **adds** to what is there:
 
 # %%
 w = leaf(5.0)
@@ -691,14 +705,14 @@ for call in (1, 2):
 # gradients.
 #
 # Now everything together: a network with one hidden layer learns the sine.  No layers from a library, no optimizer: the
-# engine, and *minus* the gradient.
+# engine, and a small step along *minus* the gradient, 2001 times.
 
 # %%
 random = np.random.default_rng(0)
 inputs = mg.tensor(np.linspace(-3, 3, 64)[:, None])
 targets = mg.tensor(np.sin(inputs.numpy()))
 W1, b1 = leaf(random.normal(size=(1, 16))), leaf(random.normal(size=16))
-W2, b2 = leaf(random.normal(size=(16, 1)) / 16), leaf(np.zeros(1))
+W2, b2 = leaf(random.normal(size=(16, 1)) / 16), leaf(np.zeros(1))  # 16 shares add up: / 16 keeps the sum small
 parameters = [W1, b1, W2, b2]
 
 
@@ -727,7 +741,7 @@ with plot.style():
         "the 64 points it saw, and beyond them, where nothing told it what to do.",
     )  # fmt: skip
     left.semilogy(history["step"], history["loss"])
-    left.set(xlabel="step", ylabel="mean squared error")
+    left.set(xlabel="step", ylabel="mean squared error", ylim=(5e-4, 1.2))
     wide = np.linspace(-4.5, 4.5, 200)[:, None]
     right.plot(wide, np.sin(wide), label="sine")
     with mg.no_grad():
@@ -762,6 +776,10 @@ for k, (name, w) in enumerate(zip(["W1", "b1", "W2", "b2"], parameters)):
 #
 # - **Why the minus in `w.data - 0.1 * w.grad.data`?**  The gradient points where the loss *rises* fastest; we want it to
 #   fall.
+# - **Why 0.1?**  The gradient is the slope *here*.  A longer step ends where the slope is another: with 0.3 this loss
+#   explodes (try it).  A shorter step only takes more of them.
+# - **Why is $g$ a factor in every rule?**  $\langle g, dy \rangle$ is all that $L$ sees of the operation: twice the $g$, twice
+#   the gradient.
 # - **Why a minus in the second rules of `sub` and `div`?**  Raising $w$ makes $x - w$ smaller, and $x / w$ too for
 #   positive $x$ and $w$.
 # - **Why does the sweep start with 1?**  $\partial L/\partial L = 1$.  If the result has several elements there is no

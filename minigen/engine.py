@@ -186,6 +186,11 @@ class Primitive:
             if isinstance(x, bool | int | float | np.generic):
                 x = Tensor(np.asarray(x, scalar))
             elif not isinstance(x, Tensor):
+                if not hasattr(x, "dtype"):
+                    raise TypeError(
+                        f"{self.name}: argument {self.argument(i)!r}: expected a Tensor, array or number, got "
+                        f"{type(x).__name__}"
+                    )
                 x = tensor(x)
             if x.dtype != scalar:
                 raise TypeError(

@@ -881,9 +881,9 @@ def cross_entropy(
         _check_classes(op, labels[counted], classes)
         places = xp.arange(classes).reshape([-1 if d == axis else 1 for d in range(input.ndim)])
         chosen = (xp.expand_dims(labels, axis) == places).astype(input.dtype)
-        total = sum(Tensor(chosen) * each)
         share = Tensor(chosen)
         each = each * Tensor(xp.expand_dims(counted, axis).astype(input.dtype))
+        total = sum(share * each)  # after the mask: ignore_index may be a class like any other
     share = share * (1 - label_smoothing) + label_smoothing / classes
     loss = -sum(share * each * log_softmax(input, axis), axis)
     if reduction == "mean" and total is not None:

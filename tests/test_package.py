@@ -57,7 +57,8 @@ FLOORS = [
     {"train", "models"},
     {"check", "course"},
     {"bench", "lessons"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 ASIDE = {"data", "plot"}  # arrays only: they stand beside the engine, not on it
 

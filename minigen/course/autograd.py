@@ -1,8 +1,7 @@
 """The exercises of lesson 1, *Autograd*."""
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,45 @@ def _random(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
+def _close(what: str, got: Any, expected: Any, mistakes: list[tuple[np.ndarray, str]]) -> None:
+    """`close`, and a hint if the answer is one of these well-known wrong ones."""
+    try:
+        close(what, got, expected)
+    except Wrong as fault:
+        for value, hint in mistakes:
+            if np.shape(got) == value.shape and np.allclose(got, value):
+                raise Wrong(f"{fault}\n{hint}") from None
+        raise
+
+
+def _call(answer: Callable[..., Any], *arguments: Any, hints: dict[type[Exception], str]) -> Any:
+    """`call`, and a hint if the answer raised one of these errors."""
+    try:
+        return call(answer, *arguments)
+    except Wrong as fault:
+        for kind, hint in hints.items():
+            if isinstance(fault.__cause__, kind):
+                raise Wrong(f"{fault}\n{hint}") from fault.__cause__
+        raise
+
+
 @exercise("1.1", "the gradients of a quotient")
 def div_vjp(answer: Any) -> None:
     """``div_vjp(g, x, w)`` gives the gradients for x and w of y = x / w, on arrays."""
     for seed in range(3):
         g, x, w = _random(seed, 3, 4)
         dx, dw = call(answer, g, x, w, expect=2)
-        close("div_vjp(g, x, w)[0], the gradient for x", dx, g / w)
-        close("div_vjp(g, x, w)[1], the gradient for w", dw, -g * x / w**2)
+        no_g = "Where is g? It says how much the loss changes with y."
+        _close("div_vjp(g, x, w)[0], the gradient for x", dx, g / w, [
+            (1 / w, no_g),
+            (g * w, "This is the rule of a product. Nudge x: how much does x / w change?"),
+            (-g * x / w**2, "This is the gradient for w: x comes first."),
+        ])  # fmt: skip
+        _close("div_vjp(g, x, w)[1], the gradient for w", dw, -g * x / w**2, [
+            (-x / w**2, no_g),
+            (-g / w**2, "Where is x? The larger x is, the more a change of 1 / w matters."),
+            (-g * x / w, "The derivative of 1 / w is another power of w."),
+        ])  # fmt: skip
 
 
 @exercise("1.2", "the gradient of centring")
@@ -33,7 +63,16 @@ def centre_vjp(answer: Any) -> None:
     """``centre_vjp(g, x)`` is the gradient of ``x - x.mean(axis=0)``, on arrays (N, D)."""
     for seed, shape in enumerate([(4, 1), (5, 3), (1, 2)]):
         g, x = _random(seed, 2, *shape)
-        close(f"centre_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0))
+        n = shape[0]
+        _close(f"centre_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0), [
+            (g, "This is what x does by itself. It acts through the mean too."),
+            (g * (1 - 1 / n), "This is how x[k] acts on result k. Through the mean it acts on all N results."),
+            (g + g.mean(axis=0), "Look at the sign of the mean: it is subtracted."),
+            (x - x.mean(axis=0), "This is centring itself, forwards. What is asked for is made from g."),
+            (g - g.sum(axis=0), "This is a sum in place of a mean: each x[j] is only an N-th part of the mean."),
+            (g - g.mean(), "This is the mean over everything; each column has a mean of its own."),
+            (g - g.mean(axis=1, keepdims=True), "These are the means of the rows; centred are the columns."),
+        ])  # fmt: skip
 
 
 @exercise("1.3", "the backward sweep")
@@ -55,40 +94,36 @@ def my_grad(answer: Any) -> None:
     cases.append(("my_grad(old * young, x), where old made young", old * young, x,
                   -1.3 * (2 * (0.7 * -1.3) + 2) + 0.7 * -1.3 * 2 * -1.3))  # fmt: skip
     for what, output, at, expected in cases:
-        close(what, call(answer, output, at), tensor(np.array(expected)))
+        got = _call(answer, output, at, hints={
+            KeyError: "If the key is the id of a Tensor: its turn came before anybody had handed it a share. "
+                      "Is the order from the newest to the oldest?",
+            AttributeError: "If it is about None: nobody made a leaf, its t.node is None. Leave the leaves out.",
+        })  # fmt: skip
+        close(what, got, tensor(np.array(expected)))
     wide = tensor(_random(0, 3, 2), requires_grad=True)
     weights = tensor(_random(1, 3, 2))
     close("my_grad((W * V).sum(), W), with arrays", call(answer, (wide * weights).sum(), wide), weights)
-    chain = x
+    chain, reads = x, itertools.count(1)
     for _ in range(40):
         chain = chain + chain
-    with _at_most(400):
-        close("my_grad(x doubled 40 times, x)", call(answer, chain, x), tensor(np.array(2.0**40)))
+        counted: Any = _Counted(chain.node, reads)
+        chain.node = counted
+    close("my_grad(x doubled 40 times, x)", call(answer, chain, x), tensor(np.array(2.0**40)))
 
 
-@contextmanager
-def _at_most(limit: int) -> Iterator[None]:
-    """Stop an answer that applies the rules of `add` more often than this: it would take for ever."""
-    add = engine.primitives["add"]
-    rules = dict(add.rules)
-    calls = itertools.count(1)
+class _Counted:
+    """A node that stops an answer which reads it without end: following every path would take for ever."""
 
-    def limited(rule: Any) -> Any:
-        def run(*arguments: Any) -> Tensor:
-            if next(calls) > limit:
-                raise RecursionError(
-                    f"stopped after {limit} gradient rules for 40 operations; it follows every path by itself, and "
-                    "there are 2 to the 40. Visit a Tensor only once, when all that used it have handed in their share"
-                )
-            return rule(*arguments)
+    def __init__(self, node: Any, reads: Iterator[int]):
+        self.node, self.reads = node, reads
 
-        return run
-
-    add.rules.update({name: limited(rule) for name, rule in rules.items()})
-    try:
-        yield
-    finally:
-        add.rules.update(rules)
+    def __getattr__(self, name: str) -> Any:
+        if next(self.reads) > 4000:  # a hundred reads a node
+            raise RecursionError(
+                "stopped, because it follows every path by itself: 40 operations, but 2 to the 40 paths. Collect a "
+                "Tensor only once. Visit a Tensor only once, when all that used it have handed in their share"
+            )
+        return getattr(self.node, name)
 
 
 @exercise("1.4", "a rule that can be differentiated again")
@@ -109,11 +144,13 @@ def softsign_vjp(answer: Any) -> None:
         softsign.vjp(x=rule)
         values = np.array([-2.0, -0.5, 0.3, 1.7])
         x = tensor(values, requires_grad=True)
-        g = tensor(_random(3, 4))
+        g = tensor(_random(3, 4), requires_grad=True)
         (first,) = engine.grad(softsign(x), x, g, create_graph=True)
         assert first is not None  # a rule that gave nothing would have been found wrong
         close("softsign_vjp(g, out, x)", first, tensor(g.data * (1 + abs(values)) ** -2.0))
-        (second,) = engine.grad(first.sum(), x, allow_unused=True) if first.requires_grad else (None,)
+        second = through_g = None
+        if first.requires_grad:
+            second, through_g = engine.grad(first.sum(), [x, g], allow_unused=True)
         if second is None:
             raise Wrong("softsign_vjp is right, but its result does not depend on x, so that the second derivative "
                         "is lost. Write it with Tensor operations, without .data or detach.")  # fmt: skip
@@ -121,13 +158,17 @@ def softsign_vjp(answer: Any) -> None:
             "the second derivative, through softsign_vjp", second,
             tensor(g.data * -2 * np.sign(values) * (1 + abs(values)) ** -3.0),
         )  # fmt: skip
+        if through_g is None:
+            raise Wrong("softsign_vjp is right, but its result does not depend on g, which depends on x if something "
+                        "comes after softsign. Leave g as it is, without .data or detach.")  # fmt: skip
     finally:
         del engine.primitives["student_softsign"]
 
 
 def _tensor(what: str, got: Any) -> Tensor:
     if not isinstance(got, Tensor):
-        raise Wrong(f"{what}: expected a Tensor, got {type(got).__name__}.")
+        unpack = " mg.grad gives a tuple, even for one input: unpack it." if isinstance(got, tuple) else ""
+        raise Wrong(f"{what}: expected a Tensor, got {type(got).__name__}.{unpack}")
     return got
 
 
@@ -136,17 +177,20 @@ def hvp(answer: Any) -> None:
     """``hvp(f, x, v)`` is the product of the Hessian of f at x with v."""
     a = _random(0, 3, 3)
     matrix = tensor(a + a.T)
+    hints = {
+        TypeError: "Is it the result of mg.grad? That is a tuple, even for one input: (gradient,) = mg.grad(...).",
+        RuntimeError: "The inner mg.grad needs create_graph=True; and what is asked for is the gradient for x, not v.",
+        ValueError: "mg.grad starts from one number. Which number has the gradient H v?",
+    }
     for seed in range(2):
         x, v = _random(seed + 5, 2, 3)
         at, along = tensor(x, requires_grad=True), tensor(v)
-        cubes = call(answer, lambda t: (t**3).sum(), at, along)
+        cubes = _tensor("hvp(f, x, v)", _call(answer, lambda t: (t**3).sum(), at, along, hints=hints))
+        if at.grad is not None:
+            raise Wrong("hvp left something in x.grad. Use mg.grad, which gives its result back, not backward().")
         close("hvp(f, x, v) for f(x) = (x ** 3).sum()", cubes, tensor(6 * x * v))
         quadratic = call(answer, lambda t: (t * (matrix @ t)).sum() / 2, at, along)
         close("hvp(f, x, v) for f(x) = (x * (A @ x)).sum() / 2, A symmetric", quadratic, tensor((a + a.T) @ v))
-    at = tensor(np.array([0.3, -1.2, 2.0]), requires_grad=True)
-    call(answer, lambda t: (t * t).sum(), at, tensor(np.ones(3)))
-    if at.grad is not None:
-        raise Wrong("hvp left something in x.grad. Use mg.grad, which gives its result back, not backward().")
 
 
 @exercise("1.6", "a step with a pretended slope")

@@ -1,4 +1,4 @@
-"""The log of a run: a CSV file with one row a step, which any spreadsheet opens and `minigen.plot.loss_curves` draws."""
+"""The log of a run: a CSV file with one row a step, for spreadsheets and `minigen.plot.loss_curves`."""
 
 import csv
 import os

@@ -1,0 +1,19 @@
+"""The gradient-correctness reference: checks that say *right*, *wrong* or *inconclusive*, and why.
+
+============================== =====================================================================
+to check                       use
+============================== =====================================================================
+a function on minigen Tensors  `gradcheck`
+anybody's NumPy function       `check`
+============================== =====================================================================
+
+>>> import numpy as np
+>>> check(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2), like="tanh").verdict
+'right'
+"""
+
+from .foreign import check
+from .gradcheck import gradcheck
+from .report import Finding, Report
+
+__all__ = ["Finding", "Report", "check", "gradcheck"]

@@ -1,0 +1,94 @@
+"""A small autograd as written in a first course, and how it is checked: the worked example for teachers.
+
+The autograd is `Value`, everything up to the table.  The table is all that is needed to check it:
+``minigen check --against minigen.check.adapters.student:table``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Value", "table"]
+
+
+class Value:
+    """An array that knows how to send gradients back."""
+
+    def __init__(self, data: Any, parents: tuple["Value", ...] = ()):
+        self.data, self.parents = np.asarray(data, np.float64), parents
+        self.grad = np.zeros(self.data.shape)
+        self.push: Callable[[], None] = lambda: None
+
+    def _add_grad(self, g: np.ndarray) -> None:
+        while g.ndim > self.data.ndim:
+            g = g.sum(0)
+        repeated = tuple(i for i, n in enumerate(self.data.shape) if n == 1 and g.shape[i] > 1)
+        self.grad = self.grad + (g.sum(repeated, keepdims=True) if repeated else g)
+
+    def _unary(self, data: np.ndarray, slope: np.ndarray) -> "Value":
+        out = Value(data, (self,))
+        out.push = lambda: self._add_grad(out.grad * slope)
+        return out
+
+    def __add__(self, other: "Value") -> "Value":
+        out = Value(self.data + other.data, (self, other))
+        out.push = lambda: (self._add_grad(out.grad), other._add_grad(out.grad))[0]
+        return out
+
+    def __mul__(self, other: "Value") -> "Value":
+        out = Value(self.data * other.data, (self, other))
+        out.push = lambda: (self._add_grad(out.grad * other.data), other._add_grad(out.grad * self.data))[0]
+        return out
+
+    def __matmul__(self, other: "Value") -> "Value":
+        out = Value(self.data @ other.data, (self, other))
+        out.push = lambda: (self._add_grad(out.grad @ other.data.T), other._add_grad(self.data.T @ out.grad))[0]
+        return out
+
+    def exp(self) -> "Value":
+        e = np.exp(self.data)
+        return self._unary(e, e)
+
+    def log(self) -> "Value":
+        return self._unary(np.log(self.data), 1 / self.data)
+
+    def tanh(self) -> "Value":
+        t = np.tanh(self.data)
+        return self._unary(t, 1 - t * t)
+
+    def relu(self) -> "Value":
+        return self._unary(np.maximum(self.data, 0), (self.data > 0) * 1.0)
+
+    def backward(self, g: np.ndarray) -> None:
+        order: list[Value] = []
+
+        def visit(v: Value) -> None:
+            if v not in order:
+                for parent in v.parents:
+                    visit(parent)
+                order.append(v)
+
+        visit(self)
+        self.grad = np.array(g)
+        for v in reversed(order):
+            v.push()
+
+
+def _pair(function: Callable[..., Value]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def vjp(g: np.ndarray, *inputs: np.ndarray) -> list[np.ndarray]:
+        values = [Value(x) for x in inputs]
+        function(*values).backward(g)
+        return [v.grad for v in values]
+
+    return lambda *inputs: function(*[Value(x) for x in inputs]).data, vjp
+
+
+table = {
+    "exp": _pair(Value.exp),
+    "log": _pair(Value.log),
+    "tanh": _pair(Value.tanh),
+    "relu": _pair(Value.relu),
+    "matmul": _pair(Value.__matmul__),
+}
+"""``{operation: (fn, vjp)}``."""

@@ -1,0 +1,343 @@
+"""The operations that can be checked by name: what each is called with, and what it is.
+
+An entry draws its own cases, from Hypothesis (which shrinks) or from a NumPy generator (which is quick and
+reproducible anywhere): see `Source`.  Names, parameters and defaults are those of ``torch.nn.functional``.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .fillings import KINDS, LAYOUTS, lay_out
+from .specs import SPECS
+
+__all__ = ["CATALOGUE", "Case", "Entry", "RandomSource", "Source"]
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an operation is called with: ``op(*inputs, **params)``."""
+
+    inputs: tuple[Array, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+class Source:
+    """Where an entry's choices come from.
+
+    Parameters
+    ----------
+    fixed : dict, optional
+        Parameters that are not drawn but given.
+    layouts : bool
+        Whether arrays come in transposed, reversed and strided memory too.
+    """
+
+    def __init__(self, fixed: dict[str, Any] | None = None, layouts: bool = True):
+        self.fixed = fixed or {}
+        self.layouts = layouts
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer from `low` to `high`, both included; small ones are the simple ones."""
+        raise NotImplementedError
+
+    def choose(self, choices: Sequence[Any]) -> Any:
+        """One of several; the first is the simplest."""
+        return choices[self.integer(0, len(choices) - 1)]
+
+    def param(self, name: str, choices: Sequence[Any]) -> Any:
+        """A parameter: one of `choices`, unless it is fixed."""
+        return self.fixed[name] if name in self.fixed else self.choose(choices)
+
+    def array(self, shape: Sequence[int], *kinds: str) -> Array:
+        """An array filled in one of the `kinds` of `minigen.check.fillings`, Gaussian by default."""
+        rng = self.generator()
+        x = np.asarray(KINDS[self.choose(kinds or ("gaussian",))](rng, tuple(shape)), np.float64)
+        return lay_out(x, self.choose(LAYOUTS)) if self.layouts else x
+
+    def shape(self, least: int, most: int, side: int = 4) -> tuple[int, ...]:
+        """A shape of `least` to `most` dimensions."""
+        return tuple(self.integer(1, side) for _ in range(self.integer(least, most)))
+
+    def generator(self) -> np.random.Generator:
+        """A random generator with a seed from this source."""
+        return np.random.default_rng(self.integer(0, 2**32 - 1))
+
+
+class RandomSource(Source):
+    """Choices from a NumPy generator."""
+
+    def __init__(self, rng: np.random.Generator, fixed: dict[str, Any] | None = None, layouts: bool = True):
+        super().__init__(fixed, layouts)
+        self.rng = rng
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One operation.
+
+    Attributes
+    ----------
+    name : str
+    inputs : tuple of str
+        Names of the array arguments, in order.
+    make : callable
+        ``make(source)`` gives a `Case`.
+    defaults : dict
+        The parameters' values for a function that does not take them.
+    constant : tuple of str
+        Inputs that are labels or targets, for whose gradient nobody asks.
+    optional : int
+        So many of the last inputs may be missing in a function that does not take them.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    make: Callable[[Source], Case]
+    defaults: dict[str, Any] = field(default_factory=dict)
+    constant: tuple[str, ...] = ()
+    optional: int = 0
+
+    @property
+    def spec(self) -> Callable[..., Array]:
+        """The definition: ``spec(**inputs, **params)``."""
+        return SPECS[self.name]
+
+    def parameters(self) -> list[str]:
+        """Names of the parameters that the cases may set."""
+        return [name for name in inspect.signature(self.spec).parameters if name not in self.inputs]
+
+    @property
+    def differentiable(self) -> list[int]:
+        """Positions of the inputs that have a gradient."""
+        return [i for i, name in enumerate(self.inputs) if name not in self.constant]
+
+
+CATALOGUE: dict[str, Entry] = {}
+"""The entries by name."""
+
+
+def _entry(inputs: str, constant: str = "", optional: int = 0, **defaults: Any) -> Callable[..., Any]:
+    def register(make: Callable[[Source], Case]) -> Callable[[Source], Case]:
+        name = make.__name__.strip("_")
+        CATALOGUE[name] = Entry(name, tuple(inputs.split()), make, defaults, tuple(constant.split()), optional)
+        return make
+
+    return register
+
+
+# ---- linear and convolutional
+
+
+@_entry("input weight bias", optional=1)
+def _linear(s: Source) -> Case:
+    k, m = s.integer(1, 4), s.integer(1, 4)
+    return Case((s.array((*s.shape(1, 2), k)), s.array((m, k)), s.array((m,))))
+
+
+@_entry("input other")
+def _matmul(s: Source) -> Case:
+    n, k, m = (s.integer(1, 4) for _ in range(3))
+    return Case((s.array((n, k)), s.array((k, m))))
+
+
+@_entry("input weight bias", optional=1, stride=1, padding=0, dilation=1, groups=1)
+def _conv2d(s: Source) -> Case:
+    p = {
+        "stride": s.param("stride", [1, 2, 3]),
+        "padding": s.param("padding", [0, 1, 2]),
+        "dilation": s.param("dilation", [1, 2]),
+        "groups": s.param("groups", [1, 2]),
+    }
+    n, o, c = s.integer(1, 3), p["groups"] * s.integer(1, 2), s.integer(1, 2)
+    kernel = [s.integer(1, 3) for _ in range(2)]
+    size = [max(1, p["dilation"] * (k - 1) + 1 - 2 * p["padding"]) + s.integer(0, 3) for k in kernel]
+    return Case((s.array((n, c * p["groups"], *size)), s.array((o, c, *kernel)), s.array((o,))), p)
+
+
+@_entry("input weight bias", optional=1, stride=1, padding=0, output_padding=0, groups=1, dilation=1)
+def _conv_transpose2d(s: Source) -> Case:
+    stride, dilation = s.param("stride", [1, 2, 3]), s.param("dilation", [1, 2])
+    groups, extra = s.param("groups", [1, 2]), s.param("output_padding", [0, stride - 1])
+    kernel = [s.integer(1, 3) for _ in range(2)]
+    pad = s.param("padding", [0, min(1, dilation * (min(kernel) - 1))])
+    n, c, o = s.integer(1, 2), groups * s.integer(1, 2), s.integer(1, 2)
+    size = [s.integer(1, 3) + pad for _ in range(2)]
+    p = {"stride": stride, "padding": pad, "output_padding": extra, "groups": groups, "dilation": dilation}
+    return Case((s.array((n, c, *size)), s.array((c, o, *kernel)), s.array((o * groups,))), p)
+
+
+# ---- pooling, resizing, padding
+
+
+def _pooled(s: Source, *kinds: str) -> tuple[Array, dict[str, Any]]:
+    kernel = s.param("kernel_size", [2, 1, 3])
+    p = {
+        "kernel_size": kernel,
+        "stride": s.param("stride", [kernel, 1, 2, 4]),
+        "padding": s.param("padding", [0, kernel // 2]),
+    }
+    size = [max(1, kernel - 2 * p["padding"]) + s.integer(0, 4) for _ in range(2)]
+    return s.array((s.integer(1, 2), s.integer(1, 2), *size), *kinds), p
+
+
+@_entry("input", kernel_size=2, stride=2, padding=0)
+def _max_pool2d(s: Source) -> Case:
+    x, p = _pooled(s, "gaussian", "ties")
+    return Case((x,), p)
+
+
+@_entry("input", kernel_size=2, stride=2, padding=0, count_include_pad=True)
+def _avg_pool2d(s: Source) -> Case:
+    x, p = _pooled(s)
+    return Case((x,), {**p, "count_include_pad": s.param("count_include_pad", [True, False])})
+
+
+@_entry("input", scale_factor=2, mode="nearest")
+def _interpolate(s: Source) -> Case:
+    x = s.array((s.integer(1, 2), s.integer(1, 2), s.integer(1, 4), s.integer(1, 4)))
+    p: dict[str, Any] = {"mode": s.param("mode", ["nearest", "bilinear"])}
+    if "scale_factor" not in s.fixed and s.integer(0, 1):
+        p["size"] = (s.integer(1, 6), s.integer(1, 6))
+    else:
+        p["scale_factor"] = s.param("scale_factor", [2, 3, 1])
+    if p["mode"] == "bilinear":
+        p["align_corners"] = s.param("align_corners", [False, True])
+    return Case((x,), p)
+
+
+@_entry("input", pad=(1, 1), mode="constant", value=0.0)
+def _pad(s: Source) -> Case:
+    x = s.array((2, 2, s.integer(3, 4), s.integer(3, 4)))
+    mode = s.param("mode", ["constant", "reflect", "replicate", "circular"])
+    p = {"pad": s.param("pad", [tuple(s.integer(0, 2) for _ in range(4))]), "mode": mode}
+    return Case((x,), p | ({"value": s.param("value", [0.0, -1.5])} if mode == "constant" else {}))
+
+
+# ---- normalisation
+
+
+@_entry("input weight bias", training=True, eps=1e-5)
+def _batch_norm(s: Source) -> Case:
+    c = s.integer(1, 3)
+    x = s.array((s.integer(2, 4), c, *s.choose([(), (2,), (2, 2)])), "gaussian", "offset")
+    p: dict[str, Any] = {"training": s.param("training", [True, False]), "eps": s.param("eps", [1e-5, 1e-2])}
+    if not p["training"]:
+        p |= {"running_mean": s.array((c,)), "running_var": s.array((c,), "positive")}
+    return Case((x, s.array((c,), "away"), s.array((c,))), p)
+
+
+@_entry("input weight bias", eps=1e-5)
+def _instance_norm(s: Source) -> Case:
+    c = s.integer(1, 3)
+    x = s.array((s.integer(1, 2), c, s.integer(2, 3), 2), "gaussian", "offset")
+    return Case((x, s.array((c,), "away"), s.array((c,))), {"eps": s.param("eps", [1e-5, 1e-2])})
+
+
+@_entry("input weight bias", num_groups=2, eps=1e-5)
+def _group_norm(s: Source) -> Case:
+    groups = s.param("num_groups", [1, 2])
+    c = groups * s.integer(1, 2)
+    x = s.array((s.integer(1, 3), c, s.integer(2, 3), 2), "gaussian", "offset")
+    return Case((x, s.array((c,), "away"), s.array((c,))), {"num_groups": groups, "eps": s.param("eps", [1e-5, 1e-2])})
+
+
+@_entry("input weight bias", eps=1e-5)
+def _layer_norm(s: Source) -> Case:
+    shape = s.choose([(3,), (5,), (2, 3)])
+    x = s.array((*s.shape(1, 2, 3), *shape), "gaussian", "offset")
+    return Case(
+        (x, s.array(shape, "away"), s.array(shape)),
+        {"normalized_shape": s.param("normalized_shape", [shape]), "eps": s.param("eps", [1e-5, 1e-2])},
+    )
+
+
+# ---- one element at a time
+
+
+def _elementwise(name: str, *kinds: str, **params: Sequence[Any]) -> None:
+    def make(s: Source) -> Case:
+        x = s.array(s.shape(1, 3), *kinds)
+        return Case((x,), {key: s.param(key, choices) for key, choices in params.items()})
+
+    CATALOGUE[name] = Entry(name, ("input",), make, {key: choices[0] for key, choices in params.items()})
+
+
+_elementwise("relu", "gaussian", "ties")
+_elementwise("leaky_relu", "gaussian", "ties", negative_slope=[0.01, 0.2, 0.0])
+_elementwise("elu", "gaussian", "ties", alpha=[1.0, 0.5])
+_elementwise("tanh", "gaussian")
+_elementwise("sigmoid", "gaussian", "logits")
+_elementwise("softplus", "gaussian", "logits")
+_elementwise("exp", "gaussian")
+_elementwise("log", "positive", "log_uniform")
+_elementwise("sqrt", "positive", "log_uniform")
+
+
+# ---- along a dimension
+
+
+def _along_dim(name: str, **params: Sequence[Any]) -> None:
+    def make(s: Source) -> Case:
+        shape = s.shape(1, 3)
+        dim = s.param("dim", [len(shape) - 1, 0])
+        shape = tuple(n + 1 if d == dim else n for d, n in enumerate(shape))
+        x = s.array(shape, "gaussian", "spread")
+        return Case((x,), {"dim": dim, **{key: s.param(key, choices) for key, choices in params.items()}})
+
+    CATALOGUE[name] = Entry(name, ("input",), make, {"dim": -1, **{k: choices[0] for k, choices in params.items()}})
+
+
+_along_dim("softmax")
+_along_dim("log_softmax")
+_along_dim("logsumexp", keepdim=[False, True])
+_along_dim("mean", keepdim=[False, True])
+_along_dim("var", correction=[1, 0], keepdim=[False, True])
+
+
+# ---- losses
+
+_REDUCTIONS = ["mean", "sum", "none"]
+
+
+def _regression(s: Source) -> Case:
+    shape = s.shape(1, 3)
+    return Case((s.array(shape), s.array(shape)), {"reduction": s.param("reduction", _REDUCTIONS)})
+
+
+for _name in ("mse_loss", "l1_loss"):
+    CATALOGUE[_name] = Entry(_name, ("input", "target"), _regression, {"reduction": "mean"}, ("target",))
+
+
+@_entry("input target", "target", reduction="mean")
+def _binary_cross_entropy(s: Source) -> Case:
+    shape = s.shape(1, 2)
+    target = s.array(shape, "unit", "labels")
+    return Case((s.array(shape, "probabilities"), target), {"reduction": s.param("reduction", _REDUCTIONS)})
+
+
+@_entry("input target", "target", reduction="mean")
+def _binary_cross_entropy_with_logits(s: Source) -> Case:
+    shape = s.shape(1, 2)
+    target = s.array(shape, "unit", "labels")
+    return Case((s.array(shape, "gaussian", "logits"), target), {"reduction": s.param("reduction", _REDUCTIONS)})
+
+
+@_entry("input target", "target", reduction="mean", label_smoothing=0.0, ignore_index=-100)
+def _cross_entropy(s: Source) -> Case:
+    n, k = s.integer(1, 4), s.integer(2, 4)
+    tail = s.choose([(), (2,)])
+    target = s.generator().integers(0, k, (n, *tail))
+    ignore = s.param("ignore_index", [-100, int(target.flat[0])])
+    if np.all(target == ignore):
+        ignore = -100
+    p = {"reduction": s.param("reduction", _REDUCTIONS), "label_smoothing": s.param("label_smoothing", [0.0, 0.1])}
+    return Case((s.array((n, k, *tail), "gaussian", "spread"), target), {**p, "ignore_index": ignore})

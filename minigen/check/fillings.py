@@ -1,0 +1,72 @@
+"""How arrays are filled and laid out in memory: the raw material of every case.
+
+Subnormal numbers are left out: processors may flush them to zero.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+__all__ = ["KINDS", "LAYOUTS", "lay_out"]
+
+Array = np.ndarray
+
+LAYOUTS = ("plain", "transposed", "reversed", "strided")
+
+
+def lay_out(x: Array, layout: str) -> Array:
+    """The same values in another arrangement of memory."""
+    if layout == "transposed":
+        return np.array(x, order="F")
+    if layout == "reversed":
+        return np.ascontiguousarray(x[..., ::-1])[..., ::-1] if x.ndim else x
+    if layout == "strided" and x.ndim:
+        wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+        wide[..., ::2] = x
+        return wide[..., ::2]
+    return x
+
+
+def _gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.round(rng.standard_normal(shape), 3)
+
+
+def _log_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.exp(rng.uniform(-12, 6, shape))
+
+
+def _probabilities(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Log-uniform towards 0 and towards 1, where losses made of logarithms are steep."""
+    p = np.exp(rng.uniform(math.log(1e-6), math.log(0.5), shape))
+    return np.where(rng.random(shape) < 0.5, p, 1 - p)
+
+
+def _logits(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Up to +-40, where sigmoids are flat, and about a third of ordinary size; the first is one of these."""
+    ordinary = np.asarray(rng.random(shape) < 0.3)
+    if ordinary.size:
+        ordinary.flat[0] = True
+    return np.where(ordinary, rng.standard_normal(shape), rng.uniform(-40, 40, shape))
+
+
+def _ties(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.integers(-1, 2, shape).astype(np.float64)
+
+
+KINDS: dict[str, Any] = {
+    "gaussian": _gaussian,
+    "ties": _ties,  # zeros too: the kink of many functions
+    "offset": lambda rng, shape: 1e4 + 1e-3 * rng.standard_normal(shape),
+    "wide": lambda rng, shape: rng.standard_normal(shape) * np.exp(rng.uniform(-7, 7, shape)),
+    "positive": lambda rng, shape: np.round(0.1 + rng.exponential(1.0, shape), 3),
+    "away": lambda rng, shape: np.round(rng.standard_normal(shape) + np.copysign(0.5, rng.standard_normal(shape)), 3),
+    "log_uniform": _log_uniform,
+    "logits": _logits,
+    "spread": lambda rng, shape: rng.uniform(-5, 5, shape),
+    "probabilities": _probabilities,
+    "unit": lambda rng, shape: np.round(rng.random(shape), 3),
+    "labels": lambda rng, shape: rng.integers(0, 2, shape).astype(np.float64),
+    "integers": lambda rng, shape: rng.integers(-4, 5, shape).astype(np.float64),
+}
+"""Ways to fill an array, by name."""

@@ -1,0 +1,212 @@
+"""Checking a function on Tensors: its gradient, and the gradient of its gradient."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import engine
+from ..ops.shape import cat
+from ..tensor import Tensor
+from .differences import Array, U, jitter
+from .judge import FLOOR, RESOLUTION, draw, judge, smooth_elements
+from .report import Finding, Report
+
+__all__ = ["gradcheck"]
+
+
+def gradcheck(
+    fn: Callable[..., Any],
+    inputs: Any,
+    order: int = 1,
+    *,
+    name: str | None = None,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    repeats: int = 2,
+    resolution: float = RESOLUTION,
+) -> Report:
+    """Check the gradients of a function on Tensors against derivatives measured by differences.
+
+    Each argument is checked by itself, along random directions, under random cotangents, within bounds derived from
+    the function at hand; see `minigen.check.differences` and `minigen.check.judge`.
+
+    Parameters
+    ----------
+    fn : callable
+        Takes the Tensors `inputs`, gives a Tensor or a tuple of Tensors.  It must give the same result every time:
+        hand noise, such as a dropout mask, over as an input.
+    inputs : Tensor, array or sequence of those
+        The point.  Floats must be float64, since float32 leaves too few digits for differences.  Gradients are checked
+        in every float input with ``requires_grad``, or in all of them if none has it.
+    order : {1, 2}
+        2 also checks the gradient of the vjp, in the inputs and in the cotangent, and that the Hessian is symmetric.
+    name : str, optional
+        What to call the function in the report.
+    names : sequence of str, optional
+        What to call the inputs.
+    seed : int
+        Of the directions and cotangents.
+    repeats : int
+        Directions per argument.
+    resolution : float
+        The relative error that must be visible for the verdict *right*.
+
+    Returns
+    -------
+    Report
+        True where every gradient is right.
+
+    Raises
+    ------
+    TypeError
+        If a float input is not float64, or the function does not return Tensors.
+    ValueError
+        If `order` is neither 1 nor 2, or no input is a float.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> x = mg.tensor([0.5, 2.0], dtype="float64")
+    >>> gradcheck(lambda x: (x ** 3).sum(), x, order=2).verdict
+    'right'
+    >>> gradcheck(lambda x: x * x.detach(), x).verdict  # detach hides half of the derivative
+    'wrong'
+    """
+    if order not in (1, 2):
+        raise ValueError(f"gradcheck: expected order 1 or 2, got {order!r}")
+    op = name or getattr(fn, "name", None) or getattr(fn, "__name__", "function")
+    tensors = [t if isinstance(t, Tensor) else Tensor(np.array(t)) for t in _listed(inputs)]
+    names = list(names) if names is not None else [f"inputs[{i}]" for i in range(len(tensors))]
+    which = _differentiable(tensors)
+    rng = np.random.default_rng(seed)
+    plain = _Plain(fn, tensors, which)
+    arrays = [np.array(t.data) for t in tensors]
+    shown = [names[i] for i in which]
+    common = {"rng": rng, "resolution": resolution, "repeats": repeats}
+    findings = _repeatable(op, plain, arrays)
+    findings += judge(op, plain.values, plain.vjp, arrays, which, shown, order=1, **common)
+    if order == 2:
+        value = plain.values(*arrays)
+        plain.smooth = smooth_elements(plain.values, arrays, which, rng)
+        if value.size and not plain.smooth.size:
+            reason = "every output element lies on a kink, where no derivative exists"
+            return Report(op, findings + [Finding("inconclusive", op, "all inputs", 2, reason)])
+        g = draw(rng, plain.smooth.shape)
+        common["natural"] = float(np.linalg.norm(g * value[plain.smooth]))
+        both = [*which, len(arrays)]
+        point = [*arrays, g]
+        findings += judge(
+            op, plain.gradients, plain.vjp_of_gradients, point, both, [*shown, "the cotangent"], order=2, **common
+        )
+        findings += [f for f in [_symmetric(op, plain, point, common["natural"], rng)] if f]
+    return Report(op, findings)
+
+
+def _listed(inputs: Any) -> list[Any]:
+    return [inputs] if isinstance(inputs, Tensor) or hasattr(inputs, "dtype") else list(inputs)
+
+
+def _differentiable(tensors: Sequence[Tensor]) -> list[int]:
+    floats = [i for i, t in enumerate(tensors) if t.dtype.kind == "f"]
+    for i in floats:
+        if tensors[i].dtype != np.float64:
+            raise TypeError(f"gradcheck: inputs[{i}] has dtype {tensors[i].dtype}, expected float64")
+    if not floats:
+        raise ValueError("gradcheck: expected at least one float64 input, got none")
+    return [i for i in floats if tensors[i].requires_grad] or floats
+
+
+class _Plain:
+    """A function on Tensors as functions on arrays: its values, its vjp, and the same for the vjp itself."""
+
+    def __init__(self, fn: Callable[..., Any], tensors: Sequence[Tensor], which: Sequence[int]):
+        self.fn, self.which = fn, list(which)
+        self.smooth: Array | None = None
+        """Positions of the output elements that are looked at; None for all of them."""
+
+    def _flat(self, inputs: Sequence[Tensor]) -> Tensor:
+        """The function's output or outputs as one vector."""
+        out = self.fn(*inputs)
+        parts = [out] if isinstance(out, Tensor) else list(out)
+        for part in parts:
+            if not isinstance(part, Tensor):
+                raise TypeError(f"gradcheck: expected the function to return Tensors, got {type(part).__name__}")
+        parts = [p.reshape(-1) for p in parts if p.dtype.kind == "f"]
+        whole = parts[0] if len(parts) == 1 else cat(parts)
+        return whole if self.smooth is None else whole[self.smooth]
+
+    def _tensors(self, arrays: Sequence[Array]) -> list[Tensor]:
+        return [Tensor(np.array(a), requires_grad=i in self.which) for i, a in enumerate(arrays)]
+
+    def values(self, *arrays: Array) -> Array:
+        with engine.no_grad():
+            return self._flat(self._tensors(arrays)).data
+
+    def _grads(self, inputs: Sequence[Tensor], g: Tensor, create_graph: bool) -> list[Tensor]:
+        out = self._flat(inputs)
+        wanted = [inputs[i] for i in self.which]
+        if not out.requires_grad:
+            return [Tensor(np.zeros(t.shape)) for t in wanted]
+        found = engine.grad(out, wanted, g, create_graph=create_graph, allow_unused=True)
+        return [Tensor(np.zeros(t.shape)) if d is None else d for d, t in zip(found, wanted)]
+
+    def vjp(self, g: Array, *arrays: Array) -> list[Array]:
+        return [d.data for d in self._grads(self._tensors(arrays), Tensor(np.array(g)), False)]
+
+    def gradients(self, *point: Array) -> Array:
+        """The vjp as a function of the inputs and the cotangent, all its results in one vector."""
+        *arrays, g = point
+        found = self._grads(self._tensors(arrays), Tensor(np.array(g)), False)
+        return np.concatenate([d.data.reshape(-1) for d in found])
+
+    def vjp_of_gradients(self, u: Array, *point: Array) -> list[Array]:
+        *arrays, g = point
+        inputs, seed = self._tensors(arrays), Tensor(np.array(g), requires_grad=True)
+        first = self._grads(inputs, seed, True)
+        wanted = [*(inputs[i] for i in self.which), seed]
+        cuts = np.cumsum([d.numel() for d in first])[:-1]
+        seeds = [Tensor(part.reshape(d.shape).copy()) for d, part in zip(first, np.split(u, cuts))]
+        live = [(d, s) for d, s in zip(first, seeds) if d.requires_grad]
+        if not live:
+            return [np.zeros(t.shape) for t in wanted]
+        found = engine.grad([d for d, _ in live], wanted, [s for _, s in live], allow_unused=True)
+        return [np.zeros(t.shape) if d is None else d.data for d, t in zip(found, wanted)]
+
+
+def _repeatable(op: str, plain: _Plain, arrays: Sequence[Array]) -> list[Finding]:
+    """A function that gives two results at one point cannot be differentiated by differences."""
+    if np.array_equal(plain.values(*arrays), plain.values(*arrays), equal_nan=True):
+        return []
+    reason = "two calls with the same inputs give different values; hand its randomness over as an input"
+    return [Finding("wrong", op, "the function", 0, reason)]
+
+
+def _symmetric(
+    op: str, plain: _Plain, point: Sequence[Array], natural: float, rng: np.random.Generator
+) -> Finding | None:
+    r"""The Hessian H of :math:`x \mapsto \langle g, f(x) \rangle` is symmetric: <Hu, w> = <u, Hw>.
+
+    Exact but for rounding, which tiny changes of the point reveal.  None where there is no second derivative to
+    speak of.
+    """
+    sizes = [point[i].size for i in plain.which]
+    u, w = draw(rng, (sum(sizes),)), draw(rng, (sum(sizes),))
+
+    def times(vector: Array, at: Sequence[Array]) -> Array:
+        return np.concatenate([d.reshape(-1) for d in plain.vjp_of_gradients(vector, *at)[:-1]])
+
+    hu, hw = times(u, point), times(w, point)
+    if not np.all(np.isfinite(hu)) or not np.any(hu):
+        return None
+    blur = U * (np.abs(hu) + np.abs(hw))
+    for _ in range(5):
+        moved = [jitter(p, rng) if p.dtype.kind == "f" else p for p in point]
+        blur = np.fmax(blur, np.maximum(np.abs(times(u, moved) - hu), np.abs(times(w, moved) - hw)))
+    left, right = float(hu @ w), float(u @ hw)
+    blur = 4 * blur + FLOOR * U * natural
+    bound = float(blur @ (np.abs(u) + np.abs(w)))
+    bound += (FLOOR + u.size) * U * float(np.abs(hu) @ np.abs(w) + np.abs(hw) @ np.abs(u))
+    if abs(left - right) <= bound:
+        return None
+    return Finding("wrong", op, "all inputs", 2, "the Hessian is not symmetric", None, left, right, bound)

@@ -1,0 +1,411 @@
+"""What the functions are: their definitions, a few lines each, over any numbers.
+
+A specification is the textbook formula in plain loops and sums, with PyTorch's names and defaults, and without any
+thought of speed, overflow or gradients.  It takes arrays of float64, complex128 or mpmath numbers (dtype object), so
+that it can be evaluated in any precision; together with differences at 60 digits it yields golden values in which no gradient rule
+has a part (`minigen.check.golden`).
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["SPECS"]
+
+Array = np.ndarray
+
+SPECS: dict[str, Callable[..., Array]] = {}
+"""Specifications by name."""
+
+
+def _spec(function: Callable[..., Array]) -> Callable[..., Array]:
+    SPECS[function.__name__.rstrip("_")] = function
+    return function
+
+
+def _each(name: str) -> Callable[[Array], Array]:
+    """NumPy's elementwise function, or mpmath's for arrays of mpmath numbers."""
+
+    def apply(x: Array) -> Array:
+        x = np.asarray(x)
+        if x.dtype != object:
+            return getattr(np, name)(x)
+        import mpmath
+
+        out = np.empty(x.shape, object)
+        for place in np.ndindex(x.shape):
+            out[place] = getattr(mpmath, name)(x[place])
+        return out
+
+    return apply
+
+
+_exp, _log, _sqrt, _tanh, _sin, _cos = (_each(n) for n in ("exp", "log", "sqrt", "tanh", "sin", "cos"))
+
+
+def _real(x: Array) -> Array:
+    return x if x.dtype == object else np.real(x)
+
+
+def _positive(x: Array) -> Array:
+    """Where x > 0, by the real part: the branch of a complex step is that of the point."""
+    return np.asarray(_real(x) > 0, bool)
+
+
+def _sum(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    return np.asarray(np.sum(x, axis=axis, keepdims=keepdims))
+
+
+def _mean(x: Array, axis: Any, keepdims: bool = True) -> Array:
+    axis = tuple(range(x.ndim)) if axis is None else axis
+    count = int(np.prod([x.shape[a] for a in np.atleast_1d(axis)]))
+    return _sum(x, tuple(np.atleast_1d(axis)), keepdims) / count
+
+
+def _reduced(terms: Array, reduction: str) -> Array:
+    if reduction == "none":
+        return terms
+    total = _sum(terms)
+    return total if reduction == "sum" else total / terms.size
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    return (value, value) if isinstance(value, int | np.integer) else tuple(value)
+
+
+def _sides(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """int, (vertical, horizontal) or four-sided padding as ((top, bottom), (left, right))."""
+    v, h = _pair(padding)
+    return tuple((p, p) if isinstance(p, int | np.integer) else tuple(p) for p in (v, h))  # type: ignore[return-value]
+
+
+def _bordered(x: Array, padding: Any, value: Any = 0) -> Array:
+    """The images (N, C, H, W) with a border."""
+    (t, b), (left, right) = _sides(padding)
+    n, c, h, w = x.shape
+    out = np.full((n, c, h + t + b, w + left + right), value, x.dtype)
+    out[:, :, t : t + h, left : left + w] = x
+    return out
+
+
+def _one_axis_out(size: int, kernel: int, stride: int, dilation: int) -> int:
+    return (size - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def _windows(x: Array, kernel: Any, stride: Any, dilation: Any) -> Array:
+    """``[n, c, p, q, r, s]``: the pixel under kernel element (r, s) at output pixel (p, q)."""
+    (kr, ks), (sv, sh), (dv, dh) = _pair(kernel), _pair(stride), _pair(dilation)
+    p, q = _one_axis_out(x.shape[2], kr, sv, dv), _one_axis_out(x.shape[3], ks, sh, dh)
+    rows = sv * np.arange(p)[:, None] + dv * np.arange(kr)[None, :]
+    columns = sh * np.arange(q)[:, None] + dh * np.arange(ks)[None, :]
+    return x[:, :, rows[:, None, :, None], columns[None, :, None, :]]
+
+
+# ---- linear and convolutional
+
+
+@_spec
+def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
+    out = _sum(input[..., None, :] * weight, -1)
+    return out if bias is None else out + bias
+
+
+@_spec
+def matmul(input: Array, other: Array) -> Array:
+    return _sum(input[..., :, :, None] * other[..., None, :, :], -2)
+
+
+@_spec
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):  # type: ignore[no-untyped-def]
+    w = _windows(_bordered(input, padding), weight.shape[2:], stride, dilation)
+    o, per_group = weight.shape[0], weight.shape[1]
+    out = [
+        _sum(w[:, first : first + per_group] * weight[f][None, :, None, None], (1, 4, 5))
+        for f in range(o)
+        for first in [f // (o // groups) * per_group]
+    ]
+    y = np.stack(out, 1)
+    return y if bias is None else y + bias[:, None, None]
+
+
+@_spec
+def conv_transpose2d(  # type: ignore[no-untyped-def]
+    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+):
+    (sv, sh), (dv, dh), (ov, oh) = _pair(stride), _pair(dilation), _pair(output_padding)
+    (t, b), (left, right) = _sides(padding)
+    n, c, p, q = input.shape
+    _, per_group, r, s = weight.shape
+    high, wide = (p - 1) * sv + dv * (r - 1) + 1 + ov, (q - 1) * sh + dh * (s - 1) + 1 + oh
+    y = np.zeros((n, per_group * groups, high, wide), np.result_type(input, weight))
+    for ch, i, j in itertools.product(range(c), range(r), range(s)):
+        group = ch // (c // groups)
+        for f in range(per_group):
+            y[:, group * per_group + f, i * dv : i * dv + sv * (p - 1) + 1 : sv, j * dh : j * dh + sh * (q - 1) + 1 : sh] += (
+                input[:, ch] * weight[ch, f, i, j]
+            )
+    y = y[:, :, t : high - b, left : wide - right]
+    return y if bias is None else y + bias[:, None, None]
+
+
+# ---- pooling, resizing, padding
+
+
+@_spec
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1):  # type: ignore[no-untyped-def]
+    stride = kernel_size if stride is None else stride
+    low = -np.inf if input.dtype == object else np.array(-np.inf).astype(input.dtype)
+    w = _windows(_bordered(input, padding, low), kernel_size, stride, dilation)
+    flat = w.reshape(*w.shape[:4], w.shape[4] * w.shape[5])
+    best = flat[..., 0]
+    for k in range(1, flat.shape[-1]):
+        best = np.where(_real(flat[..., k]) > _real(best), flat[..., k], best)
+    return best
+
+
+@_spec
+def avg_pool2d(  # type: ignore[no-untyped-def]
+    input, kernel_size, stride=None, padding=0, *, count_include_pad=True, divisor_override=None
+):
+    stride = kernel_size if stride is None else stride
+    w = _windows(_bordered(input, padding), kernel_size, stride, 1)
+    total = _sum(w, (4, 5))
+    if divisor_override:
+        return total / divisor_override
+    if count_include_pad:
+        return total / (w.shape[4] * w.shape[5])
+    real = np.ones((1, 1, *input.shape[2:]), int)
+    return total / _sum(_windows(_bordered(real, padding), kernel_size, stride, 1), (4, 5))
+
+
+@_spec
+def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=False):  # type: ignore[no-untyped-def]
+    given = input.shape[2:]
+    target = _pair(size) if size is not None else tuple(int(n * f) for n, f in zip(given, _pair(scale_factor)))
+    out = input
+    for axis, (n, m) in enumerate(zip(given, target), start=2):
+        scale = n / m
+        if mode == "nearest":
+            out = np.take(out, [min(int(i * scale), n - 1) for i in range(m)], axis)
+            continue
+        places = [i * (n - 1) / max(m - 1, 1) if align_corners else max((i + 0.5) * scale - 0.5, 0) for i in range(m)]
+        low = [int(p) for p in places]
+        high = [min(i + 1, n - 1) for i in low]
+        part = np.array([p - i for p, i in zip(places, low)]).reshape([-1 if a == axis else 1 for a in range(out.ndim)])
+        out = np.take(out, low, axis) * (1 - part) + np.take(out, high, axis) * part
+    return out
+
+
+@_spec
+def pad(input, pad, mode="constant", value=0.0):  # type: ignore[no-untyped-def]
+    out = input
+    for k in range(0, len(pad), 2):
+        axis, n = input.ndim - 1 - k // 2, input.shape[input.ndim - 1 - k // 2]
+        places = np.arange(-pad[k], n + pad[k + 1])
+        inside = (places >= 0) & (places < n)
+        if mode == "reflect":
+            places = np.abs(places)
+            places = np.where(places >= n, 2 * (n - 1) - places, places)
+        elif mode == "circular":
+            places = places % n
+        else:
+            places = np.clip(places, 0, max(n - 1, 0))
+        out = np.take(out, places, axis)
+        if mode == "constant":
+            keep = inside.reshape([-1 if a == axis else 1 for a in range(out.ndim)])
+            out = np.where(keep, out, np.asarray(value).astype(out.dtype))
+    return out
+
+
+# ---- normalisation
+
+
+def _normalised(x: Array, axes: Any, eps: float) -> Array:
+    mean = _mean(x, axes)
+    var = _mean((x - mean) * (x - mean), axes)
+    return (x - mean) / _sqrt(var + eps)
+
+
+def _scaled(x: Array, weight: Array | None, bias: Array | None, shape: Any) -> Array:
+    if weight is not None:
+        x = x * weight.reshape(shape)
+    return x if bias is None else x + bias.reshape(shape)
+
+
+def _channels(x: Array) -> tuple[int, ...]:
+    return (1, -1, *[1] * (x.ndim - 2))
+
+
+@_spec
+def batch_norm(  # type: ignore[no-untyped-def]
+    input, weight=None, bias=None, running_mean=None, running_var=None, training=True, eps=1e-5
+):
+    if training:
+        x = _normalised(input, (0, *range(2, input.ndim)), eps)
+    else:
+        x = (input - running_mean.reshape(_channels(input))) / _sqrt(running_var.reshape(_channels(input)) + eps)
+    return _scaled(x, weight, bias, _channels(input))
+
+
+@_spec
+def instance_norm(input, weight=None, bias=None, eps=1e-5):  # type: ignore[no-untyped-def]
+    return _scaled(_normalised(input, tuple(range(2, input.ndim)), eps), weight, bias, _channels(input))
+
+
+@_spec
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):  # type: ignore[no-untyped-def]
+    grouped = input.reshape(input.shape[0], num_groups, -1)
+    return _scaled(_normalised(grouped, (2,), eps).reshape(input.shape), weight, bias, _channels(input))
+
+
+@_spec
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):  # type: ignore[no-untyped-def]
+    axes = tuple(range(input.ndim - len(normalized_shape), input.ndim))
+    return _scaled(_normalised(input, axes, eps), weight, bias, normalized_shape)
+
+
+# ---- one element at a time
+
+
+@_spec
+def relu(input: Array) -> Array:
+    return np.where(_positive(input), input, 0 * input)
+
+
+@_spec
+def leaky_relu(input: Array, negative_slope: float = 0.01) -> Array:
+    return np.where(_positive(input), input, negative_slope * input)
+
+
+@_spec
+def elu(input: Array, alpha: float = 1.0) -> Array:
+    below = np.where(_positive(input), 0 * input, input)
+    return np.where(_positive(input), input, alpha * (_exp(below) - 1))
+
+
+@_spec
+def tanh(input: Array) -> Array:
+    return _tanh(input)
+
+
+@_spec
+def exp(input: Array) -> Array:
+    return _exp(input)
+
+
+@_spec
+def log(input: Array) -> Array:
+    return _log(input)
+
+
+@_spec
+def sqrt(input: Array) -> Array:
+    return _sqrt(input)
+
+
+def _lower(x: Array) -> Array:
+    """-|x|, so that its exponential cannot overflow."""
+    return np.where(_positive(x), -x, x)
+
+
+@_spec
+def sigmoid(input: Array) -> Array:
+    e = _exp(_lower(input))
+    return np.where(_positive(input), 1 / (1 + e), e / (1 + e))
+
+
+@_spec
+def softplus(input: Array) -> Array:
+    return np.where(_positive(input), input, 0 * input) + _log1p(_exp(_lower(input)))
+
+
+def _log1p(x: Array) -> Array:
+    return _log(1 + x) if x.dtype == object else np.log1p(x)
+
+
+# ---- along a dimension
+
+
+def _largest(x: Array, dim: int) -> Array:
+    return _real(x).max(axis=dim, keepdims=True)
+
+
+@_spec
+def softmax(input: Array, dim: int) -> Array:
+    e = _exp(input - _largest(input, dim))
+    return e / _sum(e, dim, True)
+
+
+@_spec
+def logsumexp(input: Array, dim: int, keepdim: bool = False) -> Array:
+    m = _largest(input, dim)
+    out = _log(_sum(_exp(input - m), dim, True)) + m
+    return out if keepdim else out.squeeze(dim)
+
+
+@_spec
+def log_softmax(input: Array, dim: int) -> Array:
+    shifted = input - _largest(input, dim)
+    return shifted - _log(_sum(_exp(shifted), dim, True))
+
+
+@_spec
+def mean(input: Array, dim: int, keepdim: bool = False) -> Array:
+    return _mean(input, dim, keepdim)
+
+
+@_spec
+def var(input: Array, dim: int, correction: int = 1, keepdim: bool = False) -> Array:
+    away = input - _mean(input, dim)
+    return _sum(away * away, dim, keepdim) / (input.shape[dim] - correction)
+
+
+# ---- losses
+
+
+@_spec
+def mse_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
+    return _reduced((input - target) * (input - target), reduction)
+
+
+@_spec
+def l1_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
+    return _reduced(-_lower(input - target), reduction)
+
+
+@_spec
+def binary_cross_entropy(input, target, weight=None, reduction="mean"):  # type: ignore[no-untyped-def]
+    terms = -(target * _log(input) + (1 - target) * _log(1 - input))
+    return _reduced(terms if weight is None else terms * weight, reduction)
+
+
+@_spec
+def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):  # type: ignore[no-untyped-def]
+    """-log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x)."""
+    terms = target * softplus(-input) * (1 if pos_weight is None else pos_weight) + (1 - target) * softplus(input)
+    return _reduced(terms if weight is None else terms * weight, reduction)
+
+
+@_spec
+def cross_entropy(  # type: ignore[no-untyped-def]
+    input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0
+):
+    logp = log_softmax(input, 1)
+    n, k = input.shape[:2]
+    weight = np.ones(k) if weight is None else weight
+    terms, total = [], 0
+    for i in np.ndindex(target.shape):
+        t = int(target[i])
+        if t == ignore_index:
+            terms.append(0 * logp[(0, 0, *[0] * (input.ndim - 2))])
+            continue
+        row = [logp[(i[0], c, *i[1:])] for c in range(k)]
+        smooth = sum(weight[c] * row[c] for c in range(k)) * (label_smoothing / k)
+        terms.append(-(1 - label_smoothing) * weight[t] * row[t] - smooth)
+        total = total + weight[t]
+    out = np.array(terms, dtype=input.dtype).reshape(target.shape)
+    if reduction == "mean":
+        return _sum(out) / total
+    return _reduced(out, reduction)

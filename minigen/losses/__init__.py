@@ -1,0 +1,76 @@
+"""Losses: what each network of a model is trained to make small, with its gradient by hand and its derivation.
+
+========================================= ================================== ==========================================
+loss                                      family (file and derivation)       for
+========================================= ================================== ==========================================
+`minimax_d`, `minimax_g`                  ``minimax``                        the GAN game as stated; G saturates
+`non_saturating_d`, `non_saturating_g`    ``non_saturating``                 the GAN that is trained in practice
+`label_smoothing_d`                       ``label_smoothing``                a discriminator that is never certain
+`lsgan_d`, `lsgan_g`                      ``lsgan``                          least squares
+`hinge_d`, `hinge_g`                      ``hinge``                          margins
+`wgan_d`, `wgan_g`                        ``wgan``                           earth mover's distance, `clip_weights`
+`wgan_gp_d`, `gradient_penalty`           ``wgan_gp``                        the same, `critic_gradients` penalised
+`reparameterise`                          ``reparameterisation``             sampling that a gradient can pass
+`bernoulli_log_likelihood`                ``bernoulli``                      images in [0, 1], on logits
+`gaussian_log_likelihood`                 ``gaussian``                       images of any values
+`gaussian_kl`, `monte_carlo_kl`           ``kl``                             how far codes are from their prior
+`negative_elbo`                           ``elbo``                           VAE
+`beta_vae_loss`                           ``beta_vae``                       beta-VAE
+`cvae_loss`                               ``cvae``                           conditional VAE
+`iwae_loss`                               ``iwae``                           several weighted samples an image
+`l1_penalty`, `l2_penalty`                ``regularisation``                 weights
+========================================= ================================== ==========================================
+
+`derivation` gives the text that derives a family, `gradient` the gradient derived there, in plain NumPy.
+"""
+
+from .bernoulli import bernoulli_log_likelihood
+from .beta_vae import beta_vae_loss
+from .cvae import cvae_loss
+from .elbo import negative_elbo
+from .gaussian import gaussian_log_likelihood
+from .hinge import hinge_d, hinge_g
+from .iwae import iwae_loss
+from .kl import gaussian_kl, monte_carlo_kl
+from .label_smoothing import label_smoothing_d
+from .lsgan import lsgan_d, lsgan_g
+from .minimax import minimax_d, minimax_g
+from .non_saturating import non_saturating_d, non_saturating_g
+from .registry import LOSSES, Loss, derivation, gradient
+from .regularisation import l1_penalty, l2_penalty
+from .reparameterisation import reparameterise
+from .wgan import clip_weights, wgan_d, wgan_g
+from .wgan_gp import critic_gradients, gradient_penalty, wgan_gp_d
+
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "bernoulli_log_likelihood",
+    "beta_vae_loss",
+    "clip_weights",
+    "critic_gradients",
+    "cvae_loss",
+    "derivation",
+    "gaussian_kl",
+    "gaussian_log_likelihood",
+    "gradient",
+    "gradient_penalty",
+    "hinge_d",
+    "hinge_g",
+    "iwae_loss",
+    "l1_penalty",
+    "l2_penalty",
+    "label_smoothing_d",
+    "lsgan_d",
+    "lsgan_g",
+    "minimax_d",
+    "minimax_g",
+    "monte_carlo_kl",
+    "negative_elbo",
+    "non_saturating_d",
+    "non_saturating_g",
+    "reparameterise",
+    "wgan_d",
+    "wgan_g",
+    "wgan_gp_d",
+]

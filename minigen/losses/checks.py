@@ -1,0 +1,83 @@
+"""Errors that the losses have in common: what was given, what was expected."""
+
+import math
+from typing import Any
+
+from ..tensor import Tensor
+
+__all__ = ["check_images", "check_latent", "check_number", "check_prior", "check_scores"]
+
+
+def check_scores(op: str, **scores: Tensor) -> None:
+    """Tensors with at least one element: the mean of nothing is no loss.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    for name, score in scores.items():
+        if not isinstance(score, Tensor):
+            raise TypeError(f"{op}: argument {name!r}: expected a Tensor, got {type(score).__name__}")
+        if not score.numel():
+            raise ValueError(f"{op}: argument {name!r} is empty (shape {score.shape}); expected at least one score")
+
+
+def check_number(op: str, name: str, value: float, least: float = 0.0, below: float = math.inf) -> None:
+    """A number in [least, below).
+
+    Raises
+    ------
+    ValueError
+    """
+    if not least <= value < below:
+        limit = (
+            f"a finite number of at least {least:g}" if below == math.inf else f"at least {least:g}, below {below:g}"
+        )
+        raise ValueError(f"{op}: argument {name!r}: expected {limit}, got {value}")
+
+
+def check_images(op: str, name: str, output: Tensor, x: Tensor) -> tuple[int, ...]:
+    """A decoder's output (..., N, ...) for images x (N, ...); gives the dimensions of the pixels.
+
+    Raises
+    ------
+    ValueError
+    """
+    if x.ndim < 2:
+        raise ValueError(f"{op}: argument 'x': expected images (N, ...), got shape {x.shape}")
+    if output.shape[-x.ndim :] != x.shape:
+        raise ValueError(
+            f"{op}: argument {name!r}: expected shape (..., {', '.join(map(str, x.shape))}) like x, got {output.shape}"
+        )
+    return tuple(range(output.ndim - x.ndim + 1, output.ndim))
+
+
+def check_latent(op: str, mu: Tensor, log_var: Tensor, eps: Tensor | None = None) -> None:
+    """Mean and log-variance (N, latent), noise (..., N, latent).
+
+    Raises
+    ------
+    ValueError
+    """
+    if mu.ndim != 2 or mu.shape != log_var.shape:
+        raise ValueError(
+            f"{op}: expected mu and log_var of one shape (N, latent), got mu {mu.shape} and log_var {log_var.shape}"
+        )
+    if eps is not None and eps.shape[-2:] != mu.shape:
+        raise ValueError(f"{op}: argument 'eps': expected (..., {mu.shape[0]}, {mu.shape[1]}) like mu, got {eps.shape}")
+
+
+def check_prior(op: str, mu: Tensor, prior_mu: Any, prior_log_var: Any) -> None:
+    """Both of the prior's parameters, with the shape of the posterior's, or neither.
+
+    Raises
+    ------
+    ValueError
+    """
+    given = {"prior_mu": prior_mu, "prior_log_var": prior_log_var}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == 1:
+        raise ValueError(f"{op}: argument {missing[0]!r} is missing: give both of the prior's parameters or neither")
+    for name, value in given.items():
+        if not missing and value.shape != mu.shape:
+            raise ValueError(f"{op}: argument {name!r}: expected shape {mu.shape} like mu, got {value.shape}")

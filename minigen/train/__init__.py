@@ -1,0 +1,23 @@
+"""Training: one loop for every model, and what it leaves on the disk.
+
+The loop knows nothing of GANs: a model brings its own `training_step` (see `Trainable`), so the mathematics of a family
+stands in the family's file, and progress, logs, checkpoints and their exact resumption stand here, once.
+"""
+
+from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from .files import RunError
+from .loop import Outcome, Trainable, fit, restore
+from .run import Run, find_run
+
+__all__ = [
+    "CheckpointError",
+    "Outcome",
+    "Run",
+    "RunError",
+    "Trainable",
+    "find_run",
+    "fit",
+    "load_checkpoint",
+    "restore",
+    "save_checkpoint",
+]

@@ -1,0 +1,317 @@
+"""The command line: the main command and what it leaves, mistakes that cost one line, and digits that can be read."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen.cli import main
+from minigen.train import load_checkpoint
+
+TINY = ["--data", "digits", "--epochs", "2", "--batch-size", "256", "--width", "2", "--latent", "4"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINIGEN_KERNELS", "reference")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run named dcgan-digits, for tests to copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MINIGEN_KERNELS", "reference")
+        assert main(["train", "dcgan", *TINY]) == 0
+    return folder / "runs" / "dcgan-digits"
+
+
+@pytest.fixture
+def run(trained, here):
+    return shutil.copytree(trained, here / "runs" / "dcgan-digits")
+
+
+def weights(run):
+    return load_checkpoint(sorted((run / "checkpoints").glob("*.safetensors"))[-1])["model"]
+
+
+def equal(one, two):
+    return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def mistake(capsys, *arguments):
+    """The one line that a mistake costs."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("minigen: "), lines
+    return lines[0].removeprefix("minigen: ")
+
+
+# ---- what it promises
+
+
+def test_importing_the_command_line_loads_nothing_heavy():
+    heavy = ("numba", "matplotlib", "PIL", "sklearn", "tqdm", "safetensors", "minigen.models", "minigen.train")
+    code = f"import sys, minigen.cli; print([m for m in {heavy} if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["train", "dcgan"], ["sample"], ["info"], ["data"], ["lesson"]])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*command, "--help"])
+    assert end.value.code == 0
+    assert "usage: minigen" in capsys.readouterr().out
+
+
+def test_help_names_every_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "dcgan", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("(default: mnist5k)", "(default: small)", "Adam's first decay rate", "--resume"):
+        assert words in text
+
+
+def test_python_dash_m():
+    done = subprocess.run([sys.executable, "-m", "minigen", "sample", "nowhere"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no run at" in done.stderr
+
+
+def test_train_leaves_a_run(run):
+    config = json.loads((run / "config.json").read_text())
+    assert (config["model"], config["data"], config["epochs"], config["seed"]) == ("dcgan", "digits", 2, 0)
+    assert config["options"]["width"] == 2 and config["options"]["lr"] > 0
+    assert config["image"] == {"size": 8, "channels": 1}
+    assert len((run / "log.csv").read_text().splitlines()) == 1 + 2 * (1442 // 256)
+    assert sorted(p.name for p in run.iterdir()) == ["checkpoints", "config.json", "curves.png", "log.csv", "samples"]
+
+
+def test_the_seed_decides_the_weights(run, here):
+    assert main(["train", "dcgan", *TINY, "--run", "same"]) == 0
+    assert main(["train", "dcgan", *TINY, "--run", "other", "--seed", "1"]) == 0
+    assert equal(weights(here / "runs" / "same"), weights(run))
+    assert not equal(weights(here / "runs" / "other"), weights(run))
+
+
+def test_samples_are_decided_by_their_seed(run, here, capsys):
+    for name, seed in (("a.png", "0"), ("b.png", "0"), ("c.png", "1")):
+        assert main(["sample", "dcgan-digits", "-n", "9", "--out", name, "--seed", seed]) == 0
+    a, b, c = ((here / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert a == b != c
+    assert main(["sample", str(run)]) == 0
+    assert (run / "sample.png").is_file()
+    assert "64 samples of step 10" in capsys.readouterr().out
+
+
+def test_a_finished_run_can_be_prolonged(run, here):
+    assert main(["train", "dcgan", "--data", "digits", "--resume", "--epochs", "3"]) == 0
+    assert main(["train", "dcgan", *TINY, "--epochs", "3", "--run", "straight"]) == 0
+    assert equal(weights(run), weights(here / "runs" / "straight"))
+    assert json.loads((run / "config.json").read_text())["epochs"] == 3
+
+
+def test_overwrite_starts_again(run):
+    assert main(["train", "dcgan", *TINY, "--epochs", "1", "--overwrite"]) == 0
+    assert [p.stem for p in sorted((run / "checkpoints").iterdir())] == ["step-00000000", "step-00000005"]
+    assert sorted(p.name for p in (run / "samples").iterdir()) == ["epoch-0000.png", "epoch-0001.png"]
+
+
+def test_a_folder_of_images(here):
+    from PIL import Image
+
+    for i in range(8):
+        Image.new("RGB", (9, 12), (i * 30, 0, 0)).save(here / f"{i}.png")
+    command = ["train", "dcgan", "--data", f"folder:{here}", "--size", "8", "--batch-size", "4", "--width", "2"]
+    assert main([*command, "--epochs", "1"]) == 0
+    (run,) = (here / "runs").iterdir()
+    assert run.name == f"dcgan-{here.name}"
+    assert json.loads((run / "config.json").read_text())["image"] == {"size": 8, "channels": 3}
+
+
+def test_info_and_data(capsys):
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    for words in (mg.__version__, "Python ", f"numpy {np.__version__}", "reference", "mnist5k        here"):
+        assert words in text
+    assert main(["data"]) == 0
+    assert "mnist5k" in capsys.readouterr().out
+
+
+def test_the_example_of_the_readme_runs(capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    example = readme.partition("```python\n")[2].partition("```")[0]
+    mg.manual_seed(0)
+    exec(example, {})
+    assert capsys.readouterr().out == "[ 3. 12. 27.] [ 6. 12. 18.]\nTrue\n"
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "dcgan", "--data", "mnsit"], "unknown data set 'mnsit', did you mean mnist?"),
+        (["train", "dcgan", "--data", "ring8"], "holds points"),
+        (["train", "dcgan", "--data", "folder:nowhere", "--size", "28"], "nowhere"),
+        (["train", "dcgan", "--data", "digits", "--size", "30"], "size"),
+        (["train", "dcgan", "--data", "digits", "--batch-size", "5000"], "batch_size must be between 1 and 1442"),
+        (["train", "dcgan", "--data", "digits", "--network", "big"], "network must be small, s3 or s4, got 'big'"),
+        (["train", "dcgan", "--data", "digits", "--lr", "-1"], "lr"),
+        (["train", "dcgan", "--resume"], "no run at"),
+        (["train", "dcgan", "--resume", "--overwrite"], "contradict"),
+        (["sample", "nowhere"], "no run at"),
+    ],
+)
+def test_a_mistake_costs_one_line_and_leaves_nothing(arguments, words, capsys, here):
+    assert words in mistake(capsys, *arguments)
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "dcgan", "--epochs", "0"], ["train", "dcgan", "--epochs", "many"], ["train", "dcgna"], ["fly"], []],
+)
+def test_what_the_parser_refuses(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_an_existing_run_is_left_alone(run, capsys):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert "exists already: add --resume" in mistake(capsys, "train", "dcgan", *TINY)
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--lr", "0.5"], "was made with lr = "),
+        (["--batch-size", "32"], "was made with batch_size = 256, not 32"),
+        (["--seed", "3"], "was made with seed = 0, not 3"),
+        (["--epochs", "1"], "is set for 2 epochs"),
+    ],
+)
+def test_a_resumed_run_refuses_changes(change, words, run, capsys):
+    assert words in mistake(capsys, "train", "dcgan", "--data", "digits", "--resume", *change)
+
+
+def test_other_versions_are_mentioned_on_resuming(run, capsys):
+    config = json.loads((run / "config.json").read_text())
+    config["versions"]["numpy"] = "1.0"
+    (run / "config.json").write_text(json.dumps(config))
+    assert main(["train", "dcgan", "--data", "digits", "--resume"]) == 0
+    assert f"not bit for bit: made with numpy 1.0, now {np.__version__}" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used_on_request(run, capsys):
+    last = sorted((run / "checkpoints").iterdir())[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    line = mistake(capsys, "sample", "dcgan-digits")
+    assert last.name in line and "--previous" in line
+    assert main(["sample", "dcgan-digits", "--previous"]) == 0
+
+
+def test_a_checkpoint_of_another_architecture_names_the_differences(run, capsys):
+    config = json.loads((run / "config.json").read_text())
+    config["options"]["width"] = 3
+    (run / "config.json").write_text(json.dumps(config))
+    assert "generator.0.weight has shape" in mistake(capsys, "sample", "dcgan-digits")
+
+
+def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
+    import signal
+
+    from minigen.models import DCGAN
+
+    step = DCGAN.training_step
+
+    def pressed(self, data, labels=None):
+        monkeypatch.setattr(DCGAN, "training_step", step)
+        signal.raise_signal(signal.SIGINT)
+        return step(self, data, labels)
+
+    monkeypatch.setattr(DCGAN, "training_step", pressed)
+    assert main(["train", "dcgan", *TINY]) == 130
+    assert "to go on: minigen train dcgan --run dcgan-digits --resume" in capsys.readouterr().out
+    assert main(["train", "dcgan", "--run", "dcgan-digits", "--resume"]) == 0
+
+
+def test_debug_shows_the_traceback_of_a_mistake_and_ours_always_show(monkeypatch):
+    with pytest.raises(ValueError, match="unknown data set"):
+        main(["--debug", "train", "dcgan", "--data", "mnsit"])
+
+    def broken(*_, **__):
+        raise TypeError("a mistake of ours")
+
+    monkeypatch.setattr("minigen.data.load", broken)
+    with pytest.raises(TypeError, match="a mistake of ours"):
+        main(["train", "dcgan"])
+
+
+# ---- what it is all for
+
+
+def shares(images, dataset):
+    """Per cent of `images` that a 1-nearest-neighbour judge on `dataset` takes for each class."""
+    known = dataset.images.reshape(len(dataset), -1)
+    seen = images.reshape(len(images), -1)
+    distances = (known**2).sum(1) - 2 * seen @ known.T  # up to what is the same for all neighbours
+    return 100 * np.bincount(dataset.labels[distances.argmin(1)], minlength=10) / len(images)
+
+
+def samples(run, n):
+    from minigen.cli import _model
+    from minigen.train import Run, restore
+
+    run = Run(run)
+    model = _model(run.config)
+    restore(model, run.load(), run.path)
+    return model.sample(n, np.random.default_rng(0))
+
+
+def test_the_judge_reads_real_digits():
+    train, test = (mg.data.load("mnist5k", split) for split in ("train", "test"))
+    for digit in range(10):
+        assert shares(test.images[test.labels == digit], train)[digit] > 80
+
+
+def test_a_small_run_finds_most_digits(here):
+    command = [
+        "train",
+        "dcgan",
+        "--data",
+        "digits",
+        "--width",
+        "8",
+        "--epochs",
+        "12",
+        "--batch-size",
+        "32",
+        "--lr",
+        "1e-3",
+    ]
+    assert main(command) == 0
+    found = shares(samples(here / "runs" / "dcgan-digits", 500), mg.data.load("digits"))
+    assert (found >= 3).sum() >= 7, found
+
+
+@pytest.mark.slow
+def test_the_main_command_finds_every_digit(here):
+    assert main(["train", "dcgan"]) == 0
+    found = shares(samples(here / "runs" / "dcgan-mnist5k", 1000), mg.data.load("mnist5k"))
+    assert found.min() >= 3, found

@@ -1,0 +1,316 @@
+"""The CPU convolutions against the NumPy reference in float64.
+
+Direct kernels: each element within ``gamma_n * conv(|x|, |w|)``, and exactly right on small integers, where every partial
+sum is exact.  Minimal filtering: a bound on the error in norm.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("numba")
+
+from minigen.kernels import reference  # noqa: E402
+from minigen.kernels.cpu import conv, cook_toom, pixels, tiling  # noqa: E402
+from minigen.kernels.cpu.precision import precision  # noqa: E402
+from minigen.kernels.cpu.threads import get_num_threads, set_num_threads  # noqa: E402
+
+#: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
+NORM_BOUND = {(3, 2): 2e-6, (2, 3): 2e-6, (2, 5): 1e-5, (4, 2): 5e-6, (4, 3): 1e-5, (4, 5): 2e-5}
+KERNELS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
+
+
+class Case:
+    """Shapes of one convolution, operands for it, and its three results."""
+
+    def __init__(self, n, channels, outputs, size, kernel, stride, padding, dilation, groups):
+        self.x_shape, self.w_shape = (n, channels * groups, *size), (outputs * groups, channels, *kernel)
+        self.how = (stride, padding, dilation, groups)
+        axes = zip(size, kernel, stride, padding, dilation, strict=True)
+        self.y_shape = (n, outputs * groups, *(reference.conv.output_size(*axis) for axis in axes))
+
+    def operands(self, seed, dtype, draw):
+        rng = np.random.default_rng(seed)
+        return [draw(rng, shape).astype(dtype) for shape in (self.x_shape, self.w_shape, self.y_shape)]
+
+    def results(self, module, x, w, g):
+        """conv2d, conv2d_input_grad and conv2d_weight_grad of `module`."""
+        return (
+            module.conv2d(x, w, *self.how),
+            module.conv2d_input_grad(g, w, x.shape[2:], *self.how),
+            module.conv2d_weight_grad(x, g, w.shape[2:], *self.how),
+        )
+
+    def exact(self, x, w, g):
+        return self.results(reference, *(a.astype(np.float64) for a in (x, w, g)))
+
+    def terms(self):
+        """How many products each element of the three results adds up."""
+        taps = self.w_shape[2] * self.w_shape[3]
+        outputs = self.w_shape[0] // self.how[3]
+        return self.w_shape[1] * taps, outputs * taps, self.x_shape[0] * self.y_shape[2] * self.y_shape[3]
+
+    def __repr__(self):
+        return f"Case(x {self.x_shape}, w {self.w_shape}, how {self.how})"
+
+
+class Tiled:
+    """The three kernels by the tiled method, whatever the dispatcher would choose."""
+
+    def __init__(self, tile):
+        self.tile = tile
+
+    def conv2d(self, x, w, stride, padding, dilation, groups):
+        axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
+        y = np.full((len(x), len(w), *(reference.conv.output_size(*axis) for axis in axes)), np.nan, x.dtype)
+        tiling.conv2d(x, w, y, stride, padding, dilation, groups, self.tile)
+        return y
+
+    def conv2d_input_grad(self, g, w, input_size, stride, padding, dilation, groups):
+        dx = np.full((len(g), w.shape[1] * groups, *input_size), np.nan, g.dtype)
+        tiling.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups, self.tile)
+        return dx
+
+    def conv2d_weight_grad(self, x, g, kernel_size, stride, padding, dilation, groups):
+        dw = np.full((g.shape[1], x.shape[1] // groups, *kernel_size), np.nan, x.dtype)
+        tiling.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups, self.tile)
+        return dw
+
+
+class Pixels(Tiled):
+    """The three kernels with pixels in the lanes."""
+
+    def __init__(self):
+        pass
+
+    def conv2d(self, x, w, stride, padding, dilation, groups):
+        axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
+        y = np.full((len(x), len(w), *(reference.conv.output_size(*axis) for axis in axes)), np.nan, x.dtype)
+        pixels.conv2d(x, w, y, stride, padding, dilation, groups)
+        return y
+
+    def conv2d_input_grad(self, g, w, input_size, stride, padding, dilation, groups):
+        dx = np.full((len(g), w.shape[1] * groups, *input_size), np.nan, g.dtype)
+        pixels.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
+        return dx
+
+    def conv2d_weight_grad(self, x, g, kernel_size, stride, padding, dilation, groups):
+        dw = np.full((g.shape[1], x.shape[1] // groups, *kernel_size), np.nan, x.dtype)
+        pixels.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
+        return dw
+
+
+DIRECT = {"dispatcher": conv, "tiled": Tiled((1, 1)), "pixels": Pixels()}
+
+
+@st.composite
+def cases(draw, dilations=(1, 2), strides=(1, 2, 3), groups=(1, 2, 3), most_taps=4):
+    """Any valid shapes: odd channels, four-sided padding, stride > kernel, tiny and non-square images."""
+    pair = lambda values: (draw(values), draw(values))  # noqa: E731
+    kernel, stride = pair(st.integers(1, most_taps)), pair(st.sampled_from(strides))
+    dilation = pair(st.sampled_from(dilations))
+    padding = (pair(st.integers(0, 3)), pair(st.integers(0, 3)))
+    smallest = [d * (k - 1) + 1 - sum(p) for d, k, p in zip(dilation, kernel, padding, strict=True)]
+    size = tuple(draw(st.integers(max(1, least), max(1, least) + 9)) for least in smallest)
+    channels, outputs = draw(st.integers(1, 20)), draw(st.integers(1, 36))
+    return Case(draw(st.integers(1, 4)), channels, outputs, size, kernel, stride, padding, dilation,
+                draw(st.sampled_from(groups)))  # fmt: skip
+
+
+def integers(rng, shape):
+    return rng.integers(-3, 4, shape)
+
+
+def normal(rng, shape):
+    return rng.standard_normal(shape)
+
+
+def gamma(n, dtype):
+    u = np.finfo(dtype).eps / 2
+    return n * u / (1 - n * u)
+
+
+@pytest.mark.parametrize("method", DIRECT)
+@settings(max_examples=40, deadline=None)
+@given(case=cases(), seed=st.integers(0, 9))
+def test_direct_kernels_are_exact_on_small_integers(method, case, seed):
+    operands = case.operands(seed, np.float32, integers)
+    with precision("direct"):
+        results = case.results(DIRECT[method], *operands)
+    for result, exact in zip(results, case.exact(*operands), strict=True):
+        np.testing.assert_array_equal(result, exact)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=25, deadline=None)
+@given(case=cases(), seed=st.integers(0, 9))
+def test_direct_kernels_stay_within_the_elementwise_bound(dtype, case, seed):
+    operands = case.operands(seed, dtype, normal)
+    sizes = case.exact(*(abs(a) for a in operands))
+    # the reference adds up in float64 itself; against a float64 kernel both may err
+    errs = 2 if dtype == np.float64 else 1
+    with precision("direct"):
+        results = case.results(conv, *operands)
+    for result, exact, size, n in zip(results, case.exact(*operands), sizes, case.terms(), strict=True):
+        assert result.dtype == dtype
+        assert (abs(result - exact) <= errs * gamma(n + 1, dtype) * size).all()
+
+
+@pytest.mark.parametrize("tile", NORM_BOUND, ids=str)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 9))
+def test_minimal_filtering_stays_within_its_bound_in_norm(tile, data, seed):
+    case = data.draw(cases(dilations=(1,), strides=(1, 2), groups=(1, 2), most_taps=tile[1]))
+    operands = case.operands(seed, np.float32, normal)
+    sizes = case.exact(*(abs(a) for a in operands))
+    for result, exact, size in zip(case.results(Tiled(tile), *operands), case.exact(*operands), sizes, strict=True):
+        scale = max(np.linalg.norm(exact), np.linalg.norm(size) / np.sqrt(10 * size.size))
+        assert np.linalg.norm(result - exact) <= NORM_BOUND[tile] * scale
+
+
+@pytest.mark.parametrize("channels, outputs, size, kernel, stride", [(32, 32, 16, 4, 2), (32, 32, 14, 3, 1), (64, 32, 7, 5, 1)])
+def test_default_precision_stays_within_three_times_a_plain_sum(channels, outputs, size, kernel, stride):
+    before = (kernel - 1) // 2
+    case = Case(2, channels, outputs, (size,) * 2, (kernel,) * 2, (stride,) * 2, ((before, before),) * 2, (1, 1), 1)
+    x, w, g = case.operands(0, np.float32, normal)
+    exact = case.exact(x, w, g)[0]
+    plain = np.zeros(case.y_shape, np.float32)  # one term after the other, each rounded to float32
+    padded = np.pad(x, ((0, 0), (0, 0), (before, before), (before, before)))
+    for c, r, s in np.ndindex(w.shape[1:]):
+        down, across = (slice(k, k + stride * (n - 1) + 1, stride) for k, n in zip((r, s), case.y_shape[2:], strict=True))
+        plain += w[:, c, r, s][:, None, None] * padded[:, c, None, down, across]
+    error = abs(conv.conv2d(x, w, *case.how) - exact).max()
+    assert error <= 3 * abs(plain - exact).max()
+
+
+@settings(max_examples=25, deadline=None)
+@given(case=cases(), seed=st.integers(0, 9))
+def test_the_three_kernels_are_adjoints(case, seed):
+    x, w, g = case.operands(seed, np.float64, normal)
+    y, dx, dw = case.results(conv, x, w, g)
+    products = [np.vdot(y, g), np.vdot(x, dx), np.vdot(w, dw)]
+    scale = np.linalg.norm(y) * np.linalg.norm(g)
+    np.testing.assert_allclose(products, products[0], rtol=0, atol=1e-13 * scale + 1e-300)
+
+
+LARGE = [
+    Case(5, 32, 40, (16, 16), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1), 1),  # minimal filtering
+    Case(5, 20, 24, (9, 11), (3, 3), (1, 1), ((2, 2), (2, 2)), (2, 2), 2),  # tiled, direct
+    Case(9, 3, 24, (20, 20), (5, 5), (2, 2), ((1, 2), (1, 2)), (1, 1), 1),  # pixels
+]
+
+
+@pytest.mark.parametrize("case", LARGE, ids=repr)
+def test_results_are_bit_identical_for_any_number_of_threads(case):
+    operands = case.operands(0, np.float32, normal)
+    before, results = get_num_threads(), []
+    try:
+        for threads in range(1, 3):
+            try:
+                set_num_threads(threads)
+            except ValueError:
+                pytest.skip("this machine has one core")
+            results += [case.results(conv, *operands) for _ in range(2)]
+    finally:
+        set_num_threads(before)
+    for other in results[1:]:
+        for first, second in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_several_python_threads_may_call_at_once():
+    case = LARGE[0]
+    operands = case.operands(0, np.float32, normal)
+    expected, found = case.results(conv, *operands), []
+    workers = [threading.Thread(target=lambda: found.append(case.results(conv, *operands))) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(found) == 4
+    for results in found:
+        for first, second in zip(expected, results, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_may_convolve():
+    script = """
+import os, warnings, numpy as np
+warnings.simplefilter("ignore")
+from minigen.kernels.cpu import conv2d
+x, w = np.ones((4, 3, 12, 12), np.float32), np.ones((16, 3, 3, 3), np.float32)
+run = lambda: conv2d(x, w, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+y = run()
+child = os.fork()
+if child == 0:
+    os._exit(0 if (run() == y).all() else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("view", ["reversed", "transposed", "sliced", "read-only"])
+def test_any_strides_and_read_only_inputs(view):
+    case = LARGE[1]
+    operands = case.operands(0, np.float32, integers)
+
+    def strange(a):
+        if view == "reversed":
+            return a[::-1, :, ::-1].copy()[::-1, :, ::-1]
+        if view == "transposed":
+            return a.transpose(3, 1, 0, 2).copy().transpose(2, 1, 3, 0)
+        if view == "sliced":
+            return np.repeat(a, 2, axis=3)[..., ::2]
+        a.flags.writeable = False
+        return a
+
+    results = case.results(conv, *map(strange, operands))
+    for result, exact in zip(results, case.exact(*operands), strict=True):
+        np.testing.assert_array_equal(result, exact)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_out_receives_the_result(name):
+    case = LARGE[1]
+    x, w, g = case.operands(0, np.float32, integers)
+    which = KERNELS.index(name)
+    first, second, size = ((x, w, ()), (g, w, (x.shape[2:],)), (x, g, (w.shape[2:],)))[which]
+    exact = case.exact(x, w, g)[which]
+    wide = np.full((*exact.shape[:3], 2 * exact.shape[3]), 7, np.float32)
+    for out in (np.empty(exact.shape, np.float32), wide[..., ::2]):
+        assert getattr(conv, name)(first, second, *size, *case.how, out=out) is out
+        np.testing.assert_array_equal(out, exact)
+    assert (wide[..., 1::2] == 7).all()
+
+
+def test_empty_batches():
+    case = Case(0, 3, 4, (6, 6), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    y, dx, dw = case.results(conv, *case.operands(0, np.float32, normal))
+    assert y.shape == case.y_shape and dx.shape == case.x_shape
+    np.testing.assert_array_equal(dw, np.zeros(case.w_shape))
+
+
+def test_mixed_dtypes_are_refused():
+    with pytest.raises(TypeError, match="float32, float64"):
+        conv.conv2d(np.zeros((1, 1, 3, 3), np.float32), np.zeros((1, 1, 1, 1)), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision: got 'exact', expected one of default, fast, direct"):
+        precision("exact")
+
+
+@pytest.mark.parametrize("m, r", NORM_BOUND)
+def test_cook_toom_matrices_are_a_correlation(m, r):
+    matrix = {name: np.array(rows, float) for name, rows in cook_toom.matrices(m, r).items()}
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(m + r - 1), rng.standard_normal(r)
+    found = matrix["AT"] @ ((matrix["G"] @ w) * (matrix["BT"] @ x))
+    np.testing.assert_allclose(found, np.correlate(x, w), atol=1e-12)

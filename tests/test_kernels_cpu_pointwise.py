@@ -1,0 +1,467 @@
+"""The CPU kernels other than convolution, against the reference kernels and against exact sums.
+
+Elementwise kernels must equal the reference to the last bit.  Sums are judged within bounds derived from the number of
+roundings, and exactly where the inputs are small integers.
+"""
+
+import gc
+import hashlib
+import math
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("numba")
+
+from minigen.kernels import reference
+from minigen.kernels.cpu import batch_norm, compile, memory, optimizers, pointwise, pool, threads
+
+DTYPES = st.sampled_from([np.float32, np.float64])
+SEEDS = st.integers(0, 2**32 - 1)
+DOUBLE_ROUNDING = 2.0**-53
+
+
+def rounding(dtype):
+    return np.finfo(dtype).eps / 2
+
+
+@st.composite
+def layouts(draw, array):
+    """The same numbers in other memory: permuted, backwards, spread out, or read-only."""
+    how = draw(st.sampled_from(["contiguous", "permuted", "backwards", "spread", "readonly"]))
+    if how == "permuted":
+        array = np.asfortranarray(array)
+    elif how == "backwards":
+        array = array[::-1].copy()[::-1]
+    elif how == "spread":
+        array = np.repeat(array, 2, axis=-1)[..., ::2]
+    elif how == "readonly":
+        array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+@st.composite
+def images(draw, smallest_batch=0, largest=7, dims=(2, 4)):
+    """A seeded generator, and the shape (N, C, ...) of a batch."""
+    shape = draw(st.lists(st.integers(1, largest), min_size=dims[0], max_size=dims[1]))
+    shape[0] = draw(st.integers(smallest_batch, largest))
+    return np.random.default_rng(draw(SEEDS)), tuple(shape)
+
+
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+# ---------------------------------------------------------------- activations
+
+
+@given(images(dims=(1, 4)), DTYPES, st.sampled_from([0.0, 0.01, 0.2, 1.0, -0.5]), st.data())
+def test_leaky_relu_and_its_gradient_equal_the_reference(image, dtype, slope, data):
+    rng, shape = image
+    x, g = normal(rng, shape, dtype), normal(rng, shape, dtype)
+    x.reshape(-1)[: x.size // 2] = rng.choice([0.0, -0.0, np.nan, np.inf, -np.inf], x.size // 2)
+    expected = reference.leaky_relu(x, slope), reference.leaky_relu_grad(g, x, slope)
+    x, g = data.draw(layouts(x)), data.draw(layouts(g))
+    got = pointwise.leaky_relu(x, slope), pointwise.leaky_relu_grad(g, x, slope)
+    for ours, theirs in zip(got, expected):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == dtype and ours.shape == shape
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_activations_with_a_ragged_end_equal_the_reference(dtype):
+    x = normal(np.random.default_rng(1), (3, 700_001), dtype)
+    g = x[::-1].copy()
+    np.testing.assert_array_equal(pointwise.leaky_relu(x, 0.2), reference.leaky_relu(x, 0.2))
+    np.testing.assert_array_equal(pointwise.leaky_relu_grad(g, x, 0.2), reference.leaky_relu_grad(g, x, 0.2))
+
+
+@given(images(), DTYPES, st.data())
+def test_bias_leaky_relu_equals_the_reference_and_may_overwrite_its_input(image, dtype, data):
+    rng, shape = image
+    x, bias = normal(rng, shape, dtype), normal(rng, shape[1], dtype)
+    expected = reference.bias_leaky_relu(x, bias, 0.2)
+    np.testing.assert_array_equal(pointwise.bias_leaky_relu(data.draw(layouts(x)), bias, 0.2), expected)
+    spread = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
+    for out in (x, spread):
+        x = x.copy() if out is spread else x
+        assert pointwise.bias_leaky_relu(x, bias, 0.2, out=out) is out
+        if out is x:
+            np.testing.assert_array_equal(out, expected)
+            x = normal(rng, shape, dtype)
+            expected = reference.bias_leaky_relu(x, bias, 0.2)
+        else:
+            np.testing.assert_array_equal(out, expected)
+
+
+def test_a_scalar_is_an_array_too():
+    assert pointwise.leaky_relu(np.array(-2.0, np.float32), 0.5).shape == ()
+
+
+# ---------------------------------------------------------------- batch normalisation
+
+
+def exact_moments(x):
+    """Mean and variance of each channel, summed without rounding (in double precision for double inputs)."""
+    columns = np.moveaxis(x, 1, 0).reshape(x.shape[1], -1).astype(np.float64)
+    mean = np.array([math.fsum(column) / column.size for column in columns])
+    var = np.array([math.fsum((column - m) ** 2) / column.size for column, m in zip(columns, mean)])
+    return columns, mean, var
+
+
+def check_moments(x):
+    """Sums of n numbers in double precision err by less than n roundings of the sum of magnitudes."""
+    mean, var = batch_norm.batch_norm_stats(x)
+    columns, exact_mean, exact_var = exact_moments(x)
+    n, u = columns.shape[1], rounding(x.dtype)
+    mean_error = (n + 1) * DOUBLE_ROUNDING * np.abs(columns).mean(axis=1)
+    assert (np.abs(mean - exact_mean) <= u * np.abs(exact_mean) + mean_error).all()
+    var_error = (n + 5) * DOUBLE_ROUNDING * exact_var + mean_error**2
+    assert (np.abs(var - exact_var) <= 2 * u * exact_var + 2 * var_error + 1e-300).all()
+    assert mean.dtype == var.dtype == x.dtype and mean.shape == var.shape == x.shape[1:2]
+
+
+@given(images(1, 9), DTYPES, st.sampled_from([0.0, 3.0, 1e4]), st.data())
+def test_statistics_are_as_exact_as_their_dtype(image, dtype, offset, data):
+    rng, shape = image
+    check_moments(data.draw(layouts(normal(rng, shape, dtype) + dtype(offset))))
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 17, 31), (2, 5, 40, 40), (300, 70), (9, 40, 4, 4), (2, 1, 300), (1, 1, 1)])
+def test_statistics_of_channels_narrower_and_wider_than_the_running_sums(shape):
+    check_moments(normal(np.random.default_rng(2), shape, np.float32))
+
+
+def test_a_large_offset_does_not_drown_the_variance():
+    x = (1e4 + 1e-3 * np.random.default_rng(3).standard_normal((8, 4, 16, 16))).astype(np.float64)
+    check_moments(x)
+    check_moments(x.astype(np.float32))
+
+
+@given(images(), DTYPES, st.data())
+def test_batch_norm_equals_the_reference(image, dtype, data):
+    rng, shape = image
+    x, mean, weight, bias = (normal(rng, s, dtype) for s in (shape, shape[1], shape[1], shape[1]))
+    var = rng.random(shape[1]).astype(dtype)
+    expected = reference.batch_norm(x, mean, var, weight, bias, 1e-5)
+    np.testing.assert_array_equal(batch_norm.batch_norm(data.draw(layouts(x)), mean, var, weight, bias, 1e-5), expected)
+
+
+@given(images(1), DTYPES, st.sampled_from([1e-5, 0.1]), st.data())
+def test_batch_norm_gradient_is_within_its_rounding(image, dtype, eps, data):
+    """x_hat takes five roundings at most, and each operation after it one more."""
+    rng, shape = image
+    g, x, mean, weight = (normal(rng, s, dtype) for s in (shape, shape, shape[1], shape[1]))
+    var = rng.random(shape[1]).astype(dtype) + dtype(0.1)
+    got = batch_norm.batch_norm_grad(data.draw(layouts(g)), data.draw(layouts(x)), mean, var, weight, eps)
+    eps = np.float64(dtype(eps))
+    exact = reference.batch_norm_grad(*(array.astype(np.float64) for array in (g, x, mean, var, weight)), eps)
+
+    n, axes, spread = x.size // shape[1], (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
+    g, xhat, rstd = np.abs(g).astype(np.float64), np.abs(x - mean.reshape(spread)), 1 / np.sqrt(var + eps)
+    xhat = xhat.astype(np.float64) * rstd.reshape(spread)
+    u = rounding(dtype) + 2 * n * DOUBLE_ROUNDING
+    sum_error, weighted_error = 2 * u * g.sum(axis=axes), 7 * u * (g * xhat).sum(axis=axes)
+    terms = g + (g.sum(axis=axes) / n).reshape(spread) + xhat * ((g * xhat).sum(axis=axes) / n).reshape(spread)
+    dx_error = 20 * u * np.abs(weight * rstd).reshape(spread) * terms
+    for ours, theirs, error in zip(got, exact, (dx_error, weighted_error, sum_error)):
+        assert ours.dtype == dtype
+        assert (np.abs(ours - theirs) <= error).all()
+
+
+def test_batch_norm_gradient_of_small_integers_is_exact():
+    rng = np.random.default_rng(4)
+    g, x = (rng.integers(-4, 5, (8, 3, 16, 16)).astype(np.float32) for _ in range(2))
+    mean, weight = np.array([1, 0, -2], np.float32), np.array([1, 2, -1], np.float32)
+    var = np.full(3, 0.75, np.float32)  # + 0.25 makes the standard deviation 1
+    got = batch_norm.batch_norm_grad(g, x, mean, var, weight, 0.25)
+    exact = reference.batch_norm_grad(*(array.astype(np.float64) for array in (g, x, mean, var, weight)), 0.25)
+    np.testing.assert_array_equal(got[1], exact[1])
+    np.testing.assert_array_equal(got[2], exact[2])
+    assert np.abs(got[0] - exact[0]).max() <= 3 * 2.0**-24 * np.abs(exact[0]).max() * 4
+
+
+def test_an_empty_batch_has_no_statistics_and_gives_no_gradient():
+    x, one = np.zeros((0, 3, 4, 4), np.float32), np.ones(3, np.float32)
+    mean, var = batch_norm.batch_norm_stats(x)
+    assert np.isnan(mean).all() and np.isnan(var).all()
+    assert batch_norm.batch_norm(x, one, one, one, one, 1e-5).shape == x.shape
+    dx, dweight, dbias = batch_norm.batch_norm_grad(x, x, one, one, one, 1e-5)
+    assert dx.shape == x.shape and not dweight.any() and not dbias.any()
+    assert pointwise.leaky_relu_grad(x, x, 0.1).shape == x.shape
+
+
+# ---------------------------------------------------------------- optimizers
+
+
+def optimizer_case(name, data):
+    """Options drawn at random, as a function of (param, grad, states, step number)."""
+    optional = data.draw(st.booleans()), data.draw(st.booleans())
+    decay, flag = data.draw(st.sampled_from([0.0, 0.01])), data.draw(st.booleans())
+    if name == "sgd_step":
+        damp, momentum = data.draw(st.sampled_from([0.0, 0.3])), 0.9 if optional[0] else 0.0
+        return optional[:1], lambda f, p, g, s, t: f(p, g, *s, 0.1, momentum, damp, decay, flag and optional[0], t == 1)
+    if name == "adam_step":
+        return (True, True, optional[0]), lambda f, p, g, s, t: f(p, g, *s, t, 0.1, 0.9, 0.99, 1e-8, decay, flag)
+    return (True, *optional), lambda f, p, g, s, t: f(p, g, *s, 0.1, 0.9, 1e-8, decay, 0.5)
+
+
+@pytest.mark.parametrize("name", ["sgd_step", "adam_step", "rmsprop_step"])
+@given(st.lists(st.integers(1, 5), max_size=3), DTYPES, SEEDS, st.booleans(), st.data())
+def test_optimizer_steps_equal_the_reference(name, shape, dtype, seed, spread, data):
+    rng = np.random.default_rng(seed)
+    present, call = optimizer_case(name, data)
+    theirs = [normal(rng, shape, dtype)] + [np.zeros(shape, dtype) if there else None for there in present]
+    ours = [None if array is None else array.copy() for array in theirs]
+    if spread and shape:
+        ours = [None if array is None else np.repeat(array, 2, axis=-1)[..., ::2] for array in ours]
+    for step in (1, 2, 3):
+        grad = normal(rng, shape, dtype)
+        grad.flags.writeable = False
+        call(getattr(reference, name), theirs[0], grad, theirs[1:], step)
+        call(getattr(optimizers, name), ours[0], grad, ours[1:], step)
+        for mine, expected in zip(ours, theirs):
+            assert (mine is None) == (expected is None)
+            if mine is not None:
+                np.testing.assert_array_equal(mine, expected)
+
+
+def test_optimizers_refuse_what_they_cannot_write_to_safely():
+    p = np.ones(3, np.float32)
+    rates = (1, 0.1, 0.9, 0.99, 1e-8, 0.0, False)
+    with pytest.raises(ValueError, match=r"shapes \(4,\) and \(3,\)"):
+        optimizers.adam_step(p, np.ones(4, np.float32), p.copy(), p.copy(), None, *rates)
+    with pytest.raises(ValueError, match="expected those of the parameter"):
+        optimizers.adam_step(p, p, np.ones(2, np.float32), p.copy(), None, *rates)
+    with pytest.raises(TypeError, match="float64 and float32"):
+        optimizers.adam_step(p, np.ones(3), p.copy(), p.copy(), None, *rates)
+    frozen = p.copy()
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        optimizers.adam_step(frozen, p, p.copy(), p.copy(), None, *rates)
+    assert (p == 1).all()
+
+
+# ---------------------------------------------------------------- max pooling
+
+
+@given(images(0, 6, (2, 2)), DTYPES, st.data())
+def test_max_pooling_equals_the_reference(image, dtype, data):
+    rng, batch = image
+    pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    kernel, stride, dilation = data.draw(pairs), data.draw(pairs), data.draw(st.tuples(st.integers(1, 2), st.just(1)))
+    padding = tuple((data.draw(st.integers(0, k // 2)), data.draw(st.integers(0, k // 2))) for k in kernel)
+    size = tuple(d * (k - 1) + 1 + data.draw(st.integers(0, 5)) for k, d in zip(kernel, dilation))
+    x = rng.integers(-2, 3, (*batch, *size)).astype(dtype)  # small integers: many ties
+    x[rng.random(x.shape) < 0.1] = np.nan
+    x[rng.random(x.shape) < 0.1] = -np.inf
+    values, index = reference.max_pool2d(x, kernel, stride, padding, dilation)
+    got = pool.max_pool2d(data.draw(layouts(x)), kernel, stride, padding, dilation)
+    np.testing.assert_array_equal(got[0], values)
+    np.testing.assert_array_equal(got[1], index)
+    assert got[1].dtype == np.int64
+    g = normal(rng, values.shape, dtype)
+    expected = reference.max_pool2d_grad(g, index, size)
+    np.testing.assert_array_equal(pool.max_pool2d_grad(data.draw(layouts(g)), index[::-1][::-1], size), expected)
+
+
+@pytest.mark.parametrize("place", [-1, 12])
+def test_max_pooling_gradient_refuses_an_index_outside_the_image(place):
+    with pytest.raises(IndexError, match=r"outside an image of \(3, 4\)"):
+        pool.max_pool2d_grad(np.ones((1, 1, 1, 1)), np.full((1, 1, 1, 1), place), (3, 4))
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def test_bad_inputs_raise_in_place_of_reading_foreign_memory():
+    x, one = np.ones((2, 3, 4), np.float32), np.ones(3, np.float32)
+    with pytest.raises(TypeError, match="int64"):
+        pointwise.leaky_relu(np.arange(3), 0.1)
+    with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 3, 4\)"):
+        pointwise.leaky_relu_grad(x[..., 0], x, 0.1)
+    with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
+        batch_norm.batch_norm(x, one, one, one, one[:2], 1e-5)
+    with pytest.raises(ValueError, match="index of shape"):
+        pool.max_pool2d_grad(np.ones((1, 1, 2, 2)), np.zeros((1, 1, 1, 1), np.int64), (3, 4))
+
+
+def test_new_shapes_and_layouts_compile_nothing():
+    x = np.ones((2, 3, 4, 5), np.float32)
+    pointwise.leaky_relu(x, 0.1)
+    known = len(pointwise._leaky._compiled.signatures)
+    frozen = x[:, ::2, :, ::-1]
+    frozen.flags.writeable = False
+    for array in (x[0], x[..., 0], x.T, frozen, np.array(1, np.float32)):
+        pointwise.leaky_relu(array, 0.1)
+    assert len(pointwise._leaky._compiled.signatures) == known
+
+
+# ---------------------------------------------------------------- threads
+
+
+def everything(rng_seed=5):
+    """All kernels on work large enough for several threads, hashed."""
+    rng = np.random.default_rng(rng_seed)
+    x, g = (normal(rng, (6, 20, 33, 35), np.float32) for _ in range(2))
+    weight, bias, state = rng.random((2, 20), np.float32), rng.random(20, np.float32), np.abs(x)
+    mean, var = batch_norm.batch_norm_stats(x)
+    results = [mean, var, batch_norm.batch_norm(x, mean, var, weight[0], bias, 1e-5)]
+    results += batch_norm.batch_norm_grad(g, x, mean, var, weight[1], 1e-5)
+    results += [pointwise.leaky_relu_grad(g, x, 0.2), pointwise.bias_leaky_relu(x, bias, 0.2)]
+    values, index = pool.max_pool2d(x, (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1))
+    results += [values, index, pool.max_pool2d_grad(values, index, x.shape[2:])]
+    param, m = x.copy(), np.zeros_like(x)
+    optimizers.adam_step(param, g, m, state, None, 2, 0.1, 0.9, 0.99, 1e-8, 0.01, False)
+    optimizers.sgd_step(param, g, m, 0.1, 0.9, 0.0, 0.0, True, False)
+    optimizers.rmsprop_step(param, g, state, None, None, 0.1, 0.9, 1e-8, 0.0, 0.0)
+    digest = hashlib.sha256()
+    for array in (*results, param, m, state):
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def in_new_process(program, **environment):
+    """Run a program that has this file's names, with `environment` on top of ours; its output and errors."""
+    program = f"import sys, runpy\nthis = runpy.run_path({__file__!r})\n" + textwrap.dedent(program)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+@pytest.fixture
+def number_of_threads():
+    before = threads.get_num_threads()
+    yield threads.set_num_threads
+    threads.set_num_threads(before)
+
+
+def test_the_number_of_threads_changes_no_bit(number_of_threads):
+    number_of_threads(1)
+    expected = everything()
+    for n in (2, 3, 5, 5):
+        number_of_threads(n)
+        assert everything() == expected
+
+
+def test_several_python_threads_at_once(number_of_threads):
+    number_of_threads(2)
+    expected, results = everything(), []
+    callers = [threading.Thread(target=lambda: results.extend(everything() for _ in range(3))) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert results == [expected] * 12
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("started", [True, False])
+def test_a_forked_child_computes_the_same(started):
+    program = f"""
+        import multiprocessing
+        everything, fork = this["everything"], multiprocessing.get_context("fork")
+        expected = everything() if {started} else None
+        results = fork.SimpleQueue()
+        children = [fork.Process(target=lambda: results.put(everything())) for _ in range(2)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(120)
+        assert [child.exitcode for child in children] == [0, 0]
+        assert {{results.get(), results.get()}} == {{expected or everything()}}
+        """
+    in_new_process(program, MINIGEN_NUM_THREADS="2")
+
+
+def test_set_num_threads_says_what_it_expects(number_of_threads):
+    number_of_threads(np.int64(1))
+    assert threads.get_num_threads() == 1
+    for wrong, error in ((0, ValueError), (-2, ValueError), (1.5, TypeError), (True, TypeError)):
+        with pytest.raises(error, match=f"set_num_threads: n: got {wrong}, expected"):
+            threads.set_num_threads(wrong)
+    assert threads.get_num_threads() == 1
+
+
+def test_the_environment_sets_the_number_of_threads():
+    ask = "print(this['threads'].get_num_threads())"
+    assert in_new_process(ask, MINIGEN_NUM_THREADS="3")[0] == "3"
+    refused = "try: this['threads'].get_num_threads()\nexcept ValueError as error: print(error)"
+    assert in_new_process(refused, MINIGEN_NUM_THREADS="many")[0].startswith("MINIGEN_NUM_THREADS: got 'many'")
+
+
+# ---------------------------------------------------------------- compilation and memory
+
+
+def test_compiling_is_announced_once_and_the_cache_ends_it(tmp_path):
+    work = """
+        import numpy as np
+        this["pointwise"].bias_leaky_relu(np.ones((2, 2), np.float32), np.ones(2, np.float32), 0.1)
+        this["pointwise"].leaky_relu(np.ones(2, np.float32), 0.1)
+        """
+    first, second = (in_new_process(work, NUMBA_CACHE_DIR=str(tmp_path))[1] for _ in range(2))
+    assert first.count("minigen: compiling CPU kernels, once per machine") == 1
+    assert second == ""
+
+
+def test_without_a_cache_folder_kernels_still_compile():
+    namespace = {"__name__": "nowhere"}
+    exec("def add_one(x):\n    x[0] += 1", namespace)  # no source file, so no place for a cache
+    x = np.zeros(1)
+    compile.compiled(namespace["add_one"])(x)
+    assert x[0] == 1
+
+
+def test_a_view_keeps_pooled_memory_alive():
+    shape = (1 << 20,)
+    array = memory.empty(shape, np.float32)
+    array[:] = 7
+    view = array.reshape(1024, 1024)[::2, 1:]
+    del array
+    gc.collect()
+    for _ in range(3):
+        memory.empty(shape, np.float32)[:] = 0
+    assert (view == 7).all()
+
+
+def test_pooled_memory_serves_again_aligned_and_is_bounded(monkeypatch):
+    memory.release()
+    array = memory.empty((3, 1 << 20), np.float32)
+    address = array.ctypes.data
+    assert address % 64 == 0
+    del array
+    array = memory.empty((2, 3, 1 << 19), np.float32)
+    assert array.ctypes.data == address
+    monkeypatch.setattr(memory, "_LIMIT", 5 << 20)
+    del array
+    assert not memory._idle and not memory._returned
+    first, second = memory.empty((1 << 20,), np.float32), memory.empty((1 << 20,), np.float32)
+    del first, second
+    assert len(memory._idle) == 1
+
+
+def test_pooled_memory_in_many_threads_is_nobody_elses():
+    wrong = []
+
+    def caller(number):
+        for size in (300_000, 310_000, 600_000) * 20:
+            array = memory.empty((size,), np.float32)
+            array[:] = number
+            wrong.extend(array[array != number])
+
+    callers = [threading.Thread(target=caller, args=(number,)) for number in range(4)]
+    for thread in callers:
+        thread.start()
+    for thread in callers:
+        thread.join()
+    assert not wrong

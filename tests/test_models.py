@@ -1,0 +1,211 @@
+"""The first family: parameter counts, shapes, and who learns from what in a step."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen.models import DCGAN, MODELS, build
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_kernels():
+    """What is tested here does not depend on the kernels, and these need no compiler."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGEN_KERNELS", "reference")
+        yield
+
+
+def trainable(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def with_statistics(network):
+    kept = [b for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    return trainable(network) + sum(b.numel() for b in kept)
+
+
+# ---- networks
+
+
+def test_counts_of_the_s3_listing():
+    model = DCGAN(64, 3, network="s3")
+    g = (100 * 256 + 256) + (4 * 128 * 16 + 128 + 2 * 128) + (128 * 64 * 16 + 64 + 2 * 64) + (64 * 3 * 16 + 3)
+    d = (3 * 64 * 16 + 64) + (64 * 128 * 16 + 128 + 2 * 128) + (128 * 256 * 16 + 256 + 2 * 256) + (256 * 64 + 1)
+    assert trainable(model.generator) == g == 168_771
+    assert trainable(model.discriminator) == d == 676_033
+    assert with_statistics(model.generator) == g + 2 * (128 + 64) == 169_155
+    assert with_statistics(model.discriminator) == d + 2 * (128 + 256) == 676_801
+
+
+def test_counts_of_the_repaired_s4_listing():
+    model = DCGAN(28, 1, network="s4")
+    g = (100 * 128 + 128) + (128 * 12544 + 12544) + (256 * 128 * 25 + 128) + (128 * 64 * 25 + 64) + (64 * 25 + 1)
+    d = (64 * 25 + 64) + (64 * 128 * 25 + 128) + (7 * 7 * 128 + 1)
+    assert trainable(model.generator) == with_statistics(model.generator) == g == 2_656_897
+    assert trainable(model.discriminator) == with_statistics(model.discriminator) == d == 212_865
+
+
+def test_counts_of_the_small_networks():
+    model = DCGAN(28, 1, width=32)
+    g = (100 * 64 * 49 + 2 * 64) + (64 * 32 * 16 + 2 * 32) + (32 * 16 + 1)
+    d = (32 * 16 + 32) + (32 * 64 * 16 + 2 * 64) + (64 * 49 + 1)
+    assert (trainable(model.generator), trainable(model.discriminator)) == (g, d)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [28, 32, 64])
+@pytest.mark.parametrize("options", [{"width": 4}, {"network": "s3"}, {"network": "s4"}], ids=["small", "s3", "s4"])
+def test_every_size_and_number_of_channels(options, size, channels):
+    model = DCGAN(size, channels, latent=5, **options)
+    with mg.no_grad():
+        images = model.generator(mg.randn(2, 5))
+        logits = model.discriminator(images)
+    assert images.shape == (2, channels, size, size) and logits.shape == (2, 1)
+    assert np.abs(images.numpy()).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 30}, "size"),
+        ({"size": 7}, "size"),
+        ({"size": 20, "network": "s3"}, "size"),
+        ({"size": 30, "network": "s4"}, "size"),
+        ({"network": "big"}, "network must be small, s3 or s4, got 'big'"),
+        ({"latent": 0}, "latent must be at least 1, got 0"),
+        ({"width": 0}, "width must be at least 1, got 0"),
+        ({"width": 8, "network": "s4"}, "width is an option of the small networks"),
+        ({"lr": -1.0}, "lr"),
+        ({"beta1": 1.0}, "betas"),
+        ({"smoothing": 1.0}, "smoothing"),
+        ({"depth": 3}, "unknown option 'depth'"),
+    ],
+)
+def test_bad_options_are_named(options, words):
+    with pytest.raises(ValueError, match=words):
+        build("dcgan", **options)
+
+
+def test_unknown_family_is_named_with_the_nearest():
+    with pytest.raises(ValueError, match="'dcgna', did you mean dcgan"):
+        build("dcgna")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_option_is_described_and_has_a_default(name):
+    parameters = inspect.signature(MODELS[name]).parameters
+    assert list(parameters) == ["size", "channels", *MODELS[name].OPTIONS]
+    assert all(p.default is not inspect.Parameter.empty for p in parameters.values())
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+# ---- the step
+
+
+def small_model(seed=0, **options):
+    mg.manual_seed(seed)
+    return DCGAN(8, 1, latent=6, width=4, **options)
+
+
+def images(seed=0, n=16):
+    return np.random.default_rng(seed).uniform(-1, 1, (n, 1, 8, 8)).astype(np.float32)
+
+
+def weights(network):
+    return {name: p.numpy().copy() for name, p in network.named_parameters()}
+
+
+def set_rate(model, player, lr):
+    model.optimizers[player].param_groups[0]["lr"] = lr
+
+
+@pytest.mark.parametrize("still", ["generator", "discriminator"])
+def test_each_optimizer_moves_its_own_player_and_no_other(still):
+    model = small_model()
+    set_rate(model, still, 0.0)
+    before = {name: weights(getattr(model, name)) for name in ("generator", "discriminator")}
+    model.training_step(images())
+    for player, old in before.items():
+        for name, new in weights(getattr(model, player)).items():
+            assert np.array_equal(new, old[name]) == (player == still), f"{player}.{name}"
+
+
+def test_no_gradient_is_left_behind():
+    model = small_model()
+    model.training_step(images())
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize(("player", "loss"), [("discriminator", "loss_d"), ("generator", "loss_g")])
+def test_each_player_lowers_its_own_loss_when_the_other_stands_still(player, loss):
+    model = small_model(lr=2e-3)
+    set_rate(model, {"generator": "discriminator", "discriminator": "generator"}[player], 0.0)
+    seen = []
+    for _ in range(30):
+        mg.manual_seed(5)  # the same noise every time: descent, not luck
+        seen.append(model.training_step(images())[loss])
+    assert seen[-1] < seen[0] - 0.005, seen
+
+
+def test_the_numbers_are_those_of_the_move():
+    model = small_model(smoothing=0.1)
+    real = mg.tensor(images())
+    before = {name: t.copy() for name, t in model.state_dict().items()}
+    noise = np.random.default_rng(3).standard_normal((16, 6), dtype=np.float32)
+    mg.manual_seed(3)
+    numbers = model.training_step(images())
+
+    twin = small_model()
+    twin.load_state_dict(before)
+    with mg.no_grad():
+        l_real = twin.discriminator(real).numpy().astype(np.float64)
+        l_fake = twin.discriminator(twin.generator(mg.tensor(noise))).numpy().astype(np.float64)
+    expected = (0.9 * np.log1p(np.exp(-l_real)) + 0.1 * np.log1p(np.exp(l_real))).mean()
+    expected += np.log1p(np.exp(l_fake)).mean()
+    np.testing.assert_allclose(numbers["loss_d"], expected, rtol=1e-5)
+    np.testing.assert_allclose(numbers["d_real"], sigmoid(l_real).mean(), rtol=1e-5)
+    np.testing.assert_allclose(numbers["d_fake"], sigmoid(l_fake).mean(), rtol=1e-5)
+
+
+def test_the_seed_decides_everything():
+    def train(seed):
+        model = small_model(seed)
+        for i in range(3):
+            model.training_step(images(i))
+        return model.state_dict()
+
+    one, same, other = train(1), train(1), train(2)
+    assert all(np.array_equal(one[name], same[name]) for name in one)
+    assert not np.array_equal(one["generator.0.weight"], other["generator.0.weight"])
+
+
+# ---- sampling
+
+
+def test_samples_are_a_function_of_weights_and_noise():
+    model = small_model()
+    model.training_step(images())
+    before, stream = model.state_dict(), mg.get_rng_state()
+    one, two = (model.sample(5, np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(one, two) and one.shape == (5, 1, 8, 8)
+    assert not np.array_equal(one, model.sample(5, np.random.default_rng(8)))
+    assert model.training and mg.get_rng_state() == stream
+    assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_samples_do_not_depend_on_how_many_are_made_together():
+    model = small_model()
+    many, few = (model.sample(n, np.random.default_rng(7)) for n in (230, 3))
+    assert many.shape[0] == 230
+    np.testing.assert_allclose(many[:3], few, atol=1e-6)
+    assert not np.array_equal(many[100:110], many[:10])
+
+
+def test_sample_refuses_nothing():
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        small_model().sample(0)

@@ -1,0 +1,446 @@
+"""Checkpoints, logs and the loop: what survives damage, full disks, Ctrl-C and SIGKILL, and that resuming is exact."""
+
+import errno
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import minigen as mg
+from minigen.data import Dataset, Loader
+from minigen.models import DCGAN
+from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, save_checkpoint
+from minigen.train.files import replace_file
+from minigen.train.log import CsvLog
+
+EPOCHS, BATCHES = 3, 4
+
+
+def loader(batches=BATCHES):
+    pixels = np.random.default_rng(0).uniform(-1, 1, (batches * 4 + 1, 1, 8, 8)).astype(np.float32)
+    return Loader(Dataset("noise", pixels), batch_size=4, seed=1, drop_last=True)
+
+
+def fresh(**options):
+    mg.manual_seed(0)
+    return DCGAN(8, 1, latent=3, **({"width": 2} | options))
+
+
+def new_run(folder):
+    return Run.create(folder, {"model": "dcgan"})
+
+
+def same(one, two):
+    """Whether two states are equal, bit for bit."""
+    if isinstance(one, np.ndarray):
+        return one.dtype == two.dtype and one.shape == two.shape and one.tobytes() == two.tobytes()
+    if isinstance(one, dict):
+        return list(one) == list(two) and all(same(one[key], two[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(same, one, two))
+    return type(one) is type(two) and (one == two or one != one)
+
+
+def final_state(run):
+    state = run.load()
+    state["counters"].pop("seconds")
+    return state
+
+
+def log_without_time(run):
+    return [line.split(",")[:2] + line.split(",")[3:] for line in run.log.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_kernels():
+    """What is tested here does not depend on the kernels, and these need no compiler."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGEN_KERNELS", "reference")
+        yield
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    run = new_run(tmp_path_factory.mktemp("straight") / "run")
+    fit(fresh(), loader(), run, EPOCHS, progress=False)
+    return run
+
+
+def assert_same_run(run, reference):
+    assert same(final_state(run), final_state(reference))
+    assert log_without_time(run) == log_without_time(reference)
+    pictures = sorted(path.name for path in reference.samples(0).parent.iterdir())
+    assert sorted(path.name for path in run.samples(0).parent.iterdir()) == pictures
+    for name in pictures:
+        assert (run.path / "samples" / name).read_bytes() == (reference.path / "samples" / name).read_bytes()
+
+
+# ---- files and checkpoints
+
+
+def no_space(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    replace_file(tmp_path / "a", b"old")
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(tmp_path / "a", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"old")]
+
+
+_ARRAYS = st.sampled_from(["float32", "float64", "int64", "bool", "uint8"]).flatmap(
+    lambda dtype: arrays(dtype, array_shapes(min_dims=0, min_side=0, max_dims=3))
+)
+_PLAIN = st.none() | st.booleans() | st.integers(-(2**130), 2**130) | st.floats() | st.text(max_size=5)
+_STATES = st.dictionaries(
+    st.text(max_size=4),
+    st.recursive(
+        _ARRAYS | _PLAIN,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.integers(0, 9) | st.text("ab", max_size=2), inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=3,
+)  # fmt: skip
+
+
+@given(_STATES)
+def test_a_checkpoint_gives_back_what_was_saved(tmp_path_factory, state):
+    path = tmp_path_factory.mktemp("states") / "a.safetensors"
+    save_checkpoint(path, state)
+    assert same(load_checkpoint(path), state)
+
+
+def test_any_array_layout_and_tensors_can_be_saved(tmp_path):
+    grid = np.arange(12, dtype=np.float32).reshape(3, 4)
+    save_checkpoint(
+        tmp_path / "a", {"t": grid.T, "strided": grid[::2, ::-1], "tensor": mg.tensor(grid), "n": np.int64(3)}
+    )
+    expected = {"t": grid.T.copy(), "strided": grid[::2, ::-1].copy(), "tensor": grid, "n": 3}
+    assert same(load_checkpoint(tmp_path / "a"), expected)
+
+
+def test_other_safetensors_readers_see_the_weights(tmp_path):
+    from safetensors.numpy import load_file
+
+    save_checkpoint(tmp_path / "a", {"model": {"0.weight": np.ones(2, np.float32)}})
+    assert list(load_file(tmp_path / "a")) == ["model.0.weight"]
+
+
+def test_what_cannot_be_saved_is_named(tmp_path):
+    with pytest.raises(TypeError, match=r"cannot store a\.b of type set"):
+        save_checkpoint(tmp_path / "a", {"a": {"b": set()}})
+    with pytest.raises(ValueError, match=r"two arrays would be called 'a\.b'"):
+        save_checkpoint(tmp_path / "a", {"a": {"b": np.ones(1)}, "a.b": np.ones(1)})
+
+
+@given(st.data())
+def test_every_damage_is_noticed(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damage") / "a.safetensors"
+    state = {"weights": np.arange(6, dtype=np.float32), "step": 7, "names": ["x", "y"]}
+    save_checkpoint(path, state)
+    whole = path.read_bytes()
+    if data.draw(st.booleans(), "cut"):
+        broken = whole[: data.draw(st.integers(0, len(whole) - 1), "length")]
+    else:
+        at = data.draw(st.integers(0, len(whole) - 1), "at")
+        broken = whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255), "flip")]) + whole[at + 1 :]
+    path.write_bytes(broken)
+    try:
+        found = load_checkpoint(path)
+    except CheckpointError as error:
+        assert str(path) in str(error)
+    else:
+        assert same(found, state)  # some bytes carry nothing, such as the blanks that pad the header
+
+
+def test_a_safetensors_file_of_someone_else_is_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.ones(1)}, tmp_path / "a")
+    with pytest.raises(CheckpointError, match="is not a checkpoint of this version of minigen"):
+        load_checkpoint(tmp_path / "a")
+
+
+# ---- the folder
+
+
+def test_a_run_keeps_the_last_checkpoint_and_the_one_before(tmp_path):
+    run = new_run(tmp_path / "run")
+    (run.path / "checkpoints" / ".unfinished-1-step").write_bytes(b"half")
+    for step in (1, 2, 3):
+        run.save(step, {"step": step})
+    assert sorted(p.name for p in (run.path / "checkpoints").iterdir()) == [
+        "step-00000002.safetensors",
+        "step-00000003.safetensors",
+    ]
+    assert (run.load()["step"], run.load(previous=True)["step"]) == (3, 2)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(tmp_path):
+    run = new_run(tmp_path / "run")
+    for step in (1, 2):
+        run.save(step, {"step": step})
+    run.checkpoints()[-1].write_bytes(b"rubbish")
+    with pytest.raises(
+        CheckpointError, match=r"step-00000002.* is damaged .*step-00000001\.safetensors: add --previous"
+    ):
+        run.load()
+    assert run.load(previous=True)["step"] == 1
+
+
+def test_saving_after_going_back_drops_what_lies_ahead(tmp_path):
+    run = new_run(tmp_path / "run")
+    for step in (10, 20, 15):
+        run.save(step, {"step": step})
+    assert [p.stem for p in run.checkpoints()] == ["step-00000010", "step-00000015"]
+
+
+def test_a_run_is_overwritten_only_on_request_and_nothing_else_ever(tmp_path):
+    run = new_run(tmp_path / "run")
+    run.save(1, {"step": 1})
+    with pytest.raises(RunError, match="exists already: add --resume"):
+        new_run(run.path)
+    assert run.checkpoints()
+    assert not Run.create(run.path, {}, overwrite=True).checkpoints()
+
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.txt").write_text("meow")
+    with pytest.raises(RunError, match="is in use and is not a run"):
+        Run.create(tmp_path / "photos", {}, overwrite=True)
+    assert (tmp_path / "photos" / "cat.txt").read_text() == "meow"
+
+
+def test_a_missing_and_a_damaged_config_are_told_apart(tmp_path):
+    with pytest.raises(RunError, match="no run at"):
+        Run(tmp_path / "nowhere")
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(RunError, match=r"config\.json is damaged"):
+        Run(tmp_path)
+
+
+# ---- the log
+
+
+def test_a_log_is_cut_back_to_the_checkpoint_and_half_a_row_is_dropped(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss\n1,0.5\n2,0.25\n3,0.125\n4,0.0")
+    with CsvLog(path, keep=2) as log:
+        log.write({"step": 3, "loss": 0.2})
+    assert path.read_text() == "step,loss\n1,0.5\n2,0.25\n3,0.2\n"
+
+
+# ---- the loop
+
+
+def test_a_run_leaves_what_it_promises(uninterrupted):
+    run = uninterrupted
+    assert sorted(p.name for p in run.path.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "curves.png",
+        "log.csv",
+        "samples",
+    ]
+    assert [p.name for p in sorted(run.samples(0).parent.iterdir())] == [f"epoch-000{i}.png" for i in range(EPOCHS + 1)]
+    rows = [line.split(",") for line in run.log.read_text().splitlines()]
+    assert rows[0] == ["step", "epoch", "seconds", "loss_d", "loss_g", "d_real", "d_fake"]
+    assert [row[:2] for row in rows[1:]] == [[str(i + 1), str(i // BATCHES + 1)] for i in range(EPOCHS * BATCHES)]
+
+
+def test_looking_at_samples_does_not_change_the_training(uninterrupted):
+    model = fresh()
+    for epoch in range(EPOCHS):
+        for data, labels in loader().epoch(epoch):
+            model.training_step(data, labels)
+    assert same(model.state_dict(), final_state(uninterrupted)["model"])
+
+
+class Interrupted(DCGAN):
+    """Presses Ctrl-C during the training step number `when`."""
+
+    when, times, count = 0, 1, 0
+
+    def training_step(self, data, labels=None):
+        self.count += 1
+        if self.count == self.when:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+        return super().training_step(data, labels)
+
+
+def interrupted(when, times=1, **options):
+    mg.manual_seed(0)
+    model = Interrupted(8, 1, latent=3, **({"width": 2} | options))
+    model.when, model.times = when, times
+    return model
+
+
+@pytest.mark.parametrize("when", [1, 3, BATCHES, BATCHES + 1, EPOCHS * BATCHES - 1])
+def test_ctrl_c_saves_and_resuming_is_exact(when, tmp_path, uninterrupted, capsys):
+    run = new_run(tmp_path / "run")
+    outcome = fit(interrupted(when), loader(), run, EPOCHS, progress=False)
+    assert (outcome.step, outcome.interrupted) == (when, True)
+    assert "finishing this step" in capsys.readouterr().err
+    mg.manual_seed(99)  # the checkpoint decides, not what is there
+    resumed = fit(DCGAN(8, 1, latent=3, width=2), loader(), run, EPOCHS, resume=True, progress=False)
+    assert (resumed.step, resumed.epoch, resumed.interrupted) == (EPOCHS * BATCHES, EPOCHS, False)
+    assert_same_run(run, uninterrupted)
+
+
+def test_resuming_is_exact_with_dropout(tmp_path):
+    straight, run = new_run(tmp_path / "straight"), new_run(tmp_path / "run")
+    fit(fresh(network="s4", width=None), loader(2), straight, 2, progress=False)
+    fit(interrupted(3, network="s4", width=None), loader(2), run, 2, progress=False)
+    fit(fresh(network="s4", width=None), loader(2), run, 2, resume=True, progress=False)
+    assert_same_run(run, straight)
+
+
+def test_a_second_ctrl_c_stops_at_once_and_gives_the_handler_back(tmp_path, uninterrupted):
+    handler = signal.getsignal(signal.SIGINT)
+    run = new_run(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        fit(interrupted(6, times=2), loader(), run, EPOCHS, progress=False)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert run.load()["counters"]["step"] == BATCHES  # the step that was cut short counts for nothing
+    fit(fresh(), loader(), run, EPOCHS, resume=True, progress=False)
+    assert_same_run(run, uninterrupted)
+
+
+def test_a_run_can_be_prolonged(tmp_path, uninterrupted):
+    run = new_run(tmp_path / "run")
+    fit(fresh(), loader(), run, 1, progress=False)
+    fit(fresh(), loader(), run, EPOCHS, resume=True, progress=False)
+    assert_same_run(run, uninterrupted)
+
+
+def test_the_previous_checkpoint_leads_to_the_same_end(tmp_path, uninterrupted):
+    run = new_run(tmp_path / "run")
+    fit(interrupted(10), loader(), run, EPOCHS, checkpoint_every=3, progress=False)
+    run.checkpoints()[-1].write_bytes(b"rubbish")
+    fit(fresh(), loader(), run, EPOCHS, previous=True, progress=False)
+    assert_same_run(run, uninterrupted)
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, uninterrupted, monkeypatch):
+    run = new_run(tmp_path / "run")
+    fit(fresh(), loader(), run, 1, progress=False)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_space)
+        with pytest.raises(RunError, match=r"cannot write to .*run: No space left on device; the last good checkpoint"):
+            fit(fresh(), loader(), run, EPOCHS, resume=True, progress=False)
+    assert not list(run.path.rglob(".unfinished*"))
+    fit(fresh(), loader(), run, EPOCHS, resume=True, progress=False)
+    assert_same_run(run, uninterrupted)
+
+
+class Diverging(DCGAN):
+    """Reports a NaN loss, or ruins a weight behind a finite one, in its sixth step."""
+
+    count, kind = 0, "loss"
+
+    def training_step(self, data, labels=None):
+        self.count += 1
+        numbers = super().training_step(data, labels)
+        if self.count == 6 and self.kind == "loss":
+            numbers["loss_g"] = math.nan
+        elif self.count == 6:
+            with self.generator[0].weight.mutate() as weight:
+                weight[0, 0] = np.inf
+        return numbers
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("loss", "at step 6: loss_g is nan"), ("weight", r"generator\.0\.weight holds NaN or infinite values")],
+)
+def test_divergence_is_said_and_the_last_good_checkpoint_kept(kind, words, tmp_path):
+    run = new_run(tmp_path / "run")
+    mg.manual_seed(0)
+    model = Diverging(8, 1, latent=3, width=2)
+    model.kind = kind
+    with pytest.raises(RunError, match=f"training failed .*{words}.*smaller learning rate.*step-00000004"):
+        fit(model, loader(), run, EPOCHS, checkpoint_every=6 if kind == "weight" else None, progress=False)
+    assert run.load()["counters"]["step"] == BATCHES
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_with_the_differences(tmp_path, uninterrupted):
+    with pytest.raises(
+        CheckpointError, match=r"does not fit: .*generator\.0\.weight has shape \(32, 3\), expected \(48, 3\)"
+    ):
+        fit(fresh(width=3), loader(), uninterrupted, EPOCHS, resume=True, progress=False)
+    with pytest.raises(CheckpointError, match=r"does not fit: .*(missing|unexpected) "):
+        fit(fresh(width=None, network="s4"), loader(), uninterrupted, EPOCHS, resume=True, progress=False)
+
+
+def test_other_data_is_refused(uninterrupted):
+    with pytest.raises(CheckpointError, match="the data gives 5 batches an epoch, not 4 as before"):
+        fit(fresh(), loader(5), uninterrupted, EPOCHS, resume=True, progress=False)
+
+
+def test_without_matplotlib_the_run_goes_on_and_says_so(tmp_path, monkeypatch, capsys):
+    def missing(*_):
+        raise ModuleNotFoundError("matplotlib is not installed: python -m pip install ...")
+
+    monkeypatch.setattr("minigen.plot.loss_curves", missing)
+    run = new_run(tmp_path / "run")
+    fit(fresh(), loader(2), run, 2)
+    assert not run.curves.exists()
+    assert capsys.readouterr().err.count("no picture of the losses: matplotlib is not installed") == 1
+
+
+def test_every_epoch_is_reported(tmp_path, capsys):
+    fit(fresh(), loader(2), new_run(tmp_path / "run"), 2)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")]
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2"]
+    assert all("loss_d" in line and "loss_g" in line and "img/s" in line for line in lines)
+
+
+VICTIM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_train import fresh, loader, new_run
+from minigen.train import Run, fit
+path = Path({path!r})
+run = Run(path) if (path / "config.json").exists() else new_run(path)
+print("ready", flush=True)
+fit(fresh(), loader(), run, {epochs}, resume=True, checkpoint_every=1, progress=False)
+"""
+
+
+def test_killed_at_any_moment_a_run_reaches_the_same_weights(tmp_path):
+    epochs = 8
+    straight = new_run(tmp_path / "straight")
+    fit(fresh(), loader(), straight, epochs, checkpoint_every=1, progress=False)
+    path = tmp_path / "run"
+    script = VICTIM.format(tests=os.path.dirname(__file__), path=str(path), epochs=epochs)
+    chance = random.Random(0)
+    kills = 0
+    while True:
+        victim = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        try:
+            victim.stdout.read(5)
+            if kills < 4:
+                time.sleep(chance.uniform(0, 0.4))
+                victim.kill()
+                kills += 1
+            victim.wait(60)
+        finally:
+            victim.kill()
+            victim.stdout.close()
+            victim.wait()
+        if victim.returncode == 0:
+            break
+    assert kills
+    assert_same_run(Run(path), straight)
