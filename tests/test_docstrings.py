@@ -45,7 +45,7 @@ def public(name):
 
 def with_examples():
     """Functions and optimizers that users call, by the lists their modules publish."""
-    names = ["minigen", "minigen.functional", "minigen.optim", "minigen.optim.lr_scheduler"]
+    names = ["minigen", "minigen.functional", "minigen.losses", "minigen.optim", "minigen.optim.lr_scheduler"]
     found = {}
     for name in names:
         for item in public(name):
@@ -54,7 +54,7 @@ def with_examples():
     return found
 
 
-ABSTRACT = {"minigen.optim.Optimizer", "minigen.Tensor"}
+ABSTRACT = {"minigen.losses.Loss", "minigen.optim.Optimizer"}
 
 
 @pytest.mark.parametrize("name", sorted(set(with_examples()) - ABSTRACT))

@@ -113,7 +113,7 @@ def their_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[],
 
     tx, tw, tg = (torch.from_numpy(a) for a in (x, w, g))
     ones = lambda n: [n, n]  # noqa: E731
-    rest = [None, ones(layer.stride), ones(layer.padding), ones(layer.dilation)]
+    rest: list[Any] = [None, ones(layer.stride), ones(layer.padding), ones(layer.dilation)]
     backward = torch.ops.aten.convolution_backward
     if layer.transposed:
         rows = [n - ((m - 1) * layer.stride - 2 * layer.padding + layer.dilation * (layer.kernel - 1) + 1)

@@ -14,13 +14,12 @@ __all__ = ["process_rows"]
 
 FIRST_STEP = """
 import json, time
-start = time.perf_counter()
 import minigen
 imported = time.perf_counter()
 from minigen.bench.steps import our_step
 _, step = our_step("DCGAN-28 step (S4's networks, repaired), batch 128")
 step()
-print(json.dumps([imported - start, time.perf_counter() - imported]))
+print(json.dumps(time.perf_counter() - imported))
 """
 
 PEAK = """
@@ -36,12 +35,12 @@ print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 WORK = "DCGAN-64 step (wide), batch 32"
 
 
-def _python(code: str, **environment: str) -> object:
-    """Run `code` in a fresh interpreter and read the JSON that it prints last."""
+def _python(code: str, **environment: str) -> float:
+    """Run `code` in a fresh interpreter and read the number that it prints last."""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **environment}
     )
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return float(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def process_rows(against: bool) -> Iterator[Row]:
@@ -49,24 +48,25 @@ def process_rows(against: bool) -> Iterator[Row]:
     imports = (
         "import json, time; start = time.perf_counter(); import {}; print(json.dumps(time.perf_counter() - start))"
     )
-    ours, numpy = (min(float(str(_python(imports.format(m)))) for _ in range(5)) for m in ("minigen", "numpy"))
+    ours, numpy = (min(_python(imports.format(m)) for _ in range(5)) for m in ("minigen", "numpy"))
     yield Row("process", "import minigen", 1e3 * ours)
     yield Row("process", "import numpy, for comparison", 1e3 * numpy)
     with tempfile.TemporaryDirectory() as empty:
         for name in ("cold start: first DCGAN-28 step, nothing compiled yet", "warm start: first DCGAN-28 step"):
-            _, seconds = _python(FIRST_STEP, NUMBA_CACHE_DIR=str(Path(empty)))  # type: ignore[misc]
-            yield Row("process", name, 1e3 * seconds)
+            yield Row("process", name, 1e3 * _python(FIRST_STEP, NUMBA_CACHE_DIR=str(Path(empty))))
     if sys.platform == "win32":
         return  # no resource module there
     unit = 1e-3 if sys.platform == "linux" else 1e-6  # kilobytes on Linux, bytes on macOS
-    prepare = "import minigen; from minigen.bench.steps import *; from minigen.bench.steps import our_step, their_step"
+    prepare = (
+        "import minigen; from minigen.bench.steps import STEPS; from minigen.bench.steps import our_step, their_step"
+    )
     warm_kernels = "from minigen import kernels; kernels.find('conv2d')"
     build = f"model, step = our_step({WORK!r})"
-    mine = unit * float(str(_python(PEAK.format(prepare=f"{prepare}\n{warm_kernels}", build=build))))
+    mine = unit * _python(PEAK.format(prepare=f"{prepare}\n{warm_kernels}", build=build))
     if not against:
         yield Row("memory", f"peak of a {WORK}", mine, unit="MB")
         return
     build = f"model, _ = our_step({WORK!r}); step = their_step(model, STEPS[{WORK!r}][1]); del model, _"
-    theirs = unit * float(str(_python(PEAK.format(prepare=f"{prepare}\nimport torch", build=build))))
+    theirs = unit * _python(PEAK.format(prepare=f"{prepare}\nimport torch", build=build))
     ratio = mine / theirs
     yield Row("memory", f"peak of a {WORK}", mine, theirs, ratio, ratio, ratio, unit="MB")

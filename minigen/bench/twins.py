@@ -48,7 +48,8 @@ def _layer(torch_nn: Any, m: Any) -> Any:
         )
     if isinstance(m, nn.ConvTranspose2d):
         same = m.padding == "same"
-        padding, extra = (m.kernel_size[0] // 2, m.stride - 1) if same else (m.padding, m.output_padding)
+        step = m.stride if isinstance(m.stride, int) else m.stride[0]
+        padding, extra = (m.kernel_size[0] // 2, step - 1) if same else (m.padding, m.output_padding)
         return torch_nn.ConvTranspose2d(
             m.in_channels,
             m.out_channels,

@@ -1,0 +1,119 @@
+"""The benchmark's own arithmetic, its twins, and its judgement of foreign kernels.  (Speed itself is no test.)"""
+
+import csv
+import math
+import time
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen.bench import command, custom, race, report
+from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
+from minigen.bench.report import Row
+
+
+def test_a_race_times_each_candidate_and_its_ratio():
+    result = race({"slow": lambda: time.sleep(0.004), "fast": lambda: time.sleep(0.001)}, rounds=3, least=0, warmup=1)
+    assert len(result.seconds["slow"]) == 3
+    assert result.median("slow") > 0.003 and result.ratio("fast", "slow")[1] < 1
+    with pytest.raises(ValueError, match="at least 1 round, got 1 and 0"):
+        race({"f": lambda: None}, rounds=0)
+
+
+def test_nominal_operations_of_a_layer():
+    layer = Layer(4, 6, (10, 8), 3, 2, 1, groups=2, batch=5)
+    assert layer.output == (5, 4)
+    assert math.isclose(layer.gflop, 2e-9 * 5 * 5 * 4 * 6 * 2 * 9)
+
+
+def test_a_layer_and_its_transposed_twin_share_their_kernels():
+    plain, twin = LAYERS[4], LAYERS[5]
+    assert not plain.transposed and twin.transposed
+    small = Layer(2, 3, (6, 6), 4, 2, 1, batch=2), Layer(2, 3, (6, 6), 4, 2, 1, batch=2, transposed=True)
+    passes = [our_passes(layer, *arrays(layer)) for layer in small]
+    np.testing.assert_array_equal(passes[0][KINDS[0]](), passes[1][KINDS[1]]())
+    assert passes[0][KINDS[0]]().shape == (2, 3, 3, 3)
+
+
+def test_tables_and_files_hold_every_row(tmp_path):
+    rows = [Row("conv", "one", 1.0, 2.0, 0.5, 0.4, 0.6, gflop=0.1, megabytes=1.0), Row("process", "two", 3.0)]
+    report.as_csv(tmp_path / "rows.csv", rows)
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["work"] for row in found] == ["one", "two"] and float(found[0]["ratio"]) == 0.5
+    table = report.as_table(rows)
+    assert "0.50  0.40 - 0.60" in table and "two" in table
+    pytest.importorskip("matplotlib")
+    report.plot_ratios(tmp_path / "ratios.png", rows)
+    report.plot_roofline(tmp_path / "roof.png", rows, peak=100.0, bandwidth=10.0)
+    assert (tmp_path / "ratios.png").stat().st_size > 5000
+
+
+KERNELS = """
+from minigen.kernels.reference import conv2d as right
+
+def wrong(*args):
+    y = right(*args)
+    y[3, 2, 1, 0] += 1e-3
+    return y
+
+def double(*args):
+    return right(*args).astype("float64")
+"""
+
+
+def test_a_kernel_of_ones_own_is_checked_before_it_is_timed(tmp_path):
+    file = tmp_path / "mine_for_bench.py"
+    file.write_text(KERNELS)
+    with pytest.raises(ValueError, match=r"wrong in 1 of 65536 elements: at \(3, 2, 1, 0\)"):
+        list(custom.custom_rows(f"{file}:wrong", 1))
+    with pytest.raises(ValueError, match=r"returned float64\[8, 32, 16, 16\], expected float32"):
+        list(custom.custom_rows(f"{file}:double", 1))
+    with pytest.raises(ValueError, match="has no function 'fast'"):
+        custom.find_kernel(f"{file}:fast")
+    with pytest.raises(ValueError, match="no module is called 'no_such_module'"):
+        custom.find_kernel("no_such_module:f")
+    with pytest.raises(ValueError, match="expected module:function"):
+        custom.find_kernel("conv2d")
+
+
+def test_unknown_work_is_named(tmp_path):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    with pytest.raises(ValueError, match="got convs and 11"):
+        command.run(parser.parse_args(["convs", "--out", str(tmp_path)]))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("network", ["s3", "s4", "small"])
+def test_the_twin_computes_the_same(network):
+    torch = pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    from minigen.bench.twins import twin
+    from minigen.models import DCGAN
+
+    mg.manual_seed(0)
+    model = DCGAN(32, 3, network=network).eval()
+    x = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    z = np.random.default_rng(1).standard_normal((2, 100)).astype(np.float32)
+    for ours, given in ((model.discriminator, x), (model.generator, z)):
+        theirs = twin(ours).eval()(torch.from_numpy(given)).detach().numpy()
+        mine = ours(mg.tensor(given)).numpy()
+        assert mine.shape == theirs.shape
+        if network != "s4":  # its "same" padding lies one pixel elsewhere in PyTorch
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=2e-5)
+
+
+@pytest.mark.torch
+def test_the_passes_raced_against_are_the_same_passes():
+    pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    from minigen.bench.kernels import their_passes
+
+    for transposed in (False, True):
+        layer = Layer(4, 6, (9, 8), 4, 2, 1, batch=2, transposed=transposed)
+        made = arrays(layer)
+        ours, theirs = our_passes(layer, *made), their_passes(layer, *made)
+        for kind in KINDS:
+            np.testing.assert_allclose(ours[kind](), theirs[kind]().numpy(), rtol=0, atol=1e-4)
