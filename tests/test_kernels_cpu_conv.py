@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from minigen.kernels import reference  # noqa: E402
-from minigen.kernels.cpu import conv, cook_toom, pixels, tiling  # noqa: E402
-from minigen.kernels.cpu.precision import precision  # noqa: E402
-from minigen.kernels.cpu.threads import get_num_threads, set_num_threads  # noqa: E402
+from minigen.kernels import reference
+from minigen.kernels.cpu import conv, cook_toom, pixels, tiling
+from minigen.kernels.cpu.precision import precision
+from minigen.kernels.cpu.threads import get_num_threads, set_num_threads
 
 #: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
 NORM_BOUND = {(3, 2): 2e-6, (2, 3): 2e-6, (2, 5): 1e-5, (4, 2): 5e-6, (4, 3): 1e-5, (4, 5): 2e-5}
@@ -174,7 +174,9 @@ def test_minimal_filtering_stays_within_its_bound_in_norm(tile, data, seed):
         assert np.linalg.norm(result - exact) <= NORM_BOUND[tile] * scale
 
 
-@pytest.mark.parametrize("channels, outputs, size, kernel, stride", [(32, 32, 16, 4, 2), (32, 32, 14, 3, 1), (64, 32, 7, 5, 1)])
+@pytest.mark.parametrize(
+    "channels, outputs, size, kernel, stride", [(32, 32, 16, 4, 2), (32, 32, 14, 3, 1), (64, 32, 7, 5, 1)]
+)
 def test_default_precision_stays_within_three_times_a_plain_sum(channels, outputs, size, kernel, stride):
     before = (kernel - 1) // 2
     case = Case(2, channels, outputs, (size,) * 2, (kernel,) * 2, (stride,) * 2, ((before, before),) * 2, (1, 1), 1)
@@ -183,7 +185,9 @@ def test_default_precision_stays_within_three_times_a_plain_sum(channels, output
     plain = np.zeros(case.y_shape, np.float32)  # one term after the other, each rounded to float32
     padded = np.pad(x, ((0, 0), (0, 0), (before, before), (before, before)))
     for c, r, s in np.ndindex(w.shape[1:]):
-        down, across = (slice(k, k + stride * (n - 1) + 1, stride) for k, n in zip((r, s), case.y_shape[2:], strict=True))
+        down, across = (
+            slice(k, k + stride * (n - 1) + 1, stride) for k, n in zip((r, s), case.y_shape[2:], strict=True)
+        )
         plain += w[:, c, r, s][:, None, None] * padded[:, c, None, down, across]
     error = abs(conv.conv2d(x, w, *case.how) - exact).max()
     assert error <= 3 * abs(plain - exact).max()

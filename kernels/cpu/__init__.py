@@ -1,0 +1,33 @@
+"""Kernels for the CPU, in Numba: same names and signatures as `minigen.kernels.reference`.
+
+Read them in this order: `simd` (vectors), `microkernel` (the innermost loops), `pixels` (direct convolution), `cook_toom`
+and `tiled` (fewer multiplications), `conv` (which serves when).  `minigen.kernels.ladder` climbs to them in five steps.
+"""
+
+from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .optimizers import adam_step, rmsprop_step, sgd_step
+from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
+from .pool import max_pool2d, max_pool2d_grad
+from .precision import precision
+from .threads import get_num_threads, set_num_threads
+
+__all__ = [
+    "adam_step",
+    "batch_norm",
+    "batch_norm_grad",
+    "batch_norm_stats",
+    "bias_leaky_relu",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "get_num_threads",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "max_pool2d",
+    "max_pool2d_grad",
+    "precision",
+    "rmsprop_step",
+    "set_num_threads",
+    "sgd_step",
+]

@@ -1,0 +1,225 @@
+"""Batch normalisation: each channel's statistics in double precision, in an order that never changes.
+
+Images (N, C, ...) are viewed as a matrix of N rows and C * L columns, L being the pixels of a channel in one image.
+One thread takes all rows of one *group* of columns: a channel, or, where channels are narrower than `_WIDTH`, as many
+as fit into it (a 4 x 4 image has 16 columns a channel; BatchNorm1d has one).  The thread holds up to `_WIDTH` running
+sums, one per column of the group modulo `_WIDTH`, and adds each row to them:
+
+- neighbouring sums do not depend on each other, so the compiler adds them with SIMD instructions, reordering nothing;
+- each is short of terms (a 256th of the channel) and in double precision, so that rounding stays below that of the
+  float32 result;
+- which element goes into which sum depends on the shape alone: any number of threads gives the same bits.
+
+A group is small (128 KB for 32 images of 32 x 32), so that every pass after the first finds it in the core's cache:
+the variance can afford a pass of its own, which a large mean needs (Chan, Golub and LeVeque 1983, "Algorithms for
+computing the sample variance"), and the gradient its two.
+"""
+
+import numpy as np
+
+from .compile import subroutine
+from .memory import empty, readable
+from .simd import VECTOR_BYTES, lanes, load, pointer
+from .stream import LARGE, fence, write
+from .team import shared
+
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
+
+_WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
+
+
+def batch_norm_stats(x):
+    """As `minigen.kernels.reference.batch_norm_stats`."""
+    mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
+    _stats(_matrix(readable(x)), mean, var, work=x.size)
+    return mean, var
+
+
+def batch_norm(x, mean, var, weight, bias, eps):
+    """As `minigen.kernels.reference.batch_norm`."""
+    y = empty(x.shape, x.dtype)
+    scale = weight / np.sqrt(var + x.dtype.type(eps))
+    _normalize(_matrix(readable(x)), *_channels(x, mean, scale, bias), _matrix(y), _streamed(y), work=x.size)
+    return y
+
+
+def batch_norm_grad(g, x, mean, var, weight, eps):
+    """As `minigen.kernels.reference.batch_norm_grad`."""
+    dx, dweight, dbias = empty(x.shape, x.dtype), np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
+    rstd = 1 / np.sqrt(var + x.dtype.type(eps))
+    matrices = _matrix(readable(g, like=x)), _matrix(readable(x))
+    _grad(*matrices, *_channels(x, mean, rstd, weight * rstd), _matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
+    return dx, dweight, dbias
+
+
+def _matrix(x):
+    return x.reshape(x.shape[0], np.prod(x.shape[1:], dtype=int))
+
+
+def _streamed(y):
+    """Whether to write `y` past the caches: it is large, and its images and channels all start at whole vectors."""
+    aligned = y.ctypes.data % VECTOR_BYTES == 0 and y[:1, :1].nbytes % VECTOR_BYTES == 0
+    return y.nbytes >= LARGE and aligned
+
+
+def _channels(x, *vectors):
+    """Check that each vector holds one number per channel of `x`, in its dtype."""
+    one = np.broadcast_to(x.dtype.type(0), x.shape[1:2])
+    return [readable(vector, like=one) for vector in vectors]
+
+
+@shared
+def _stats(thread, threads, x, mean, var):
+    for group in range(thread, _groups(x, mean), threads):
+        first, last = _group(x, mean, group)
+        _group_stats(pointer(x), x.shape, x.shape[1] // mean.size, first, mean[first:last], var[first:last])
+
+
+@shared
+def _normalize(thread, threads, x, mean, scale, bias, y, large):
+    for group in range(thread, _groups(x, mean), threads):
+        first, last = _group(x, mean, group)
+        of_channels = mean[first:last], scale[first:last], bias[first:last]
+        _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large)
+
+
+@shared
+def _grad(thread, threads, g, x, mean, rstd, scale, dx, dweight, dbias, large):
+    for group in range(thread, _groups(x, mean), threads):
+        first, last = _group(x, mean, group)
+        of_channels = mean[first:last], rstd[first:last], scale[first:last], dweight[first:last], dbias[first:last]
+        _group_grad(pointer(g), pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(dx), large)
+
+
+@subroutine
+def _channels_per_group(x, mean):
+    return max(_WIDTH * mean.size // max(x.shape[1], 1), 1)
+
+
+@subroutine
+def _groups(x, mean):
+    return -(-mean.size // _channels_per_group(x, mean))
+
+
+@subroutine
+def _group(x, mean, number):
+    """First channel of a group, and the one after its last."""
+    channels = _channels_per_group(x, mean)
+    return number * channels, min((number + 1) * channels, mean.size)
+
+
+@subroutine
+def _group_stats(x, shape, length, first, mean, var):
+    rows, pitch = shape
+    begin, end = first * length, (first + mean.size) * length
+    sums = np.zeros(_WIDTH)
+    for row in range(rows):
+        for start in range(begin, end, _WIDTH):
+            at = row * pitch + start
+            for j in range(min(end - start, _WIDTH)):
+                sums[j] += x[at + j]
+    totals = _by_channel(sums, length, mean.size)
+    for c in range(mean.size):
+        totals[c] /= rows * length
+        mean[c] = totals[c]
+
+    centers = _spread(totals, length)
+    for j in range(_WIDTH):
+        sums[j] = 0
+    for row in range(rows):
+        for start in range(begin, end, _WIDTH):
+            at = row * pitch + start
+            for j in range(min(end - start, _WIDTH)):
+                deviation = x[at + j] - centers[j]
+                sums[j] += deviation * deviation
+    totals = _by_channel(sums, length, mean.size)
+    for c in range(mean.size):
+        var[c] = totals[c] / (rows * length)
+
+
+@subroutine
+def _group_normalize(x, shape, length, first, mean, scale, bias, y, large):
+    rows, pitch = shape
+    begin, end = first * length, (first + mean.size) * length
+    means, scales, biases = _spread(mean, length), _spread(scale, length), _spread(bias, length)
+    # Numba frees an array after its last use, whatever pointers there are: the last loop must name the arrays.
+    m, s, b = pointer(means), pointer(scales), pointer(biases)
+    for row in range(rows):
+        for start in range(begin, end, _WIDTH):
+            at = row * pitch + start
+            count = min(end - start, _WIDTH)
+            whole = count // lanes(y) * lanes(y)
+            for j in range(0, whole, lanes(y)):
+                value = _affine(load(x, at + j), load(m, j), load(s, j), load(b, j))
+                write(y, at + j, value, large)
+            for j in range(whole, count):
+                y[at + j] = _affine(x[at + j], means[j], scales[j], biases[j])
+    fence()
+
+
+@subroutine
+def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, dx, large):
+    rows, pitch = shape
+    begin, end = first * length, (first + mean.size) * length
+    means, rstds, scales = _spread(mean, length), _spread(rstd, length), _spread(scale, length)
+    sums, weighted_sums = np.zeros(_WIDTH), np.zeros(_WIDTH)
+    for row in range(rows):
+        for start in range(begin, end, _WIDTH):
+            at = row * pitch + start
+            for j in range(min(end - start, _WIDTH)):
+                xhat = (x[at + j] - means[j]) * rstds[j]
+                sums[j] += g[at + j]
+                weighted_sums[j] += np.float64(g[at + j]) * np.float64(xhat)
+    totals, weighted_totals = _by_channel(sums, length, mean.size), _by_channel(weighted_sums, length, mean.size)
+    through_mean, through_var = np.empty_like(mean), np.empty_like(mean)
+    for c in range(mean.size):
+        dbias[c], dweight[c] = totals[c], weighted_totals[c]
+        through_mean[c] = totals[c] / (rows * length)
+        through_var[c] = weighted_totals[c] / (rows * length)
+
+    through_means, through_vars = _spread(through_mean, length), _spread(through_var, length)
+    m, r, a, b, s = pointer(means), pointer(rstds), pointer(through_means), pointer(through_vars), pointer(scales)
+    for row in range(rows):
+        for start in range(begin, end, _WIDTH):
+            at = row * pitch + start
+            count = min(end - start, _WIDTH)
+            whole = count // lanes(dx) * lanes(dx)
+            for j in range(0, whole, lanes(dx)):
+                xhat = (load(x, at + j) - load(m, j)) * load(r, j)
+                write(dx, at + j, _centered(load(g, at + j), xhat, load(a, j), load(b, j), load(s, j)), large)
+            for j in range(whole, count):
+                xhat = (x[at + j] - means[j]) * rstds[j]
+                dx[at + j] = _centered(g[at + j], xhat, through_means[j], through_vars[j], scales[j])
+    fence()
+
+
+@subroutine
+def _affine(x, mean, scale, bias):
+    """Of numbers or of vectors."""
+    return (x - mean) * scale + bias
+
+
+@subroutine
+def _centered(g, xhat, through_mean, through_var, scale):
+    """Of numbers or of vectors."""
+    return (g - through_mean - xhat * through_var) * scale
+
+
+@subroutine
+def _spread(values, length):
+    """For every running sum, the value of the channel that it belongs to."""
+    spread = np.zeros(_WIDTH, values.dtype)
+    for c in range(values.size):
+        for j in range(c * length, min((c + 1) * length, _WIDTH)):
+            spread[j] = values[c]
+    return spread
+
+
+@subroutine
+def _by_channel(sums, length, channels):
+    """Add up the running sums of each channel."""
+    totals = np.zeros(channels)
+    for c in range(channels):
+        for j in range(c * length, min((c + 1) * length, _WIDTH)):
+            totals[c] += sums[j]
+    return totals

@@ -1,0 +1,116 @@
+"""Compile kernels with Numba: on first use, once per machine.
+
+Numba compiles a function when it is first called with arguments of new types, and keeps the machine code in a cache
+folder (``NUMBA_CACHE_DIR`` if set, else ``__pycache__`` beside the source, else one in the user's home; none at all is
+fine, and means compiling once per process).  Our kernels see few types, because their wrappers bring every array into
+one of few forms first (`minigen.kernels.cpu.memory.readable`): a new shape never compiles anything.
+
+Two decorators are all a kernel needs: `minigen.kernels.cpu.team.shared` for what is called from Python, and
+`subroutine` (or `inlined`) for what a kernel calls.
+"""
+
+import functools
+import hashlib
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .simd import NAME
+
+__all__ = ["compiled", "inlined", "subroutine"]
+
+_announced = False
+
+
+def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function that compiled kernels call; it is compiled into, and cached with, each of them.
+
+    >>> @subroutine
+    ... def square(x):
+    ...     return x * x
+    >>> square(3)
+    9
+    """
+    import numba
+
+    return numba.njit(error_model="numpy")(function)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `subroutine`, for what is called in one place or two: pasted in there, which halves the time to compile.
+
+    >>> @inlined
+    ... def square(x):
+    ...     return x * x
+    >>> square(3)
+    9
+    """
+    import numba
+
+    return numba.njit(error_model="numpy", inline="always")(function)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled `function`, cached on disk where there is a folder for it, that runs without the interpreter's lock.
+
+    Parameters
+    ----------
+    function : callable
+        Written in what Numba understands.
+
+    Returns
+    -------
+    callable
+        It compiles when it is first called.
+
+    Notes
+    -----
+    Nothing may be reordered: ``fastmath`` stays off, so sums are added in the order in which they are written.
+    """
+    import numba
+
+    _announce_compilation()
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    named = types.FunctionType(function.__code__, function.__globals__, closure=function.__closure__)
+    named.__module__ = function.__module__
+    # This names the cache file.  Other vectors, other machine code; and where a subroutine in another file has changed,
+    # which Numba does not notice, so must the name.
+    named.__qualname__ = f"{function.__qualname__}.{NAME}.{_version(Path(function.__code__.co_filename).parent)}"
+    try:
+        return numba.njit(cache=True, **options)(named)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return numba.njit(**options)(named)  # no folder to write to: compile once per process
+
+
+@functools.cache
+def _version(folder):
+    """Eight digits that change with any source file here or in `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted({Path(__file__).parent, folder}):
+        for source in sorted(path.glob("*.py")):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _announce_compilation():
+    """Say on stderr, once, why the first call takes seconds; silent where the cache on disk has everything."""
+    global _announced
+    if _announced:
+        return
+    _announced = True
+    from numba.core import event
+
+    class Announcer(event.Listener):
+        def on_start(self, started):
+            if started.data["dispatcher"].py_func.__module__.startswith(__package__):
+                event.unregister("numba:compile", self)
+                print("minigen: compiling CPU kernels, once per machine ...", file=sys.stderr, flush=True)
+
+        def on_end(self, ended):
+            pass
+
+    event.register("numba:compile", Announcer())

@@ -1,0 +1,263 @@
+r"""Minimal filtering: short convolutions with fewer multiplications, and the code for their transforms.
+
+**The algorithm.**  To compute m outputs of a correlation with r taps, :math:`y_i = \sum_j w_j x_{i+j}`, the direct way
+multiplies m*r times.  *Cook and Toom* need only :math:`\alpha = m + r - 1`.  Their start is the product of two
+polynomials, which is a convolution of the coefficients: the product :math:`s(t) = a(t) w(t)` of polynomials with m and
+r coefficients has :math:`\alpha` coefficients, so it is known once its values at :math:`\alpha` points are known, and
+each value is one multiplication, :math:`s(t_i) = a(t_i) w(t_i)`.  One of the points may be "infinity", which stands for
+the leading coefficient.  Evaluation is a matrix: :math:`A` for a (powers of the points, m columns), :math:`G` for w
+(r columns), and interpolation, by Lagrange's formula, is the inverse :math:`V^{-1}` of the same with :math:`\alpha`
+columns:
+
+.. math:: s = V^{-1} [(A a) \odot (G w)] .
+
+For fixed w this is a linear map of a.  Its transpose (*transposition principle*) maps :math:`\alpha` inputs to m
+outputs, and it is the correlation that we are after:
+
+.. math:: y = A^T [(G w) \odot (B^T x)], \qquad B = V^{-1} .
+
+Products with :math:`B^T` contain divisions by differences of points; they are moved into G, so that
+:math:`B^T` is nearly free of multiplications.  In two dimensions apply each matrix to the columns, then to the rows:
+:math:`Y = A^T [(G W G^T) \odot (B^T X B)] A`, with :math:`\alpha^2` multiplications in place of
+:math:`m^2 r^2`; this is F(m x m, r x r).  Summed over channels, each of the :math:`\alpha^2` points of the
+transform domain is a matrix product.
+
+**The adjoints** come for free, because all of it is linear: the gradient for w is
+:math:`G^T [(A\, \bar Y A^T) \odot (B^T X B)] G`.
+
+**Rounding.**  The transforms amplify rounding errors, the more the larger alpha is.  Small points that come as
+:math:`\pm a` keep that low, and so do pairs :math:`a, -1/a` (`POINTS`).  See `minigen.kernels.cpu.precision`.
+
+============ =========== ==========================================
+transform    size        use
+============ =========== ==========================================
+``BT``       square      inputs to the transform domain
+``G``        alpha x r   filters to the transform domain
+``AT``       m x alpha   products back to outputs
+``A``        alpha x m   gradients of outputs to the transform domain
+``GT``       r x alpha   products back to gradients of filters
+============ =========== ==========================================
+
+Sources: S. Winograd, *Arithmetic Complexity of Computations*, SIAM 1980; A. Lavin and S. Gray, "Fast Algorithms for
+Convolutional Neural Networks", 2015, arXiv:1509.09308; B. Barabasz et al., "Error Analysis and Improving the Accuracy
+of Winograd Convolution for Deep Neural Networks", 2018, arXiv:1803.10986.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from llvmlite import ir
+from numba import types
+from numba.core.pythonapi import NativeValue
+from numba.extending import intrinsic, models, register_model, typeof_impl, unbox
+
+from .simd import INT64, load_vector, multiply_add, store_vector
+
+__all__ = ["Transform", "apply", "matrices", "size_in", "size_out"]
+
+_HALF = Fraction(1, 2)
+
+#: Interpolation points for each alpha; infinity is always the last one.
+POINTS = {
+    1: (),
+    2: (0,),
+    3: (0, 1),
+    4: (0, 1, -1),
+    5: (1, -1, _HALF, -_HALF),
+    6: (0, 1, -1, 2, -_HALF),
+    7: (0, 1, -1, 2, -_HALF, -2),
+    8: (0, 1, -1, 2, -2, _HALF, -_HALF),
+}
+
+
+def matrices(m, r):
+    """The five matrices of F(m, r), as lists of rows of exact fractions, by name.
+
+    >>> [[str(entry) for entry in row] for row in matrices(2, 2)["BT"]]
+    [['-1', '1', '0'], ['0', '1', '0'], ['0', '-1', '1']]
+    """
+    points = [Fraction(p) for p in POINTS[m + r - 1]]
+    a, g, bt = _powers(points, m), _powers(points, r), []
+    for i, p in enumerate(points):
+        others = points[:i] + points[i + 1 :]
+        bt.append([*_from_roots(others), Fraction(0)])  # Lagrange's polynomial of p, up to its denominator ...
+        denominator = Fraction(1)
+        for other in others:
+            denominator *= p - other
+        g[i] = [entry / denominator for entry in g[i]]  # ... which the filter's transform divides by
+    bt.append(_from_roots(points))
+    return {"A": a, "AT": _transposed(a), "G": g, "GT": _transposed(g), "BT": bt}
+
+
+def _powers(points, n):
+    """Row i evaluates a polynomial of n coefficients at point i; the last row, at infinity, picks the leading one."""
+    return [[p**j for j in range(n)] for p in points] + [[Fraction(j == n - 1) for j in range(n)]]
+
+
+def _from_roots(roots):
+    """Coefficients, constant first, of the product of (t - root)."""
+    coefficients = [Fraction(1)]
+    for root in roots:
+        shifted, scaled = [Fraction(0), *coefficients], [root * c for c in coefficients] + [Fraction(0)]
+        coefficients = [u - v for u, v in zip(shifted, scaled, strict=True)]
+    return coefficients
+
+
+def _transposed(matrix):
+    return [list(column) for column in zip(*matrix, strict=True)]
+
+
+# ---------------------------------------------------------------- a Numba type for each transform
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One matrix of F(m, r), as an argument of a kernel: Numba compiles the kernel for it, since each has its own type.
+
+    Parameters
+    ----------
+    name : str
+        A key of `matrices`.
+    m, r : int
+    """
+
+    name: str
+    m: int
+    r: int
+
+    @property
+    def matrix(self):
+        """The entries, exact."""
+        return matrices(self.m, self.r)[self.name]
+
+
+class TransformType(types.Type):
+    """The Numba type of one `Transform`."""
+
+    def __init__(self, transform):
+        self.transform = transform
+        super().__init__(name=f"{transform.name}<{transform.m}, {transform.r}>")
+
+
+register_model(TransformType)(models.OpaqueModel)
+
+
+@typeof_impl.register(Transform)
+def _typeof(transform, context):
+    return TransformType(transform)
+
+
+@unbox(TransformType)
+def _unbox(type_, value, context):
+    return NativeValue(context.context.get_dummy_value())
+
+
+@intrinsic
+def size_in(typing, transform):
+    """Length of what the transform takes; a constant when the kernel is compiled."""
+    size = len(transform.transform.matrix[0])
+    return types.intp(transform), lambda context, builder, signature, args: ir.Constant(INT64, size)
+
+
+@intrinsic
+def size_out(typing, transform):
+    """Length of what the transform makes."""
+    size = len(transform.transform.matrix)
+    return types.intp(transform), lambda context, builder, signature, args: ir.Constant(INT64, size)
+
+
+@intrinsic
+def apply(typing, transform, source, source_row, source_column, target, target_row, target_column):
+    """``target = M source M^T`` for a square of vectors.
+
+    Vector (i, j) of the source starts at ``source[i * source_row + j * source_column]``; of the target, likewise.
+    Each lane is a channel of its own, so this is plain vector arithmetic.
+    """
+
+    def generate(context, builder, signature, args):
+        _, source, source_row, source_column, target, target_row, target_column = args
+        matrix = signature.args[0].transform.matrix
+        n, k = len(matrix), len(matrix[0])
+        address = _grid(builder, source, source_row, source_column, k)
+        square = [[load_vector(builder, address[i][j]) for j in range(k)] for i in range(k)]
+        columns = [_linear_map(builder, matrix, [square[i][j] for i in range(k)]) for j in range(k)]
+        rows = [_linear_map(builder, matrix, [columns[j][i] for j in range(k)]) for i in range(n)]
+        address = _grid(builder, target, target_row, target_column, n)
+        for i in range(n):
+            for j in range(n):
+                store_vector(builder, rows[i][j], address[i][j])
+        return context.get_dummy_value()
+
+    strides = [types.intp] * 2
+    return types.void(transform, source, *strides, target, *strides), generate
+
+
+def _grid(builder, pointer, row, column, n):
+    """Addresses of an n x n square."""
+    rows = [pointer]
+    for _ in range(n - 1):
+        rows.append(builder.gep(rows[-1], [row]))
+    grid = [[p] for p in rows]
+    for line in grid:
+        for _ in range(n - 1):
+            line.append(builder.gep(line[-1], [column]))
+    return grid
+
+
+def _linear_map(builder, matrix, x):
+    """Instructions for ``matrix @ x`` on a list of vectors.
+
+    Points that come as +a and -a give rows (or columns) that agree up to signs.  Then the part of the sum that agrees
+    and the part that differs are computed once, and added and subtracted: half of the arithmetic.
+    """
+    if len(matrix) < len(x):
+        matrix, x = _fold_columns(builder, matrix, x)
+    out, i = [], 0
+    while i < len(matrix):
+        row = matrix[i]
+        after = matrix[i + 1] if i + 1 < len(matrix) else None
+        even = [u if after and u == v else 0 for u, v in zip(row, after or row, strict=True)]
+        odd = [u if after and u == -v else 0 for u, v in zip(row, after or row, strict=True)]
+        if after and any(even) and any(odd) and all(abs(u) == abs(v) for u, v in zip(row, after, strict=True)):
+            e, o = _dot(builder, even, x), _dot(builder, odd, x)
+            out += [builder.fadd(e, o), builder.fsub(e, o)]
+            i += 2
+        else:
+            out.append(_dot(builder, row, x))
+            i += 1
+    return out
+
+
+def _fold_columns(builder, matrix, x):
+    """Replace pairs of columns that agree up to signs by the sum and the difference of what they multiply."""
+    columns, terms, j = _transposed(matrix), [], 0
+    folded = []
+    while j < len(columns):
+        pair = columns[j : j + 2]
+        if len(pair) == 2 and all(abs(u) == abs(v) for u, v in zip(*pair, strict=True)):
+            terms += [builder.fadd(x[j], x[j + 1]), builder.fsub(x[j], x[j + 1])]
+            folded.append([u if u == v else Fraction(0) for u, v in zip(*pair, strict=True)])
+            folded.append([u if u != v else Fraction(0) for u, v in zip(*pair, strict=True)])
+            j += 2
+        else:
+            terms.append(x[j])
+            folded.append(columns[j])
+            j += 1
+    return _transposed(folded), terms
+
+
+def _dot(builder, row, x):
+    """The sum of ``row[j] * x[j]``, entries of one first: they need no multiplication."""
+    total = None
+    for c, v in sorted(((c, v) for c, v in zip(row, x, strict=True) if c), key=lambda term: term[0] != 1):
+        if total is None:
+            total = v if c == 1 else builder.fmul(_constant(c, v.type), v)
+        elif abs(c) == 1:
+            total = builder.fadd(total, v) if c == 1 else builder.fsub(total, v)
+        else:
+            total = multiply_add(builder, _constant(c, v.type), v, total)
+    return total
+
+
+def _constant(fraction, vector_type):
+    return ir.Constant(vector_type, [float(fraction)] * vector_type.count)

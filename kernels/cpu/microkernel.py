@@ -1,0 +1,247 @@
+"""The innermost loops: blocks of a matrix product that live in registers.
+
+``C[i, j] += sum over k of a[k, i] * b[k, j]``, where j runs over a few SIMD vectors and i over a few rows.  Each step k
+loads `vectors` registers of b and multiplies each with `rows` numbers of a, broadcast to all lanes: ``rows * vectors``
+fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers until the sum is done.  How large C is
+follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
+6 x 2.
+
+Four kernels differ in where the operands lie, and share `_block`:
+
+================== ========================================== ======================================================
+kernel             a[k, i]                                    b[k, j]
+================== ========================================== ======================================================
+`channels_kernel`  tile i, channel k of a blocked layout      filter coefficients, packed
+`sums_kernel`      channel i, tile k of a blocked layout      tile k of a blocked layout
+`pixels_kernel`    filter coefficients, packed                pixels, from ``rows of b + offset[k]``
+`taps_kernel`      pixel k as the filter's tap i meets it     pixel k of a blocked layout
+================== ========================================== ======================================================
+
+*Blocked layout*: ``[channel // L][pixel][channel % L]``; L channels of a pixel fill one vector.
+
+Sources: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008;
+F. Van Zee and R. van de Geijn, "BLIS", ACM TOMS 41(3), 2015.
+"""
+
+import contextlib
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .simd import INT64, NAME, load_vector, multiply_add, splat, store_masked, store_vector, vector_of
+
+__all__ = [
+    "ROWS",
+    "SHORT_ROWS",
+    "SUM_ROWS",
+    "VECTORS",
+    "channels_kernel",
+    "channels_kernel_narrow",
+    "pixels_kernel",
+    "pixels_kernel_short",
+    "sums_kernel",
+    "sums_kernel_narrow",
+    "taps_kernel",
+]
+
+#: Vectors in a row of C.
+VECTORS = 2
+#: Rows of C; `sums_kernel` takes SUM_ROWS of the L channels in a vector at a time, so it has a divisor of L.
+ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6, 2)}[NAME]
+#: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
+SHORT_ROWS = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
+
+
+@contextlib.contextmanager
+def _nested_loops(builder, counts):
+    """Loops ``for k0 in range(counts[0]): for k1 ...``; gives the indices."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(cgutils.for_range(builder, count, intp=INT64)).index for count in counts]
+
+
+def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_used=None, lanes_used=None):
+    """Instructions for one block of C.
+
+    Parameters
+    ----------
+    counts : list of integer values
+        The sum runs over nested loops of these lengths.
+    a_at, b_at : functions of (i, indices) and (j, indices)
+        Address of the scalar a[k, i], of the vector b[k, j].
+    c_at : function of (i, j)
+        Address of a vector of C.
+    start : truth value, optional
+        Whether to add to what is in C already; default: no.
+    rows_used, lanes_used : integer values, optional
+        Store only so many rows, and so many lanes of vector j: ``lanes_used[j]``.
+    """
+    block = [(i, j) for i in range(rows) for j in range(vectors)]
+    vector = vector_of(c_at(0, 0))
+    register = {ij: cgutils.alloca_once(builder, vector) for ij in block}  # LLVM keeps these in registers
+    for ij in block:
+        builder.store(ir.Constant(vector, None), register[ij])
+    if start is not None:
+        with builder.if_then(start):
+            for ij in block:
+                builder.store(load_vector(builder, c_at(*ij)), register[ij])
+    with _nested_loops(builder, counts) as indices:
+        b = [load_vector(builder, b_at(j, indices)) for j in range(vectors)]
+        for i in range(rows):
+            a = splat(builder, builder.load(a_at(i, indices)), vector)
+            for j in range(vectors):
+                total = multiply_add(builder, a, b[j], builder.load(register[i, j]))
+                builder.store(total, register[i, j])
+    for i in range(rows):
+        wanted = contextlib.nullcontext()
+        if rows_used is not None:
+            wanted = builder.if_then(builder.icmp_signed("<", ir.Constant(INT64, i), rows_used))
+        with wanted:
+            for j in range(vectors):
+                value = builder.load(register[i, j])
+                if lanes_used is None:
+                    store_vector(builder, value, c_at(i, j))
+                else:
+                    store_masked(builder, value, c_at(i, j), lanes_used[j])
+
+
+def _at(builder, pointer, *terms):
+    """``pointer + sum of products``; each term is an index, or a pair (index, stride)."""
+    for term in terms:
+        index, stride = term if isinstance(term, tuple) else (term, 1)
+        index, stride = (ir.Constant(INT64, v) if isinstance(v, int) else v for v in (index, stride))
+        if isinstance(index, ir.Constant) and isinstance(stride, ir.Constant):
+            offset = ir.Constant(INT64, index.constant * stride.constant)
+        else:
+            offset = builder.mul(index, stride)
+        pointer = builder.gep(pointer, [offset])
+    return pointer
+
+
+def _channels_kernel(vectors):
+    @intrinsic
+    def kernel(typing, a, a_block, blocks, b, c, c_vector, add):
+        """ROWS tiles x `vectors` vectors of output channels, summed over ``blocks * L`` input channels.
+
+        a: blocked, [block][tile][L], `a_block` between blocks.  b: [channel][vectors * L].  c: [vector][tile][L],
+        `c_vector` between vectors.  `add`: to what is in c, or overwrite it.
+        """
+
+        def generate(context, builder, signature, args):
+            a, a_block, blocks, b, c, c_vector, add = args
+            L = vector_of(a).count
+
+            def a_at(i, k):
+                return _at(builder, a, (k[0], a_block), k[1], i * L)
+
+            def b_at(j, k):
+                return _at(builder, b, (k[0], vectors * L * L), (k[1], vectors * L), j * L)
+
+            def c_at(i, j):
+                return _at(builder, c, (j, c_vector), i * L)
+
+            _block(builder, ROWS, vectors, [blocks, ir.Constant(INT64, L)], a_at, b_at, c_at, start=add)
+            return context.get_dummy_value()
+
+        return types.void(a, types.intp, types.intp, b, c, types.intp, types.boolean), generate
+
+    return kernel
+
+
+def _sums_kernel(vectors):
+    @intrinsic
+    def kernel(typing, count, a, b, b_vector, c, c_row, add):
+        """SUM_ROWS channels x `vectors` vectors of channels, summed over `count` tiles.
+
+        a: [tile][L], starting at the first of the channels.  b: [vector][tile][L], `b_vector` between vectors.
+        c: [channel][vectors * L], `c_row` between rows.
+        """
+
+        def generate(context, builder, signature, args):
+            count, a, b, b_vector, c, c_row, add = args
+            L = vector_of(a).count
+
+            def a_at(i, k):
+                return _at(builder, a, (k[0], L), i)
+
+            def b_at(j, k):
+                return _at(builder, b, (k[0], L), (j, b_vector))
+
+            def c_at(i, j):
+                return _at(builder, c, (i, c_row), j * L)
+
+            _block(builder, SUM_ROWS, vectors, [count], a_at, b_at, c_at, start=add)
+            return context.get_dummy_value()
+
+        return types.void(types.intp, a, b, types.intp, c, types.intp, types.boolean), generate
+
+    return kernel
+
+
+channels_kernel, channels_kernel_narrow = _channels_kernel(VECTORS), _channels_kernel(1)
+sums_kernel, sums_kernel_narrow = _sums_kernel(VECTORS), _sums_kernel(1)
+
+
+def _pixels_kernel(height):
+    @intrinsic
+    def kernel(typing, count, a, b, offset, b_second, c, c_row, c_second, rows, lanes_first, lanes_second):
+        """`height` output channels x 2 vectors of pixels, summed over `count` pairs of a channel and a filter's tap.
+
+        a: [k][height].  Pixels of pair k start at ``b[offset[k]]``; those of the second vector `b_second` further on.
+        c: rows `c_row` apart, the second vector `c_second` after the first.  Only `rows` rows are stored, and
+        `lanes_first` and `lanes_second` pixels.
+        """
+
+        def generate(context, builder, signature, args):
+            count, a, b, offset, b_second, c, c_row, c_second, rows, lanes_first, lanes_second = args
+
+            def a_at(i, k):
+                return _at(builder, a, (k[0], height), i)
+
+            def b_at(j, k):
+                return _at(builder, b, builder.load(builder.gep(offset, [k[0]])), (j, b_second))
+
+            def c_at(i, j):
+                return _at(builder, c, (i, c_row), (j, c_second))
+
+            lanes_used = [lanes_first, lanes_second]
+            _block(builder, height, 2, [count], a_at, b_at, c_at, rows_used=rows, lanes_used=lanes_used)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(n, a, b, offset, n, c, n, n, n, n, n), generate
+
+    return kernel
+
+
+pixels_kernel, pixels_kernel_short = _pixels_kernel(ROWS), _pixels_kernel(SHORT_ROWS)
+
+
+@intrinsic
+def taps_kernel(typing, height, width, a, offset, a_row, b, b_vector, c, c_row):
+    """ROWS pairs of a channel and a tap x VECTORS vectors of channels, added up over ``height * width`` pixels.
+
+    Pixel (y, x) of pair i is ``a[offset[i] + y * a_row + x]``.  b: [vector][pixel][L], `b_vector` between vectors.
+    The sum is added to c: [pair][VECTORS * L], `c_row` between rows.
+    """
+
+    def generate(context, builder, signature, args):
+        height, width, a, offset, a_row, b, b_vector, c, c_row = args
+        L = vector_of(b).count
+        rows = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(ROWS)]
+
+        def a_at(i, k):
+            return _at(builder, rows[i], (k[0], a_row), k[1])
+
+        def b_at(j, k):
+            return _at(builder, b, (k[0], builder.mul(width, ir.Constant(INT64, L))), (k[1], L), (j, b_vector))
+
+        def c_at(i, j):
+            return _at(builder, c, (i, c_row), j * L)
+
+        _block(builder, ROWS, VECTORS, [height, width], a_at, b_at, c_at, start=ir.Constant(ir.IntType(1), 1))
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, n, a, offset, n, b, n, c, n), generate

@@ -1,0 +1,109 @@
+"""Optimizer steps in one pass over memory, where a chain of array operations makes ten.
+
+Same results as `minigen.kernels.reference.optimizers`, to the last bit: every element goes through the same operations
+in the same order.
+"""
+
+import math
+
+import numpy as np
+
+from .compile import subroutine
+from .memory import readable
+from .team import shared
+
+__all__ = ["adam_step", "rmsprop_step", "sgd_step"]
+
+
+def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
+    """As `minigen.kernels.reference.sgd_step`."""
+    rates = _scalars(param, lr, momentum, 1 - dampening, weight_decay)
+    _step(_sgd, (param, velocity), grad, (*rates, bool(nesterov), bool(first)))
+
+
+def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+    """As `minigen.kernels.reference.adam_step`."""
+    shrink = 1 - lr * weight_decay if decoupled else 1
+    added_decay = 0 if decoupled else weight_decay
+    step_size, root_correction = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
+    rates = _scalars(param, shrink, added_decay, beta1, 1 - beta1, beta2, 1 - beta2, step_size, root_correction, eps)
+    _step(_adam, (param, m, v, vmax), grad, rates)
+
+
+def rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum):
+    """As `minigen.kernels.reference.rmsprop_step`."""
+    rates = _scalars(param, lr, alpha, 1 - alpha, eps, weight_decay, momentum)
+    _step(_rmsprop, (param, v, mean, velocity), grad, rates)
+
+
+def _scalars(param, *values):
+    return [param.dtype.type(value) for value in values]
+
+
+def _step(function, arrays, grad, rates):
+    """Run a kernel on flat arrays, of which it overwrites all but `grad`; those that are None it does without."""
+    param = arrays[0]
+    flat = [None if array is None else _flat(array, param) for array in arrays]
+    function(*flat, readable(grad, like=param).reshape(-1), *rates, work=param.size)
+    for array, updated in zip(arrays, flat):
+        if array is not None and not array.flags.c_contiguous:
+            array[...] = updated.reshape(array.shape)
+
+
+def _flat(array, like):
+    """`array` in one dimension; a copy, to be written back, where it is not contiguous."""
+    if not array.flags.writeable:
+        raise ValueError(f"optimizer step: an array of shape {array.shape} is read-only, and would be overwritten")
+    if array.shape != like.shape or array.dtype != like.dtype:
+        raise ValueError(
+            f"optimizer step: state of shape {array.shape} and dtype {array.dtype}, "
+            f"expected those of the parameter, {like.shape} and {like.dtype}"
+        )
+    return array.reshape(-1)
+
+
+@subroutine
+def _share(thread, threads, size):
+    """The indices that one thread takes; unsigned, since Numba tests signed ones for counting from the end."""
+    return range(np.uintp(size * thread // threads), np.uintp(size * (thread + 1) // threads))
+
+
+@shared
+def _sgd(thread, threads, param, velocity, grad, lr, momentum, undampened, weight_decay, nesterov, first):
+    for i in _share(thread, threads, param.size):
+        g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
+        if velocity is not None:
+            velocity[i] = g if first else velocity[i] * momentum + undampened * g
+            g = g + momentum * velocity[i] if nesterov else velocity[i]
+        param[i] -= lr * g
+
+
+@shared
+def _adam(
+    thread, threads, param, m, v, vmax, grad, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
+):
+    for i in _share(thread, threads, param.size):
+        p = param[i] * shrink
+        g = grad[i] + decay * p if decay else grad[i]
+        m[i] = m[i] * beta1 + rest1 * g
+        v[i] = v[i] * beta2 + rest2 * g * g
+        second = v[i]
+        if vmax is not None:
+            vmax[i] = second = np.maximum(vmax[i], second)
+        param[i] = p - step_size * m[i] / (np.sqrt(second) / root_correction + eps)
+
+
+@shared
+def _rmsprop(thread, threads, param, v, mean, velocity, grad, lr, alpha, rest, eps, weight_decay, momentum):
+    for i in _share(thread, threads, param.size):
+        g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
+        v[i] = v[i] * alpha + rest * g * g
+        second = v[i]
+        if mean is not None:
+            mean[i] += rest * (g - mean[i])
+            second = np.maximum(second - mean[i] * mean[i], grad.dtype.type(0))
+        update = g / (np.sqrt(second) + eps)
+        if velocity is not None:
+            velocity[i] = velocity[i] * momentum + update
+            update = velocity[i]
+        param[i] -= lr * update

@@ -1,0 +1,273 @@
+r"""Direct convolution with pixels in the vector lanes: for few channels, 1 x 1 filters and odd shapes.
+
+With three input channels a vector of channels is mostly empty.  Neighbouring pixels of a row fill one always:
+
+.. math:: y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + u} .
+
+For stride 1 the pixels that tap k meets lie next to each other in memory, so a vector of them is one load, and im2col
+is nothing but a table of offsets, one for each k.  For stride s they lie s apart; so each image is first split into its
+s x s phases (every s-th pixel of every s-th row), padding included, in a buffer that stays in the cache.
+
+- `correlate`: broadcast filter coefficients x pixels.
+- `spread`: the adjoint.  ``W^T g`` is a 1 x 1 convolution to C*R*S channels, each of which is added to the phase
+  planes at its offset (*col2im*, in the cache); then the phases are interleaved.
+- `sum_products`: dw.  Pixels broadcast x gradients with output channels in the lanes (`minigen.kernels.cpu.blocked`).
+
+Images are shared out among threads; dw is summed over a fixed number of *shards* of the images, then over shards, so
+the bits do not depend on the threads.
+
+Source: the table of offsets is a variant of M. Dukhan, "The Indirect Convolution Algorithm", 2019, arXiv:1907.02129.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .blocked import fill_zeros, planes_to_blocks
+from .compile import inlined
+from .memory import empty
+from .microkernel import ROWS, SHORT_ROWS, VECTORS, pixels_kernel, pixels_kernel_short, taps_kernel
+from .simd import VECTOR_BYTES, advance, lanes, pointer
+from .team import shared
+from .threads import get_num_threads
+
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height"]
+
+SHARDS = 8
+
+
+class Split(NamedTuple):
+    """Phase planes ``[channel][row phase][column phase][height][width]`` of an image, padded."""
+
+    channels: int  # of one group
+    groups: int
+    top: int
+    left: int
+    stride_row: int
+    stride_column: int
+    height: int
+    width: int
+    plane: int  # elements of a phase plane
+    pairs: int  # of a channel and a tap
+
+
+def conv2d(x, w, out, stride, padding, dilation, groups):
+    """Write the convolution to `out`."""
+    split, offset = _split(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, x.itemsize)
+    height = row_height(w.shape[0] // groups)
+    packed = _packed(w.reshape(groups, w.shape[0] // groups, split.pairs), height)
+    correlate(x, packed, out, split, offset, _workspace(split, x), height)
+
+
+def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
+    """Write the adjoint of `conv2d` in x to `out`."""
+    split, offset = _split(w.shape[1:], g.shape[2:], stride, padding, dilation, groups, g.itemsize)
+    height = row_height(split.pairs)
+    packed = _packed(w.reshape(groups, w.shape[0] // groups, split.pairs).transpose(0, 2, 1), height)
+    pixels = g.shape[2] * g.shape[3]
+    lanes = VECTOR_BYTES // g.itemsize
+    channel_offset = np.arange(w.shape[0] // groups) * pixels
+    sizes = (w.shape[0] // groups * pixels + 2 * lanes, split.pairs * pixels)
+    spaces = [empty((get_num_threads(), size), g.dtype) for size in sizes]
+    spread(g, packed, out, split, offset, channel_offset, _workspace(split, g), *spaces, height)
+
+
+def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
+    """Write the adjoint of `conv2d` in w to `out`."""
+    split, offset = _split(out.shape[1:], g.shape[2:], stride, padding, dilation, groups, x.itemsize)
+    lanes = VECTOR_BYTES // x.itemsize
+    outputs = out.shape[0] // groups
+    columns = _round_up(outputs, VECTORS * lanes)
+    pixels = g.shape[2] * g.shape[3]
+    shards = min(SHARDS, x.shape[0])
+    padded = np.zeros(_round_up(split.pairs, ROWS), np.int64)
+    padded[: split.pairs] = offset
+    sums = empty((shards, groups, len(padded), columns), x.dtype)
+    space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
+    sum_products(x, g, sums, split, padded, np.arange(pixels), _workspace(split, x), space, outputs)
+    dw = sums[0]
+    for shard in range(1, shards):
+        dw = dw + sums[shard]
+    out[...] = dw[:, : split.pairs, :outputs].transpose(0, 2, 1).reshape(out.shape)
+
+
+def row_height(rows):
+    """Rows of the micro-kernel's block that waste least."""
+    return min(ROWS, SHORT_ROWS, key=lambda height: (_round_up(rows, height), -height))
+
+
+def _round_up(n, step):
+    return -(-n // step) * step
+
+
+@lru_cache(maxsize=256)
+def _split(filter_shape, pixels, stride, padding, dilation, groups, itemsize):
+    channels, rows, columns = filter_shape
+    lanes = VECTOR_BYTES // itemsize
+    height = pixels[0] + (rows - 1) * dilation[0] // stride[0]
+    width = _round_up(pixels[1], lanes) + (columns - 1) * dilation[1] // stride[1]
+    plane = height * width
+    down, across = (np.arange(k) * d for k, d in zip((rows, columns), dilation, strict=True))
+    row = (down % stride[0] * stride[1] * plane + down // stride[0] * width)[:, None]
+    tap = row + across % stride[1] * plane + across // stride[1]
+    offset = np.arange(channels)[:, None, None] * (stride[0] * stride[1] * plane) + tap
+    top, left = padding[0][0], padding[1][0]
+    return Split(channels, groups, top, left, *stride, height, width, plane, offset.size), offset.ravel()
+
+
+def _workspace(split, x):
+    size = split.channels * split.stride_row * split.stride_column * split.plane
+    return empty((get_num_threads(), _round_up(size, VECTOR_BYTES)), x.dtype)
+
+
+def _packed(rows, height):
+    """(groups, M, K) -> (groups, M/height, K, height), zeros where M ends."""
+    groups, m, k = rows.shape
+    packed = np.zeros((groups, _round_up(m, height), k), rows.dtype)
+    packed[:, :m] = rows
+    return np.ascontiguousarray(packed.reshape(groups, -1, height, k).transpose(0, 1, 3, 2))
+
+
+@inlined
+def _split_image(x, image, group, split, planes):
+    """Copy one image's channels of one group into phase planes, whose padding is zero already and stays so."""
+    height, width = x.shape[2], x.shape[3]
+    source = advance(pointer(x), (image * x.shape[1] + group * split.channels) * height * width)
+    for _ in range(split.channels):
+        for phase_row in range(split.stride_row):
+            top, bottom = _inside(phase_row - split.top, split.stride_row, height, split.height)
+            for phase_column in range(split.stride_column):
+                start = phase_column - split.left
+                first, last = _inside(start, split.stride_column, width, split.width)
+                target = advance(planes, phase_row * split.stride_column * split.plane + phase_column * split.plane)
+                for i in range(top, bottom):
+                    row = advance(source, (i * split.stride_row + phase_row - split.top) * width + start)
+                    to = advance(target, i * split.width)
+                    if split.stride_column == 1:  # a loop of its own, because it becomes a plain copy
+                        for j in range(first, last):
+                            to[j] = row[j]
+                    else:
+                        for j in range(first, last):
+                            to[j] = row[j * split.stride_column]
+        source = advance(source, height * width)  # the next channel
+        planes = advance(planes, split.stride_row * split.stride_column * split.plane)
+
+
+@inlined
+def _inside(start, step, size, count):
+    """The j < count for which ``0 <= start + j * step < size``, as a range."""
+    first = min(max(0, -(start // step)), count)
+    return first, max(min(count, (size - start + step - 1) // step), first)
+
+
+@shared
+def correlate(thread, threads, x, packed, y, split, offset, workspace, height):
+    """Forward; `packed` is ``[group][M / height][pair][height]``, the filters."""
+    outputs = y.shape[1] // split.groups
+    planes = pointer(workspace[thread])
+    fill_zeros(planes, workspace.shape[1])
+    across = -(-y.shape[3] // lanes(pointer(x)))
+    for item in range(thread * x.shape[0] // threads, (thread + 1) * x.shape[0] // threads):
+        for group in range(split.groups):
+            _split_image(x, item, group, split, planes)
+            target = advance(pointer(y), (item * y.shape[1] + group * outputs) * y.shape[2] * y.shape[3])
+            _multiply_pixels(packed[group], planes, pointer(offset), split.width, y.shape[2], y.shape[3], across,
+                             target, outputs, height)  # fmt: skip
+
+
+@inlined
+def _multiply_pixels(packed, planes, offset, width, rows, columns, across, target, outputs, height):
+    """All output channels and pixels of one group and image: blocks of `height` channels x 2 vectors of pixels."""
+    L = lanes(planes)
+    count = rows * across
+    for m in range(packed.shape[0]):
+        a = pointer(packed[m])
+        used = min(height, outputs - m * height)
+        for first in range(0, count, 2):
+            second = min(first + 1, count - 1)
+            row, column = first // across, first % across * L
+            row_second, column_second = second // across, second % across * L
+            b = advance(planes, row * width + column)
+            b_second = (row_second - row) * width + column_second - column
+            c = advance(target, (m * height * rows + row) * columns + column)
+            c_second = (row_second - row) * columns + column_second - column
+            left, left_second = min(L, columns - column), min(L, columns - column_second)
+            if height == ROWS:
+                pixels_kernel(packed.shape[1], a, b, offset, b_second, c, rows * columns, c_second, used, left,
+                              left_second)  # fmt: skip
+            else:
+                pixels_kernel_short(packed.shape[1], a, b, offset, b_second, c, rows * columns, c_second, used, left,
+                                    left_second)  # fmt: skip
+
+
+@shared
+def spread(thread, threads, g, packed, dx, split, offset, channel_offset, workspace, space, products, height):
+    """The adjoint in x; `packed` holds the transposed filters."""
+    outputs, pixels = channel_offset.size, g.shape[2] * g.shape[3]
+    planes, source, product = pointer(workspace[thread]), pointer(space[thread]), pointer(products[thread])
+    across = -(-pixels // lanes(pointer(g)))
+    for image in range(thread * g.shape[0] // threads, (thread + 1) * g.shape[0] // threads):
+        for group in range(split.groups):
+            gradient = advance(pointer(g), (image * g.shape[1] + group * outputs) * pixels)
+            for i in range(outputs * pixels):  # a copy with room behind it, since vectors reach beyond the last pixel
+                source[i] = gradient[i]
+            _multiply_pixels(packed[group], source, pointer(channel_offset), pixels, 1, pixels, across, product,
+                             split.pairs, height)  # fmt: skip
+            fill_zeros(planes, workspace.shape[1])
+            for pair in range(split.pairs):
+                for row in range(g.shape[2]):
+                    target = advance(planes, offset[pair] + row * split.width)
+                    values = advance(product, pair * pixels + row * g.shape[3])
+                    for i in range(g.shape[3]):
+                        target[i] += values[i]
+            _join_image(dx, image, group, split, planes)
+
+
+@inlined
+def _join_image(dx, image, group, split, planes):
+    """The reverse of `_split_image`; pixels that no plane holds are zero."""
+    height, width = dx.shape[2], dx.shape[3]
+    target = advance(pointer(dx), (image * dx.shape[1] + group * split.channels) * height * width)
+    for channel in range(split.channels):
+        for row in range(height):
+            phase_row, i = (row + split.top) % split.stride_row, (row + split.top) // split.stride_row
+            for phase_column in range(split.stride_column):
+                phase = (channel * split.stride_row + phase_row) * split.stride_column + phase_column
+                source = advance(planes, phase * split.plane + i * split.width)
+                column = (phase_column - split.left) % split.stride_column
+                j = (column + split.left) // split.stride_column
+                while column < width:
+                    target[column] = source[j] if i < split.height and j < split.width else 0
+                    column += split.stride_column
+                    j += 1
+            target = advance(target, width)
+
+
+@shared
+def sum_products(thread, threads, x, g, sums, split, offset, position, workspace, space, outputs):
+    """dw: ``sums[shard, group, pair, output channel]``."""
+    shards, groups, pairs, columns = sums.shape
+    L = lanes(pointer(x))
+    pixels = g.shape[2] * g.shape[3]
+    planes, blocks = pointer(workspace[thread]), pointer(space[thread])
+    scratch = advance(blocks, columns * pixels)
+    fill_zeros(planes, workspace.shape[1])
+    for shard in range(thread, shards, threads):
+        fill_zeros(pointer(sums[shard]), groups * pairs * columns)
+        for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
+            for group in range(groups):
+                _split_image(x, image, group, split, planes)
+                for channel in range(0, columns, L):
+                    block = advance(blocks, channel * pixels)
+                    if channel < outputs:
+                        gradient = advance(pointer(g), (image * groups * outputs + group * outputs + channel) * pixels)
+                        planes_to_blocks(gradient, pixels, min(L, outputs - channel), 0, pixels, pointer(position), 0,
+                                         block, scratch)  # fmt: skip
+                    else:
+                        fill_zeros(block, pixels * L)
+                for channel in range(0, columns, VECTORS * L):
+                    for pair in range(0, pairs, ROWS):
+                        c = pointer(sums[shard, group, pair, channel:])
+                        taps_kernel(g.shape[2], g.shape[3], planes, pointer(offset[pair:]), split.width,
+                                    advance(blocks, channel * pixels), pixels * L, c, columns)  # fmt: skip

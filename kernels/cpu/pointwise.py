@@ -1,0 +1,73 @@
+"""Activations in one pass over memory: their speed is the memory's.
+
+Same results as `minigen.kernels.reference.pointwise`, to the last bit.
+"""
+
+import numpy as np
+
+from .compile import subroutine
+from .memory import empty, readable
+from .simd import VECTOR_BYTES, lanes, load, pointer, store
+from .stream import LARGE, fence, leak, stream
+from .team import shared
+
+__all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
+
+_BLOCK = 1 << 14  # elements that a thread takes at a time
+
+
+def leaky_relu(x, negative_slope):
+    """As `minigen.kernels.reference.leaky_relu`."""
+    return leaky_relu_grad(x, x, negative_slope)
+
+
+def leaky_relu_grad(g, x, negative_slope):
+    """As `minigen.kernels.reference.leaky_relu_grad`."""
+    dx = empty(x.shape, x.dtype)
+    flat = (array.reshape(-1) for array in (readable(g, like=x), readable(x), dx))
+    _leaky(*flat, x.dtype.type(negative_slope), dx.nbytes >= LARGE, work=x.size)
+    return dx
+
+
+def bias_leaky_relu(x, bias, negative_slope, out=None):
+    """As `minigen.kernels.reference.bias_leaky_relu`; `out` may be `x` itself."""
+    rows = (x.shape[0] * x.shape[1], np.prod(x.shape[2:], dtype=int))
+    y = out if out is not None and out.flags.c_contiguous else empty(x.shape, x.dtype)
+    bias = readable(bias, like=np.broadcast_to(x.dtype.type(0), x.shape[1:2]))
+    _bias_leaky(readable(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), work=x.size)
+    if out is not None and out is not y:
+        out[...] = y
+    return y if out is None else out
+
+
+@shared
+def _leaky(thread, threads, g, x, y, slope, large):
+    for block in range(thread, -(-x.size // _BLOCK), threads):
+        start = block * _BLOCK
+        stop = min(start + _BLOCK, x.size)
+        _leak_block(g[start:stop], x[start:stop], y[start:stop], slope, large)
+
+
+@subroutine
+def _leak_block(g, x, y, slope, large):
+    from_g, from_x, to_y = pointer(g), pointer(x), pointer(y)
+    width = lanes(to_y)
+    whole = x.size // width * width
+    if large and y.ctypes.data % VECTOR_BYTES == 0:
+        for i in range(0, whole, width):
+            stream(to_y, i, leak(load(from_x, i), load(from_g, i), slope))
+        fence()
+    else:
+        for i in range(0, whole, width):
+            store(to_y, i, leak(load(from_x, i), load(from_g, i), slope))
+    for i in range(whole, x.size):
+        y[i] = g[i] if x[i] > 0 else g[i] * slope
+
+
+@shared
+def _bias_leaky(thread, threads, x, bias, y, slope):
+    for row in range(thread, x.shape[0], threads):
+        shift = bias[row % bias.size]
+        for i in range(x.shape[1]):
+            value = x[row, i] + shift
+            y[row, i] = value if value > 0 else value * slope

@@ -1,0 +1,82 @@
+"""Max pooling: one thread takes one image of one channel at a time.
+
+Same results as `minigen.kernels.reference.pool`, to the last bit.
+"""
+
+import numpy as np
+
+from ..reference.conv import output_size
+from .memory import empty, readable
+from .team import shared
+
+__all__ = ["max_pool2d", "max_pool2d_grad"]
+
+
+def max_pool2d(x, kernel_size, stride, padding, dilation):
+    """As `minigen.kernels.reference.max_pool2d`."""
+    pixels = [output_size(x.shape[2 + i], kernel_size[i], stride[i], padding[i], dilation[i]) for i in range(2)]
+    values, index = empty((*x.shape[:2], *pixels), x.dtype), empty((*x.shape[:2], *pixels), np.int64)
+    before = padding[0][0], padding[1][0]
+    numbers = (tuple(int(number) for number in pair) for pair in (kernel_size, stride, before, dilation))
+    work = values.size * kernel_size[0] * kernel_size[1]
+    _max_pool(_planes(readable(x)), *numbers, _planes(values), _planes(index), work=work)
+    return values, index
+
+
+def max_pool2d_grad(g, index, input_size):
+    """As `minigen.kernels.reference.max_pool2d_grad`.
+
+    Raises
+    ------
+    IndexError
+        If `index` points outside the image.
+    """
+    if index.shape != g.shape:
+        raise ValueError(f"max_pool2d_grad: index of shape {index.shape}, expected that of g, {g.shape}")
+    dx = empty((*g.shape[:2], *input_size), g.dtype)
+    places = np.array(index, np.int64, order="C", copy=None).view()
+    places.flags.writeable = False
+    wrong = np.zeros(g.shape[0] * g.shape[1], np.bool_)
+    _max_pool_grad(_planes(readable(g)), _planes(places), _planes(dx), wrong, work=max(dx.size, g.size))
+    if wrong.any():
+        raise IndexError(f"max_pool2d_grad: index points outside an image of {tuple(input_size)}")
+    return dx
+
+
+def _planes(x):
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
+@shared
+def _max_pool(thread, threads, x, size, stride, before, dilation, values, index):
+    planes, height, width = x.shape
+    for plane in range(thread, planes, threads):
+        for p in range(values.shape[1]):
+            top = p * stride[0] - before[0]
+            for q in range(values.shape[2]):
+                left = q * stride[1] - before[1]
+                best, place = x.dtype.type(-np.inf), 0
+                for i in range(top, top + size[0] * dilation[0], dilation[0]):
+                    if 0 <= i < height:
+                        for j in range(left, left + size[1] * dilation[1], dilation[1]):
+                            if 0 <= j < width:
+                                # a NaN beats everything and stays, so that it is seen rather than lost
+                                value = x[plane, i, j]
+                                if value > best or (np.isnan(value) and not np.isnan(best)):
+                                    best, place = value, i * width + j
+                values[plane, p, q] = best
+                index[plane, p, q] = place
+
+
+@shared
+def _max_pool_grad(thread, threads, g, index, dx, wrong):
+    height, width = dx.shape[1:]
+    for plane in range(thread, g.shape[0], threads):
+        dx[plane] = 0
+        for p in range(g.shape[1]):
+            for q in range(g.shape[2]):
+                place = index[plane, p, q]
+                if 0 <= place < height * width:
+                    dx[plane, place // width, place % width] += g[plane, p, q]
+                else:
+                    wrong[plane] = True

@@ -1,0 +1,88 @@
+"""Arithmetic on whole SIMD vectors, and writing them past the caches.
+
+``u + v``, ``u - v`` and ``u * v`` of two `Vector` values are one instruction each, rounded like the same operation on
+two numbers: a formula written once serves both the vectors of a row and the few elements left over at its end.
+
+An ordinary store to memory that is not in the cache reads it first, though it will be overwritten, and throws other
+data out of the cache.  A *streaming* (non-temporal) store does neither.  For a result larger than the cache, of which
+little would be left there when somebody reads it, this saves a third of the traffic of an activation.
+
+Source: U. Drepper, "What Every Programmer Should Know About Memory" (2007), section 6.1; LLVM Language Reference,
+``!nontemporal``; Numba, "Low-level extension API".
+"""
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from .compile import subroutine
+from .simd import INT32, VECTOR_BYTES, Vector, splat, store, vector_at
+
+__all__ = ["LARGE", "fence", "leak", "stream", "write"]
+
+#: Bytes from which on a result is written past the caches.
+LARGE = 4 << 20
+
+
+@intrinsic
+def stream(typing, p, i, v):
+    """Write the vector `v` to ``p[i]``, which must be a multiple of `VECTOR_BYTES`, past the caches."""
+
+    def generate(context, builder, signature, args):
+        p, i, v = args
+        store = builder.store(v, vector_at(builder, p, i))
+        store.align = VECTOR_BYTES
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(INT32, 1)]))
+        return context.get_dummy_value()
+
+    return types.void(p, types.intp, v), generate
+
+
+@intrinsic
+def fence(typing):
+    """Wait until all that was streamed is visible to other threads; the processor promises it of other stores only."""
+
+    def generate(context, builder, signature, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def leak(typing, x, g, slope):
+    """``g`` in the lanes where ``x > 0``, ``slope * g`` in the others; `slope` is a number."""
+
+    def generate(context, builder, signature, args):
+        x, g, slope = args
+        positive = builder.fcmp_ordered(">", x, ir.Constant(x.type, None))
+        return builder.select(positive, g, builder.fmul(g, splat(builder, slope, g.type)))
+
+    return g(x, g, slope), generate
+
+
+@subroutine
+def write(p, i, v, large):
+    """Write the vector `v` to ``p[i]``, which must be a multiple of `VECTOR_BYTES` if `large`."""
+    if large:
+        stream(p, i, v)
+    else:
+        store(p, i, v)
+
+
+def _overload_arithmetic(operation, instruction):
+    @intrinsic
+    def compute(typing, u, v):
+        return u(u, v), lambda context, builder, signature, args: getattr(builder, instruction)(*args)
+
+    @overload(operation)
+    def choose(u, v):
+        if isinstance(u, Vector) and u == v:
+            return lambda u, v: compute(u, v)
+        return None
+
+
+for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+    _overload_arithmetic(_operation, _instruction)

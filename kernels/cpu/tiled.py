@@ -1,0 +1,392 @@
+r"""Tiled convolution: direct implicit GEMM and minimal filtering in one set of loops.
+
+A tile of m x m outputs needs alpha x alpha inputs, alpha = m + r - 1.  With the transforms of F(m, r)
+(`minigen.kernels.cpu.cook_toom`):
+
+1. each input tile is transformed, ``V[p] = (B^T x B)[p]`` for each of the alpha^2 points p;
+2. at each point, a matrix product over channels and parts of the filter: ``M[p] = V[p] U[p]``, where U is the
+   transformed filter;
+3. each product tile is transformed back, ``y = A^T M A``.
+
+**The direct method is F(1, 1)**: alpha = 1, all transforms are the identity, each of the filter's taps is a part of its
+own, and step 1 gathers the pixels that a tap meets.  That is *implicit GEMM*: the matrix that im2col would make exists
+only for one block of tiles at a time, in the cache.
+
+Work is cut into *blocks*: some tiles (several small images, or some rows of tiles of a large one) of one group of
+channels.  A block's V and M stay in the cache of the core that computes it.  What a block computes does not depend on
+the others nor on the thread, and each sum has one fixed order: hence the same bits for any number of threads.
+
+================ ==================================================================================
+symbol           meaning
+================ ==================================================================================
+L                lanes of a vector
+V                ``[point][part][channel block][tile][L]``
+U                ``[group][phase][point][vectors of output channels][part, channel][L]``
+M                ``[phase][point][vector of output channels][tile][L]``
+Z                as V, for the gradient of the outputs
+================ ==================================================================================
+
+Sources: see `minigen.kernels.cpu.cook_toom`; stride phases and their adjoint, `minigen.kernels.cpu.geometry`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .blocked import blocks_to_planes, fill_zeros, planes_to_blocks
+from .compile import inlined
+from .cook_toom import apply, size_in, size_out
+from .microkernel import (
+    ROWS,
+    SUM_ROWS,
+    VECTORS,
+    channels_kernel,
+    channels_kernel_narrow,
+    sums_kernel,
+    sums_kernel_narrow,
+)
+from .simd import advance, lanes, pointer
+from .team import shared
+
+__all__ = ["Blocks", "Product", "correlate", "finish_filters", "sum_products", "transform_block", "transform_filters"]
+
+#: Channel blocks that one call of the micro-kernel sums over: its panel of U, at most 64 KB, stays near the core.
+CHANNEL_BLOCKS = 32
+
+
+class Product(NamedTuple):
+    """The matrix products of step 2: which parts of the filter each phase sums over, and the sizes."""
+
+    groups: int
+    phases: int
+    points: int
+    all_parts: int  # in V
+    part: np.ndarray  # part[first[phase] : first[phase + 1]] are the phase's, in V's numbering
+    first: np.ndarray
+    channel_blocks: int  # blocks of input channels
+    vectors: int  # vectors of output channels
+
+
+class Blocks(NamedTuple):
+    """How the tiles of all images are cut into blocks, and where in a thread's workspace things lie."""
+
+    tiles_down: int  # in an image
+    tiles_across: int
+    images: int  # in a block
+    rows: int  # rows of tiles in a block; fewer than tiles_down only if images == 1
+    capacity: int  # tiles that V and M have room for
+    vectors: int  # vectors of output channels in M: so many are transformed back at a time
+    v: int  # offsets into the workspace
+    m: int
+    read: int
+    write: int
+    scratch: int
+
+
+# ---------------------------------------------------------------- step 1
+
+
+@inlined
+def _transform_plane(transform, planes, channels, side, row, rows, across, v, point, part, buffer, scratch):
+    """Transform `rows` rows of `across` tiles, from `row` on, of one block of channels of one image.
+
+    They become consecutive tiles of `v`, where `point` and `part` are the strides between points and between parts.
+    """
+    L = lanes(planes)
+    base = row * side.tile * side.step_row + side.first_row
+    first, last = max(base, 0), min(base + side.buffer_rows, side.height)
+    if first < last:
+        planes_to_blocks(planes, side.height * side.width, channels, first * side.width, last * side.width,
+                         pointer(side.position), base * side.buffer_width, buffer, scratch)  # fmt: skip
+    step_row, step_column = side.step_row * side.buffer_width * L, side.step_column * L
+    for i in range(side.rows.size):
+        corner = (side.rows[i] - side.first_row) * side.buffer_width + side.columns[i] - side.first_column
+        for down in range(rows):
+            for right in range(across):
+                tile = advance(buffer, corner * L + (down * step_row + right * step_column) * side.tile)
+                target = advance(v, i * part + (down * across + right) * L)
+                apply(transform, tile, step_row, step_column, target, size_out(transform) * point, point)
+
+
+# ---------------------------------------------------------------- step 2
+
+
+@inlined
+def _multiply(v, u, m, phase, first, last, tiles, capacity, product):
+    """``M[p] = V[p] U[p]`` at all points, for the vectors `first` to `last` of output channels of one phase."""
+    L = lanes(v)
+    blocks = product.channel_blocks
+    begin, end = product.first[phase], product.first[phase + 1]
+    if begin == end:  # the stride jumps over these pixels
+        fill_zeros(m, product.points * (last - first) * capacity * L)
+    panel = (end - begin) * blocks * L * L  # one vector of output channels, in U
+    for p in range(product.points):
+        for vector in range(first, last, VECTORS):
+            width = min(VECTORS, last - vector)
+            b = advance(u, ((begin * product.points) * blocks * L * L) * product.vectors
+                        + (p * product.vectors + vector) * panel)  # fmt: skip
+            c = advance(m, (p * (last - first) + vector - first) * capacity * L)
+            i = begin
+            while i < end:
+                run = 1  # parts that are neighbours in V are summed over in one go
+                while i + run < end and product.part[i + run] == product.part[i] + run:
+                    run += 1
+                for block in range(0, run * blocks, CHANNEL_BLOCKS):
+                    count = min(CHANNEL_BLOCKS, run * blocks - block)
+                    a = advance(v, ((p * product.all_parts + product.part[i]) * blocks + block) * capacity * L)
+                    b_panel = advance(b, ((i - begin) * blocks + block) * L * width * L)
+                    _multiply_panel(a, b_panel, c, count, tiles, capacity * L, width, i > begin or block > 0)
+                i += run
+
+
+@inlined
+def _multiply_panel(a, b, c, count, tiles, stride, width, add):
+    L = lanes(a)
+    for tile in range(0, tiles, ROWS):
+        if width == VECTORS:
+            channels_kernel(advance(a, tile * L), stride, count, b, advance(c, tile * L), stride, add)
+        else:
+            channels_kernel_narrow(advance(a, tile * L), stride, count, b, advance(c, tile * L), stride, add)
+
+
+# ---------------------------------------------------------------- step 3
+
+
+@inlined
+def _transform_back(transform, m, phase, side, row, rows, across, tile, capacity, points, vectors, buffer):
+    """Products of one vector of output channels, one phase, one image, into the buffer."""
+    L = lanes(m)
+    n = size_in(transform)
+    point = vectors * capacity * L
+    step_row, step_column = side.step_row * side.buffer_width * L, side.step_column * L
+    corner = (side.rows[phase] - side.first_row) * side.buffer_width + side.columns[phase] - side.first_column
+    for down in range(rows):
+        for right in range(across):
+            source = advance(m, phase * points * point + (tile + down * across + right) * L)
+            target = advance(buffer, corner * L + (down * step_row + right * step_column) * side.tile)
+            apply(transform, source, n * point, point, target, step_row, step_column)
+
+
+@inlined
+def _correlate_block(to_points, from_points, x, u, y, group, image, images, row, rows, read, write, blocks,
+                     product, space):  # fmt: skip
+    """Steps 1 to 3 for one block: `images` images from `image` on, `rows` rows of tiles from `row` on."""
+    L = lanes(x)
+    across, tiles = blocks.tiles_across, rows * blocks.tiles_across
+    v, m, scratch = advance(space, blocks.v), advance(space, blocks.m), advance(space, blocks.scratch)
+    part = product.channel_blocks * blocks.capacity * L
+    plane = read.height * read.width
+    buffer = advance(space, blocks.read)
+    fill_zeros(buffer, read.buffer_rows * read.buffer_width * L)
+    for i in range(images):
+        for block in range(product.channel_blocks):
+            channels = min(L, read.channels - block * L)
+            planes = advance(x, ((image + i) * read.all_channels + group * read.channels + block * L) * plane)
+            target = advance(v, (block * blocks.capacity + i * tiles) * L)
+            _transform_plane(to_points, planes, channels, read, row, rows, across, target, product.all_parts * part,
+                             part, buffer, scratch)  # fmt: skip
+    buffer, plane = advance(space, blocks.write), write.height * write.width
+    base = row * write.tile * write.step_row + write.first_row
+    top, bottom = max(base, 0), min(base + rows * write.tile * write.step_row, write.height)
+    for first in range(0, product.vectors, blocks.vectors):
+        last = min(first + blocks.vectors, product.vectors)
+        for phase in range(product.phases):
+            products = advance(m, phase * product.points * (last - first) * blocks.capacity * L)
+            _multiply(v, u, products, phase, first, last, images * tiles, blocks.capacity, product)
+        for i in range(images):
+            for vector in range(first, last):
+                products = advance(m, (vector - first) * blocks.capacity * L)
+                for phase in range(product.phases):
+                    _transform_back(from_points, products, phase, write, row, rows, across, i * tiles, blocks.capacity,
+                                    product.points, last - first, buffer)  # fmt: skip
+                channels = min(L, write.channels - vector * L)
+                planes = advance(y, ((image + i) * write.all_channels + group * write.channels + vector * L) * plane)
+                if top < bottom:
+                    blocks_to_planes(buffer, pointer(write.position), base * write.buffer_width, channels,
+                                     top * write.width, bottom * write.width, planes, plane, scratch)  # fmt: skip
+
+
+@shared
+def correlate(thread, threads, to_points, from_points, x, u, y, read, write, blocks, product, workspace):
+    """`conv2d` and `conv2d_input_grad`, by their walks.
+
+    Parameters
+    ----------
+    to_points, from_points : Transform
+        BT and AT.
+    x, y : array (N, C, H, W)
+        Read and written.
+    u : array
+        Filters, from `transform_filters`.
+    read, write : Side
+    blocks : Blocks
+    product : Product
+    workspace : array (threads, ...)
+    """
+    bands = -(-blocks.tiles_down // blocks.rows)
+    count = -(-read.images // blocks.images) * bands * product.groups
+    space = advance(pointer(workspace), thread * workspace.shape[1])
+    for item in range(thread * count // threads, (thread + 1) * count // threads):
+        group, rest = item % product.groups, item // product.groups
+        image, row = rest // bands * blocks.images, rest % bands * blocks.rows
+        images, rows = min(blocks.images, read.images - image), min(blocks.rows, blocks.tiles_down - row)
+        filters = advance(pointer(u), group * (u.size // product.groups))
+        _correlate_block(to_points, from_points, pointer(x), filters, pointer(y), group, image, images, row, rows, read,
+                         write, blocks, product, space)  # fmt: skip
+
+
+# ---------------------------------------------------------------- filters
+
+
+@shared
+def transform_filters(thread, threads, transform, w, u, taps, product, inputs, outputs, input_stride, output_stride):
+    """U from the filters.
+
+    Parameters
+    ----------
+    transform : Transform
+        G.
+    w : array (O, C/groups, R, S)
+    u : array
+        See the table above.
+    taps : array (parts of all phases, r * r)
+        Flat indices into a filter, -1 for zero.
+    inputs, outputs : int
+        Channels of a group that are summed over, and that are produced.
+    input_stride, output_stride : int
+        How far apart they lie in w: `conv2d` and its adjoint differ here only.
+    """
+    r = size_in(transform)
+    panels = product.part.size * product.vectors
+    group_size = u.size // product.groups
+    for item in range(thread, product.groups * panels, threads):
+        group, rest = item // panels, item % panels
+        i, vector = rest // product.vectors, rest % product.vectors
+        phase = 0
+        while product.first[phase + 1] <= i:
+            phase += 1
+        begin, count = product.first[phase], product.first[phase + 1] - product.first[phase]
+        L = lanes(pointer(u))
+        depth = product.channel_blocks * L
+        first = vector // VECTORS * VECTORS
+        width = min(VECTORS, product.vectors - first)
+        target = group * group_size + begin * product.points * depth * product.vectors * L
+        target += first * count * depth * L + ((i - begin) * depth * width + vector - first) * L
+        point = product.vectors * count * depth * L
+        filters = group * (w.size // product.groups)
+        filters += vector * L * output_stride
+        used = min(L, outputs - vector * L)
+        square = np.zeros(r * r * L, w.dtype)
+        values, source = pointer(square), pointer(w)
+        for channel in range(depth):
+            if channel == inputs:  # the rest of the last block of channels
+                square[:] = 0
+            for tap in range(r * r):
+                if taps[i, tap] >= 0 and channel < inputs:
+                    there = advance(source, filters + channel * input_stride + taps[i, tap])
+                    for lane in range(used):
+                        values[tap * L + lane] = there[lane * output_stride]
+            apply(transform, values, r * L, L, advance(pointer(u), target + channel * width * L),
+                  size_out(transform) * point, point)  # fmt: skip
+
+
+# ---------------------------------------------------------------- gradient of the filters
+
+
+@shared
+def transform_block(thread, threads, to_points, spread, x, g, read, write, blocks, product, group, image, images, row,
+                    rows, space, workspace):  # fmt: skip
+    """V and Z of one block of tiles; the planes are shared out.
+
+    Parameters
+    ----------
+    to_points, spread : Transform
+        BT and A.
+    x, g : array (N, C, H, W)
+    group, image, images, row, rows : int
+        The block.
+    space : array
+        Room for V and Z, which all threads read later.
+    workspace : array (threads, ...)
+    """
+    L = lanes(pointer(x))
+    across, tiles, capacity = blocks.tiles_across, rows * blocks.tiles_across, blocks.capacity
+    own = advance(pointer(workspace), thread * workspace.shape[1])
+    scratch, buffer = advance(own, blocks.scratch), advance(own, blocks.read)
+    part = product.channel_blocks * capacity * L
+    fill_zeros(buffer, read.buffer_rows * read.buffer_width * L)
+    for item in range(thread, images * product.channel_blocks, threads):
+        i, block = item // product.channel_blocks, item % product.channel_blocks
+        channel = (image + i) * read.all_channels + group * read.channels + block * L
+        planes = advance(pointer(x), channel * read.height * read.width)
+        v = advance(pointer(space), blocks.v + (block * capacity + i * tiles) * L)
+        _transform_plane(to_points, planes, min(L, read.channels - block * L), read, row, rows, across, v,
+                         product.all_parts * part, part, buffer, scratch)  # fmt: skip
+    buffer, point = advance(own, blocks.write), product.vectors * capacity * L
+    fill_zeros(buffer, write.buffer_rows * write.buffer_width * L)
+    for item in range(thread, images * product.vectors, threads):
+        i, block = item // product.vectors, item % product.vectors
+        channel = (image + i) * write.all_channels + group * write.channels + block * L
+        planes = advance(pointer(g), channel * write.height * write.width)
+        z = advance(pointer(space), blocks.m + (block * capacity + i * tiles) * L)
+        _transform_plane(spread, planes, min(L, write.channels - block * L), write, row, rows, across, z, point, 0,
+                         buffer, scratch)  # fmt: skip
+
+
+@shared
+def sum_products(thread, threads, sums, space, tiles, blocks, product, add):
+    """``sums[p] = sum over tiles of Z[p] V[p]^T`` for one block; pieces of `sums` are shared out.
+
+    Parameters
+    ----------
+    sums : array (points, channels, parts * channel blocks * L)
+        At each point ``[pair of vectors][output channel][2 L]``, so that what is written at a time lies together;
+        `channels` is the number of output channels, rounded up to SUM_ROWS.
+    space : array
+        V and Z from `transform_block`.
+    tiles : int
+        In this block.
+    add : bool
+        To what `sums` holds; False for the first block.
+    """
+    L = lanes(pointer(space))
+    columns = product.all_parts * product.channel_blocks
+    plane, steps = blocks.capacity * L, -(-columns // VECTORS)
+    for item in range(thread, product.points * steps, threads):
+        p, column = item // steps, item % steps * VECTORS
+        width = min(VECTORS, columns - column)
+        v = advance(pointer(space), blocks.v + (p * columns + column) * plane)
+        z = advance(pointer(space), blocks.m + p * product.vectors * plane)
+        for channel in range(0, sums.shape[1], SUM_ROWS):
+            a = advance(z, channel // L * plane + channel % L)
+            c = advance(pointer(sums), ((p * columns + column) * sums.shape[1] + channel * width) * L)
+            if width == VECTORS:
+                sums_kernel(tiles, a, v, plane, c, width * L, add)
+            else:
+                sums_kernel_narrow(tiles, a, v, plane, c, width * L, add)
+
+
+@shared
+def finish_filters(thread, threads, transform, sums, dw, taps, product, group, inputs, outputs):
+    """``dw = G^T sums G`` for one group; `transform` is GT, the rest as in `transform_filters`."""
+    r, alpha = size_out(transform), size_in(transform)
+    L = lanes(pointer(dw))
+    kernel_size = dw.shape[2] * dw.shape[3]
+    columns, rows = product.all_parts * product.channel_blocks, sums.shape[1]
+    point = rows * columns * L
+    square = np.zeros(r * r * L, dw.dtype)
+    values = pointer(square)
+    for column in range(thread, columns, threads):
+        part, block = column // product.channel_blocks, column % product.channel_blocks
+        first = column // VECTORS * VECTORS
+        width = min(VECTORS, columns - first)
+        source = advance(pointer(sums), (first * rows + column - first) * L)
+        used = min(L, inputs - block * L)
+        for output in range(outputs):
+            apply(transform, advance(source, output * width * L), alpha * point, point, values, r * L, L)
+            first_channel = (group * outputs + output) * inputs + block * L
+            for tap in range(r * r):
+                if taps[part, tap] >= 0:
+                    target = advance(pointer(dw), first_channel * kernel_size + taps[part, tap])
+                    for lane in range(used):
+                        target[lane * kernel_size] = values[tap * L + lane]

@@ -1,0 +1,34 @@
+"""Rung 1: the definition, in loops.  Every later rung computes these sums, in another order or with fewer products."""
+
+from ..cpu.memory import readable
+from ..cpu.team import shared
+from .shapes import deliver, empty_output
+
+__all__ = ["naive"]
+
+
+def naive(x, w, stride, padding, dilation, groups, out=None):
+    """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
+    y = empty_output(x, w, stride, padding, dilation)
+    _loops(readable(x), readable(w), y, stride, (padding[0][0], padding[1][0]), dilation, groups)
+    return deliver(y, out)
+
+
+@shared
+def _loops(thread, threads, x, w, y, stride, before, dilation, groups):
+    images, outputs, rows, columns = y.shape
+    channels = w.shape[1]
+    for n in range(thread, images, threads):
+        for o in range(outputs):
+            first = o // (outputs // groups) * channels
+            for p in range(rows):
+                for q in range(columns):
+                    total = x.dtype.type(0)
+                    for c in range(channels):
+                        for r in range(w.shape[2]):
+                            for s in range(w.shape[3]):
+                                i = p * stride[0] + r * dilation[0] - before[0]
+                                j = q * stride[1] + s * dilation[1] - before[1]
+                                if 0 <= i < x.shape[2] and 0 <= j < x.shape[3]:
+                                    total += w[o, c, r, s] * x[n, first + c, i, j]
+                    y[n, o, p, q] = total

@@ -1,0 +1,54 @@
+"""Rung 4: a SIMD micro-kernel.  The panels of rung 3, multiplied in vector registers.
+
+Rung 3 adds each product to a number in memory: two loads and a store for a multiply-add.  Here a block of results,
+ROWS filters x 2 vectors of pixels, stays in registers for the whole sum (`minigen.kernels.cpu.microkernel`); per step
+it takes 2 loads of pixels, and one filter coefficient for every 2 multiply-adds.
+"""
+
+import numpy as np
+
+from ..cpu.memory import readable
+from ..cpu.microkernel import ROWS, pixels_kernel
+from ..cpu.simd import VECTOR_BYTES, advance, lanes, pointer
+from ..cpu.team import shared
+from ..cpu.threads import get_num_threads
+from .implicit_gemm import gather
+from .shapes import deliver, empty_output
+
+__all__ = ["simd"]
+
+
+def simd(x, w, stride, padding, dilation, groups, out=None):
+    """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
+    y = empty_output(x, w, stride, padding, dilation)
+    per_group, depth = w.shape[0] // groups, w[0].size
+    blocks = -(-per_group // ROWS)
+    packed = np.zeros((groups, blocks * ROWS, depth), x.dtype)  # ROWS filters side by side for each k
+    packed[:, :per_group] = w.reshape(groups, per_group, depth)
+    packed = np.ascontiguousarray(packed.reshape(groups, blocks, ROWS, depth).swapaxes(2, 3))
+    width = 2 * VECTOR_BYTES // x.itemsize
+    patches = np.empty((get_num_threads(), depth, width), x.dtype)
+    before = padding[0][0], padding[1][0]
+    offset = np.arange(depth) * width
+    _multiply(readable(x), packed, y, w.shape[2:], stride, before, dilation, offset, patches)
+    return deliver(y, out)
+
+
+@shared
+def _multiply(thread, threads, x, packed, y, kernel_size, stride, before, dilation, offset, patches):
+    images, outputs, rows, columns = y.shape
+    groups, blocks, depth, _ = packed.shape
+    panel, pixels, per_group = patches[thread], rows * columns, outputs // groups
+    L = lanes(pointer(x))
+    for n in range(thread, images, threads):
+        for group in range(groups):
+            for start in range(0, pixels, 2 * L):
+                used = min(2 * L, pixels - start)
+                gather(x[n], group, start, used, columns, kernel_size, stride, before, dilation, panel)
+                for block in range(blocks):
+                    first = group * per_group + block * ROWS
+                    c = advance(pointer(y), (n * outputs + first) * pixels + start)
+                    height = min(ROWS, per_group - block * ROWS)
+                    filters = pointer(packed[group, block])
+                    pixels_kernel(depth, filters, pointer(panel), pointer(offset), L, c, pixels, L, height,
+                                  min(L, used), max(0, used - L))  # fmt: skip
