@@ -1,7 +1,7 @@
 """The command line: ``minigen train``, ``minigen sample`` and the rest.
 
-A mistake of the user's costs one line on the standard error stream and exit code 2; ``--debug`` before the command
-shows where it came from.  What a command needs is imported when it runs, so that ``--help`` comes at once.
+A mistake of the user's costs one line on the standard error stream and exit code 2; ``--debug`` shows where it
+came from.  What a command needs is imported when it runs, so that ``--help`` comes at once.
 """
 
 import argparse
@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    debug = "--debug" in argv  # wherever it stands
+    argv = [argument for argument in argv if argument != "--debug"]
     arguments = _parser(argv).parse_args(argv)
     try:
         return arguments.run(arguments) or 0
@@ -61,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nstopped", file=sys.stderr)
         return 130
     except Exception as error:
-        if arguments.debug or not isinstance(error, _expected()):
+        if debug or not isinstance(error, _expected()):
             raise
         print(f"minigen: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -176,7 +178,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if resume and arguments.overwrite:
         raise RunError("--resume and --overwrite contradict each other: give one of them")
     if resume:
-        run = Run(find_run(name))
+        run = _open(name)
         _reconcile(run, asked)
         loader = _loader(run.config)
         model = _model(run.config)
@@ -255,6 +257,16 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> None:
         print(f"note: goes on, but not bit for bit: made with {'; '.join(changed)}", file=sys.stderr)
 
 
+def _open(name: str) -> Any:
+    """The run called `name`, if it is one that the command line made."""
+    from .train import Run, RunError, find_run
+
+    run = Run(find_run(name))
+    if "model" not in run.config:
+        raise RunError(f"the run {run.path} was not made by minigen train: its config names no model")
+    return run
+
+
 def _loader(config: dict[str, Any]) -> Any:
     """The data of a config, in batches."""
     from . import data
@@ -289,9 +301,9 @@ def _sample(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from . import plot
-    from .train import Run, find_run, restore
+    from .train import restore
 
-    run = Run(find_run(arguments.model_run))
+    run = _open(arguments.model_run)
     state = run.load(arguments.previous)
     out = arguments.out or run.path / "sample.png"
     model = _model(run.config)

@@ -169,6 +169,20 @@ class Tensor:
         out.version = self.version
         return out
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
+        """A leaf with an array of its own, for ``copy.deepcopy`` of a Module; a gradient is not copied.
+
+        >>> import copy
+        >>> import minigen as mg
+        >>> network = mg.nn.Linear(2, 1)
+        >>> copy.deepcopy(network).weight is network.weight
+        False
+        """
+        if self.node is not None:
+            raise RuntimeError(f"deepcopy: expected a leaf, got a Tensor made by {self.node.primitive.name}: detach it")
+        memo[id(self)] = out = type(self)(self._data.copy(), self.requires_grad)
+        return out
+
     def item(self) -> Any:
         """The one element of a Tensor of one element, as a Python number."""
         if self._data.size != 1:

@@ -4,7 +4,10 @@
 ``pytest --hypothesis-profile=ci``.
 """
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from minigen import kernels
 
 _COMMON = {
     "derandomize": True,
@@ -16,3 +19,10 @@ settings.register_profile("dev", max_examples=8, **_COMMON)
 settings.register_profile("ci", max_examples=40, **_COMMON)
 settings.register_profile("nightly", max_examples=500, **_COMMON)
 settings.load_profile("dev")
+
+
+@pytest.fixture
+def reference_kernels():
+    """Compute with the plain NumPy kernels: gradients are checked in float64, and nothing needs to be compiled."""
+    with kernels.use("reference"):
+        yield

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.cli import main
-from minigen.train import load_checkpoint
+from minigen.cli import ELSEWHERE, main
+from minigen.models import MODELS
+from minigen.train import Run, load_checkpoint
 
+OWN, ELSE = [["train", name] for name in MODELS], [[name] for name in ELSEWHERE]
 TINY = ["--data", "digits", "--epochs", "2", "--batch-size", "256", "--width", "2", "--latent", "4"]
 
 
@@ -67,7 +69,7 @@ def test_importing_the_command_line_loads_nothing_heavy():
     )
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["train", "dcgan"], ["sample"], ["info"], ["data"], ["lesson"]])
+@pytest.mark.parametrize("command", [[], ["train"], *OWN, ["sample"], ["info"], ["data"], *ELSE])
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([*command, "--help"])
@@ -218,6 +220,12 @@ def test_other_versions_are_mentioned_on_resuming(run, capsys):
     assert f"not bit for bit: made with numpy 1.0, now {np.__version__}" in capsys.readouterr().err
 
 
+def test_a_run_that_was_not_made_here_is_told(here, capsys):
+    Run.create(here / "own", {}).save(1, {})
+    for command in (["sample", "own"], ["train", "dcgan", "--run", "own", "--resume"]):
+        assert "was not made by minigen train" in mistake(capsys, *command)
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used_on_request(run, capsys):
     last = sorted((run / "checkpoints").iterdir())[-1]
     last.write_bytes(last.read_bytes()[:-1])
@@ -253,7 +261,7 @@ def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
 
 def test_debug_shows_the_traceback_of_a_mistake_and_ours_always_show(monkeypatch):
     with pytest.raises(ValueError, match="unknown data set"):
-        main(["--debug", "train", "dcgan", "--data", "mnsit"])
+        main(["train", "dcgan", "--data", "mnsit", "--debug"])
 
     def broken(*_, **__):
         raise TypeError("a mistake of ours")
@@ -276,7 +284,7 @@ def shares(images, dataset):
 
 def samples(run, n):
     from minigen.cli import _model
-    from minigen.train import Run, restore
+    from minigen.train import restore
 
     run = Run(run)
     model = _model(run.config)

@@ -30,7 +30,7 @@ def triads(draw, kinds=("gaussian",), dtype=np.float64):
 
 def loops(x, w, stride, padding, dilation, groups):
     """The definition, one multiplication at a time."""
-    n, c, height, width = x.shape
+    n, _, height, width = x.shape
     o, per_group, r, s = w.shape
     (top, bottom), (left, right) = padding
     p = (height + top + bottom - dilation[0] * (r - 1) - 1) // stride[0] + 1

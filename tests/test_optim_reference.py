@@ -10,6 +10,7 @@ OURS = {
     "sgd": lambda p, **o: mg.optim.SGD(p, lr=0.01, **o),
     "sgd_weight_decay": lambda p, **o: mg.optim.SGD(p, lr=0.01, weight_decay=0.1, **o),
     "sgd_momentum": lambda p, **o: mg.optim.SGD(p, lr=0.01, momentum=0.9, **o),
+    "sgd_momentum_weight_decay": lambda p, **o: mg.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=0.1, **o),
     "sgd_momentum_dampening": lambda p, **o: mg.optim.SGD(p, lr=0.01, momentum=0.9, dampening=0.5, **o),
     "sgd_nesterov": lambda p, **o: mg.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True, **o),
     "adam": lambda p, **o: mg.optim.Adam(p, **o),
@@ -69,7 +70,9 @@ def twins(rates):
     for name, variant in VARIANTS.items():
         runs[name] = trajectory(name, start, grads, digits=30, lr=[r * variant.options["lr"] for r in rates])
     names = sorted(runs)
-    return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if np.allclose(runs[a], runs[b], rtol=1e-12, atol=0)]
+    return [
+        (a, b) for i, a in enumerate(names) for b in names[i + 1 :] if np.allclose(runs[a], runs[b], rtol=1e-12, atol=0)
+    ]
 
 
 def test_no_two_variants_are_the_same_rule_and_some_only_differ_when_the_learning_rate_changes():

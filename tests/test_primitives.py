@@ -11,6 +11,8 @@ from minigen.check.judge import draw
 from minigen.check.strategies import STRATEGIES
 from minigen.engine import primitives
 
+pytestmark = pytest.mark.usefixtures("reference_kernels")
+
 OWN = sorted(name for name, p in primitives.items() if p.__module__.startswith("minigen."))
 every_primitive = pytest.mark.parametrize("name", OWN)
 
@@ -57,7 +59,9 @@ def test_neither_layout_nor_repetition_changes_a_bit_and_nothing_is_mutated_or_s
     out, g, grads = run(name, case)
     seed = g.data.copy()
     again, _, grads_again = run(name, case)
-    plain, _, grads_plain = run(name, type(case)(tuple(np.ascontiguousarray(a).reshape(a.shape) for a in case.inputs), case.params))
+    plain, _, grads_plain = run(
+        name, type(case)(tuple(np.ascontiguousarray(a).reshape(a.shape) for a in case.inputs), case.params)
+    )
     assert out.data.tobytes() == again.data.tobytes()
     scale = np.max(np.abs(out.data), initial=0) + 1e-300
     assert np.max(np.abs(out.data - plain.data), initial=0) <= 1e-13 * scale  # sums may be taken in another order

@@ -61,7 +61,7 @@ def _leak_block(g, x, y, slope, large):
         for i in range(0, whole, width):
             store(to_y, i, leak(load(from_x, i), load(from_g, i), slope))
     for i in range(whole, x.size):
-        y[i] = g[i] if x[i] > 0 else g[i] * slope
+        y[i] = g[i] if x[i] > 0 else g[i] * slope + 0
 
 
 @shared
@@ -70,4 +70,4 @@ def _bias_leaky(thread, threads, x, bias, y, slope):
         shift = bias[row % bias.size]
         for i in range(x.shape[1]):
             value = x[row, i] + shift
-            y[row, i] = value if value > 0 else value * slope
+            y[row, i] = value if value > 0 else value * slope + 0

@@ -58,7 +58,9 @@ def leak(typing, x, g, slope):
     def generate(context, builder, signature, args):
         x, g, slope = args
         positive = builder.fcmp_ordered(">", x, ir.Constant(x.type, None))
-        return builder.select(positive, g, builder.fmul(g, splat(builder, slope, g.type)))
+        # plus zero, so that a slope of 0 gives 0.0 and not -0.0
+        scaled = builder.fadd(builder.fmul(g, splat(builder, slope, g.type)), ir.Constant(g.type, None))
+        return builder.select(positive, g, scaled)
 
     return g(x, g, slope), generate
 

@@ -77,6 +77,7 @@ class RandomSource(Source):
         self.rng = rng
 
     def integer(self, low: int, high: int) -> int:
+        """An integer that the generator draws."""
         return int(self.rng.integers(low, high + 1))
 
 

@@ -39,8 +39,8 @@ def check(
     fn : callable
         ``fn(*inputs, **params)``: float64 NumPy arrays to one array.
     vjp : callable
-        ``vjp(g, *inputs, **params)``: the cotangent of fn's output, and fn's inputs, to one array per differentiable input
-        (targets and labels have none); for a single one, the array itself will do.
+        ``vjp(g, *inputs, **params)``: the cotangent of fn's output, and fn's inputs, to one array per differentiable
+        input (targets and labels have none); for a single one, the array itself will do.
     like : str
         Which operation it is: a name in `minigen.check.catalogue.CATALOGUE`, with the inputs, parameters and defaults
         of the function of that name in ``torch.nn.functional``.  Parameters that `fn` does not take stay at their
@@ -121,7 +121,9 @@ def _signature(fn: Callable[..., Any], entry: Entry) -> tuple[set[str] | None, i
     missing = 0 if free else max(0, len(entry.inputs) - len(positional))
     if missing > entry.optional:
         needed = entry.inputs[: len(entry.inputs) - entry.optional]
-        raise ValueError(f"check: {entry.name} is called with {', '.join(needed)}; {fn!r} takes {len(positional)} inputs")
+        raise ValueError(
+            f"check: {entry.name} is called with {', '.join(needed)}; {fn!r} takes {len(positional)} inputs"
+        )
     taken = None if any(p.kind is p.VAR_KEYWORD for p in kinds) else {p.name for p in kinds} & set(names)
     return taken, missing
 
@@ -130,7 +132,7 @@ class _Wrong(Exception):  # noqa: N818 - not an error of the program
     pass
 
 
-def _search(entry, fixed, layouts, look, found, examples, seed):  # type: ignore[no-untyped-def]
+def _search(entry, fixed, layouts, look, found, examples, seed):
     """Try `examples` points; where one is wrong, let Hypothesis find the smallest that is."""
     import hypothesis
     from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -256,7 +258,9 @@ def _contract_of_fn(op: str, values: Any, entry: Entry, case: Case, compare_valu
     y = values(*case.inputs)
     again = values(*case.inputs)
     if y.dtype != np.float64:
-        return Finding("wrong", op, "the function", 0, f"returns {y.dtype} for float64 inputs: digits are lost on the way")
+        return Finding(
+            "wrong", op, "the function", 0, f"returns {y.dtype} for float64 inputs: digits are lost on the way"
+        )
     if not np.array_equal(y, again, equal_nan=True):
         reason = "is not deterministic: two calls with the same inputs differ; hand its noise over as an input"
         return Finding("wrong", op, "the function", 0, reason)
@@ -284,7 +288,7 @@ def _contract_of_fn(op: str, values: Any, entry: Entry, case: Case, compare_valu
     return None
 
 
-def _contract_of_vjp(op, pulled, g, inputs, which, names) -> Finding | None:  # type: ignore[no-untyped-def]
+def _contract_of_vjp(op, pulled, g, inputs, which, names) -> Finding | None:
     """What no vjp may do, looked at before its numbers are."""
     seed, kept = g.copy(), [x.copy() for x in inputs]
     claimed = pulled(g, *inputs)
@@ -322,7 +326,7 @@ def _misshapen(d: Any, x: Array) -> str | None:
     return None
 
 
-def _second_order(op, values, pulled, double, case, which, names, g, rng, resolution) -> list[Finding]:  # type: ignore[no-untyped-def]
+def _second_order(op, values, pulled, double, case, which, names, g, rng, resolution) -> list[Finding]:
     """The vjp is a function of the inputs and the cotangent like any other: here its own vjp is judged.
 
     Output elements on a kink are left out: there the vjp jumps.

@@ -75,7 +75,7 @@ def gradcheck(
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck: expected order 1 or 2, got {order!r}")
-    op = name or getattr(fn, "name", None) or getattr(fn, "__name__", "function")
+    op = str(name or getattr(fn, "name", None) or getattr(fn, "__name__", "function"))
     tensors = [t if isinstance(t, Tensor) else Tensor(np.array(t)) for t in _listed(inputs)]
     names = list(names) if names is not None else [f"inputs[{i}]" for i in range(len(tensors))]
     which = _differentiable(tensors)
@@ -83,7 +83,7 @@ def gradcheck(
     plain = _Plain(fn, tensors, which)
     arrays = [np.array(t.data) for t in tensors]
     shown = [names[i] for i in which]
-    common = {"rng": rng, "resolution": resolution, "repeats": repeats}
+    common: dict[str, Any] = {"rng": rng, "resolution": resolution, "repeats": repeats}
     findings = _repeatable(op, plain, arrays)
     findings += judge(op, plain.values, plain.vjp, arrays, which, shown, order=1, **common)
     if order == 2:
@@ -128,7 +128,7 @@ class _Plain:
     def _flat(self, inputs: Sequence[Tensor]) -> Tensor:
         """The function's output or outputs as one vector."""
         out = self.fn(*inputs)
-        parts = [out] if isinstance(out, Tensor) else list(out)
+        parts = list(out) if isinstance(out, tuple | list) else [out]
         for part in parts:
             if not isinstance(part, Tensor):
                 raise TypeError(f"gradcheck: expected the function to return Tensors, got {type(part).__name__}")

@@ -11,8 +11,8 @@ may differ by :math:`\sum_j |g_j| E_j + \sum_i |v_i| n_i` and rounding; twice th
 g and v are drawn for the purpose and independent of x.  All ones would be blind: batch norm's gradient vanishes under
 a constant cotangent.  They are Gaussian, pushed away from zero by a quarter, so that no element goes unexamined.
 
-Agreement is worth what could have disagreed.  The *resolution* is the bound divided by the size of the gradient; where it is
-poorer than asked for, agreement is *inconclusive*, never right.
+Agreement is worth what could have disagreed.  The *resolution* is the bound divided by the size of the gradient;
+where it is poorer than asked for, agreement is *inconclusive*, never right.
 """
 
 import math
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .differences import Array, Function, Measured, U, directional, measure_noise, jitter
+from .differences import Array, Function, Measured, U, directional, jitter, measure_noise
 from .report import Finding
 
 __all__ = ["RESOLUTION", "draw", "judge", "smooth_elements"]
@@ -32,8 +32,8 @@ BAND = 1e4
 """Gradients whose sizes differ by more than this are examined apart: the large ones' bound would hide the small."""
 
 FLOOR = 8
-"""Roundings, of the function's own size, that any vjp is granted: 1 - sigmoid(x) near x = 30 has lost all its digits, and
-moving x by one ulp does not show it."""
+"""Roundings, of the function's own size, that any vjp is granted: 1 - sigmoid(x) near x = 30 has lost all its
+digits, and moving x by one ulp does not show it."""
 
 Vjp = Callable[..., Sequence[Array | None]]
 
@@ -114,7 +114,7 @@ def smooth_elements(fn: Function, inputs: Sequence[Array], which: Sequence[int],
     return np.flatnonzero(~kinked)
 
 
-def _argument(op, fn, vjp, inputs, which, k, name, value, noise, rng, order, resolution, repeats, natural) -> Finding:  # type: ignore[no-untyped-def]
+def _argument(op, fn, vjp, inputs, which, k, name, value, noise, rng, order, resolution, repeats, natural) -> Finding:
     i = which[k]
     if inputs[i].size == 0 or value.size == 0:
         return _empty(op, vjp, inputs, i, k, name, value, order)
@@ -145,15 +145,17 @@ def _argument(op, fn, vjp, inputs, which, k, name, value, noise, rng, order, res
             seen, said, bound, size = _compare(g, along, claimed, w, blur)
             if abs(seen - said) > 2 * bound:
                 return _locate(op, fn, inputs, i, name, order, value, noise, g, w, claimed, blur, (said, seen, bound))
-            if band is None:
-                worst = max(worst, _resolution(bound, size, natural / scale))
+            if band is None and (seen or said):  # both exactly zero: nothing could agree better
+                worst = max(
+                    worst, _resolution(bound, size, max(natural / scale, float(np.linalg.norm(measured.reach))))
+                )
     if worst > resolution:
         reason = "agrees, but only a larger error could have been seen: the function is too noisy or too steep here"
         return Finding("inconclusive", op, name, order, reason, resolution=worst)
     return Finding("right", op, name, order, "agrees with differences", resolution=worst)
 
 
-def _empty(op, vjp, inputs, i, k, name, value, order) -> Finding:  # type: ignore[no-untyped-def]
+def _empty(op, vjp, inputs, i, k, name, value, order) -> Finding:
     """Nothing goes in or nothing comes out: the gradient is empty, or zero."""
     claimed = vjp(np.zeros(value.shape), *inputs)[k]
     if claimed is None or claimed.shape != inputs[i].shape or np.any(claimed != 0):
@@ -162,7 +164,7 @@ def _empty(op, vjp, inputs, i, k, name, value, order) -> Finding:  # type: ignor
     return Finding("right", op, name, order, "empty", resolution=0.0)
 
 
-def _claim(vjp: Vjp, g: Array, inputs: Sequence[Array], which: Sequence[int], k: int, rng) -> tuple[Array, Array]:  # type: ignore[no-untyped-def]
+def _claim(vjp: Vjp, g: Array, inputs: Sequence[Array], which: Sequence[int], k: int, rng) -> tuple[Array, Array]:
     """The vjp for the k-th argument, and how much tiny changes of its inputs move each of its elements."""
     claimed = np.asarray(vjp(g, *inputs)[k])
     blur = U * np.abs(claimed)
@@ -212,22 +214,24 @@ def _resolution(bound: float, size: float, natural: float) -> float:
     return bound / size if size else math.inf
 
 
-def _locate(op, fn, inputs, i, name, order, value, noise, g, v, claimed, blur, whole) -> Finding:  # type: ignore[no-untyped-def]
+def _locate(op, fn, inputs, i, name, order, value, noise, g, v, claimed, blur, whole) -> Finding:
     """Halve the set of elements, again and again keeping the half that disagrees more, down to one."""
     x = inputs[i]
+
+    def look(part: Array) -> tuple[float, float, float, float]:
+        """How far the two sides disagree along some elements of v (a single one: along its axis), in bounds."""
+        w = np.zeros(x.size)
+        w[part] = v.ravel()[part] if part.size > 1 else 1.0
+        w = w.reshape(x.shape)
+        measured = directional(fn, inputs, i, w, value, noise)
+        a, b, e, _ = _compare(np.where(measured.kinked, 0.0, g), measured, claimed, w, blur)
+        return abs(a - b) / e if np.isfinite(a) and e > 0 else math.inf if a != b else 0.0, b, a, e
+
     chosen = np.flatnonzero(v.ravel())
-    said, seen, bound = whole
+    (said, seen, bound) = whole if chosen.size > 1 else look(chosen)[1:]
     while chosen.size > 1:
-        halves = []
-        for half in (chosen[: chosen.size // 2], chosen[chosen.size // 2 :]):
-            w = np.zeros(x.size)
-            w[half] = v.ravel()[half] if half.size > 1 else 1.0
-            w = w.reshape(x.shape)
-            measured = directional(fn, inputs, i, w, value, noise)
-            a, b, e, _ = _compare(np.where(measured.kinked, 0.0, g), measured, claimed, w, blur)
-            off = abs(a - b) / e if np.isfinite(a) and e > 0 else math.inf if a != b else 0.0
-            halves.append((off, half, a, b, e))
-        off, chosen, seen, said, bound = max(halves, key=lambda part: part[0])
+        halves = [(look(half), half) for half in (chosen[: chosen.size // 2], chosen[chosen.size // 2 :])]
+        (_, said, seen, bound), chosen = max(halves, key=lambda part: part[0][0])
     index = None
     if abs(said - seen) > 2 * bound:
         index = tuple(int(n) for n in np.unravel_index(int(chosen[0]), x.shape))
@@ -235,4 +239,3 @@ def _locate(op, fn, inputs, i, name, order, value, noise, g, v, claimed, blur, w
         said, seen, bound = whole
     reason = "differs from the measured derivative"
     return Finding("wrong", op, name, order, reason, index, said, seen, 2 * bound, cotangent=g)
-

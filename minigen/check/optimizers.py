@@ -53,9 +53,22 @@ def _variant(name: str, source: str, used_by: str, rule: Rule, **options: Any) -
 # ---- descent
 
 
-def _sgd(theta, g, state, t, sqrt, *, lr, momentum=0, dampening=0, nesterov=False, weight_decay=0, decoupled=False,
-         lr_inside=False):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Stochastic gradient descent; `lr_inside` puts the learning rate into the velocity, which differs where it changes."""
+def _sgd(
+    theta,
+    g,
+    state,
+    t,
+    sqrt,
+    *,
+    lr,
+    momentum=0,
+    dampening=0,
+    nesterov=False,
+    weight_decay=0,
+    decoupled=False,
+    lr_inside=False,
+):
+    """Stochastic gradient descent; `lr_inside` puts the rate into the velocity, which differs where it changes."""
     if decoupled:
         theta = theta - lr * weight_decay * theta
     else:
@@ -72,22 +85,64 @@ def _sgd(theta, g, state, t, sqrt, *, lr, momentum=0, dampening=0, nesterov=Fals
 _TORCH, _KERAS, _OPTAX = "torch.optim documentation", "keras.optimizers documentation", "optax documentation"
 _variant("sgd", "Robbins & Monro 1951", "all", _sgd, lr=0.01)
 _variant("sgd_weight_decay", _TORCH, "PyTorch", _sgd, lr=0.01, weight_decay=0.1)
-_variant("sgd_decoupled", "Loshchilov & Hutter 2019 (SGDW)", "Keras (weight_decay)", _sgd, lr=0.01, weight_decay=0.1,
-         decoupled=True)  # fmt: skip
+_variant("sgd_momentum_weight_decay", _TORCH, "PyTorch", _sgd, lr=0.01, momentum=0.9, weight_decay=0.1)
+_variant(
+    "sgd_momentum_decoupled",
+    "Loshchilov & Hutter 2019 (SGDW)",
+    "SGDW",
+    _sgd,
+    lr=0.01,
+    momentum=0.9,
+    weight_decay=0.1,
+    decoupled=True,
+)
 _variant("sgd_momentum", "Polyak 1964; " + _TORCH, "PyTorch, Optax (trace)", _sgd, lr=0.01, momentum=0.9)
 _variant("sgd_momentum_dampening", _TORCH, "PyTorch", _sgd, lr=0.01, momentum=0.9, dampening=0.5)
-_variant("sgd_nesterov", "Sutskever et al. 2013; " + _TORCH, "PyTorch, Optax", _sgd, lr=0.01, momentum=0.9, nesterov=True)
-_variant("sgd_momentum_lr_inside", "Sutskever et al. 2013, eq. 3; " + _KERAS, "Keras", _sgd, lr=0.01, momentum=0.9,
-         lr_inside=True)  # fmt: skip
-_variant("sgd_nesterov_lr_inside", "Sutskever et al. 2013, eq. 3; " + _KERAS, "Keras", _sgd, lr=0.01, momentum=0.9,
-         nesterov=True, lr_inside=True)  # fmt: skip
+_variant(
+    "sgd_nesterov", "Sutskever et al. 2013; " + _TORCH, "PyTorch, Optax", _sgd, lr=0.01, momentum=0.9, nesterov=True
+)
+_variant(
+    "sgd_momentum_lr_inside",
+    "Sutskever et al. 2013, eq. 3; " + _KERAS,
+    "Keras",
+    _sgd,
+    lr=0.01,
+    momentum=0.9,
+    lr_inside=True,
+)
+_variant(
+    "sgd_nesterov_lr_inside",
+    "Sutskever et al. 2013, eq. 3; " + _KERAS,
+    "Keras",
+    _sgd,
+    lr=0.01,
+    momentum=0.9,
+    nesterov=True,
+    lr_inside=True,
+)
 
 
 # ---- Adam
 
 
-def _adam(theta, g, state, t, sqrt, *, lr, beta1, beta2, eps, eps_place="outside", weight_decay=0, decoupled=False,
-          decay_times_lr=True, amsgrad="", bias_correction=True):  # type: ignore[no-untyped-def]  # fmt: skip
+def _adam(
+    theta,
+    g,
+    state,
+    t,
+    sqrt,
+    *,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    eps_place="outside",
+    weight_decay=0,
+    decoupled=False,
+    decay_times_lr=True,
+    amsgrad="",
+    bias_correction=True,
+):
     r"""Adam.  `eps_place` says where epsilon is added:
 
     - ``outside``: :math:`\hat m / (\sqrt{\hat v} + \epsilon)`, algorithm 1 of the paper;
@@ -119,8 +174,14 @@ _ADAM = {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 _KINGMA, _ADAMW = "Kingma & Ba 2015, algorithm 1", "Loshchilov & Hutter 2019, algorithm 2"
 _variant("adam", _KINGMA, "PyTorch, Optax, JAX examples", _adam, **_ADAM)
 _variant("adam_dcgan", "Radford et al. 2016", "PyTorch", _adam, **{**_ADAM, "lr": 0.0002, "beta1": 0.5})
-_variant("adam_eps_hat", "Kingma & Ba 2015, end of section 2", "Keras, TensorFlow (eps 1e-7)", _adam,
-         **{**_ADAM, "eps": 1e-7}, eps_place="hat")  # fmt: skip
+_variant(
+    "adam_eps_hat",
+    "Kingma & Ba 2015, end of section 2",
+    "Keras, TensorFlow (eps 1e-7)",
+    _adam,
+    **{**_ADAM, "eps": 1e-7},
+    eps_place="hat",
+)
 _variant("adam_eps_inside", "Optax eps_root", "Optax (eps_root)", _adam, **_ADAM, eps_place="inside")
 _variant("adam_uncorrected", "Devlin et al. 2018 (BERT's optimizer)", "BERT", _adam, **_ADAM, bias_correction=False)
 _variant("adam_weight_decay", _TORCH, "PyTorch Adam(weight_decay)", _adam, **_ADAM, weight_decay=0.1)
@@ -128,15 +189,38 @@ _variant("adam_amsgrad", "Reddi et al. 2018; " + _TORCH, "PyTorch", _adam, **_AD
 _variant("adam_amsgrad_corrected", "Optax amsgrad", "Optax", _adam, **_ADAM, amsgrad="corrected")
 _variant("adamw", _ADAMW + "; " + _TORCH, "PyTorch, Keras, Optax", _adam, **_ADAM, weight_decay=0.01, decoupled=True)
 _variant("adamw_amsgrad", _TORCH, "PyTorch", _adam, **_ADAM, weight_decay=0.01, decoupled=True, amsgrad="raw")
-_variant("adamw_without_lr", _ADAMW, "the paper (schedule multiplier 1)", _adam, **_ADAM, weight_decay=0.0001,
-         decoupled=True, decay_times_lr=False)  # fmt: skip
+_variant(
+    "adamw_without_lr",
+    _ADAMW,
+    "the paper (schedule multiplier 1)",
+    _adam,
+    **_ADAM,
+    weight_decay=0.0001,
+    decoupled=True,
+    decay_times_lr=False,
+)
 
 
 # ---- RMSprop
 
 
-def _rmsprop(theta, g, state, t, sqrt, *, lr, alpha, eps, eps_inside=False, momentum=0, centered=False, weight_decay=0,
-             start=0, lr_inside=False):  # type: ignore[no-untyped-def]  # fmt: skip
+def _rmsprop(
+    theta,
+    g,
+    state,
+    t,
+    sqrt,
+    *,
+    lr,
+    alpha,
+    eps,
+    eps_inside=False,
+    momentum=0,
+    centered=False,
+    weight_decay=0,
+    start=0,
+    lr_inside=False,
+):
     """RMSprop; `start` is the running average's first value."""
     g = g + weight_decay * theta
     v = state["v"] = alpha * state.get("v", start) + (1 - alpha) * g * g
@@ -157,10 +241,20 @@ _variant("rmsprop_momentum", _TORCH, "PyTorch", _rmsprop, **_RMS, momentum=0.9)
 _variant("rmsprop_centered", "Graves 2013, eq. 38-45; " + _TORCH, "PyTorch", _rmsprop, **_RMS, centered=True)
 _variant("rmsprop_centered_momentum", _TORCH, "PyTorch", _rmsprop, **_RMS, centered=True, momentum=0.9)
 _variant("rmsprop_weight_decay", _TORCH, "PyTorch", _rmsprop, **_RMS, weight_decay=0.1)
-_variant("rmsprop_eps_inside", _KERAS, "Keras (rho 0.9, eps 1e-7)", _rmsprop, lr=0.001, alpha=0.9, eps=1e-7,
-         eps_inside=True)  # fmt: skip
-_variant("rmsprop_start_one", "tf.compat.v1.train documentation", "TensorFlow 1", _rmsprop, lr=0.001, alpha=0.9,
-         eps=1e-10, eps_inside=True, start=1)  # fmt: skip
+_variant(
+    "rmsprop_eps_inside", _KERAS, "Keras (rho 0.9, eps 1e-7)", _rmsprop, lr=0.001, alpha=0.9, eps=1e-7, eps_inside=True
+)
+_variant(
+    "rmsprop_start_one",
+    "tf.compat.v1.train documentation",
+    "TensorFlow 1",
+    _rmsprop,
+    lr=0.001,
+    alpha=0.9,
+    eps=1e-10,
+    eps_inside=True,
+    start=1,
+)
 _variant("rmsprop_momentum_lr_inside", _KERAS, "Keras", _rmsprop, **_RMS, momentum=0.9, lr_inside=True)
 
 
@@ -185,7 +279,12 @@ def gradients(steps: int = 50, width: int = 8, seed: int = 0) -> np.ndarray:
 
 
 def trajectory(
-    name: str, start: Sequence[float], grads: np.ndarray, maximize: bool = False, digits: int = 50, **options: Any
+    name: str,
+    start: Sequence[float] | np.ndarray,
+    grads: np.ndarray,
+    maximize: bool = False,
+    digits: int = 50,
+    **options: Any,
 ) -> np.ndarray:
     """Parameters after each step of variant `name`, computed with so many digits and rounded once.
 
@@ -193,7 +292,7 @@ def trajectory(
     ----------
     name : str
         A key of `VARIANTS`.
-    start : sequence of float
+    start : sequence of float or array
     grads : array (steps, width)
         The gradients, whatever the parameters do.
     maximize : bool
@@ -220,7 +319,8 @@ def trajectory(
     out = np.empty(grads.shape)
     with mpmath.workdps(digits):
         for j, first in enumerate(start):
-            theta, state = mpmath.mpf(float(first)), {}  # type: ignore[var-annotated]
+            theta = mpmath.mpf(float(first))
+            state: dict[str, Any] = {}
             for t, g in enumerate(grads[:, j], start=1):
                 signed = mpmath.mpf(float(-g if maximize else g))
                 theta = variant.rule(theta, signed, state, t, mpmath.sqrt, lr=rates[t - 1], **known)
@@ -229,7 +329,11 @@ def trajectory(
 
 
 def check_optimizer(
-    step: Callable[[np.ndarray, np.ndarray], np.ndarray], name: str, maximize: bool = False, seed: int = 0, **options: Any
+    step: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    name: str,
+    maximize: bool = False,
+    seed: int = 0,
+    **options: Any,
 ) -> str:
     """Compare somebody's optimizer, in float64, with variant `name` over 50 steps; an empty string if they agree.
 
@@ -252,8 +356,8 @@ def check_optimizer(
 
     Notes
     -----
-    The bound is (16 + 8 t) u times the largest parameter or summed step so far: a handful of roundings per step, each of
-    which later steps carry along.  The differences between variants are larger by many orders of magnitude.
+    The bound is (16 + 8 t) u times the largest parameter or summed step so far: a handful of roundings per step, each
+    of which later steps carry along.  The differences between variants are larger by many orders of magnitude.
 
     Examples
     --------
@@ -263,7 +367,7 @@ def check_optimizer(
     'differs from sgd at step 1, eleme'
     """
     grads = gradients(seed=seed)
-    start = np.random.default_rng(seed + 1).standard_normal(grads.shape[1])
+    start = np.random.default_rng(seed + 1).standard_normal((grads.shape[1],))
     seen = np.empty(grads.shape)
     theta = start.copy()
     for t, g in enumerate(grads):
@@ -284,4 +388,7 @@ def _differs(seen: np.ndarray, start: np.ndarray, expected: np.ndarray) -> tuple
     travelled = np.abs(start) + np.cumsum(np.abs(np.diff(path, axis=0)), axis=0)
     steps = np.arange(1, len(expected) + 1)[:, None]
     off = ~(np.abs(seen - expected) <= (16 + 8 * steps) * 2.0**-53 * travelled)
-    return tuple(int(n) for n in np.argwhere(off)[0]) if np.any(off) else None  # type: ignore[return-value]
+    if not np.any(off):
+        return None
+    t, j = np.argwhere(off)[0]
+    return int(t), int(j)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Finding", "Report", "Verdict"]
+__all__ = ["Finding", "Report"]
 
 Verdict = Literal["right", "wrong", "inconclusive"]
 
@@ -83,7 +83,7 @@ class Report:
         found = {f.verdict for f in self.findings}
         for verdict in ("wrong", "inconclusive", "right"):
             if verdict in found:
-                return verdict  # type: ignore[return-value]
+                return verdict
         return "inconclusive"
 
     @property

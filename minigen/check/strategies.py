@@ -29,6 +29,7 @@ Array = np.ndarray
 
 # ---- arrays
 
+
 @st.composite
 def layouts(draw: Any, x: Array) -> Array:
     """The array `x` itself, or its values in transposed, reversed or strided memory."""
@@ -60,8 +61,11 @@ def shapes(draw: Any, min_dims: int = 0, max_dims: int = 4, min_side: int = 0, m
     return tuple(draw(st.lists(side, min_size=dims, max_size=dims)))
 
 
+_NONE: Any = st.just({})
+
+
 @st.composite
-def _one_array(draw: Any, kinds: Sequence[str], params: Any = st.just({}), **sizes: Any) -> Case:
+def _one_array(draw: Any, kinds: Sequence[str], params: Any = _NONE, **sizes: Any) -> Case:
     return Case((draw(arrays(shapes(**sizes), kinds)),), draw(params))
 
 
@@ -99,6 +103,7 @@ class DrawnSource(Source):
         self.draw = draw
 
     def integer(self, low: int, high: int) -> int:
+        """An integer that Hypothesis draws."""
         return self.draw(st.integers(low, high))
 
 
@@ -118,6 +123,7 @@ def cases(draw: Any, name: str, layouts: bool = True, **fixed: Any) -> Case:
 
 
 # ---- shapes
+
 
 @st.composite
 def _reshape(draw: Any) -> Case:
@@ -142,7 +148,9 @@ def _expand(draw: Any) -> Case:
 
 
 def _dims(ndim: int) -> Any:
-    return st.lists(st.integers(0, ndim - 1), unique=True, max_size=ndim).map(sorted).map(tuple) if ndim else st.just(())
+    return (
+        st.lists(st.integers(0, ndim - 1), unique=True, max_size=ndim).map(sorted).map(tuple) if ndim else st.just(())
+    )
 
 
 @st.composite
@@ -226,6 +234,7 @@ def _along_one(draw: Any, kinds: Sequence[str]) -> Case:
 
 
 # ---- windows
+
 
 @st.composite
 def windows(draw: Any, max_size: int = 7, max_kernel: int = 3, max_stride: int = 4, max_pad: int = 2) -> dict[str, Any]:

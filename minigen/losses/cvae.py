@@ -41,9 +41,9 @@ into $z$, where the KL charges for it.
 
 - **Sign** as in `elbo`.  A learned prior is trained by the same descent: it moves towards the posteriors of its
   condition, which move towards it.
-- **Scale.**  In nats an image, a bound on $-\log p(x \mid c)$.  It is lower than a VAE's, but by no more than the label
-  is worth: by $p(x) = p(x \mid c)\, p(c)/p(c \mid x)$, at best $-\log p(c)$, which is $\log 10 = 2.3$ nats for ten
-  equally frequent digits.
+- **Scale.**  In nats an image, a bound on $-\log p(x \mid c)$.  What a label can be worth is limited: by
+  $p(x \mid c) = p(x)\, p(c \mid x)/p(c)$, $\log p(x \mid c)$ exceeds $\log p(x)$ by at most $-\log p(c)$, which is
+  $\log 10 = 2.3$ nats for ten equally frequent digits.  (The two *bounds* may differ by more, if one is tighter.)
 - **Detach.**  Nothing; and the prior's parameters least of all, if they are learned.
 - **Not the same as a conditional GAN**: there $c$ enters a game, here only a density.
 """

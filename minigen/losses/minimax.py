@@ -38,8 +38,8 @@ $$\frac{\partial L_D}{\partial \ell_n} = -\frac{\sigma(-\ell_n)}{N} = \frac{D(x_
   \frac{\partial L_D}{\partial \ell'_m} = \frac{\sigma(\ell'_m)}{M} = \frac{D(G(z_m))}{M}, \qquad
   \frac{\partial L_G}{\partial \ell'_m} = -\frac{D(G(z_m))}{M}$$
 
-Each is $D$'s error on that image, label subtracted from output.  Write $\sigma(-\ell)$, not $1 - \sigma(\ell)$: the
-subtraction loses every digit where $\ell$ is large.
+The first two are $D$'s error on that image: its output minus the label.  Compute $\sigma(-\ell)$, not
+$1 - \sigma(\ell)$: the subtraction loses every digit where $\ell$ is large.
 
 ## 4. What the game's solution is
 

@@ -86,6 +86,8 @@ class Module:
             self.__dict__[home][name] = value
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked for by copy and pickle, when nothing is set up yet
+            raise AttributeError(name)
         for kind in ("_parameters", "_buffers", "_modules"):
             if name in self.__dict__.get(kind, ()):
                 return self.__dict__[kind][name]

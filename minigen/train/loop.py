@@ -6,6 +6,7 @@ any moment goes on from its last checkpoint with the very numbers that an uninte
 with the same weights, bit for bit (on the same machine with the same versions, kernels and number of threads).
 """
 
+import contextlib
 import math
 import signal
 import sys
@@ -332,6 +333,7 @@ class _StopRequest:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        print("\nfinishing this step, then saving (once more to stop at once)", file=sys.stderr)
+        with contextlib.suppress(RuntimeError):  # the signal may have come in the midst of another line
+            print("\nfinishing this step, then saving (once more to stop at once)", file=sys.stderr)
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -53,7 +53,7 @@ class Run:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = Run.create(Path(folder, "mine"), {"model": "dcgan"})
     ...     for step in (10, 20, 30):
-    ...         run.save(step, {"step": step})
+    ...         path = run.save(step, {"step": step})
     ...     [p.name for p in run.checkpoints()], run.load()["step"], Run(run.path).config["model"]
     (['step-00000020.safetensors', 'step-00000030.safetensors'], 30, 'dcgan')
     """

@@ -1,7 +1,8 @@
 """Adapters: how other people's code is handed to the checks, as a table ``{operation: (fn, vjp)}``.
 
-A table's entries are pairs ``(fn, vjp)`` or triples ``(fn, vjp, double)`` of functions on NumPy arrays, as `minigen.check.check`
-takes them.  `minigen.check.golden.against` and ``minigen check --against module:table`` take whole tables.
+A table's entries are pairs ``(fn, vjp)`` or triples ``(fn, vjp, double)`` of functions on NumPy arrays, as
+`minigen.check.check` takes them.  `minigen.check.golden.against` and ``minigen check --against module:table`` take
+whole tables.
 
 ====================================== ==============================================
 table                                  holds

@@ -21,7 +21,9 @@ class Tape:
         """A tensor's values, as an array of its own."""
         raise NotImplementedError
 
-    def grad(self, outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any], create_graph: bool) -> list[Any]:
+    def grad(
+        self, outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any], create_graph: bool
+    ) -> list[Any]:
         """Gradients of the outputs, zeros where there is no dependence."""
         raise NotImplementedError
 

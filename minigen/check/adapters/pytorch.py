@@ -25,7 +25,9 @@ class _PyTorch(frameworks.Tape):
     def array(self, tensor: Any) -> np.ndarray:
         return tensor.detach().numpy(force=True).copy()
 
-    def grad(self, outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any], create_graph: bool) -> list[Any]:
+    def grad(
+        self, outputs: Sequence[Any], inputs: Sequence[Any], seeds: Sequence[Any], create_graph: bool
+    ) -> list[Any]:
         live = [(o, s) for o, s in zip(outputs, seeds) if o.requires_grad]
         found: Sequence[Any] = [None] * len(inputs)
         if live:

@@ -26,6 +26,10 @@ class Value:
         repeated = tuple(i for i, n in enumerate(self.data.shape) if n == 1 and g.shape[i] > 1)
         self.grad = self.grad + (g.sum(repeated, keepdims=True) if repeated else g)
 
+    def _share(self, other: "Value", mine: np.ndarray, others: np.ndarray) -> None:
+        self._add_grad(mine)
+        other._add_grad(others)
+
     def _unary(self, data: np.ndarray, slope: np.ndarray) -> "Value":
         out = Value(data, (self,))
         out.push = lambda: self._add_grad(out.grad * slope)
@@ -33,34 +37,39 @@ class Value:
 
     def __add__(self, other: "Value") -> "Value":
         out = Value(self.data + other.data, (self, other))
-        out.push = lambda: (self._add_grad(out.grad), other._add_grad(out.grad))[0]
+        out.push = lambda: self._share(other, out.grad, out.grad)
         return out
 
     def __mul__(self, other: "Value") -> "Value":
         out = Value(self.data * other.data, (self, other))
-        out.push = lambda: (self._add_grad(out.grad * other.data), other._add_grad(out.grad * self.data))[0]
+        out.push = lambda: self._share(other, out.grad * other.data, out.grad * self.data)
         return out
 
     def __matmul__(self, other: "Value") -> "Value":
         out = Value(self.data @ other.data, (self, other))
-        out.push = lambda: (self._add_grad(out.grad @ other.data.T), other._add_grad(self.data.T @ out.grad))[0]
+        out.push = lambda: self._share(other, out.grad @ other.data.T, self.data.T @ out.grad)
         return out
 
     def exp(self) -> "Value":
+        """The exponential."""
         e = np.exp(self.data)
         return self._unary(e, e)
 
     def log(self) -> "Value":
+        """The natural logarithm."""
         return self._unary(np.log(self.data), 1 / self.data)
 
     def tanh(self) -> "Value":
+        """The hyperbolic tangent."""
         t = np.tanh(self.data)
         return self._unary(t, 1 - t * t)
 
     def relu(self) -> "Value":
+        """The positive part."""
         return self._unary(np.maximum(self.data, 0), (self.data > 0) * 1.0)
 
     def backward(self, g: np.ndarray) -> None:
+        """Send the cotangent g back to everything this was computed from."""
         order: list[Value] = []
 
         def visit(v: Value) -> None:

@@ -1,0 +1,189 @@
+"""The exercises of lesson 4, *Kernels on a CPU*."""
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+
+from ..kernels import reference
+from . import Wrong, call, close, exercise
+from .autograd import _close, _random
+
+__all__ = ["conv_work", "convolve_in_bands", "least_time", "minimal_filter", "my_conv2d"]
+
+
+@exercise("4.1", "the least time")
+def least_time(answer: Any) -> None:
+    """``least_time(flop, nbytes, peak, bandwidth)`` gives the seconds that the roofline allows."""
+    for flop, nbytes, peak, bandwidth in [(2e9, 1e6, 1e11, 1e10), (1e6, 1e9, 1e11, 1e10), (5e9, 5e8, 1e11, 1e10)]:
+        right, other = max(flop / peak, nbytes / bandwidth), min(flop / peak, nbytes / bandwidth)
+        _close(
+            f"least_time({flop:g}, {nbytes:g}, {peak:g}, {bandwidth:g})",
+            np.asarray(call(answer, flop, nbytes, peak, bandwidth)), np.asarray(right),
+            [
+                (np.asarray(other), "This is the part that is over first. Both have to be over."),
+                (np.asarray(right + other), "This is one after the other. A processor loads ahead while it computes."),
+                (np.asarray(1 / right), "This is per second: the result is a time."),
+            ] if right != other else [],
+        )  # fmt: skip
+
+
+@exercise("4.2", "what a convolution has to do")
+def conv_work(answer: Any) -> None:
+    """``conv_work(N, C, O, H, W, kernel, stride, padding)`` gives the FLOP and the least bytes of a layer."""
+    for n, c, o, h, w, kernel, stride, padding in [
+        (1, 1, 1, 8, 8, 1, 1, 0), (2, 3, 4, 8, 10, 3, 1, 1), (32, 3, 64, 64, 64, 4, 2, 1), (5, 2, 7, 9, 12, 5, 2, 2),
+    ]:  # fmt: skip
+        p, q = (reference.conv.output_size(size, kernel, stride, (padding, padding), 1) for size in (h, w))
+        flop = 2 * n * o * c * kernel**2 * p * q
+        nbytes = 4 * (n * c * h * w + o * c * kernel**2 + n * o * p * q)
+        what = f"conv_work({n}, {c}, {o}, {h}, {w}, {kernel}, {stride}, {padding})"
+        first, second = call(answer, n, c, o, h, w, kernel, stride, padding, expect=2)
+        one = np.asarray(1.0)
+        _close(f"{what}[0], the FLOP", np.asarray(first), flop * one, [
+            (flop * one / 2, "A multiplication and an addition are two."),
+            (flop * one / n, "There are N images."),
+            (flop * one / (p * q) * h * w, "There is a sum for each output pixel: P x Q, not H x W."),
+            (flop * one / c, "Each output sums over all C input channels."),
+        ][: 4 if min(n, c) > 1 and (p, q) != (h, w) else 1])  # fmt: skip
+        _close(f"{what}[1], the bytes", np.asarray(second), nbytes * one, [
+            (nbytes * one / 4, "These are elements. A float32 has 4 bytes."),
+            (nbytes * one * 2, "A float32 has 4 bytes, not 8."),
+            (4 * (n * c * h * w + n * o * p * q) * one, "The kernel's weights have to be read too."),
+            (4 * (n * c * h * w + o * c * kernel**2) * one, "The result has to be written too."),
+        ])  # fmt: skip
+
+
+@exercise("4.3", "a convolution without the im2col array")
+def convolve_in_bands(answer: Any) -> None:
+    """``convolve_in_bands(x, w)`` is a convolution with stride 1 and without padding, that never needs much memory."""
+    for seed, (n, c, h, width, o, kernel) in enumerate([(1, 1, 5, 6, 1, 3), (2, 3, 7, 9, 4, 2), (4, 16, 34, 34, 8, 3)]):
+        x, w = _random(seed, n, c, h, width), _random(seed + 9, o, c, kernel, kernel)
+        right = reference.conv2d(x, w, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+        got = call(answer, x, w)
+        turned = reference.conv2d(x, w[:, :, ::-1, ::-1], (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+        what = f"convolve_in_bands(x, w) for x of shape {x.shape} and w of shape {w.shape}"
+        _close(what, got, right, [(turned, "The kernel is turned round.")])
+    tracemalloc.start()
+    try:
+        answer(x, w)
+        spare = tracemalloc.get_traced_memory()[1] - right.nbytes
+    finally:
+        tracemalloc.stop()
+    patches = right.size // o * w[0].size * x.itemsize
+    if spare > patches / 8:
+        raise Wrong(f"{what}: the result is right, but beside it at times {spare / 1024:.0f} KiB were in use. All "
+                    f"patches together are {patches / 1024:.0f} KiB, and you have an eighth of that: work on a few "
+                    "rows of one image at a time.")  # fmt: skip
+
+
+class _Number:
+    """A number that counts how often it is multiplied with another of its kind; factors known beforehand are free."""
+
+    def __init__(self, value: float, count: list[int]):
+        self.value, self.count = value, count
+
+    def _new(self, value: float) -> "_Number":
+        return _Number(value, self.count)
+
+    def __add__(self, other: Any) -> "_Number":
+        return self._new(self.value + _value(other))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> "_Number":
+        return self._new(-self.value)
+
+    def __sub__(self, other: Any) -> "_Number":
+        return self._new(self.value - _value(other))
+
+    def __rsub__(self, other: Any) -> "_Number":
+        return self._new(_value(other) - self.value)
+
+    def __mul__(self, other: Any) -> "_Number":
+        self.count[0] += isinstance(other, _Number)
+        return self._new(self.value * _value(other))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> "_Number":
+        if isinstance(other, _Number):
+            raise TypeError("there is nothing to divide by, but whole numbers such as 2")
+        return self._new(self.value / other)
+
+
+def _value(x: Any) -> float:
+    return x.value if isinstance(x, _Number) else x
+
+
+@exercise("4.4", "two outputs of three taps with four multiplications")
+def minimal_filter(answer: Any) -> None:
+    """``minimal_filter(x, w)`` gives two outputs of a convolution of 4 inputs with 3 taps by four multiplications."""
+    for seed in range(3):
+        inputs, taps = _random(seed, 4), _random(seed + 9, 3)
+        count = [0]
+        x, w = ([_Number(float(v), count) for v in values] for values in (inputs, taps))
+        results = call(answer, x, w, expect=2)
+        for place, got in enumerate(results):
+            if not isinstance(got, _Number):
+                raise Wrong(f"minimal_filter(x, w)[{place}]: expected a number made from x and w, got {got!r:.60}.")
+            right = inputs[place : place + 3] @ taps
+            turned = inputs[place : place + 3] @ taps[::-1]
+            _close(f"minimal_filter(x, w)[{place}]", np.asarray(got.value), np.asarray(right),
+                   [(np.asarray(turned), "The kernel is turned round.")])  # fmt: skip
+        if count[0] > 4:
+            raise Wrong(f"minimal_filter(x, w): the results are right, but took {count[0]} multiplications of numbers "
+                        "made from x with numbers made from w; 4 are enough.")  # fmt: skip
+
+
+_PLAIN = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+
+
+@exercise("4.5", "a kernel of your own")
+def my_conv2d(answer: Any) -> None:
+    """``my_conv2d(x, w, stride, padding, dilation, groups, out=None)`` keeps the contract of our kernels."""
+    cases = [
+        ("plain", (2, 3, 6, 7), (4, 3, 3, 3), _PLAIN),
+        ("with stride (2, 1)", (1, 2, 7, 6), (3, 2, 3, 2), ((2, 1), *_PLAIN[1:])),
+        ("with padding ((1, 2), (0, 3))", (1, 2, 5, 6), (3, 2, 3, 3), ((1, 1), ((1, 2), (0, 3)), (1, 1), 1)),
+        ("with dilation (1, 2)", (1, 2, 6, 8), (3, 2, 3, 3), ((1, 1), ((0, 0), (0, 0)), (1, 2), 1)),
+        ("with groups=2", (2, 4, 5, 5), (6, 2, 3, 3), (*_PLAIN[:3], 2)),
+        ("with everything", (3, 4, 9, 8), (2, 2, 2, 3), ((2, 3), ((2, 0), (1, 1)), (2, 1), 2)),
+        ("of an empty batch", (0, 2, 5, 5), (3, 2, 3, 3), _PLAIN),
+    ]
+    random = np.random.default_rng(0)
+    for case, x_shape, w_shape, rest in cases:
+        for dtype in (np.float32, np.float64):
+            # small whole numbers: every sum is exact, in any order, so the results must be equal
+            x, w = (random.integers(-4, 5, shape).astype(dtype) for shape in (x_shape, w_shape))
+            x.flags.writeable = w.flags.writeable = False
+            right = reference.conv2d(x, w, *rest)
+            what = f"my_conv2d {case}, x {x_shape} and w {w_shape} of {np.dtype(dtype)}"
+            got = _kernel_result(what, _run(what, answer, x, w, *rest), right)
+            close(what, got, right, rtol=0, atol=0)
+    turned = np.asfortranarray(x := random.integers(-4, 5, (2, 3, 6, 7)).astype(np.float32))
+    w = random.integers(-4, 5, (4, 3, 3, 3)).astype(np.float32)
+    right = reference.conv2d(x, w, *_PLAIN)
+    what = "my_conv2d, x in Fortran order"
+    close(what, _kernel_result(what, _run(what, answer, turned, w, *_PLAIN), right), right, rtol=0, atol=0)
+    out = np.full(right.shape, np.nan, np.float32)
+    returned = call(lambda *given: answer(*given, out=out), x, w, *_PLAIN)
+    if returned is not out:
+        raise Wrong("my_conv2d(..., out=out) has to return `out` itself, with the result written into it.")
+    close("out, after my_conv2d(..., out=out)", out, right, rtol=0, atol=0)
+
+
+def _run(what: str, answer: Any, *arguments: Any) -> Any:
+    try:
+        return call(answer, *arguments)
+    except Wrong as fault:
+        hint = "\nInputs may be read-only arrays: the engine's Tensors are." if "read-only" in str(fault) else ""
+        raise Wrong(f"{what}: {fault}{hint}") from fault
+
+
+def _kernel_result(what: str, got: Any, right: np.ndarray) -> np.ndarray:
+    if not isinstance(got, np.ndarray):
+        raise Wrong(f"{what}: expected an array, got {type(got).__name__}.")
+    if got.dtype != right.dtype:
+        raise Wrong(f"{what}: expected dtype {right.dtype}, as the inputs have, got {got.dtype}.")
+    return got
