@@ -1,6 +1,6 @@
 """Kernels for the CPU, in Numba: same names and signatures as `minigen.kernels.reference`.
 
-Read them in this order: `simd` (vectors), `microkernel` (the innermost loops), `pixels` (direct convolution), `cook_toom`
+Read them in this order: `simd` (vectors), `microkernel` (innermost loops), `pixels` (direct convolution), `cook_toom`
 and `tiled` (fewer multiplications), `conv` (which serves when).  `minigen.kernels.ladder` climbs to them in five steps.
 """
 

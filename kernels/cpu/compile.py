@@ -77,7 +77,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     named.__module__ = function.__module__
     # This names the cache file.  Other vectors, other machine code; and where a subroutine in another file has changed,
     # which Numba does not notice, so must the name.
-    named.__qualname__ = f"{function.__module__}.{function.__qualname__}.{NAME}.{_version(Path(function.__code__.co_filename).parent)}"
+    named.__qualname__ = f"{function.__qualname__}.{NAME}.{_version(Path(function.__code__.co_filename).parent)}"
     try:
         return numba.njit(cache=True, **options)(named)
     except RuntimeError as error:
@@ -89,7 +89,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 @functools.cache
 def _version(folder):
     """Eight digits that change with any source file here or in `folder`."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(__name__.encode())  # cached code refers to its package by name
     for path in sorted({Path(__file__).parent, folder}):
         for source in sorted(path.glob("*.py")):
             digest.update(source.read_bytes())

@@ -10,14 +10,39 @@ import difflib
 from typing import Any
 
 from .base import GenerativeModel
+from .cgan import CGAN
 from .cvae import CVAE
 from .dcgan import DCGAN
+from .dense_gan import DenseGAN
 from .iwae import IWAE
 from .vae import VAE
+from .wgan import WGAN
+from .wgan_gp import WGANGP
 
-__all__ = ["CVAE", "DCGAN", "IWAE", "MODELS", "VAE", "GenerativeModel", "build"]
+__all__ = [
+    "CGAN",
+    "CVAE",
+    "DCGAN",
+    "IWAE",
+    "MODELS",
+    "VAE",
+    "WGAN",
+    "WGANGP",
+    "DenseGAN",
+    "GenerativeModel",
+    "build",
+]
 
-MODELS: dict[str, type[GenerativeModel]] = {"dcgan": DCGAN, "vae": VAE, "cvae": CVAE, "iwae": IWAE}
+MODELS: dict[str, type[GenerativeModel]] = {
+    "gan": DenseGAN,
+    "dcgan": DCGAN,
+    "cgan": CGAN,
+    "wgan": WGAN,
+    "wgan-gp": WGANGP,
+    "vae": VAE,
+    "cvae": CVAE,
+    "iwae": IWAE,
+}
 """Every family by the name that the command line knows it by."""
 
 

@@ -9,6 +9,7 @@ from ..engine import grad, no_grad
 from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor
+from .condition import broadcast_labels
 
 __all__ = ["GenerativeModel"]
 
@@ -30,15 +31,18 @@ class GenerativeModel(Module):
 
     optimizers: dict[str, Optimizer]
 
+    classes: int = 0
+    """How many classes the model can be asked for; 0 if it knows none."""
+
     def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
         """Learn from one batch and return what to log; see `minigen.train.Trainable`."""
         raise NotImplementedError(f"{type(self).__name__} does not define training_step()")
 
-    def generate(self, n: int, generator: np.random.Generator) -> Tensor:
-        """`n` new images (n, C, H, W) from noise that `generator` gives."""
+    def generate(self, n: int, generator: np.random.Generator, labels: np.ndarray | None = None) -> Tensor:
+        """`n` new images (n, C, H, W) from noise of `generator`'s; of the classes `labels` (n,), if it knows any."""
         raise NotImplementedError(f"{type(self).__name__} does not define generate()")
 
-    def sample(self, n: int, generator: np.random.Generator | None = None) -> np.ndarray:
+    def sample(self, n: int, generator: np.random.Generator | None = None, labels: Any = None) -> np.ndarray:
         """Make new images, in evaluation mode: the same weights and noise give the same images.
 
         Parameters
@@ -46,6 +50,8 @@ class GenerativeModel(Module):
         n : int
         generator : numpy.random.Generator, optional
             Where the noise comes from; fresh by default.
+        labels : int or ndarray of int (n,), optional
+            Of a model that knows classes: which ones; by default 0, 1, 2 ... in turn.
 
         Returns
         -------
@@ -54,14 +60,22 @@ class GenerativeModel(Module):
         Raises
         ------
         ValueError
-            If `n` is less than 1.
+            If `n` is less than 1, or the labels do not fit the model.
         """
         if n < 1:
             raise ValueError(f"sample: n must be at least 1, got {n}")
+        if labels is not None:
+            labels = broadcast_labels(labels, n)
+        elif self.classes:
+            labels = np.arange(n) % self.classes
         generator = np.random.default_rng() if generator is None else generator
-        sizes = [min(_AT_ONCE, n - start) for start in range(0, n, _AT_ONCE)]
+        parts = [slice(start, min(start + _AT_ONCE, n)) for start in range(0, n, _AT_ONCE)]
         with no_grad(), _evaluating(self):
-            return np.concatenate([self.generate(size, generator).numpy() for size in sizes])
+            images = [
+                self.generate(part.stop - part.start, generator, None if labels is None else labels[part])
+                for part in parts
+            ]
+            return np.concatenate([image.numpy() for image in images])
 
     def descend(self, loss: Tensor, optimizer: Optimizer) -> None:
         """One step of `optimizer` down the gradient of `loss`, for its own parameters and no others.

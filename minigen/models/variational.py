@@ -1,0 +1,494 @@
+r"""What all variational autoencoders share: the two networks, their data, and what is measured and shown of them.
+
+Everything is in nats an image.  Pixels run from 0 to 1 inside (`minigen.data` gives -1 to 1, for tanh): a Bernoulli
+pixel is the probability of white.  Codes of images that are looked at are the means of q(z | x); codes that are learnt
+from, or measured with, are drawn.  The mathematics stands in `minigen.losses`; a family adds the bound that it raises.
+"""
+
+from collections.abc import Iterator
+from statistics import NormalDist
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..creation import full, randn
+from ..data import to_unit
+from ..engine import no_grad
+from ..losses import (
+    bernoulli_log_likelihood,
+    gaussian_kl,
+    gaussian_log_likelihood,
+    monte_carlo_kl,
+    reparameterise,
+)
+from ..nn import Parameter
+from ..ops.shape import cat
+from ..optim import AdamW
+from ..tensor import Tensor, tensor
+from .base import GenerativeModel, _evaluating
+from .condition import one_hot_labels
+from .vae_networks import NETWORKS
+
+__all__ = ["SHARED_OPTIONS", "Variational"]
+
+_AT_ONCE = 100  # images that are encoded or decoded together: bounds the memory
+_CODES_AT_ONCE = 1000  # codes that are decoded together where there are many of each image
+
+_ACTIVE = 0.01  # the variance of a code's mean from which Burda et al. 2016 (section 5.2) call it active
+
+SHARED_OPTIONS = {
+    "network": "which networks: small (convolutions), mlp (dense), s0 or s2 (two published listings, repaired)",
+    "latent": "length of the code z (default: 20; 256 of s0, 32 of s2)",
+    "width": "channels next to the image of small (default: 16), units of a layer of mlp (default: 200)",
+    "likelihood": "of a pixel: bernoulli (grey values in [0, 1]) or gaussian (with one learned variance)",
+    "dropout": "share of the hidden features dropped in training, for small and mlp",
+    "weight_decay": "AdamW's: share of lr by which every weight shrinks in a step",
+    "lr": "learning rate",
+}
+"""Options of all variational autoencoders, with a line of help."""
+
+
+class Variational(GenerativeModel):
+    """Base of `VAE`, `CVAE` and `IWAE`: an encoder q(z | x), a decoder p(x | z) and the prior N(0, I).
+
+    Parameters
+    ----------
+    name : str
+        The family's, for messages.
+    size, channels : int
+        Of the images.
+    network : {"small", "mlp", "s0", "s2"}
+        See `minigen.models.vae_networks`.
+    latent : int or None
+        Length of the code; None for the networks' own.
+    width : int or None
+        Of the small and mlp networks; None for their own.
+    likelihood : {"bernoulli", "gaussian"}
+    dropout, weight_decay, lr : float
+    classes : int
+        Length of the one-hot condition; 0 for none.
+    samples : int
+        Codes drawn for each image in training.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, or the networks cannot make images of that size.
+    """
+
+    EPOCHS: ClassVar[int] = 40
+    BATCH_SIZE: ClassVar[int] = 64
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        channels: int,
+        network: str,
+        latent: int | None,
+        width: int | None,
+        likelihood: str,
+        dropout: float,
+        weight_decay: float,
+        lr: float,
+        *,
+        classes: int = 0,
+        samples: int = 1,
+    ):
+        super().__init__()
+        if network not in NETWORKS:
+            raise ValueError(f"{name}: network must be one of {', '.join(NETWORKS)}, got {network!r}")
+        if likelihood not in ("bernoulli", "gaussian"):
+            raise ValueError(f"{name}: likelihood must be bernoulli or gaussian, got {likelihood!r}")
+        counts = {"size": size, "channels": channels, "latent": latent, "width": width, "samples": samples}
+        for option, value in counts.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: {option} must be at least 1, got {value}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"{name}: dropout must be at least 0 and below 1, got {dropout}")
+        extra: dict[str, Any] = {"width": width, "dropout": dropout or None}
+        extra = {option: value for option, value in extra.items() if value is not None}
+        if extra and network not in ("small", "mlp"):
+            raise ValueError(
+                f"{name}: {next(iter(extra))} is an option of the small and mlp networks, not of {network}"
+            )
+        builder, own_latent = NETWORKS[network]
+        self.latent, self.classes, self.samples = latent or own_latent, classes, samples
+        try:
+            self.encoder, self.decoder = builder(size, channels, self.latent, classes, **extra)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        self.name, self.shape, self.likelihood = name, (channels, size, size), likelihood
+        if likelihood == "gaussian":
+            # One variance for all pixels, learned: nobody has to choose the weight of the squared error against the KL
+            # (the derivation "gaussian", step 3).  Its root starts at 0.2, where black is 0 and white 1.
+            self.pixel_log_var = Parameter(full((1,), 2 * np.log(0.2)))
+        self.optimizers = {"vae": AdamW(self.parameters(), lr, weight_decay=weight_decay)}
+
+    # ---- training
+
+    def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+        """Minus the bound that this family raises.
+
+        Parameters
+        ----------
+        log_likelihood : Tensor (K, N)
+            log p(x | z) of K codes for each of N images.
+        mu, log_var : Tensor (N, latent)
+            Of q(z | x).
+        eps : Tensor (K, N, latent)
+            The noise that made the codes.
+
+        Returns
+        -------
+        Tensor ()
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define loss()")
+
+    def training_step(self, data: np.ndarray, labels: np.ndarray | None = None) -> dict[str, float]:
+        """One step down the loss, of encoder and decoder together.
+
+        Parameters
+        ----------
+        data : ndarray (N, C, H, W)
+            Images in [-1, 1].
+        labels : ndarray of int (N,), optional
+            For a conditional model; the others ignore them.
+
+        Returns
+        -------
+        dict
+            ``loss``; and its two parts as they are at beta = 1, a mean over images each: ``reconstruction``, that is
+            -log p(x | z) summed over the pixels, and ``kl``, summed over the code.
+        """
+        x, condition = self._given(data, labels)
+        mu, log_var = self.encoder(x, condition)
+        # Fresh noise in every step.  Nothing is detached: by z = mu + sigma * eps the gradient of the reconstruction
+        # reaches the encoder, and one optimizer moves both networks down one loss.
+        eps = randn(self.samples, *mu.shape)
+        log_likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
+        loss = self.loss(log_likelihood, mu, log_var, eps)
+        self.descend(loss, self.optimizers["vae"])
+        with no_grad():
+            kl = gaussian_kl(mu, log_var).mean().item()
+        return {"loss": loss.item(), "reconstruction": -log_likelihood.detach().mean().item(), "kl": kl}
+
+    def _log_likelihood(self, x: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor, condition: Tensor | None) -> Tensor:
+        """The log-likelihoods log p(x | z) (K, N) for the codes that the noise (K, N, latent) makes."""
+        z = reparameterise(mu, log_var, eps)
+        count = len(eps.data)
+        if condition is not None and count > 1:
+            condition = condition.expand(count, *condition.shape).reshape(-1, self.classes)
+        output = self._decode(z.reshape(-1, self.latent), condition).reshape(count, *x.shape)
+        if self.likelihood == "bernoulli":
+            return bernoulli_log_likelihood(output, x)
+        return gaussian_log_likelihood(output, x, self.pixel_log_var)
+
+    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return self.decoder(z if condition is None else cat([z, condition], 1))
+
+    def _given(self, images: np.ndarray, labels: Any) -> tuple[Tensor, Tensor | None]:
+        """Images in [0, 1], and their condition."""
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != self.shape:
+            raise ValueError(f"{self.name}: expected images (N, {', '.join(map(str, self.shape))}), got {images.shape}")
+        if images.size and not (images.min() >= -1 and images.max() <= 1):
+            raise ValueError(f"{self.name}: expected images in [-1, 1], got {images.min():g} to {images.max():g}")
+        return tensor(to_unit(images.astype(np.float32, copy=False))), self._condition(labels, len(images))
+
+    def _condition(self, labels: Any, n: int) -> Tensor | None:
+        """One-hot labels (n, classes); None for a model without a condition."""
+        return one_hot_labels(self.name, labels, n, self.classes) if self.classes else None
+
+    # ---- from images to codes and back
+
+    def encode(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+        """The mean of each image's code, in evaluation mode.
+
+        Parameters
+        ----------
+        images : ndarray (N, C, H, W)
+            In [-1, 1].
+        labels : int or ndarray of int (N,), optional
+            For a conditional model.
+
+        Returns
+        -------
+        ndarray (N, latent), float32
+
+        Raises
+        ------
+        ValueError
+            If the images or labels do not fit the model.
+        """
+        codes = [np.zeros((0, self.latent), np.float32)]
+        with no_grad(), _evaluating(self):
+            for x, condition in self._batches(images, labels):
+                codes.append(self.encoder(x, condition)[0].numpy())
+        return np.concatenate(codes)
+
+    def decode(self, codes: np.ndarray, labels: Any = None) -> np.ndarray:
+        """The mean image of p(x | z) for each code, in evaluation mode.
+
+        Parameters
+        ----------
+        codes : ndarray (N, latent)
+        labels : int or ndarray of int (N,), optional
+            For a conditional model.
+
+        Returns
+        -------
+        ndarray (N, C, H, W), float32, in [-1, 1]
+            Not a draw from p(x | z): the independent noise of its pixels is no part of what was learnt.
+
+        Raises
+        ------
+        ValueError
+            If the codes or labels do not fit the model.
+        """
+        codes = np.asarray(codes, np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.latent:
+            raise ValueError(f"{self.name}: expected codes (N, {self.latent}), got {codes.shape}")
+        condition = self._asked_for(labels, len(codes))
+        images = [np.zeros((0, *self.shape), np.float32)]
+        with no_grad(), _evaluating(self):
+            for part in _parts(len(codes), _AT_ONCE):
+                z = tensor(codes[part])
+                images.append(self._mean_images(z, None if condition is None else condition[part]).numpy())
+        return np.concatenate(images)
+
+    def _mean_images(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        output = self._decode(z, condition)
+        return 2 * (output.sigmoid() if self.likelihood == "bernoulli" else output.clamp(0, 1)) - 1
+
+    def _asked_for(self, labels: Any, n: int) -> Tensor | None:
+        """The condition of images to be made: unlike those of given images, its labels are never ignored."""
+        if labels is not None and not self.classes:
+            raise ValueError(f"{self.name}: this model knows no classes: leave labels out, or train a cvae")
+        return self._condition(labels, n)
+
+    def generate(self, n: int, generator: np.random.Generator, labels: np.ndarray | None = None) -> Tensor:
+        """`n` mean images (n, C, H, W) of codes from the prior, in whatever mode the networks are; see `sample`."""
+        return self._mean_images(randn(n, self.latent, generator=generator), self._asked_for(labels, n))
+
+    def reconstruct(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
+        """Images sent through the code and back; parameters and errors as `encode`.
+
+        Returns
+        -------
+        ndarray (N, C, H, W), float32, in [-1, 1]
+        """
+        return self.decode(self.encode(images, labels), labels if self.classes else None)
+
+    # ---- looking at the code
+
+    def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8, labels: Any = None) -> np.ndarray:
+        """From each image of `first` to the one of `last`, along a straight line between their codes.
+
+        Parameters
+        ----------
+        first, last : ndarray (N, C, H, W)
+            In [-1, 1].
+        steps : int
+            Images in a row, both ends included.
+        labels : int or ndarray of int (N,), optional
+            Of a conditional model: the class of both.
+
+        Returns
+        -------
+        ndarray (N, steps, C, H, W), float32, in [-1, 1]
+
+        Raises
+        ------
+        ValueError
+            If `steps` is less than 2, or the images or labels do not fit.
+        """
+        if steps < 2:
+            raise ValueError(f"interpolate: steps must be at least 2, got {steps}")
+        ends = self.encode(first, labels), self.encode(last, labels)
+        if len(ends[0]) != len(ends[1]):
+            raise ValueError(
+                f"interpolate: expected as many last images as first ones, got {len(first)} and {len(last)}"
+            )
+        codes = np.linspace(*ends, steps, axis=1)
+        return self._decode_rows(codes, labels)
+
+    def traverse(self, image: np.ndarray, steps: int = 8, limit: float = 3.0, label: int | None = None) -> np.ndarray:
+        """What each component of the code does to one image, while the others stay: one row a component.
+
+        Parameters
+        ----------
+        image : ndarray (C, H, W)
+            In [-1, 1].
+        steps : int
+        limit : float
+            Each component goes from -limit to limit, in standard deviations of the prior.
+        label : int, optional
+            Of a conditional model: the image's class.
+
+        Returns
+        -------
+        ndarray (latent, steps, C, H, W), float32, in [-1, 1]
+
+        Raises
+        ------
+        ValueError
+            If `steps` is less than 2, or the image or label does not fit.
+        """
+        if steps < 2:
+            raise ValueError(f"traverse: steps must be at least 2, got {steps}")
+        codes = np.tile(self.encode(np.asarray(image)[None], label), (self.latent, steps, 1))
+        unit = np.arange(self.latent)
+        codes[unit, :, unit] = np.linspace(-limit, limit, steps)
+        return self._decode_rows(codes, label)
+
+    def manifold(self, side: int = 20, label: int | None = None) -> np.ndarray:
+        """The plane of a code of length 2, as a square of images (Kingma & Welling 2014, figure 4).
+
+        The places are the quantiles of the prior, so that every image stands for an equal share of it.
+
+        Parameters
+        ----------
+        side : int
+            Images in a row and in a column.
+        label : int, optional
+            Of a conditional model: the class.
+
+        Returns
+        -------
+        ndarray (side * side, C, H, W), float32, in [-1, 1]
+            Row by row; the first component grows to the right, the second upwards.
+
+        Raises
+        ------
+        ValueError
+            If the code is not of length 2, `side` is less than 1, or the label does not fit.
+        """
+        if self.latent != 2:
+            raise ValueError(f"manifold: needs a code of length 2, got {self.latent}: train with --latent 2")
+        if side < 1:
+            raise ValueError(f"manifold: side must be at least 1, got {side}")
+        places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
+        return self.decode(np.array([(right, up) for up in places[::-1] for right in places]), label)
+
+    def _decode_rows(self, codes: np.ndarray, labels: Any) -> np.ndarray:
+        """Images (N, steps, C, H, W) of codes (N, steps, latent)."""
+        n, steps, _ = codes.shape
+        repeated = np.repeat(np.broadcast_to(labels, n), steps) if self.classes else None
+        return self.decode(codes.reshape(-1, self.latent), repeated).reshape(n, steps, *self.shape)
+
+    # ---- measuring
+
+    def evaluate(
+        self, images: np.ndarray, labels: Any = None, generator: np.random.Generator | None = None
+    ) -> dict[str, Any]:
+        """The bound and its parts on given images, in evaluation mode; beta and the number of samples play no part.
+
+        Parameters
+        ----------
+        images : ndarray (N, C, H, W)
+            In [-1, 1], at least one.
+        labels : ndarray of int (N,), optional
+            For a conditional model.
+        generator : numpy.random.Generator, optional
+            Where the noise of the codes, one an image, comes from; always the same by default.
+
+        Returns
+        -------
+        dict
+            ``elbo`` = -(``reconstruction`` + ``kl``), means over the images in nats; ``kl_per_unit``, an array with the
+            share of each component of the code; ``active_units``, how many components have a mean that varies from
+            image to image (its variance is above 0.01; Burda et al. 2016, section 5.2).
+
+        Raises
+        ------
+        ValueError
+            If there are no images, or they or the labels do not fit the model.
+        """
+        generator = np.random.default_rng(0) if generator is None else generator
+        reconstruction, kl, means = [], [], []
+        with no_grad(), _evaluating(self):
+            for x, condition in self._batches(images, labels):
+                mu, log_var = self.encoder(x, condition)
+                eps = randn(1, *mu.shape, generator=generator)
+                reconstruction.append(-self._log_likelihood(x, mu, log_var, eps, condition).numpy()[0])
+                # the KL of independent components is a sum over them: each is the KL of a code of length 1
+                kl.append(gaussian_kl(mu.reshape(-1, 1), log_var.reshape(-1, 1)).numpy().reshape(mu.shape))
+                means.append(mu.numpy())
+        if not means:
+            raise ValueError("evaluate: expected at least one image, got none")
+        kl_per_unit = np.concatenate(kl).mean(0, dtype=np.float64)
+        parts = {
+            "reconstruction": float(np.concatenate(reconstruction).mean(dtype=np.float64)),
+            "kl": float(kl_per_unit.sum()),
+        }
+        return {
+            "elbo": -sum(parts.values()),
+            **parts,
+            "kl_per_unit": kl_per_unit,
+            "active_units": int((np.concatenate(means).var(0, dtype=np.float64) > _ACTIVE).sum()),
+        }
+
+    def log_likelihood(
+        self,
+        images: np.ndarray,
+        labels: Any = None,
+        samples: int = 1000,
+        generator: np.random.Generator | None = None,
+    ) -> np.ndarray:
+        r"""An estimate of log p(x) of each image, by importance sampling with q (Burda et al. 2016, equation 8).
+
+        :math:`\log \frac1K \sum_k p(x \mid z_k)\, p(z_k) / q(z_k \mid x)`.  Its mean is a lower bound that rises with
+        K: compare estimates of the same K only.  The one measure that is fair to VAE and IWAE alike.
+
+        Parameters
+        ----------
+        images : ndarray (N, C, H, W)
+            In [-1, 1].
+        labels : ndarray of int (N,), optional
+            For a conditional model, which estimates log p(x | c).
+        samples : int
+            K.
+        generator : numpy.random.Generator, optional
+            Where the noise comes from; always the same by default.
+
+        Returns
+        -------
+        ndarray (N,), float64
+
+        Raises
+        ------
+        ValueError
+            If `samples` is less than 1, or the images or labels do not fit the model.
+        """
+        if samples < 1:
+            raise ValueError(f"log_likelihood: samples must be at least 1, got {samples}")
+        generator = np.random.default_rng(0) if generator is None else generator
+        estimates = [np.zeros(0)]
+        with no_grad(), _evaluating(self):
+            for x, condition in self._batches(images, labels):
+                mu, log_var = self.encoder(x, condition)
+                log_weights = []
+                for part in _parts(samples, max(_CODES_AT_ONCE // len(x.data), 1)):
+                    eps = randn(part.stop - part.start, *mu.shape, generator=generator)
+                    likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
+                    log_weights.append((likelihood - monte_carlo_kl(mu, log_var, eps)).numpy().astype(np.float64))
+                # weights of e^-100 and less: only their ratios to the greatest can be added up
+                weights = np.concatenate(log_weights)
+                top = weights.max(0)
+                estimates.append(top + np.log(np.exp(weights - top).mean(0)))
+        return np.concatenate(estimates)
+
+    def _batches(self, images: np.ndarray, labels: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
+        x, condition = self._given(images, labels)
+        for part in _parts(len(x.data), _AT_ONCE):
+            yield x[part], None if condition is None else condition[part]
+
+
+def _parts(n: int, most: int) -> list[slice]:
+    """Slices of at most `most` that cover range(n).
+
+    >>> _parts(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return [slice(start, min(start + most, n)) for start in range(0, n, most)]
