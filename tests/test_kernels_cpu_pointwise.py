@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from minigen.kernels import reference
-from minigen.kernels.cpu import batch_norm, compile, memory, optimizers, pointwise, pool, threads
+from minigen.kernels import cpu, reference
+from minigen.kernels.cpu import compile, memory, optimizers, pointwise, pool, threads
 
 DTYPES = st.sampled_from([np.float32, np.float64])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -119,7 +119,7 @@ def exact_moments(x):
 
 def check_moments(x):
     """Sums of n numbers in double precision err by less than n roundings of the sum of magnitudes."""
-    mean, var = batch_norm.batch_norm_stats(x)
+    mean, var = cpu.batch_norm_stats(x)
     columns, exact_mean, exact_var = exact_moments(x)
     n, u = columns.shape[1], rounding(x.dtype)
     mean_error = (n + 1) * DOUBLE_ROUNDING * np.abs(columns).mean(axis=1)
@@ -152,7 +152,7 @@ def test_batch_norm_equals_the_reference(image, dtype, data):
     x, mean, weight, bias = (normal(rng, s, dtype) for s in (shape, shape[1], shape[1], shape[1]))
     var = rng.random(shape[1]).astype(dtype)
     expected = reference.batch_norm(x, mean, var, weight, bias, 1e-5)
-    np.testing.assert_array_equal(batch_norm.batch_norm(data.draw(layouts(x)), mean, var, weight, bias, 1e-5), expected)
+    np.testing.assert_array_equal(cpu.batch_norm(data.draw(layouts(x)), mean, var, weight, bias, 1e-5), expected)
 
 
 @given(images(1), DTYPES, st.sampled_from([1e-5, 0.1]), st.data())
@@ -161,7 +161,7 @@ def test_batch_norm_gradient_is_within_its_rounding(image, dtype, eps, data):
     rng, shape = image
     g, x, mean, weight = (normal(rng, s, dtype) for s in (shape, shape, shape[1], shape[1]))
     var = rng.random(shape[1]).astype(dtype) + dtype(0.1)
-    got = batch_norm.batch_norm_grad(data.draw(layouts(g)), data.draw(layouts(x)), mean, var, weight, eps)
+    got = cpu.batch_norm_grad(data.draw(layouts(g)), data.draw(layouts(x)), mean, var, weight, eps)
     eps = np.float64(dtype(eps))
     exact = reference.batch_norm_grad(*(array.astype(np.float64) for array in (g, x, mean, var, weight)), eps)
 
@@ -182,7 +182,7 @@ def test_batch_norm_gradient_of_small_integers_is_exact():
     g, x = (rng.integers(-4, 5, (8, 3, 16, 16)).astype(np.float32) for _ in range(2))
     mean, weight = np.array([1, 0, -2], np.float32), np.array([1, 2, -1], np.float32)
     var = np.full(3, 0.75, np.float32)  # + 0.25 makes the standard deviation 1
-    got = batch_norm.batch_norm_grad(g, x, mean, var, weight, 0.25)
+    got = cpu.batch_norm_grad(g, x, mean, var, weight, 0.25)
     exact = reference.batch_norm_grad(*(array.astype(np.float64) for array in (g, x, mean, var, weight)), 0.25)
     np.testing.assert_array_equal(got[1], exact[1])
     np.testing.assert_array_equal(got[2], exact[2])
@@ -191,10 +191,10 @@ def test_batch_norm_gradient_of_small_integers_is_exact():
 
 def test_an_empty_batch_has_no_statistics_and_gives_no_gradient():
     x, one = np.zeros((0, 3, 4, 4), np.float32), np.ones(3, np.float32)
-    mean, var = batch_norm.batch_norm_stats(x)
+    mean, var = cpu.batch_norm_stats(x)
     assert np.isnan(mean).all() and np.isnan(var).all()
-    assert batch_norm.batch_norm(x, one, one, one, one, 1e-5).shape == x.shape
-    dx, dweight, dbias = batch_norm.batch_norm_grad(x, x, one, one, one, 1e-5)
+    assert cpu.batch_norm(x, one, one, one, one, 1e-5).shape == x.shape
+    dx, dweight, dbias = cpu.batch_norm_grad(x, x, one, one, one, 1e-5)
     assert dx.shape == x.shape and not dweight.any() and not dbias.any()
     assert pointwise.leaky_relu_grad(x, x, 0.1).shape == x.shape
 
@@ -289,7 +289,7 @@ def test_bad_inputs_raise_in_place_of_reading_foreign_memory():
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 3, 4\)"):
         pointwise.leaky_relu_grad(x[..., 0], x, 0.1)
     with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
-        batch_norm.batch_norm(x, one, one, one, one[:2], 1e-5)
+        cpu.batch_norm(x, one, one, one, one[:2], 1e-5)
     with pytest.raises(ValueError, match="index of shape"):
         pool.max_pool2d_grad(np.ones((1, 1, 2, 2)), np.zeros((1, 1, 1, 1), np.int64), (3, 4))
 
@@ -313,9 +313,9 @@ def everything(rng_seed=5):
     rng = np.random.default_rng(rng_seed)
     x, g = (normal(rng, (6, 20, 33, 35), np.float32) for _ in range(2))
     weight, bias, state = rng.random((2, 20), np.float32), rng.random(20, np.float32), np.abs(x)
-    mean, var = batch_norm.batch_norm_stats(x)
-    results = [mean, var, batch_norm.batch_norm(x, mean, var, weight[0], bias, 1e-5)]
-    results += batch_norm.batch_norm_grad(g, x, mean, var, weight[1], 1e-5)
+    mean, var = cpu.batch_norm_stats(x)
+    results = [mean, var, cpu.batch_norm(x, mean, var, weight[0], bias, 1e-5)]
+    results += cpu.batch_norm_grad(g, x, mean, var, weight[1], 1e-5)
     results += [pointwise.leaky_relu_grad(g, x, 0.2), pointwise.bias_leaky_relu(x, bias, 0.2)]
     values, index = pool.max_pool2d(x, (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1))
     results += [values, index, pool.max_pool2d_grad(values, index, x.shape[2:])]

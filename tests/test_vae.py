@@ -100,6 +100,7 @@ def test_the_code_is_as_long_as_the_networks_want_it(network, latent):
         ({"lr": -1.0}, "lr"),
         ({"weight_decay": -1.0}, "weight_decay"),
         ({"beta": -1.0}, "beta"),
+        ({"ema": 1.0}, "ema must be at least 0 and below 1, got 1.0"),
         ({"samples": 3}, "unknown option 'samples'"),
     ],
 )
@@ -142,7 +143,7 @@ def by_hand(state, pictures, eps, hot=None, gaussian=False):
         z = mu + np.exp(log_var / 2) * noise
         out = dense(state, [f"decoder.{i}" for i in (0, 2, 4, 6, 8)], z if hot is None else np.concatenate([z, hot], 1))
         if gaussian:
-            v = np.exp(state["pixel_log_var"])
+            v = np.exp(state["decoder.pixel_log_var"])
             likelihoods.append((-0.5 * np.log(2 * np.pi * v) - (x - out) ** 2 / (2 * v)).sum(1))
         else:
             likelihoods.append(-(x * softplus(-out) + (1 - x) * softplus(out)).sum(1))
@@ -225,8 +226,9 @@ def test_both_networks_learn_from_the_reconstruction_and_only_the_encoder_from_t
         model.beta = beta
         mu, log_var = model.encoder(x)
         log_likelihood = model._log_likelihood(x, mu, log_var, eps, None) * ll_weight
-        grads = mg.grad(model.loss(log_likelihood, mu, log_var, eps), list(model.parameters()))
-        largest = {p: float(np.abs(g.numpy()).max()) for (p, _), g in zip(model.named_parameters(), grads)}
+        learned = {n: p for n, p in model.named_parameters() if not n.startswith("average")}
+        grads = mg.grad(model.loss(log_likelihood, mu, log_var, eps), list(learned.values()))
+        largest = {n: float(np.abs(g.numpy()).max()) for n, g in zip(learned, grads)}
         parts[name] = {player: max(v for p, v in largest.items() if p.startswith(player)) for player in ("encoder", "decoder")}
     assert parts["reconstruction"]["encoder"] > 0 and parts["reconstruction"]["decoder"] > 0
     assert parts["kl"]["encoder"] > 0 and parts["kl"]["decoder"] == 0
@@ -258,6 +260,27 @@ def test_the_seed_decides_everything(family):
     assert not np.array_equal(one["encoder.mu.weight"], other["encoder.mu.weight"])
 
 
+def test_averaged_weights_measure_and_draw_but_take_no_part_in_training():
+    plain, averaged = tiny("vae", ema=0.0), tiny("vae", ema=0.9)
+    losses = []
+    for model in (plain, averaged):
+        mg.manual_seed(3)
+        losses.append([model.training_step(images(seed=i))["loss"] for i in range(8)])
+    assert losses[0] == losses[1]
+    learned = averaged.encoder.mu.weight.numpy()
+    assert np.array_equal(learned, plain.encoder.mu.weight.numpy())
+    assert not np.array_equal(averaged.encode(images()), plain.encode(images()))
+
+    state = averaged.state_dict()
+    for part, index in (("encoder", 0), ("decoder", 1)):
+        for name in getattr(plain, part).state_dict():
+            state[f"{part}.{name}"] = state[f"average.network.{index}.{name}"]
+    plain.load_state_dict({name: value for name, value in state.items() if not name.startswith("average")})
+    assert np.array_equal(averaged.encode(images()), plain.encode(images()))
+    assert averaged.evaluate(images())["elbo"] == plain.evaluate(images())["elbo"]
+    assert np.array_equal(averaged.sample(3, np.random.default_rng(0)), plain.sample(3, np.random.default_rng(0)))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_resuming_is_exact(family, tmp_path):
     pixels = images(17, seed=3)
@@ -283,7 +306,7 @@ def test_a_learned_variance_approaches_the_mean_squared_error():
     model = tiny("vae", network="mlp", latent=1, likelihood="gaussian", lr=1e-2)
     for i in range(400):  # uniform on [0, 1] inside, always new: nothing to learn but their mean and variance, 1/12
         model.training_step(images(32, seed=i))
-    np.testing.assert_allclose(np.exp(model.pixel_log_var.numpy()), 1 / 12, rtol=0.1)
+    np.testing.assert_allclose(np.exp(model.decoder.pixel_log_var.numpy()), 1 / 12, rtol=0.1)
 
 
 # ---- exact values: a linear-Gaussian model, whose log p(x) is known
@@ -309,10 +332,11 @@ class Linear:
 
     def model(self, log_var_off=0.0, mu_off=0.0):
         """The VAE with these weights, and the true posterior as its encoder, or one that is off."""
-        model = build("vae", size=2, network="mlp", latent=2, width=2, likelihood="gaussian")
+        model = build("vae", size=2, network="mlp", latent=2, width=2, likelihood="gaussian", ema=0.0)
         model.encoder = Encoder(mg.nn.Identity(), 4, 2, flat=True)
         model.decoder = mg.nn.Sequential(mg.nn.Linear(2, 4), mg.nn.Unflatten(1, (1, 2, 2)))
         back = (self.w / self.v / self.precision).T
+        model.decoder.pixel_log_var = mg.nn.Parameter(mg.zeros(1))
         state = {
             "encoder.mu.weight": back,
             "encoder.mu.bias": -back @ self.b + mu_off,
@@ -320,7 +344,7 @@ class Linear:
             "encoder.log_var.bias": -np.log(self.precision) + log_var_off,
             "decoder.0.weight": self.w,
             "decoder.0.bias": self.b,
-            "pixel_log_var": np.log([self.v]),
+            "decoder.pixel_log_var": np.log([self.v]),
         }
         model.load_state_dict(state)
         return model
@@ -347,7 +371,7 @@ def test_with_another_posterior_the_elbo_is_less_and_many_samples_come_near():
 
 
 def test_each_code_is_weighed_under_the_condition_of_its_own_image():
-    model = tiny("cvae", network="s2", width=None)
+    model = tiny("cvae", network="s2", width=None, ema=0.0)
     stretch(model)
     log_likelihood, _, sampled = by_hand(model.state_dict(), images(), noise_of_seed(0, 5, 12, 3), hot=np.eye(4)[LABELS])
     expected = np.log(np.exp(log_likelihood - sampled).mean(0))
@@ -358,13 +382,13 @@ def test_each_code_is_weighed_under_the_condition_of_its_own_image():
 def test_weights_that_no_float_can_hold_are_added_up():
     linear = Linear(4)
     model = linear.model()
-    model.pixel_log_var.data = np.full(1, -12, np.float32)  # log-weights of many thousands below 0
+    model.decoder.pixel_log_var.data = np.full(1, -12, np.float32)  # log-weights of many thousands below 0
     found = model.log_likelihood(linear.pictures, samples=10)
     assert np.isfinite(found).all() and found.mean() < -2000
 
 
 def test_evaluation_adds_up_and_sees_which_units_are_active():
-    model = tiny("vae", network="s2", width=None)
+    model = tiny("vae", network="s2", width=None, ema=0.0)
     weight = np.zeros((3, 64), np.float32)
     weight[1] = 50.0
     state = model.state_dict() | {

@@ -18,7 +18,7 @@ class CVAE(Variational):
 
     Parameters
     ----------
-    size, channels, network, latent, width, likelihood, dropout, weight_decay, lr
+    size, channels, network, latent, width, likelihood, dropout, weight_decay, lr, ema
         See `VAE`.
     classes : int
         How many classes the labels name.
@@ -53,11 +53,12 @@ class CVAE(Variational):
         dropout: float = 0.0,
         weight_decay: float = 0.0,
         lr: float = 2e-3,
+        ema: float = 0.995,
         classes: int = 10,
     ):
         if classes < 1:
             raise ValueError(f"cvae: classes must be at least 1, got {classes}")
-        shared = (network, latent, width, likelihood, dropout, weight_decay, lr)
+        shared = (network, latent, width, likelihood, dropout, weight_decay, lr, ema)
         super().__init__("cvae", size, channels, *shared, classes=classes)
 
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:

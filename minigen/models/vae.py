@@ -38,6 +38,8 @@ class VAE(Variational):
         AdamW's.
     lr : float
         Learning rate.
+    ema : float
+        The average weights of about 1 / (1 - ema) steps measure and draw; 0 for the last step's.
 
     Raises
     ------
@@ -74,10 +76,11 @@ class VAE(Variational):
         dropout: float = 0.0,
         weight_decay: float = 0.0,
         lr: float = 2e-3,
+        ema: float = 0.995,
         beta: float = 1.0,
     ):
         check_number("vae", "beta", beta)
-        shared = (network, latent, width, likelihood, dropout, weight_decay, lr)
+        shared = (network, latent, width, likelihood, dropout, weight_decay, lr, ema)
         super().__init__("vae", size, channels, *shared)
         self.beta = beta
 
