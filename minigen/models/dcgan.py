@@ -73,8 +73,6 @@ class DCGAN(Adversarial):
     ['loss_d', 'loss_g', 'd_real', 'd_fake']
     """
 
-    EPOCHS: ClassVar[int] = 24
-
     OPTIONS: ClassVar[dict[str, str]] = {
         "network": "which networks: small, s3 or s4 (two published listings, repaired)",
         "latent": "length of the noise vector",
