@@ -66,6 +66,7 @@ def leaf(value):
 #
 # where $e_i$ is 1 at place $i$ and 0 elsewhere.
 
+
 # %%
 def nudge(f, x, h=1e-6):
     """The gradient of f at the array x: each element in turn is moved up and down a little."""
@@ -146,6 +147,7 @@ print("nudging ", nudge(lambda v: np.sin(v[0] * v[1]), np.array([2.0, 3.0])).rou
 # ### Exercise 1.1: the gradients of a quotient
 #
 # For $y = x / w$ and a given $g$: what are the gradients for $x$ and for $w$?  Mind the sign of the second.
+
 
 # %%
 def div_vjp(g, x, w):
@@ -236,6 +238,7 @@ show_source(mg.ops.elementwise.unbroadcast)
 # $x_{ki}$ acts on the result in two ways, by itself and through the mean.  What is the vjp?  (Batch normalisation, in
 # every GAN of these lessons, begins with this step.)
 
+
 # %%
 def centre_vjp(g, x):
     """The gradient of x - x.mean(axis=0) for x, given the cotangent g; both are arrays (N, D)."""
@@ -323,6 +326,7 @@ show_source(mg.engine._graph, mg.engine._sweep)
 # number.  How many rules would have to run?  We double a number $k$ times ($x + x$, and again), so that two arrows join
 # each result to the next, and count:
 
+
 # %%
 def rules_path_by_path(t):
     """How many rules run if every path is followed by itself."""
@@ -383,6 +387,7 @@ picture
 # in, such as `range(len(t.node.inputs))`.  Use `id(t)` as the key of a dictionary (`==` compares values, as in NumPy), and
 # `mg.ones_like(output)` to start.  Ten to fifteen lines.
 
+
 # %%
 def my_grad(output, x):
     """The gradient of `output`, a Tensor of one element, with respect to the Tensor `x`."""
@@ -415,6 +420,7 @@ exercises.my_grad(my_grad)
 # inputs there are*.  If $+ - \times\, /$ are all there is, and each counts as one, $L$ with its gradient takes at most 5
 # times as many as $L$ alone (Baur and Strassen, 1983).  Now the time, on your machine, for
 # $L = \sum_i \tanh(x_i)^2 \sin(x_i)$:
+
 
 # %% tags=["varies"]
 def seconds(f, *arguments):
@@ -554,6 +560,7 @@ for name, square in (("ours", mg.square), ("bad", bad_square)):
 # *Softsign* is $f(x) = \dfrac{x}{1 + |x|}$, a cousin of tanh.  Write its rule with Tensor operations.  The check looks at
 # your second derivative too.
 
+
 # %%
 def softsign_vjp(g, out, x):
     """The gradient of x / (1 + abs(x)) for x; g, out and x are Tensors."""
@@ -575,6 +582,7 @@ exercises.softsign_vjp(softsign_vjp)
 # The Hessian $H_{ij} = \partial^2 L/\partial x_i \partial x_j$ of a network with a million parameters has $10^{12}$
 # entries.  But $H v$, for one vector $v$, costs only a few forward passes.  How?  With `mg.grad` alone: your function gets
 # $f$, which turns a Tensor into a loss of one element, and the Tensors $x$ (it wants a gradient) and $v$.
+
 
 # %%
 def hvp(f, x, v):
@@ -671,6 +679,7 @@ print("nudging            ", nudge(lambda v: np.log(np.exp(v).sum()), x.numpy())
 # pretend: forward, they round; backward, they act as if they had done nothing (the *straight-through estimator*, Bengio,
 # Léonard and Courville 2013).  Build it from `detach` and arithmetic.  `mg.tensor(np.round(x.data))` gives the rounded
 # values, as a constant.
+
 
 # %%
 def round_through(x):

@@ -102,6 +102,7 @@ with plot.style():
     draw_windows(axes[2], 7, 3, 1, dilation=2, title="dilation 2")
 picture
 
+
 # %%
 def convolve(x, w, stride=1, before=0, after=0, dilation=1):
     """A convolution in one dimension, as the equation says."""
@@ -168,6 +169,7 @@ plot.show_images(
 # ### Exercise 3.1: one loop, three sums
 #
 # Write all three, in one dimension (with dilation 1).  `g` has one number for each output.
+
 
 # %%
 def triad(x, w, g, stride, before):
@@ -252,6 +254,7 @@ show_source(mg.ops.conv.conv2d, mg.ops.conv.conv2d_input_grad, mg.ops.conv.conv2
 # Compare with the source, line by line.  The table is *closed*: a gradient of any order, of a convolution or a transposed
 # one, is made of these three and of nothing else.  We can watch it: take the gradient three times, and list
 # the convolutions in the graph.
+
 
 # %%
 def primitives(t):
@@ -348,6 +351,7 @@ print("sizes", same.shape[2:], two.shape[2:], "- equal?", np.allclose(same.numpy
 # Give the zeros before and after such that there are $\lceil \text{size}/\text{stride} \rceil$ outputs (dilation 1): as few as
 # possible, halved, and the odd one after.
 
+
 # %%
 def same_padding(size, kernel, stride):
     """The number of zeros before and after."""
@@ -387,6 +391,7 @@ for size in (7, 8, 9, 10):
 # A convolution with these settings (`padding` on both sides) is applied to `size` pixels.  Which output padding makes
 # the transposed convolution give `size` pixels again?  (Its size is $(P - 1)s - t - b + d(R - 1) + 1$, plus the output
 # padding.)
+
 
 # %%
 def output_padding(size, kernel, stride, padding, dilation):
@@ -488,6 +493,7 @@ plot.show_images(
 # Compute `F.conv_transpose2d(g, w, stride=stride)` with `F.conv2d` at stride 1.  For speed it is a bad idea (most of the
 # products are with zeros); for understanding, a good one.
 
+
 # %%
 def transposed_by_convolution(g, w, stride):
     """g: array (N, O, P, P), w: array (O, C, R, R); the result: (N, C, (P - 1) * stride + R, the same)."""
@@ -514,6 +520,7 @@ exercises.transposed_by_convolution(transposed_by_convolution)
 # Early generated images were often covered by a fine checker pattern.  It comes from the scattering.  With stride 2 and 5
 # taps, a position on the output is hit by tap 0, 2 and 4 of three neighbours, or by taps 1 and 3 of two.  So there are
 # positions with three contributions beside positions with two.  Count them: a transposed convolution with all ones.
+
 
 # %%
 def hits(kernel, stride, size=6):
@@ -548,6 +555,7 @@ picture
 # Far from the border, the pattern repeats every `stride` positions.  Give the counts for positions 0, 1, ..., stride $-$ 1,
 # along one axis (no padding: tap $r$ of the input at $p$ lands on position $ps + r$).
 
+
 # %%
 def overlaps(kernel, stride):
     """A list of `stride` whole numbers."""
@@ -571,6 +579,7 @@ exercises.overlaps(overlaps)
 # layers with random positive weights.  It should stay about uniform.  *Lower row:* weights as at the start of training,
 # random with mean zero.  A sum of 9 random terms has a larger *variance* than a sum of 4, so the pattern is there as well, in
 # the size of the pixels: we average $|{\rm pixel}|$ over many images.  Each layer multiplies the pattern with its own.
+
 
 # %%
 def upsample(t, kind, seed, positive=False):
@@ -660,6 +669,7 @@ for kernel in (3, 4, 5):
 # ### Exercise 3.6: the weight gradient is a convolution too
 #
 # Compute $W(x, g)$ with `F.conv2d`: square images and kernels, no padding, dilation 1.
+
 
 # %%
 def weight_grad_by_convolution(x, g, kernel, stride):

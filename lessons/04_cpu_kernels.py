@@ -96,7 +96,9 @@ bound = n * 2.0**-24 / (1 - n * 2.0**-24) * size
 for name, result in results.items():
     error = abs(result - exact)
     within = "in the whole below 1e-5" if name == "minimal_filtering" else "every element within the bound"
-    fine = np.linalg.norm(error) < 1e-5 * np.linalg.norm(exact) if name == "minimal_filtering" else (error <= bound).all()
+    fine = (
+        np.linalg.norm(error) < 1e-5 * np.linalg.norm(exact) if name == "minimal_filtering" else (error <= bound).all()
+    )
     print(f"{name:18} {within}: {fine}")
 
 # %% [markdown]
@@ -132,6 +134,7 @@ print(f"while one float32 comes from memory, {4 * peak / bandwidth:.0f} operatio
 #
 # ### Exercise 4.1: the least time
 
+
 # %%
 def least_time(flop, nbytes, peak, bandwidth):
     """The seconds that `flop` operations on `nbytes` bytes take at the least."""
@@ -145,6 +148,7 @@ exercises.least_time(least_time)
 #
 # How many operations does a convolution take (dilation 1, one group), counting those with padding as if they were real?  And how
 # many bytes does it move at the least, in float32: input and weights read once, output written once?
+
 
 # %%
 def conv_work(N, C, O, H, W, kernel, stride, padding):
@@ -184,6 +188,7 @@ points = {name: (F / B, F / min(times.seconds[name])) for name, (_, F, B) in eve
 print(f"our layer: {flop / 1e9:.2f} GFLOP, {nbytes / 1e6:.1f} MB, {flop / nbytes:.0f} operations per byte")
 print(f"at best: computing {flop / peak * 1e3:.1f} ms, moving {nbytes / bandwidth * 1e3:.1f} ms")
 
+
 # %% tags=["varies"] jupyter={"source_hidden": true}
 def draw_roof(axes, lowest=0.05, highest=2000):
     bend = peak / bandwidth
@@ -195,7 +200,9 @@ def draw_roof(axes, lowest=0.05, highest=2000):
 
 
 def draw_points(axes, points, color, marker, label, below=()):
-    axes.scatter(*zip(*[(F, rate / 1e9) for F, rate in points.values()]), color=color, marker=marker, zorder=3, label=label)
+    axes.scatter(
+        *zip(*[(F, rate / 1e9) for F, rate in points.values()]), color=color, marker=marker, zorder=3, label=label
+    )
     for name, (intensity, rate) in points.items():
         place = (4, -13) if name in below else (6, 3)
         axes.annotate(name, (intensity, rate / 1e9), xytext=place, textcoords="offset points", fontsize=9)
@@ -209,7 +216,9 @@ with plot.style():
         "stands. Data that fit the caches can be above the slanted part, which was measured on main memory.",
     )  # fmt: skip
     draw_roof(axes)
-    draw_points(axes, points, plot.COLORS["blue"], "o", "NumPy", below=("a + b", "matrices 32", "matrices 128", "matrices 512"))
+    draw_points(
+        axes, points, plot.COLORS["blue"], "o", "NumPy", below=("a + b", "matrices 32", "matrices 128", "matrices 512")
+    )
     axes.axvline(flop / nbytes, color="black", linestyle=":")
     axes.set_ylim(0.5 * min(rate for _, rate in points.values()) / 1e9, 2 * peak / 1e9)
     axes.legend(loc="lower right")
@@ -223,6 +232,7 @@ picture
 #
 # Between memory and registers lie caches: small memories that keep what was used last.  See them: add 1 to every number of an
 # array, over and over, for arrays of growing size.
+
 
 # %% tags=["varies"]
 @njit
@@ -239,7 +249,9 @@ for size_kib in kib:
     array = np.zeros(size_kib * 256, np.float32)
     times_over = max(1, 2**15 // size_kib)
     touch(array, 1)
-    best = min(race({"touch": lambda array=array, k=times_over: touch(array, k)}, rounds=3, least=0, warmup=0).seconds["touch"])
+    best = min(
+        race({"touch": lambda array=array, k=times_over: touch(array, k)}, rounds=3, least=0, warmup=0).seconds["touch"]
+    )
     rates.append(2 * array.nbytes * times_over / best / 1e9)
 print(f"{max(rates):.0f} GB/s from the nearest cache, {rates[-1]:.0f} GB/s from the farthest memory that was tried")
 
@@ -274,6 +286,7 @@ show_source(naive._loops)
 # chain of additions waits most of the time.**  An experiment: inner products, with one chain, with four, and with permission
 # to reorder as the compiler likes (`fastmath`).
 
+
 # %% tags=["varies"]
 @njit
 def one_chain(u, v):
@@ -297,7 +310,9 @@ def four_chains(u, v):
 
 reordered = njit(fastmath=True)(one_chain.py_func)
 u, v = random.normal(size=(2, 8192)).astype(np.float32)
-times = race({f.__name__: (lambda f=f: f(u, v)) for f in (one_chain, four_chains)} | {"reordered": lambda: reordered(u, v)})
+times = race(
+    {f.__name__: (lambda f=f: f(u, v)) for f in (one_chain, four_chains)} | {"reordered": lambda: reordered(u, v)}
+)
 for name in times.seconds:
     print(f"{name:12} {2 * u.size / min(times.seconds[name]) / 1e9:6.1f} GFLOP/s")
 print("the sums:", one_chain(u, v), four_chains(u, v), reordered(u, v))
@@ -308,6 +323,7 @@ print("the sums:", one_chain(u, v), four_chains(u, v), reordered(u, v))
 # kernels say explicitly in which order they add, and so give the same bits on any number of threads.
 #
 # And without a compiler?  One output of the layer in pure Python:
+
 
 # %% tags=["varies"]
 def one_output(x, w):
@@ -370,6 +386,7 @@ print(f"a panel has {panel / 1024:.0f} KiB; all patches of the layer have {n * 4
 # The same idea needs no Numba.  Write a convolution (stride 1, no padding) in NumPy that never holds more than an eighth of all
 # patches: a few output rows of one image at a time.  `reference.conv._patches(band, (R, S), (1, 1), ((0, 0), (0, 0)), (1, 1))`
 # gathers the patches of a band of image rows, (1, C, rows, W), as an array (1, C, R, S, P, Q).  The check measures your memory.
+
 
 # %%
 def convolve_in_bands(x, w):
@@ -472,6 +489,7 @@ print("equal to the convolution:", np.allclose(y, [inputs[:3] @ taps, inputs[1:]
 #
 # Write it out for plain numbers.  Additions are free, and so are factors known beforehand (such as 0.5).  The check counts how
 # often something made from $x$ is multiplied with something made from $w$.
+
 
 # %%
 def minimal_filter(x, w):
@@ -639,6 +657,7 @@ print("our function was called with", calls)
 # How is up to you: loops under `@njit`, im2col, or something that this lesson has not shown.  An idea: for a fixed tap $(r, s)$, the
 # inputs that it meets are a *slice* of the padded image; so a convolution is the sum of $R \cdot S$ matrix products, with nothing
 # gathered.
+
 
 # %%
 def my_conv2d(x, w, stride, padding, dilation, groups, out=None):

@@ -229,7 +229,9 @@ def test_both_networks_learn_from_the_reconstruction_and_only_the_encoder_from_t
         learned = {n: p for n, p in model.named_parameters() if not n.startswith("average")}
         grads = mg.grad(model.loss(log_likelihood, mu, log_var, eps), list(learned.values()))
         largest = {n: float(np.abs(g.numpy()).max()) for n, g in zip(learned, grads)}
-        parts[name] = {player: max(v for p, v in largest.items() if p.startswith(player)) for player in ("encoder", "decoder")}
+        parts[name] = {
+            player: max(v for p, v in largest.items() if p.startswith(player)) for player in ("encoder", "decoder")
+        }
     assert parts["reconstruction"]["encoder"] > 0 and parts["reconstruction"]["decoder"] > 0
     assert parts["kl"]["encoder"] > 0 and parts["kl"]["decoder"] == 0
 
@@ -366,14 +368,18 @@ def test_with_another_posterior_the_elbo_is_less_and_many_samples_come_near():
     estimates = off.log_likelihood(linear.pictures, samples=3000)
     assert estimates.dtype == np.float64 and estimates.shape == (30,)
     assert abs(estimates.mean() - exact) < 0.02
-    ones = [off.log_likelihood(linear.pictures, samples=1, generator=np.random.default_rng(i)).mean() for i in range(50)]
+    ones = [
+        off.log_likelihood(linear.pictures, samples=1, generator=np.random.default_rng(i)).mean() for i in range(50)
+    ]
     np.testing.assert_allclose(np.mean(ones), exact - gap, atol=4 * np.std(ones) / math.sqrt(50))
 
 
 def test_each_code_is_weighed_under_the_condition_of_its_own_image():
     model = tiny("cvae", network="s2", width=None, ema=0.0)
     stretch(model)
-    log_likelihood, _, sampled = by_hand(model.state_dict(), images(), noise_of_seed(0, 5, 12, 3), hot=np.eye(4)[LABELS])
+    log_likelihood, _, sampled = by_hand(
+        model.state_dict(), images(), noise_of_seed(0, 5, 12, 3), hot=np.eye(4)[LABELS]
+    )
     expected = np.log(np.exp(log_likelihood - sampled).mean(0))
     found = model.log_likelihood(images(), LABELS, samples=5, generator=np.random.default_rng(0))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -404,7 +410,9 @@ def test_evaluation_adds_up_and_sees_which_units_are_active():
     np.testing.assert_allclose(found["kl_per_unit"][2], 0.5 * (0.5 - 1 - math.log(0.5)), rtol=1e-4)
     np.testing.assert_allclose(found["kl"], found["kl_per_unit"].sum())
     np.testing.assert_allclose(found["elbo"], -found["reconstruction"] - found["kl"])
-    log_likelihood, kl, _ = by_hand(state, images(300), np.random.default_rng(0).standard_normal((1, 300, 3), np.float32))
+    log_likelihood, kl, _ = by_hand(
+        state, images(300), np.random.default_rng(0).standard_normal((1, 300, 3), np.float32)
+    )
     np.testing.assert_allclose(found["kl"], kl.mean(), rtol=1e-5)
     np.testing.assert_allclose(found["reconstruction"], -log_likelihood.mean(), rtol=1e-5)
 
