@@ -11,7 +11,8 @@ import numpy as np
 try:
     import torch
 except ImportError as error:
-    raise ImportError('this adapter needs PyTorch: python -m pip install "minigen-lab[bench]"') from error
+    message = 'this adapter needs PyTorch: python -m pip install "minigen-lab[bench]"'
+    raise ModuleNotFoundError(message, name="torch") from error
 
 from . import frameworks
 
