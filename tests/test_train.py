@@ -306,7 +306,15 @@ def test_resuming_is_exact_with_dropout(tmp_path):
     assert_same_run(run, straight)
 
 
-def test_a_second_ctrl_c_stops_at_once_and_gives_the_handler_back(tmp_path, uninterrupted):
+@pytest.fixture
+def terminal():
+    """Ctrl-C as in a terminal: a process started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_stops_at_once_and_gives_the_handler_back(tmp_path, uninterrupted, terminal):
     handler = signal.getsignal(signal.SIGINT)
     run = new_run(tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
