@@ -94,6 +94,8 @@ def test_the_code_is_as_long_as_the_networks_want_it(network, latent):
         ({"channels": 0}, "channels must be at least 1, got 0"),
         ({"latent": 0}, "latent must be at least 1, got 0"),
         ({"width": 0}, "width must be at least 1, got 0"),
+        ({"depth": 0}, "depth must be at least 1, got 0"),
+        ({"depth": 2, "network": "s0"}, "depth is an option of the small and mlp networks, not of s0"),
         ({"width": 8, "network": "s2"}, "width is an option of the small and mlp networks, not of s2"),
         ({"dropout": 0.1, "network": "s0"}, "dropout is an option of the small and mlp networks, not of s0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
@@ -113,6 +115,14 @@ def test_bad_options_are_named(options, words):
 def test_bad_counts_are_named(family, option):
     with pytest.raises(ValueError, match=f"{family}: {option} must be at least 1, got 0"):
         build(family, **{option: 0})
+
+
+@pytest.mark.parametrize("network", ["small", "mlp"])
+def test_a_short_code_gets_more_layers(network):
+    def layers(**options):
+        return sum(isinstance(module, mg.nn.Linear) for module in VAE(network=network, width=4, **options).modules())
+
+    assert layers(latent=2, ema=0.0) == layers(latent=20, depth=4, ema=0.0) == layers(latent=20, ema=0.0) + 6
 
 
 # ---- the loss of a step, against plain NumPy in float64

@@ -18,7 +18,7 @@ class CVAE(Variational):
 
     Parameters
     ----------
-    size, channels, network, latent, width, likelihood, dropout, weight_decay, lr, ema
+    size, channels, network, latent, width, depth, likelihood, dropout, weight_decay, lr, ema
         See `VAE`.
     classes : int
         How many classes the labels name.
@@ -49,6 +49,7 @@ class CVAE(Variational):
         network: str = "small",
         latent: int | None = None,
         width: int | None = None,
+        depth: int | None = None,
         likelihood: str = "bernoulli",
         dropout: float = 0.0,
         weight_decay: float = 0.0,
@@ -58,7 +59,7 @@ class CVAE(Variational):
     ):
         if classes < 1:
             raise ValueError(f"cvae: classes must be at least 1, got {classes}")
-        shared = (network, latent, width, likelihood, dropout, weight_decay, lr, ema)
+        shared = (network, latent, width, depth, likelihood, dropout, weight_decay, lr, ema)
         super().__init__("cvae", size, channels, *shared, classes=classes)
 
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ class IWAE(Variational):
 
     Parameters
     ----------
-    size, channels, network, latent, width, likelihood, dropout, weight_decay, lr, ema
+    size, channels, network, latent, width, depth, likelihood, dropout, weight_decay, lr, ema
         See `VAE`; the mlp networks by default, because every image is decoded `samples` times.
     samples : int
         Codes an image; with 1 this is the VAE, but for the KL, which is estimated from the code drawn.
@@ -54,6 +54,7 @@ class IWAE(Variational):
         network: str = "mlp",
         latent: int | None = None,
         width: int | None = None,
+        depth: int | None = None,
         likelihood: str = "bernoulli",
         dropout: float = 0.0,
         weight_decay: float = 0.0,
@@ -61,7 +62,7 @@ class IWAE(Variational):
         ema: float = 0.995,
         samples: int = 50,
     ):
-        shared = (network, latent, width, likelihood, dropout, weight_decay, lr, ema)
+        shared = (network, latent, width, depth, likelihood, dropout, weight_decay, lr, ema)
         super().__init__("iwae", size, channels, *shared, samples=samples)
 
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:

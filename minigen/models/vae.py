@@ -26,8 +26,8 @@ class VAE(Variational):
         See `minigen.models.vae_networks`.
     latent : int, optional
         Length of the code; by default 20, or what the listing has.  With 2, `manifold` shows the whole of it.
-    width : int, optional
-        Of the small and mlp networks.
+    width, depth : int, optional
+        Of the small and mlp networks; by default as these say.
     likelihood : {"bernoulli", "gaussian"}
         Of a pixel.
     beta : float
@@ -72,6 +72,7 @@ class VAE(Variational):
         network: str = "small",
         latent: int | None = None,
         width: int | None = None,
+        depth: int | None = None,
         likelihood: str = "bernoulli",
         dropout: float = 0.0,
         weight_decay: float = 0.0,
@@ -80,7 +81,7 @@ class VAE(Variational):
         beta: float = 1.0,
     ):
         check_number("vae", "beta", beta)
-        shared = (network, latent, width, likelihood, dropout, weight_decay, lr, ema)
+        shared = (network, latent, width, depth, likelihood, dropout, weight_decay, lr, ema)
         super().__init__("vae", size, channels, *shared)
         self.beta = beta
 

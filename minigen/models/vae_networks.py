@@ -79,12 +79,22 @@ Networks = tuple[Encoder, nn.Sequential]
 
 
 def small_networks(
-    size: int, channels: int, latent: int, classes: int = 0, width: int = 16, dropout: float = 0.0
+    size: int,
+    channels: int,
+    latent: int,
+    classes: int = 0,
+    width: int = 16,
+    depth: int | None = None,
+    dropout: float = 0.0,
 ) -> Networks:
     """Strided convolutions from the image down to 4 to 7 pixels, a dense layer, and the mirror of both.
 
     Batch norm is what makes a few thousand images enough.  With mlp, 30 epochs on 3,600 digits leave -ELBO at 113 nats
     for 400 others with it and at 121 without.
+
+    A short code must be unfolded by more layers than a long one: with a code of 2 that measure falls, after 40 epochs,
+    from 156 nats with one dense layer next to it to 144 with four.  A code of 20 needs no unfolding, and behind three
+    layers some of its components go unused (a KL of 16 nats in place of 23): 108 in place of 104, after 30 epochs.
 
     Parameters
     ----------
@@ -95,6 +105,8 @@ def small_networks(
         Length of the one-hot condition that encoder and decoder both get; 0 for none.
     width : int
         Channels of the first layer; each further layer has twice as many at half the size.
+    depth : int, optional
+        Dense layers next to the code; by default 1, or 4 if the code has fewer than 5 components.
     dropout : float
         Share of the features that are dropped, in training.
 
@@ -119,9 +131,10 @@ def small_networks(
     down: list[nn.Module] = []
     for narrow, wide in zip([channels + classes, *widths], widths):
         down += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
-    down += [nn.Flatten(), *_normed(flat, hidden, dropout)]
+    depth = _own_depth(latent) if depth is None else depth
+    down += [nn.Flatten(), *_dense([flat, *[hidden] * depth], dropout)]
 
-    up = [*_normed(latent + classes, hidden, dropout), *_normed(hidden, flat, 0.0)]
+    up = [*_dense([latent + classes, *[hidden] * depth], dropout), *_dense([hidden, flat])]
     up += [nn.Unflatten(1, (widths[-1], base, base))]
     for wide, narrow in zip(widths[:0:-1], widths[-2::-1]):
         up += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
@@ -130,19 +143,38 @@ def small_networks(
 
 
 def mlp_networks(
-    size: int, channels: int, latent: int, classes: int = 0, width: int = 200, dropout: float = 0.0
+    size: int,
+    channels: int,
+    latent: int,
+    classes: int = 0,
+    width: int = 200,
+    depth: int | None = None,
+    dropout: float = 0.0,
 ) -> Networks:
-    """Two dense hidden layers of `width` units in each network; parameters and returns as `small_networks`."""
+    """A dense layer next to the image and `depth` next to the code; parameters and returns as `small_networks`.
+
+    `width` is the number of units of every layer.
+    """
+    hidden = [width] * (1 + (_own_depth(latent) if depth is None else depth))
     pixels = channels * size * size
-    body = [*_normed(pixels + classes, width, dropout), *_normed(width, width, dropout)]
-    up = [*_normed(latent + classes, width, dropout), *_normed(width, width, dropout)]
-    up += [nn.Linear(width, pixels), nn.Unflatten(1, (channels, size, size))]
-    return Encoder(nn.Sequential(*body), width, latent, flat=True), nn.Sequential(*up)
+    up = [*_dense([latent + classes, *hidden], dropout), nn.Linear(width, pixels)]
+    up += [nn.Unflatten(1, (channels, size, size))]
+    return Encoder(
+        nn.Sequential(*_dense([pixels + classes, *hidden], dropout)), width, latent, flat=True
+    ), nn.Sequential(*up)
 
 
-def _normed(before: int, after: int, dropout: float) -> list[nn.Module]:
-    # A bias before batch norm would be subtracted again with the mean: left out.
-    return [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU(), nn.Dropout(dropout)]
+def _own_depth(latent: int) -> int:
+    return 4 if latent < 5 else 1
+
+
+def _dense(sizes: list[int], dropout: float = 0.0) -> list[nn.Module]:
+    """Dense layers from the first size to the last, each with batch norm, ReLU and dropout."""
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes, sizes[1:]):
+        # A bias before batch norm would be subtracted again with the mean: left out.
+        layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU(), nn.Dropout(dropout)]
+    return layers
 
 
 def s0_networks(size: int, channels: int, latent: int = 256, classes: int = 0) -> Networks:

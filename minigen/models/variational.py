@@ -41,6 +41,7 @@ SHARED_OPTIONS = {
     "network": "which networks: small (convolutions), mlp (dense), s0 or s2 (two published listings, repaired)",
     "latent": "length of the code z (default: 20; 256 of s0, 32 of s2)",
     "width": "channels next to the image of small (default: 16), units of a layer of mlp (default: 200)",
+    "depth": "dense layers next to the code, for small and mlp (default: 1; 4 if the code is shorter than 5)",
     "likelihood": "of a pixel: bernoulli (grey values in [0, 1]) or gaussian (with one learned variance)",
     "dropout": "share of the hidden features dropped in training, for small and mlp",
     "weight_decay": "AdamW's: share of lr by which every weight shrinks in a step",
@@ -63,7 +64,7 @@ class Variational(GenerativeModel):
         See `minigen.models.vae_networks`.
     latent : int or None
         Length of the code; None for the networks' own.
-    width : int or None
+    width, depth : int or None
         Of the small and mlp networks; None for their own.
     likelihood : {"bernoulli", "gaussian"}
     dropout, weight_decay, lr, ema : float
@@ -78,7 +79,7 @@ class Variational(GenerativeModel):
         If an option is out of range, or the networks cannot make images of that size.
     """
 
-    EPOCHS: ClassVar[int] = 30
+    EPOCHS: ClassVar[int] = 40
     BATCH_SIZE: ClassVar[int] = 64
 
     def __init__(
@@ -89,6 +90,7 @@ class Variational(GenerativeModel):
         network: str,
         latent: int | None,
         width: int | None,
+        depth: int | None,
         likelihood: str,
         dropout: float,
         weight_decay: float,
@@ -103,13 +105,20 @@ class Variational(GenerativeModel):
             raise ValueError(f"{name}: network must be one of {', '.join(NETWORKS)}, got {network!r}")
         if likelihood not in ("bernoulli", "gaussian"):
             raise ValueError(f"{name}: likelihood must be bernoulli or gaussian, got {likelihood!r}")
-        counts = {"size": size, "channels": channels, "latent": latent, "width": width, "samples": samples}
+        counts = {
+            "size": size,
+            "channels": channels,
+            "latent": latent,
+            "width": width,
+            "depth": depth,
+            "samples": samples,
+        }
         for option, value in counts.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name}: {option} must be at least 1, got {value}")
         if not 0 <= dropout < 1:
             raise ValueError(f"{name}: dropout must be at least 0 and below 1, got {dropout}")
-        extra: dict[str, Any] = {"width": width, "dropout": dropout or None}
+        extra: dict[str, Any] = {"width": width, "depth": depth, "dropout": dropout or None}
         extra = {option: value for option, value in extra.items() if value is not None}
         if extra and network not in ("small", "mlp"):
             raise ValueError(
