@@ -953,7 +953,7 @@ def _channelwise(vector: Tensor, ndim: int) -> Tensor:
 
 
 def _add_channel_bias(out: Tensor, bias: Tensor | None, ndim: int) -> Tensor:
-    out = out if bias is None else out + _channelwise(bias, 4)
+    out = out if bias is None else _conv.channel_bias(out, bias)
     return out if ndim == 4 else out.reshape(out.shape[1:])
 
 

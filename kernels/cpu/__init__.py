@@ -6,6 +6,7 @@ and `tiled` (fewer multiplications), `conv` (which serves when).  `minigen.kerne
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .matmul import matmul
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
@@ -24,6 +25,7 @@ __all__ = [
     "get_num_threads",
     "leaky_relu",
     "leaky_relu_grad",
+    "matmul",
     "max_pool2d",
     "max_pool2d_grad",
     "precision",

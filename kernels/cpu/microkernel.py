@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Four kernels differ in where the operands lie, and share `_block`:
+Five kernels differ in where the operands lie, and share `_block`:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -15,6 +15,7 @@ kernel             a[k, i]                                    b[k, j]
 `sums_kernel`      channel i, tile k of a blocked layout      tile k of a blocked layout
 `pixels_kernel`    filter coefficients, packed                pixels, from ``rows of b + offset[k]``
 `taps_kernel`      pixel k as the filter's tap i meets it     pixel k of a blocked layout
+`matmul_kernel`    row i, column k of a matrix                row k of a matrix, packed
 ================== ========================================== ======================================================
 
 *Blocked layout*: ``[channel // L][pixel][channel % L]``; L channels of a pixel fill one vector.
@@ -39,6 +40,7 @@ __all__ = [
     "VECTORS",
     "channels_kernel",
     "channels_kernel_narrow",
+    "matmul_kernel",
     "pixels_kernel",
     "pixels_kernel_short",
     "sums_kernel",
@@ -245,3 +247,38 @@ def taps_kernel(typing, height, width, a, offset, a_row, b, b_vector, c, c_row):
 
     n = types.intp
     return types.void(n, n, a, offset, n, b, n, c, n), generate
+
+
+@intrinsic
+def matmul_kernel(typing, count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second):
+    """ROWS rows x VECTORS vectors of columns of a matrix product, summed over `count` columns of the left matrix.
+
+    a: rows `a_row` and columns `a_column` apart.  b: [k][VECTORS * L].  c: rows `c_row` apart.  Only `rows` rows are
+    read and stored, and of their vectors `lanes_first` and `lanes_second` numbers.
+    """
+
+    def generate(context, builder, signature, args):
+        count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second = args
+        L = vector_of(b).count
+        last = builder.sub(rows, ir.Constant(INT64, 1))
+        starts = []
+        for i in range(ROWS):
+            index = ir.Constant(INT64, i)
+            there = builder.icmp_signed("<", index, rows)
+            starts.append(_at(builder, a, (builder.select(there, index, last), a_row)))
+
+        def a_at(i, k):
+            return _at(builder, starts[i], (k[0], a_column))
+
+        def b_at(j, k):
+            return _at(builder, b, (k[0], VECTORS * L), j * L)
+
+        def c_at(i, j):
+            return _at(builder, c, (i, c_row), j * L)
+
+        lanes_used = [lanes_first, lanes_second]
+        _block(builder, ROWS, VECTORS, [count], a_at, b_at, c_at, rows_used=rows, lanes_used=lanes_used)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, a, n, n, b, c, n, n, n, n), generate

@@ -7,8 +7,8 @@ import numpy as np
 
 from .compile import subroutine
 from .memory import empty, readable
-from .simd import VECTOR_BYTES, lanes, load, pointer, store
-from .stream import LARGE, fence, leak, stream
+from .simd import VECTOR_BYTES, add, broadcast, lanes, load, pointer, store
+from .stream import LARGE, fence, leak, stream, write
 from .team import shared
 
 __all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
@@ -34,7 +34,9 @@ def bias_leaky_relu(x, bias, negative_slope, out=None):
     rows = (x.shape[0] * x.shape[1], np.prod(x.shape[2:], dtype=int))
     y = out if out is not None and out.flags.c_contiguous else empty(x.shape, x.dtype)
     bias = readable(bias, like=np.broadcast_to(x.dtype.type(0), x.shape[1:2]))
-    _bias_leaky(readable(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), work=x.size)
+    _bias_leaky(
+        readable(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), y.nbytes >= LARGE, work=x.size
+    )
     if out is not None and out is not y:
         out[...] = y
     return y if out is None else out
@@ -65,9 +67,22 @@ def _leak_block(g, x, y, slope, large):
 
 
 @shared
-def _bias_leaky(thread, threads, x, bias, y, slope):
-    for row in range(thread, x.shape[0], threads):
-        shift = bias[row % bias.size]
-        for i in range(x.shape[1]):
-            value = x[row, i] + shift
-            y[row, i] = value if value > 0 else value * slope + 0
+def _bias_leaky(thread, threads, x, bias, y, slope, large):
+    for row in range(thread * x.shape[0] // threads, (thread + 1) * x.shape[0] // threads):
+        _bias_row(x[row], bias[row % bias.size], y[row], slope, large)
+    fence()
+
+
+@subroutine
+def _bias_row(x, shift, y, slope, large):
+    from_x, to_y = pointer(x), pointer(y)
+    width = lanes(to_y)
+    whole = x.size // width * width
+    shifts = broadcast(shift)
+    past_caches = large and y.ctypes.data % VECTOR_BYTES == 0
+    for i in range(0, whole, width):
+        value = add(load(from_x, i), shifts)
+        write(to_y, i, leak(value, value, slope), past_caches)
+    for i in range(whole, x.size):
+        value = x[i] + shift
+        y[i] = value if value > 0 else value * slope + 0

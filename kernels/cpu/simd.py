@@ -12,6 +12,7 @@ function                                    meaning
 ``advance(p, i)``                           ``p + i`` elements
 ``lanes(p)``                                elements of p's type in one vector, L
 ``zero(p)``                                 a vector of zeros of p's type
+``broadcast(x)``                            a vector with x in all its lanes
 ``load(p, i)``, ``store(p, i, v)``          L elements from ``p[i]`` on
 ``store_first(p, i, v, n)``                 only the first n of them; nothing else is touched
 ``add(u, v)``                               lane by lane
@@ -37,6 +38,7 @@ __all__ = [
     "VECTOR_BYTES",
     "add",
     "advance",
+    "broadcast",
     "lanes",
     "load",
     "pointer",
@@ -170,6 +172,15 @@ def lanes(typing, p):
 def zero(typing, p):
     """A vector of zeros, of the type that p points to."""
     return Vector(p.dtype)(p), lambda context, builder, signature, args: ir.Constant(vector_of(args[0]), None)
+
+
+@intrinsic
+def broadcast(typing, x):
+    """A vector with `x` in all its lanes."""
+    vector = Vector(x)
+    return vector(x), lambda context, builder, signature, args: splat(
+        builder, args[0], ir.VectorType(args[0].type, vector.lanes)
+    )
 
 
 @intrinsic

@@ -5,6 +5,7 @@ optimizer steps write into what they are handed, as their names say.
 """
 
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .matmul import matmul
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
@@ -21,6 +22,7 @@ __all__ = [
     "conv2d_weight_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "matmul",
     "max_pool2d",
     "max_pool2d_grad",
     "rmsprop_step",

@@ -20,8 +20,9 @@ T needs the size of x and W the size of w as parameters: stride rounds down, so 
 
 from ..engine import primitive
 from ..kernels import find
+from .reduce import sum
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["channel_bias", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
 @primitive
@@ -53,4 +54,16 @@ conv2d_input_grad.vjp(
 conv2d_weight_grad.vjp(
     x=lambda v, out, x, g, *, kernel_size, **p: conv2d_input_grad(g, v, input_size=x.shape[2:], **p),
     g=lambda v, out, x, g, *, kernel_size, **p: conv2d(x, v, **p),
+)
+
+
+@primitive
+def channel_bias(x, bias):
+    """``x + bias``, channel by channel: x is (N, C, H, W) and bias (C,)."""
+    return find("bias_leaky_relu", x)(x, bias, 1.0)
+
+
+channel_bias.vjp(
+    x=lambda g, out, x, bias: g,
+    bias=lambda g, out, x, bias: sum(g, (0, 2, 3)),
 )

@@ -7,6 +7,7 @@ For :math:`Y = A B` and a cotangent :math:`G` of Y, writing out :math:`\langle G
 import numpy as np
 
 from ..engine import primitive
+from ..kernels import find
 from ..tensor import Tensor, tensor
 from .elementwise import unbroadcast
 from .shape import squeeze, transpose, unsqueeze
@@ -17,7 +18,7 @@ __all__ = ["matmul"]
 @primitive
 def matmul_(input, other):
     """Products of the last two dimensions; leading ones broadcast."""
-    return input @ other
+    return find("matmul", input)(input, other)
 
 
 matmul_.vjp(

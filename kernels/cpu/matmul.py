@@ -1,0 +1,118 @@
+"""The matrix product ``C = A B`` on the same micro-kernel as the convolutions.
+
+NumPy's own product is as fast, but not for free: its library keeps the threads that it used spinning for tens of
+milliseconds, in case more work comes, on the cores that the next kernel wants.  In a training step, where a small
+product stands between two convolutions, that made two threads no faster than one.
+
+A *panel*, ``VECTORS`` vectors of columns of B, is first copied to ``[k][VECTORS * L]``, so that the innermost loop
+reads it straight through; A is read where it lies, whether by rows or by columns.  A panel and ``ROWS`` rows of A make
+one block of C.  Each number of C is summed over k = 0, 1, ... in that order, by one thread.
+
+Source: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
+"""
+
+import numpy as np
+
+from .compile import inlined
+from .memory import empty, readable
+from .microkernel import ROWS, VECTORS, matmul_kernel
+from .simd import VECTOR_BYTES, advance, lanes, pointer, transpose
+from .team import shared
+from .threads import get_num_threads
+
+__all__ = ["matmul"]
+
+#: Multiply-adds that count as one element of work: a vector of them, several times over.
+_WORK = 64
+#: Panels that a thread copies at a time: rows of B that are far apart in memory are read in pieces of so many.
+_PANELS = 8
+
+
+def matmul(a, b):
+    """As `minigen.kernels.reference.matmul`."""
+    if a.dtype != b.dtype:
+        raise TypeError(f"matmul: expected arrays of one dtype, got {a.dtype} and {b.dtype}")
+    if a.ndim == b.ndim == 2:
+        return _product(a, b)
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    out = empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
+    a, b = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
+    for index in np.ndindex(batch):
+        out[index] = _product(a[index], b[index])
+    return out
+
+
+def _product(a, b):
+    (n, k), m = a.shape, b.shape[1]
+    if n == 1 or m == 1:  # memory is the limit; `einsum` is plain loops, without a library's threads
+        return np.einsum("ij,jk->ik", a, b)
+    c = empty((n, m), a.dtype)
+    if 0 in (n, k, m):
+        c[...] = 0
+        return c
+    a, b = _strided(a), _strided(b)
+    workspace = empty((get_num_threads(), _PANELS, k, VECTORS * VECTOR_BYTES // c.itemsize), c.dtype)
+    _multiply(*a, *b, workspace, c, work=n * k * m // _WORK)
+    return c
+
+
+def _strided(x):
+    """(flat array, elements from row to row, elements from column to column); a transposed matrix is not copied."""
+    if x.flags.f_contiguous:
+        return readable(x.T).reshape(-1), 1, x.shape[0]
+    return readable(x).reshape(-1), x.shape[1], 1
+
+
+@shared
+def _multiply(thread, threads, a, a_row, a_column, b, b_row, b_column, workspace, c):
+    rows, columns = c.shape
+    room, depth, width = workspace.shape[1:]
+    blocks = -(-rows // ROWS)
+    L = lanes(pointer(c))
+    count = -(-columns // width) * blocks
+    begin, end = thread * count // threads, (thread + 1) * count // threads
+    packed_to = packed_from = begin // blocks
+    for item in range(begin, end):
+        panel, row = item // blocks, item % blocks * ROWS
+        if panel >= packed_to:
+            packed_from, packed_to = panel, min(panel + room, (end - 1) // blocks + 1)
+            _pack(b, b_row, b_column, workspace[thread], packed_from, packed_to, columns)
+        used = min(width, columns - panel * width)
+        there = advance(pointer(c), row * columns + panel * width)
+        matmul_kernel(depth, advance(pointer(a), row * a_row), a_row, a_column,
+                      pointer(workspace[thread, panel - packed_from]), there, columns, min(ROWS, rows - row),
+                      min(L, used), max(0, used - L))  # fmt: skip
+
+
+@inlined
+def _pack(b, row, column, panels, first, last, columns):
+    """Panels `first` to `last` of B, with zeros in the columns that it lacks; long rows are read along."""
+    depth, width = panels.shape[1:]
+    for k in range(depth if column == 1 else 0):
+        for panel in range(first, last):
+            source = advance(pointer(b), k * row + panel * width)
+            target = pointer(panels[panel - first, k])
+            used = min(width, columns - panel * width)
+            for j in range(used):
+                target[j] = source[j]
+            for j in range(used, width):
+                target[j] = 0
+    for panel in range(first, last if column != 1 else first):
+        source = advance(pointer(b), panel * width * column)
+        _pack_transposed(
+            source, column, pointer(panels[panel - first]), depth, min(width, columns - panel * width), width
+        )
+
+
+@inlined
+def _pack_transposed(source, column, target, depth, used, width):
+    """Where columns of B lie together: L x L blocks at a time, through registers."""
+    L = lanes(source)
+    whole = depth // L * L
+    for j in range(0, width, L):
+        rows = max(0, min(L, used - j))
+        for k in range(0, whole if rows else 0, L):
+            transpose(advance(source, j * column + k), column, rows, advance(target, k * width + j), width)
+        for k in range(whole if rows else 0, depth):
+            for lane in range(L):
+                target[k * width + j + lane] = source[(j + lane) * column + k] if lane < rows else 0
