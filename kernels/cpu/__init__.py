@@ -1,7 +1,8 @@
 """Kernels for the CPU, in Numba: same names and signatures as `minigen.kernels.reference`.
 
-Read them in this order: `simd` (vectors), `microkernel` (innermost loops), `pixels` (direct convolution), `cook_toom`
-and `tiled` (fewer multiplications), `conv` (which serves when).  `minigen.kernels.ladder` climbs to them in five steps.
+Read them in this order: `simd` (vectors), `microkernel` (innermost loops), `matmul`, `pixels` and `direct` (two ways to
+convolve directly), `cook_toom` and `tiled` (fewer multiplications), `conv` (which serves when).
+`minigen.kernels.ladder` climbs to them in five steps.
 """
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats

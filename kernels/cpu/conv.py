@@ -4,8 +4,8 @@
 method              idea                                                 good for
 =================== ==================================================== ========================================
 minimal filtering   fewer multiplications (`cook_toom`, `tiled`)         many channels, dilation 1, float32
-tiled, direct       implicit GEMM, channels in the lanes (`tiled`)       many channels, small images
-pixels              implicit GEMM, pixels in the lanes (`pixels`)        few channels, 1 x 1, wide rows
+direct              output channels in the lanes (`direct`)              many channels, everything else
+pixels              pixels in the lanes (`pixels`)                       few channels, 1 x 1, wide rows
 =================== ==================================================== ========================================
 
 The choice compares estimates of the time, in multiply-adds per lane: what the micro-kernel executes, rounded up to full
@@ -16,9 +16,9 @@ dtype and `minigen.kernels.cpu.precision`.
 import math
 
 from ..reference.conv import output_size
-from . import pixels, tiling
+from . import direct, pixels, tiling
 from .memory import empty, readable
-from .microkernel import ROWS, SUM_ROWS, VECTORS
+from .microkernel import PLACES, SUM_ROWS
 from .precision import current
 from .simd import VECTOR_BYTES
 
@@ -32,8 +32,6 @@ TILES = {
 }
 #: Time to write and read one number of a tile's transform, or of the pixels that a tap meets, in multiply-adds.
 LAYOUT = 40
-#: Pairs of a channel and a tap whose vectors stay in the nearest cache.
-FEW_PAIRS = 160
 
 
 def conv2d(x, w, stride, padding, dilation, groups, out=None):
@@ -76,77 +74,89 @@ def _run(operation, first, second, out, pixels_out, how):
 
 
 def _forward(x, w, y, pixels_out, filter_shape, stride, padding, dilation, groups):
-    tile, cost = _best_tile(x, pixels_out, filter_shape, w.shape[0], stride, dilation, groups)
-    if cost <= _pixels_cost(x, w.shape[0], filter_shape, pixels_out, groups):
-        tiling.conv2d(x, w, y, stride, padding, dilation, groups, tile)
-    else:
+    outputs = w.shape[0] // groups
+    tile, tiled_cost = _best_tile(x, pixels_out, filter_shape, outputs, stride, dilation, groups)
+    pixels_cost = _pixels_cost(x, outputs, filter_shape, pixels_out, groups)
+    direct_cost = _direct_cost(x, y, math.prod(filter_shape), groups)
+    best = min(tiled_cost, pixels_cost, direct_cost)
+    if best == pixels_cost:
         x, y, padding = _as_rows(x, y, filter_shape, stride, padding)
         pixels.conv2d(x, w, y, stride, padding, dilation, groups)
+    elif best == direct_cost:
+        direct.conv2d(x, w, y, stride, padding, dilation, groups)
+    else:
+        tiling.conv2d(x, w, y, stride, padding, groups, tile)
 
 
 def _input_grad(g, w, dx, pixels_out, filter_shape, stride, padding, dilation, groups):
-    tile, cost = _best_tile(g, pixels_out, filter_shape, w.shape[0], stride, dilation, groups)
     channels, outputs = filter_shape[0], w.shape[0] // groups
+    tile, tiled_cost = _best_tile(g, pixels_out, filter_shape, outputs, stride, dilation, groups)
+    taps = math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
+    direct_cost = _direct_cost(g, dx, outputs * taps, groups)
     flip = stride == (1, 1)  # then the adjoint is a convolution with the flipped filter
     if flip:
-        rival = _pixels_cost(g, dx.shape[1], (outputs, *filter_shape[1:]), dx.shape[2:], groups)
+        pixels_cost = _pixels_cost(g, channels, (outputs, *filter_shape[1:]), dx.shape[2:], groups)
     else:
         pairs = math.prod(filter_shape)
         rows = _round_up(pairs, pixels.row_height(pairs)) * outputs + pairs * LAYOUT
-        rival = g.shape[0] * groups * rows * _round_up(math.prod(pixels_out), _lanes(g))
-    if cost <= rival:
-        tiling.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups, tile)
-    elif flip:
+        pixels_cost = g.shape[0] * groups * rows * _round_up(math.prod(pixels_out), _lanes(g))
+    best = min(tiled_cost, pixels_cost, direct_cost)
+    if best == pixels_cost and flip:
         w = w.reshape(groups, outputs, *filter_shape).swapaxes(1, 2)[..., ::-1, ::-1]
         w = readable(w.reshape(groups * channels, outputs, *filter_shape[1:]))
         before = [d * (k - 1) - p[0] for d, k, p in zip(dilation, filter_shape[1:], padding, strict=True)]
         padding = tuple((p, 0) for p in before)  # what follows the image is zero anyhow
         g, dx, padding = _as_rows(g, dx, w.shape[1:], stride, padding)
         pixels.conv2d(g, w, dx, stride, padding, dilation, groups)
-    else:
+    elif best == pixels_cost:
         pixels.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
+    elif best == direct_cost:
+        direct.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
+    else:
+        tiling.conv2d_input_grad(g, w, dx, stride, padding, groups, tile)
 
 
 def _weight_grad(x, g, dw, pixels_out, filter_shape, stride, padding, dilation, groups):
-    tile, cost = _best_tile(x, pixels_out, filter_shape, dw.shape[0], stride, dilation, groups)
-    rows = _round_up(math.prod(filter_shape), ROWS) * _crowding(filter_shape)
-    columns = _round_up(dw.shape[0] // groups, VECTORS * _lanes(x))
-    if cost <= x.shape[0] * groups * math.prod(pixels_out) * (rows * columns + LAYOUT * (dw.shape[0] // groups)):
-        tiling.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups, tile)
+    outputs = dw.shape[0] // groups
+    tile, cost = _best_tile(x, pixels_out, filter_shape, outputs, stride, dilation, groups)
+    products = _round_up(math.prod(filter_shape), PLACES) * _round_up(outputs, _lanes(x))
+    if cost <= x.shape[0] * groups * math.prod(pixels_out) * (products + LAYOUT * outputs):
+        tiling.conv2d_weight_grad(x, g, dw, stride, padding, groups, tile)
     else:
         pixels.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
 
 
 def _best_tile(x, pixels_out, filter_shape, outputs, stride, dilation, groups):
-    """The fastest tile for a call, and the estimate of its time."""
+    """The fastest tile for a call, and the estimate of its time: infinite where none fits."""
     kernel_size = filter_shape[1:]
     lanes = _lanes(x)
-    channels, outputs = _round_up(filter_shape[0], lanes), _round_up(outputs // groups, min(lanes, SUM_ROWS))
+    channels, outputs = _round_up(filter_shape[0], lanes), _round_up(outputs, min(lanes, SUM_ROWS))
     r = max(-(-k // s) for k, s in zip(kernel_size, stride, strict=True))
     fits = [tile for tile in TILES[current()] if tile[1] >= r > 1 and dilation == (1, 1) and x.itemsize == 4]
 
     def cost(tile):
         m, r = tile
-        parts = math.prod(kernel_size if tile == (1, 1) else map(min, stride, kernel_size))
+        parts = math.prod(map(min, stride, kernel_size))
         points = math.prod(-(-n // m) for n in pixels_out) * (m + r - 1) ** 2
         work = parts * channels * outputs + LAYOUT * (parts * channels + outputs)
         return x.shape[0] * groups * points * work
 
-    tile = min([(1, 1), *fits], key=cost)
-    return tile, cost(tile)
+    return min(((tile, cost(tile)) for tile in fits), key=lambda choice: choice[1], default=(None, math.inf))
+
+
+def _direct_cost(source, result, pairs, groups):
+    """Estimate for `direct`; a pixel of the result meets so many `pairs` of a channel and a tap."""
+    pixels = math.prod(result.shape[2:])
+    products = _round_up(pixels, PLACES) * pairs * _round_up(result.shape[1] // groups, _lanes(source))
+    layout = math.prod(source.shape[1:]) + math.prod(result.shape[1:])
+    return source.shape[0] * (groups * products + LAYOUT * layout)
 
 
 def _pixels_cost(x, outputs, filter_shape, pixels_out, groups):
     """Estimate for `pixels.conv2d`."""
     rows, columns = (1, math.prod(pixels_out)) if filter_shape[1:] == (1, 1) else pixels_out
-    per_pixel = _round_up(outputs // groups, pixels.row_height(outputs // groups)) * math.prod(filter_shape)
-    work = per_pixel * _crowding(filter_shape) + LAYOUT * filter_shape[0]
-    return x.shape[0] * groups * rows * _round_up(columns, _lanes(x)) * work
-
-
-def _crowding(filter_shape):
-    """Slow-down of `pixels` by the number of places that it reads from at a time: many crowd out the nearest cache."""
-    return 1 if math.prod(filter_shape) <= FEW_PAIRS else 2
+    per_pixel = _round_up(outputs, pixels.row_height(outputs)) * math.prod(filter_shape)
+    return x.shape[0] * groups * rows * _round_up(columns, _lanes(x)) * (per_pixel + LAYOUT * filter_shape[0])
 
 
 def _as_rows(x, y, filter_shape, stride, padding):

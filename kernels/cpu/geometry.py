@@ -1,17 +1,15 @@
 r"""Which pixels meet which filter taps: the bookkeeping of the tiled kernels.
 
-Along one axis, with stride s, dilation d and padding t before the first pixel,
+Along one axis, with stride s and padding t before the first pixel (minimal filtering does not serve a dilation),
 
-.. math:: y_u = \sum_k w_k\, x_{s u + d k - t}, \qquad \bar x_i = \sum_{s v + d k - t = i} w_k\, \bar y_v .
+.. math:: y_u = \sum_k w_k\, x_{s u + k - t}, \qquad \bar x_i = \sum_{s v + k - t = i} w_k\, \bar y_v .
 
-**Stride phases.**  Write k = s j + p.  For d = 1, :math:`y_u = \sum_p \sum_j w_{sj+p}\, x_{s(u+j)+p-t}`: a convolution
+**Stride phases.**  Write k = s j + p.  :math:`y_u = \sum_p \sum_j w_{sj+p}\, x_{s(u+j)+p-t}`: a convolution
 of stride s is the sum of s convolutions of *stride 1*, each of one phase p of the filter and one phase of the pixels.
 The same split of the adjoint gives :math:`\bar x_{sv+p-t} = \sum_j w_{sj+p}\, \bar y_{v-j}`: phase p of the result is
 a stride-1 convolution of :math:`\bar y` with phase p of the filter, flipped.  So the phases are additional *input
 channels* of the forward pass and additional *output channels* of its adjoint; in both, what remains has stride 1 and
 :math:`r = \lceil k/s \rceil` taps, and minimal filtering applies.
-
-The direct method (any dilation) takes each tap as a filter of its own with r = 1.  The same words describe both:
 
 ====================== =================================================================================
 word                   meaning
@@ -51,14 +49,12 @@ def _pairs(rows, columns):
 
 
 @lru_cache(maxsize=256)
-def forward_walk(out_size, kernel_size, stride, padding, dilation, r):
-    """For `conv2d`; r = 1 is the direct method, else ``r >= ceil(kernel / stride)`` and the dilation is 1."""
-    axes = []
-    for k, s, (before, _), d in zip(kernel_size, stride, padding, dilation, strict=True):
-        if r == 1:
-            axes.append([(d * tap - before, [tap]) for tap in range(k)])
-        else:
-            axes.append([(phase - before, _column(range(phase, k, s), r)) for phase in range(min(s, k))])
+def forward_walk(out_size, kernel_size, stride, padding, r):
+    """For `conv2d`; ``r >= ceil(kernel / stride)``."""
+    axes = [
+        [(phase - before, _column(range(phase, k, s), r)) for phase in range(min(s, k))]
+        for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True)
+    ]
     parts = _pairs(*axes)
     return Walk(
         r=r,
@@ -75,36 +71,25 @@ def forward_walk(out_size, kernel_size, stride, padding, dilation, r):
 
 
 @lru_cache(maxsize=256)
-def backward_walk(in_size, kernel_size, stride, padding, dilation, r):
+def backward_walk(in_size, kernel_size, stride, padding, r):
     """For `conv2d_input_grad`; the grid starts at ``v = before // stride``, the first that reaches a pixel."""
     grid, origins, phases = [], [], []
-    for i in range(2):
-        k, s, d, (before, _) = kernel_size[i], stride[i], dilation[i], padding[i]
+    for size, k, s, (before, _) in zip(in_size, kernel_size, stride, padding, strict=True):
         start = before // s
-        grid.append((in_size[i] - 1 + before) // s - start + 1)
-        if r == 1:
-            origin = sorted({start - d * tap // s for tap in range(k)})
-        else:
-            origin = [start - (r - 1)]
-        taps = []  # taps[phase][part along this axis]
-        for phase in range(s):
-            if r == 1:
-                taps.append([[t for t in range(k) if d * t % s == phase and start - d * t // s == o] for o in origin])
-            else:
-                taps.append([_column(range(phase, k, s), r)[::-1]])
-        origins.append(origin)
-        phases.append([(phase - before + s * start, taps[phase]) for phase in range(s)])
+        grid.append((size - 1 + before) // s - start + 1)
+        origins.append(start - (r - 1))
+        phases.append([(phase - before + s * start, _column(range(phase, k, s), r)[::-1]) for phase in range(s)])
     parts, rows = [], []
     for (_, down), (_, across) in _pairs(*phases):
-        wanted = [(i, v, h) for i, (v, h) in enumerate(_pairs(down, across)) if _any(v) and _any(h)]
-        parts.append(tuple(i for i, _, _ in wanted))
-        rows += [_flat(v, h, kernel_size[1]) for _, v, h in wanted]
+        wanted = _any(down) and _any(across)  # a stride longer than the kernel jumps over some phases
+        parts.append((0,) if wanted else ())
+        rows += [_flat(down, across, kernel_size[1])] if wanted else []
     return Walk(
         r=r,
         grid=tuple(grid),
         read_step=(1, 1),
-        part_row=np.array([row for row, _ in _pairs(*origins)]),
-        part_column=np.array([column for _, column in _pairs(*origins)]),
+        part_row=np.array(origins[:1]),
+        part_column=np.array(origins[1:]),
         write_step=stride,
         phase_row=np.array([row for (row, _), _ in _pairs(*phases)]),
         phase_column=np.array([column for _, (column, _) in _pairs(*phases)]),

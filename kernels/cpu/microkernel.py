@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Five kernels differ in where the operands lie, and share `_block`:
+Six kernels differ in where the operands lie, and share `_block`:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -15,6 +15,8 @@ kernel             a[k, i]                                    b[k, j]
 `sums_kernel`      channel i, tile k of a blocked layout      tile k of a blocked layout
 `pixels_kernel`    filter coefficients, packed                pixels, from ``rows of b + offset[k]``
 `taps_kernel`      pixel k as the filter's tap i meets it     pixel k of a blocked layout
+`places_kernel`    pixel i as pair k of channel and tap meets filter coefficients, packed
+                   it, both by tables
 `matmul_kernel`    row i, column k of a matrix                row k of a matrix, packed
 ================== ========================================== ======================================================
 
@@ -34,6 +36,7 @@ from numba.extending import intrinsic
 from .simd import INT64, NAME, load_vector, multiply_add, splat, store_masked, store_vector, vector_of
 
 __all__ = [
+    "PLACES",
     "ROWS",
     "SHORT_ROWS",
     "SUM_ROWS",
@@ -41,17 +44,23 @@ __all__ = [
     "channels_kernel",
     "channels_kernel_narrow",
     "matmul_kernel",
+    "places_kernel",
+    "places_kernel_narrow",
     "pixels_kernel",
     "pixels_kernel_short",
     "sums_kernel",
     "sums_kernel_narrow",
     "taps_kernel",
+    "taps_kernel_narrow",
 ]
 
 #: Vectors in a row of C.
 VECTORS = 2
 #: Rows of C; `sums_kernel` takes SUM_ROWS of the L channels in a vector at a time, so it has a divisor of L.
 ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6, 2)}[NAME]
+#: Rows of C in `places_kernel` and `taps_kernel`.  Their rows of a lie at addresses of their own, and each takes one of
+#: 15 registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
+PLACES = {"avx512": 10, "neon": 12, "avx2": 6, "sse": 6}[NAME]
 #: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
 SHORT_ROWS = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
 
@@ -220,33 +229,75 @@ def _pixels_kernel(height):
 pixels_kernel, pixels_kernel_short = _pixels_kernel(ROWS), _pixels_kernel(SHORT_ROWS)
 
 
-@intrinsic
-def taps_kernel(typing, height, width, a, offset, a_row, b, b_vector, c, c_row):
-    """ROWS pairs of a channel and a tap x VECTORS vectors of channels, added up over ``height * width`` pixels.
+def _taps_kernel(vectors):
+    @intrinsic
+    def kernel(typing, count, a, offset, position, b, b_vector, c, c_row):
+        """PLACES pairs of a channel and a tap x `vectors` vectors of channels, added up over `count` pixels.
 
-    Pixel (y, x) of pair i is ``a[offset[i] + y * a_row + x]``.  b: [vector][pixel][L], `b_vector` between vectors.
-    The sum is added to c: [pair][VECTORS * L], `c_row` between rows.
-    """
+        Pixel k of pair i is ``a[offset[i] + position[k]]``.  b: [vector][pixel][L], `b_vector` between vectors.  The
+        sum is added to c: [pair][vectors * L], `c_row` between rows.
+        """
 
-    def generate(context, builder, signature, args):
-        height, width, a, offset, a_row, b, b_vector, c, c_row = args
-        L = vector_of(b).count
-        rows = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(ROWS)]
+        def generate(context, builder, signature, args):
+            count, a, offset, position, b, b_vector, c, c_row = args
+            L = vector_of(b).count
+            rows = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(PLACES)]
 
-        def a_at(i, k):
-            return _at(builder, rows[i], (k[0], a_row), k[1])
+            def a_at(i, k):
+                return _at(builder, rows[i], builder.load(_at(builder, position, k[0])))
 
-        def b_at(j, k):
-            return _at(builder, b, (k[0], builder.mul(width, ir.Constant(INT64, L))), (k[1], L), (j, b_vector))
+            def b_at(j, k):
+                return _at(builder, b, (k[0], L), (j, b_vector))
 
-        def c_at(i, j):
-            return _at(builder, c, (i, c_row), j * L)
+            def c_at(i, j):
+                return _at(builder, c, (i, c_row), j * L)
 
-        _block(builder, ROWS, VECTORS, [height, width], a_at, b_at, c_at, start=ir.Constant(ir.IntType(1), 1))
-        return context.get_dummy_value()
+            _block(builder, PLACES, vectors, [count], a_at, b_at, c_at, start=ir.Constant(ir.IntType(1), 1))
+            return context.get_dummy_value()
 
-    n = types.intp
-    return types.void(n, n, a, offset, n, b, n, c, n), generate
+        n = types.intp
+        return types.void(n, a, offset, position, b, n, c, n), generate
+
+    return kernel
+
+
+taps_kernel, taps_kernel_narrow = _taps_kernel(VECTORS), _taps_kernel(1)
+
+
+def _places_kernel(vectors):
+    @intrinsic
+    def kernel(typing, count, a, offset, position, b, c, c_vector, place):
+        """PLACES pixels x `vectors` vectors of output channels, summed over `count` pairs of a channel and a tap.
+
+        Pixel i meets ``a[position[i] + offset[k]]`` with pair k.  b: [k][VECTORS * L].  c: vector ``place[i]`` of each
+        [...][L], `c_vector` between them.
+        """
+
+        def generate(context, builder, signature, args):
+            count, a, offset, position, b, c, c_vector, place = args
+            L = vector_of(b).count
+            pixels = [_at(builder, a, builder.load(_at(builder, position, i))) for i in range(PLACES)]
+            places = [_at(builder, c, (builder.load(_at(builder, place, i)), L)) for i in range(PLACES)]
+
+            def a_at(i, k):
+                return _at(builder, pixels[i], builder.load(_at(builder, offset, k[0])))
+
+            def b_at(j, k):
+                return _at(builder, b, (k[0], VECTORS * L), j * L)
+
+            def c_at(i, j):
+                return _at(builder, places[i], (j, c_vector))
+
+            _block(builder, PLACES, vectors, [count], a_at, b_at, c_at)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(n, a, offset, position, b, c, n, place), generate
+
+    return kernel
+
+
+places_kernel, places_kernel_narrow = _places_kernel(VECTORS), _places_kernel(1)
 
 
 @intrinsic

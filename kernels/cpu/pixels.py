@@ -27,12 +27,21 @@ import numpy as np
 from .blocked import fill_zeros, planes_to_blocks
 from .compile import inlined
 from .memory import empty
-from .microkernel import ROWS, SHORT_ROWS, VECTORS, pixels_kernel, pixels_kernel_short, taps_kernel
+from .microkernel import (
+    PLACES,
+    ROWS,
+    SHORT_ROWS,
+    VECTORS,
+    pixels_kernel,
+    pixels_kernel_short,
+    taps_kernel,
+    taps_kernel_narrow,
+)
 from .simd import VECTOR_BYTES, advance, lanes, pointer
 from .team import shared
 from .threads import get_num_threads
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height"]
+__all__ = ["Split", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height", "split_image", "split_plan"]
 
 SHARDS = 8
 
@@ -78,14 +87,16 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     split, offset = _split(out.shape[1:], g.shape[2:], stride, padding, dilation, groups, x.itemsize)
     lanes = VECTOR_BYTES // x.itemsize
     outputs = out.shape[0] // groups
-    columns = _round_up(outputs, VECTORS * lanes)
+    columns = _round_up(outputs, lanes)
     pixels = g.shape[2] * g.shape[3]
     shards = min(SHARDS, x.shape[0])
-    padded = np.zeros(_round_up(split.pairs, ROWS), np.int64)
+    padded = np.zeros(_round_up(split.pairs, PLACES), np.int64)
     padded[: split.pairs] = offset
     sums = empty((shards, groups, len(padded), columns), x.dtype)
     space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
-    sum_products(x, g, sums, split, padded, np.arange(pixels), _workspace(split, x), space, outputs)
+    places = np.arange(pixels)
+    rows, columns = divmod(places, g.shape[3])
+    sum_products(x, g, sums, split, padded, rows * split.width + columns, places, _workspace(split, x), space, outputs)
     dw = sums[0]
     for shard in range(1, shards):
         dw = dw + sums[shard]
@@ -101,10 +112,24 @@ def _round_up(n, step):
     return -(-n // step) * step
 
 
-@lru_cache(maxsize=256)
 def _split(filter_shape, pixels, stride, padding, dilation, groups, itemsize):
+    return split_plan(filter_shape, pixels, stride, padding, dilation, groups, VECTOR_BYTES // itemsize)
+
+
+@lru_cache(maxsize=256)
+def split_plan(filter_shape, pixels, stride, padding, dilation, groups, lanes):
+    """The `Split` in which a convolution finds what it needs, and the table of offsets.
+
+    Parameters
+    ----------
+    filter_shape : tuple of int
+        Channels of a group, rows and columns.
+    pixels : tuple of int
+        Rows and columns of the convolution's result.
+    lanes : int
+        Rows of the result are read in pieces of so many pixels.
+    """
     channels, rows, columns = filter_shape
-    lanes = VECTOR_BYTES // itemsize
     height = pixels[0] + (rows - 1) * dilation[0] // stride[0]
     width = _round_up(pixels[1], lanes) + (columns - 1) * dilation[1] // stride[1]
     plane = height * width
@@ -130,7 +155,7 @@ def _packed(rows, height):
 
 
 @inlined
-def _split_image(x, image, group, split, planes):
+def split_image(x, image, group, split, planes):
     """Copy one image's channels of one group into phase planes, whose padding is zero already and stays so."""
     height, width = x.shape[2], x.shape[3]
     source = advance(pointer(x), (image * x.shape[1] + group * split.channels) * height * width)
@@ -170,7 +195,7 @@ def correlate(thread, threads, x, packed, y, split, offset, workspace, height):
     across = -(-y.shape[3] // lanes(pointer(x)))
     for item in range(thread * x.shape[0] // threads, (thread + 1) * x.shape[0] // threads):
         for group in range(split.groups):
-            _split_image(x, item, group, split, planes)
+            split_image(x, item, group, split, planes)
             target = advance(pointer(y), (item * y.shape[1] + group * outputs) * y.shape[2] * y.shape[3])
             _multiply_pixels(packed[group], planes, pointer(offset), split.width, y.shape[2], y.shape[3], across,
                              target, outputs, height)  # fmt: skip
@@ -226,7 +251,7 @@ def spread(thread, threads, g, packed, dx, split, offset, channel_offset, worksp
 
 @inlined
 def _join_image(dx, image, group, split, planes):
-    """The reverse of `_split_image`; pixels that no plane holds are zero."""
+    """The reverse of `split_image`; pixels that no plane holds are zero."""
     height, width = dx.shape[2], dx.shape[3]
     target = advance(pointer(dx), (image * dx.shape[1] + group * split.channels) * height * width)
     for channel in range(split.channels):
@@ -245,8 +270,8 @@ def _join_image(dx, image, group, split, planes):
 
 
 @shared
-def sum_products(thread, threads, x, g, sums, split, offset, position, workspace, space, outputs):
-    """dw: ``sums[shard, group, pair, output channel]``."""
+def sum_products(thread, threads, x, g, sums, split, offset, position, identity, workspace, space, outputs):
+    """dw: ``sums[shard, group, pair, output channel]``; pixels of g lie at `position` in the planes of x."""
     shards, groups, pairs, columns = sums.shape
     L = lanes(pointer(x))
     pixels = g.shape[2] * g.shape[3]
@@ -257,17 +282,17 @@ def sum_products(thread, threads, x, g, sums, split, offset, position, workspace
         fill_zeros(pointer(sums[shard]), groups * pairs * columns)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
             for group in range(groups):
-                _split_image(x, image, group, split, planes)
+                split_image(x, image, group, split, planes)
                 for channel in range(0, columns, L):
-                    block = advance(blocks, channel * pixels)
-                    if channel < outputs:
-                        gradient = advance(pointer(g), (image * groups * outputs + group * outputs + channel) * pixels)
-                        planes_to_blocks(gradient, pixels, min(L, outputs - channel), 0, pixels, pointer(position), 0,
-                                         block, scratch)  # fmt: skip
-                    else:
-                        fill_zeros(block, pixels * L)
+                    gradient = advance(pointer(g), (image * groups * outputs + group * outputs + channel) * pixels)
+                    planes_to_blocks(gradient, pixels, min(L, outputs - channel), 0, pixels, pointer(identity), 0,
+                                     advance(blocks, channel * pixels), scratch)  # fmt: skip
                 for channel in range(0, columns, VECTORS * L):
-                    for pair in range(0, pairs, ROWS):
-                        c = pointer(sums[shard, group, pair, channel:])
-                        taps_kernel(g.shape[2], g.shape[3], planes, pointer(offset[pair:]), split.width,
-                                    advance(blocks, channel * pixels), pixels * L, c, columns)  # fmt: skip
+                    block = advance(blocks, channel * pixels)
+                    for pair in range(0, pairs, PLACES):
+                        pair_offset, c = pointer(offset[pair:]), pointer(sums[shard, group, pair, channel:])
+                        if columns - channel >= VECTORS * L:
+                            taps_kernel(pixels, planes, pair_offset, pointer(position), block, pixels * L, c, columns)
+                        else:
+                            taps_kernel_narrow(pixels, planes, pair_offset, pointer(position), block, pixels * L, c,
+                                               columns)  # fmt: skip

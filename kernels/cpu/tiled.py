@@ -1,4 +1,4 @@
-r"""Tiled convolution: direct implicit GEMM and minimal filtering in one set of loops.
+r"""Minimal filtering: convolution tile by tile, with fewer multiplications.
 
 A tile of m x m outputs needs alpha x alpha inputs, alpha = m + r - 1.  With the transforms of F(m, r)
 (`minigen.kernels.cpu.cook_toom`):
@@ -7,10 +7,6 @@ A tile of m x m outputs needs alpha x alpha inputs, alpha = m + r - 1.  With the
 2. at each point, a matrix product over channels and parts of the filter: ``M[p] = V[p] U[p]``, where U is the
    transformed filter;
 3. each product tile is transformed back, ``y = A^T M A``.
-
-**The direct method is F(1, 1)**: alpha = 1, all transforms are the identity, each of the filter's taps is a part of its
-own, and step 1 gathers the pixels that a tap meets.  That is *implicit GEMM*: the matrix that im2col would make exists
-only for one block of tiles at a time, in the cache.
 
 Work is cut into *blocks*: some tiles (several small images, or some rows of tiles of a large one) of one group of
 channels.  A block's V and M stay in the cache of the core that computes it.  What a block computes does not depend on

@@ -21,26 +21,26 @@ PRODUCT_BYTES = 1 << 19
 SUM_BYTES = 6 << 20
 
 
-def conv2d(x, w, out, stride, padding, dilation, groups, tile):
-    """Write the convolution to `out`; `tile` is (m, r) of F(m x m, r x r), (1, 1) for the direct method."""
-    walk = geometry.forward_walk(out.shape[2:], w.shape[2:], stride, padding, dilation, tile[1])
+def conv2d(x, w, out, stride, padding, groups, tile):
+    """Write the convolution to `out`; `tile` is (m, r) of F(m x m, r x r)."""
+    walk = geometry.forward_walk(out.shape[2:], w.shape[2:], stride, padding, tile[1])
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
     _correlate(x, w, out, walk, tile[0], groups, (inputs, taps), (outputs, inputs * taps))
 
 
-def conv2d_input_grad(g, w, out, stride, padding, dilation, groups, tile):
+def conv2d_input_grad(g, w, out, stride, padding, groups, tile):
     """Write the adjoint of `conv2d` in x to `out`."""
-    walk = geometry.backward_walk(out.shape[2:], w.shape[2:], stride, padding, dilation, tile[1])
+    walk = geometry.backward_walk(out.shape[2:], w.shape[2:], stride, padding, tile[1])
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
     _correlate(g, w, out, walk, tile[0], groups, (outputs, inputs * taps), (inputs, taps))
 
 
-def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups, tile):
+def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
     """Write the adjoint of `conv2d` in w to `out`."""
     m, r = tile
-    walk = geometry.forward_walk(g.shape[2:], out.shape[2:], stride, padding, dilation, r)
+    walk = geometry.forward_walk(g.shape[2:], out.shape[2:], stride, padding, r)
     inputs, outputs = out.shape[1], out.shape[0] // groups
     plan = _sum_plan(x.shape, g.shape, _Key(walk), inputs, outputs, groups, m, x.itemsize)
     read, write, blocks, product, sums_shape, shared, own = plan

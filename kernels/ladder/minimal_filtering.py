@@ -5,7 +5,7 @@ A tile of 2 x 2 outputs of a 3 x 3 filter takes 36 multiplications, or 16 in ano
 `minigen.kernels.cpu.geometry`.
 """
 
-from ..cpu import tiling
+from ..cpu import direct, tiling
 from ..cpu.memory import readable
 from .shapes import deliver, empty_output
 
@@ -19,12 +19,13 @@ def minimal_filtering(x, w, stride, padding, dilation, groups, out=None):
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`.
 
     The transforms amplify rounding errors a little.  What they do not pay for (dilation, 1 x 1 and very large
-    filters, and float64) is computed directly, by the same loops.
+    filters, and float64) is computed directly, by `minigen.kernels.cpu.direct`.
     """
     y = empty_output(x, w, stride, padding, dilation)
     taps = max(-(-k // s) for k, s in zip(w.shape[2:], stride, strict=True))
     applies = taps in _TILE and dilation == (1, 1) and x.itemsize == 4
-    tile = (_TILE[taps], taps) if applies else (1, 1)
-    if y.size:
-        tiling.conv2d(readable(x), readable(w), y, stride, padding, dilation, groups, tile)
+    if y.size and applies:
+        tiling.conv2d(readable(x), readable(w), y, stride, padding, groups, (_TILE[taps], taps))
+    elif y.size:
+        direct.conv2d(readable(x), readable(w), y, stride, padding, dilation, groups)
     return deliver(y, out)

@@ -1,0 +1,226 @@
+r"""Direct convolution with output channels in the vector lanes: for any kernel, stride, dilation, groups and image.
+
+.. math:: y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + \mathrm{position}(u)}
+
+`pixels` puts neighbouring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a vector
+holds output channels, and a block of the micro-kernel PLACES pixels, any pixels: two tables tell where pixel u lies in
+the (padded, phase-split) image and how far on the number is that pair k of a channel and a tap meets.  That is im2col
+as two tables, and the only copies made are of the images of one block, small enough for the cache.
+
+The adjoint in x works alike, on g: the pixels of dx fall into phases, by their place between two steps of the stride,
+and each phase meets taps of its own.
+
+Source: M. Dukhan, "The Indirect Convolution Algorithm", 2019, arXiv:1907.02129; here the table has two parts.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .blocked import blocks_to_planes, fill_zeros
+from .compile import inlined
+from .memory import empty
+from .microkernel import PLACES, VECTORS, places_kernel, places_kernel_narrow
+from .pixels import Split, split_image, split_plan
+from .simd import VECTOR_BYTES, advance, lanes, pointer
+from .team import shared
+from .threads import get_num_threads
+
+__all__ = ["conv2d", "conv2d_input_grad"]
+
+#: Pixels that a block has at least, if there are so many: images smaller than that share blocks of the micro-kernel.
+_PIXELS = 16 * PLACES
+
+
+class Tables(NamedTuple):
+    """What is summed for which pixels of the result; phase f's entries run from ``first_...[f]`` to ``[f + 1]``."""
+
+    offset: np.ndarray  # of each pair, into the planes of an image
+    first_pair: np.ndarray
+    position: np.ndarray  # of each pixel, into the planes of the images of a block
+    place: np.ndarray  # of each pixel, into the images of the result
+    first_pixel: np.ndarray  # a multiple of PLACES for each phase: the last pixel is repeated
+    pixels: np.ndarray  # of one image, in each phase
+
+
+def conv2d(x, w, out, stride, padding, dilation, groups):
+    """Write the convolution to `out`."""
+    split, tables, images = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups)
+    filters = w.reshape(groups, w.shape[0] // groups, split.pairs).transpose(0, 2, 1)
+    _run(x, filters, out, split, tables, images)
+
+
+def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
+    """Write the adjoint of `conv2d` in x to `out`."""
+    outputs = w.shape[0] // groups
+    plan = _backward_plan(outputs, w.shape[2:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups)
+    split, tables, images, taps = plan
+    filters = w.reshape(groups, outputs, *w.shape[1:])
+    phases = [filters[:, :, :, rows][..., columns] for rows, columns in taps]
+    phases = [phase.transpose(0, 1, 3, 4, 2).reshape(groups, -1, w.shape[1]) for phase in phases]
+    _run(g, np.concatenate(phases, 1), out, split, tables, images)
+
+
+def _run(x, filters, out, split, tables, images):
+    """`filters`: (groups, pairs of all phases, output channels of a group)."""
+    groups, pairs, outputs = filters.shape
+    width = VECTORS * (VECTOR_BYTES // x.itemsize)
+    panels = -(-outputs // width)
+    packed = np.zeros((groups, panels * width, pairs), x.dtype)
+    packed[:, :outputs] = filters.transpose(0, 2, 1)
+    packed = np.ascontiguousarray(packed.reshape(groups, panels, width, pairs).transpose(0, 1, 3, 2))
+    pixels = out.shape[2] * out.shape[3]
+    image = split.channels * split.stride_row * split.stride_column * split.plane
+    lanes = VECTOR_BYTES // x.itemsize
+    planes = empty((get_num_threads(), _round_up(images * image, lanes)), x.dtype)
+    room = empty((get_num_threads(), (images * pixels + PLACES) * width + 2 * lanes * lanes), x.dtype)
+    correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room)
+
+
+def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups):
+    split, offset = split_plan(filter_shape, pixels, stride, padding, dilation, groups, 1)
+    image = split.channels * split.stride_row * split.stride_column * split.plane
+    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1))
+    return split, tables, images
+
+
+@lru_cache(maxsize=256)
+def _backward_plan(outputs, kernel_size, size, pixels, stride, padding, dilation, groups):
+    """As `_forward_plan`; also the taps of each phase, as (rows, columns)."""
+    meets = [_taps(*axis) for axis in zip(kernel_size, stride, padding, dilation, strict=True)]
+    shifts = [[shift for taps in phases for _, shift in taps] for phases in meets]
+    before = [max(0, -min(shift)) for shift in shifts]
+    reach = [-(-n // s) + max(shift) + b for n, s, shift, b in zip(pixels, stride, shifts, before, strict=True)]
+    height, width = (max(r, 1) for r in reach)
+    plane = height * width
+    split = Split(outputs, groups, *before, 1, 1, height, width, plane, 0)
+    phases, taps = [], []
+    for a, of_row in enumerate(meets[0]):
+        for b, of_column in enumerate(meets[1]):
+            row, column = (
+                np.array([shift + more for _, shift in axis], np.int64)
+                for axis, more in zip((of_row, of_column), before, strict=True)
+            )
+            channel = np.arange(outputs)[:, None, None] * plane
+            phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
+            taps.append(tuple([tap for tap, _ in axis] for axis in (of_row, of_column)))
+    tables, images = _tables(pixels, outputs * plane, width, phases, stride)
+    return split, tables, images, taps
+
+
+def _taps(kernel, stride, padding, dilation):
+    """For each phase the taps that it meets, as (tap, shift): pixel ``phase + stride * u`` meets ``g[u + shift]``."""
+    phases = [[] for _ in range(stride)]
+    for tap in range(kernel):
+        phase = (tap * dilation - padding[0]) % stride
+        phases[phase].append((tap, (phase + padding[0] - tap * dilation) // stride))
+    return phases
+
+
+def _tables(pixels, image, width, phases, step):
+    """The tables for images of `pixels` whose phase (a, b), of `phases`, begins there and goes on in `step`s."""
+    count = pixels[0] * pixels[1]
+    images = -(-_PIXELS // count) if count < _PIXELS else 1
+    position, place, counts = [], [], []
+    for a, b, _ in phases:
+        rows, columns = (np.arange(start, n, s) for start, n, s in zip((a, b), pixels, step, strict=True))
+        image_index = np.arange(images)[:, None, None]
+        there = rows[:, None] // step[0] * width + columns // step[1] + image_index * image
+        target = rows[:, None] * pixels[1] + columns + image_index * count
+        counts.append(len(rows) * len(columns))
+        extra = (0, -there.size % PLACES)
+        position.append(np.pad(there.ravel(), extra, "edge") if there.size else np.zeros(0, np.int64))
+        place.append(np.pad(target.ravel(), extra, "edge") if there.size else np.zeros(0, np.int64))
+    offset = [pairs for *_, pairs in phases]
+    firsts = (np.cumsum([0, *map(len, parts)]) for parts in (offset, position))
+    first_pair, first_pixel = firsts
+    tables = Tables(
+        np.concatenate(offset),
+        first_pair,
+        np.concatenate(position),
+        np.concatenate(place),
+        first_pixel,
+        np.array(counts),
+    )
+    return tables, images
+
+
+def _round_up(n, step):
+    return -(-n // step) * step
+
+
+@shared
+def correlate(thread, threads, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
+              images, image_size, outputs, planes, room):  # fmt: skip
+    """Both passes over images, by their tables.
+
+    Parameters
+    ----------
+    x, y : array (N, C, H, W)
+        Read and written.
+    packed : array (groups, panels, pairs, VECTORS * L)
+        The filters; a panel is VECTORS vectors of output channels.
+    offset, first_pair, position, place, first_pixel, pixels
+        See `Tables`.
+    identity : array
+        0, 1, ... as many as y has pixels.
+    images : int
+        In a block.
+    image_size : int
+        Elements of the planes of an image.
+    outputs : int
+        Channels of y in a group.
+    planes, room : array (threads, ...)
+        Workspace: phase planes of the images, and the block of the result.
+    """
+    own, buffer = pointer(planes[thread]), pointer(room[thread])
+    fill_zeros(own, planes.shape[1])
+    groups, panels = packed.shape[:2]
+    count = -(-x.shape[0] // images) * groups * panels
+    current = -1
+    for item in range(thread * count // threads, (thread + 1) * count // threads):
+        first, group, panel = item // panels // groups * images, item // panels % groups, item % panels
+        used = min(images, x.shape[0] - first)
+        if item // panels != current:
+            current = item // panels
+            for i in range(used):
+                split_image(x, first + i, group, split, advance(own, i * image_size))
+        _multiply(packed[group, panel], own, offset, first_pair, position, place, first_pixel, pixels, used, buffer,
+                  identity.size * images + PLACES, outputs - panel * packed.shape[3])  # fmt: skip
+        _write(buffer, identity, used, images, y, first, group * outputs, outputs, panel)
+
+
+@inlined
+def _multiply(filters, planes, offset, first_pair, position, place, first_pixel, pixels, images, buffer, capacity,
+              outputs):  # fmt: skip
+    """One panel of output channels of all pixels: ``[vector][pixel][L]``."""
+    L = lanes(planes)
+    for phase in range(pixels.size):
+        pair, pixel = first_pair[phase], first_pixel[phase]
+        count = first_pair[phase + 1] - pair
+        b = advance(pointer(filters), pair * filters.shape[1])
+        for tile in range(pixel, pixel + images * pixels[phase], PLACES):
+            where = advance(pointer(position), tile), advance(pointer(place), tile)
+            if outputs > L:
+                places_kernel(count, planes, advance(pointer(offset), pair), where[0], b, buffer, capacity * L,
+                              where[1])  # fmt: skip
+            else:
+                places_kernel_narrow(count, planes, advance(pointer(offset), pair), where[0], b, buffer, capacity * L,
+                                     where[1])  # fmt: skip
+
+
+@inlined
+def _write(buffer, identity, images, capacity, y, first, first_channel, outputs, panel):
+    """The panel's channels into the images of y."""
+    L = lanes(buffer)
+    plane = identity.size
+    vector_size = (plane * capacity + PLACES) * L
+    scratch = advance(buffer, VECTORS * vector_size)
+    for vector in range(VECTORS):
+        channel = (panel * VECTORS + vector) * L
+        channels = min(L, outputs - channel)
+        for i in range(images if channels > 0 else 0):
+            planes = advance(pointer(y), ((first + i) * y.shape[1] + first_channel + channel) * plane)
+            blocks_to_planes(advance(buffer, vector * vector_size + i * plane * L), pointer(identity), 0, channels, 0,
+                             plane, planes, plane, scratch)  # fmt: skip
