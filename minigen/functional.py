@@ -22,6 +22,7 @@ from .ops import elementwise as _elementwise
 from .ops import norm as _norm
 from .ops import pool as _pool
 from .ops.elementwise import abs, log, relu, sigmoid, softplus, square, tanh, where
+from .ops.linalg import dense as _dense
 from .ops.linalg import matmul
 from .ops.reduce import logsumexp, mean, sum
 from .ops.shape import getitem, pad
@@ -95,8 +96,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             "expected (..., in_features) and (out_features, in_features)"
         )
     _check_vector("linear", "bias", bias, weight.shape[0])
-    out = matmul(input, weight.T)
-    return out if bias is None else out + bias
+    rows = math.prod(input.shape[:-1])
+    out = _dense(input if input.ndim == 2 else input.reshape(rows, weight.shape[1]), weight)
+    out = out if bias is None else out + bias
+    return out if input.ndim == 2 else out.reshape(*input.shape[:-1], weight.shape[0])
 
 
 def conv2d(

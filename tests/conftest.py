@@ -4,6 +4,8 @@
 ``pytest --hypothesis-profile=ci``.
 """
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -26,3 +28,11 @@ def reference_kernels():
     """Compute with the plain NumPy kernels: gradients are checked in float64, and nothing needs to be compiled."""
     with kernels.use("reference"):
         yield
+
+
+@pytest.fixture
+def terminal():
+    """Ctrl-C as in a terminal: a process started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

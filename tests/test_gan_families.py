@@ -2,6 +2,8 @@
 
 import copy
 import inspect
+import itertools
+import signal
 
 import numpy as np
 import pytest
@@ -171,18 +173,46 @@ def equal(one, two):
     return type(one) is type(two) and one == two
 
 
+def interrupted(model, when):
+    """Presses Ctrl-C in its step number `when`."""
+    step, count = model.training_step, itertools.count(1)
+
+    def training_step(data, labels):
+        if next(count) == when:
+            signal.raise_signal(signal.SIGINT)
+        return step(data, labels)
+
+    model.training_step = training_step
+    return model
+
+
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_does(name, tmp_path, monkeypatch):
+def test_a_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_does(name, tmp_path, monkeypatch, terminal):
     monkeypatch.setattr(mg.plot, "loss_curves", lambda *_: None)  # takes longer than the training
     loader = Loader(Dataset("noise", images(0, 21), labels(21), ("a", "b", "c")), batch_size=4, seed=1, drop_last=True)
     assert len(loader) == 5  # a round of 3 moves of a critic and one of its generator is cut in two
     straight, broken = (Run.create(tmp_path / folder, {}) for folder in ("straight", "broken"))
     fit(fresh(name), loader, straight, epochs=2, progress=False)
-    fit(fresh(name), loader, broken, epochs=1, progress=False)
+    assert fit(interrupted(fresh(name), 7), loader, broken, epochs=2, progress=False).step == 7
     fit(fresh(name, seed=9), loader, broken, epochs=2, resume=True, progress=False)  # as another process might start
     assert equal(final_state(broken), final_state(straight))
     picture = straight.samples(2).name
     assert (broken.path / "samples" / picture).read_bytes() == (straight.path / "samples" / picture).read_bytes()
+
+
+def test_the_learning_rate_falls_to_zero_in_the_last_share_of_the_training(tmp_path):
+    model, rates = build("cgan", size=8, width=4, classes=3, lr=0.01, lr_decay=0.5), []
+    step = model.training_step
+
+    def training_step(data, labels):
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in model.optimizers.values()])
+        return step(data, labels)
+
+    model.training_step = training_step
+    loader = Loader(Dataset("noise", images(0, 20), labels(20), ("a", "b", "c")), batch_size=4, seed=1)
+    fit(model, loader, Run.create(tmp_path / "run", {}), epochs=2, progress=False)
+    expected = [0.01] * 6 + [0.008, 0.006, 0.004, 0.002]
+    np.testing.assert_allclose(rates, np.transpose([expected, expected]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -6,7 +6,8 @@ product stands between two convolutions, that made two threads no faster than on
 
 A *panel*, ``VECTORS`` vectors of columns of B, is first copied to ``[k][VECTORS * L]``, so that the innermost loop
 reads it straight through; A is read where it lies, whether by rows or by columns.  A panel and ``ROWS`` rows of A make
-one block of C.  Each number of C is summed over k = 0, 1, ... in that order, by one thread.
+one block of C.  A deep product is cut into slices of k, one after the other, so that what is copied stays in the cache.
+Each number of C is summed over k = 0, 1, ... in that order, by one thread.
 
 Source: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
 """
@@ -26,6 +27,8 @@ __all__ = ["matmul"]
 _WORK = 64
 #: Panels that a thread copies at a time: rows of B that are far apart in memory are read in pieces of so many.
 _PANELS = 8
+#: Rows of a panel that are copied at a time: with so many, the group of panels stays in the second cache.
+_DEPTH = 384
 
 
 def matmul(a, b):
@@ -51,7 +54,7 @@ def _product(a, b):
         c[...] = 0
         return c
     a, b = _strided(a), _strided(b)
-    workspace = empty((get_num_threads(), _PANELS, k, VECTORS * VECTOR_BYTES // c.itemsize), c.dtype)
+    workspace = empty((get_num_threads(), _PANELS, min(k, _DEPTH), VECTORS * VECTOR_BYTES // c.itemsize), c.dtype)
     _multiply(*a, *b, workspace, c, work=n * k * m // _WORK)
     return c
 
@@ -66,42 +69,52 @@ def _strided(x):
 @shared
 def _multiply(thread, threads, a, a_row, a_column, b, b_row, b_column, workspace, c):
     rows, columns = c.shape
-    room, depth, width = workspace.shape[1:]
-    blocks = -(-rows // ROWS)
-    L = lanes(pointer(c))
-    count = -(-columns // width) * blocks
-    begin, end = thread * count // threads, (thread + 1) * count // threads
-    packed_to = packed_from = begin // blocks
-    for item in range(begin, end):
-        panel, row = item // blocks, item % blocks * ROWS
-        if panel >= packed_to:
-            packed_from, packed_to = panel, min(panel + room, (end - 1) // blocks + 1)
-            _pack(b, b_row, b_column, workspace[thread], packed_from, packed_to, columns)
-        used = min(width, columns - panel * width)
-        there = advance(pointer(c), row * columns + panel * width)
-        matmul_kernel(depth, advance(pointer(a), row * a_row), a_row, a_column,
-                      pointer(workspace[thread, panel - packed_from]), there, columns, min(ROWS, rows - row),
-                      min(L, used), max(0, used - L))  # fmt: skip
+    group, deepest, width = workspace.shape[1:]
+    depth = a.size // rows
+    panels, blocks = -(-columns // width), -(-rows // ROWS)
+    begin, end = thread * panels * blocks // threads, (thread + 1) * panels * blocks // threads  # panel by panel
+    for first in range(begin // blocks, -(-end // blocks), group):
+        last = min(first + group, -(-end // blocks))
+        for k in range(0, depth, deepest):
+            count = min(deepest, depth - k)
+            _pack(advance(pointer(b), k * b_row), b_row, b_column, workspace[thread], first, last, count, columns)
+            for block in range(blocks):
+                for panel in range(first, last):
+                    if begin <= panel * blocks + block < end:
+                        _multiply_block(a, k, a_row, a_column, count, workspace[thread, panel - first], c, block, panel,
+                                        k > 0)  # fmt: skip
 
 
 @inlined
-def _pack(b, row, column, panels, first, last, columns):
-    """Panels `first` to `last` of B, with zeros in the columns that it lacks; long rows are read along."""
-    depth, width = panels.shape[1:]
-    for k in range(depth if column == 1 else 0):
+def _multiply_block(a, k, a_row, a_column, count, filled, c, block, panel, add):
+    """One block of C: add the products of `count` columns of A, from the k-th, and the rows of a panel."""
+    L = lanes(pointer(c))
+    row, column = block * ROWS, panel * filled.shape[1]
+    used = min(filled.shape[1], c.shape[1] - column)
+    matmul_kernel(count, advance(pointer(a), row * a_row + k * a_column), a_row, a_column, pointer(filled),
+                  advance(pointer(c), row * c.shape[1] + column), c.shape[1], min(ROWS, c.shape[0] - row), min(L, used),
+                  max(0, used - L), add)  # fmt: skip
+
+
+@inlined
+def _pack(b, row, column, panels, first, last, count, columns):
+    """`count` rows of panels `first` to `last` of B, zeros in the columns that it lacks; long rows are read along."""
+    width = panels.shape[2]
+    if column == 1:
+        for k in range(count):
+            for panel in range(first, last):
+                source = advance(b, k * row + panel * width)
+                target = pointer(panels[panel - first, k])
+                used = min(width, columns - panel * width)
+                for j in range(used):
+                    target[j] = source[j]
+                for j in range(used, width):
+                    target[j] = 0
+    else:
         for panel in range(first, last):
-            source = advance(pointer(b), k * row + panel * width)
-            target = pointer(panels[panel - first, k])
+            source = advance(b, panel * width * column)
             used = min(width, columns - panel * width)
-            for j in range(used):
-                target[j] = source[j]
-            for j in range(used, width):
-                target[j] = 0
-    for panel in range(first, last if column != 1 else first):
-        source = advance(pointer(b), panel * width * column)
-        _pack_transposed(
-            source, column, pointer(panels[panel - first]), depth, min(width, columns - panel * width), width
-        )
+            _pack_transposed(source, column, pointer(panels[panel - first]), count, used, width)
 
 
 @inlined

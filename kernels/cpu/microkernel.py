@@ -33,7 +33,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .simd import INT64, NAME, load_vector, multiply_add, splat, store_masked, store_vector, vector_of
+from .simd import INT64, NAME, load_masked, load_vector, multiply_add, splat, store_masked, store_vector, vector_of
 
 __all__ = [
     "PLACES",
@@ -86,7 +86,7 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
     start : truth value, optional
         Whether to add to what is in C already; default: no.
     rows_used, lanes_used : integer values, optional
-        Store only so many rows, and so many lanes of vector j: ``lanes_used[j]``.
+        Touch only so many rows of C, and so many lanes of vector j: ``lanes_used[j]``.
     """
     block = [(i, j) for i in range(rows) for j in range(vectors)]
     vector = vector_of(c_at(0, 0))
@@ -95,8 +95,14 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
         builder.store(ir.Constant(vector, None), register[ij])
     if start is not None:
         with builder.if_then(start):
-            for ij in block:
-                builder.store(load_vector(builder, c_at(*ij)), register[ij])
+            for i in range(rows):
+                with _if_used(builder, i, rows_used):
+                    for j in range(vectors):
+                        if lanes_used is None:
+                            value = load_vector(builder, c_at(i, j))
+                        else:
+                            value = load_masked(builder, c_at(i, j), lanes_used[j])
+                        builder.store(value, register[i, j])
     with _nested_loops(builder, counts) as indices:
         b = [load_vector(builder, b_at(j, indices)) for j in range(vectors)]
         for i in range(rows):
@@ -105,16 +111,20 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
                 total = multiply_add(builder, a, b[j], builder.load(register[i, j]))
                 builder.store(total, register[i, j])
     for i in range(rows):
-        wanted = contextlib.nullcontext()
-        if rows_used is not None:
-            wanted = builder.if_then(builder.icmp_signed("<", ir.Constant(INT64, i), rows_used))
-        with wanted:
+        with _if_used(builder, i, rows_used):
             for j in range(vectors):
                 value = builder.load(register[i, j])
                 if lanes_used is None:
                     store_vector(builder, value, c_at(i, j))
                 else:
                     store_masked(builder, value, c_at(i, j), lanes_used[j])
+
+
+def _if_used(builder, i, rows_used):
+    """A block of instructions for row i, if there are that many rows."""
+    if rows_used is None:
+        return contextlib.nullcontext()
+    return builder.if_then(builder.icmp_signed("<", ir.Constant(INT64, i), rows_used))
 
 
 def _at(builder, pointer, *terms):
@@ -301,15 +311,15 @@ places_kernel, places_kernel_narrow = _places_kernel(VECTORS), _places_kernel(1)
 
 
 @intrinsic
-def matmul_kernel(typing, count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second):
+def matmul_kernel(typing, count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second, add):
     """ROWS rows x VECTORS vectors of columns of a matrix product, summed over `count` columns of the left matrix.
 
     a: rows `a_row` and columns `a_column` apart.  b: [k][VECTORS * L].  c: rows `c_row` apart.  Only `rows` rows are
-    read and stored, and of their vectors `lanes_first` and `lanes_second` numbers.
+    touched, and of their vectors `lanes_first` and `lanes_second` numbers.  `add`: to what is in c, or overwrite it.
     """
 
     def generate(context, builder, signature, args):
-        count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second = args
+        count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second, add = args
         L = vector_of(b).count
         last = builder.sub(rows, ir.Constant(INT64, 1))
         starts = []
@@ -328,8 +338,8 @@ def matmul_kernel(typing, count, a, a_row, a_column, b, c, c_row, rows, lanes_fi
             return _at(builder, c, (i, c_row), j * L)
 
         lanes_used = [lanes_first, lanes_second]
-        _block(builder, ROWS, VECTORS, [count], a_at, b_at, c_at, rows_used=rows, lanes_used=lanes_used)
+        _block(builder, ROWS, VECTORS, [count], a_at, b_at, c_at, add, rows, lanes_used)
         return context.get_dummy_value()
 
     n = types.intp
-    return types.void(n, a, n, n, b, c, n, n, n, n), generate
+    return types.void(n, a, n, n, b, c, n, n, n, n, types.boolean), generate

@@ -215,15 +215,30 @@ def store_first(typing, p, i, v, n):
 
 def store_masked(builder, v, p, n):
     """Write the first `n` lanes of `v` to `p`."""
-    count = v.type.count
-    kind = "f32" if isinstance(v.type.element, ir.FloatType) else "f64"
-    indices = ir.VectorType(INT32, count)
-    lane, limit = ir.Constant(indices, list(range(count))), splat(builder, builder.trunc(n, INT32), indices)
-    mask = builder.icmp_signed("<", lane, limit)
-    address = vector_at(builder, p)
-    signature = ir.FunctionType(ir.VoidType(), [v.type, address.type, INT32, mask.type])
-    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.masked.store.v{count}{kind}.p0")
+    address, mask = vector_at(builder, p), _first_lanes(builder, v.type, n)
+    function = _masked(builder, "store", v.type, ir.VoidType(), [v.type, address.type, INT32, mask.type])
     builder.call(function, [v, address, ir.Constant(INT32, 4), mask])
+
+
+def load_masked(builder, p, n):
+    """The first `n` lanes at `p`, and zeros; nothing beyond is read."""
+    address = vector_at(builder, p)
+    vector = address.type.pointee
+    mask = _first_lanes(builder, vector, n)
+    function = _masked(builder, "load", vector, vector, [address.type, INT32, mask.type, vector])
+    return builder.call(function, [address, ir.Constant(INT32, 4), mask, ir.Constant(vector, None)])
+
+
+def _first_lanes(builder, vector, n):
+    indices = ir.VectorType(INT32, vector.count)
+    lane, limit = ir.Constant(indices, list(range(vector.count))), splat(builder, builder.trunc(n, INT32), indices)
+    return builder.icmp_signed("<", lane, limit)
+
+
+def _masked(builder, what, vector, result, arguments):
+    kind = "f32" if isinstance(vector.element, ir.FloatType) else "f64"
+    name = f"llvm.masked.{what}.v{vector.count}{kind}.p0"
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
 @intrinsic

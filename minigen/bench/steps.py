@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..models import DCGAN
+from ..models import DCGAN, VAE
 from ..optim import Adam
 from .kernels import row
 from .report import Row
@@ -15,6 +15,7 @@ from .twins import twin
 
 __all__ = ["STEPS", "step_rows"]
 
+Model = DCGAN | VAE
 Step = Callable[[], Any]
 
 
@@ -64,16 +65,20 @@ def _dense() -> DCGAN:
     return _gan(DCGAN(28, 1), up, down)
 
 
-STEPS: dict[str, tuple[Callable[[], DCGAN], tuple[int, ...]]] = {
+STEPS: dict[str, tuple[Callable[[], Model], tuple[int, ...]]] = {
     "DCGAN-64 step (S3's networks), batch 32": (lambda: DCGAN(64, 3, network="s3"), (32, 3, 64, 64)),
     "DCGAN-64 step (wide), batch 32": (_wide, (32, 3, 64, 64)),
     "DCGAN-28 step (S4's networks, repaired), batch 128": (lambda: DCGAN(28, 1, network="s4"), (128, 1, 28, 28)),
     "dense GAN step (S1's networks), batch 128": (_dense, (128, 1, 28, 28)),
+    "conv VAE step (32-64 channels, latent 20), batch 128": (
+        lambda: VAE(28, 1, width=32, latent=20, dropout=0.0, ema=0.0),
+        (128, 1, 28, 28),
+    ),
 }
 """What is timed: the model, and the shape of a batch."""
 
 
-def our_step(name: str) -> tuple[DCGAN, Step]:
+def our_step(name: str) -> tuple[Model, Step]:
     """A model of ours and a step of it on one batch."""
     make, shape = STEPS[name]
     model = make()
@@ -81,8 +86,12 @@ def our_step(name: str) -> tuple[DCGAN, Step]:
     return model, lambda: model.training_step(images)
 
 
-def their_step(model: DCGAN, shape: tuple[int, ...]) -> Step:
+def their_step(model: Model, shape: tuple[int, ...]) -> Step:
     """The same step in PyTorch: the same passes, and gradients for the moving player only."""
+    return _their_vae_step(model, shape) if isinstance(model, VAE) else _their_gan_step(model, shape)
+
+
+def _their_gan_step(model: DCGAN, shape: tuple[int, ...]) -> Step:
     import torch
 
     softplus = torch.nn.functional.softplus
@@ -106,6 +115,30 @@ def their_step(model: DCGAN, shape: tuple[int, ...]) -> Step:
         descend(loss_g, up, optimizers[0])
         means = [torch.sigmoid(logits.detach()).mean().item() for logits in (real_logits, fake_logits)]
         return {"loss_d": loss_d.item(), "loss_g": loss_g.item(), "d_real": means[0], "d_fake": means[1]}
+
+    return step
+
+
+def _their_vae_step(model: VAE, shape: tuple[int, ...]) -> Step:
+    import torch
+
+    body, mean, log_variance = (twin(m) for m in (model.encoder.body, model.encoder.mu, model.encoder.log_var))
+    decoder = twin(model.decoder)
+    parameters = [p for network in (body, mean, log_variance, decoder) for p in network.parameters()]
+    group = model.optimizers["vae"].param_groups[0]
+    optimizer = torch.optim.AdamW(parameters, group["lr"], weight_decay=group["weight_decay"])
+    images = torch.rand(shape)
+
+    def step() -> dict[str, float]:
+        features = body(images)
+        mu, log_var = mean(features), log_variance(features)
+        output = decoder(mu + (0.5 * log_var).exp() * torch.randn_like(mu))
+        kl = 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1).mean()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(output, images, reduction="sum") / shape[0] + kl
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss.item(), "reconstruction": (loss - kl).item(), "kl": kl.item()}
 
     return step
 

@@ -222,6 +222,18 @@ def _matmul(draw: Any) -> Case:
 
 
 @st.composite
+def _dense(draw: Any) -> Case:
+    n, k, m = (draw(st.integers(0 if i < 2 else 1, 4)) for i in range(3))
+    return Case((draw(arrays((n, k))), draw(arrays((m, k)))))
+
+
+@st.composite
+def _channel_bias(draw: Any) -> Case:
+    x = draw(arrays(shapes(min_dims=4, max_dims=4, max_side=3), ("gaussian", "wide")))
+    return Case((x, draw(arrays((x.shape[1],)))))
+
+
+@st.composite
 def _reduction(draw: Any, kinds: Sequence[str], min_side: int = 0) -> Case:
     x = draw(arrays(shapes(min_side=min_side), kinds))
     return Case((x,), {"dim": draw(_dims(x.ndim)), "keepdim": draw(st.booleans())})
@@ -306,6 +318,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "conv2d": _convolution("xw"),
     "conv2d_input_grad": _convolution("gw"),
     "conv2d_weight_grad": _convolution("xg"),
+    "channel_bias": _channel_bias(),
+    "dense": _dense(),
     "add": _broadcasting(["gaussian", "wide"]),
     "sub": _broadcasting(["gaussian", "wide"]),
     "mul": _broadcasting(["gaussian", "wide"]),

@@ -14,13 +14,14 @@ hinge           a score that is to be above 1 for real and below -1 for generate
 Each is derived in `minigen.losses` (``derivation("lsgan")``); none is written out here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import nn
 from ..creation import randn
+from ..engine import no_grad
 from ..losses import (
     hinge_d,
     hinge_g,
@@ -35,8 +36,11 @@ from ..ops.shape import cat
 from ..optim import Optimizer
 from ..tensor import Tensor, tensor
 from .base import GenerativeModel
-from .condition import one_hot_labels, with_label_maps
+from .condition import with_label_maps
 from .ema import EMA
+
+_ALIKE = 0.03  # the variety below which samples are said to be all alike
+_WON = 0.98  # the lead from which D is said to have won
 
 __all__ = ["GAMES", "GAME_OPTIONS", "Adversarial", "Game", "Networks"]
 
@@ -55,25 +59,29 @@ class Game(NamedTuple):
         (fake outputs, smoothing) to G's loss.
     logits : bool
         Whether D's output is a logit, and its sigmoid a probability.
+    fake : float
+        What D aims at for generated images (as a probability, where it is a logit); for real ones it aims at 1.
     """
 
     discriminator: Callable[[Tensor, Tensor, float], Tensor]
     generator: Callable[[Tensor, float], Tensor]
     logits: bool
+    fake: float
 
 
 GAMES = {
-    "non_saturating": Game(non_saturating_d, lambda fake, _: non_saturating_g(fake), True),
+    "non_saturating": Game(non_saturating_d, lambda fake, _: non_saturating_g(fake), True, 0.0),
     # D's half of the game is the same; with a smoothing of 0 it is `minimax_d`.
-    "minimax": Game(label_smoothing_d, lambda fake, _: minimax_g(fake), True),
+    "minimax": Game(label_smoothing_d, lambda fake, _: minimax_g(fake), True, 0.0),
     # Targets a = 0, b = c = 1 - smoothing: G aims where D places the real images, not beyond.
     "lsgan": Game(
         lambda real, fake, smoothing: lsgan_d(real, fake, 0.0, 1 - smoothing),
         lambda fake, smoothing: lsgan_g(fake, 1 - smoothing),
         False,
+        0.0,
     ),
     # Margins in place of labels: nothing to smooth.
-    "hinge": Game(lambda real, fake, _: hinge_d(real, fake), lambda fake, _: hinge_g(fake), False),
+    "hinge": Game(lambda real, fake, _: hinge_d(real, fake), lambda fake, _: hinge_g(fake), False, -1.0),
 }
 """Every pair of losses by the name of its option."""
 
@@ -82,6 +90,7 @@ GAME_OPTIONS = {
     "lr": "learning rate of both players",
     "beta1": "Adam's first decay rate: lower follows the other player faster",
     "smoothing": "label real images 1 - SMOOTHING, to keep the discriminator humble (hinge has no labels)",
+    "lr_decay": "share of the training, at its end, in which the learning rate falls to 0; 0 for a constant one",
     "ema": "draw samples with the generator's weights averaged over about 1 / (1 - EMA) steps; 0 for the last weights",
 }
 """Options of the families that play one of the `GAMES`, with a line of help."""
@@ -105,6 +114,9 @@ class Adversarial(GenerativeModel):
         A key of `GAMES`.
     smoothing : float
         Real images are labelled 1 - smoothing.
+    lr_decay : float
+        Share of the training, at its end, in which the learning rates fall linearly to 0.  Two players that go on
+        moving at full speed circle around their equilibrium; smaller and smaller moves let them settle.
     ema : float
         Decay of the average of the generator's weights; 0 for none.
     classes : int
@@ -129,6 +141,7 @@ class Adversarial(GenerativeModel):
         *,
         loss: str = "non_saturating",
         smoothing: float = 0.0,
+        lr_decay: float = 0.0,
         ema: float = 0.0,
         classes: int = 0,
         flat: bool = False,
@@ -138,6 +151,8 @@ class Adversarial(GenerativeModel):
             raise ValueError(f"{name}: loss must be one of {', '.join(GAMES)}, got {loss!r}")
         if not 0 <= smoothing < 1:
             raise ValueError(f"{name}: smoothing must be at least 0 and below 1, got {smoothing}")
+        if not 0 <= lr_decay <= 1:
+            raise ValueError(f"{name}: lr_decay must be from 0 to 1, got {lr_decay}")
         for option, value in (("size", size), ("channels", channels), ("latent", latent)):
             if value < 1:
                 raise ValueError(f"{name}: {option} must be at least 1, got {value}")
@@ -152,12 +167,10 @@ class Adversarial(GenerativeModel):
             "generator": optimizer(self.generator.parameters()),
             "discriminator": optimizer(self.discriminator.parameters()),
         }
+        self.lr_decay = lr_decay
+        self.rates = {player: o.param_groups[0]["lr"] for player, o in self.optimizers.items()}
 
     # ---- the networks, with the condition if there is one
-
-    def _condition(self, labels: Any, n: int) -> Tensor | None:
-        """One-hot labels (n, classes); None for a model without a condition."""
-        return one_hot_labels(self.name, labels, n, self.classes) if self.classes else None
 
     def _draw(self, network: nn.Module, z: Tensor, condition: Tensor | None) -> Tensor:
         """Images of the noise `z`, by the generator or its average: G(z), or G(z, c)."""
@@ -214,13 +227,74 @@ class Adversarial(GenerativeModel):
         return {
             "loss_d": loss_d.item(),
             "loss_g": loss_g.item(),
-            "d_real": self._verdict(real_outputs),
-            "d_fake": self._verdict(fake_outputs),
+            "d_real": self._reading(real_outputs).mean().item(),
+            "d_fake": self._reading(fake_outputs).mean().item(),
         }
 
-    def _verdict(self, outputs: Tensor) -> float:
+    def schedule(self, done: float) -> None:
+        """Set the learning rates: a function of the share that is done alone, so that a resumed run has the same."""
+        if not self.lr_decay:
+            return
+        left = min(1.0, (1 - done) / self.lr_decay)
+        for player, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.rates[player] * left
+
+    def _reading(self, outputs: Tensor) -> Tensor:
+        """D's outputs as one reads them: a logit as a probability."""
         outputs = outputs.detach()
-        return (outputs.sigmoid() if self.game.logits else outputs).mean().item()
+        return outputs.sigmoid() if self.game.logits else outputs
+
+    def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
+        """What looks ill, see `GenerativeModel.symptoms`: samples that are all alike, and a D that has won.
+
+        *All alike* are samples of a variety below 0.03; a collapsed generator's is 0.00 to 0.02.  In healthy games it
+        is 0.6 after the first epoch of a `DCGAN`, and from 0.15 on in the first of a `DenseGAN`, the slowest.
+
+        D *has won* if its lead is above 0.98: d_real - d_fake, as a share of what it aims at.  It is practically never
+        wrong then.  It leads in healthy games too, by 0.84 in the first epoch of a `DCGAN` and by 0.5 later.
+        """
+        found = {}
+        if variety < _ALIKE:
+            found["alike"] = (
+                f"the samples are nearly all alike (variety {variety:.3f}, where that of the data is 1). If that does "
+                "not pass, try a smaller --lr, another --loss or --seed, or wgan-gp"
+            )
+        if "d_real" in means:  # a critic's scores have no scale that it could win on
+            real, fake = means["d_real"], means["d_fake"]
+            aim = 1.0 if self.game is GAMES["hinge"] else 1 - self.smoothing
+            if (real - fake) / (aim - self.game.fake) > _WON:
+                other = "--loss non_saturating" if self.game is GAMES["minimax"] else "a smaller --lr"
+                found["won"] = (
+                    f"the discriminator has won (d_real {real:.3f}, d_fake {fake:.3f}), and the generator learns "
+                    f"little from it. Try {other}, more --smoothing, or wgan-gp, in which a better critic does no harm"
+                )
+        return found
+
+    def judge(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """What the discriminator makes of given images, a batch of them, as it does in training.
+
+        In training mode, then: a batch norm learnt to judge with the statistics of batches of one kind, all real or all
+        generated, and its running averages are those of a mixture.  These stay as they were.
+
+        Parameters
+        ----------
+        images : ndarray (N, C, H, W)
+            In [-1, 1]; all real or all generated, in random order.
+        labels : ndarray of int (N,), optional
+            For a conditional model.
+
+        Returns
+        -------
+        ndarray (N,), float32
+            Probabilities of being real where D's output is a logit; else its outputs.
+        """
+        before, mode = self.discriminator.state_dict(), self.discriminator.training
+        with no_grad():
+            self.discriminator.train()
+            outputs = self._judge(tensor(images), self._condition(labels, len(images)))
+        self.discriminator.train(mode).load_state_dict(before)
+        return self._reading(outputs).numpy()[:, 0]
 
     def _move_average(self) -> None:
         if self.average is not None:
@@ -228,27 +302,6 @@ class Adversarial(GenerativeModel):
 
     # ---- what came of it
 
-    def generate(self, n: int, generator: np.random.Generator, labels: np.ndarray | None = None) -> Tensor:
-        """`n` images (n, C, H, W), by the averaged generator if there is one, in whatever mode it is; see `sample`.
-
-        Parameters
-        ----------
-        n : int
-        generator : numpy.random.Generator
-        labels : int or ndarray of int (n,), optional
-            For a conditional model, which needs them.
-
-        Returns
-        -------
-        Tensor (n, C, H, W)
-
-        Raises
-        ------
-        ValueError
-            If the labels do not fit the model.
-        """
-        if labels is not None and not self.classes:
-            raise ValueError(f"{self.name}: this model knows no classes: leave labels out, or train a cgan")
-        z = randn(n, self.latent, generator=generator)
-        network = self.generator if self.average is None else self.average
-        return self._draw(network, z, self._condition(labels, n))
+    def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """G(z) or G(z, c), by the averaged generator if there is one; see `GenerativeModel.generate`."""
+        return self._draw(self.generator if self.average is None else self.average, z, condition)

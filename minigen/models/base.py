@@ -1,15 +1,17 @@
 """What every family of generative models shares; `minigen.train.Trainable` is the same thing seen from the loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..creation import randn
 from ..engine import grad, no_grad
 from ..nn import Module
 from ..optim import Optimizer
-from ..tensor import Tensor
-from .condition import broadcast_labels
+from ..tensor import Tensor, tensor
+from .condition import one_hot_labels
 
 __all__ = ["GenerativeModel"]
 
@@ -19,8 +21,8 @@ _AT_ONCE = 100  # images generated together: bounds the memory, whatever number 
 class GenerativeModel(Module):
     """Base of all families: networks (Modules among the attributes), their optimizers, and a step of training.
 
-    A family defines `training_step` and `generate`, sets `optimizers`, and describes the options of its constructor in
-    `OPTIONS`, from which the command line makes its flags.
+    A family defines `training_step` and `generate`, sets `name`, `latent` and `optimizers`, and describes the options
+    of its constructor in `OPTIONS`, from which the command line makes its flags.
     """
 
     OPTIONS: ClassVar[dict[str, str]] = {}
@@ -28,6 +30,12 @@ class GenerativeModel(Module):
 
     EPOCHS: ClassVar[int] = 16
     BATCH_SIZE: ClassVar[int] = 32
+
+    name: str
+    """The family's, for messages."""
+
+    latent: int
+    """Length of the vector that an image is made from: a GAN's noise, a VAE's code; a priori N(0, I)."""
 
     optimizers: dict[str, Optimizer]
 
@@ -38,9 +46,31 @@ class GenerativeModel(Module):
         """Learn from one batch and return what to log; see `minigen.train.Trainable`."""
         raise NotImplementedError(f"{type(self).__name__} does not define training_step()")
 
-    def generate(self, n: int, generator: np.random.Generator, labels: np.ndarray | None = None) -> Tensor:
-        """`n` new images (n, C, H, W) from noise of `generator`'s; of the classes `labels` (n,), if it knows any."""
+    def schedule(self, done: float) -> None:
+        """Told before each step which share of the training is done, from 0 to 1; for what changes in its course."""
+
+    def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """Images (N, C, H, W) of vectors z (N, latent), given one-hot labels (N, classes) if the model knows classes.
+
+        In whatever mode the networks are; `sample` and `decode` are what users call.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define generate()")
+
+    def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
+        """What looks ill in a training, by kind: what is seen, and what to try; see `minigen.train.watch`.
+
+        Parameters
+        ----------
+        means : mapping of str to float
+            What `training_step` returned, as means over the last steps.
+        variety : float
+            Of samples, see `minigen.train.watch.variety`.
+
+        Returns
+        -------
+        dict of str to str
+        """
+        return {}
 
     def sample(self, n: int, generator: np.random.Generator | None = None, labels: Any = None) -> np.ndarray:
         """Make new images, in evaluation mode: the same weights and noise give the same images.
@@ -64,18 +94,74 @@ class GenerativeModel(Module):
         """
         if n < 1:
             raise ValueError(f"sample: n must be at least 1, got {n}")
-        if labels is not None:
-            labels = broadcast_labels(labels, n)
-        elif self.classes:
+        if labels is None and self.classes:
             labels = np.arange(n) % self.classes
         generator = np.random.default_rng() if generator is None else generator
-        parts = [slice(start, min(start + _AT_ONCE, n)) for start in range(0, n, _AT_ONCE)]
+        return self.decode(randn(n, self.latent, generator=generator).numpy(), labels)
+
+    def decode(self, codes: np.ndarray, labels: Any = None) -> np.ndarray:
+        """The image of each given vector, in evaluation mode: G(z) of a GAN, the mean of p(x | z) of a VAE.
+
+        Parameters
+        ----------
+        codes : ndarray (N, latent)
+        labels : int or ndarray of int (N,), optional
+            Of a model that knows classes, which then needs them.
+
+        Returns
+        -------
+        ndarray (N, C, H, W), float32, in [-1, 1]
+
+        Raises
+        ------
+        ValueError
+            If the codes or labels do not fit the model.
+        """
+        codes = np.asarray(codes, np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.latent:
+            raise ValueError(f"{self.name}: expected codes (N, {self.latent}), got {codes.shape}")
+        if labels is not None and not self.classes:
+            raise ValueError(f"{self.name}: this model knows no classes: leave labels out, or train a cgan or a cvae")
+        condition = self._condition(labels, len(codes))
+        parts = [slice(start, start + _AT_ONCE) for start in range(0, max(len(codes), 1), _AT_ONCE)]
         with no_grad(), _evaluating(self):
             images = [
-                self.generate(part.stop - part.start, generator, None if labels is None else labels[part])
-                for part in parts
+                self.generate(tensor(codes[part]), None if condition is None else condition[part]) for part in parts
             ]
             return np.concatenate([image.numpy() for image in images])
+
+    def manifold(self, side: int = 20, label: int | None = None) -> np.ndarray:
+        """The plane of a code (or noise) of length 2, as a square of images (Kingma & Welling 2014, figure 4).
+
+        The places are the quantiles of the prior, so that every image stands for an equal share of it.
+
+        Parameters
+        ----------
+        side : int
+            Images in a row and in a column.
+        label : int, optional
+            Of a conditional model: the class.
+
+        Returns
+        -------
+        ndarray (side * side, C, H, W), float32, in [-1, 1]
+            Row by row; the first component grows to the right, the second upwards.
+
+        Raises
+        ------
+        ValueError
+            If the code is not of length 2, `side` is less than 1, or the label does not fit.
+        """
+        if self.latent != 2:
+            raise ValueError(f"manifold: needs a code of length 2, got {self.latent}: train with --latent 2")
+        if side < 1:
+            raise ValueError(f"manifold: side must be at least 1, got {side}")
+        places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
+        return self.decode(np.array([(right, up) for up in places[::-1] for right in places]), label)
+
+    def _condition(self, labels: Any, n: int) -> Tensor | None:
+        """One-hot labels (n, classes); None for a model without a condition."""
+        return one_hot_labels(self.name, labels, n, self.classes) if self.classes else None
 
     def descend(self, loss: Tensor, optimizer: Optimizer) -> None:
         """One step of `optimizer` down the gradient of `loss`, for its own parameters and no others.

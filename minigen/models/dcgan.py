@@ -54,6 +54,8 @@ class DCGAN(Adversarial):
         Adam's first decay rate.
     smoothing : float
         Real images are labelled 1 - smoothing; see `minigen.losses.label_smoothing_d`.
+    lr_decay : float
+        Share of the training, at its end, in which the learning rates fall linearly to 0.
     ema : float
         Decay of the average of the generator's weights that samples are drawn with; 0 for the weights as they are.
 
@@ -92,6 +94,7 @@ class DCGAN(Adversarial):
         lr: float = 5e-4,
         beta1: float = 0.5,
         smoothing: float = 0.1,
+        lr_decay: float = 0.0,
         ema: float = 0.0,
     ):
         if network not in ("small", "s3", "s4"):
@@ -107,7 +110,16 @@ class DCGAN(Adversarial):
         # 0.5 averages the gradient over about 2 steps, where the usual 0.9 remembers 10.
         optimizer = partial(Adam, lr=lr, betas=(beta1, 0.999))
         super().__init__(
-            "dcgan", networks[network], optimizer, size, channels, latent, loss=loss, smoothing=smoothing, ema=ema
+            "dcgan",
+            networks[network],
+            optimizer,
+            size,
+            channels,
+            latent,
+            loss=loss,
+            smoothing=smoothing,
+            lr_decay=lr_decay,
+            ema=ema,
         )
 
 

@@ -33,7 +33,7 @@ class DenseGAN(Adversarial):
         Length of the noise vector z.
     width : int
         Units in each hidden layer.
-    loss, lr, beta1, smoothing, ema
+    loss, lr, beta1, smoothing, lr_decay, ema
         See `DCGAN`.
 
     Raises
@@ -67,6 +67,7 @@ class DenseGAN(Adversarial):
         lr: float = 5e-4,
         beta1: float = 0.5,
         smoothing: float = 0.1,
+        lr_decay: float = 0.0,
         ema: float = 0.0,
     ):
         # Why beta1 is 0.5 is said at the DCGAN.
@@ -79,6 +80,7 @@ class DenseGAN(Adversarial):
             latent,
             loss=loss,
             smoothing=smoothing,
+            lr_decay=lr_decay,
             ema=ema,
         )
 

@@ -131,6 +131,10 @@ class Wasserstein(Adversarial):
             self._move_average()
         return {"loss_d": loss_d.item(), **numbers}
 
+    def _reading(self, outputs: Tensor) -> Tensor:
+        """Scores as they are; they have no scale of their own, only their differences say something."""
+        return outputs.detach()
+
     @staticmethod
     def _scores(real_scores: Tensor, fake_scores: Tensor) -> dict[str, float]:
         """What every critic's move tells, at no cost."""

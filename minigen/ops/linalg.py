@@ -1,7 +1,11 @@
 r"""Matrix products.
 
 For :math:`Y = A B` and a cotangent :math:`G` of Y, writing out :math:`\langle G, dA\, B + A\, dB \rangle` gives
-:math:`dA = G B^\top` and :math:`dB = A^\top G`.
+:math:`\bar A = G B^\top` and :math:`\bar B = A^\top G`.
+
+A dense layer is :math:`Y = X W^\top`, hence :math:`\bar X = G W` and :math:`\bar W = G^\top X`.  The same product, but
+a rule of its own gives the gradient of the weights in the layout of the weights, where the rule above would give its
+transpose, which an optimizer had to turn around in memory at every step.
 """
 
 import numpy as np
@@ -12,7 +16,7 @@ from ..tensor import Tensor, tensor
 from .elementwise import unbroadcast
 from .shape import squeeze, transpose, unsqueeze
 
-__all__ = ["matmul"]
+__all__ = ["dense", "matmul"]
 
 
 @primitive
@@ -24,6 +28,18 @@ def matmul_(input, other):
 matmul_.vjp(
     input=lambda g, out, input, other: unbroadcast(matmul_(g, transpose(other, -1, -2)), input.shape),
     other=lambda g, out, input, other: unbroadcast(matmul_(transpose(input, -1, -2), g), other.shape),
+)
+
+
+@primitive
+def dense(input, weight):
+    """``input @ weight.T`` for an input (N, in) and a weight (out, in)."""
+    return find("matmul", input)(input, weight.T)
+
+
+dense.vjp(
+    input=lambda g, out, input, weight: matmul_(g, weight),
+    weight=lambda g, out, input, weight: matmul_(transpose(g, 0, 1), input),
 )
 
 
