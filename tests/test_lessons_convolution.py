@@ -97,12 +97,12 @@ def test_lesson_3_says_what_is_wrong(check, answer, reason):
     assert verdict.state == "wrong" and reason in verdict.reason, verdict
 
 
-def _work(pixels="out", times=2, size=4):
+def _work(pixels="out", times=2, size=4, images=True, channels=True, weights=1, result=1):
     def conv_work(N, C, O, H, W, kernel, stride, padding):
         P, Q = ((n + 2 * padding - kernel) // stride + 1 for n in (H, W))
         rows, columns = (P, Q) if pixels == "out" else (H, W)
-        flop = times * N * O * C * kernel**2 * rows * columns
-        return flop, size * (N * C * H * W + O * C * kernel**2 + N * O * P * Q)
+        flop = times * (N if images else 1) * O * (C if channels else 1) * kernel**2 * rows * columns
+        return flop, size * (N * C * H * W + weights * O * C * kernel**2 + result * N * O * P * Q)
 
     return conv_work
 
@@ -138,14 +138,22 @@ def _kernel(change_dtype=False, ignore_out=False, write=False, swap_groups=False
         (fourth.least_time, lambda f, b, p, m: f / p + b / m, "loads ahead while it computes"),
         (fourth.least_time, lambda f, b, p, m: min(p / f, m / b), "the result is a time"),
         (fourth.conv_work, _work(times=1), "A multiplication and an addition are two"),
+        (fourth.conv_work, _work(images=False), "There are N images"),
+        (fourth.conv_work, _work(channels=False), "Each output sums over all C input channels"),
         (fourth.conv_work, _work(pixels="in"), "P x Q, not H x W"),
+        (fourth.conv_work, _work(weights=0), "The kernel's weights have to be read too"),
+        (fourth.conv_work, _work(result=0), "The result has to be written too"),
+        (fourth.conv_work, lambda *sizes: 2.0, "gave 1 result; expected 2"),
         (fourth.conv_work, _work(size=1), "A float32 has 4 bytes"),
         (fourth.conv_work, _work(size=8), "not 8"),
         (fourth.convolve_in_bands, _whole_patches, "an eighth of that"),
         (fourth.convolve_in_bands, lambda x, w: _whole_patches(x, w[:, :, ::-1, ::-1]), "The kernel is turned round"),
+        (fourth.convolve_in_bands, lambda x, w: _whole_patches(x[:, :, :-1], w), "expected shape (1, 1, 3, 4), got"),
         (fourth.minimal_filter, _six_products, "took 6 multiplications"),
         (fourth.minimal_filter, lambda x, w: _six_products(x, w[::-1]), "The kernel is turned round"),
         (fourth.minimal_filter, lambda x, w: (1.0, 2.0), "expected a number made from x and w"),
+        (fourth.minimal_filter, lambda x, w: (x[0] * w[0], x[1] * w[0]), "minimal_filter(x, w)[0]: expected"),
+        (fourth.minimal_filter, lambda x, w: (x[0] / w[0], x[1]), "there is nothing to divide by"),
         (fourth.my_conv2d, _kernel(change_dtype=True), "expected dtype float32"),
         (fourth.my_conv2d, _kernel(ignore_out=True), "has to return `out` itself"),
         (fourth.my_conv2d, _kernel(write=True), "Inputs may be read-only"),

@@ -1,7 +1,7 @@
 """The exercises of lesson 1, *Autograd*."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,49 +9,24 @@ import numpy as np
 from .. import engine
 from ..tensor import Tensor, tensor
 from . import Wrong, call, close, exercise
+from ._compare import call_or_hint, close_or_hint, random_array
 
 __all__ = ["centre_vjp", "div_vjp", "hvp", "my_grad", "round_through", "softsign_vjp"]
-
-
-def _random(seed: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def _close(what: str, got: Any, expected: Any, mistakes: list[tuple[np.ndarray, str]]) -> None:
-    """`close`, and a hint if the answer is one of these well-known wrong ones."""
-    try:
-        close(what, got, expected)
-    except Wrong as fault:
-        for value, hint in mistakes:
-            if np.shape(got) == value.shape and np.allclose(got, value):
-                raise Wrong(f"{fault}\n{hint}") from None
-        raise
-
-
-def _call(answer: Callable[..., Any], *arguments: Any, hints: dict[type[Exception], str]) -> Any:
-    """`call`, and a hint if the answer raised one of these errors."""
-    try:
-        return call(answer, *arguments)
-    except Wrong as fault:
-        for kind, hint in hints.items():
-            if isinstance(fault.__cause__, kind):
-                raise Wrong(f"{fault}\n{hint}") from fault.__cause__
-        raise
 
 
 @exercise("1.1", "the gradients of a quotient")
 def div_vjp(answer: Any) -> None:
     """``div_vjp(g, x, w)`` gives the gradients for x and w of y = x / w, on arrays."""
     for seed in range(3):
-        g, x, w = _random(seed, 3, 4)
+        g, x, w = random_array(seed, 3, 4)
         dx, dw = call(answer, g, x, w, expect=2)
         no_g = "Where is g? It says how much the loss changes with y."
-        _close("div_vjp(g, x, w)[0], the gradient for x", dx, g / w, [
+        close_or_hint("div_vjp(g, x, w)[0], the gradient for x", dx, g / w, [
             (1 / w, no_g),
             (g * w, "This is the rule of a product. Nudge x: how much does x / w change?"),
             (-g * x / w**2, "This is the gradient for w: x comes first."),
         ])  # fmt: skip
-        _close("div_vjp(g, x, w)[1], the gradient for w", dw, -g * x / w**2, [
+        close_or_hint("div_vjp(g, x, w)[1], the gradient for w", dw, -g * x / w**2, [
             (-x / w**2, no_g),
             (-g / w**2, "Where is x? The larger x is, the more a change of 1 / w matters."),
             (-g * x / w, "The derivative of 1 / w is another power of w."),
@@ -62,9 +37,9 @@ def div_vjp(answer: Any) -> None:
 def centre_vjp(answer: Any) -> None:
     """``centre_vjp(g, x)`` is the gradient of ``x - x.mean(axis=0)``, on arrays (N, D)."""
     for seed, shape in enumerate([(4, 1), (5, 3), (1, 2)]):
-        g, x = _random(seed, 2, *shape)
+        g, x = random_array(seed, 2, *shape)
         n = shape[0]
-        _close(f"centre_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0), [
+        close_or_hint(f"centre_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0), [
             (g, "This is what x does by itself. It acts through the mean too."),
             (g * (1 - 1 / n), "This is how x[k] acts on result k. Through the mean it acts on all N results."),
             (g + g.mean(axis=0), "Look at the sign of the mean: it is subtracted."),
@@ -94,14 +69,14 @@ def my_grad(answer: Any) -> None:
     cases.append(("my_grad(old * young, x), where old made young", old * young, x,
                   -1.3 * (2 * (0.7 * -1.3) + 2) + 0.7 * -1.3 * 2 * -1.3))  # fmt: skip
     for what, output, at, expected in cases:
-        got = _call(answer, output, at, hints={
+        got = call_or_hint(answer, output, at, hints={
             KeyError: "If the key is the id of a Tensor: its turn came before anybody had handed it a share. "
                       "Is the order from the newest to the oldest?",
             AttributeError: "If it is about None: nobody made a leaf, its t.node is None. Leave the leaves out.",
         })  # fmt: skip
         close(what, got, tensor(np.array(expected)))
-    wide = tensor(_random(0, 3, 2), requires_grad=True)
-    weights = tensor(_random(1, 3, 2))
+    wide = tensor(random_array(0, 3, 2), requires_grad=True)
+    weights = tensor(random_array(1, 3, 2))
     close("my_grad((W * V).sum(), W), with arrays", call(answer, (wide * weights).sum(), wide), weights)
     chain, reads = x, itertools.count(1)
     for _ in range(40):
@@ -144,7 +119,7 @@ def softsign_vjp(answer: Any) -> None:
         softsign.vjp(x=rule)
         values = np.array([-2.0, -0.5, 0.3, 1.7])
         x = tensor(values, requires_grad=True)
-        g = tensor(_random(3, 4), requires_grad=True)
+        g = tensor(random_array(3, 4), requires_grad=True)
         (first,) = engine.grad(softsign(x), x, g, create_graph=True)
         assert first is not None  # a rule that gave nothing would have been found wrong
         close("softsign_vjp(g, out, x)", first, tensor(g.data * (1 + abs(values)) ** -2.0))
@@ -175,7 +150,7 @@ def _tensor(what: str, got: Any) -> Tensor:
 @exercise("1.5", "a Hessian times a vector, without the Hessian")
 def hvp(answer: Any) -> None:
     """``hvp(f, x, v)`` is the product of the Hessian of f at x with v."""
-    a = _random(0, 3, 3)
+    a = random_array(0, 3, 3)
     matrix = tensor(a + a.T)
     hints = {
         TypeError: "Is it the result of mg.grad? That is a tuple, even for one input: (gradient,) = mg.grad(...).",
@@ -183,9 +158,9 @@ def hvp(answer: Any) -> None:
         ValueError: "mg.grad starts from one number. Which number has the gradient H v?",
     }
     for seed in range(2):
-        x, v = _random(seed + 5, 2, 3)
+        x, v = random_array(seed + 5, 2, 3)
         at, along = tensor(x, requires_grad=True), tensor(v)
-        cubes = _tensor("hvp(f, x, v)", _call(answer, lambda t: (t**3).sum(), at, along, hints=hints))
+        cubes = _tensor("hvp(f, x, v)", call_or_hint(answer, lambda t: (t**3).sum(), at, along, hints=hints))
         if at.grad is not None:
             raise Wrong("hvp left something in x.grad. Use mg.grad, which gives its result back, not backward().")
         close("hvp(f, x, v) for f(x) = (x ** 3).sum()", cubes, tensor(6 * x * v))
@@ -202,7 +177,7 @@ def round_through(answer: Any) -> None:
     close("round_through(x)", out, tensor(np.round(values)))
     if not out.requires_grad:
         raise Wrong("round_through(x): the values are right, but the result does not depend on x: no gradient passes.")
-    g = tensor(_random(2, 4))
+    g = tensor(random_array(2, 4))
     (dx,) = engine.grad(out, x, g, allow_unused=True)
     if dx is None:
         raise Wrong("round_through(x): the values are right, but no gradient reaches x.")

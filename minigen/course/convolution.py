@@ -9,7 +9,7 @@ from ..functional import conv_transpose2d
 from ..kernels import reference, register
 from ..tensor import Tensor, tensor
 from . import Wrong, call, exercise
-from .autograd import _close, _random
+from ._compare import close_or_hint, random_array
 
 __all__ = [
     "overlaps", "output_padding", "same_padding", "transposed_by_convolution", "triad", "weight_grad_by_convolution",
@@ -35,7 +35,7 @@ def triad(answer: Any) -> None:
     for seed, (size, kernel, outputs, stride, before) in enumerate(
         [(6, 3, 4, 1, 0), (7, 3, 3, 2, 0), (6, 3, 6, 1, 1), (8, 5, 4, 2, 1), (4, 2, 2, 3, 0)]
     ):
-        x, w, g = (_random(seed + place, n) for place, n in ((10, size), (20, kernel), (30, outputs)))
+        x, w, g = (random_array(seed + place, n) for place, n in ((10, size), (20, kernel), (30, outputs)))
         case = f"with {size} inputs, kernel {kernel}, stride={stride}, before={before}"
         try:
             results = call(answer, x, w, g, stride, before, expect=3)
@@ -59,8 +59,9 @@ def triad(answer: Any) -> None:
             ]
             if before:
                 mistakes.append((unpadded[place], "Where is `before`? The first window starts that far left of x[0]."))
-            _close(f"triad(x, w, g, stride, before)[{place}], which is {name}, {case}", results[place], right[place],
-                   [(value, hint) for value, hint in mistakes if not np.allclose(value, right[place])])  # fmt: skip
+            what = f"triad(x, w, g, stride, before)[{place}], which is {name}, {case}"
+            mistakes = [(value, hint) for value, hint in mistakes if not np.allclose(value, right[place])]
+            close_or_hint(what, results[place], right[place], mistakes)
 
 
 def _whole_numbers(what: str, got: Any, count: int) -> tuple[int, ...]:
@@ -144,7 +145,7 @@ def transposed_by_convolution(answer: Any) -> None:
     for seed, (stride, kernel, channels, filters) in enumerate(
         [(1, 3, 1, 1), (1, 2, 3, 2), (2, 4, 1, 1), (3, 2, 2, 3)]
     ):
-        g, w = _random(seed, 2, filters, 3, 3), _random(seed + 9, filters, channels, kernel, kernel)
+        g, w = random_array(seed, 2, filters, 3, 3), random_array(seed + 9, filters, channels, kernel, kernel)
         case = f"for g of shape {g.shape}, w of shape {w.shape} and stride={stride}"
         what = f"transposed_by_convolution(g, w, stride) {case}"
         right = conv_transpose2d(tensor(g), tensor(w), stride=stride).numpy()
@@ -157,7 +158,7 @@ def transposed_by_convolution(answer: Any) -> None:
             (unflipped, "The sizes are right, but the kernel has to be turned round, in both directions."),
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
         ]
-        _close(what, got, right, mistakes)
+        close_or_hint(what, got, right, mistakes)
 
 
 @exercise("3.5", "how often each output is hit")
@@ -183,7 +184,7 @@ def weight_grad_by_convolution(answer: Any) -> None:
         [(6, 3, 1, 1, 1, 1), (5, 2, 1, 2, 3, 4), (7, 3, 2, 3, 2, 1), (8, 3, 2, 2, 1, 3)]
     ):
         pixels = reference.conv.output_size(size, kernel, stride, (0, 0), 1)
-        x, g = _random(seed, batch, channels, size, size), _random(seed + 9, batch, filters, pixels, pixels)
+        x, g = random_array(seed, batch, channels, size, size), random_array(seed + 9, batch, filters, pixels, pixels)
         case = f"for x of shape {x.shape}, g of shape {g.shape}, kernel={kernel} and stride={stride}"
         what = f"weight_grad_by_convolution(x, g, kernel, stride) {case}"
         sides = ((0, 0), (0, 0))
@@ -195,7 +196,7 @@ def weight_grad_by_convolution(answer: Any) -> None:
         if np.shape(got)[2:] == (spare, spare) and spare > kernel:
             hint = f"Stride leaves {spare} places for g where the kernel has only {kernel}: cut the others off."
         got = _array(what, got, right.shape, hint)
-        _close(what, got, right, [
+        close_or_hint(what, got, right, [
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
             (right / batch, "This is the mean over the images; their gradients add up."),
         ])  # fmt: skip
