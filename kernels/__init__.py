@@ -31,7 +31,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-__all__ = ["SETS", "available", "find", "get_num_threads", "load", "precision", "register", "set_num_threads", "use"]
+__all__ = ["SETS", "available", "emulate", "find", "get_num_threads", "load", "precision", "register", "set_num_threads", "use"]
 
 SETS = ("reference", "cpu", "cuda")
 
@@ -166,17 +166,27 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
     if name == "auto":
         name = "cuda" if type(array).__module__.startswith("cupy") else _host_set()
+    return _member(name, op)
+
+
+@functools.cache
+def _member(name: str, op: str) -> Callable[..., Any]:
     function = getattr(load(name), op, None)
     return function if function is not None else getattr(load("reference"), op)
 
 
-_FROM_CPU = {"precision": "precision", "get_num_threads": "threads", "set_num_threads": "threads"}
+_LATER = {
+    "emulate": "emulator",
+    "get_num_threads": "cpu.threads",
+    "precision": "cpu.precision",
+    "set_num_threads": "cpu.threads",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The CPU set's settings, `precision`, `set_num_threads` and `get_num_threads`, loaded when they are asked for."""
-    if name in _FROM_CPU:
-        return getattr(importlib.import_module(f"{__name__}.cpu.{_FROM_CPU[name]}"), name)
+    """What is loaded when it is asked for: the CPU set's settings, and the emulator of CUDA kernels."""
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

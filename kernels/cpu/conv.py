@@ -27,8 +27,8 @@ __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 #: Tiles F(m x m, r x r) to choose from, as (m, r).
 TILES = {
     "direct": (),
-    "default": ((3, 2), (2, 3), (2, 5)),
-    "fast": ((3, 2), (4, 2), (2, 3), (4, 3), (2, 5), (4, 5)),
+    "default": ((2, 2), (3, 2), (2, 3), (2, 5)),
+    "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (2, 5), (4, 5)),
 }
 #: Time to write and read one number of a tile's transform, or of the pixels that a tap meets, in multiply-adds.
 LAYOUT = 40
@@ -90,7 +90,8 @@ def _forward(x, w, y, pixels_out, filter_shape, stride, padding, dilation, group
 
 def _input_grad(g, w, dx, pixels_out, filter_shape, stride, padding, dilation, groups):
     channels, outputs = filter_shape[0], w.shape[0] // groups
-    tile, tiled_cost = _best_tile(g, pixels_out, filter_shape, outputs, stride, dilation, groups)
+    grid = [(n - 1 + t) // s - t // s + 1 for n, (t, _), s in zip(dx.shape[2:], padding, stride, strict=True)]
+    tile, tiled_cost = _best_tile(g, grid, filter_shape, outputs, stride, dilation, groups)
     taps = math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
     direct_cost = _direct_cost(g, dx, outputs * taps, groups)
     flip = stride == (1, 1)  # then the adjoint is a convolution with the flipped filter
@@ -126,8 +127,11 @@ def _weight_grad(x, g, dw, pixels_out, filter_shape, stride, padding, dilation, 
         pixels.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
 
 
-def _best_tile(x, pixels_out, filter_shape, outputs, stride, dilation, groups):
-    """The fastest tile for a call, and the estimate of its time: infinite where none fits."""
+def _best_tile(x, grid, filter_shape, outputs, stride, dilation, groups):
+    """The fastest tile for a call, and the estimate of its time: infinite where none fits.
+
+    `grid` is what the tiles cover, see `minigen.kernels.cpu.geometry`.  Of equal estimates the smaller tile is better.
+    """
     kernel_size = filter_shape[1:]
     lanes = _lanes(x)
     channels, outputs = _round_up(filter_shape[0], lanes), _round_up(outputs, min(lanes, SUM_ROWS))
@@ -137,7 +141,7 @@ def _best_tile(x, pixels_out, filter_shape, outputs, stride, dilation, groups):
     def cost(tile):
         m, r = tile
         parts = math.prod(map(min, stride, kernel_size))
-        points = math.prod(-(-n // m) for n in pixels_out) * (m + r - 1) ** 2
+        points = math.prod(-(-n // m) for n in grid) * (m + r - 1) ** 2
         work = parts * channels * outputs + LAYOUT * (parts * channels + outputs)
         return x.shape[0] * groups * points * work
 
