@@ -60,7 +60,20 @@ from .tensor import Tensor, from_dlpack, tensor
 
 __version__ = "0.1.0"
 
-_LAZY = ("bench", "check", "cli", "course", "data", "lessons", "losses", "metrics", "models", "plot", "train")
+_LAZY = (
+    "bench",
+    "check",
+    "cli",
+    "course",
+    "data",
+    "explore",
+    "lessons",
+    "losses",
+    "metrics",
+    "models",
+    "plot",
+    "train",
+)
 
 __all__ = [
     "Tensor", "abs", "add", "amax", "amin", "arange", "argmax", "argmin", "backend", "cat", "clamp", "clone", "cos",

@@ -1,4 +1,4 @@
-"""The command line: ``minigen train``, ``minigen sample`` and the rest.
+"""The command line: ``minigen train``, and the way to all other commands.
 
 A mistake of the user's costs one line on the standard error stream and exit code 2; ``--debug`` shows where it
 came from.  What a command needs is imported when it runs, so that ``--help`` comes at once.
@@ -14,6 +14,8 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+from .flags import at_least
+
 __all__ = ["main"]
 
 DESCRIPTION = """\
@@ -21,13 +23,23 @@ minigen: image generation from scratch, on an autograd engine of its own.
 
   minigen train dcgan            learn handwritten digits (about 5 minutes on a laptop)
   minigen sample dcgan-mnist5k   draw new ones
+  minigen train vae --latent 2   the same digits, each with a code of two numbers
+  minigen manifold vae-mnist5k   all that these codes can draw
 """
 
 DATA = "mnist5k"
 
 ELSEWHERE = {
+    "sample": ("minigen.explore.samples", "make new images with a trained model, of chosen classes if it knows any"),
+    "interpolate": ("minigen.explore.interpolation", "go from one random latent vector to another"),
+    "manifold": ("minigen.explore.manifold", "draw the whole plane of codes of a model trained with --latent 2"),
+    "reconstruct": ("minigen.explore.reconstruction", "show images beside what a VAE's code keeps of them"),
+    "traverse": ("minigen.explore.traversal", "show what each component of a VAE's code does"),
+    "evaluate": ("minigen.explore.evaluation", "measure a trained model: a VAE's bound, a GAN's players"),
+    "gif": ("minigen.explore.animation", "show the samples of each epoch one after the other"),
     "bench": ("minigen.bench.command", "time kernels and training steps, beside PyTorch where it is installed"),
     "check": ("minigen.check.command", "check that gradients are right, ours or your own"),
+    "course": ("minigen.course.kit.command", "assignments: check your answers, or build and grade them"),
     "lesson": ("minigen.lessons", "list the lessons, or open one"),
 }
 """Commands whose arguments stand in a module of their own, by name: that module, and a line of help."""
@@ -95,28 +107,16 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         for name, model in MODELS.items():
             _add_training(models, name, model)
 
-    sample = commands.add_parser(
-        "sample",
-        help="make new images with a trained model",
-        description="Make new images with a trained model, and write them as one grid.",
-    )
-    sample.add_argument("model_run", metavar="RUN", help="name of a run in the folder runs, or a path")
-    sample.add_argument("-n", type=_at_least(1), default=64, help="how many (default: 64)")
-    sample.add_argument("--out", type=Path, metavar="FILE", help="where to (default: sample.png in the run's folder)")
-    sample.add_argument("--seed", type=_at_least(0), default=0, help="seed of the noise (default: 0)")
-    sample.add_argument("--previous", action="store_true", help="use the checkpoint before the last one")
-    sample.set_defaults(run=_sample)
-
-    info = commands.add_parser("info", help="show versions, kernels, threads and data sets: what a bug report needs")
-    info.set_defaults(run=_info)
-    data = commands.add_parser("data", help="list the data sets, with sizes, licences and sources")
-    data.set_defaults(run=_data)
-
     for name, (module, line) in ELSEWHERE.items():
         command = commands.add_parser(name, help=line, description=line.capitalize() + ".", formatter_class=formatter)
         if name in argv:
             import_module(module).add_arguments(command)
             command.set_defaults(run=import_module(module).run)
+
+    data = commands.add_parser("data", help="list the data sets, with sizes, licences and sources")
+    data.set_defaults(run=_data)
+    info = commands.add_parser("info", help="show versions, kernels, threads and data sets: what a bug report needs")
+    info.set_defaults(run=_info)
     return parser
 
 
@@ -135,21 +135,21 @@ def _add_training(models: Any, name: str, model: Any) -> None:
     parser.add_argument(
         "--data", help=f"data set (see minigen data), or folder:PATH for images of your own (default: {DATA})"
     )
-    parser.add_argument("--size", type=_at_least(1), help="side of the images in pixels (default: the set's own)")
+    parser.add_argument("--size", type=at_least(1), help="side of the images in pixels (default: the set's own)")
     parser.add_argument(
-        "--epochs", type=_at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
+        "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
     )
-    parser.add_argument("--batch-size", type=_at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
-    parser.add_argument("--seed", type=_at_least(0), help="seed of everything random (default: 0)")
+    parser.add_argument("--batch-size", type=at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
+    parser.add_argument("--seed", type=at_least(0), help="seed of everything random (default: 0)")
     parser.add_argument("--run", dest="name", metavar="NAME", help=f"name of the run, or a path (default: {name}-DATA)")
     parser.add_argument(
-        "--checkpoint-every", type=_at_least(1), metavar="STEPS", help="save this often, and after every epoch"
+        "--checkpoint-every", type=at_least(1), metavar="STEPS", help="save this often, and after every epoch"
     )
     parser.add_argument("--resume", action="store_true", help="go on with a run; more --epochs than before prolong it")
     parser.add_argument("--previous", action="store_true", help="go on from the checkpoint before the last one")
     parser.add_argument("--overwrite", action="store_true", help="start again where there is a run of that name")
     group = parser.add_argument_group(f"options of {name}")
-    for option, text in model.OPTIONS.items():
+    for option, text in _options(model).items():
         default = inspect.signature(model).parameters[option].default
         kind = int if default is None else type(default)
         shown = "" if default is None else f" (default: {default})"
@@ -157,20 +157,22 @@ def _add_training(models: Any, name: str, model: Any) -> None:
     parser.set_defaults(run=_train, model=name)
 
 
-def _at_least(least: int) -> Any:
-    def whole_number(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
-        return int(text)
-
-    return whole_number
+def _options(model: Any) -> dict[str, str]:
+    """A model's options, without the number of classes: like the size of the images, the data decides it."""
+    return {option: text for option, text in model.OPTIONS.items() if option != "classes"}
 
 
 # ---- train
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from .data import Loader
+    from .explore.trained import build_model, load_split, open_run
     from .train import Run, RunError, find_run, fit
+
+    def loader_of(config: dict[str, Any]) -> Loader:
+        # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
+        return Loader(load_split(config, "train"), config["batch_size"], seed=config["seed"], drop_last=True)
 
     asked = _asked_config(arguments)
     name = arguments.name or f"{arguments.model}-{_short(asked['data'] or DATA)}"
@@ -178,16 +180,15 @@ def _train(arguments: argparse.Namespace) -> int:
     if resume and arguments.overwrite:
         raise RunError("--resume and --overwrite contradict each other: give one of them")
     if resume:
-        run = _open(name)
+        run = open_run(name)
         _reconcile(run, asked)
-        loader = _loader(run.config)
-        model = _model(run.config)
+        loader = loader_of(run.config)
+        model = build_model(run.config)
     else:
         config = _completed(asked, arguments.model)
-        loader = _loader(config)
-        channels, height, _ = loader.dataset.shape
-        config["image"] = {"size": height, "channels": channels}
-        model = _model(config)  # before the folder is made, so that a mistake leaves none behind
+        loader = loader_of(config)
+        _fit_to(config, loader.dataset)
+        model = build_model(config)  # before the folder is made, so that a mistake leaves none behind
         run = Run.create(find_run(name), config, arguments.overwrite)
         print(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
 
@@ -206,7 +207,8 @@ def _train(arguments: argparse.Namespace) -> int:
             f"to go on: minigen train {arguments.model} --run {name} --resume"
         )
         return 130
-    print(f"{outcome.epoch} epochs done; samples: {run.samples(outcome.epoch)}; more: minigen sample {name}")
+    print(f"{outcome.epoch} epochs done; samples: {run.samples(outcome.epoch)}")
+    print(f"more of them: minigen sample {name}; how they came about: minigen gif {name}")
     return 0
 
 
@@ -215,7 +217,7 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     from .models import MODELS
 
     plain = ("model", "data", "size", "epochs", "batch_size", "seed")
-    options = {name: getattr(arguments, name) for name in MODELS[arguments.model].OPTIONS}
+    options = {name: getattr(arguments, name) for name in _options(MODELS[arguments.model])}
     return {name: getattr(arguments, name) for name in plain} | {"options": options}
 
 
@@ -229,6 +231,22 @@ def _completed(asked: dict[str, Any], name: str) -> dict[str, Any]:
     parameters = inspect.signature(model).parameters
     options = {key: parameters[key].default if value is None else value for key, value in asked["options"].items()}
     return {"model": name, **chosen, "options": options, "versions": _versions()}
+
+
+def _fit_to(config: dict[str, Any], dataset: Any) -> None:
+    """Enter into the config of a new run what the data decides."""
+    from .models import MODELS
+
+    channels, height, _ = dataset.shape
+    config["image"] = {"size": height, "channels": channels}
+    if "classes" in MODELS[config["model"]].OPTIONS:
+        if dataset.labels is None:
+            raise ValueError(
+                f"{config['model']}: learns from classes, and {config['data']} has none; "
+                "of your own images, those of each class go into a sub-folder"
+            )
+        config["options"]["classes"] = len(dataset.classes)
+        config["class_names"] = list(dataset.classes)
 
 
 def _reconcile(run: Any, asked: dict[str, Any]) -> None:
@@ -257,59 +275,11 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> None:
         print(f"note: goes on, but not bit for bit: made with {'; '.join(changed)}", file=sys.stderr)
 
 
-def _open(name: str) -> Any:
-    """The run called `name`, if it is one that the command line made."""
-    from .train import Run, RunError, find_run
-
-    run = Run(find_run(name))
-    if "model" not in run.config:
-        raise RunError(f"the run {run.path} was not made by minigen train: its config names no model")
-    return run
-
-
-def _loader(config: dict[str, Any]) -> Any:
-    """The data of a config, in batches."""
-    from . import data
-
-    dataset = data.load(config["data"], size=config["size"])
-    height, width = dataset.images.shape[2:]
-    if height != width:
-        raise ValueError(f"{config['data']}: images of {height}x{width}, expected square ones: give --size")
-    # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
-    return data.Loader(dataset, config["batch_size"], seed=config["seed"], drop_last=True)
-
-
-def _model(config: dict[str, Any]) -> Any:
-    """The model of a config, as at the start of its run: the seed decides its first weights too."""
-    from . import backend, models
-
-    backend.manual_seed(config["seed"])
-    return models.build(config["model"], **config["image"], **config["options"])
-
-
 def _short(data: str) -> str:
     """A data set's name as part of a folder's name."""
     kind, _, path = data.partition(":")
     name = Path(path).resolve().name if path else kind
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name) or "data"
-
-
-# ---- sample
-
-
-def _sample(arguments: argparse.Namespace) -> None:
-    import numpy as np
-
-    from . import plot
-    from .train import restore
-
-    run = _open(arguments.model_run)
-    state = run.load(arguments.previous)
-    out = arguments.out or run.path / "sample.png"
-    model = _model(run.config)
-    restore(model, state, run.path)
-    plot.save_image_grid(out, model.sample(arguments.n, np.random.default_rng(arguments.seed)))
-    print(f"{arguments.n} samples of step {state['counters']['step']}: {out}")
 
 
 # ---- info and data

@@ -199,11 +199,11 @@ class Primitive:
                     + "; convert it with .to(dtype)"
                 )
             tensors.append(x)
-        devices = {t.device for t in tensors if t.shape}
-        if len(devices) == 2:
+        on_gpu = any(t.device == "cuda" for t in tensors)
+        if on_gpu and any(t.device == "cpu" and t.shape for t in tensors):
             tensors_on = ", ".join(f"{self.argument(i)!r} on {t.device}" for i, t in enumerate(tensors))
             raise ValueError(f"{self.name}: arguments on different devices ({tensors_on}); move them with .to(device)")
-        if "cuda" in devices:
+        if on_gpu:
             tensors = [t if t.device == "cuda" else Tensor(backend.to_device(t.data, "cuda")) for t in tensors]
         return tuple(tensors)
 

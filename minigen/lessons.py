@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .train.files import replace_file
+from .files import replace_file
 
 __all__ = [
     "Lesson", "add_arguments", "build", "execute", "find_lessons", "open_lesson", "picture_sizes", "run", "stale",

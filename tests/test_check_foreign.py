@@ -6,7 +6,7 @@ import pytest
 from minigen.check import check
 from minigen.check.adapters import student
 from minigen.check.catalogue import CATALOGUE, Case
-from minigen.check.foreign import examine
+from minigen.check.examine import examine
 
 
 def sigmoid(x):

@@ -6,7 +6,8 @@ import pytest
 
 import minigen as mg
 from minigen.check import Finding, Report, gradcheck
-from minigen.check.differences import complex_step, directional, measure_noise
+from minigen.check.analytic import complex_step
+from minigen.check.differences import directional, measure_noise
 from minigen.check.judge import draw
 
 pytestmark = pytest.mark.usefixtures("reference_kernels")

@@ -283,13 +283,7 @@ def shares(images, dataset):
 
 
 def samples(run, n):
-    from minigen.cli import _model
-    from minigen.train import restore
-
-    run = Run(run)
-    model = _model(run.config)
-    restore(model, run.load(), run.path)
-    return model.sample(n, np.random.default_rng(0))
+    return mg.explore.load_trained(run).model.sample(n, np.random.default_rng(0))
 
 
 def test_the_judge_reads_real_digits():

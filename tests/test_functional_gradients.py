@@ -11,7 +11,7 @@ from minigen import kernels
 from minigen.check import gradcheck
 from minigen.check.adapters.ours import table
 from minigen.check.catalogue import CATALOGUE
-from minigen.check.foreign import examine
+from minigen.check.examine import examine
 from minigen.check.strategies import cases
 
 pytestmark = pytest.mark.usefixtures("reference_kernels")

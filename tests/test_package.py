@@ -55,12 +55,12 @@ FLOORS = [
     {"losses"},
     {"metrics"},
     {"train", "models"},
-    {"check", "course"},
+    {"check", "course", "explore"},
     {"bench", "lessons"},
     {"cli"},
     {"__main__"},
 ]
-ASIDE = {"data", "plot"}  # arrays only: they stand beside the engine, not on it
+ASIDE = {"data", "files", "image_grid", "image_table", "plot"}  # arrays and bytes only: beside the engine, not on it
 
 
 def floor(name):

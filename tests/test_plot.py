@@ -73,10 +73,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     plot.save_image_grid(path, np.zeros((1, 2, 2)))
     before = path.read_bytes()
 
-    def full(self, target):
+    def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="No space"):
         plot.save_image_grid(path, np.ones((1, 2, 2)))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
@@ -87,6 +87,53 @@ def test_save_image_grid_names_an_unknown_suffix_and_a_missing_folder(tmp_path):
         plot.save_image_grid(tmp_path / "grid.xyz", np.zeros((1, 2, 2)))
     with pytest.raises(FileNotFoundError):
         plot.save_image_grid(tmp_path / "none" / "grid.png", np.zeros((1, 2, 2)))
+
+
+# ---- tables of images, without matplotlib
+
+
+def test_a_table_shows_every_image_in_its_place_enlarged_by_whole_pixels():
+    images = np.random.default_rng(0).choice([-1.0, 1.0], (2, 3, 1, 4, 4))
+    pixels = np.asarray(plot.ImageTable(images).draw(scale=3))
+    left = top = 8 + 2  # margin and the grid's own line
+    for i, j in np.ndindex(2, 3):
+        place = pixels[top + 14 * i : top + 14 * i + 12, left + 14 * j : left + 14 * j + 12]
+        assert place.shape == (12, 12, 3)
+        expected = np.where(images[i, j, 0] > 0, 255, 0).repeat(3, 0).repeat(3, 1)
+        np.testing.assert_array_equal(place, np.stack([expected] * 3, 2))
+
+
+def test_labels_and_caption_stand_beside_the_images_and_never_on_them():
+    images = -np.ones((2, 2, 3, 8, 8))
+    bare, captioned = plot.ImageTable(images).draw(4), plot.ImageTable(images, "words " * 60).draw(4)
+    full = plot.ImageTable(images, "words", ["first", "a much longer label"], ["1", "2"]).draw(4)
+    assert captioned.height > bare.height + 3 * 17 and full.width > bare.width
+    assert all((np.asarray(p) == 0).all(2).sum() >= 4 * 32 * 32 for p in (bare, captioned, full))
+    box = np.argwhere((np.asarray(captioned) < 255).any(2))
+    assert box[:, 1].max() < captioned.width - 4  # the caption is wrapped
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": np.zeros((2, 1, 8, 8))}, r"expected images \(rows, columns, C, H, W\), none empty, got shape"),
+        ({"images": np.zeros((2, 2, 2, 8, 8))}, r"got shape \(2, 2, 2, 8, 8\)"),
+        ({"images": np.zeros((2, 0, 1, 8, 8))}, "none empty"),
+        ({"images": np.zeros((2, 3, 1, 8, 8)), "rows": ["a"]}, "expected 2 labels for the rows, or none, got 1"),
+        ({"images": np.zeros((2, 3, 1, 8, 8)), "columns": ["a"]}, "expected 3 labels for the columns, or none, got 1"),
+    ],
+)
+def test_a_table_says_what_is_wrong(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plot.ImageTable(**arguments)
+
+
+def test_a_table_displays_and_saves_itself(tmp_path):
+    table = plot.ImageTable(np.zeros((1, 2, 1, 8, 8)), "Grey.")
+    assert table._repr_png_().startswith(b"\x89PNG")
+    table.save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as saved:
+        np.testing.assert_array_equal(np.asarray(saved), np.asarray(table.draw()))
 
 
 # ---- nothing global

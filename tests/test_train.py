@@ -1,6 +1,7 @@
 """Checkpoints, logs and the loop: what survives damage, full disks, Ctrl-C and SIGKILL, and that resuming is exact."""
 
 import errno
+import itertools
 import math
 import os
 import random
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -17,10 +19,11 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 import minigen as mg
 from minigen.data import Dataset, Loader
-from minigen.models import DCGAN
-from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, save_checkpoint
-from minigen.train.files import replace_file
+from minigen.files import replace_file
+from minigen.models import DCGAN, MODELS, build
+from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, restore, save_checkpoint
 from minigen.train.log import CsvLog
+from minigen.train.watch import Watch, variety
 
 EPOCHS, BATCHES = 3, 4
 
@@ -306,14 +309,6 @@ def test_resuming_is_exact_with_dropout(tmp_path):
     assert_same_run(run, straight)
 
 
-@pytest.fixture
-def terminal():
-    """Ctrl-C as in a terminal: a process started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_a_second_ctrl_c_stops_at_once_and_gives_the_handler_back(tmp_path, uninterrupted, terminal):
     handler = signal.getsignal(signal.SIGINT)
     run = new_run(tmp_path / "run")
@@ -380,6 +375,154 @@ def test_divergence_is_said_and_the_last_good_checkpoint_kept(kind, words, tmp_p
     with pytest.raises(RunError, match=f"training failed .*{words}.*smaller learning rate.*step-00000004"):
         fit(model, loader(), run, EPOCHS, checkpoint_every=6 if kind == "weight" else None, progress=False)
     assert run.load()["counters"]["step"] == BATCHES
+
+
+def test_a_loss_beyond_all_measure_ends_the_training(tmp_path):
+    model = fresh()
+    numbers = {"loss_d": -2e8, "loss_g": 0.0, "d_real": 0.5, "d_fake": 0.5}
+    object.__setattr__(model, "training_step", lambda *_: numbers)
+    with pytest.raises(RunError, match=r"training failed at step 1: loss_d is -2e\+08; .*step-00000000"):
+        fit(model, loader(), new_run(tmp_path / "run"), EPOCHS, progress=False)
+
+
+# ---- every family
+
+
+TINY = {"latent": 3, "width": 4}
+OWN = {"cgan": {"classes": 3}, "cvae": {"classes": 3}, "iwae": {"samples": 3}}
+
+
+def labelled_loader(batches=BATCHES):
+    plain = loader(batches).dataset
+    return Loader(Dataset("noise", plain.data, np.arange(len(plain)) % 3, ("a", "b", "c")), 4, seed=1, drop_last=True)
+
+
+def family(name, seed=0, **options):
+    mg.manual_seed(seed)
+    return build(name, size=8, channels=1, **TINY, **OWN.get(name, {}), **options)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
+    straight, broken = new_run(tmp_path / "straight"), new_run(tmp_path / "broken")
+    fit(family(name), labelled_loader(), straight, 2, progress=False)
+
+    model, steps = family(name), itertools.count(1)
+
+    def interrupted_step(data, labels):
+        if next(steps) == BATCHES + 2:
+            signal.raise_signal(signal.SIGINT)
+        return type(model).training_step(model, data, labels)
+
+    object.__setattr__(model, "training_step", interrupted_step)
+    assert fit(model, labelled_loader(), broken, 2, progress=False).step == BATCHES + 2
+    assert not same(final_state(broken), final_state(straight))
+    fit(family(name, seed=9), labelled_loader(), broken, 2, resume=True, progress=False)
+    assert_same_run(broken, straight)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_learning_rate_far_too_large_is_noticed_in_every_family(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+    monkeypatch.setattr("minigen.train.watch.WINDOW", 20)
+    run = new_run(tmp_path / "run")
+    try:
+        outcome = fit(family(name, lr=1e6), labelled_loader(20), run, 2, progress=False)
+    except RunError as error:
+        assert "training failed at step" in str(error) and "--lr" in str(error)
+        model = family(name, seed=9)
+        assert restore(model, run.load(), run.path)["step"] in (0, 20)
+        assert np.isfinite(model.sample(3)).all()
+    else:
+        assert outcome.symptoms, "neither stopped nor said"
+
+
+# ---- what looks ill
+
+
+def test_variety_compares_nearest_neighbours():
+    random = np.random.default_rng(0)
+    samples, images = random.uniform(-1, 1, (7, 1, 4, 4)), random.uniform(-1, 1, (9, 1, 4, 4))
+
+    def nearest(x):
+        return np.median([min(np.linalg.norm(a - b) for j, b in enumerate(x) if i != j) for i, a in enumerate(x)])
+
+    assert variety(samples, images) == pytest.approx(nearest(samples) / nearest(images[:7]))
+    assert variety(samples[:2].repeat(5, 0), images) == pytest.approx(0, abs=1e-6)
+    assert math.isnan(variety(samples[:1], images)) and math.isnan(variety(samples, images[:1].repeat(5, 0)))
+
+
+def notes(capsys):
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+
+
+class Constant(DCGAN):
+    """Draws one image over and over."""
+
+    def generate(self, z, condition):
+        return super().generate(z, condition) * 0
+
+
+def constant():
+    mg.manual_seed(0)
+    return Constant(8, 1, latent=3, width=2)
+
+
+def test_a_collapsed_generator_is_said_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.train.watch.WINDOW", 2 * BATCHES)
+    fit(constant(), loader(), new_run(tmp_path / "early"), 3, progress=False)
+    assert not notes(capsys)
+    outcome = fit(constant(), loader(), new_run(tmp_path / "run"), 6)
+    (said,) = notes(capsys)
+    assert "all alike (variety 0.000" in said and "wgan-gp" in said
+    assert outcome.symptoms == (said.removeprefix("note: "),)
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "minimax", "lsgan", "hinge"])
+def test_a_discriminator_that_wins_is_said_once(loss, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.train.watch.WINDOW", 30)
+    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+    model = fresh(loss=loss, smoothing=0.1, lr=3e-2, width=8)
+    model.optimizers["generator"].param_groups[0]["lr"] = 0.0
+    black = Loader(Dataset("black", -np.ones((120, 1, 8, 8), np.float32)), batch_size=4, seed=1, drop_last=True)
+    fit(model, black, new_run(tmp_path / "run"), 4)
+    (said,) = notes(capsys)
+    assert "the discriminator has won" in said
+    assert ("non_saturating" in said) == (loss == "minimax")
+
+
+def test_a_vanished_kl_is_said_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.train.watch.WINDOW", 30)
+    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+    run = new_run(tmp_path / "run")
+    fit(family("vae", beta=100.0, lr=1e-2), loader(30), run, 4)
+    (said,) = notes(capsys)
+    assert "the KL has vanished" in said and "a smaller --beta" in said
+    assert float(run.log.read_text().splitlines()[-1].split(",")[-1]) < 0.1
+    still = family("vae", beta=0.0, lr=1e-9)
+    assert still.symptoms({"kl": 0.01}, 1.0) == {}  # nobody asked for a small KL
+
+
+@pytest.mark.parametrize("name", ["dcgan", "vae"])
+def test_a_healthy_training_is_not_commented_on(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.train.watch.WINDOW", 40)
+    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+    mg.manual_seed(0)
+    digits = Loader(mg.data.load("digits"), batch_size=32, seed=0, drop_last=True)
+    outcome = fit(build(name, size=8, latent=8, width=8, lr=1e-3), digits, new_run(tmp_path / "run"), 3)
+    assert outcome.step == 3 * 45 and outcome.symptoms == () and not notes(capsys)
+
+
+def test_what_passes_is_not_said(monkeypatch):
+    monkeypatch.setattr("minigen.train.watch.WINDOW", 2)
+    seen = iter([{"a": "1"}, {}, {"a": "2", "b": "3"}, {"a": "4", "b": "5"}, {"a": "6", "b": "7"}, {"a": "8"}])
+    model = types.SimpleNamespace(symptoms=lambda means, variety: next(seen))
+    watch, images, said = Watch(model, images=np.zeros((4, 1, 2, 2))), np.zeros((4, 1, 2, 2)), []
+    for step in range(7):
+        watch.note({"loss": float(step)})
+        said.append(watch.news(images))
+    assert said == [[], [], [], [], [], ["6", "7"], []]  # too early, first seen, passed, first seen, lasts, said, said
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_with_the_differences(tmp_path, uninterrupted):

@@ -20,6 +20,8 @@ examples:
   minigen check --against mycode:table           run golden vectors against {"conv2d": (fn, vjp), ...} in mycode.py
   minigen check --against minigen.check.adapters.pytorch:table --report html --output report.html
   minigen check --score --seeds 20               how many wrong gradients the checks see
+  minigen check --cuda conv2d --cc 80 90         machine code of the CUDA kernels: registers, spills, occupancy, bounds
+  minigen check --score --seeds 20 --pytorch     the same, with PyTorch's gradcheck beside them
 """
 
 
@@ -32,11 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--export", metavar="DIR", type=Path, help="write golden vectors to DIR")
     what.add_argument("--against", metavar="MODULE:TABLE", help="run golden vectors against a table of (fn, vjp) pairs")
     what.add_argument("--score", action="store_true", help="run the mutants: gradients that are wrong on purpose")
+    what.add_argument("--cuda", action="store_true", help="compile the CUDA kernels and check their machine code")
+    parser.add_argument("--cc", metavar="CC", type=int, nargs="+", default=[80, 90], help="--cuda: for which GPUs")
     parser.add_argument(
         "--vectors", metavar="DIR", type=Path, help="golden vectors for --against (default: made afresh)"
     )
     parser.add_argument("--examples", metavar="N", type=int, default=10, help="points per operation (default: 10)")
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="seeds of --score (default: 3)")
+    parser.add_argument("--pytorch", action="store_true", help="--score: run PyTorch's gradcheck beside ours")
     parser.add_argument("--report", choices=["text", "json", "html"], default="text", help="how results are written")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where to (default: the terminal)")
 
@@ -50,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
             return _against(args)
         if args.score:
             return _score(args)
+        if args.cuda:
+            return _cuda(args)
         return _own(args)
     except (ValueError, FileNotFoundError, ImportError) as error:
         print(f"minigen check: {error}", file=sys.stderr)
@@ -68,6 +75,14 @@ def _export(args: argparse.Namespace) -> int:
 
     print(golden.export(args.export, args.ops or None))
     return 0
+
+
+def _cuda(args: argparse.Namespace) -> int:
+    from .cuda import check_machine_code
+
+    text, right = check_machine_code(args.ops, args.cc, args.report)
+    _deliver(text, args.output)
+    return 0 if right else 1
 
 
 def _own(args: argparse.Namespace) -> int:
@@ -116,8 +131,13 @@ def _table(where: str) -> dict[str, Any]:
 def _score(args: argparse.Namespace) -> int:
     from .mutants import score
 
-    result = score(seeds=args.seeds)
-    text = json.dumps(vars(result), indent=1) if args.report == "json" else str(result)
+    others: list[Any] = []
+    if args.pytorch:
+        from .mutants.rival import PyTorch
+
+        others = [PyTorch(fast=False), PyTorch(fast=True)]
+    result = score(seeds=args.seeds, others=others)
+    text = json.dumps(result.as_dict(), indent=1) if args.report == "json" else str(result)
     _deliver(f"<pre>{html.escape(text)}</pre>" if args.report == "html" else text, args.output)
     return 1 if result.missed else 0
 

@@ -44,7 +44,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Measured", "complex_step", "directional", "measure_noise", "jitter"]
+__all__ = ["Measured", "directional", "jitter", "measure_noise", "value_or_nan"]
 
 Array = np.ndarray
 Function = Callable[..., Array]
@@ -57,8 +57,7 @@ ORDERS = 4
 GRANULARITY = 64
 """At most so many roundings, of the size of the largest value or input, are taken for noise where an ulp showed none.
 
-Cancellation of yet larger numbers inside a function, (1e12 + x) - 1e12, is therefore taken for a property of the
-function."""
+What cancellation of yet larger numbers does, as in (1e12 + x) - 1e12, is left to `minigen.check.granularity`."""
 
 LEAST = 6
 """So many levels there must be before two of them may agree by chance."""
@@ -86,6 +85,8 @@ class Measured:
         Where no step, however small, had values on both sides: the point lies on the edge of the domain.
     reach : array
         How large the function is a unit step or less away: what a derivative of zero can be compared with.
+    still : array
+        The largest step that left the value as it was, bit for bit, though a larger one had changed it visibly; or 0.
     """
 
     value: Array
@@ -93,6 +94,7 @@ class Measured:
     kinked: Array
     undefined: Array
     reach: Array
+    still: Array
 
 
 def jitter(x: Array, rng: np.random.Generator) -> Array:
@@ -138,7 +140,7 @@ def measure_noise(
         for i in which:
             moved[i] = jitter(inputs[i], rng)
         with np.errstate(all="ignore"):
-            change = np.abs(_value_or_nan(fn, moved, value) - value)
+            change = np.abs(value_or_nan(fn, moved, value) - value)
         noise = np.fmax(noise, change)
     return value, noise
 
@@ -173,22 +175,23 @@ def directional(
     x = inputs[i]
     size = max(1.0, float(np.max(np.abs(x), initial=0.0)))
     h = 2.0 ** np.ceil(np.log2(size)) / 4
-    ladder, seen = _Ladder(value, noise), 0
+    ladder, seen, spent = _Ladder(value, noise), 0, 0
     with np.errstate(all="ignore"):
         for _ in range(LEVELS):
-            up, down = (_value_or_nan(fn, [*inputs[:i], x + s * direction, *inputs[i + 1 :]], value) for s in (h, -h))
+            up, down = (value_or_nan(fn, [*inputs[:i], x + s * direction, *inputs[i + 1 :]], value) for s in (h, -h))
             ladder.step(h, up, down)
             h /= 4
             seen += bool(np.all(np.isfinite(up - down)))
-            if seen >= LEAST and np.all(1.5 * ladder.noise / h >= ladder.error):
-                break  # rounding alone is by now worse than what is known
+            spent += bool(np.all(1.5 * ladder.noise / h >= ladder.error))  # rounding alone is worse than what is known
+            if seen >= LEAST and spent >= LAST:
+                break
         cap = GRANULARITY * U * max(size, float(np.max(np.abs(value), initial=0.0)))
         for _ in range(2):
             ladder = ladder.again_with(np.maximum(noise, np.minimum(cap, ladder.unrest())))
-    return ladder.measured()
+    return ladder.measured(cap)
 
 
-def _value_or_nan(fn: Function, inputs: Sequence[Array], like: Array) -> Array:
+def value_or_nan(fn: Function, inputs: Sequence[Array], like: Array) -> Array:
     """The value of `fn`; NaN where it refuses the inputs, as a logarithm that raises in place of giving NaN."""
     try:
         return fn(*inputs)
@@ -253,13 +256,23 @@ class _Ladder:
             ladder.step(*level)
         return ladder
 
-    def measured(self) -> Measured:
+    def still(self, least: float) -> Array:
+        """The largest step that changed nothing, where a larger one had changed more than `least`; or 0."""
+        still, change = np.zeros(self.value.shape), np.zeros(self.value.shape)
+        for h, up, down in self.levels:
+            moved = np.fmax(np.abs(up - self.value), np.abs(down - self.value))
+            still = np.where((still == 0) & (moved == 0) & (change > least), h, still)
+            change = np.where(moved > 0, moved, change)
+        return still
+
+    def measured(self, least: float) -> Measured:
         lost = np.isinf(self.error)
         best, error = np.where(lost, self.spare, np.stack([self.best, self.error]))
         bends = self.bends[1:]
         undefined = np.all([~np.isfinite(b) for b, _ in bends], axis=0)
         near = next((np.fmax(np.abs(up), np.abs(down)) for h, up, down in self.levels if h <= 1), self.value)
-        return Measured(best, error, _kinked(bends, best, error), undefined, np.nan_to_num(near, posinf=0.0))
+        reach = np.nan_to_num(near, posinf=0.0)
+        return Measured(best, error, _kinked(bends, best, error), undefined, reach, self.still(least))
 
 
 def _kinked(bends: Sequence[tuple[Array, Array]], best: Array, error: Array) -> Array:
@@ -284,17 +297,3 @@ def _kinked(bends: Sequence[tuple[Array, Array]], best: Array, error: Array) -> 
     with np.errstate(invalid="ignore"):
         stays = (last > before[1] / 4) & (last > before[0] / 2) & (swallowed > last / 4)
         return np.nan_to_num(stays & (last > KINK * slope)).astype(bool)
-
-
-def complex_step(fn: Function, inputs: Sequence[Array], i: int, direction: Array, h: float = 1e-20) -> Array:
-    r"""Derivative by a step into the complex plane: :math:`\mathrm{Im} f(x + i h v) / h`, without any cancellation.
-
-    Exact to rounding for analytic functions that are written with NumPy and no ``abs``, comparison or conjugate
-    (Squire & Trapp 1998, "Using complex variables to estimate derivatives of real functions", SIAM Review 40).
-
-    >>> float(complex_step(np.exp, [np.zeros(1)], 0, np.ones(1))[0])
-    1.0
-    """
-    stepped = inputs[i].astype(np.complex128)
-    stepped.imag = h * direction
-    return np.imag(fn(*inputs[:i], stepped, *inputs[i + 1 :])) / h

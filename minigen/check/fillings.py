@@ -63,7 +63,7 @@ KINDS: dict[str, Any] = {
     "away": lambda rng, shape: np.round(rng.standard_normal(shape) + np.copysign(0.5, rng.standard_normal(shape)), 3),
     "log_uniform": _log_uniform,
     "logits": _logits,
-    "spread": lambda rng, shape: rng.uniform(-5, 5, shape),
+    "spread": lambda rng, shape: rng.uniform(-40, 40, shape),
     "probabilities": _probabilities,
     "unit": lambda rng, shape: np.round(rng.random(shape), 3),
     "labels": lambda rng, shape: rng.integers(0, 2, shape).astype(np.float64),

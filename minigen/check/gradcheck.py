@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from .. import engine
-from ..ops.shape import cat
 from ..tensor import Tensor
 from .differences import Array, U, jitter
-from .judge import FLOOR, RESOLUTION, draw, judge, smooth_elements
+from .judge import draw, judge, smooth_elements
+from .point import FLOOR
 from .report import Finding, Report
+from .resolution import RESOLUTION
 
 __all__ = ["gradcheck"]
 
@@ -25,6 +26,7 @@ def gradcheck(
     seed: int = 0,
     repeats: int = 2,
     resolution: float = RESOLUTION,
+    full_jacobian: bool = False,
 ) -> Report:
     """Check the gradients of a function on Tensors against derivatives measured by differences.
 
@@ -51,6 +53,8 @@ def gradcheck(
         Directions per argument.
     resolution : float
         The relative error that must be visible for the verdict *right*.
+    full_jacobian : bool
+        Compare every element of the Jacobian, in place of `repeats` random directions: for small functions only.
 
     Returns
     -------
@@ -80,19 +84,20 @@ def gradcheck(
     names = list(names) if names is not None else [f"inputs[{i}]" for i in range(len(tensors))]
     which = _differentiable(tensors)
     rng = np.random.default_rng(seed)
-    plain = _Plain(fn, tensors, which)
+    plain = _Plain(fn, which)
     arrays = [np.array(t.data) for t in tensors]
     shown = [names[i] for i in which]
-    common: dict[str, Any] = {"rng": rng, "resolution": resolution, "repeats": repeats}
+    common: dict[str, Any] = {"rng": rng, "resolution": resolution, "repeats": repeats,
+                              "full_jacobian": full_jacobian}  # fmt: skip
     findings = _repeatable(op, plain, arrays)
     findings += judge(op, plain.values, plain.vjp, arrays, which, shown, order=1, **common)
     if order == 2:
         value = plain.values(*arrays)
         plain.smooth = smooth_elements(plain.values, arrays, which, rng)
-        if value.size and not plain.smooth.size:
+        if value.size and not np.size(plain.smooth):
             reason = "every output element lies on a kink, where no derivative exists"
             return Report(op, findings + [Finding("inconclusive", op, "all inputs", 2, reason)])
-        g = draw(rng, plain.smooth.shape)
+        g = draw(rng, np.shape(plain.smooth))
         common["natural"] = float(np.linalg.norm(g * value[plain.smooth]))
         both = [*which, len(arrays)]
         point = [*arrays, g]
@@ -118,60 +123,77 @@ def _differentiable(tensors: Sequence[Tensor]) -> list[int]:
 
 
 class _Plain:
-    """A function on Tensors as functions on arrays: its values, its vjp, and the same for the vjp itself."""
+    """A function on Tensors as functions on arrays: its values, its vjp, and the same for the vjp itself.
 
-    def __init__(self, fn: Callable[..., Any], tensors: Sequence[Tensor], which: Sequence[int]):
+    Outputs are flattened and put together as arrays: a primitive that did it would be checked with its own help.
+    """
+
+    def __init__(self, fn: Callable[..., Any], which: Sequence[int]):
         self.fn, self.which = fn, list(which)
-        self.smooth: Array | None = None
-        """Positions of the output elements that are looked at; None for all of them."""
+        self.smooth: Array | slice = slice(None)
+        """Positions of the output elements that are looked at, among all of them in one vector."""
 
-    def _flat(self, inputs: Sequence[Tensor]) -> Tensor:
-        """The function's output or outputs as one vector."""
+    def _outputs(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The function's output or outputs, without integers."""
         out = self.fn(*inputs)
         parts = list(out) if isinstance(out, tuple | list) else [out]
         for part in parts:
             if not isinstance(part, Tensor):
                 raise TypeError(f"gradcheck: expected the function to return Tensors, got {type(part).__name__}")
-        parts = [p.reshape(-1) for p in parts if p.dtype.kind == "f"]
-        whole = parts[0] if len(parts) == 1 else cat(parts)
-        return whole if self.smooth is None else whole[self.smooth]
+        return [p for p in parts if p.dtype.kind == "f"]
 
     def _tensors(self, arrays: Sequence[Array]) -> list[Tensor]:
         return [Tensor(np.array(a), requires_grad=i in self.which) for i, a in enumerate(arrays)]
 
-    def values(self, *arrays: Array) -> Array:
-        with engine.no_grad():
-            return self._flat(self._tensors(arrays)).data
+    def _seeds(self, g: Array, outputs: Sequence[Tensor], requires_grad: bool = False) -> list[Tensor]:
+        """The cotangent g, a vector, in the outputs' shapes."""
+        sizes = [t.numel() for t in outputs]
+        whole = np.zeros(sum(sizes))
+        whole[self.smooth] = g
+        parts = np.split(whole, np.cumsum(sizes)[:-1])
+        return [Tensor(np.array(p.reshape(t.shape)), requires_grad=requires_grad) for p, t in zip(parts, outputs)]
 
-    def _grads(self, inputs: Sequence[Tensor], g: Tensor, create_graph: bool) -> list[Tensor]:
-        out = self._flat(inputs)
-        wanted = [inputs[i] for i in self.which]
-        if not out.requires_grad:
-            return [Tensor(np.zeros(t.shape)) for t in wanted]
-        found = engine.grad(out, wanted, g, create_graph=create_graph, allow_unused=True)
-        return [Tensor(np.zeros(t.shape)) if d is None else d for d, t in zip(found, wanted)]
+    def values(self, *arrays: Array) -> Array:
+        """Nothing is recorded, since nothing requires a gradient, but a function may still take gradients inside."""
+        return _together([t.data for t in self._outputs([Tensor(np.array(a)) for a in arrays])])[self.smooth]
 
     def vjp(self, g: Array, *arrays: Array) -> list[Array]:
-        return [d.data for d in self._grads(self._tensors(arrays), Tensor(np.array(g)), False)]
+        inputs = self._tensors(arrays)
+        outputs = self._outputs(inputs)
+        wanted = [inputs[i] for i in self.which]
+        return [d.data for d in _gradients(outputs, wanted, self._seeds(g, outputs), False)]
 
     def gradients(self, *point: Array) -> Array:
         """The vjp as a function of the inputs and the cotangent, all its results in one vector."""
         *arrays, g = point
-        found = self._grads(self._tensors(arrays), Tensor(np.array(g)), False)
-        return np.concatenate([d.data.reshape(-1) for d in found])
+        return _together(self.vjp(g, *arrays))
 
     def vjp_of_gradients(self, u: Array, *point: Array) -> list[Array]:
         *arrays, g = point
-        inputs, seed = self._tensors(arrays), Tensor(np.array(g), requires_grad=True)
-        first = self._grads(inputs, seed, True)
-        wanted = [*(inputs[i] for i in self.which), seed]
-        cuts = np.cumsum([d.numel() for d in first])[:-1]
-        seeds = [Tensor(part.reshape(d.shape).copy()) for d, part in zip(first, np.split(u, cuts))]
-        live = [(d, s) for d, s in zip(first, seeds) if d.requires_grad]
-        if not live:
-            return [np.zeros(t.shape) for t in wanted]
-        found = engine.grad([d for d, _ in live], wanted, [s for _, s in live], allow_unused=True)
-        return [np.zeros(t.shape) if d is None else d.data for d, t in zip(found, wanted)]
+        inputs = self._tensors(arrays)
+        outputs, wanted = self._outputs(inputs), [inputs[i] for i in self.which]
+        seeds = self._seeds(g, outputs, requires_grad=True)
+        first = _gradients(outputs, wanted, seeds, True)
+        parts = np.split(u, np.cumsum([d.numel() for d in first])[:-1])
+        us = [Tensor(part.reshape(d.shape).copy()) for d, part in zip(first, parts)]
+        second = [d.data for d in _gradients(first, [*wanted, *seeds], us, False)]
+        return [*second[: len(wanted)], _together(second[len(wanted) :])[self.smooth]]
+
+
+def _together(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([np.reshape(a, -1) for a in arrays]) if arrays else np.zeros(0)
+
+
+def _gradients(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], seeds: Sequence[Tensor], create_graph: bool
+) -> list[Tensor]:
+    """Zeros for inputs that the outputs do not depend on."""
+    live = [(out, seed) for out, seed in zip(outputs, seeds) if out.requires_grad]
+    found: Sequence[Tensor | None] = [None] * len(inputs)
+    if live:
+        outs, starts = zip(*live)
+        found = engine.grad(list(outs), list(inputs), list(starts), create_graph=create_graph, allow_unused=True)
+    return [Tensor(np.zeros(t.shape)) if d is None else d for d, t in zip(found, inputs)]
 
 
 def _repeatable(op: str, plain: _Plain, arrays: Sequence[Array]) -> list[Finding]:

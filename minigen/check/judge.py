@@ -13,29 +13,28 @@ a constant cotangent.  They are Gaussian, pushed away from zero by a quarter, so
 
 Agreement is worth what could have disagreed.  The *resolution* is the bound divided by the size of the gradient;
 where it is poorer than asked for, agreement is *inconclusive*, never right.
+
+Output elements whose derivative is lost in rounding get a cotangent of their own, so that they do not drown the
+others: the largest element of a saturated softmax is 1 less something tiny.  Theirs is no relative error; what could be
+seen of them is compared with the size of the function.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .differences import Array, Function, Measured, U, directional, jitter, measure_noise
+from .differences import Array, Function, Measured, U, directional, measure_noise
+from .granularity import granularity
+from .jacobian import compare_jacobians
+from .point import Measure, Point, Vjp, place
 from .report import Finding
+from .resolution import RESOLUTION, resolution_of
 
-__all__ = ["RESOLUTION", "draw", "judge", "smooth_elements"]
-
-RESOLUTION = 1e-5
-"""The relative error that a check must be able to see before it may say *right*."""
+__all__ = ["draw", "judge", "smooth_elements"]
 
 BAND = 1e4
 """Gradients whose sizes differ by more than this are examined apart: the large ones' bound would hide the small."""
-
-FLOOR = 8
-"""Roundings, of the function's own size, that any vjp is granted: 1 - sigmoid(x) near x = 30 has lost all its
-digits, and moving x by one ulp does not show it."""
-
-Vjp = Callable[..., Sequence[Array | None]]
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -57,9 +56,13 @@ def judge(
     names: Sequence[str],
     rng: np.random.Generator,
     order: int = 1,
+    *,
     resolution: float = RESOLUTION,
     repeats: int = 2,
     natural: float = 0.0,
+    measure: Measure = directional,
+    full_jacobian: bool = False,
+    locate: bool = True,
 ) -> list[Finding]:
     """Judge the vjp of `fn` in each of the inputs at the positions `which`, at one point.
 
@@ -83,6 +86,12 @@ def judge(
         How many directions to try for each argument.
     natural : float
         The size of the function's values, where `fn` is derived from it: what a gradient of zero is compared with.
+    measure : callable
+        How derivatives are measured: by differences, or `minigen.check.analytic.by_complex_step`.
+    full_jacobian : bool
+        Whether to compare every element of the Jacobian, in place of random directions.
+    locate : bool
+        Whether to look for the element that is worst, which takes longer than to see that something is wrong.
 
     Returns
     -------
@@ -90,15 +99,20 @@ def judge(
         One per argument.
     """
     value, noise = measure_noise(fn, inputs, which, rng)
+    point = Point(op, fn, vjp, inputs, which, rng, order, measure, value, noise, natural, locate)
     if not np.all(np.isfinite(value)):
-        place = tuple(int(n) for n in np.argwhere(~np.isfinite(value))[0])
-        reason = f"the function gives {value[place]} here, so there is nothing to differentiate"
-        return [Finding("inconclusive", op, name, order, reason, place) for name in names]
-    natural = max(natural, float(np.linalg.norm(value)))
-    return [
-        _argument(op, fn, vjp, inputs, which, k, name, value, noise, rng, order, resolution, repeats, natural)
-        for k, name in enumerate(names)
-    ]
+        where = place(~np.isfinite(value))
+        reason = f"the function gives {value[where]} here, so there is nothing to differentiate"
+        return [point.finding("inconclusive", name, reason, where) for name in names]
+    findings = []
+    for k, name in enumerate(names):
+        if inputs[which[k]].size == 0 or value.size == 0:
+            findings.append(_empty(point, k, name))
+        elif full_jacobian:
+            findings.append(compare_jacobians(point, k, name, resolution))
+        else:
+            findings.append(_argument(point, k, name, resolution, repeats))
+    return findings
 
 
 def smooth_elements(fn: Function, inputs: Sequence[Array], which: Sequence[int], rng: np.random.Generator) -> Array:
@@ -114,68 +128,81 @@ def smooth_elements(fn: Function, inputs: Sequence[Array], which: Sequence[int],
     return np.flatnonzero(~kinked)
 
 
-def _argument(op, fn, vjp, inputs, which, k, name, value, noise, rng, order, resolution, repeats, natural) -> Finding:
-    i = which[k]
-    if inputs[i].size == 0 or value.size == 0:
-        return _empty(op, vjp, inputs, i, k, name, value, order)
-    worst = 0.0
+def _argument(point: Point, k: int, name: str, resolution: float, repeats: int) -> Finding:
+    i, worst = point.which[k], 0.0
     for _ in range(repeats):
-        v, g = draw(rng, inputs[i].shape), draw(rng, value.shape)
-        measured = directional(fn, inputs, i, v, value, noise)
-        g = np.where(measured.kinked, 0.0, g)
-        if np.all(g == 0):
-            reason = "every output element lies on a kink, where no derivative exists"
-            return Finding("inconclusive", op, name, order, reason)
-        if np.any(measured.undefined):
-            place = tuple(int(n) for n in np.argwhere(measured.undefined)[0])
-            reason = "the edge of the domain: no step, however small, has values on both sides"
-            return Finding("inconclusive", op, name, order, reason, place)
-        scale = max(1.0, float(np.sqrt(np.mean(np.square(inputs[i])))))
-        claimed, blur = _claim(vjp, g, inputs, which, k, rng)
-        blur = np.fmax(blur, FLOOR * U * natural * float(np.sqrt(np.mean(np.square(g)))) / scale)
-        if not np.all(np.isfinite(claimed)):
-            place = tuple(int(n) for n in np.argwhere(~np.isfinite(claimed))[0])
-            reason = f"the vjp has {claimed[place]} where the function is smooth"
-            return Finding("wrong", op, name, order, reason, place, float(claimed[place]))
-        for band in _bands(claimed):
-            w = v if band is None else np.where(band, v, 0.0)
-            along = measured if band is None else directional(fn, inputs, i, w, value, noise)
-            if np.any(along.kinked & (g != 0)):
-                continue
-            seen, said, bound, size = _compare(g, along, claimed, w, blur)
-            if abs(seen - said) > 2 * bound:
-                return _locate(op, fn, inputs, i, name, order, value, noise, g, w, claimed, blur, (said, seen, bound))
-            if band is None and (seen or said):  # both exactly zero: nothing could agree better
-                worst = max(
-                    worst, _resolution(bound, size, max(natural / scale, float(np.linalg.norm(measured.reach))))
-                )
-    if worst > resolution:
-        reason = "agrees, but only a larger error could have been seen: the function is too noisy or too steep here"
-        return Finding("inconclusive", op, name, order, reason, resolution=worst)
-    return Finding("right", op, name, order, "agrees with differences", resolution=worst)
+        v, g = draw(point.rng, point.inputs[i].shape), draw(point.rng, point.value.shape)
+        measured = point.along(i, v)
+        problem = point.no_derivative(name, measured)
+        if problem:
+            return problem
+        heard, part = ~measured.kinked, None
+        lost = heard & (measured.error >= resolution * np.abs(measured.value))
+        if np.any(lost) and np.any(heard & ~lost):
+            part = heard = heard & ~lost
+            size = max(_reach(point, i, measured), float(np.linalg.norm(measured.value[heard])))
+            worst = max(worst, float(np.max(measured.error[lost])) / size)
+            verdict = _cotangent(point, k, name, v, np.where(lost, g, 0.0), measured)
+            if isinstance(verdict, Finding):
+                return verdict
+        verdict = _cotangent(point, k, name, v, np.where(heard, g, 0.0), measured, part)
+        if isinstance(verdict, Finding):
+            return verdict
+        worst = max(worst, verdict)
+    return point.agreement(name, worst, resolution)
 
 
-def _empty(op, vjp, inputs, i, k, name, value, order) -> Finding:
+def _cotangent(
+    point: Point, k: int, name: str, v: Array, g: Array, measured: Measured, part: Array | None = None
+) -> Finding | float:
+    """What is wrong under the cotangent g, or the smallest relative error that would have been seen."""
+    i, worst = point.which[k], 0.0
+    claimed, blur = point.claimed(k, g, part)
+    problem = point.not_finite(name, claimed)
+    if problem:
+        return problem
+    for band in _bands(claimed):
+        w = v if band is None else np.where(band, v, 0.0)
+        along = measured if band is None else point.along(i, w)
+        if np.any(along.kinked & (g != 0)):
+            continue
+        seen, said, bound, size = _compare(g, along, claimed, w, blur)
+        if abs(seen - said) > 2 * bound:
+            problem = _too_coarse(point, i, name, g, w, along, claimed, blur)
+            return problem or _locate(point, i, name, g, w, claimed, blur, (said, seen, bound))
+        if band is None and (seen or said):  # both exactly zero: nothing could agree better
+            worst = resolution_of(bound, size, _reach(point, i, measured))
+    return worst
+
+
+def _reach(point: Point, i: int, measured: Measured) -> float:
+    """The natural size of a derivative: that of the function's values, here and a unit step away, by the input's."""
+    return max(point.natural / point.scale(i), float(np.linalg.norm(measured.reach)))
+
+
+def _too_coarse(
+    point: Point, i: int, name: str, g: Array, v: Array, measured: Measured, claimed: Array, blur: Array
+) -> Finding | None:
+    """Whether the two sides only differ because the function moves in steps."""
+    height = granularity(point.fn, point.inputs, i, v, point.value, measured)
+    if not np.any(height):
+        return None
+    again = point.along(i, v, np.maximum(point.noise, height))
+    seen, said, bound, size = _compare(g, again, claimed, v, blur)
+    if abs(seen - said) > 2 * bound:
+        return None
+    reason = f"the function moves in steps of {np.max(height):.1g}: cancellation inside it hides the derivative"
+    return point.finding("inconclusive", name, reason, resolution=bound / size)
+
+
+def _empty(point: Point, k: int, name: str) -> Finding:
     """Nothing goes in or nothing comes out: the gradient is empty, or zero."""
-    claimed = vjp(np.zeros(value.shape), *inputs)[k]
-    if claimed is None or claimed.shape != inputs[i].shape or np.any(claimed != 0):
+    shape = point.inputs[point.which[k]].shape
+    claimed = point.vjp(np.zeros(point.value.shape), *point.inputs)[k]
+    if claimed is None or claimed.shape != shape or np.any(claimed != 0):
         found = "None" if claimed is None else f"an array of shape {claimed.shape}"
-        return Finding("wrong", op, name, order, f"expected zeros of shape {inputs[i].shape}, got {found}")
-    return Finding("right", op, name, order, "empty", resolution=0.0)
-
-
-def _claim(vjp: Vjp, g: Array, inputs: Sequence[Array], which: Sequence[int], k: int, rng) -> tuple[Array, Array]:
-    """The vjp for the k-th argument, and how much tiny changes of its inputs move each of its elements."""
-    claimed = np.asarray(vjp(g, *inputs)[k])
-    blur = U * np.abs(claimed)
-    for _ in range(5):
-        moved = list(inputs)
-        for j in which:
-            moved[j] = jitter(inputs[j], rng)
-        with np.errstate(all="ignore"):
-            again = np.asarray(vjp(np.where(g == 0, 0.0, jitter(g, rng)), *moved)[k])
-            blur = np.fmax(blur, np.abs(again - claimed))
-    return claimed, 2 * blur
+        return point.finding("wrong", name, f"expected zeros of shape {shape}, got {found}")
+    return point.finding("right", name, "empty", resolution=0.0)
 
 
 def _bands(claimed: Array) -> list[Array | None]:
@@ -201,29 +228,21 @@ def _compare(g: Array, measured: Measured, claimed: Array, v: Array, blur: Array
     return seen, said, bound, size
 
 
-def _resolution(bound: float, size: float, natural: float) -> float:
-    """The smallest visible relative error.
-
-    A gradient that is zero has no relative error.  Where neither side of the identity stands out of the bound, the
-    bound is compared with the natural size of a derivative: that of the function's values by that of the input.
-    """
-    if bound == 0:
-        return 0.0
-    if size <= bound:
-        size = max(size, natural)
-    return bound / size if size else math.inf
-
-
-def _locate(op, fn, inputs, i, name, order, value, noise, g, v, claimed, blur, whole) -> Finding:
+def _locate(
+    point: Point, i: int, name: str, g: Array, v: Array, claimed: Array, blur: Array, whole: tuple[float, float, float]
+) -> Finding:
     """Halve the set of elements, again and again keeping the half that disagrees more, down to one."""
-    x = inputs[i]
+    x, reason = point.inputs[i], "differs from the measured derivative"
+    if not point.locate:
+        said, seen, bound = whole
+        return point.finding("wrong", name, reason, None, said, seen, 2 * bound, cotangent=g)
 
     def look(part: Array) -> tuple[float, float, float, float]:
         """How far the two sides disagree along some elements of v (a single one: along its axis), in bounds."""
         w = np.zeros(x.size)
         w[part] = v.ravel()[part] if part.size > 1 else 1.0
         w = w.reshape(x.shape)
-        measured = directional(fn, inputs, i, w, value, noise)
+        measured = point.along(i, w)
         a, b, e, _ = _compare(np.where(measured.kinked, 0.0, g), measured, claimed, w, blur)
         return abs(a - b) / e if np.isfinite(a) and e > 0 else math.inf if a != b else 0.0, b, a, e
 
@@ -237,5 +256,4 @@ def _locate(op, fn, inputs, i, name, order, value, noise, g, v, claimed, blur, w
         index = tuple(int(n) for n in np.unravel_index(int(chosen[0]), x.shape))
     else:  # visible only in many elements together
         said, seen, bound = whole
-    reason = "differs from the measured derivative"
-    return Finding("wrong", op, name, order, reason, index, said, seen, 2 * bound, cotangent=g)
+    return point.finding("wrong", name, reason, index, said, seen, 2 * bound, cotangent=g)

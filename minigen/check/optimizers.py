@@ -7,6 +7,7 @@ one rule, written for one number and any number type; `trajectory` runs it in mp
 Symbols: g gradient, :math:`\theta` parameter, m and v running averages of g and :math:`g^2`, t the step from 1.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -366,20 +367,29 @@ def check_optimizer(
     >>> check_optimizer(lambda theta, g: theta - 0.01 * (g + 0.1 * theta), "sgd")[:33]
     'differs from sgd at step 1, eleme'
     """
-    grads = gradients(seed=seed)
-    start = np.random.default_rng(seed + 1).standard_normal((grads.shape[1],))
+    grads, start = gradients(seed=seed), _start(seed)
     seen = np.empty(grads.shape)
     theta = start.copy()
     for t, g in enumerate(grads):
         theta = seen[t] = np.array(step(theta.copy(), g.copy()))
-    place = _differs(seen, start, trajectory(name, start, grads, maximize, **options))
+    expected = trajectory(name, start, grads, maximize, **options) if options else _expected(name, seed, maximize)
+    place = _differs(seen, start, expected)
     if place is None:
         return ""
     t, j = place
-    expected = trajectory(name, start, grads, maximize, **options)
-    fits = [other for other in VARIANTS if _differs(seen, start, trajectory(other, start, grads, maximize)) is None]
+    fits = [other for other in VARIANTS if _differs(seen, start, _expected(other, seed, maximize)) is None]
     tail = f"; it is {fits[0]}, as in {VARIANTS[fits[0]].used_by}" if fits else ""
     return f"differs from {name} at step {t + 1}, element {j}: {seen[t, j]!r}, expected {expected[t, j]!r}{tail}"
+
+
+def _start(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed + 1).standard_normal((gradients(seed=seed).shape[1],))
+
+
+@functools.cache
+def _expected(name: str, seed: int, maximize: bool) -> np.ndarray:
+    """The trajectory that `check_optimizer` compares with; many are compared with the same."""
+    return trajectory(name, _start(seed), gradients(seed=seed), maximize)
 
 
 def _differs(seen: np.ndarray, start: np.ndarray, expected: np.ndarray) -> tuple[int, int] | None:

@@ -4,8 +4,8 @@ The loop knows nothing of GANs: a model brings its own `training_step` (see `Tra
 stands in the family's file, and progress, logs, checkpoints and their exact resumption stand here, once.
 """
 
-from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from .files import RunError
+from .checkpoint import load_checkpoint, save_checkpoint
+from .errors import CheckpointError, RunError
 from .loop import Outcome, Trainable, fit, restore
 from .run import Run, find_run
 

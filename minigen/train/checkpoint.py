@@ -23,17 +23,14 @@ from typing import Any
 import numpy as np
 
 from .. import backend
+from ..files import replace_file
 from ..tensor import Tensor
-from .files import RunError, replace_file
+from .errors import CheckpointError
 
-__all__ = ["CheckpointError", "load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "save_checkpoint"]
 
 FORMAT = "minigen-checkpoint-1"
 _TENSOR, _ITEMS = "$tensor", "$items"
-
-
-class CheckpointError(RunError):
-    """A checkpoint is damaged, or is none of ours, or does not fit the model."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

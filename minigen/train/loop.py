@@ -22,28 +22,40 @@ import numpy as np
 
 from .. import backend
 from ..data import Loader
-from .checkpoint import CheckpointError
-from .files import RunError
+from .errors import CheckpointError, RunError
 from .log import CsvLog
 from .run import Run
+from .watch import Watch
 
 __all__ = ["Outcome", "Trainable", "fit", "restore"]
 
 PREVIEWS = 64
+LOST = 1e8  # a loss of float32 resolves no more than 8 here: whatever there was to learn from is rounded away
 CURVES_EVERY = 10.0  # seconds: in a run of short epochs the curves would else take longer than the training
 
 
 class Trainable(Protocol):
     """What the loop asks of a model.  A `minigen.nn.Module` brings the state; the rest is the model family's own."""
 
-    optimizers: Mapping[str, Any]
-    """Every optimizer by name; their state is part of a checkpoint."""
+    @property
+    def optimizers(self) -> Mapping[str, Any]:
+        """Every optimizer by name; their state is part of a checkpoint."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes `sample` goes through in turn; 0 if it knows none."""
+
+    def schedule(self, done: float) -> None:
+        """Told before each step which share of the training is done, from 0 to 1."""
 
     def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
         """Learn from one batch; the numbers to log, ``loss_...`` among them."""
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """`n` new images (n, C, H, W) in [-1, 1], a function of the weights and `generator` alone."""
+
+    def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
+        """What looks ill, by kind: what is seen and what to try; see `minigen.train.watch`."""
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and running statistics by name."""
@@ -66,12 +78,15 @@ class Outcome:
         Whether Ctrl-C, or a request to terminate, ended it early.
     checkpoint : Path
         The last one.
+    symptoms : tuple of str
+        What looked ill on the way; see `minigen.train.watch`.
     """
 
     step: int
     epoch: int
     interrupted: bool
     checkpoint: Path
+    symptoms: tuple[str, ...] = ()
 
 
 def fit(
@@ -88,7 +103,8 @@ def fit(
     """Train `model` until it has seen `epochs` epochs, and record the run.
 
     After every epoch: a grid of samples from always the same noise, a checkpoint, and now and then the curves of the
-    losses.  Ctrl-C finishes the step at hand and saves; a second Ctrl-C stops at once.
+    losses.  Ctrl-C finishes the step at hand and saves; a second Ctrl-C stops at once.  A training that goes wrong is
+    noticed and said (see `minigen.train.watch`); NaN ends it.
 
     Parameters
     ----------
@@ -114,8 +130,8 @@ def fit(
     Raises
     ------
     RunError
-        If a loss or a weight becomes NaN or infinite, or a file cannot be written (the disk is full); the last good
-        checkpoint is kept, and named in the message.
+        If a loss or a weight becomes NaN or infinite, or a loss so large that it means nothing, or a file cannot be
+        written (the disk is full); the last good checkpoint is kept, and named in the message.
     CheckpointError
         If the checkpoint is damaged or does not fit the model or the data.
 
@@ -201,6 +217,9 @@ class _Fit:
         self.draw_curves: Callable[..., Any] | None = None
         self.curves_drawn = -math.inf
         self.bar: Any = None
+        some = np.random.default_rng(loader.seed).permutation(len(loader.dataset))[:PREVIEWS]
+        self.watch = Watch(model, loader.dataset.images[some])
+        self.symptoms: list[str] = []
 
     def run_epochs(self) -> Outcome:
         from tqdm import tqdm
@@ -218,7 +237,9 @@ class _Fit:
             # Without a terminal the line of each epoch is enough.
             disable=None if self.progress else True,
         )
-        with CsvLog(self.run.log, keep=self.step) as log, _StopRequest() as stop, self.bar:
+        # What overflows is found at once by `check`, which says so in one line; NumPy's warnings would bury that.
+        quiet = np.errstate(all="ignore")
+        with CsvLog(self.run.log, keep=self.step) as log, _StopRequest() as stop, self.bar, quiet:
             if self.step == 0:
                 self.preview(0)
                 self.save(log)
@@ -227,7 +248,7 @@ class _Fit:
                 if stop:
                     break
         epoch = self.step // len(self.loader)
-        return Outcome(self.step, epoch, epoch < self.epochs, self.run.checkpoints()[-1])
+        return Outcome(self.step, epoch, epoch < self.epochs, self.run.checkpoints()[-1], tuple(self.symptoms))
 
     def one_epoch(self, epoch: int, start_batch: int, log: CsvLog, stop: "_StopRequest") -> None:
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}")
@@ -235,11 +256,13 @@ class _Fit:
         began = time.monotonic()
         seen = 0
         for data, labels in self.loader.epoch(epoch, start_batch):
+            self.model.schedule(self.step / (self.epochs * len(self.loader)))
             numbers = self.model.training_step(data, labels)
             self.step += 1
             log.write({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3), **numbers})
-            self.check_finite(numbers, log)
+            self.check(numbers, log)
             history.append(numbers)
+            self.watch.note(numbers)
             seen += len(data)
             self.bar.set_postfix({k: f"{v:.3f}" for k, v in numbers.items() if k.startswith("loss")}, refresh=False)
             self.bar.update(len(data))
@@ -251,13 +274,16 @@ class _Fit:
                 return
         # Pictures first: should the process be killed among them, the resumed run draws them again.
         speed = seen / (time.monotonic() - began)
-        self.preview(epoch + 1)
+        samples = self.preview(epoch + 1)
         log.sync()
         if epoch + 1 == self.epochs or time.monotonic() - self.curves_drawn > CURVES_EVERY:
             self.curves()
         self.save(log)
         means = "  ".join(f"{name} {np.mean([numbers[name] for numbers in history]):.3f}" for name in history[0])
         self.say(f"epoch {epoch + 1}/{self.epochs}  {means}  {speed:.0f} img/s")
+        for text in self.watch.news(samples):
+            self.symptoms.append(text)
+            self.say(f"note: {text}")
 
     def seconds(self) -> float:
         return time.monotonic() - self.started
@@ -266,12 +292,16 @@ class _Fit:
         if self.progress:
             self.bar.write(line, file=sys.stderr)
 
-    def preview(self, epoch: int) -> None:
+    def preview(self, epoch: int) -> np.ndarray:
         from .. import plot
 
         # The same noise every time, from a stream of its own, so that looking does not change the training.
         generator = np.random.default_rng(self.loader.seed)
-        plot.save_image_grid(self.run.samples(epoch), self.model.sample(PREVIEWS, generator))
+        # Samples go through the classes in turn: in rows as long as there are classes, each has a column.
+        columns = self.model.classes if self.model.classes <= PREVIEWS else 0
+        samples = self.model.sample(PREVIEWS - PREVIEWS % max(columns, 1), generator)
+        plot.save_image_grid(self.run.samples(epoch), samples, columns or None)
+        return samples
 
     def curves(self) -> None:
         if self.draw_curves is not None:
@@ -295,11 +325,11 @@ class _Fit:
                 raise self.diverged(f"{name} holds NaN or infinite values")
         self.run.save(self.step, state)
 
-    def check_finite(self, numbers: Mapping[str, float], log: CsvLog) -> None:
+    def check(self, numbers: Mapping[str, float], log: CsvLog) -> None:
         for name, value in numbers.items():
-            if not math.isfinite(value):
+            if not math.isfinite(value) or (name.startswith("loss") and abs(value) > LOST):
                 log.sync()
-                raise self.diverged(f"{name} is {value}")
+                raise self.diverged(f"{name} is {value:.3g}")
 
     def diverged(self, what: str) -> RunError:
         return RunError(

@@ -6,7 +6,7 @@
         config.json      what was asked for: enough to build the model and to go on
         log.csv          one row a step
         curves.png       the losses
-        samples/         a grid of samples from the same noise after every epoch
+        samples/         a grid of samples from the same noise after every epoch; classes in columns
         checkpoints/     the last two, as step-00001234.safetensors
 """
 
@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from .files import TEMPORARY, RunError, replace_file
+from ..files import TEMPORARY, replace_file
+from .checkpoint import load_checkpoint, save_checkpoint
+from .errors import CheckpointError, RunError
 
 __all__ = ["Run", "find_run"]
 

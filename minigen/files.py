@@ -3,11 +3,10 @@
 import os
 from pathlib import Path
 
-__all__ = ["RunError", "replace_file"]
+__all__ = ["TEMPORARY", "replace_file"]
 
-
-class RunError(Exception):
-    """Something is wrong with a run that its user can put right; the message is one line that says what and how."""
+TEMPORARY = ".unfinished-"
+"""How the name of a temporary file begins: whoever finds one may delete it."""
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -25,7 +24,8 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises
     ------
     OSError
-        If the disk is full or the folder cannot be written to; `path` is then untouched and nothing is left behind.
+        If the folder does not exist (`FileNotFoundError`, which names it), the disk is full or the folder cannot be
+        written to; `path` is then untouched and nothing is left behind.
 
     Examples
     --------
@@ -35,6 +35,8 @@ def replace_file(path: Path, data: bytes) -> None:
     ...     Path(folder, "a.txt").read_text()
     'whole'
     """
+    if not path.parent.is_dir():  # else the error would name a file that nobody asked for
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         with temporary.open("wb") as file:
@@ -46,10 +48,6 @@ def replace_file(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
-
-
-TEMPORARY = ".unfinished-"
-"""How the name of a temporary file begins: whoever finds one may delete it."""
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,35 @@
+"""Kernels for NVIDIA GPUs, in Numba CUDA on CuPy arrays: same names and signatures as `minigen.kernels.reference`.
+
+Read them in this order: `target` (what they are written in), `launch` (how they are started), `pointwise` (a thread for
+each element), `batch_norm` (a block for each channel), `tiles` (the inner loops of a matrix product), `plan`, `layout`
+and `correlate` (convolution as a product), `weight_grad`.  Products of matrices are left to CuPy.
+
+Every kernel is made by a cached function that gets the sizes and the dtype: in the kernel they are constants then, so
+that the compiler can turn a division into a multiplication and take short loops apart.  The number of images is none of
+them.  A training step compiles each kernel once, in a second or several.
+
+All are deterministic: a result depends on the inputs alone, to the last bit, whatever order the threads run in.
+"""
+
+from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .optimizers import adam_step, rmsprop_step, sgd_step
+from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
+from .pool import max_pool2d, max_pool2d_grad
+
+__all__ = [
+    "adam_step",
+    "batch_norm",
+    "batch_norm_grad",
+    "batch_norm_stats",
+    "bias_leaky_relu",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "max_pool2d",
+    "max_pool2d_grad",
+    "rmsprop_step",
+    "sgd_step",
+]

@@ -1,0 +1,154 @@
+r"""Batch normalisation: a block of threads adds up a channel, and always in the same order.
+
+Each thread takes every 512th element of its channel; then the 512 sums are added in pairs, 256 and 128 and so on, which
+takes 9 steps.  No sum has more than a 512th of the channel's terms plus 9, so float32 is precise enough, and since no
+sum waits for another, the order never changes: the same input gives the same bits.
+
+A mean of numbers far from zero is rounded coarsely, relative to how little they may differ.  So the second pass, which
+sums :math:`d_i = x_i - m` and :math:`d_i^2` about the rounded mean m, corrects both results by what m was off:
+
+.. math:: \mu = m + \frac1n \sum d_i, \qquad v = \frac1n \Big( \sum d_i^2 - \frac1n \big( \sum d_i \big)^2 \Big)
+
+(Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", equation 1.7).
+"""
+
+import functools
+import math
+
+from .launch import Kernel, contiguous, elements, empty, launch, square_root
+from .target import cuda, device, flat, int32, number
+
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
+
+#: Threads that add up one channel; a power of two.
+THREADS = 512
+
+
+def batch_norm_stats(x):
+    """As `minigen.kernels.reference.batch_norm_stats`."""
+    x = contiguous("batch_norm_stats: x", x)
+    mean, var = empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
+    launch(_stats(*_sizes(x), x.dtype), x.shape[1], x, mean, var, x.shape[0])
+    return mean, var
+
+
+def batch_norm(x, mean, var, weight, bias, eps):
+    """As `minigen.kernels.reference.batch_norm`."""
+    x = contiguous("batch_norm: x", x)
+    mean, var, weight, bias = _vectors("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias)
+    y = empty(x.shape, x.dtype)
+    scale = weight / square_root(var + x.dtype.type(eps))
+    elements(_normalize(*_sizes(x), x.dtype), x.size, x, mean, scale, bias, y)
+    return y
+
+
+def batch_norm_grad(g, x, mean, var, weight, eps):
+    """As `minigen.kernels.reference.batch_norm_grad`."""
+    x = contiguous("batch_norm_grad: x", x)
+    g = contiguous("batch_norm_grad: g", g, x)
+    mean, var, weight = _vectors("batch_norm_grad", x, mean=mean, var=var, weight=weight)
+    dx, dweight, dbias = (empty(shape, x.dtype) for shape in (x.shape, x.shape[1:2], x.shape[1:2]))
+    rstd = 1 / square_root(var + x.dtype.type(eps))
+    launch(_sums(*_sizes(x), x.dtype), x.shape[1], g, x, mean, rstd, dweight, dbias, x.shape[0])
+    count = x.dtype.type(max(x.size // max(x.shape[1], 1), 1))
+    vectors = mean, rstd, dbias / count, dweight / count, weight * rstd
+    elements(_center(*_sizes(x), x.dtype), x.size, g, x, *vectors, dx)
+    return dx, dweight, dbias
+
+
+def _sizes(x):
+    return x.shape[1], math.prod(x.shape[2:])
+
+
+def _vectors(name, x, **vectors):
+    """Check that each vector holds one number per channel of `x`, in its dtype."""
+    return [contiguous(f"{name}: {key}", vector, x, x.shape[1:2]) for key, vector in vectors.items()]
+
+
+@functools.cache
+def _totals(dtype):
+    """A device function that adds up two numbers of every thread of a block."""
+
+    @device
+    def totals(first, second, first_sums, second_sums):
+        thread = int32(cuda.threadIdx.x)
+        cuda.syncthreads()  # nobody reads the totals of the last call any more
+        first_sums[thread], second_sums[thread] = first, second
+        width = THREADS // 2
+        while width > 0:
+            cuda.syncthreads()
+            if thread < width:
+                first_sums[thread] += first_sums[thread + width]
+                second_sums[thread] += second_sums[thread + width]
+            width //= 2
+        cuda.syncthreads()
+        return first_sums[0], second_sums[0]
+
+    return totals
+
+
+@functools.cache
+def _stats(channels, length, dtype):
+    zero, totals = dtype.type(0), _totals(dtype)
+
+    def batch_norm_stats(x, mean, var, images):
+        first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
+        channel, size = int32(cuda.blockIdx.x), int32(images * length)
+        count = number_type(size)
+        total = zero
+        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+            total += x[(e // length * channels + channel) * length + e % length]
+        center = totals(total, zero, first_sums, second_sums)[0] / count
+        total = squares = zero
+        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+            deviation = x[(e // length * channels + channel) * length + e % length] - center
+            total += deviation
+            squares += deviation * deviation
+        total, squares = totals(total, squares, first_sums, second_sums)
+        if cuda.threadIdx.x == 0:
+            mean[channel] = center + total / count
+            var[channel] = (squares - total * total / count) / count
+
+    number_type = number(dtype)
+    return Kernel(batch_norm_stats, (flat(dtype), flat(dtype), flat(dtype), int32), THREADS)
+
+
+@functools.cache
+def _normalize(channels, length, dtype):
+    def batch_norm(x, mean, scale, bias, y, count):
+        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+            c = e // length % channels
+            y[e] = (x[e] - mean[c]) * scale[c] + bias[c]
+
+    return Kernel(batch_norm, (*[flat(dtype)] * 5, int32))
+
+
+@functools.cache
+def _sums(channels, length, dtype):
+    zero, totals = dtype.type(0), _totals(dtype)
+
+    def batch_norm_sums(g, x, mean, rstd, dweight, dbias, images):
+        first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
+        channel, size = int32(cuda.blockIdx.x), int32(images * length)
+        center, scale = mean[channel], rstd[channel]
+        total = weighted = zero
+        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+            place = (e // length * channels + channel) * length + e % length
+            total += g[place]
+            weighted += g[place] * ((x[place] - center) * scale)
+        total, weighted = totals(total, weighted, first_sums, second_sums)
+        if cuda.threadIdx.x == 0:
+            dbias[channel], dweight[channel] = total, weighted
+
+    return Kernel(batch_norm_sums, (*[flat(dtype)] * 6, int32), THREADS)
+
+
+@functools.cache
+def _center(channels, length, dtype):
+    def batch_norm_grad(g, x, mean, rstd, through_mean, through_var, scale, dx, count):
+        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+            c = e // length % channels
+            xhat = (x[e] - mean[c]) * rstd[c]
+            dx[e] = (g[e] - through_mean[c] - xhat * through_var[c]) * scale[c]
+
+    return Kernel(batch_norm_grad, (*[flat(dtype)] * 8, int32))

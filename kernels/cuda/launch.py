@@ -1,0 +1,221 @@
+"""How every kernel of this package is started: arguments and grid checked, on CuPy's current stream."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..emulator import emulate
+from .target import configured, cuda, types
+
+__all__ = [
+    "Kernel",
+    "contiguous",
+    "deliver",
+    "elements",
+    "emulated",
+    "empty",
+    "launch",
+    "receiver",
+    "square_root",
+]
+
+#: Threads in a block of a kernel that takes its elements one by one.
+THREADS = 256
+#: Blocks of such a kernel: enough to fill any GPU; larger arrays are taken in several strides.
+MOST_BLOCKS = 8192
+#: Blocks of any launch: what CUDA allows in x.  Kernels count in int32, so an array may have as many elements.
+LIMIT = 2**31 - 1
+
+
+class Kernel(NamedTuple):
+    """A kernel, made for one dtype and for sizes that it has as constants."""
+
+    function: Callable[..., None]
+    arguments: tuple[types.Type, ...]
+    threads: int = THREADS
+
+
+class _Gpu:
+    """CuPy arrays, on its current device."""
+
+    def __init__(self) -> None:
+        try:
+            import cupy
+        except ImportError as error:
+            hint = "python -m pip install 'minigen-lab[cuda13]' (or cuda12, by the driver)"
+            raise ImportError(f"the CUDA kernels need CuPy: {hint}", name="cupy") from error
+        if not cupy.cuda.is_available():
+            raise RuntimeError(
+                "the CUDA kernels need an NVIDIA GPU and its driver, and none answers here; "
+                "`with minigen.kernels.cuda.launch.emulated():` runs them on the CPU (extra: emulator)"
+            )
+        self.arrays = cupy
+
+    def start(self, kernel: Kernel, blocks: int, arguments: list[Any]) -> None:
+        # Work on another stream than CuPy's current one, which makes the inputs, would race with it.
+        pointer = self.arrays.cuda.get_current_stream().ptr
+        stream = cuda.external_stream(pointer) if pointer else 0
+        # Left to itself, Numba has the CPU wait for the stream of every CuPy array before it launches a kernel.
+        arguments = [
+            cuda.as_cuda_array(value, sync=False) if isinstance(value, self.arrays.ndarray) else value
+            for value in arguments
+        ]
+        configured(_compiled(kernel), blocks, kernel.threads, stream)(*arguments)
+
+
+class _Emulator:
+    """NumPy arrays, or what stands in for CuPy's, on the CPU."""
+
+    def __init__(self, arrays: Any, check: bool, order: str | int):
+        self.arrays, self._check, self._order = arrays, check, order
+
+    def start(self, kernel: Kernel, blocks: int, arguments: list[Any]) -> None:
+        emulation = _emulation(kernel, self._check)
+        emulation.order = self._order
+        emulation[blocks, kernel.threads](*arguments)
+
+
+_place: ContextVar[_Gpu | _Emulator | None] = ContextVar("minigen_kernels_cuda", default=None)
+_gpu = functools.cache(_Gpu)
+
+
+def _here() -> _Gpu | _Emulator:
+    return _place.get() or _gpu()
+
+
+@functools.cache
+def _compiled(kernel: Kernel) -> Any:
+    return cuda.jit(types.void(*kernel.arguments))(kernel.function)
+
+
+@functools.cache
+def _emulation(kernel: Kernel, check: bool) -> Any:
+    return emulate(kernel.function, check=check)
+
+
+@contextlib.contextmanager
+def emulated(arrays: Any = np, check: bool = False, order: str | int = "forward") -> Iterator[None]:
+    """Inside the block the CUDA kernels run on the CPU: the same code, compiled for it.
+
+    Parameters
+    ----------
+    arrays : module
+        Whose arrays the kernels take and return.
+    check, order
+        As `minigen.kernels.emulate` takes them: look for races and indices out of bounds; run threads in this order.
+
+    Examples
+    --------
+    >>> from minigen.kernels import cuda
+    >>> with emulated():  # doctest: +SKIP
+    ...     cuda.leaky_relu(np.array([-1.0, 2.0], np.float32), 0.5)
+    array([-0.5,  2. ], dtype=float32)
+    """
+    token = _place.set(_Emulator(arrays, check, order))
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
+def launch(kernel: Kernel, blocks: int, *arguments: Any) -> None:
+    """Start `kernel` with so many blocks.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    blocks : int
+        None at all is a kernel with nothing to do.
+    *arguments
+        Arrays, which the kernel sees flat, and numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are more blocks, or more elements in an array, than a kernel can count.
+    """
+    if blocks == 0:
+        return
+    if blocks > LIMIT:
+        raise ValueError(f"{kernel.function.__name__}: {blocks} blocks of threads are more than the {LIMIT} of a GPU")
+    values = []
+    for kind, value in zip(kernel.arguments, arguments, strict=True):
+        if isinstance(kind, types.Array):
+            if value.size > LIMIT:
+                raise ValueError(
+                    f"{kernel.function.__name__}: an array of shape {value.shape} has more elements than the {LIMIT} "
+                    "that kernels count; take a smaller batch"
+                )
+            value = value.reshape(-1)
+        else:
+            value = np.dtype(kind.name).type(value)
+        values.append(value)
+    _here().start(kernel, blocks, values)
+
+
+def elements(kernel: Kernel, count: int, *arguments: Any) -> None:
+    """Start a kernel that takes `count` elements one by one, in strides of the whole grid; it is told `count` last."""
+    launch(kernel, min(-(-count // kernel.threads), MOST_BLOCKS), *arguments, count)
+
+
+def empty(shape: Any, dtype: Any) -> Any:
+    """A new array where the kernels run."""
+    return _here().arrays.empty(shape, dtype)
+
+
+def square_root(array: Any) -> Any:
+    """Its elements' square roots: CuPy's work, for the few numbers of one channel each."""
+    return _here().arrays.sqrt(array)
+
+
+def contiguous(name: str, array: Any, like: Any = None, shape: Any = None) -> Any:
+    """`array` as a kernel reads it: C-contiguous, on the device; copied only where it is not contiguous.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in an error.
+    array : array
+    like : array, optional
+        An input whose dtype it must have, and whose shape if none is given.
+    shape : tuple of int, optional
+        The shape it must have.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of the device, or of a dtype that kernels do not take, or of another than `like`.
+    ValueError
+        If it has another shape.
+    """
+    arrays = _here().arrays
+    if not isinstance(array, arrays.ndarray):
+        kind = f"{type(array).__module__}.{type(array).__name__}"
+        raise TypeError(f"{name}: expected an array of {arrays.__name__}, got {kind}; arrays are not copied silently")
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name}: CUDA kernels take float32 or float64, got {array.dtype} of shape {array.shape}")
+    if like is not None and array.dtype != like.dtype:
+        raise TypeError(f"{name}: expected {like.dtype} as the first argument, got {array.dtype}")
+    shape = like.shape if like is not None and shape is None else shape
+    if shape is not None and tuple(array.shape) != tuple(shape):
+        raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(array.shape)}")
+    return arrays.ascontiguousarray(array)
+
+
+def receiver(name: str, out: Any, like: Any, shape: Any) -> Any:
+    """What a kernel writes a result of `shape` to: `out` itself where that is contiguous, else a new array."""
+    if out is None:
+        return empty(shape, like.dtype)
+    return out if contiguous(name, out, like, shape) is out else empty(shape, like.dtype)
+
+
+def deliver(result: Any, out: Any) -> Any:
+    """Bring a result into `out`, if there is one and the kernel has not written to it."""
+    if out is None or out is result:
+        return result
+    out[...] = result
+    return out

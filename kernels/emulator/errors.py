@@ -1,0 +1,27 @@
+"""What can be wrong with a kernel, as exceptions.  Every message names the Python line and the thread."""
+
+__all__ = ["AlignmentError", "BarrierError", "BoundsError", "KernelError", "RaceError", "UnsupportedError"]
+
+
+class KernelError(RuntimeError):
+    """A fault of the kernel that is being emulated."""
+
+
+class RaceError(KernelError):
+    """Two threads touch the same element with no barrier between, and at least one of them writes."""
+
+
+class BoundsError(KernelError):
+    """A thread reads or writes outside the array that it indexes."""
+
+
+class AlignmentError(KernelError):
+    """A vector load or store at an address that is no multiple of its size: a GPU stops there."""
+
+
+class BarrierError(KernelError):
+    """Not all threads of a block, or of a warp, reach the same barrier."""
+
+
+class UnsupportedError(KernelError):
+    """The kernel uses something that a GPU has and the emulator has not."""

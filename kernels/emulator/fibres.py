@@ -1,0 +1,296 @@
+"""Threads of a block as fibres: each has a stack of its own and gives way to the others at a barrier.
+
+A block's threads run one after another on one core of the CPU.  When a thread comes to a barrier, `emu_switch` saves
+its registers and its stack pointer and goes on with the scheduler, which resumes the next thread; once all of them
+wait, the barrier opens and the round starts again.  A switch costs a few nanoseconds, as a function call does.
+
+This is LLVM IR because it is linked with the kernel's own; every symbol starts with ``emu_``.
+"""
+
+__all__ = ["DONE", "READY", "RUNTIME", "STACK_BYTES", "WAITS_FOR_BLOCK", "WAITS_FOR_WARP"]
+
+READY, WAITS_FOR_BLOCK, DONE, WAITS_FOR_WARP = range(4)
+STACK_BYTES = 1 << 16
+
+# The registers that a function must keep, by the x86-64 System V calling convention, and the stack pointer.
+_SWITCH = """
+.text
+.p2align 4
+emu_switch:
+pushq %rbp
+pushq %rbx
+pushq %r12
+pushq %r13
+pushq %r14
+pushq %r15
+movq %rsp, (%rdi)
+movq (%rsi), %rsp
+popq %r15
+popq %r14
+popq %r13
+popq %r12
+popq %rbx
+popq %rbp
+ret
+"""
+
+RUNTIME = (
+    "\n".join(f'module asm "{line}"' for line in _SWITCH.split("\n") if line)
+    + """
+; ---- written by the launcher
+@emu_arguments = global [256 x i64] zeroinitializer     ; what the kernel is called with, 8 bytes each
+@emu_registers = global [12 x i32] zeroinitializer      ; threadIdx, blockDim, blockIdx, gridDim: x, y, z of each
+@emu_indices = global ptr null                          ; i32[threads][3]: threadIdx of every thread
+@emu_order = global ptr null                            ; i32[threads]: who runs first
+@emu_state = global ptr null                            ; i8[threads]: ready, waiting or done
+@emu_site = global ptr null                             ; i32[threads]: the barrier at which a thread waits
+@emu_contexts = global ptr null                         ; ptr[threads]: the stack pointer of a thread that does not run
+@emu_stacks = global ptr null
+@emu_stack_bytes = global i64 0
+@emu_exchange = global ptr null                         ; i32[threads]: what a shuffle passes on
+
+; ---- kept by the scheduler
+@emu_thread = global i32 0                              ; the thread that runs, counted with x fastest
+@emu_scheduler = global ptr null                        ; the scheduler's own stack pointer
+@emu_arrived = global i32 0                             ; threads that came to a block barrier in this round
+@emu_at = global i32 0                                  ; the first one's barrier
+@emu_mixed = global i32 0                               ; 1: another thread came to another barrier
+@emu_done = global i32 0                                ; threads of this block that have returned
+@emu_epoch = global i32 0                               ; block barriers passed since the launch began, plus blocks
+
+declare void @emu_switch(ptr, ptr)
+declare ptr @memset(ptr, i32, i64)
+
+define ptr @emu_context(i32 %thread) alwaysinline {
+  %all = load ptr, ptr @emu_contexts
+  %own = getelementptr ptr, ptr %all, i32 %thread
+  ret ptr %own }
+
+define void @emu_mark(i32 %thread, i8 %state, i32 %site) alwaysinline {
+  %states = load ptr, ptr @emu_state
+  %p = getelementptr i8, ptr %states, i32 %thread
+  store i8 %state, ptr %p
+  %sites = load ptr, ptr @emu_site
+  %q = getelementptr i32, ptr %sites, i32 %thread
+  store i32 %site, ptr %q
+  ret void }
+
+define i32 @emu_register(i32 %k) alwaysinline {
+  %p = getelementptr [12 x i32], ptr @emu_registers, i32 0, i32 %k
+  %v = load i32, ptr %p
+  ret i32 %v }
+
+define i32 @emu_lane() alwaysinline {
+  %t = load i32, ptr @emu_thread
+  %lane = and i32 %t, 31
+  ret i32 %lane }
+
+; ---- called by the kernel
+
+define void @emu_leave(i8 %state, i32 %site) noinline {
+  %t = load i32, ptr @emu_thread
+  call void @emu_mark(i32 %t, i8 %state, i32 %site)
+  %own = call ptr @emu_context(i32 %t)
+  call void @emu_switch(ptr %own, ptr @emu_scheduler)
+  ret void }
+
+define void @emu_barrier(i32 %site) noinline {
+  %before = load i32, ptr @emu_arrived
+  %now = add i32 %before, 1
+  store i32 %now, ptr @emu_arrived
+  %first = icmp eq i32 %before, 0
+  br i1 %first, label %lead, label %follow
+lead:
+  store i32 %site, ptr @emu_at
+  br label %wait
+follow:
+  %at = load i32, ptr @emu_at
+  %other = icmp ne i32 %at, %site
+  br i1 %other, label %differ, label %wait
+differ:
+  store i32 1, ptr @emu_mixed
+  br label %wait
+wait:
+  call void @emu_leave(i8 1, i32 %site)
+  ret void }
+
+define void @emu_warp_barrier(i32 %site) noinline {
+  call void @emu_leave(i8 3, i32 %site)
+  ret void }
+
+; Mode 0: from lane b, 1: from b lanes below, 2: from b lanes above, 3: from lane xor b; c: segment (PTX, shfl.sync).
+define {i32, i1} @emu_shuffle(i32 %mode, i32 %value, i32 %b, i32 %c, i32 %site) noinline {
+  %t = load i32, ptr @emu_thread
+  %all = load ptr, ptr @emu_exchange
+  %mine = getelementptr i32, ptr %all, i32 %t
+  store i32 %value, ptr %mine
+  call void @emu_warp_barrier(i32 %site)
+  %lane = and i32 %t, 31
+  %base = and i32 %t, -32
+  %shifted = lshr i32 %c, 8
+  %segment = and i32 %shifted, 31
+  %within = xor i32 %segment, -1
+  %low = and i32 %lane, %segment
+  %clamp = and i32 %c, 31
+  %rest = and i32 %clamp, %within
+  %high = or i32 %low, %rest
+  %offset = and i32 %b, %within
+  %direct = or i32 %low, %offset
+  %below = sub i32 %lane, %b
+  %above = add i32 %lane, %b
+  %crossed = xor i32 %lane, %b
+  %is_direct = icmp eq i32 %mode, 0
+  %is_up = icmp eq i32 %mode, 1
+  %is_down = icmp eq i32 %mode, 2
+  %s0 = select i1 %is_down, i32 %above, i32 %crossed
+  %s1 = select i1 %is_up, i32 %below, i32 %s0
+  %source = select i1 %is_direct, i32 %direct, i32 %s1
+  %not_under = icmp sge i32 %source, %high
+  %not_over = icmp sle i32 %source, %high
+  %valid = select i1 %is_up, i1 %not_under, i1 %not_over
+  %from = select i1 %valid, i32 %source, i32 %lane
+  %there = add i32 %base, %from
+  %p = getelementptr i32, ptr %all, i32 %there
+  %got = load i32, ptr %p
+  call void @emu_warp_barrier(i32 %site)
+  %r0 = insertvalue {i32, i1} undef, i32 %got, 0
+  %r1 = insertvalue {i32, i1} %r0, i1 %valid, 1
+  ret {i32, i1} %r1 }
+
+; No fibre is interrupted between two barriers, so plain instructions are atomic here.
+define float @emu_add_float(ptr %p, float %v) alwaysinline {
+  %old = load float, ptr %p
+  %new = fadd float %old, %v
+  store float %new, ptr %p
+  ret float %old }
+
+define double @emu_add_double(ptr %p, double %v) alwaysinline {
+  %old = load double, ptr %p
+  %new = fadd double %old, %v
+  store double %new, ptr %p
+  ret double %old }
+
+; ---- the scheduler
+
+define void @emu_become(i32 %thread) alwaysinline {
+  store i32 %thread, ptr @emu_thread
+  %all = load ptr, ptr @emu_indices
+  %k = mul i32 %thread, 3
+  %px = getelementptr i32, ptr %all, i32 %k
+  %x = load i32, ptr %px
+  store i32 %x, ptr @emu_registers
+  %py = getelementptr i32, ptr %px, i32 1
+  %y = load i32, ptr %py
+  %ry = getelementptr i32, ptr @emu_registers, i32 1
+  store i32 %y, ptr %ry
+  %pz = getelementptr i32, ptr %px, i32 2
+  %z = load i32, ptr %pz
+  %rz = getelementptr i32, ptr @emu_registers, i32 2
+  store i32 %z, ptr %rz
+  ret void }
+
+define void @emu_body() noinline {                       ; what a fibre runs; it never returns, as nobody called it
+  call void @emu_kernel()
+  %done = load i32, ptr @emu_done
+  %more = add i32 %done, 1
+  store i32 %more, ptr @emu_done
+  call void @emu_leave(i8 2, i32 0)
+  unreachable }
+
+define void @emu_start(i32 %threads) {                   ; a fresh stack for every thread of a block
+entry:
+  store i32 0, ptr @emu_done
+  %stacks = load ptr, ptr @emu_stacks
+  %bytes = load i64, ptr @emu_stack_bytes
+  br label %next
+next:
+  %t = phi i32 [0, %entry], [%t1, %next]
+  %t1 = add i32 %t, 1
+  %count = sext i32 %t1 to i64
+  %end = mul i64 %count, %bytes
+  %back = sub i64 %end, 16                               ; here `ret` finds emu_body: 8 below a multiple of 16
+  %ret = getelementptr i8, ptr %stacks, i64 %back
+  store ptr @emu_body, ptr %ret
+  %saved = sub i64 %back, 48                             ; under it the six registers that emu_switch restores
+  %sp = getelementptr i8, ptr %stacks, i64 %saved
+  call ptr @memset(ptr %sp, i32 0, i64 48)
+  %own = call ptr @emu_context(i32 %t)
+  store ptr %sp, ptr %own
+  call void @emu_mark(i32 %t, i8 0, i32 0)
+  %more = icmp slt i32 %t1, %threads
+  br i1 %more, label %next, label %out
+out:
+  ret void }
+
+define void @emu_round(i32 %threads) {                   ; resume every thread that is ready, once
+entry:
+  br label %next
+next:
+  %i = phi i32 [0, %entry], [%i1, %after]
+  %i1 = add i32 %i, 1
+  %order = load ptr, ptr @emu_order
+  %po = getelementptr i32, ptr %order, i32 %i
+  %t = load i32, ptr %po
+  %states = load ptr, ptr @emu_state
+  %ps = getelementptr i8, ptr %states, i32 %t
+  %state = load i8, ptr %ps
+  %ready = icmp eq i8 %state, 0
+  br i1 %ready, label %resume, label %after
+resume:
+  call void @emu_become(i32 %t)
+  %own = call ptr @emu_context(i32 %t)
+  call void @emu_switch(ptr @emu_scheduler, ptr %own)
+  br label %after
+after:
+  %more = icmp slt i32 %i1, %threads
+  br i1 %more, label %next, label %out
+out:
+  ret void }
+
+define i32 @emu_run(i32 %threads) {                      ; until all are done: 0; or until the launcher must decide: 1
+entry:
+  br label %round
+round:
+  store i32 0, ptr @emu_arrived
+  store i32 0, ptr @emu_mixed
+  call void @emu_round(i32 %threads)
+  %done = load i32, ptr @emu_done
+  %finished = icmp eq i32 %done, %threads
+  br i1 %finished, label %out, label %waiting
+waiting:
+  %arrived = load i32, ptr @emu_arrived
+  %all = icmp eq i32 %arrived, %threads
+  %mixed = load i32, ptr @emu_mixed
+  %same = icmp eq i32 %mixed, 0
+  %open = and i1 %all, %same
+  br i1 %open, label %release, label %ask
+release:
+  %states = load ptr, ptr @emu_state
+  %n = sext i32 %threads to i64
+  call ptr @memset(ptr %states, i32 0, i64 %n)
+  %epoch = load i32, ptr @emu_epoch
+  %later = add i32 %epoch, 1
+  store i32 %later, ptr @emu_epoch
+  br label %round
+out:
+  ret i32 0
+ask:
+  ret i32 1 }
+
+define void @emu_straight(i32 %threads) {                ; a kernel that never waits needs no fibres
+entry:
+  br label %next
+next:
+  %i = phi i32 [0, %entry], [%i1, %next]
+  %order = load ptr, ptr @emu_order
+  %po = getelementptr i32, ptr %order, i32 %i
+  %t = load i32, ptr %po
+  call void @emu_become(i32 %t)
+  call void @emu_kernel()
+  %i1 = add i32 %i, 1
+  %more = icmp slt i32 %i1, %threads
+  br i1 %more, label %next, label %out
+out:
+  ret void }
+"""
+)

@@ -1,0 +1,113 @@
+"""What an instrumented kernel calls, and the variables through which it and the launcher speak, in LLVM IR.
+
+The work itself is done by the compiled functions of `check` and `count`, whose names end in an underscore.
+"""
+
+__all__ = ["COUNT", "DECLARATIONS", "MEMORY", "MOST_DYNAMIC", "WATCH"]
+
+MOST_DYNAMIC = 227 * 1024  # bytes of dynamic shared memory in a block, on any GPU so far
+
+MEMORY = f"""
+@emu_dynamic = global [{MOST_DYNAMIC} x i8] zeroinitializer, align 16
+@emu_dynamic_bytes = global i32 0
+@emu_scratch = global [64 x i8] zeroinitializer, align 64
+@emu_check_state = global ptr null
+@emu_check_regions = global ptr null
+@emu_check_shadow = global ptr null
+@emu_check_log = global ptr null
+@emu_check_points = global ptr null
+@emu_check_locals = global ptr null
+@emu_count_trace = global ptr null
+@emu_count_iterations = global ptr null
+@emu_count_loops = global ptr null
+@emu_count_size = global i32 0
+declare i64 @emu_watch_(ptr, ptr, ptr, ptr, ptr, ptr, i32, i32, i32, i64, i64)
+declare void @emu_trace_(ptr, ptr, ptr, i32, i32, i32, i64)
+declare void @emu_iterate_(ptr, i32, i32, i32, i32)
+declare float @llvm.sqrt.f32(float)
+declare double @llvm.sqrt.f64(double)
+define i32 @emu_dynamic_size() {{
+  %n = load i32, ptr @emu_dynamic_bytes
+  ret i32 %n }}
+define float @emu_rsqrtf(float %x) {{
+  %r = call float @llvm.sqrt.f32(float %x)
+  %i = fdiv float 1.0, %r
+  ret float %i }}
+define double @emu_rsqrt(double %x) {{
+  %r = call double @llvm.sqrt.f64(double %x)
+  %i = fdiv double 1.0, %r
+  ret double %i }}
+"""
+
+WATCH = """
+define ptr @emu_watch(ptr %base, ptr %pointer, i32 %point) {
+  %state = load ptr, ptr @emu_check_state
+  %regions = load ptr, ptr @emu_check_regions
+  %shadow = load ptr, ptr @emu_check_shadow
+  %log = load ptr, ptr @emu_check_log
+  %points = load ptr, ptr @emu_check_points
+  %locals = load ptr, ptr @emu_check_locals
+  %thread = load i32, ptr @emu_thread
+  %epoch = load i32, ptr @emu_epoch
+  %b = ptrtoint ptr %base to i64
+  %a = ptrtoint ptr %pointer to i64
+  %use = call i64 @emu_watch_(ptr %state, ptr %regions, ptr %shadow, ptr %log, ptr %points, ptr %locals,
+                              i32 %thread, i32 %epoch, i32 %point, i64 %b, i64 %a)
+  %p = inttoptr i64 %use to ptr
+  ret ptr %p }
+define void @emu_local(ptr %array, i64 %bytes, i32 %number) {
+  %all = load ptr, ptr @emu_check_locals
+  %thread = load i32, ptr @emu_thread
+  %few = icmp slt i32 %number, 16
+  br i1 %few, label %note, label %out
+note:
+  %row = mul i32 %thread, 16
+  %cell = add i32 %row, %number
+  %word = mul i32 %cell, 2
+  %p = getelementptr i64, ptr %all, i32 %word
+  %start = ptrtoint ptr %array to i64
+  store i64 %start, ptr %p
+  %q = getelementptr i64, ptr %p, i32 1
+  %stop = add i64 %start, %bytes
+  store i64 %stop, ptr %q
+  br label %out
+out:
+  ret void }
+"""
+
+COUNT = """
+define void @emu_count(ptr %pointer, i32 %point) {
+  %trace = load ptr, ptr @emu_count_trace
+  %iterations = load ptr, ptr @emu_count_iterations
+  %loops = load ptr, ptr @emu_count_loops
+  %size = load i32, ptr @emu_count_size
+  %thread = load i32, ptr @emu_thread
+  %a = ptrtoint ptr %pointer to i64
+  call void @emu_trace_(ptr %trace, ptr %iterations, ptr %loops,
+                        i32 %size, i32 %thread, i32 %point, i64 %a)
+  ret void }
+define void @emu_iterate(i32 %loop, i32 %inside) {
+  %iterations = load ptr, ptr @emu_count_iterations
+  %size = load i32, ptr @emu_count_size
+  %thread = load i32, ptr @emu_thread
+  call void @emu_iterate_(ptr %iterations, i32 %size, i32 %thread, i32 %loop, i32 %inside)
+  ret void }
+"""
+
+DECLARATIONS = """
+declare i32 @emu_register(i32)
+declare i32 @emu_lane()
+declare void @emu_barrier(i32)
+declare void @emu_warp_barrier(i32)
+declare {i32, i1} @emu_shuffle(i32, i32, i32, i32, i32)
+declare float @emu_add_float(ptr, float)
+declare double @emu_add_double(ptr, double)
+declare i32 @emu_dynamic_size()
+declare float @emu_rsqrtf(float)
+declare double @emu_rsqrt(double)
+declare ptr @emu_watch(ptr, ptr, i32)
+declare void @emu_local(ptr, i64, i32)
+declare void @emu_count(ptr, i32)
+declare void @emu_iterate(i32, i32)
+@emu_dynamic = external global [0 x i8]
+"""

@@ -1,0 +1,212 @@
+"""Launching an emulated kernel: the blocks of the grid, one after another."""
+
+import inspect
+import itertools
+import threading
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .access import Region, regions_of, where
+from .build import build
+from .check import Checker
+from .count import Counter, LaunchReport
+from .errors import BarrierError, BoundsError
+from .fibres import DONE, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
+from .program import Program
+
+__all__ = ["EmulatedKernel"]
+
+WARP, MOST_THREADS = 32, 1024
+MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # CUDA C++ Programming Guide, "Compute Capabilities": all since 3.0
+MOST_IN_BLOCK = (1024, 1024, 64)
+_running = threading.Lock()  # a compiled kernel keeps the state of its launch in global variables
+
+
+class EmulatedKernel:
+    """A CUDA kernel that runs on the CPU; made by `minigen.kernels.emulate`.
+
+    ``kernel[grid, block](*args)`` launches it, as on a GPU; a third entry (the stream) is ignored, a fourth is the
+    number of bytes of dynamic shared memory.
+    """
+
+    def __init__(self, function: Callable[..., Any], fastmath: bool, check: bool, count: bool, order: str | int):
+        self.function, self.fastmath, self.check, self.count, self.order = function, fastmath, check, count, order
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+        self._names = list(inspect.signature(function).parameters)
+
+    def __getitem__(self, configuration: tuple[Any, ...]) -> Callable[..., LaunchReport | None]:
+        if not isinstance(configuration, tuple) or not 2 <= len(configuration) <= 4:
+            raise ValueError(f"{self.__name__}: expected kernel[grid, block], got kernel[{configuration!r}]")
+        grid = _three(self.__name__, "grid", configuration[0], MOST_BLOCKS)
+        block = _three(self.__name__, "block", configuration[1], MOST_IN_BLOCK)
+        if np.prod(block) > MOST_THREADS:
+            raise ValueError(f"{self.__name__}: block {block} has {np.prod(block)} threads; a GPU takes {MOST_THREADS}")
+        dynamic = configuration[3] if len(configuration) == 4 else 0
+
+        def launch(*args: Any) -> LaunchReport | None:
+            with _running:
+                return self._launch(grid, block, dynamic, args)
+
+        return launch
+
+    def _launch(
+        self, grid: tuple[int, int, int], block: tuple[int, int, int], dynamic: int, args: tuple[Any, ...]
+    ) -> LaunchReport | None:
+        if len(args) != len(self._names):
+            raise TypeError(f"{self.__name__}: takes {len(self._names)} arguments, got {len(args)}")
+        values = [_host(value) for value in args]
+        kinds = tuple(_type(value) for value in values)
+        program = build(self.function, kinds, self.fastmath, self.check, self.count)
+        threads = int(np.prod(block))
+        slots = _slots(values)
+        if len(slots) != 8 * program.slots:
+            raise TypeError(
+                f"{self.__name__}: expected arrays, numbers or tuples of them, got {[type(a).__name__ for a in args]}"
+            )
+        memory = program.enter(slots, grid, block, dynamic, _permutation(self.order, threads))
+        regions, checker, counter = [], None, None
+        if self.check or self.count:
+            arrays = [(n, v) for n, v in zip(self._names, values) if isinstance(v, np.ndarray)]
+            regions = regions_of([n for n, _ in arrays], [v for _, v in arrays])
+            regions += [Region(n, a, a + size, item, shared=True) for n, a, size, item in program.shared(dynamic)]
+        if self.check:
+            checker = Checker(program.points, regions, program.address("emu_scratch"), threads)
+            program.attach_checker(checker)
+        if self.count:
+            counter = Counter(program.points, program.parents, regions, threads)
+            program.attach_counter(counter)
+        frozen = [
+            (n, v, v.tobytes())
+            for n, v in zip(self._names, values)
+            if isinstance(v, np.ndarray) and not v.flags.writeable
+        ]
+        barriers = 0
+        for index, (z, y, x) in enumerate(itertools.product(*map(range, grid[::-1]))):
+            program.enter_block((x, y, z), dynamic)
+            if checker:
+                checker.start_block(index)
+            barriers += self._block(program, memory, threads, checker, (x, y, z), block)
+            if checker:
+                checker.raise_fault(self.__name__, lambda number: _name_thread(number, grid, block))
+            if counter:
+                counter.finish_block(self.__name__)
+        for name, array, before in frozen:
+            if array.tobytes() != before:
+                raise BoundsError(f"{self.__name__}: writes to {name}, which is read-only; check=True tells where")
+        if counter is None:
+            return None
+        return LaunchReport(self.__name__, grid, block, barriers, counter.rows())
+
+    def _block(
+        self,
+        program: Program,
+        memory: Any,
+        threads: int,
+        checker: Checker | None,
+        place: tuple[int, int, int],
+        block: tuple[int, int, int],
+    ) -> int:
+        """Run one block to its end; the number of block barriers that opened."""
+        if not program.waits and checker is None:
+            program.straight(threads)
+            return 0
+        before = program.epoch
+        program.start(threads)
+        while program.run(threads):
+            state, sites = memory.state[:threads], memory.site[:threads]
+            if not self._open_warps(state, sites, checker):
+                self._expect_all_at_one(program, state, sites, place, block)
+                state[:] = READY
+                program.epoch += 1
+        barriers = program.epoch - before
+        program.epoch += 1  # the next block's accesses are later
+        return barriers
+
+    def _open_warps(self, state: Any, sites: Any, checker: Checker | None) -> bool:
+        """Let every warp go on whose threads all wait for each other; whether there was one."""
+        opened = False
+        for warp in range(-(-len(state) // WARP)):
+            own = state[warp * WARP : (warp + 1) * WARP]
+            waiting = own == WAITS_FOR_WARP
+            if waiting.any() and ((own == DONE) | waiting).all():
+                own[waiting] = READY
+                opened = True
+                if checker:
+                    checker.pass_warp_barrier(warp)
+        return opened
+
+    def _expect_all_at_one(self, program: Program, state: Any, sites: Any, place: Any, block: Any) -> None:
+        """Nobody can go on: right only where all threads wait at one barrier."""
+        groups: dict[str, list[int]] = {}
+        for thread, (s, site) in enumerate(zip(state, sites)):
+            what = "have returned" if s == DONE else f"wait at {where(program.barriers[site])}"
+            groups.setdefault(what, []).append(thread)
+        if len(groups) == 1 and (state == WAITS_FOR_BLOCK).all():
+            return
+        told = "; ".join(
+            f"{len(who)} threads {what}, such as thread {_index(who[0], block)}" for what, who in groups.items()
+        )
+        kind = "warp" if (state == WAITS_FOR_WARP).any() else "block"
+        raise BarrierError(
+            f"{self.__name__}: not all threads of a {kind} reach the same barrier: in block {place}, {told}"
+        )
+
+
+def _type(value: Any) -> Any:
+    """Numba's type of an argument; a GPU knows no read-only arrays, so one kernel serves all."""
+    from numba import typeof
+
+    kind = typeof(value)
+    return kind.copy(readonly=False) if isinstance(value, np.ndarray) else kind
+
+
+def _three(name: str, what: str, size: Any, most: tuple[int, int, int]) -> tuple[int, int, int]:
+    """A grid or block size as (x, y, z), checked as a driver checks it."""
+    sizes = tuple(int(s) for s in np.atleast_1d(size))
+    sizes += (1,) * (3 - len(sizes))
+    if len(sizes) != 3 or any(not 1 <= s <= m for s, m in zip(sizes, most)):
+        raise ValueError(f"{name}: {what} is {size!r}; expected up to three numbers from 1 to {most}")
+    return sizes
+
+
+def _host(value: Any) -> Any:
+    """An argument as NumPy sees it; arrays of a stand-in for CuPy lie in host memory."""
+    if isinstance(value, np.ndarray) or not hasattr(value, "__cuda_array_interface__"):
+        return value
+
+    interface = {key: entry for key, entry in value.__cuda_array_interface__.items() if key != "stream"}
+    return np.asarray(types.SimpleNamespace(__array_interface__=interface))
+
+
+def _slots(values: Iterable[Any]) -> bytes:
+    """The arguments as the kernel takes them: 8 bytes for each field of an array, and for each number."""
+    parts = []
+    for value in values:
+        if isinstance(value, tuple):
+            parts.append(_slots(value))
+        elif isinstance(value, np.ndarray):
+            fields = (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
+            parts += [int(field).to_bytes(8, "little", signed=True) for field in fields]
+        else:
+            parts.append(np.asarray(value).tobytes().ljust(8, b"\0"))
+    return b"".join(parts)
+
+
+def _permutation(order: str | int, threads: int) -> np.ndarray:
+    if order == "forward":
+        return np.arange(threads, dtype=np.int32)
+    if order == "reverse":
+        return np.arange(threads - 1, -1, -1, dtype=np.int32)
+    return np.random.default_rng(int(order)).permutation(threads).astype(np.int32)
+
+
+def _index(thread: int, block: tuple[int, int, int]) -> str:
+    return str(tuple(int(i) for i in np.unravel_index(thread, block[::-1])[::-1]))
+
+
+def _name_thread(number: int, grid: tuple[int, int, int], block: tuple[int, int, int]) -> str:
+    which, thread = divmod(number, int(np.prod(block)))
+    return f"thread {_index(thread, block)} of block {_index(which, grid)}"

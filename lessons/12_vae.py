@@ -1,0 +1,965 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12. VAE: a code for every image, and a bound on its probability
+#
+# **The question.** A GAN draws digits.  But show it a digit, and it can say neither how probable that digit is nor which
+# noise would have drawn it.  A *variational autoencoder* (VAE) can do both, and it is trained like any network, on one loss
+# that goes down.  The loss has two terms:
+#
+#     loss = -log p(x | z)  +  KL(q(z | x) || p(z))
+#
+# Where do they come from?  And why exactly so: which sign, summed over what, divided by what?  Most programs that fail to learn
+# got one of these wrong, and no error message says so.
+#
+# At the end you will be able to
+#
+# - derive the loss in three lines, and say in one more what is lost;
+# - explain why a gradient cannot pass a random draw, and how it can after all;
+# - test a VAE against a case where the truth is known;
+# - read a trained one: its codes, its limits, a collapse; and say what beta, a label and more samples change.
+#
+# You need lesson 1 (gradients), probability densities, and about 45 minutes.  Five exercises check your answers as you go.
+#
+# | symbol | in the code | meaning |
+# |---|---|---|
+# | $x$ | `x` | an image; its $P$ pixels run from 0 to 1 here |
+# | $z$ | `z` | its *code* or *latent variable*: a few numbers |
+# | $p(z)$ | | the *prior*: what codes are before any image is seen, $N(0, I)$ |
+# | $p(x \mid z)$ | decoder | how probable each image is, given a code |
+# | $p(z \mid x)$ | | the *posterior*: which codes may have made this image |
+# | $q(z \mid x) = N(\mu, \sigma^2)$ | encoder: `mu`, `log_var` | our approximation of the posterior; `log_var` is $\lambda = \log\sigma^2$ |
+# | $\epsilon$ | `eps` | standard normal noise |
+# | $\ell$ | `logits` | the decoder's output, before the sigmoid |
+# | $N, K$ | `N`, `K` | images in a batch, codes drawn for each |
+# | $\beta$ | `beta` | weight of the KL |
+#
+# (The symbols of all lessons are in `lessons/README.md`.)
+
+# %%
+from statistics import NormalDist
+
+import numpy as np
+
+import minigen as mg
+from minigen import plot
+from minigen.course import show_source
+from minigen.course import vae as exercises
+from minigen.data import Loader, load, to_unit
+from minigen.losses import (
+    bernoulli_log_likelihood,
+    gaussian_kl,
+    gaussian_log_likelihood,
+    monte_carlo_kl,
+    negative_elbo,
+    reparameterise,
+)
+
+mg.kernels.use("reference")  # plain NumPy is enough until section 6
+random = np.random.default_rng(0)
+
+# %% [markdown]
+# ## 1. A bound, in three lines
+#
+# Suppose images come about in two steps: first a code $z$ is drawn from $N(0, I)$, then an image from $p(x \mid z)$, where
+# a network, the *decoder*, says what the code looks like.  An image is then as probable as all its codes make it together:
+#
+# $$p(x) = \int p(x \mid z)\, p(z)\, dz .$$
+#
+# To learn means to make $\log p(x)$ large for the images that we have.  But nobody can compute that integral: of all codes only
+# very few make anything like this image, and we do not know which.
+#
+# So bring in a guess, $q(z \mid x)$: *any* density that says which codes are worth looking at.  Multiply and divide by it, and
+# pull the logarithm into the mean:
+#
+# $$\begin{aligned}
+# \log p(x) &= \log \int q(z \mid x)\; \frac{p(x \mid z)\, p(z)}{q(z \mid x)}\; dz \\
+#   &= \log E_{z \sim q} \Big[ \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \Big] \\
+#   &\ge E_{z \sim q} \Big[ \log \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \Big] \; = \; ELBO(x).
+# \end{aligned}$$
+#
+# That is all: the *evidence lower bound*.  The last line is Jensen's inequality: the logarithm bends downwards, so the mean
+# of logarithms is at most the logarithm of the mean.  (Logarithms are natural ones, and their unit is the *nat*: one nat less is a
+# probability $e$ times smaller.)
+#
+# **What is lost?**  Do it once more without the inequality.  $\log p(x)$ does not depend on $z$, so it is its own mean under
+# $q$; and $p(x) = p(x \mid z)\, p(z) / p(z \mid x)$ for every $z$:
+#
+# $$\log p(x) = E_q \Big[ \log \frac{p(x \mid z)\, p(z)}{p(z \mid x)} \Big]
+#   = \underbrace{E_q \Big[ \log \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \Big]}_{\textstyle ELBO(x)}
+#   + \underbrace{E_q \Big[ \log \frac{q(z \mid x)}{p(z \mid x)} \Big]}_{\textstyle KL(q \,\|\, p(z \mid x)) \;\ge\; 0} .$$
+#
+# The gap is the *Kullback-Leibler divergence* of our guess from the true posterior, $KL(q \,\|\, p) = E_q[\log (q/p)]$: zero if they are equal, positive
+# otherwise (Jensen again).
+#
+# *Look at it.*  One pixel and one number as its code: $x = z^2/2$ plus noise of 0.3.  We see $x = 1$.  Which $z$ was it?  Two
+# answers are equally good.  With one number, the integral can be computed on a grid:
+
+# %%
+z = np.linspace(-6, 6, 4001)
+dz = z[1] - z[0]
+
+
+def log_normal(value, mean, sigma):
+    return -0.5 * ((value - mean) / sigma) ** 2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
+
+
+log_joint = log_normal(1.0, z**2 / 2, 0.3) + log_normal(z, 0, 1)  # log p(x | z) + log p(z), at x = 1
+log_p = np.log(np.exp(log_joint).sum() * dz)
+log_posterior = log_joint - log_p
+
+guesses = {
+    "one of the two": (1.38, 0.22),
+    "both, and all between": (0.0, 1.2),
+    "the prior": (0.0, 1.0),
+    "too sure": (1.38, 0.05),
+}
+print(f"log p(x) = {log_p:.3f}\n\n{'q is ...':22} ELBO + KL(q || posterior) = their sum")
+for name, (mu, sigma) in guesses.items():
+    log_q = log_normal(z, mu, sigma)
+    q = np.exp(log_q)
+    elbo = (q * (log_joint - log_q)).sum() * dz
+    gap = (q * (log_q - log_posterior)).sum() * dz
+    print(f"{name:22} {elbo:7.3f} + {gap:6.3f} = {elbo + gap:.3f}")
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        size=(7.5, 3.8),
+        caption="Which z made x = 1? The posterior has two peaks; a Gaussian q can have one. On one peak it misses "
+        "half of the mass and loses at least log 2 = 0.69 nats; spread over both, far more: it puts mass where the posterior has none.",
+    )
+    axes.fill_between(z, np.exp(log_posterior), color="#dddddd", label="posterior p(z | x)")
+    for name in ("one of the two", "both, and all between"):
+        axes.plot(z, np.exp(log_normal(z, *guesses[name])), label=f"q: {name}")
+    axes.set(xlabel="code z", ylabel="density", xlim=(-3.5, 3.5))
+    axes.legend(fontsize=11, loc="upper left", bbox_to_anchor=(0, 1.02))
+picture
+
+# %% [markdown]
+# The sum never changes, so raising the ELBO in $q$ *is* making $q$ like the posterior.  And raising it in the decoder's
+# parameters raises $\log p(x)$, or makes the posterior more like $q$: a VAE's decoder learns to have posteriors that are easy
+# to guess.
+#
+# Now take the ELBO apart:
+#
+# $$ELBO(x) = E_{z \sim q}\big[\log p(x \mid z)\big] - KL\big(q(z \mid x) \,\|\, p(z)\big) .$$
+#
+# The first term wants codes that explain the image; it is the *reconstruction*.  The second is a price: so many nats for
+# saying, of all the codes that the prior offers, these ones.  (Note the two KLs: the *gap* is measured from the posterior and
+# unknown, the *price* from the prior, and easy.)  The loss is minus the ELBO.  Each image has its own $q$; a second network,
+# the *encoder*, looks at $x$ and gives $\mu$ and $\log\sigma^2$ of $q(z \mid x) = N(\mu, \sigma^2)$, component by component.
+#
+# ## 2. A gradient that passes a random draw
+#
+# The first term is a mean over draws from $q$, and $q$ is what we want to train.  So draw one code and go on?
+
+# %%
+mu = mg.tensor([1.0, -0.5], requires_grad=True)
+log_var = mg.tensor([0.0, -1.0], requires_grad=True)
+
+drawn = mg.tensor(random.normal(mu.numpy(), np.exp(log_var.numpy() / 2)))
+print("a draw from a generator: made from mu, says the engine?", drawn.requires_grad)
+
+eps = mg.tensor(random.normal(size=2).astype(np.float32))
+z_sample = mu + mg.exp(0.5 * log_var) * eps
+print("mu + sigma * eps:        made from mu, says the engine?", z_sample.requires_grad)
+
+# %% [markdown]
+# What falls out of a random generator has no history: how would it have moved, had $\mu$ been a little larger?  The generator
+# does not say.  The way round is to draw the noise first, from a distribution *without parameters*, and to **compute** the
+# code from it:
+#
+# $$\epsilon \sim N(0, I), \qquad z = \mu + \sigma\,\epsilon, \qquad \sigma = e^{\lambda/2}.$$
+#
+# A linear map of a normal variable is normal, so this *is* a draw from $q$.  And what has changed is where the parameters stand:
+# not in the distribution any more, but inside the function whose mean is taken, so that
+#
+# $$\nabla\, E_{z \sim q}[f(z)] = \nabla\, E_{\epsilon}[f(\mu + \sigma\epsilon)] = E_{\epsilon}\big[\nabla f(\mu + \sigma\epsilon)\big].$$
+#
+# This is the **reparameterisation**.  The distribution of $z$ is what it was; only its gradient can be had now.
+
+# %%
+show_source(reparameterise)
+
+# %% [markdown]
+# ### Exercise 12.1: the gradients of a sample
+#
+# Given the cotangent $g = \partial L/\partial z$: what are the gradients for `mu` and for `log_var`?
+
+
+# %%
+def sample_vjp(g, mu, log_var, eps):
+    """Gradients for mu and for log_var of z = mu + exp(log_var / 2) * eps; all are arrays of one shape."""
+    d_mu = ...
+    d_log_var = ...
+    return d_mu, d_log_var
+
+
+exercises.sample_vjp(sample_vjp)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# $\sigma = e^{\lambda/2}$, so $d\sigma/d\lambda = \frac12 e^{\lambda/2}$.
+#
+# </details>
+#
+# ### Why not the older way?
+#
+# There is another way to a gradient, which needs no derivative of $f$ at all.  Differentiate the density itself, and use
+# $\nabla q = q\,\nabla\log q$:
+#
+# $$\nabla_\mu E_{z\sim q}[f(z)] = \int f(z)\, \nabla_\mu q(z)\, dz = E_{z\sim q}\big[f(z)\, \nabla_\mu \log q(z)\big]
+#   = E_\epsilon\Big[f(\mu + \sigma\epsilon)\, \frac{\epsilon}{\sigma}\Big].$$
+#
+# This is the *score-function* estimator, or REINFORCE.  It asks only: when $\epsilon$ pointed up, was $f$ large?  It does not ask
+# which component of $z$ made it so.  Take $f(z) = \sum_j (z_j - 1)^2$ at $\mu = 0$, $\sigma = 1$.  The true gradient in $\mu_1$ is
+# $-2$.  Both estimators have that mean.  Their variances, by the moments of the normal distribution, for a code of $d$ numbers:
+#
+# $$\text{reparameterised: } 4 \qquad\qquad \text{score function: } 4d^2 + 14d + 12 .$$
+
+# %%
+lengths = [1, 2, 5, 10, 20, 50, 100]
+draws = 20_000
+spread = {"score function": [], "reparameterised": []}
+for d in lengths:
+    noise = random.normal(size=(draws, d))
+    one_each = {
+        "score function": ((noise - 1) ** 2).sum(axis=1) * noise[:, 0],
+        "reparameterised": 2 * (noise[:, 0] - 1),
+    }
+    for name, gradients in one_each.items():
+        assert abs(gradients.mean() + 2) < 4 * gradients.std() / np.sqrt(
+            draws
+        )  # the mean is -2, within 4 standard errors
+        spread[name].append(gradients.var())
+
+d = lengths.index(20)
+print(f"20 components: variance {spread['score function'][d]:.0f} by the score function "
+      f"(formula {4 * 20**2 + 14 * 20 + 12}), {spread['reparameterised'][d]:.1f} reparameterised (formula 4)")  # fmt: skip
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        size=(7, 3.6),
+        caption="Variance of one sample's gradient for mu_1 against the length of the code; marks are measured on 20,000 draws, lines "
+        "are the formulas. The other components' noise drowns the score function; the reparameterised gradient "
+        "does not see it.",
+    )
+    grid = np.array(lengths)
+    axes.loglog(grid, spread["score function"], marker="o", linestyle="", label="score function")
+    axes.loglog(grid, spread["reparameterised"], marker="s", linestyle="", label="reparameterised")
+    axes.loglog(grid, 4.0 * grid**2 + 14 * grid + 12, color=plot.COLORS["blue"], linestyle="-", linewidth=1)
+    axes.loglog(grid, np.full(len(grid), 4.0), color=plot.COLORS["orange"], linestyle="-", linewidth=1)
+    axes.set(xlabel="components of z", ylabel="variance")
+    axes.legend()
+picture
+
+# %% [markdown]
+# At 20 components the score function needs nearly five hundred draws where the other needs one.  (It can be calmed by subtracting
+# a baseline from $f$, and where $z$ is discrete, so that nothing can be nudged, it is what there is.)  That is why one draw an
+# image is enough to train a VAE.
+#
+# ## 3. The price of a code
+#
+# The second term, $KL(q \| p)$ with $q = N(\mu, \sigma^2)$ and $p = N(0, 1)$, needs no draw.  The components are independent,
+# so their logarithms add up, and one will do.  The two logarithms, with $\log 2\pi$ cancelling:
+#
+# $$\log\frac{q(z)}{p(z)} = \tfrac12\Big[ -\lambda - \frac{(z - \mu)^2}{\sigma^2} + z^2 \Big].$$
+#
+# Two means under $q$ are needed.  $E[(z - \mu)^2] = \sigma^2$, by definition.  And $z = \mu + \sigma\epsilon$ gives
+# $E[z^2] = \mu^2 + 2\mu\sigma E[\epsilon] + \sigma^2 E[\epsilon^2] = \mu^2 + \sigma^2$.  So
+#
+# $$KL = \tfrac12 \sum_j \big[ \mu_j^2 + e^{\lambda_j} - 1 - \lambda_j \big].$$
+#
+# Each term is at least 0, since $e^\lambda \ge 1 + \lambda$, and is 0 only for $\mu = 0, \lambda = 0$: then the code says
+# nothing about the image and costs nothing.  Without the formula one would average $\log q(z) - \log p(z)$ over draws (*Monte
+# Carlo*).  That is a good test of the formula.  Within 4 standard errors they must agree (by chance they fail to once in
+# 16,000 times):
+
+# %%
+mu = mg.tensor(random.normal(size=(6, 3)))
+log_var = mg.tensor(random.normal(size=(6, 3)))
+closed = gaussian_kl(mu, log_var).numpy()
+
+K = 20_000
+draws = monte_carlo_kl(mu, log_var, mg.tensor(random.normal(size=(K, 6, 3)))).numpy()  # log q - log p of each draw
+standard_error = draws.std(axis=0) / np.sqrt(K)
+for n in range(6):
+    off = abs(draws[:, n].mean() - closed[n]) / standard_error[n]
+    print(
+        f"image {n}: closed form {closed[n]:.3f}, Monte Carlo {draws[:, n].mean():.2f}; within 4 standard errors: {off < 4}"
+    )
+print(f"single draws below zero: {(draws < 0).mean():.0%}")
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        size=(7, 3.5),
+        caption="The Monte Carlo estimate of one KL against the number of draws. The band is the closed form with 4 standard errors "
+        "on either side; it narrows as 1 / sqrt(K).",
+    )
+    counts = np.arange(1, K + 1)
+    half = 4 * draws[:, 0].std() / np.sqrt(counts)
+    shown = slice(19, None)
+    axes.fill_between(counts[shown], (closed[0] - half)[shown], (closed[0] + half)[shown], color="#dddddd")
+    axes.semilogx(
+        counts[shown], (draws[:, 0].cumsum() / counts)[shown], linestyle="-", linewidth=1.5, label="Monte Carlo"
+    )
+    axes.axhline(closed[0], color="black", linestyle="--", linewidth=1.5, label="closed form")
+    axes.set(xlabel="draws K", ylabel="KL (nats)")
+    axes.legend()
+picture
+
+# %% [markdown]
+# ### Exercise 12.2: another prior
+#
+# Let the prior be $N(m, e^\rho)$ in place of $N(0, 1)$.  (It may depend on a label, say, and be learned.)  Go through the
+# derivation again.
+
+
+# %%
+def kl(mu, log_var, prior_mu, prior_log_var):
+    """KL(N(mu, exp(log_var)) || N(prior_mu, exp(prior_log_var))); arrays (N, latent), the result (N,)."""
+    return ...
+
+
+exercises.kl(kl)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# $\log\frac{q}{p} = \frac12\big[\rho - \lambda - \frac{(z-\mu)^2}{e^\lambda} + \frac{(z-m)^2}{e^\rho}\big]$: what is the mean of the last square?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $z - m = (z - \mu) + (\mu - m)$.  Square it; the mixed term has mean 0.
+#
+# </details>
+#
+# **Why does the encoder give $\lambda = \log \sigma^2$?**  A network's output may be any number, and every $\lambda$ is a valid
+# variance; $\sigma$ itself would have to be kept above zero, where $\log\sigma$ and $1/\sigma$ explode.  Equal steps in
+# $\lambda$ are equal *ratios* of $\sigma$, so a network can say 1 as easily as 0.01.  But it invites a mistake that
+# stands in public programs: `std = exp(log_var)`.  What that does is shown at the end of the next section.
+#
+# ## 4. A case where the truth is known
+#
+# How do you know that a VAE is right, if nobody can compute $\log p(x)$?  Find one where somebody can.  Let the decoder be
+# linear, $x = Wz + b$ plus noise of variance $v$.  Then $x$ is a sum of normal variables, so
+#
+# $$p(x) = N(x;\; b,\; W W^\top + v I),$$
+#
+# a formula without an integral.  The posterior is normal as well.  If the columns $w_j$ of $W$ are orthogonal, its components
+# are independent, as those of $q$, so that $q$ *can* be the posterior, and the bound can be tight.
+#
+# ### Exercise 12.3: the posterior
+#
+# Find it.  $\log p(z \mid x)$ is $\log p(x \mid z) + \log p(z)$ up to a constant; with orthogonal columns it is a sum of one parabola
+# for each $z_j$.
+
+
+# %%
+def posterior(x, W, b, v):
+    """Mean (N, latent) and log-variance (latent,) of p(z | x); x: (N, P), W: (P, latent) with orthogonal columns, b: (P,)."""
+    mu = ...
+    log_var = ...
+    return mu, log_var
+
+
+exercises.posterior(posterior)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# $-\frac{1}{2v}\|x - b - Wz\|^2 - \frac12\|z\|^2$.  Multiply out; $\|Wz\|^2 = \sum_j \|w_j\|^2 z_j^2$ because the columns are orthogonal.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $-\frac a2 z^2 + c z$ is, up to a constant, the logarithm of a normal density with variance $1/a$ and mean $c/a$.
+#
+# </details>
+#
+# Below, an encoder that knows nothing ($\mu = Ax + a$ and $\lambda$, all starting at random) is trained on minus the ELBO with
+# this library's losses, the decoder being given.  After every step its ELBO is computed *exactly*, without drawing: for a linear
+# decoder
+#
+# $$E_q[\log p(x \mid z)] = \log N(x;\, W\mu + b,\, vI) - \frac{1}{2v}\sum_j \|w_j\|^2 \sigma_j^2 .$$
+
+# %%
+pixels, latent, v = 6, 2, 0.05
+W = np.linalg.qr(random.normal(size=(pixels, latent)))[0] * [0.8, 0.4]  # orthogonal columns of lengths 0.8 and 0.4
+b = random.uniform(0.3, 0.7, pixels)
+x = random.normal(size=(100, latent)) @ W.T + b + np.sqrt(v) * random.normal(size=(100, pixels))  # drawn from the model
+
+covariance = W @ W.T + v * np.eye(pixels)
+away = x - b
+quadratic = (away @ np.linalg.inv(covariance) * away).sum(axis=1)
+log_p = -0.5 * (quadratic + np.linalg.slogdet(covariance)[1] + pixels * np.log(2 * np.pi))
+
+
+def exact_elbo(mu, log_var, sampling_log_var=None):
+    """The mean ELBO of q = N(mu, exp(log_var)); the codes may be drawn with another variance than the KL believes."""
+    spread = np.exp(log_var if sampling_log_var is None else sampling_log_var)
+    fit = log_normal(x, mu @ W.T + b, np.sqrt(v)).sum(axis=1) - ((W**2).sum(axis=0) * spread).sum() / (2 * v)
+    return np.mean(fit - 0.5 * (mu**2 + np.exp(log_var) - 1 - log_var).sum(axis=1))
+
+
+A = mg.tensor(random.normal(size=(pixels, latent)), requires_grad=True)
+a = mg.tensor(random.normal(size=latent), requires_grad=True)
+lam = mg.tensor(np.zeros(latent), requires_grad=True)
+optimizer = mg.optim.Adam([A, a, lam], lr=0.03)
+data = mg.tensor(x)
+path = []
+for step in range(800):
+    mu = data @ A + a
+    log_var = lam.expand(*mu.shape)
+    path.append(exact_elbo(mu.numpy(), lam.numpy()))
+    eps = mg.tensor(random.normal(size=(4, *mu.shape)))
+    z_draws = reparameterise(mu, log_var, eps)
+    log_likelihood = gaussian_log_likelihood(z_draws @ mg.tensor(W.T) + mg.tensor(b), data, float(np.log(v)))
+    loss = negative_elbo(log_likelihood, gaussian_kl(mu, log_var))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step == 400:
+        optimizer.param_groups[0]["lr"] = 0.003  # smaller steps, so that the noise of the draws averages out
+
+precision = 1 + (W**2).sum(axis=0) / v
+print("the ELBO was never above log p(x):      ", max(path) <= log_p.mean())
+print("at the end it is within 0.02 nats of it:", log_p.mean() - path[-1] < 0.02)
+print("sigma learned", np.exp(lam.numpy() / 2).round(1), " of the true posterior", (1 / np.sqrt(precision)).round(1))
+
+# %% [markdown]
+# The learned $q$ *is* the posterior of exercise 12.3.  Now put the true posterior in as the encoder and shift its log-variance
+# on purpose.  The bound must be highest exactly at shift 0, and touch.  And put in the mistake: draw with `std = exp(log_var)`, while
+# the KL goes on taking `log_var` for the logarithm of a variance.
+
+# %%
+true_mu, true_log_var = away @ W / v / precision, -np.log(precision)
+shifts = np.linspace(-3, 3, 121)
+right = np.array([exact_elbo(true_mu, true_log_var + s) for s in shifts])
+reported = np.array([exact_elbo(true_mu, true_log_var + s, 2 * (true_log_var + s)) for s in shifts])  # sigma = e^lambda
+honest = np.array([exact_elbo(true_mu, 2 * (true_log_var + s)) for s in shifts])  # of the codes as they are drawn
+
+print(
+    "right: highest at shift",
+    abs(shifts[right.argmax()]),
+    "and equal to log p(x) there:",
+    np.isclose(right.max(), log_p.mean()),
+)
+print(
+    "any of the shifts above log p(x)?  right:",
+    (right > log_p.mean() + 1e-9).any(),
+    "  mistaken:",
+    (reported > log_p.mean()).any(),
+)
+best = reported.argmax()
+print(f"where the mistaken one stops: it reports {reported[best] - log_p.mean():+.1f} nats from log p(x), "
+      f"and is at {honest[best] - log_p.mean():+.1f}")  # fmt: skip
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, (left, axes) = plot.figure(
+        1, 2, size=(9, 4.2),
+        caption="Left: the ELBO in training rises to log p(x) and never crosses it. Right: the true posterior with its log-variance shifted; the right "
+        "ELBO touches log p(x) at 0 from below. With std = exp(log_var) the number reported crosses the line: it is no bound of "
+        "anything. Dotted: what the codes so drawn are truly worth.",
+    )  # fmt: skip
+    left.plot(path, linestyle="-", label="ELBO")
+    left.axhline(log_p.mean(), color="black", linestyle="--", linewidth=1.5, label="log p(x)")
+    left.set(xlabel="step", ylabel="nats an image", ylim=(log_p.mean() - 8, log_p.mean() + 1))
+    left.legend(loc="lower right")
+    axes.plot(shifts, right - log_p.mean(), linestyle="-", label="right")
+    axes.plot(
+        shifts, reported - log_p.mean(), linestyle="-.", color=plot.COLORS["red"], label="std = exp(log_var), reported"
+    )
+    axes.plot(shifts, honest - log_p.mean(), linestyle=":", color=plot.COLORS["red"], label="the same, truly")
+    axes.axhline(0, color="black", linestyle="--", linewidth=1.5)
+    axes.set(xlabel="shift of the log-variance", ylabel="nats from log p(x)", xlim=(-3, 2.5), ylim=(-3, 2.6))
+    axes.legend(fontsize=10, loc="upper left")
+picture
+
+# %% [markdown]
+# A program with the mistake trains, its loss falls, its pictures look like digits.  But its number is not what it says, its codes
+# are drawn too narrowly for the price it thinks it pays, and no result of it can be compared with anyone's.  **A bound that
+# is crossed is a bug**: that makes the linear case worth its ten lines, as a test of any VAE.  (It stands in `tests/test_vae.py`.)
+#
+# ## 5. How probable is an image, given its code?
+#
+# Now $p(x \mid z)$ for real images.  Given the code, the pixels are taken as independent.  So the probability of the image is a
+# *product*, and its logarithm a **sum over the pixels**.  For black-and-white pixels the decoder gives of each the
+# probability $\pi = \sigma(\ell)$ that it is white (here $\sigma$ is the sigmoid):
+#
+# $$\log p(x \mid z) = \sum_i x_i \log\pi_i + (1 - x_i)\log(1 - \pi_i) = \sum_i x_i \ell_i - \log(1 + e^{\ell_i}).$$
+#
+# **Grey.**  Our digits have grey edges, $x_i$ between 0 and 1.  The formula takes them, and then means: *how probable, on
+# average, are the black-and-white images that one gets by drawing each pixel white with probability $x_i$?*  But then even a
+# perfect decoder does not reach zero.  For a pixel of grey $x$ the best answer is $\pi = x$, and it costs the entropy
+# $H(x) = -x\log x - (1-x)\log(1-x)$, which is nothing only for black and white:
+
+# %%
+train, test = load("mnist5k"), load("mnist5k", split="test")
+grey = to_unit(test.images).astype(np.float64)
+
+
+def entropy(x):
+    inside = np.clip(x, 1e-12, 1 - 1e-12)
+    return -inside * np.log(inside) - (1 - inside) * np.log(1 - inside)
+
+
+floor = entropy(grey).sum(axis=(1, 2, 3))
+logits = np.log(np.clip(grey, 1e-6, 1 - 1e-6) / (1 - np.clip(grey, 1e-6, 1 - 1e-6)))
+perfect = -bernoulli_log_likelihood(mg.tensor(logits), mg.tensor(grey)).numpy()
+print(f"the floor: {floor.mean():.0f} nats a digit, from {floor.min():.0f} to {floor.max():.0f}")
+print(f"a decoder that gives every pixel exactly: {perfect.mean():.0f} nats")
+print(f"one that says 1/2 everywhere: {784 * np.log(2):.0f} nats")
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        1, 3, size=(9, 3.9),
+        caption="Left: what a pixel costs against the decoder's answer, for three greys; the dots are the minima, at the grey itself, and those of "
+        "grey pixels are not at zero. Middle, right: a digit, and what its pixels cost at the least: the edges.",
+    )  # fmt: skip
+    answer = np.linspace(0.002, 0.998, 400)
+    for grey_value, mark in ((0.0, "o"), (0.25, "s"), (0.5, "^")):
+        (line,) = axes[0].plot(
+            answer, -grey_value * np.log(answer) - (1 - grey_value) * np.log(1 - answer), label=f"x = {grey_value:g}"
+        )
+        axes[0].plot(
+            [grey_value],
+            [entropy(np.array(grey_value))],
+            mark,
+            color=line.get_color(),
+            markersize=8,
+            clip_on=False,
+            zorder=5,
+        )
+    axes[0].set(xlabel="decoder's answer", ylabel="cost of the pixel (nats)", ylim=(0, 2.2), xlim=(0, 1))
+    axes[0].legend(fontsize=11, loc="upper center")
+    axes[1].imshow(grey[510, 0], vmin=0, vmax=1)
+    axes[2].imshow(entropy(grey[510, 0]), vmin=0, vmax=np.log(2))
+    axes[1].set_title("a digit", fontsize=11)
+    axes[2].set_title("its entropy, black 0, white 0.69", fontsize=11)
+    for place in axes[1:]:
+        place.set_axis_off()
+picture
+
+# %% [markdown]
+# So a reconstruction loss of 80 nats on these digits is less bad than it sounds, and results on grey and on binarised digits cannot be
+# compared.  (Two more that cannot: with *Gaussian* pixels, $-\log p(x \mid z) = \|x - m\|^2 / 2v + \frac P2 \log 2\pi v$ may be negative, for a
+# density may exceed 1.  And the squared error alone has silently chosen $v = \frac12$.)
+#
+# ### Sum over pixels, mean over images
+#
+# Both terms of the ELBO are logarithms of *one* probability of *one* image: a sum over pixels, a sum over components.  The mean over
+# the *images* of the batch divides both alike and only makes the loss independent of the batch's size.  But functions called
+# `binary_cross_entropy` or `mse_loss` average over *everything* by default.  Then
+#
+# $$\frac{1}{P}\big(-\log p(x\mid z)\big) + KL \;=\; \frac1P \Big(-\log p(x \mid z) + P \cdot KL\Big),$$
+#
+# which is the loss with its KL weighted by $P = 784$.  It is the commonest bug of first VAEs.  Section 8 shows what it does.
+#
+# ### Exercise 12.4: the loss
+#
+# Write it, in NumPy, with Bernoulli pixels: one number for the whole batch.  The check tries large logits too.
+
+
+# %%
+def vae_loss(logits, x, mu, log_var):
+    """Minus the ELBO, in nats an image; logits, x: (N, 1, H, W), mu, log_var: (N, latent)."""
+    return ...
+
+
+exercises.vae_loss(vae_loss)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# $\log(1 + e^\ell)$ is `np.logaddexp(0, logits)`, which never overflows.  Sum each term to shape (N,) first; then look at the
+# signs; the mean comes last.
+#
+# </details>
+#
+# ## 6. Training on digits
+#
+# This is the whole training step of our VAEs, and the loss that the plain one hands in:
+
+# %%
+show_source(
+    mg.models.variational.Variational.training_step,
+    mg.models.variational.Variational._log_likelihood,
+    mg.models.VAE.loss,
+)
+
+# %% [markdown]
+# Line by line: the encoder gives `mu` and `log_var`; fresh noise; the log-likelihood of the codes so drawn (`reparameterise`, decode, sum over
+# pixels); minus the ELBO; one optimizer for both networks.  **Nothing is detached**, unlike in a GAN: encoder and decoder want
+# the same.  (`average` holds a moving average of the weights, which draws and measures, but takes no part in training.  `condition` and
+# several `samples` come in section 9.)
+#
+# We train two, on 4,000 digits: with a code of 2 numbers, which can be looked at, and with one of 20.  Encoder and decoder are
+# strided convolutions and their transposes (lesson 3).  A few epochs only, to spare your time:
+
+
+# %%
+def train_model(name, epochs, lr=5e-3, **options):
+    """A model of the family `name`, and the mean of what it reported in each epoch."""
+    mg.manual_seed(0)
+    model = mg.models.build(name, size=28, channels=1, lr=lr, ema=0.98, **options)
+    loader = Loader(train, batch_size=64, seed=0, drop_last=True)
+    history = {"epoch": [], "reconstruction": [], "kl": []}
+    for epoch in range(epochs):
+        reports = [model.training_step(images, labels) for images, labels in loader.epoch(epoch)]
+        history["epoch"].append(epoch + 1)
+        for key in ("reconstruction", "kl"):
+            history[key].append(np.mean([report[key] for report in reports]))
+    return model, history
+
+
+def show_rows(axes, rows, names, scale=3, **grid):
+    """Rows of images, each with its name at the left; 16 greys are enough for the eye and make small files."""
+    images = plot.image_grid(np.concatenate(rows), len(rows[0]), scale=scale, **grid)
+    height = images.shape[0] / len(rows)
+    axes.imshow(images // 16 * 17, vmin=0, vmax=255, interpolation="nearest")
+    axes.set(xticks=[], yticks=[(row + 0.5) * height for row in range(len(rows))], yticklabels=names)
+    axes.tick_params(length=0, labelsize=11)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+# %% tags=["varies"]
+mg.kernels.use("auto")  # the fast kernels; the first run on a machine compiles them
+plane, plane_history = train_model("vae", epochs=5, lr=2e-3, latent=2)
+
+# %% tags=["varies"]
+wide, wide_history = train_model("vae", epochs=3, latent=20)
+results = {name: model.evaluate(test.images) for name, model in (("code of 2", plane), ("code of 20", wide))}
+for name, found in results.items():
+    print(
+        f"{name:10}: -ELBO on 1,000 test digits {-found['elbo']:.1f} nats "
+        f"= reconstruction {found['reconstruction']:.1f} + KL {found['kl']:.1f}"
+    )
+
+# %%
+print("20 numbers cost more than 2:        ", results["code of 20"]["kl"] > 2 * results["code of 2"]["kl"])
+print("and are worth more than they cost:  ", results["code of 20"]["elbo"] > results["code of 2"]["elbo"] + 15)
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        1, 2, size=(8.5, 3.6),
+        caption="The two terms in training. The reconstruction falls, far above the floor of grey pixels still; the KL rises: the code "
+        "learns to say something, and that is paid for. A KL that falls to 0 would be the alarm.",
+    )  # fmt: skip
+    for history, name in ((plane_history, "code of 2"), (wide_history, "code of 20")):
+        axes[0].plot(history["epoch"], history["reconstruction"], marker="o", label=name)
+        axes[1].plot(history["epoch"], history["kl"], marker="o", label=name)
+    axes[0].axhline(floor.mean(), color="black", linestyle=":", linewidth=1.5, label="floor")
+    axes[0].set(xlabel="epoch", ylabel="-log p(x | z) (nats)", ylim=(0, None), xticks=range(1, 6))
+    axes[1].set(xlabel="epoch", ylabel="KL (nats)", ylim=(0, None), xticks=range(1, 6))
+    axes[0].legend(fontsize=11)
+picture
+
+# %% jupyter={"source_hidden": true}
+some = np.array([np.flatnonzero(test.labels == digit)[3] for digit in range(10)])
+digits = test.images[some]
+rows = [digits, plane.reconstruct(digits), wide.reconstruct(digits), wide.sample(10, np.random.default_rng(1))]
+with plot.style():
+    picture, axes = plot.figure(
+        size=(8.5, 4.2),
+        caption="First row: test digits. Second: sent through a code of 2 numbers and back; third: of 20. Last row: not reconstructions but new "
+        "ones, decoded from codes drawn from the prior (20 numbers).",
+    )
+    show_rows(axes, rows, ["test digit", "code of 2", "code of 20", "new"])
+picture
+
+# %% [markdown]
+# **Why are they blurred?**  Look at the loss.  If the code leaves open whether a stroke ends at this pixel or at the next, then the
+# cheapest answer for both is grey: the mean.  The decoder draws the *mean* of all images that the code may stand for.  (A GAN's
+# discriminator would see at once that no real digit looks like that.)  A longer code leaves less open.
+#
+# ## 7. The plane of all digits
+#
+# With a code of 2 numbers one can look at everything the decoder can draw.  Spread codes evenly over the prior (at its
+# quantiles, so that every picture stands for the same share of it), and decode:
+
+# %% jupyter={"source_hidden": true}
+side = 16
+with plot.style():
+    picture, axes = plot.figure(
+        size=(6.5, 7),
+        caption="What the decoder draws from each place of the plane. Neighbours are alike, so that digits melt into one another: the KL "
+        "leaves no gaps between codes.",
+    )
+    images = plot.image_grid(plane.manifold(side), side, padding=0)
+    axes.imshow(images // 32 * 36, vmin=0, vmax=255, interpolation="nearest")
+    axes.set(xlabel="first component of z", ylabel="second component of z")
+    shown = np.array([1, 4, 7, 8, 11, 14])
+    quantiles = [f"{NormalDist().inv_cdf((i + 0.5) / side):.1f}" for i in shown]
+    axes.set_xticks(28 * (shown + 0.5), quantiles)
+    axes.set_yticks(28 * (side - shown - 0.5), quantiles)
+    axes.grid(False)
+picture
+
+# %% [markdown]
+# And the other way: where does the encoder put test digits?  It never saw a label.
+
+# %% jupyter={"source_hidden": true}
+codes, labels = plane.encode(test.images[::2]), test.labels[::2]
+SHADES = [plot.COLORS[name] for name in ("blue", "red", "green", "purple", "black")]
+with plot.style():
+    picture, axes = plot.figure(
+        size=(7, 6.6),
+        caption="The means of q(z | x) of 500 test digits, each drawn as what it is (five colours, each for two digits). Circles: where half and "
+        "95% of the prior lie. Digits that look alike, such as 4 and 9, share a region.",
+    )
+    for digit in range(10):
+        of = codes[labels == digit]
+        axes.plot(
+            of[:, 0],
+            of[:, 1],
+            linestyle="",
+            marker=f"${digit}$",
+            markersize=7,
+            color=SHADES[digit % 5],
+            markeredgewidth=0.3,
+        )
+    angle = np.linspace(0, 2 * np.pi, 200)
+    for share in (0.5, 0.95):
+        radius = np.sqrt(-2 * np.log(1 - share))
+        axes.plot(radius * np.cos(angle), radius * np.sin(angle), color="#888888", linestyle="--", linewidth=1)
+        axes.text(0, radius, f"{share:.0%}", ha="center", va="bottom", fontsize=10, color="#555555")
+    axes.set(xlabel="first component of z", ylabel="second component of z", aspect="equal")
+picture
+
+# %% [markdown]
+# The KL is what makes this one cloud.  Without it, nothing would keep the codes near the origin or near each other, and a code drawn
+# from the prior would fall into a gap, where the decoder was never trained.
+#
+# ## 8. The weight of the KL, and collapse
+#
+# Weigh the KL with $\beta$, and train the same (small, dense) networks with $\beta$ from 0.01 to 784, the last being what a mean over pixels amounts to:
+
+# %% tags=["varies"]
+BETAS = (0.01, 1.0, 10.0, 784.0)
+family = {}
+for beta in BETAS:
+    family[beta], _ = train_model("vae", epochs=3, network="mlp", latent=10, beta=beta)
+measured = {beta: model.evaluate(test.images) for beta, model in family.items()}
+print("beta    reconstruction     KL   -ELBO   active components")
+for beta, found in measured.items():
+    print(
+        f"{beta:5g} {found['reconstruction']:14.1f} {found['kl']:9.2f} {-found['elbo']:7.1f}   {found['active_units']} of 10"
+    )
+
+# %%
+kl_of = [found["kl"] for found in measured.values()]
+print("the larger beta, the smaller the KL:", kl_of == sorted(kl_of, reverse=True))
+print(
+    "the larger beta, the worse the reconstruction:",
+    sorted(measured, key=lambda beta: measured[beta]["reconstruction"]) == list(BETAS),
+)
+print("the best ELBO has beta =", max(measured, key=lambda beta: measured[beta]["elbo"]))
+print("at 784 the code says nothing: KL below 0.1 nats,", measured[784.0]["kl"] < 0.1)
+
+# %% jupyter={"source_hidden": true}
+names = [f"beta {beta:g}" for beta in BETAS]
+with plot.style():
+    picture, axes = plot.figure(
+        1, 2, size=(9, 3.7),
+        caption="Left: reconstructions. Right: new images, from codes drawn from the prior. A small beta reconstructs well, but "
+        "its samples are broken: the prior is not where the codes are. A large one makes everything alike, and at 784 there is "
+        "one image: the mean.",
+    )  # fmt: skip
+    show_rows(
+        axes[0], [digits, *(model.reconstruct(digits) for model in family.values())], ["test digit", *names], scale=2
+    )
+    samples = [model.sample(10, np.random.default_rng(2)) for model in family.values()]
+    show_rows(axes[1], [np.ones_like(digits), *samples], [""] * 5, scale=2)
+    axes[0].set_title("through the code and back", fontsize=11)
+    axes[1].set_title("from the prior", fontsize=11)
+picture
+
+# %% [markdown]
+# Read it as a budget.  $\beta$ is the price of a nat of code.  At 0.01 nats are cheap, the code says all it can, and the reconstructions are
+# the best; but each code sits in a small corner of its own, far from what the prior draws.  At 784 no word is worth its price.
+#
+# **This is posterior collapse**: $q(z \mid x) = p(z)$ for every image, the KL is 0, every reconstruction is the mean of all digits, and
+# the ELBO is that of a model without a code.  It is a true optimum of the wrong loss, and the training curve looks calm.  How to see it: the KL next
+# to 0; component by component, too, for often only a part of the code collapses.  What helps: first check the scale; then raise $\beta$ from 0 to 1 over the
+# first epochs (*warm-up*); a weaker decoder.  Here are the components of the two models with $\beta = 1$ and 10:
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        size=(7.5, 3.5),
+        caption="The KL of each component of the code, largest first. With beta = 10 the model buys fewer nats, and gives "
+        "components up altogether: for these q = p, whatever the image.",
+    )
+    for offset, (beta, hatch) in zip((-0.2, 0.2), ((1.0, None), (10.0, "//"))):
+        shares = np.sort(measured[beta]["kl_per_unit"])[::-1]
+        axes.bar(np.arange(1, 11) + offset, shares, 0.38, label=f"beta {beta:g}", edgecolor="black", hatch=hatch, linewidth=0.5,
+                 color=plot.COLORS["blue" if beta == 1 else "orange"])  # fmt: skip
+    axes.set(xlabel="component", ylabel="KL (nats)", xticks=range(1, 11))
+    axes.legend()
+picture
+
+# %% [markdown]
+# Do not choose $\beta$ by the loss that training reports.  With $\beta = 0.01$ it is far lower than with 1, because it leaves out 99% of
+# the KL; and below 1 it is no bound on $\log p(x)$ any more.  Compare the ELBO, at $\beta = 1$, of all of them, as the table does.
+#
+# ## 9. Two extensions
+#
+# ### A label: CVAE
+#
+# Give the label $c$ to encoder *and* decoder.  Every line of section 1 stays true with "$\mid c$" in each density; the prior stays
+# $N(0, I)$ for every class.  Then $z$ need not say which digit it is, and what it can say more cheaply now is the rest: slant, width, stroke.  To
+# draw a 7 in a given style, decode that style's $z$ with $c = 7$.
+
+# %%
+show_source(mg.models.CVAE.loss, mg.models.variational.Variational._decode)
+
+# %% tags=["varies"]
+cvae, _ = train_model("cvae", epochs=5, network="mlp", latent=10)
+found = cvae.evaluate(test.images, test.labels)
+print(f"-ELBO with the label {-found['elbo']:.1f}, without {-measured[1.0]['elbo']:.1f}")
+
+# %% jupyter={"source_hidden": true}
+given = np.array(
+    [np.flatnonzero(test.labels == digit)[place] for digit, place in ((1, 3), (7, 1), (2, 3), (0, 3), (3, 3))]
+)
+styles = cvae.encode(test.images[given], test.labels[given])
+with plot.style():
+    picture, axes = plot.figure(
+        size=(8, 4.4),
+        caption="At the left five test digits. Each gives its code, and the decoder draws that code with every label: down a column "
+        "the class is fixed and the style varies; along a row the style (slant, width, weight) stays.",
+    )
+    rows = [
+        np.concatenate(
+            [
+                test.images[n : n + 1],
+                np.ones((1, 1, 28, 28)),
+                cvae.decode(np.repeat(style[None], 10, axis=0), np.arange(10)),
+            ]
+        )
+        for n, style in zip(given, styles)
+    ]
+    show_rows(axes, rows, [""] * 5)
+    axes.set_xticks([(c + 0.5) * 86 for c in range(12)], ["given", "", *range(10)])
+    axes.set_xlabel("drawn with the label c")
+picture
+
+# %% [markdown]
+# How much can a label be worth?  $p(x \mid c) = p(x)\,p(c \mid x)/p(c)$, so $\log p(x \mid c)$ exceeds $\log p(x)$ by at most $-\log p(c) = \log 10 = 2.3$ nats.
+# (The *bounds* may differ by more, if one of them is tighter.)
+#
+# ### More samples: IWAE
+#
+# Look once more at the second of the three lines.  Its ratio $w = p(x \mid z)\,p(z)/q(z \mid x)$ has the mean $p(x)$ *exactly*, whatever $q$ is.  A
+# single draw of it varies wildly, and the logarithm of something that varies is low on average: that is Jensen's loss.  So average $K$ draws
+# *before* taking the logarithm:
+#
+# $$\mathcal L_K = E\Big[\log \frac1K \sum_{k=1}^K w_k \Big] \;\le\; \log p(x), \qquad \mathcal L_1 = ELBO .$$
+#
+# The mean varies less, so the bound is tighter: $\mathcal L_1 \le \mathcal L_5 \le \mathcal L_{50} \le \dots$, and with $K \to \infty$ it is $\log p(x)$ itself
+# (Burda, Grosse and Salakhutdinov 2016).  On our model with a code of 20, without training it again, for 125 test digits:
+
+# %%
+counts = [1, 2, 5, 10, 20, 50, 100]
+bounds = np.array([wide.log_likelihood(test.images[::8], samples=count) for count in counts])
+tighter = {count: bounds[i] for i, count in enumerate(counts)}
+print("the mean bound rises with every step of K:", bool((np.diff(bounds.mean(axis=1)) > 0).all()))
+for low, high in ((1, 5), (5, 50)):
+    gain = tighter[high] - tighter[low]  # of the same images
+    print(
+        f"from K = {low} to {high} by more than 4 standard errors:", gain.mean() > 4 * gain.std() / np.sqrt(len(gain))
+    )
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        size=(7, 3.6),
+        caption="The bound on log p(x) of one and the same model, against the number of weighted samples. K = 1 is the ELBO. It rises "
+        "towards the true log p(x), which it never crosses in the mean.",
+    )
+    axes.semilogx(counts, bounds.mean(axis=1), marker="o")
+    axes.set(xlabel="samples K", ylabel="bound on log p(x) (nats)", xticks=counts, xticklabels=counts)
+    axes.minorticks_off()
+picture
+
+# %% [markdown]
+# So this is also how one *measures* a VAE: with $K$ = 1,000 or more.  And it can be *trained* on: the loss is $-\mathcal L_K$, with nothing detached, and the gradient of
+# $\log\sum$ weighs the samples by $w_k / \sum_i w_i$: one that explains the image badly costs little if another explains it well.
+#
+# ### Exercise 12.5: the bound of many samples
+#
+# Weights of images are numbers like $e^{-100}$; only their logarithms are ever computed.
+
+
+# %%
+def iwae_bound(log_w):
+    """log of the mean of exp(log_w) over the samples, for each image; log_w: array (K, N), the result (N,)."""
+    return ...
+
+
+exercises.iwae_bound(iwae_bound)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Subtract each image's largest, and add it again outside the logarithm.  Lesson 1 did so in `logsumexp`.  A mean is a sum divided by $K$.
+#
+# </details>
+#
+# ## 10. What the articles do
+#
+# The articles that this library grew from have VAE listings.  Now you can read them.
+#
+# | the article | what it makes of it |
+# |---|---|
+# | one vector with ReLU (or a sigmoid) as the code; no mean, variance, sampling or KL | a plain autoencoder, whose codes cannot even be negative: the prior is never met |
+# | a loss with no data term | nothing ties $z$ to $x$: collapse, at once |
+# | $\log$ of a tanh's output | NaN, as soon as a pixel is below 0 |
+# | "the loss is the ELBO", and descends it | makes the images as improbable as it can |
+# | "$\beta$ balances generator and discriminator" | there is no second player: it weighs the KL against the reconstruction |
+# | the decoder trained apart, on noise | it never sees which image a code belongs to |
+# | "reparameterisation: $z \sim p_z$" | that is the prior; $z = \mu + \sigma\epsilon$ |
+#
+# ## Why this sign, this scale, this detach?
+#
+# - **Why minus the ELBO?**  It bounds $\log p(x)$ from *below*: push it up.  Optimizers go down.
+# - **Why plus the KL?**  It is a price, subtracted in the ELBO.  With a minus, codes fly away, and the loss has no lower end.
+# - **Why the half, in $e^{\lambda/2}$ and before the KL?**  $\lambda$ is the logarithm of the *variance*; and a Gaussian has a $\frac12$ in its exponent.
+# - **Why sums over pixels and components, but a mean over images?**  The first are logarithms of products of probabilities.  The last only makes
+#   the loss independent of the batch.
+# - **Why nothing detached?**  Encoder and decoder go down the same loss.  The decoder gets no gradient from the KL because it does not occur there.
+#   $\epsilon$ needs no detach: it is a constant from the start.
+# - **Why one draw an image?**  The reparameterised gradient varies little, and the mean over the batch and over the steps does the rest.
+# - **Why logits?**  $x\ell - \log(1 + e^\ell)$ never overflows, and its gradient is simply $x - \pi$.
+# - **Why is the code of an image that is looked at $\mu$, without noise?**  It is the middle of $q$; noise is for learning.
+#
+# ## To a friend, in three sentences
+#
+# A VAE guesses for each image which codes could have made it, draws one of them, and asks the decoder for the image back, minus a price for saying
+# so much about the code.  The sum is a lower bound on the logarithm of the image's probability, and what is missing is exactly how far the guess is from
+# the truth.  The draw is made of fixed noise, moved and scaled, so that the gradient can go through.
+#
+# **Go on.**  In a shell: `minigen train vae` (40 epochs, a few minutes), `--latent 2`, `--beta 4`, `minigen train cvae`, `minigen train iwae`; and `minigen sample`
+# for new images.  The derivations, with their gradients: `mg.losses.derivation("elbo")`, also `kl`, `bernoulli`, `gaussian`,
+# `reparameterisation`, `beta_vae`, `cvae` and `iwae`.  The source: `minigen/models/variational.py`.  Kingma and Welling, "Auto-Encoding Variational Bayes" (2014), is ten pages.  The solutions:
+# `lessons/solutions/12_vae.py`.

@@ -1,0 +1,134 @@
+"""What every function and every vjp must keep to, whatever they compute: looked at before any number is."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .catalogue import Case, Entry
+from .differences import Array, U, measure_noise
+from .report import Finding
+
+__all__ = ["contract_of_fn", "contract_of_vjp"]
+
+SLACK = 1000
+"""A function's values may differ from the definition by so many times the rounding noise: it may be less accurate, but
+must be the same function."""
+
+
+def contract_of_fn(
+    op: str, values: Callable[..., Array], entry: Entry, case: Case, compare_values: bool
+) -> Finding | None:
+    """What is wrong with the function: it loses digits, changes its inputs, varies, or is another operation.
+
+    Parameters
+    ----------
+    op : str
+    values : callable
+        The function of the inputs alone.
+    entry : Entry
+    case : Case
+    compare_values : bool
+        Whether its values must be those of the definition.
+
+    Returns
+    -------
+    Finding or None
+        None where nothing is wrong.
+    """
+    kept = [x.copy() for x in case.inputs]
+    y = values(*case.inputs)
+    again = values(*case.inputs)
+    if y.dtype != np.float64:
+        return Finding(
+            "wrong", op, "the function", 0, f"returns {y.dtype} for float64 inputs: digits are lost on the way"
+        )
+    if not np.array_equal(y, again, equal_nan=True):
+        reason = "is not deterministic: two calls with the same inputs differ; hand its noise over as an input"
+        return Finding("wrong", op, "the function", 0, reason)
+    for name, x, k in zip(entry.inputs, case.inputs, kept):
+        if not np.array_equal(x, k):
+            return Finding("wrong", op, "the function", 0, f"changes its input {name}")
+    if not compare_values:
+        return None
+    inputs = [entry.inputs[i] for i in range(len(case.inputs))]
+
+    def spec(*arrays: Array) -> Array:
+        return np.asarray(entry.spec(**dict(zip(inputs, arrays)), **case.params))
+
+    floats = [i for i, x in enumerate(case.inputs) if x.dtype == np.float64]
+    expected, noise = measure_noise(spec, case.inputs, floats, np.random.default_rng(0))
+    if y.shape != expected.shape:
+        return Finding("wrong", op, "the function", 0, f"returns shape {y.shape}, expected {expected.shape}")
+    bound = SLACK * (noise + U * np.max(np.abs(expected), initial=0.0))
+    off = np.abs(y - expected) - bound
+    if np.any(off > 0) or np.any(np.isnan(y) & ~np.isnan(expected)):
+        index = tuple(int(n) for n in np.unravel_index(int(np.argmax(np.nan_to_num(off, nan=np.inf))), y.shape))
+        reason = f"is not {op}: its values differ from the definition"
+        numbers = float(y[index]), float(expected[index]), float(bound[index])
+        return Finding("wrong", op, "the function", 0, reason, index, *numbers)
+    return None
+
+
+def contract_of_vjp(
+    op: str,
+    pulled: Callable[..., list[Any]],
+    g: Array,
+    inputs: Sequence[Array],
+    which: Sequence[int],
+    names: Sequence[str],
+) -> Finding | None:
+    """What is wrong with the vjp: wrong shapes or dtypes, borrowed memory, changed inputs, a result that varies.
+
+    Parameters
+    ----------
+    op : str
+    pulled : callable
+        The vjp, of the cotangent and the inputs.
+    g : array
+        A cotangent.
+    inputs : sequence of array
+    which : sequence of int
+        Positions of the inputs that have a gradient.
+    names : sequence of str
+        What these are called.
+
+    Returns
+    -------
+    Finding or None
+        None where nothing is wrong.
+    """
+    seed, kept = g.copy(), [x.copy() for x in inputs]
+    claimed = pulled(g, *inputs)
+    if len(claimed) != len(which):
+        expected = f"{len(which)} arrays ({', '.join(names)})"
+        return Finding("wrong", op, "the vjp", 0, f"returns {len(claimed)} arrays, expected {expected}")
+    if not np.array_equal(g, seed):
+        return Finding("wrong", op, "the vjp", 0, "changes the cotangent it is given")
+    for i, (x, k) in enumerate(zip(inputs, kept)):
+        if not np.array_equal(x, k):
+            return Finding("wrong", op, "the vjp", 0, f"changes input {i} while computing the gradients")
+    for name, i, d in zip(names, which, claimed):
+        reason = _misshapen(d, inputs[i])
+        if reason is None and any(d.size and np.may_share_memory(d, x) for x in inputs):
+            reason = "returns a view of its input: whoever accumulates into the gradient changes the input"
+        if reason is None and d.size and np.may_share_memory(d, g):
+            reason = "returns the cotangent itself or a view of it: whoever accumulates into one changes the other"
+        if reason:
+            return Finding("wrong", op, name, 1, reason)
+    for name, first, second in zip(names, claimed, pulled(g, *inputs)):
+        if not np.array_equal(first, second, equal_nan=True):
+            return Finding("wrong", op, name, 1, "the vjp is not deterministic: two calls with the same inputs differ")
+    return None
+
+
+def _misshapen(d: Any, x: Array) -> str | None:
+    if d is None:
+        return f"returns None, expected an array of shape {x.shape}"
+    if not isinstance(d, np.ndarray | np.generic):
+        return f"returns {type(d).__name__}, expected an array of shape {x.shape}"
+    if d.shape != x.shape:
+        return f"returns shape {d.shape}, expected {x.shape}"
+    if d.dtype != np.float64:
+        return f"returns {d.dtype} for float64 inputs: digits are lost on the way"
+    return None

@@ -1,0 +1,62 @@
+"""The smallest program that shows what is wrong, for someone who has only his own fn and vjp."""
+
+import numpy as np
+
+from .catalogue import Case, Entry
+from .differences import Array
+from .report import Finding
+
+__all__ = ["example"]
+
+
+def example(entry: Entry, case: Case, finding: Finding) -> str:
+    """A program that shows the finding.
+
+    Parameters
+    ----------
+    entry : Entry
+    case : Case
+        Where it showed.
+    finding : Finding
+
+    Returns
+    -------
+    str
+        Python source, to be pasted after the definitions of ``fn`` and ``vjp``.
+    """
+    names = entry.inputs[: len(case.inputs)]
+    lines = ["", "# paste this after your fn and vjp", "import numpy as np", ""]
+    lines += [f"{name} = {_literal(x)}" for name, x in zip(names, case.inputs)]
+    lines.append(f"params = {case.params!r}")
+    call = ", ".join(names)
+    if finding.order == 0 or finding.cotangent is None:
+        lines.append(f"print(fn({call}, **params))")
+        lines.append(f"print(vjp(np.ones_like(fn({call}, **params)), {call}, **params))")
+        return "\n".join(lines)
+    g = finding.cotangent
+    lines.append(f"g = {_literal(g)}")
+    if finding.order == 1 and finding.index is not None:
+        position = [entry.inputs[i] for i in entry.differentiable].index(finding.argument)
+        single = len([i for i in entry.differentiable if i < len(case.inputs)]) == 1
+        index = ", ".join(map(str, finding.index)) or "()"
+        lines += [
+            "",
+            "def moved(h):",
+            f"    x = {finding.argument}.copy()",
+            f"    x[{index}] += h",
+            f"    return np.sum(g * fn({', '.join('x' if n == finding.argument else n for n in names)}, **params))",
+            "",
+            f"d = vjp(g, {call}, **params)" + ("" if single else f"[{position}]"),
+            f'print("claimed ", np.asarray(d).reshape({finding.argument}.shape)[{index}])',
+            'print("measured", (moved(1e-5) - moved(-1e-5)) / 2e-5)',
+        ]
+    return "\n".join(lines)
+
+
+def _literal(x: Array) -> str:
+    """The array as NumPy source."""
+    text = np.array2string(np.asarray(x), separator=", ", threshold=100_000, floatmode="unique", max_line_width=110)
+    if x.size == 0:
+        return f"np.zeros({x.shape})"
+    strides = "" if x.flags.c_contiguous else "  # its memory was not contiguous: " + str(x.strides)
+    return f"np.array({text})" + strides if "\n" not in text else f"np.array(\n{text})" + strides

@@ -1,0 +1,298 @@
+"""The exercises of lesson 8, *GAN*."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..engine import grad
+from ..functional import softplus
+from ..losses import minimax_d, minimax_g, non_saturating_g
+from ..models.adversarial import GAMES
+from ..ops.elementwise import sigmoid
+from ..optim import SGD
+from ..tensor import Tensor, tensor
+from . import Unanswered, Wrong, call, close, exercise
+from ._compare import call_or_hint, close_or_hint, random_array
+
+__all__ = ["best_accuracy", "best_d", "d_loss", "g_gradient", "read_the_logs", "training_step"]
+
+
+def _softplus(a: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0.0, a)
+
+
+def _sigmoid(a: np.ndarray) -> np.ndarray:
+    return np.exp(-_softplus(-a))
+
+
+@exercise("8.1", "the loss of D, on logits")
+def d_loss(answer: Any) -> None:
+    """``d_loss(real, fake)`` is -mean(log D) - mean(log(1 - D)), from arrays of logits of any size."""
+    for what, real, fake in (
+        ("d_loss(real, fake) for 2 real and 6 generated images", 2 * random_array(2, 2), 2 * random_array(3, 6)),
+        ("d_loss(real, fake)", 2 * random_array(0, 5), 2 * random_array(1, 5)),
+        (
+            "d_loss(real, fake) where D is sure and wrong, logits of -900 and 900",
+            np.array([-900.0, 1.0]),
+            np.array([900.0, -2.0]),
+        ),
+    ):  # fmt: skip
+        on_real, on_fake = _softplus(-real), _softplus(fake)
+        right = on_real.mean() + on_fake.mean()
+        with np.errstate(all="ignore"):
+            got = np.asarray(call(answer, real, fake))
+        if got.shape == () and not np.isfinite(got):
+            raise Wrong(f"{what}: expected {right:.6g}, got {got}. A sigmoid was rounded to 0, or an exponential is "
+                        "too large: use log(1 + exp(a)) = np.logaddexp(0, a).")  # fmt: skip
+        mistakes = [
+            (-right, "This is V, which D wants large. An optimizer makes small what it is given."),
+            ((on_real.sum() + on_fake.sum()) / (len(real) + len(fake)),
+             "This is one mean over all images. There are two expectations: each has its own mean."),
+            (right / 2, "This is half of it: the two means are added."),
+            (_softplus(real).mean() + _softplus(-fake).mean(),
+             "Here real images are to be called fake, and the other way round: look at the sign of each logit."),
+            (on_real.mean(), "Where are the generated images? Without them D = 1 everywhere would be perfect."),
+        ]  # fmt: skip
+        close_or_hint(what, got, right, [(np.asarray(value), hint) for value, hint in mistakes])
+
+
+@exercise("8.2", "the best D for other labels")
+def best_d(answer: Any) -> None:
+    """``best_d(p, q, real_share, smoothing)`` is the D that makes the expected loss least, from arrays of densities."""
+    p, q = np.array([0.1, 0.5, 1.2, 0.3, 0.0]), np.array([0.7, 0.5, 0.2, 0.0, 0.4])
+    for share, s in ((0.5, 0.0), (0.5, 0.1), (0.8, 0.0), (0.25, 0.2)):
+        a, b = share * p, (1 - share) * q
+        what = f"best_d(p, q, real_share={share}, smoothing={s})"
+        mistakes = [
+            (a / (a + b), "Where is the smoothing? A real image counts 1 - s times as real and s times as generated."),
+            ((1 - s) * p / (p + q), "Where is real_share? It says how often D meets a real image at all."),
+            ((1 - s) * a / ((1 - s) * a + b),
+             "The share of s of the real images' weight has not vanished: it stands at log(1 - D)."),
+            (((1 - s) * a + s * b) / (a + b), "Only the real images' labels are smoothed."),
+            (b / (a + b), "This is the probability of *generated*."),
+        ]  # fmt: skip
+        right = (1 - s) * a / (a + b)
+        close_or_hint(what, call(answer, p, q, share, s), right,
+               [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
+
+
+@exercise("8.3", "how often the best D is right")
+def best_accuracy(answer: Any) -> None:
+    """``best_accuracy(p, q, dx)`` is the share of right verdicts of the best D, from densities on a grid of step dx."""
+    x, dx = np.linspace(-12, 12, 4801, retstep=True)
+
+    def bell(mean: float, deviation: float = 1.0) -> np.ndarray:
+        return np.exp(-(((x - mean) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))
+
+    for case, p, q in (
+        ("for normal densities 2 apart", bell(-1), bell(1)),
+        ("for normal densities 12 apart", bell(-6), bell(6)),
+        ("where p and q are the same", bell(0), bell(0)),
+        ("for a narrow and a wide one", bell(0, 0.5), bell(0, 2)),
+    ):
+        right = np.maximum(p, q).sum() * dx / 2
+        best = p / (p + q)
+        mistakes = [
+            (2 * right, "Half of what D sees is real and half generated: there is a factor of 1/2."),
+            (np.minimum(p, q).sum() * dx / 2, "This is how often it is *wrong*."),
+            ((p * best + q * (1 - best)).sum() * dx / 2,
+             "This is the mean probability of the right label. A verdict is 'real' or 'generated', whichever is "
+             "more probable."),
+            ((p * (p > q)).sum() * dx, "These are the real images called real. What of the generated ones?"),
+            (right * 2 - 1, "This is the total variation distance, from 0 to 1; guessing is right half the time."),
+            (right / dx, "Where is dx? A sum over a grid becomes an integral by the step."),
+        ]  # fmt: skip
+        close_or_hint(f"best_accuracy(p, q, dx) {case}", np.asarray(call(answer, p, q, dx)), right,
+               [(np.asarray(value), hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
+
+
+@exercise("8.4", "the gradient of -log D")
+def g_gradient(answer: Any) -> None:
+    """``g_gradient(logits)`` is the gradient of mean(-log sigmoid(logits)) in the logits, an array."""
+    for case, logits in (
+        ("for 5 logits", 2 * random_array(0, 5)),
+        ("for one logit, -3", np.array([-3.0])),
+        ("for logits as D gives them, of shape (4, 1)", 2 * random_array(1, 4, 1)),
+        ("for logits of -900 and 900", np.array([-900.0, 0.5, 900.0])),
+    ):
+        m = logits.size
+        right = -_sigmoid(-logits) / m
+        with np.errstate(all="ignore"):
+            got = call(answer, logits)
+        if np.shape(got) == right.shape and not np.isfinite(np.asarray(got)).all():
+            raise Wrong(f"g_gradient(logits) {case}: there are values that are not finite. exp(900) is not: "
+                        "write the sigmoid with exponentials of negative numbers, or with np.logaddexp.")  # fmt: skip
+        mistakes = [
+            (m * right, "Where is 1/M? The loss is a mean."),
+            (-_sigmoid(logits) / m, "This is the gradient of log(1 - D), the one that saturates."),
+            (m * -_sigmoid(logits), "This is the gradient of log(1 - D), and 1/M is missing."),
+            (
+                -1 / np.maximum(_sigmoid(logits), 1e-300) / m,
+                "This is the derivative in D. Multiply by that of D in the logit, D (1 - D).",
+            ),
+            (_sigmoid(logits) * right, "There is a D too many: 1/D times D (1 - D)."),
+        ]
+        close_or_hint(f"g_gradient(logits) {case}", got, right,
+               [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
+
+
+# ---- 8.5: a step of training, and the ways in which it is got wrong
+
+
+_RATE = 0.5
+
+
+class _Player:
+    """How the weights move if a step has these faults; without any, as they should."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, *faults: str):
+        self.generator, self.discriminator = copy.deepcopy(generator), copy.deepcopy(discriminator)
+        self.faults = faults
+        self.left = {
+            network: [0.0] * len(list(network.parameters())) for network in (self.generator, self.discriminator)
+        }
+
+    def step(self, x: Tensor, z: Tensor) -> tuple[float, float]:
+        g, d = list(self.generator.parameters()), list(self.discriminator.parameters())
+        fake = self.generator(z)
+        fake_logits = self.discriminator(fake)
+        loss_d = softplus(-self.discriminator(x)).mean() + softplus(fake_logits).mean()
+        if "climbs" in self.faults:
+            loss_d = -loss_d
+        slopes = _slopes(loss_d, d + g)
+        early = non_saturating_g(fake_logits)
+        early_slopes = _slopes(early, g)
+        self._move(self.discriminator, slopes[: len(d)])
+        if "attached" in self.faults:
+            self._leave(self.generator, slopes[len(d) :])
+
+        later = self.discriminator(self.generator(z))
+        loss_g = minimax_g(later) if "saturates" in self.faults else non_saturating_g(later)
+        slopes = _slopes(loss_g, g + d)
+        if "joint" in self.faults:
+            loss_g, slopes = early, [*early_slopes, *slopes[len(g) :]]
+        if "detached" in self.faults:
+            slopes = [0 * slope if i < len(g) else slope for i, slope in enumerate(slopes)]
+        self._move(self.generator, slopes[: len(g)])
+        if "shared" in self.faults:
+            self._leave(self.discriminator, slopes[len(g) :])
+        return loss_d.item(), loss_g.item()
+
+    def _move(self, network: nn.Module, slopes: list[Any]) -> None:
+        slopes = [old + new for old, new in zip(self.left[network], slopes)]
+        for p, slope in zip(network.parameters(), slopes):
+            p.data = p.data - np.float32(_RATE) * slope
+        keep = "kept" in self.faults
+        self.left[network] = slopes if keep else [0.0] * len(slopes)
+
+    def _leave(self, network: nn.Module, slopes: list[Any]) -> None:
+        self.left[network] = [old + new for old, new in zip(self.left[network], slopes)]
+
+
+def _slopes(loss: Tensor, parameters: list[Tensor]) -> list[Any]:
+    return [0.0 if slope is None else slope.data
+            for slope in grad(loss, parameters, retain_graph=True, allow_unused=True)]  # fmt: skip
+
+
+def _flat(network: nn.Module) -> np.ndarray:
+    return np.concatenate([p.numpy().ravel() for p in network.parameters()])
+
+
+_FAULTS = [
+    (("attached",), "G was moved by the gradient of D's loss too, which teaches it to be found out. Detach the "
+     "generated images in D's loss."),
+    (("attached", "shared"), "G was moved by D's loss too: detach the generated images there. And D's next step was "
+     "moved by G's loss: clear its gradients before."),
+    (("attached", "kept", "shared"), "Gradients of all losses pile up in both networks. Detach the generated images in "
+     "D's loss, and clear the gradients before each backward."),
+    (("kept",), "The gradients of the step before are still there, and backward() adds to them: clear them."),
+    (("kept", "shared"), "The gradients of the step before are still there, and backward() adds to them: clear them."),
+    (("shared",), "G's loss left gradients in D as well, and D's next step used them: clear them before D's backward."),
+    (("joint",), "G's loss used what D said before it moved. Judge the generated images again."),
+    (("saturates",), "This is the loss that saturates, log(1 - D). Asked for is -log D."),
+    (("detached",), "G did not move. Only D's loss takes detached images: in G's the gradient has to reach G."),
+    (("climbs",), "D became worse: its loss is -V."),
+]  # fmt: skip
+
+
+@exercise("8.5", "repair the step")
+def training_step(answer: Any) -> None:
+    """``training_step(generator, discriminator, optimizer_g, optimizer_d, x, z)`` moves both once."""
+    random = np.random.default_rng(4)
+    generator = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+    discriminator = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1))
+    for network in (generator, discriminator):
+        for p in network.parameters():
+            p.data = random.normal(size=p.shape).astype(np.float32)
+    right = _Player(generator, discriminator)
+    wrong = [(_Player(generator, discriminator, *faults), hint) for faults, hint in _FAULTS]
+    optimizer_g, optimizer_d = (SGD(network.parameters(), lr=_RATE) for network in (generator, discriminator))
+    hints: dict[type[Exception], str] = {
+        RuntimeError: "Is a graph used twice? D's loss must not run through G at all: then nothing has to be retained.",
+    }
+    for turn in ("first", "second", "third"):
+        x = tensor(random.normal(size=(6, 3)).astype(np.float32))
+        z = tensor(random.normal(size=(4, 2)).astype(np.float32))
+        losses = call_or_hint(answer, generator, discriminator, optimizer_g, optimizer_d, x, z, hints=hints)
+        if not isinstance(losses, tuple | list) or len(losses) != 2:
+            raise Wrong("training_step: expected it to return loss_d and loss_g.")
+        if losses[0] is ... or losses[1] is ...:
+            raise Unanswered("Put your answer in place of the dots, and run this cell again.")
+        expected = right.step(x, z)
+        others = [(player.step(x, z), player, hint) for player, hint in wrong]
+        for network, name in ((generator, "generator"), (discriminator, "discriminator")):
+            got, wanted = _flat(network), _flat(getattr(right, name))
+            if np.allclose(got, wanted, rtol=1e-3, atol=1e-4):
+                continue
+            for _, player, hint in others:
+                if all(
+                    np.allclose(_flat(mine), _flat(theirs), rtol=1e-3, atol=1e-4)
+                    for mine, theirs in ((generator, player.generator), (discriminator, player.discriminator))
+                ):
+                    raise Wrong(f"After the {turn} step the weights of the {name} are wrong. {hint}")  # fmt: skip
+            close(f"the weights of the {name} after the {turn} step", got, wanted, rtol=1e-3, atol=1e-4)
+        for place, name in enumerate(("loss_d", "loss_g")):
+            value = losses[place].item() if isinstance(losses[place], Tensor) else losses[place]
+            close(f"training_step(...)[{place}], {name} of the {turn} step", value, expected[place], rtol=1e-3)
+
+
+# ---- 8.6: read the logs
+
+
+def _twice_squashed(real: Tensor, fake: Tensor, _: float) -> Tensor:
+    return minimax_d(sigmoid(real), sigmoid(fake))
+
+
+_RIGHT = GAMES["non_saturating"]
+
+MYSTERIES = {
+    "A": _RIGHT._replace(generator=lambda fake, _: -non_saturating_g(fake)),
+    "B": _RIGHT._replace(discriminator=_twice_squashed, generator=lambda fake, _: non_saturating_g(sigmoid(fake))),
+    "C": _RIGHT,
+    "D": _RIGHT._replace(discriminator=lambda real, fake, _: softplus(-real).mean()),
+    "E": _RIGHT._replace(discriminator=lambda real, fake, _: -minimax_d(real, fake)),
+}
+"""Five games, four of them at fault: what exercise 8.6 shows the logs of.  Reading this is cheating."""
+
+_CAUSES = {"A": 2, "B": 5, "C": 1, "D": 4, "E": 3}
+_SYMPTOMS = {
+    "A": "Look at loss_g: which loss can be far below zero, and what would G have to do for that?",
+    "B": "Compare loss_g with -log(d_fake): the mean of -log D cannot be less. So it is not -log D; what is it?",
+    "C": "Look at d_real and d_fake: is there anything that a fair game would not show?",
+    "D": "Look at d_fake beside d_real: D calls everything real, and pays nothing for it. What has it not been shown?",
+    "E": "Look at d_real and d_fake: D is sure, and always wrong. What makes being wrong worth its while?",
+}
+
+
+@exercise("8.6", "read the logs")
+def read_the_logs(answer: Any) -> None:
+    """A dictionary from each letter to the number of its cause."""
+    if not isinstance(answer, dict) or set(answer) != set(_CAUSES):
+        raise Wrong(f"Expected a dictionary with the letters {', '.join(_CAUSES)}, got {answer!r:.80}.")
+    if any(cause is ... or cause is None for cause in answer.values()):
+        raise Unanswered("Put a number from 1 to 5 at each letter, and run this cell again.")
+    off = [letter for letter, cause in _CAUSES.items() if answer[letter] != cause]
+    if off:
+        raise Wrong("\n".join(f"{letter}, you say {answer[letter]}: {_SYMPTOMS[letter]}" for letter in off))

@@ -1,0 +1,220 @@
+"""Grading a folder of submissions: a CSV file for all, a page for each student."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...files import TEMPORARY, replace_file
+from .assignment import Assignment, CourseError
+from .judge import fingerprint, judge, read_submission
+from .outcome import UNLOADED
+from .page import page
+
+__all__ = ["Submission", "find_submissions", "grade"]
+
+LARGEST = 1_000_000
+"""No answer has more bytes than this."""
+
+IGNORED = ("__MACOSX", ".ipynb_checkpoints", "__pycache__")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a student has handed in.
+
+    Attributes
+    ----------
+    student : str
+    source : str
+        The file's text; empty where there is a problem.
+    origin : str
+        Where it was found.
+    problem : str
+        Why there is nothing to grade; empty if there is.
+    """
+
+    student: str
+    source: str = ""
+    origin: str = ""
+    problem: str = ""
+
+
+def find_submissions(folder: Path, file: str) -> list[Submission]:
+    """The submissions in a folder: for each student a ``.py``, a ``.zip`` or a folder that holds the file.
+
+    Parameters
+    ----------
+    folder : Path
+    file : str
+        The name that the file should have.
+
+    Returns
+    -------
+    list of Submission
+        Sorted by student.  A submission that cannot be read is there, with its problem.
+
+    Raises
+    ------
+    CourseError
+        If there is no such folder, or nothing in it.
+    """
+    if not folder.is_dir():
+        raise CourseError(f"{folder} is not a folder; expected one with the submissions")
+    found: dict[str, Submission] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.name in IGNORED:
+            continue
+        if entry.is_dir() or entry.suffix in (".py", ".zip"):
+            student = _student(entry, file)
+            while student in found:
+                student += "-again"
+            try:
+                found[student] = Submission(student, *_read(entry, file))
+            except (CourseError, OSError, zipfile.BadZipFile, RuntimeError) as error:
+                found[student] = Submission(student, origin=entry.name, problem=str(error))
+    if not found:
+        raise CourseError(f"no submissions in {folder}: expected a .py, a .zip or a folder for each student")
+    return list(found.values())
+
+
+def _student(entry: Path, file: str) -> str:
+    """A student's name from that of what was handed in, such as ``smith_autograd_a1.py``."""
+    name = entry.name if entry.is_dir() else entry.stem
+    stem = re.escape(Path(file).stem)
+    return re.sub(rf"[-_ ]*{stem}([-_ ]*\(?\d+\)?)?$", "", name) or name
+
+
+def _read(entry: Path, file: str) -> tuple[str, str]:
+    """The text of the student's file, and where it was."""
+    if entry.suffix == ".zip" and entry.is_file():
+        with zipfile.ZipFile(entry) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+            name = _choose(list(sizes), file)
+            if sizes[name] > LARGEST:
+                raise CourseError(f"{name} has {sizes[name]} bytes; expected at most {LARGEST}")
+            with archive.open(name) as inside:
+                return inside.read(LARGEST).decode("utf-8-sig"), f"{entry.name}: {name}"
+    path = entry
+    if entry.is_dir():
+        inside_it = [p.relative_to(entry).as_posix() for p in sorted(entry.rglob("*.py")) if p.is_file()]
+        path = entry / _choose(inside_it, file)
+    if path.stat().st_size > LARGEST:
+        raise CourseError(f"{path.name} has {path.stat().st_size} bytes; expected at most {LARGEST}")
+    return read_submission(path), path.relative_to(entry.parent).as_posix()
+
+
+def _choose(names: list[str], file: str) -> str:
+    """The path, among those handed in, of the file to grade."""
+    names = [n for n in names if n.endswith(".py") and not any(part in IGNORED for part in n.split("/"))]
+    right = [n for n in names if n.rpartition("/")[2] == file] or names
+    depth = min((n.count("/") for n in right), default=0)
+    right = [n for n in right if n.count("/") == depth]
+    if len(right) != 1:
+        raise CourseError(f"expected one file {file}, got {', '.join(right) or 'none'}")
+    return right[0]
+
+
+# ---- grading
+
+
+def grade(
+    assignment: Assignment, folder: Path, out: Path, regrade: bool = False, jobs: int = 1
+) -> Iterator[dict[str, Any]]:
+    """Grade a folder of submissions; each result is written at once, the CSV file at the end.
+
+    What has been graded before, and has changed no more than the tests, keeps its result.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        A grader's copy.
+    folder : Path
+    out : Path
+        Gets ``grades.csv``, ``pages/STUDENT.html`` and ``results/STUDENT.json``.
+    regrade : bool
+        Grade everything anew.
+    jobs : int
+        How many to grade at a time; more than 1 disturbs tests that measure time.
+
+    Yields
+    ------
+    dict
+        A result each, with ``kept`` saying whether it is from before.
+    """
+    if not (assignment.tests / "hidden.py").is_file():
+        raise CourseError(f"{assignment.folder} has no hidden tests: expected the grader's copy, not the student's")
+    submissions = find_submissions(folder, assignment.file)
+    for name in ("pages", "results"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+        for rest in (out / name).glob(f"{TEMPORARY}*"):
+            rest.unlink()
+    rules = fingerprint(*(p.read_text(encoding="utf-8") for p in _rules(assignment)))
+    rows = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for row in pool.map(lambda s: _one(assignment, s, out, rules, regrade), submissions):
+            rows.append(row)
+            yield row
+    replace_file(out / "grades.csv", _table(assignment, rows).encode())
+
+
+def _rules(assignment: Assignment) -> list[Path]:
+    tests = [path for path in sorted(assignment.tests.iterdir()) if path.is_file()]
+    return [assignment.folder / "assignment.toml", assignment.folder / "solution" / assignment.file, *tests]
+
+
+def _one(assignment: Assignment, submission: Submission, out: Path, rules: str, regrade: bool) -> dict[str, Any]:
+    """One student's result; whatever goes wrong is part of it."""
+    stem = re.sub(r"[^\w.@+-]", "_", submission.student)
+    stored = out / "results" / f"{stem}.json"
+    mark = fingerprint(rules, submission.source, submission.problem)
+    if stored.is_file() and not regrade:
+        before = json.loads(stored.read_text(encoding="utf-8"))
+        if before["fingerprint"] == mark:
+            return {**before, "kept": True}
+    result: dict[str, Any] = {"points": 0, "possible": assignment.points, "passed": 0, "tests": [], "printed": ""}
+    problem = submission.problem
+    if not problem:
+        try:
+            result = judge(assignment, submission.source, assignment.file).to_dict()
+        except Exception as error:  # ours: the others' grading goes on
+            problem = f"could not be graded: {type(error).__name__}: {error}"
+    result |= {"student": submission.student, "origin": submission.origin, "problem": problem, "fingerprint": mark}
+    replace_file(out / "pages" / f"{stem}.html", page(assignment, result, submission.source).encode())
+    replace_file(stored, json.dumps(result, indent=1, ensure_ascii=False).encode())
+    return {**result, "kept": False}
+
+
+def _table(assignment: Assignment, rows: list[dict[str, Any]]) -> str:
+    """All results as CSV, with a column for each task."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["student", "points", "possible", *(f"task {t.number}" for t in assignment.tasks), "problem", "origin"]
+    )
+    for row in sorted(rows, key=lambda row: row["student"]):
+        tasks = [sum(t["points"] for t in row["tests"] if t["task"] == task.number) for task in assignment.tasks]
+        table.writerow([row["student"], row["points"], row["possible"], *tasks, summary(row), row["origin"]])
+    return text.getvalue()
+
+
+def summary(row: dict[str, Any]) -> str:
+    """Why a result is what it is, where one line can say so.
+
+    >>> summary({"problem": "", "tests": [{"state": "time"}, {"state": "wrong"}, {"state": "passed"}]})
+    'time: 1'
+    """
+    if row["problem"]:
+        return row["problem"]
+    states = [t["state"] for t in row["tests"]]
+    reasons = {t["reason"].splitlines()[0] for t in row["tests"] if t.get("reason", "").startswith(UNLOADED)}
+    if reasons:
+        return reasons.pop()
+    counts = [f"{s}: {states.count(s)}" for s in ("time", "memory", "exit", "not written") if s in states]
+    return ", ".join(counts)

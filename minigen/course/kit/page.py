@@ -1,0 +1,131 @@
+"""A student's page: the points, and for each test that failed what is wrong and what to look at."""
+
+import hashlib
+import html
+from typing import Any
+
+from .assignment import Assignment
+
+__all__ = ["page"]
+
+STYLE = """\
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
+body { max-width: 52rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem; margin-bottom: 0 }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem }
+table { border-collapse: collapse; margin: 1rem 0 }
+td, th { padding: .25rem 1rem .25rem 0; text-align: left }
+td.n, th.n { text-align: right }
+tr + tr td { border-top: 1px solid #ddd }
+pre { background: #f5f5f5; padding: .6rem .8rem; margin: .4rem 0; font-size: .875rem }
+pre { white-space: pre-wrap; overflow-wrap: anywhere }
+.score { font-size: 1.3rem; margin: .3rem 0 1rem }
+.bar { display: inline-block; width: 8rem; height: .6rem; background: #e4e4e4 }
+.bar i { display: block; height: 100%; background: #0072b2 }
+.test { margin: .5rem 0; padding: .1rem 0 .1rem .9rem; border-left: 4px solid #0072b2 }
+.test.failed { border-color: #d55e00 }
+.test p { margin: .15rem 0 }
+.mark { font-weight: 600; margin-right: .4rem }
+.small { color: #555; font-size: .875rem }
+.hint, .problem { padding: .4rem .8rem }
+.hint { background: #fff4d6 }
+.problem { background: #fde5d8 }
+@media print { body { margin: 0 } .test { break-inside: avoid } }"""
+
+WORDS = {"time": "too slow", "memory": "too much memory", "exit": "the program ended", "error": "raised an error"}
+
+
+def page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
+    """The page of one student, as HTML that needs nothing else.
+
+    Parameters
+    ----------
+    assignment : Assignment
+    result : dict
+        As `minigen.course.kit.grade` stores it.
+    source : str
+        What was graded.
+
+    Returns
+    -------
+    str
+    """
+    student, points, possible = _text(result["student"]), result["points"], result["possible"]
+    parts = [
+        f"<h1>{_text(assignment.title)}</h1>",
+        f'<p class="score">{student}: <b>{points:g}</b> of {possible:g} points</p>',
+    ]
+    if result["problem"]:
+        parts.append(f'<p class="problem">Nothing could be graded: {_text(result["problem"])}</p>')
+    else:
+        parts.append(_overview(assignment, result))
+        parts += [_task(result, task.number, task.title) for task in assignment.tasks]
+        if result["printed"].strip():
+            parts.append(f"<h2>What your file printed</h2>\n<pre>{_text(result['printed'][:2000])}</pre>")
+    parts.append(_footer(assignment, result, source))
+    body = "\n".join(parts)
+    title = f"{assignment.name}: {student}"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title>\n<style>\n{STYLE}\n</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _text(text: str) -> str:
+    return html.escape(text)
+
+
+def _overview(assignment: Assignment, result: dict[str, Any]) -> str:
+    rows = []
+    for task in assignment.tasks:
+        got = sum(t["points"] for t in result["tests"] if t["task"] == task.number)
+        share = 100 * got / task.points if task.points else 0
+        rows.append(
+            f'<tr><td>{task.number}. {_text(task.title)}</td><td class="n">{got:g} of {task.points:g}</td>'
+            f'<td><span class="bar"><i style="width:{share:.0f}%"></i></span></td></tr>'
+        )
+    return '<table>\n<tr><th>task</th><th class="n">points</th><th></th></tr>\n' + "\n".join(rows) + "\n</table>"
+
+
+def _task(result: dict[str, Any], number: int, title: str) -> str:
+    tests = [t for t in result["tests"] if t["task"] == number]
+    said: set[str] = set()
+    return "\n".join([f"<h2>Task {number}: {_text(title)}</h2>", *(_test(t, said) for t in tests)])
+
+
+def _test(test: dict[str, Any], said: set[str]) -> str:
+    """One test; what a test before it has said already (in `said`) is not said again."""
+    passed = test["state"] == "passed"
+    mark = "✓" if passed else "✗"
+    state = WORDS.get(test["state"], test["state"])
+    kind = "" if test["hidden"] else ", public"
+    head = (
+        f'<p><span class="mark">{mark} {state}</span>{_text(test["title"])} '
+        f'<span class="small">({test["points"]:g} of {test["possible"]:g}{kind})</span></p>'
+    )
+    feedback = "\n".join(part for part in (test["reason"], test["where"]) if part)
+    parts = [head]
+    if feedback in said:
+        parts.append('<p class="small">For the same reason as above.</p>')
+    elif feedback:
+        parts.append(f"<pre>{_text(feedback)}</pre>")
+        if test["hint"] and test["hint"] not in said:
+            parts.append(f'<p class="hint"><b>Often the reason:</b> {_text(test["hint"])}</p>')
+        said |= {feedback, test["hint"]}
+    if test["note"]:
+        parts.append(f'<p class="small">{_text(test["note"])}</p>')
+    return f'<div class="test{"" if passed else " failed"}">' + "\n".join(parts) + "</div>"
+
+
+def _footer(assignment: Assignment, result: dict[str, Any], source: str) -> str:
+    data = source.encode()
+    unlimited = "" if result.get("memory_limited", True) else " (not limited on the machine that graded this)"
+    lines = [
+        f"Graded: {_text(result['origin'] or assignment.file)}, {len(source.splitlines())} lines, "
+        f"SHA-256 {hashlib.sha256(data).hexdigest()[:16]}.",
+        f"A test may take {assignment.seconds:g} seconds and {assignment.memory} MB{unlimited}.",
+        "Tests marked public are those that you have had; the others look at further cases. A test of one task that "
+        "fails only because of another task is run again with a reference solution of the other tasks.",
+    ]  # fmt: skip
+    return '<p class="small">' + "<br>\n".join(lines) + "</p>"

@@ -1,0 +1,223 @@
+"""Running tests on students' files: each in a fresh process, with limits on time and memory."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .assignment import Assignment, CourseError
+from .outcome import UNLOADED, Mistakes, Outcome
+from .submission import PROCESSOR_TIME, too_slow
+
+__all__ = ["Job", "Run", "run"]
+
+PATIENCE = 2
+"""When so many tests of a job have overrun their time, the others are not run."""
+
+START = 60.0
+"""Seconds that Python, NumPy and the tests may take to be there, on the slowest machine."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to be tested.
+
+    Attributes
+    ----------
+    name : str
+        Unique among the jobs of a run.
+    source : str
+        The file's text.
+    filename : str
+        What tracebacks call it.
+    tests : tuple of str
+        Names of the tests to run.
+    reference : dict of str to str
+        Definitions that take the place of the file's own, by name.
+    first : bool
+        Whether to stop at the first test that does not pass.
+    """
+
+    name: str
+    source: str
+    filename: str
+    tests: tuple[str, ...]
+    reference: dict[str, str] = field(default_factory=dict)
+    first: bool = False
+
+
+@dataclass
+class Run:
+    """What came of the jobs.
+
+    Attributes
+    ----------
+    outcomes : dict
+        By job and test.
+    printed : str
+        What the files printed, shortened.
+    memory_limited : bool
+        Whether this platform can limit memory.
+    """
+
+    outcomes: dict[str, dict[str, Outcome]]
+    printed: str = ""
+    memory_limited: bool = True
+
+
+def run(assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes | None = None) -> Run:
+    """Run tests on files.
+
+    One process serves all jobs, until one of them overruns its time, ends it or crashes it; a new one goes on
+    with what is left.  Give jobs of one author only, since they could reach each other's.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        Whose tests, and limits.
+    jobs : sequence of Job
+    mistakes : Mistakes, optional
+        To recognise.
+
+    Returns
+    -------
+    Run
+    """
+    result = Run({job.name: {} for job in jobs})
+    waiting = list(jobs)
+    with tempfile.TemporaryDirectory(prefix="minigen-course-") as scratch, tempfile.TemporaryFile() as printed:
+        while waiting:
+            waiting = _one_process(assignment, waiting, mistakes or Mistakes([]), Path(scratch), printed, result)
+        printed.seek(0)
+        result.printed = printed.read(4000).decode("utf-8", "replace")
+    return result
+
+
+def _one_process(
+    assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes, scratch: Path, printed: Any, result: Run
+) -> list[Job]:
+    """Let one process do what it can; the jobs, or parts of them, that are left."""
+    request = {
+        "tests": str(assignment.tests.resolve()),
+        "seconds": assignment.seconds,
+        "memory": assignment.memory,
+        "mistakes": mistakes.entries,
+        "jobs": [asdict(job) for job in jobs],
+    }
+    at, running, limit, ready = 0, "", START, False
+    with _process(request, assignment.environment, scratch, printed) as (process, events):
+        while True:
+            try:
+                event = events.get(timeout=_on_the_clock(limit) if ready else START)
+            except queue.Empty:
+                cause = Outcome("time", too_slow(limit))
+                break
+            if event is None:
+                end = _signal(process.wait())
+                cause = Outcome("exit", f"the program ended by itself, with {end}: does something crash or end it?")
+                break
+            if "ready" in event:
+                ready, result.memory_limited = True, event["ready"]
+            elif "done" in event:
+                return []
+            elif "begin" in event:
+                at = [job.name for job in jobs].index(event["job"])
+                running, limit = event["begin"], event["seconds"]
+            else:
+                cause = Outcome(**event["outcome"])
+                tests = [event["end"]] if event["end"] else jobs[at].tests
+                result.outcomes[jobs[at].name].update(dict.fromkeys(tests, cause))
+                if _late(result.outcomes[jobs[at].name]) >= PATIENCE:
+                    break
+    if not ready:
+        printed.seek(0)
+        said = printed.read().decode("utf-8", "replace").strip().splitlines()
+        raise CourseError(f"{assignment.tests}: the tests could not be loaded: {said[-1] if said else cause.reason}")
+    return _after(jobs, at, running, cause, mistakes, result)
+
+
+def _on_the_clock(seconds: float) -> float:
+    """How long to wait for what may take so many seconds of processor time, of which a busy machine gives less."""
+    return 3 * seconds + 2 if PROCESSOR_TIME else seconds
+
+
+def _late(outcomes: dict[str, Outcome]) -> int:
+    return sum(outcome.state == "time" for outcome in outcomes.values())
+
+
+def _after(jobs: Sequence[Job], at: int, running: str, cause: Outcome, mistakes: Mistakes, result: Run) -> list[Job]:
+    """What is left after a job's test, or the loading of its file, has brought the process to an end."""
+    job, rest = jobs[at], jobs[at + 1 :]
+    outcomes = result.outcomes[job.name]
+    if not running:  # so it would go with every other job on the same file
+        reason = cause.reason if cause.reason.startswith(UNLOADED) else f"{UNLOADED}: {cause.reason}"
+        for same in (j for j in jobs[at:] if j.source == job.source):
+            result.outcomes[same.name].update(dict.fromkeys(same.tests, replace(cause, reason=reason)))
+        return [j for j in rest if j.source != job.source]
+    outcomes[running] = replace(cause, hint=mistakes.hint(running, cause))
+    left = () if job.first else job.tests[job.tests.index(running) + 1 :]
+    if left and _late(outcomes) >= PATIENCE:
+        given_up = Outcome("time", f"it was not run: {PATIENCE} others of this task took too long")
+        outcomes.update(dict.fromkeys(left, given_up))
+        left = ()
+    return [replace(job, tests=left)] * bool(left) + list(rest)
+
+
+def _signal(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}"
+    return f"signal {-code}"
+
+
+@contextlib.contextmanager
+def _process(
+    request: dict[str, Any], environment: dict[str, str], scratch: Path, printed: Any
+) -> Iterator[tuple[Any, "queue.Queue[Any]"]]:
+    """A child at work on a request, and its events, with None at their end; it is gone after the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minigen.course.kit.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=printed,
+        cwd=scratch,
+        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "MPLBACKEND": "Agg", **environment},
+        start_new_session=os.name == "posix",
+    )
+    events: queue.Queue[Any] = queue.Queue()
+
+    def listen() -> None:
+        for line in process.stdout:  # type: ignore[union-attr]
+            with contextlib.suppress(ValueError):  # half a line of a child that was killed
+                events.put(json.loads(line))
+        events.put(None)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        with contextlib.suppress(OSError), process.stdin:  # type: ignore[union-attr] - it may be gone already
+            process.stdin.write(json.dumps(request).encode())  # type: ignore[union-attr]
+        yield process, events
+    finally:
+        _kill(process)
+        listener.join(5)
+        process.stdout.close()  # type: ignore[union-attr]
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End a process with all that it has started."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()

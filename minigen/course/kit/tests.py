@@ -1,0 +1,188 @@
+"""What the tests of an assignment are written with: `test`, `close`, `untouched`.
+
+A test is a plain function that takes the student's module and raises `Wrong`, through the helpers here, where an answer
+is wrong::
+
+    @test(task=1, points=2)
+    def quotient_at_a_point(a):
+        '''The gradients of a quotient at one point.'''
+        g, x, y = ...
+        with untouched(g=g, x=x, y=y):
+            dx, dy = a.div_rule(g, x, y)
+        close("div_rule(g, x, y)[0], the gradient for x", dx, g / y)
+
+The same function serves the student's check, the instructor's grading and Otter.
+"""
+
+import contextlib
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import Wrong
+from .. import close as _close
+
+__all__ = ["Test", "close", "fail", "load_tests", "test", "untouched"]
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test.
+
+    Attributes
+    ----------
+    name : str
+        The function's; unique within an assignment.
+    title : str
+        The first line of its docstring: what students read.
+    task : int
+        Which task it belongs to, from 1.
+    points : float
+    hidden : bool
+        Whether students see its outcome only after grading.
+    seconds : float, optional
+        How long it may take; None for the assignment's own limit.
+    function : callable
+        Takes the student's module.
+    """
+
+    __test__ = False  # pytest is not to collect it
+
+    name: str
+    title: str
+    task: int
+    points: float
+    hidden: bool
+    seconds: float | None
+    function: Callable[[Any], None]
+
+
+def test(task: int, points: float, seconds: float | None = None) -> Callable[[Callable[[Any], None]], Test]:
+    """Make a function that takes the student's module a `Test`.
+
+    Parameters
+    ----------
+    task : int
+        From 1, in the order of ``assignment.toml``.
+    points : float
+    seconds : float, optional
+        How long it may take, if not as long as ``assignment.toml`` says.
+
+    Examples
+    --------
+    >>> @test(task=1, points=2)
+    ... def doubles(a):
+    ...     '''double(x) is 2 x.'''
+    ...     close("double(3.0)", a.double(3.0), 6.0)
+    >>> doubles.title, doubles.points
+    ('double(x) is 2 x.', 2)
+    """
+
+    def make(function: Callable[[Any], None]) -> Test:
+        title = (function.__doc__ or "").strip().partition("\n")[0]
+        if not title:
+            raise ValueError(f"test {function.__name__}: expected a docstring, which students read; got none")
+        return Test(function.__name__, title, task, points, False, seconds, function)
+
+    return make
+
+
+def load_tests(folder: Path) -> list[Test]:
+    """The tests in ``public.py`` and, where it is there, ``hidden.py`` of a folder, public ones first.
+
+    ``hidden.py`` may import from ``public.py``.
+
+    Raises
+    ------
+    ValueError
+        If two tests have one name.
+    """
+    found: dict[str, Test] = {}
+    sys.path.insert(0, str(folder))
+    try:
+        for stem in ("public", "hidden"):
+            path = folder / f"{stem}.py"
+            if not path.is_file():
+                continue
+            for item in runpy.run_path(str(path), run_name=stem).values():
+                if isinstance(item, Test) and item.function.__module__ == stem:
+                    if item.name in found:
+                        raise ValueError(f"{path}: the name {item.name} is taken by another test")
+                    hidden = stem == "hidden"
+                    found[item.name] = Test(**{**vars(item), "hidden": hidden})
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.pop("public", None)  # another assignment has one of its own
+    return list(found.values())
+
+
+def close(what: str, got: Any, expected: Any, rtol: float = 1e-6, atol: float = 1e-9, dtype: bool = True) -> None:
+    """Compare numbers or arrays; like `minigen.course.close`, and looks at the dtype too.
+
+    Parameters
+    ----------
+    what : str
+        How the student would write what is compared, such as "div_rule(g, x, y)[0]".
+    got : array, number or Tensor
+    expected : array, number or Tensor
+    rtol, atol : float
+        Passes where ``|got - expected| <= atol + rtol * |expected|``.
+    dtype : bool
+        Whether an array of floats must have the dtype of `expected`.
+
+    Raises
+    ------
+    Wrong
+        If the kind, the shape, the dtype or a value is wrong.  Its ``what`` and ``got`` tell known mistakes apart.
+
+    Examples
+    --------
+    >>> close("f(x)", np.ones(2, np.float32), np.ones(2))
+    Traceback (most recent call last):
+        ...
+    minigen.course.Wrong: f(x): the values are right, but the dtype is float32; expected float64.
+    """
+    try:
+        if got is None:  # which NumPy would take for a number
+            raise Wrong(f"{what}: got None. Is there a `return`?")
+        _close(what, got, expected, rtol, atol)
+        kinds = [np.asarray(x).dtype for x in (got, expected)]
+        if dtype and isinstance(expected, np.ndarray) and kinds[0] != kinds[1]:
+            raise Wrong(f"{what}: the values are right, but the dtype is {kinds[0]}; expected {kinds[1]}.")
+    except Wrong as fault:
+        fault.what, fault.got = what, got  # type: ignore[attr-defined]
+        raise
+
+
+def fail(what: str, reason: str) -> None:
+    """Say that something is wrong which no comparison of numbers shows.
+
+    >>> fail("order(out)", "expected a list, got None")
+    Traceback (most recent call last):
+        ...
+    minigen.course.Wrong: order(out): expected a list, got None
+    """
+    raise Wrong(f"{what}: {reason}")
+
+
+@contextlib.contextmanager
+def untouched(**arrays: np.ndarray) -> Iterator[None]:
+    """Complain if one of these arrays is changed within the block.
+
+    >>> x = np.zeros(2)
+    >>> with untouched(x=x):
+    ...     x += 1
+    Traceback (most recent call last):
+        ...
+    minigen.course.Wrong: Your code changed x in place; compute a new array: others still need the old one.
+    """
+    before = {name: array.copy() for name, array in arrays.items()}
+    yield
+    for name, array in arrays.items():
+        if not np.array_equal(array, before[name], equal_nan=array.dtype.kind == "f"):
+            raise Wrong(f"Your code changed {name} in place; compute a new array: others still need the old one.")

@@ -1,0 +1,242 @@
+"""A stand-in for CuPy on a computer without a GPU: NumPy underneath, and stricter than CuPy.
+
+- ``np.`` functions of a device array, and arrays of host and device in one call, are errors, as with CuPy.
+- Names, keywords and methods that CuPy has not are errors, where CuPy is installed to ask (it imports without a GPU).
+- What makes the host wait for the GPU, such as ``float(x)``, ``if x:``, ``x.get()`` or printing, is counted in `SYNCS`
+  with file and line, or an error inside `no_sync`.
+- Arrays have a ``__cuda_array_interface__``, so the emulator takes them.
+
+`as_cupy` puts it in CuPy's place: ``import cupy`` gives the double then.
+"""
+
+import contextlib
+import inspect
+import re
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+
+try:
+    import cupy as real
+except ImportError:
+    real = None
+
+SYNCS: list[tuple[str, str, int]] = []
+_forbidden = False
+
+
+class HiddenSyncError(RuntimeError):
+    """The host waited for the GPU where it must not."""
+
+
+def _sync(what):
+    frame = sys._getframe(2)
+    SYNCS.append((what, frame.f_code.co_filename, frame.f_lineno))
+    if _forbidden:
+        raise HiddenSyncError(f"{what} at {frame.f_code.co_filename}:{frame.f_lineno}")
+
+
+@contextlib.contextmanager
+def no_sync():
+    """Waiting for the GPU inside the block is an error."""
+    global _forbidden
+    before, _forbidden = _forbidden, True
+    try:
+        yield
+    finally:
+        _forbidden = before
+
+
+@contextlib.contextmanager
+def as_cupy():
+    """Inside the block ``import cupy`` gives the double."""
+    before = sys.modules.get("cupy")
+    sys.modules["cupy"] = xp
+    try:
+        yield xp
+    finally:
+        del sys.modules["cupy"]
+        if before is not None:
+            sys.modules["cupy"] = before
+
+
+def _unwrap(value, where):
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, tuple | list):
+        return type(value)(_unwrap(v, where) for v in value)
+    if isinstance(value, dict):
+        return {k: _unwrap(v, where) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"{where}: Unsupported type {type(value)} (an array of the host among those of the device)")
+    return value
+
+
+def _wrap(result):
+    if isinstance(result, np.ndarray | np.generic):
+        return ndarray(np.asarray(result))  # a sum is an array without axes, not a number
+    return type(result)(map(_wrap, result)) if type(result) in (tuple, list) else result
+
+
+class ndarray:
+    """A device array."""
+
+    __slots__ = ("_host",)
+    __array_priority__ = 100
+    __hash__ = None
+
+    def __init__(self, host):
+        self._host = host
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+    def __array_ufunc__(self, function, *args, **kwargs):
+        raise TypeError(f"np.{function.__name__} of a device array: use xp.{function.__name__}")
+
+    def __array_function__(self, function, *args, **kwargs):
+        raise TypeError(f"np.{function.__name__} of a device array: use xp.{function.__name__}")
+
+    @property
+    def __cuda_array_interface__(self):
+        own = self._host
+        strides = None if own.flags.c_contiguous else own.strides
+        place = (own.ctypes.data, False)
+        return {"shape": own.shape, "strides": strides, "typestr": own.dtype.str, "data": place, "version": 3}
+
+    def get(self, **kwargs):
+        _sync("get")
+        return self._host.copy()
+
+    def set(self, host):
+        self._host[...] = host
+
+    def item(self, *args):
+        _sync("item")
+        return self._host.item(*args)
+
+    def tolist(self):
+        _sync("tolist")
+        return self._host.tolist()
+
+    def __repr__(self):
+        _sync("repr")
+        return f"device {self._host!r}"
+
+    def __format__(self, form):
+        return repr(self)
+
+    def __len__(self):
+        return len(self._host)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self._host)))
+
+    def __getitem__(self, index):
+        return ndarray(np.asarray(self._host[_unwrap(index, "getitem")]))
+
+    def __setitem__(self, index, value):
+        self._host[_unwrap(index, "setitem")] = _unwrap(value, "setitem")
+
+    def __getattr__(self, name):
+        if real is not None and not hasattr(real.ndarray, name):
+            raise AttributeError(f"cupy.ndarray has no attribute {name!r}")
+        value = getattr(self._host, name)
+        return _checked(value, getattr(_array, name, None), f"ndarray.{name}") if callable(value) else _wrap(value)
+
+
+_array = real.ndarray if real is not None else None
+ndarray.__module__ = "cupy"
+
+
+def _operator(name):
+    def apply(self, *others):
+        result = getattr(self._host, name)(*(_unwrap(other, name) for other in others))
+        in_place = name.startswith("__i") and name != "__invert__"
+        return result if result is NotImplemented else self if in_place else _wrap(result)
+
+    return apply
+
+
+def _conversion(kind):
+    def convert(self):
+        _sync(kind.__name__)
+        return kind(self._host)
+
+    return convert
+
+
+for _kind in (float, int, bool):
+    setattr(ndarray, f"__{_kind.__name__}__", _conversion(_kind))
+_BINARY = "add sub mul truediv floordiv mod pow matmul and or xor"
+_NAMES = [side + name for name in _BINARY.split() for side in ("", "r", "i") if side + name != "imatmul"]
+for _name in [*_NAMES, *["lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert"]]:
+    setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
+
+
+def _signature(function):
+    if function is None:
+        return None
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):  # Cython's methods have theirs in the docstring
+        found = re.match(r"\w+\.\w+\(self,? ?(.*?)\)", (getattr(function, "__doc__", "") or "").split("\n")[0])
+        return inspect.signature(eval(f"lambda {found[1]}: 0", {})) if found else None
+
+
+def _checked(host, function, name):
+    """`host` on device arrays, called only as CuPy's function of that name can be."""
+    signature = _signature(function)
+
+    def call(*args, **kwargs):
+        if signature is not None:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"cupy.{name}{signature}: {error}") from None
+        return _wrap(host(*_unwrap(args, name), **_unwrap(kwargs, name)))
+
+    if isinstance(host, np.ufunc):
+        for method in ("at", "reduce", "outer"):
+            setattr(call, method, _checked(getattr(host, method), None, f"{name}.{method}"))
+    return call
+
+
+class _Module:
+    def __init__(self, host, function, name):
+        self._host, self._real, self._name = host, function, name
+
+    def __getattr__(self, name):
+        if self._real is not None and not hasattr(self._real, name):
+            raise AttributeError(f"module {self._name!r} has no attribute {name!r}")
+        value, there = getattr(self._host, name), getattr(self._real, name, None)
+        if inspect.ismodule(value):
+            return _Module(value, there, f"{self._name}.{name}")
+        return _checked(value, there, name) if callable(value) and not isinstance(value, type) else value
+
+
+class _Cupy(_Module):
+    ndarray = ndarray
+    cuda = SimpleNamespace(
+        is_available=lambda: True,
+        runtime=SimpleNamespace(getDeviceCount=lambda: 1),
+        get_current_stream=lambda: SimpleNamespace(ptr=0),
+    )
+
+    def asarray(self, a, dtype=None, **kwargs):
+        if isinstance(a, ndarray):
+            return ndarray(np.asarray(a._host, dtype))
+        return ndarray(np.array(_unwrap(a, "asarray") if isinstance(a, list | tuple) else a, dtype))
+
+    def array(self, a, dtype=None, copy=True, **kwargs):
+        return ndarray(np.array(a._host if isinstance(a, ndarray) else a, dtype))
+
+    def asnumpy(self, a, **kwargs):
+        if not isinstance(a, ndarray):
+            return np.asarray(a)
+        _sync("asnumpy")
+        return a._host.copy()
+
+
+xp = _Cupy(np, real, "cupy")

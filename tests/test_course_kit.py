@@ -1,0 +1,485 @@
+"""The course kit, on a toy assignment: building, checking, grading, and what a submission can do to them."""
+
+import csv
+import json
+import os
+import shutil
+import sys
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minigen import cli
+from minigen.course import kit
+from minigen.course.kit import build, grade, otter_files, zoo
+from minigen.course.kit.assignment import Answer, Assignment, CourseError, Task, replaced, stub
+from minigen.course.kit.judge import judge
+from minigen.course.kit.outcome import Mistakes, Outcome
+from minigen.course.kit.runner import Job, run
+from minigen.course.kit.submission import attempt, load
+
+TOML = """\
+title = "T1: doubling & more"
+file = "toy.py"
+seconds = 0.5
+memory = 300
+
+[[tasks]]
+title = "twice"
+names = ["double"]
+points = 3
+
+[[tasks]]
+title = "four times"
+names = ["quadruple"]
+points = 2
+"""
+FILE = '''\
+"""A toy."""
+
+import numpy as np
+
+
+def double(x):
+    """2 x, an array."""
+    # BEGIN SOLUTION
+    twice = x + x
+    return twice
+    # END SOLUTION
+
+
+def quadruple(x):
+    """4 x, by double."""
+    # BEGIN SOLUTION
+    return double(double(x))
+    # END SOLUTION
+'''
+PUBLIC = '''\
+"""Public."""
+
+import numpy as np
+
+from minigen.course.kit import close, test, untouched
+
+
+@test(task=1, points=1)
+def double_of_three(a):
+    """double([3])."""
+    x = np.array([3.0])
+    with untouched(x=x):
+        close("double(x)", a.double(x), np.array([6.0]))
+
+
+@test(task=2, points=1)
+def quadruple_of_one(a):
+    """quadruple([1])."""
+    close("quadruple(x)", a.quadruple(np.array([1.0])), np.array([4.0]))
+'''
+HIDDEN = '''\
+"""Hidden."""
+
+import numpy as np
+from public import close
+
+from minigen.course.kit import test
+
+
+@test(task=1, points=2)
+def double_of_others(a):
+    """double of other numbers."""
+    close("double(x), elsewhere", a.double(np.array([0.8125, -4.0])), np.array([1.625, -8.0]))
+
+
+@test(task=2, points=1)
+def quadruple_of_others(a):
+    """quadruple of other numbers."""
+    close("quadruple(x), elsewhere", a.quadruple(np.array([0.8125])), np.array([3.25]))
+'''
+ZOO = """\
+from minigen.course.kit import right, wrong
+
+ZOO = [
+    right(1, "a factor", "def double(x):\\n    return 2 * x\\n"),
+    wrong(1, "squares", "Is that not a square?", {"x + x": "x * x"}),
+    wrong(1, "the public case", "Only for 3?", source="def double(x):\\n    return np.array([6.0])\\n"),
+    wrong(2, "once", "Is once enough?", {"double(double(x))": "double(x)"}),
+]
+"""
+GUIDE = "# %% [markdown]\n# # The toy\n\n# %%\nfrom minigen.course import kit\n\nkit.check('toy.py')\n"
+
+
+def write_master(folder, **changed):
+    """A toy master; `changed` gives other texts for its files."""
+    files = {"assignment.toml": TOML, "toy.py": FILE, "guide.py": GUIDE, "zoo.py": ZOO, "tests/public.py": PUBLIC,
+             "tests/hidden.py": HIDDEN}  # fmt: skip
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key = name.replace("/", "_").partition(".")[0]
+        path.write_text(changed.get(key, text), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    pytest.importorskip("jupytext", reason="building a notebook needs the extra 'lessons'")
+    folder = tmp_path_factory.mktemp("course")
+    return build.build(write_master(folder / "T1_toy"), folder / "out")
+
+
+@pytest.fixture(scope="module")
+def grader(tmp_path_factory):
+    """A grader's copy, made without the notebook, so without its packages."""
+    folder = tmp_path_factory.mktemp("grader")
+    assignment = Assignment.read(write_master(folder / "T1_toy"))
+    for path, text in build._grader_files(assignment, zoo.visit(assignment)).items():
+        build._write(folder / "copy" / path, text)
+    return Assignment.read(folder / "copy")
+
+
+RIGHT = FILE
+SQUARES = FILE.replace("x + x", "x * x")
+
+
+# ---- the master
+
+
+def test_stub_leaves_nothing_of_the_solution():
+    text = stub(FILE, ["double", "quadruple"])
+    assert "twice" not in text and "double(double" not in text and "SOLUTION" not in text
+    with pytest.raises(NotImplementedError, match="double is still to be written"):
+        load(text, "toy.py").double(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (FILE.replace("    # END SOLUTION\n", "", 1), "line 15: # BEGIN SOLUTION without its partner"),
+        (FILE.replace("    # BEGIN SOLUTION\n", "", 1), "line 10: # END SOLUTION without its partner"),
+        (FILE + "    # BEGIN SOLUTION\n", "the last # BEGIN SOLUTION has no # END SOLUTION"),
+        (FILE.replace("def double", "def triple"), "no solution marked in double"),
+    ],
+)
+def test_a_marker_without_partner_is_found(text, complaint):
+    with pytest.raises(CourseError, match=complaint):
+        stub(text, ["double", "quadruple"])
+
+
+def test_replaced_changes_the_task_and_nothing_else():
+    task, solution = Task(2, "four", ("quadruple",), 2), load(FILE, "a.py")
+    assert solution.quadruple(3) == 12
+    change = replaced(FILE, task, Answer(2, "once", "?", change=(("double(double(x))", "double(x)"),)))
+    assert load(change, "a.py").quadruple(3) == 6 and load(change, "a.py").double(3) == 6
+    other = replaced(
+        FILE, task, Answer(2, "new", source="def helper(x):\n    return x\n\ndef quadruple(x):\n    return helper(x)\n")
+    )
+    assert load(other, "a.py").quadruple(3) == 3
+    with pytest.raises(CourseError, match="stands 0 times"):
+        replaced(FILE, task, Answer(2, "x", "?", change=(("x + x", ""),)))
+    with pytest.raises(CourseError, match="defines none of quadruple"):
+        replaced(FILE, task, Answer(2, "x", "?", source="def double(x): return 1"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"zoo": ZOO.replace('"x * x"', '"2 * x"')}, "no hidden test rejects the wrong answer 'squares' to task 1"),
+        ({"zoo": ZOO.replace("return 2 * x", "return 3 * x")}, "rejects 'a factor', which is right"),
+        ({"assignment": TOML.replace("points = 3", "points = 4")}, "the tests of task 1 have 3 points, the task 4"),
+        ({"guide": GUIDE + "\n# twice = x + x\n"}, "would give away: guide.ipynb: a line of the solution"),
+    ],
+)  # fmt: skip
+def test_a_master_that_is_not_in_order_is_refused(tmp_path, changed, complaint):
+    pytest.importorskip("jupytext", reason="building a notebook needs the extra 'lessons'")
+    with pytest.raises(CourseError, match=complaint):
+        build.build(write_master(tmp_path / "T1_toy", **changed), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "complaint"),
+    [
+        ("guide.ipynb", "# twice = x + x", "guide.ipynb: a line of the solution, 'twice = x + x'"),
+        ("guide.ipynb", "# Try 0.8125.", "guide.ipynb: a number of the hidden tests, 0.8125"),
+        ("README.md", "like double_of_others", "README.md: the name of a hidden test, 'double_of_others'"),
+        ("README.md", "double of other numbers.", "README.md: the title of a hidden test, 'double of other numbers.'"),
+        ("tests/public.py", "    return np.array([6.0])", None),  # too short to be more than chance
+        ("tests/public.py", "#" + HIDDEN.splitlines()[-1], "tests/public.py: a line of the hidden tests, 'close("),
+    ],
+)
+def test_what_would_give_an_answer_away_is_found(tmp_path, place, text, complaint):
+    assignment = Assignment.read(write_master(tmp_path / "T1_toy"))
+    cell = {"cells": [{"source": text}]}
+    found = build.leaks(assignment, {place: json.dumps(cell) if place.endswith("ipynb") else text})
+    assert any(line.startswith(complaint) for line in found) if complaint else not found
+
+
+def test_the_students_copy_has_no_secrets_and_is_never_overwritten(built):
+    names = {path.relative_to(built.student).as_posix() for path in built.student.rglob("*") if path.is_file()}
+    assert names == {"toy.py", "guide.ipynb", "README.md", "assignment.toml", "tests/public.py", "tests/mistakes.json"}
+    known = json.loads((built.student / "tests" / "mistakes.json").read_text(encoding="utf-8"))
+    assert {entry["test"] for entry in known} == {"double_of_three", "quadruple_of_one"}
+    master = built.student.parents[2] / "T1_toy"
+    build.build(master, built.student.parents[1])  # the same again: nothing changes
+    mine = (built.student / "toy.py").read_text(encoding="utf-8") + "# my work\n"
+    (built.student / "toy.py").write_text(mine, encoding="utf-8")
+    (built.grader / "zoo.md").unlink()
+    with pytest.raises(CourseError, match=r"differs in toy\.py: nothing was written"):
+        build.build(master, built.student.parents[1])
+    assert (built.student / "toy.py").read_text(encoding="utf-8") == mine and not (built.grader / "zoo.md").exists()
+
+
+# ---- tests, outcomes, known mistakes
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "reason"),
+    [
+        ("return x + 1", "wrong", "double(x): at index 0: expected 6.0, got 4.0."),
+        ("return (2 * x).astype(np.float32)", "wrong", "the values are right, but the dtype is float32; expected float64"),
+        ("x *= 2; return x", "wrong", "Your code changed x in place"),
+        ("return x.missing", "error", "raised AttributeError: 'numpy.ndarray' object has no attribute 'missing'"),
+        ("return None", "wrong", "double(x): got None. Is there a `return`?"),
+        ("raise NotImplementedError('double is still to be written')", "not written", "double is still to be written"),
+        ("exit()", "exit", "ends the program"),
+        ("raise KeyboardInterrupt", "error", "raised KeyboardInterrupt"),
+        ("while True: pass", "time", "it took longer than 0.2 seconds"),
+    ],
+)  # fmt: skip
+def test_whatever_an_answer_does_becomes_words(answer, state, reason, grader):
+    if state == "time" and sys.platform == "win32":
+        pytest.skip("Windows interrupts no program by its processor time; the process is ended there")
+    module = load(f"import numpy as np\n\ndef double(x):\n    {answer}\n", "mine.py")
+    test = next(t for t in kit.tests.load_tests(grader.tests) if t.name == "double_of_three")
+    outcome = attempt(lambda: test.function(module), "mine.py", 0.2)
+    assert outcome.state == state and reason in outcome.reason
+    if state in ("error", "time"):
+        assert outcome.where == f"line 4, in double: {answer}"
+
+
+def test_what_a_file_lacks_is_said_by_name(grader):
+    outcome = attempt(lambda: load("x = 1", "mine.py").double(3), "mine.py")
+    assert outcome.reason == "The file has no double: was it renamed or deleted?"
+    assert attempt(lambda: load("def f(:", "mine.py"), "mine.py").where == "line 1: def f(:"
+
+
+def test_known_mistakes_are_told_by_place_and_numbers():
+    failed = attempt(lambda: kit.close("f(x)", np.array([1.0, np.nan]), np.zeros(2)), "")
+    known = Mistakes([Mistakes.entry("t", failed, "A hint.")])
+    known = Mistakes(json.loads(known.dump()))
+    assert known.hint("t", replace(failed, values=[1.0 + 1e-9, float("nan")])) == "A hint."
+    for other in (
+        {"what": "f(y)"},
+        {"values": [1.1, float("nan")]},
+        {"shape": [2, 1]},
+        {"state": "error"},
+        {"values": None},
+    ):
+        assert known.hint("t", replace(failed, **other)) == ""
+    assert known.hint("u", failed) == ""
+    slow = Mistakes([Mistakes.entry("t", Outcome("time", "too slow"), "Every path?")])
+    assert slow.hint("t", Outcome("time", "too slow")) == "Every path?"
+    assert slow.hint("t", Outcome("time", "slower still")) == ""
+
+
+# ---- minigen course check
+
+
+def test_check_says_what_is_wrong_and_never_that_all_is_well(built, capsys):
+    file = built.student / "answer" / "toy.py"
+    shutil.copytree(built.student, file.parent, ignore=lambda *_: ["answer"])
+    assert cli.main(["course", "check", str(file)]) == 1
+    assert "double is still to be written" in capsys.readouterr().out
+    file.write_text("print('here I am')\n" + SQUARES, encoding="utf-8")
+    assert cli.main(["course", "check", str(file), "--task", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "double(x): at index 0: expected 6.0, got 9.0." in said and "Often the reason: Is that not a square?" in said
+    assert "here I am" in said and "quadruple" not in said and "Public tests passed: 0 of 1 (0 of 1 points)" in said
+    file.write_text(RIGHT, encoding="utf-8")
+    assert cli.main(["course", "check", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "Public tests passed: 2 of 2 (2 of 2 points). Other tests" in said and "all" not in said.lower().split()
+    assert cli.main(["course", "check", str(file), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["points"], result["possible"], result["tests_are"]) == (2, 2, "public")
+
+
+def test_check_names_what_is_missing_in_one_line(tmp_path, capsys):
+    assert cli.main(["course", "check", str(tmp_path / "none.py")]) == 2
+    (tmp_path / "toy.py").write_text(FILE, encoding="utf-8")
+    assert cli.main(["course", "check", str(tmp_path / "toy.py")]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "none.py does not exist" in first and "expected assignment.toml and the folder tests beside it" in second
+    assert cli.main(["course", "zoo", "Z9"]) == 2
+    assert "no assignment Z9: expected the path of a folder" in capsys.readouterr().err
+
+
+# ---- minigen course grade
+
+
+def submissions(folder):
+    """What students hand in, and how many points it is worth."""
+    folder.mkdir()
+    texts = {
+        "ada_toy.py": (RIGHT, 5),
+        "bob_toy-1.py": (SQUARES.replace("import numpy as np", "import numpy as np\n\nprint('<b>hi</b>')"), 2),
+        "cyd/work/toy.py": (RIGHT.replace("double(double(x))", "double(x)"), 3),
+        "dan_toy.py": ("import os\nos._exit(3)\n" + RIGHT, 0),
+        "eve_toy.py": (RIGHT.replace("twice = x + x", "twice = x + x\n    while True: pass"), 2),
+        "fay_toy.py": ("\xff", 0),
+        "hal/notes.txt": ("I forgot", 0),
+        "ivy_toy.py": (RIGHT.replace("twice = x + x", "twice = x + x + np.ones(10**9).mean() - 1"), 2),
+    }
+    for name, (text, _) in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("latin-1"))
+    with zipfile.ZipFile(folder / "gus.zip", "w") as archive:
+        archive.writestr("__MACOSX/toy.py", "junk")
+        archive.writestr("gus/toy.py", "def double(x):\n    return x + x\n\ndef quadruple(x:\n")
+    (folder / "kim.zip").write_bytes(b"no zip at all")
+    return {"gus": 0, "kim": 0} | {name.split("_")[0].split("/")[0]: points for name, (_, points) in texts.items()}
+
+
+def test_one_broken_submission_never_stops_the_rest(tmp_path, grader, capsys):
+    expected = submissions(tmp_path / "in")
+    if not sys.platform.startswith("linux"):
+        (tmp_path / "in" / "ivy_toy.py").unlink()  # memory is limited on Linux alone
+        del expected["ivy"]
+    command = ["course", "grade", str(tmp_path / "in"), "--grader", str(grader.folder), "--jobs", "2"]
+    assert cli.main(command) == 1  # some could not be graded
+    out = tmp_path / "in-grades"
+    with (out / "grades.csv").open(encoding="utf-8") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert {name: float(row["points"]) for name, row in rows.items()} == expected
+    assert list(rows["cyd"].values())[1:5] == ["3", "5", "3", "0"] and rows["cyd"]["origin"] == "cyd/work/toy.py"
+    problems = {
+        "dan": "the program ended by itself, with exit code 3",
+        "eve": "time: 2",
+        "fay": "not a text file in UTF-8",
+        "gus": "this is not Python",
+        "hal": "expected one file toy.py, got none",
+        "ivy": "memory: 2",
+        "kim": "not a zip file",
+    }
+    for name, problem in problems.items():
+        assert name not in expected or problem in rows[name]["problem"]
+    page = (out / "pages" / "bob.html").read_text(encoding="utf-8")
+    assert "bob: <b>2</b> of 5 points" in page and "Is that not a square?" in page and "T1: doubling &amp; more" in page
+    assert "It passes with the reference solution of the other tasks, and counts." in page
+    assert "&lt;b&gt;hi&lt;/b&gt;" in page and "<b>hi" not in page
+    assert "Nothing could be graded" in (out / "pages" / "hal.html").read_text(encoding="utf-8")
+    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+    capsys.readouterr()
+
+    for name in expected:  # graded again: what has not changed is kept, what has changed is not
+        if name not in ("ada", "cyd", "hal"):
+            for path in (tmp_path / "in").glob(f"{name}*"):
+                path.unlink()
+    (tmp_path / "in" / "cyd" / "work" / "toy.py").write_text(RIGHT, encoding="utf-8")
+    cli.main(command)
+    ada, cyd, hal = capsys.readouterr().out.splitlines()[:3]
+    assert ada.endswith("ada    (as before)") and "(as before)" in hal and cyd.strip() == "5 of 5  cyd"
+    before = (out / "grades.csv").read_text(encoding="utf-8")
+    assert [row["kept"] for row in grade.grade(grader, tmp_path / "in", out, regrade=True)] == [False] * 3
+    assert (out / "grades.csv").read_text(encoding="utf-8") == before
+
+
+def test_a_students_copy_cannot_grade_and_an_empty_folder_is_named(tmp_path, built, capsys):
+    for folder, complaint in ((built.student, "has no hidden tests"), (tmp_path, "is not the folder of an assignment")):
+        assert cli.main(["course", "grade", str(tmp_path), "--grader", str(folder)]) == 2
+        assert complaint in capsys.readouterr().err
+    assert cli.main(["course", "grade", str(tmp_path), "--grader", str(built.grader)]) == 2
+    assert "no submissions in" in capsys.readouterr().err
+
+
+def test_an_error_keeps_its_line_when_other_tasks_are_replaced(grader):
+    text = SQUARES.replace("return double(double(x))", "y = double(x)\n    return y.missing")
+    judgement = judge(grader, text, "toy.py")
+    outcome = judgement.outcomes["quadruple_of_others"]
+    line = text.splitlines().index("    return y.missing") + 1
+    assert outcome.where == f"line {line}, in quadruple: return y.missing"
+    assert judgement.points() == 0 and judgement.possible == 5
+
+
+def test_a_program_that_sleeps_is_ended_by_the_clock(grader):
+    text = RIGHT.replace("twice = x + x", "twice = x + x\n    import time; time.sleep(60)")
+    job = Job("sleeper", text, "toy.py", ("double_of_three",))
+    after = Job("next", RIGHT, "toy.py", ("double_of_three",))
+    outcomes = run(grader, [job, after]).outcomes
+    assert outcomes["sleeper"]["double_of_three"].reason.startswith("it took longer than 0.5 seconds")
+    assert outcomes["next"]["double_of_three"].passed
+
+
+# ---- Otter
+
+
+def test_the_students_own_file_is_the_one_that_is_graded(tmp_path, grader, monkeypatch):
+    packed = otter_files._pack(grader)
+    for name, text in (("right", RIGHT), ("wrong", SQUARES)):
+        folder = tmp_path / name
+        (folder / "solution").mkdir(parents=True)
+        (folder / "solution" / "toy.py").write_text(RIGHT, encoding="utf-8")  # must not be mistaken for the student's
+        (folder / "__init__.py").write_text("", encoding="utf-8")  # Otter makes one
+        (folder / "toy.py").write_text(text, encoding="utf-8")
+        monkeypatch.chdir(folder)
+        judge_it = otter_files.Grader(packed).expect
+        judge_it("quadruple_of_others")  # also the wrong one's, by the reference solution of the other task
+        if name == "right":
+            judge_it("double_of_others")
+        else:
+            with pytest.raises(AssertionError, match=r"expected -8\.0, got 16\.0"):
+                judge_it("double_of_others")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CourseError, match=r"expected a file toy\.py, got no \.py at all"):
+        otter_files.Grader(packed).expect("double_of_others")
+
+
+def test_otters_test_files_name_each_test_with_points_and_visibility(tmp_path, grader):
+    otter_files.write(grader, tmp_path)
+    text = (tmp_path / "tests" / "task_1.py").read_text(encoding="utf-8")
+    assert "@test_case(name='double([3]).', points=1, hidden=False)" in text
+    assert "@test_case(name='double of other numbers.', points=2, hidden=True)" in text
+    assert "OK_FORMAT = False" in text and "quadruple_of_others" not in text
+    with pytest.raises(CourseError, match=r"expected a \.whl file"):
+        otter_files.write(grader, tmp_path, tmp_path / "minigen.zip")
+
+
+@pytest.mark.filterwarnings("default")
+def test_otter_gives_the_same_points(tmp_path, grader):
+    otter = pytest.importorskip("otter.api", reason="needs the extra 'course'")
+    wheel = tmp_path / "minigen_lab-0-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    otter_files.write(grader, tmp_path / "otter", wheel)
+    archive = tmp_path / "otter" / "autograder.zip"
+    with zipfile.ZipFile(archive) as inside:
+        assert [n for n in inside.namelist() if n.startswith("files/")] == [f"files/{wheel.name}"]
+        assert f"/autograder/source/files/{wheel.name}" in inside.read("environment.yml").decode()
+    for name, text, points in (("right", RIGHT, 5), ("wrong", SQUARES, 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "toy.py").write_text(text, encoding="utf-8")
+        found = otter.grade_submission(str(tmp_path / name / "toy.py"), ag_path=str(archive), quiet=True)
+        assert found.total == points and found.possible == 5
+
+
+# ---- in a notebook
+
+
+def test_pending_lets_a_notebook_go_on_and_hides_no_other_error(tmp_path, capsys):
+    (tmp_path / "toy.py").write_text(stub(FILE), encoding="utf-8")
+    with kit.pending():
+        kit.load(tmp_path / "toy.py").double(1)
+    assert capsys.readouterr().out == "Not yet: double is still to be written.\n"
+    (tmp_path / "toy.py").write_text(FILE, encoding="utf-8")
+    assert kit.load(tmp_path / "toy.py").double(1) == 2
+    with pytest.raises(ZeroDivisionError), kit.pending():
+        _ = 1 / 0
+
+
+def test_a_file_cannot_reach_the_terminal_or_wait_for_it(grader):
+    text = RIGHT.replace("twice = x + x", "twice = x + x + len(input())")
+    outcome = judge(grader, text, "toy.py", task=1).outcomes["double_of_three"]
+    assert "EOFError" in outcome.reason
+    assert os.getcwd() not in judge(grader, "import os; print(os.getcwd())\n" + RIGHT, "toy.py").printed

@@ -1,0 +1,156 @@
+"""The stand-in for CuPy refuses what CuPy refuses; and on it, with emulated kernels, the engine does what it does on
+the CPU, without once waiting for the GPU."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from minigen.kernels import emulator
+
+import minigen as mg
+from minigen import kernels
+
+spec = importlib.util.spec_from_file_location("cupy_double", Path(__file__).with_name("cupy_double.py"))
+double = importlib.util.module_from_spec(spec)
+sys.modules["cupy_double"] = double
+spec.loader.exec_module(double)
+xp = double.xp
+
+needs_cupy = pytest.mark.skipif(double.real is None, reason="the real CuPy, which knows the names, is not installed")
+needs_emulator = pytest.mark.skipif(bool(emulator.why_not()), reason=emulator.why_not())
+
+
+def device():
+    return xp.asarray(np.arange(6, dtype=np.float32).reshape(2, 3))
+
+
+HOST = np.ones((2, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda: np.sum(device()),
+        lambda: np.exp(device()),
+        lambda: np.asarray(device()),
+        lambda: np.maximum(device(), 0),
+        lambda: device() + HOST,
+        lambda: HOST + device(),
+        lambda: xp.add(device(), HOST),
+        lambda: xp.concatenate([device(), HOST]),
+        lambda: xp.where(device() > 0, device(), HOST),
+        lambda: xp.einsum("ij,ij", device(), HOST),
+        lambda: device().__setitem__(0, HOST[0]),
+        lambda: HOST.copy().__setitem__(0, device()[0]),
+        lambda: np.stack([device(), device()]),
+    ],
+)
+def test_host_and_device_do_not_mix(mix):
+    with pytest.raises((TypeError, ValueError)):
+        mix()
+
+
+@needs_cupy
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: xp.errstate,
+        lambda: xp.vecdot,
+        lambda: device().setflags,
+        lambda: device().sum(where=True),
+        lambda: xp.sum(device(), initial=0.0),
+    ],
+)
+def test_what_cupy_has_not_is_refused(use):
+    with pytest.raises((AttributeError, TypeError)):
+        use()
+
+
+def test_waiting_for_the_gpu_is_counted_with_its_line():
+    array = device() * 2
+    double.SYNCS.clear()
+    float(array.sum()), bool((array > 0).all()), array.get()
+    assert [what for what, _, _ in double.SYNCS] == ["float", "bool", "get"]
+    assert double.SYNCS[0][1].endswith("test_cupy_double.py")
+    with double.no_sync(), pytest.raises(double.HiddenSyncError, match="bool at"):
+        assert (array > 0).any()
+
+
+def names_used():
+    """(file, line, dotted name) of everything that our sources take from ``xp``."""
+    root = Path(__file__).parents[1]
+    for path in sorted([*(root / "minigen").rglob("*.py"), *(root / "kernels").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            parts, inner = [], node
+            while isinstance(inner, ast.Attribute):
+                parts.append(inner.attr)
+                inner = inner.value
+            if parts and isinstance(inner, ast.Name) and inner.id == "xp":
+                yield path.relative_to(root).as_posix(), node.lineno, ".".join(reversed(parts))
+
+
+@needs_cupy
+def test_every_name_that_we_take_from_xp_is_in_cupy():
+    missing = []
+    for file, line, name in names_used():
+        there = double.real
+        for part in name.split("."):
+            there = getattr(there, part, None)
+        if there is None:
+            missing.append(f"{file}:{line}: {name}")
+    assert missing == []
+
+
+# ---- the engine on it
+
+
+@pytest.fixture
+def gpu():
+    """CuPy is the double, and CUDA kernels are emulated."""
+    from minigen.kernels.cuda.launch import emulated
+
+    with double.as_cupy(), emulated(arrays=xp):
+        yield
+
+
+def step(where, kernels_of):
+    """One step of a small discriminator, as the training loop takes it: (loss, parameters) on the host."""
+    mg.manual_seed(3)
+    net = mg.nn.Sequential(
+        mg.nn.Conv2d(1, 4, 4, stride=2, padding=1),
+        mg.nn.LeakyReLU(0.2),
+        mg.nn.Conv2d(4, 8, 4, stride=2, padding=1, bias=False),
+        mg.nn.BatchNorm2d(8),
+        mg.nn.LeakyReLU(0.2),
+        mg.nn.Conv2d(8, 1, 2),
+    ).to(where)
+    optimizer = mg.optim.Adam(net.parameters(), lr=1e-2, betas=(0.5, 0.999))
+    images = mg.tensor(np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32), device=where)
+
+    def once():
+        optimizer.zero_grad()
+        loss = mg.functional.softplus(net(images)).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    with kernels.use(kernels_of):
+        once()  # compiles
+        double.SYNCS.clear()
+        loss = once()
+        waits = list(double.SYNCS)
+    return loss.numpy(), dict(net.state_dict()), waits
+
+
+@needs_emulator
+def test_a_training_step_on_the_double_equals_the_cpus_and_never_waits(gpu):
+    want_loss, want, _ = step("cpu", "reference")
+    loss, got, waits = step("cuda", "auto")
+    assert waits == []
+    np.testing.assert_allclose(loss, want_loss, rtol=1e-5)
+    assert got.keys() == want.keys()
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=2e-3, atol=2e-4, err_msg=name)

@@ -1,0 +1,293 @@
+"""The CUDA kernels other than convolution, emulated, against the reference kernels; and how kernels are launched.
+
+Elementwise kernels equal the reference to the last bit here.  (A GPU may round a product and a sum once where the CPU
+rounds twice.)  Sums are judged within bounds derived from the number of roundings.
+"""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from minigen.kernels import emulator, reference
+
+if reason := emulator.why_not():
+    pytest.skip(reason, allow_module_level=True)
+
+from minigen.kernels import cuda
+from minigen.kernels.cuda import launch
+from minigen.kernels.cuda.launch import Kernel, emulated
+from minigen.kernels.cuda.target import flat, int32
+
+pytestmark = pytest.mark.emulator
+DTYPES = [np.float32, np.float64]
+F4 = np.dtype(np.float32)
+
+
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def in_every_order(function):
+    """What `function` returns, being the same for three orders of the threads, and free of races."""
+    results = []
+    for order in ("forward", "reverse", 1):
+        with emulated(check=True, order=order):
+            result = function()
+        results.append(result if isinstance(result, tuple) else (result,))
+    for other in results[1:]:
+        for first, second in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(first, second)
+    return results[0]
+
+
+# ---------------------------------------------------------------- activations
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("slope", [0.0, 0.2, -0.5])
+def test_leaky_relu_and_its_gradient_equal_the_reference(slope, dtype):
+    rng = np.random.default_rng(0)
+    x, g = normal(rng, (3, 7, 41), dtype), normal(rng, (3, 7, 41), dtype)
+    x[0] = rng.choice([0.0, -0.0, np.nan, np.inf, -np.inf], x[0].shape)
+    (y,) = in_every_order(lambda: cuda.leaky_relu(x, slope))
+    np.testing.assert_array_equal(y, reference.leaky_relu(x, slope))
+    (dx,) = in_every_order(lambda: cuda.leaky_relu_grad(g[:, :, ::-1], x, slope))
+    np.testing.assert_array_equal(dx, reference.leaky_relu_grad(g[:, :, ::-1], x, slope))
+    assert y.dtype == dx.dtype == dtype and y.shape == dx.shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7, 5), (0, 3, 4)])
+def test_bias_leaky_relu_equals_the_reference_and_may_overwrite_its_input(shape, dtype):
+    rng = np.random.default_rng(0)
+    x, bias = normal(rng, shape, dtype), normal(rng, shape[1], dtype)
+    expected = reference.bias_leaky_relu(x, bias, 0.2)
+    (y,) = in_every_order(lambda: cuda.bias_leaky_relu(x, bias, 0.2))
+    np.testing.assert_array_equal(y, expected)
+    spread = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
+    with emulated(check=True):
+        assert cuda.bias_leaky_relu(x, bias, 0.2, out=spread) is spread
+        assert cuda.bias_leaky_relu(x, bias, 0.2, out=x) is x
+    np.testing.assert_array_equal(spread, expected)
+    np.testing.assert_array_equal(x, expected)
+
+
+def test_more_elements_than_threads(monkeypatch):
+    """Each thread takes several, a whole grid apart."""
+    monkeypatch.setattr(launch, "MOST_BLOCKS", 2)
+    x = normal(np.random.default_rng(0), (1700,), np.float32)
+    (y,) = in_every_order(lambda: cuda.leaky_relu(x, 0.1))
+    np.testing.assert_array_equal(y, reference.leaky_relu(x, 0.1))
+
+
+def test_a_scalar_is_an_array_too():
+    with emulated():
+        y = cuda.leaky_relu(np.array(-2.0, np.float32), 0.5)
+    assert y.shape == () and y == -1
+
+
+# ---------------------------------------------------------------- batch normalisation
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 4), (5, 3, 17, 11), (1, 1, 1)])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_statistics_are_nearly_as_exact_as_their_dtype(shape, dtype, offset):
+    """A thread's sum and the tree above it take fewer than n/512 + 12 roundings, and the correction halves no digit."""
+    x = normal(np.random.default_rng(1), shape, dtype) + dtype(offset)
+    mean, var = in_every_order(lambda: cuda.batch_norm_stats(x))
+    axes = (0, *range(2, x.ndim))
+    wide = x.astype(np.longdouble)
+    exact_mean, exact_var = wide.mean(axis=axes), wide.var(axis=axes)
+    u = np.finfo(dtype).eps / 2
+    roundings = x.size // shape[1] / 512 + 12
+    deviation = np.abs(wide - exact_mean.reshape(1, -1, *(1,) * (x.ndim - 2))).mean(axis=axes)
+    # the first mean is off by `shift`; what the correction leaves of it is its own rounding, and the result's
+    shift = 2 * roundings * u * np.abs(wide).mean(axis=axes)
+    assert (np.abs(mean - exact_mean) <= 2 * u * np.abs(exact_mean) + 2 * roundings * u * (deviation + shift)).all()
+    assert (np.abs(var - exact_var) <= 4 * roundings * u * (exact_var + shift**2)).all()
+    assert mean.dtype == var.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 4), (4, 3, 17, 11)])
+def test_batch_norm_and_its_gradient(shape, dtype):
+    """Forward to the last bit; backward x_hat takes five roundings at most, and each operation after it one more."""
+    rng = np.random.default_rng(2)
+    g, x = normal(rng, shape, dtype), normal(rng, shape, dtype)
+    mean, weight, bias = (normal(rng, shape[1], dtype) for _ in range(3))
+    var = rng.random(shape[1]).astype(dtype) + dtype(0.1)
+    (y,) = in_every_order(lambda: cuda.batch_norm(x, mean, var, weight, bias, 1e-5))
+    np.testing.assert_array_equal(y, reference.batch_norm(x, mean, var, weight, bias, 1e-5))
+
+    got = in_every_order(lambda: cuda.batch_norm_grad(g, x, mean, var, weight, 1e-5))
+    eps = np.float64(dtype(1e-5))
+    exact = reference.batch_norm_grad(*(array.astype(np.float64) for array in (g, x, mean, var, weight)), eps)
+    n, axes, spread = x.size // shape[1], (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
+    g, xhat, rstd = abs(g).astype(np.float64), abs(x - mean.reshape(spread)).astype(np.float64), 1 / np.sqrt(var + eps)
+    xhat = xhat * rstd.reshape(spread)
+    u = (n / 512 + 12) * np.finfo(dtype).eps / 2
+    terms = g + (g.sum(axis=axes) / n).reshape(spread) + xhat * ((g * xhat).sum(axis=axes) / n).reshape(spread)
+    errors = 20 * u * abs(weight * rstd).reshape(spread) * terms, 7 * u * (g * xhat).sum(axis=axes), 2 * u * g.sum(axes)
+    for ours, theirs, error in zip(got, exact, errors, strict=True):
+        assert ours.dtype == dtype
+        assert (abs(ours - theirs) <= error).all()
+
+
+def test_an_empty_batch_has_no_statistics_and_gives_no_gradient():
+    x, one = np.zeros((0, 3, 4, 4), np.float32), np.ones(3, np.float32)
+    with emulated():
+        mean, var = cuda.batch_norm_stats(x)
+        dx, dweight, dbias = cuda.batch_norm_grad(x, x, one, one, one, 1e-5)
+    assert np.isnan(mean).all() and np.isnan(var).all()
+    assert dx.shape == x.shape and not dweight.any() and not dbias.any()
+
+
+# ---------------------------------------------------------------- optimizers
+
+STEPS = {
+    "sgd_step": [
+        ((), lambda f, p, g, t: f(p, g, None, 0.1, 0.0, 0.0, 0.01, False, False)),
+        ((1,), lambda f, p, g, v, t: f(p, g, v, 0.1, 0.9, 0.3, 0.0, False, t == 1)),
+        ((1,), lambda f, p, g, v, t: f(p, g, v, 0.1, 0.9, 0.0, 0.01, True, t == 1)),
+    ],
+    "adam_step": [
+        ((1, 1), lambda f, p, g, m, v, t: f(p, g, m, v, None, t, 0.1, 0.9, 0.99, 1e-8, 0.01, True)),
+        ((1, 1, 1), lambda f, p, g, m, v, x, t: f(p, g, m, v, x, t, 0.1, 0.9, 0.99, 1e-8, 0.01, False)),
+    ],
+    "rmsprop_step": [
+        ((1,), lambda f, p, g, v, t: f(p, g, v, None, None, 0.1, 0.9, 1e-8, 0.0, 0.0)),
+        ((1, 1, 1), lambda f, p, g, v, a, m, t: f(p, g, v, a, m, 0.1, 0.9, 1e-8, 0.01, 0.5)),
+    ],
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", STEPS)
+def test_optimizer_steps_equal_the_reference(name, dtype):
+    for states, call in STEPS[name]:
+        rng = np.random.default_rng(3)
+        theirs = [normal(rng, (5, 83), dtype)] + [np.zeros((5, 83), dtype) for _ in states]
+        ours = [np.repeat(array, 2, axis=1)[:, ::2] for array in theirs]  # to be written back where they lie
+        for step in (1, 2, 3):
+            grad = normal(rng, (5, 83), dtype)
+            grad.flags.writeable = False
+            call(getattr(reference, name), theirs[0], grad, *theirs[1:], step)
+            with emulated(check=True, order=step):
+                call(getattr(cuda, name), ours[0], grad, *ours[1:], step)
+            for mine, expected in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(mine, expected)
+
+
+def test_optimizers_name_what_does_not_fit():
+    p = np.ones(3, np.float32)
+    rates = 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False
+    with emulated():
+        with pytest.raises(ValueError, match=r"adam_step: v: expected shape \(3,\), got \(2,\)"):
+            cuda.adam_step(p, p, p.copy(), np.ones(2, np.float32), None, *rates)
+        with pytest.raises(TypeError, match="adam_step: grad: expected float32 as the first argument, got float64"):
+            cuda.adam_step(p, np.ones(3), p.copy(), p.copy(), None, *rates)
+    assert (p == 1).all()
+
+
+# ---------------------------------------------------------------- max pooling
+
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@settings(max_examples=5)
+@given(PAIRS, PAIRS, st.sampled_from([(1, 1), (2, 1)]), st.sampled_from(DTYPES), st.data())
+def test_max_pooling_equals_the_reference(kernel, stride, dilation, dtype, data):
+    rng = np.random.default_rng(4)
+    padding = tuple((data.draw(st.integers(0, k // 2)), data.draw(st.integers(0, k // 2))) for k in kernel)
+    size = tuple(d * (k - 1) + 1 + data.draw(st.integers(0, 5)) for k, d in zip(kernel, dilation))
+    x = rng.integers(-2, 3, (2, 3, *size)).astype(dtype)  # small integers: many ties
+    x[rng.random(x.shape) < 0.1] = np.nan
+    x[rng.random(x.shape) < 0.1] = -np.inf
+    values, index = reference.max_pool2d(x, kernel, stride, padding, dilation)
+    got = in_every_order(lambda: cuda.max_pool2d(x, kernel, stride, padding, dilation))
+    np.testing.assert_array_equal(got[0], values)
+    np.testing.assert_array_equal(got[1], index)
+    assert got[1].dtype == np.int64
+    g = normal(rng, values.shape, dtype)
+    (dx,) = in_every_order(lambda: cuda.max_pool2d_grad(g, index, size))
+    np.testing.assert_array_equal(dx, reference.max_pool2d_grad(g, index, size))
+
+
+# ---------------------------------------------------------------- launching
+
+
+def first_to_second(x, y, count):
+    y[0] = x[0] + count
+
+
+COPY = Kernel(first_to_second, (flat(F4), flat(F4), int32))
+
+
+def test_arrays_that_kernels_do_not_take_are_named():
+    x = np.ones((2, 3), np.float32)
+    with emulated():
+        with pytest.raises(TypeError, match="leaky_relu: x: CUDA kernels take float32 or float64, got int64"):
+            cuda.leaky_relu(np.arange(3), 0.1)
+        with pytest.raises(ValueError, match=r"leaky_relu_grad: g: expected shape \(2, 3\), got \(3,\)"):
+            cuda.leaky_relu_grad(x[0], x, 0.1)
+        with pytest.raises(TypeError, match=r"leaky_relu: x: expected an array of numpy, got builtins\.list"):
+            cuda.leaky_relu([1.0], 0.1)
+
+
+def test_more_than_a_grid_or_an_index_can_count_is_refused():
+    one = np.ones(1, np.float32)
+    huge = np.broadcast_to(one, (2**16, 2**15))
+    with emulated():
+        with pytest.raises(ValueError, match="first_to_second: 2147483648 blocks of threads are more than"):
+            launch.launch(COPY, 2**31, one, one, 1)
+        with pytest.raises(ValueError, match=r"array of shape \(65536, 32768\) has more elements .* smaller batch"):
+            launch.launch(COPY, 1, huge, one, 1)
+
+
+def test_outside_emulation_a_missing_gpu_or_cupy_is_named(monkeypatch):
+    launch._gpu.cache_clear()
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(ImportError, match=r"need CuPy: python -m pip install 'minigen-lab\[cuda13\]' \(or cuda12"):
+        cuda.leaky_relu(np.ones(3, np.float32), 0.1)
+    absent = types.SimpleNamespace(cuda=types.SimpleNamespace(is_available=lambda: False))
+    monkeypatch.setitem(sys.modules, "cupy", absent)
+    with pytest.raises(RuntimeError, match="need an NVIDIA GPU and its driver, and none answers here"):
+        cuda.leaky_relu(np.ones(3, np.float32), 0.1)
+    launch._gpu.cache_clear()
+
+
+class FakeArray(np.ndarray):
+    """Stands for an array on a GPU."""
+
+
+@pytest.mark.parametrize("pointer", [0, 77])
+def test_a_launch_on_a_gpu_takes_cupys_stream_and_waits_for_nothing(pointer, monkeypatch):
+    """Numba is told not to wait for the arrays' stream, and given the stream that CuPy uses."""
+    calls = []
+
+    class Compiled:
+        def __getitem__(self, configuration):
+            return lambda *arguments: calls.append((configuration, arguments))
+
+    stand_in = types.SimpleNamespace(
+        jit=lambda signature: lambda function: Compiled(),
+        external_stream=lambda pointer: f"stream {pointer}",
+        as_cuda_array=lambda array, sync: ("view", array.size, sync),
+    )
+    stream = types.SimpleNamespace(ptr=pointer)
+    device = types.SimpleNamespace(is_available=lambda: True, get_current_stream=lambda: stream)
+    fake_cupy = types.SimpleNamespace(cuda=device, ndarray=FakeArray)
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy)
+    monkeypatch.setattr(launch, "cuda", stand_in)
+    launch._gpu.cache_clear()
+    launch._compiled.cache_clear()
+    x = np.ones((2, 3), np.float32).view(FakeArray)
+    launch.launch(COPY, 3, x, x, 6)
+    launch._gpu.cache_clear()
+    launch._compiled.cache_clear()
+    view = ("view", 6, False)
+    assert calls == [((3, COPY.threads, "stream 77" if pointer else 0), (view, view, 6))]

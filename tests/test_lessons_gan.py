@@ -1,0 +1,159 @@
+"""Lesson 8: wrong answers to its exercises are found, and for the right reason."""
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen import losses
+from minigen.course import gan as eighth
+
+
+@pytest.fixture(autouse=True)
+def _reference_kernels(reference_kernels):
+    yield
+
+
+def _softplus(a):
+    return np.logaddexp(0, a)
+
+
+def _d_loss(real=_softplus, join=False):
+    def d_loss(real_logits, fake_logits):
+        if join:
+            return np.concatenate([_softplus(-real_logits), _softplus(fake_logits)]).mean()
+        return real(-real_logits).mean() + _softplus(fake_logits).mean()
+
+    return d_loss
+
+
+def _with_sigmoids(real, fake):
+    return -np.log(1 / (1 + np.exp(-real))).mean() - np.log(1 - 1 / (1 + np.exp(-fake))).mean()
+
+
+def _step(detach=True, clear="before", loss=losses.non_saturating_g, judge_again=True, sign=1, retain=False):
+    """A step of training with one fault, or with several."""
+
+    def training_step(generator, discriminator, optimizer_g, optimizer_d, x, z):
+        fake = generator(z)
+        fake_logits = discriminator(fake.detach() if detach else fake)
+        loss_d = sign * losses.minimax_d(discriminator(x), fake_logits)
+        early = discriminator(fake)
+        if clear == "before":
+            optimizer_d.zero_grad()
+        loss_d.backward(retain_graph=retain)
+        if not judge_again:
+            weights = [p.numpy().copy() for p in discriminator.parameters()]
+            optimizer_g.zero_grad()
+            loss_g = loss(early)
+            for p, g in zip(generator.parameters(), mg.grad(loss_g, list(generator.parameters()))):
+                p.grad = g
+            assert all(np.array_equal(p.numpy(), w) for p, w in zip(discriminator.parameters(), weights))
+        optimizer_d.step()
+        if clear == "after":
+            optimizer_d.zero_grad()
+        if judge_again:
+            loss_g = loss(discriminator(fake if detach != "both" else fake.detach()))
+            if clear == "before":
+                optimizer_g.zero_grad()
+            loss_g.backward()
+        optimizer_g.step()
+        if clear == "after":
+            optimizer_g.zero_grad()
+        if clear == "end":
+            optimizer_g.zero_grad()
+            optimizer_d.zero_grad()
+        return loss_d, loss_g
+
+    return training_step
+
+
+def _detached_everywhere(generator, discriminator, optimizer_g, optimizer_d, x, z):
+    fake = generator(z).detach()
+    loss_d = losses.minimax_d(discriminator(x), discriminator(fake))
+    optimizer_d.zero_grad()
+    loss_d.backward()
+    optimizer_d.step()
+    loss_g = losses.non_saturating_g(discriminator(fake))
+    optimizer_g.zero_grad()
+    loss_g.backward()
+    optimizer_g.step()
+    return loss_d, loss_g
+
+
+GUESSES = {"A": 2, "B": 5, "C": 1, "D": 4, "E": 3}
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "reason"),
+    [
+        (eighth.d_loss, lambda real, fake: -_d_loss()(real, fake), "This is V, which D wants large"),
+        (eighth.d_loss, _d_loss(join=True), "for 2 real and 6 generated images"),
+        (eighth.d_loss, _d_loss(join=True), "each has its own mean"),
+        (eighth.d_loss, _d_loss(real=lambda a: _softplus(-a)), "2 real and 6 generated images: expected"),
+        (eighth.d_loss, lambda real, fake: _d_loss()(-real, -fake), "look at the sign of each logit"),
+        (eighth.d_loss, lambda real, fake: _softplus(-real).mean(), "Where are the generated images?"),
+        (eighth.d_loss, _with_sigmoids, "A sigmoid was rounded to 0"),
+        (eighth.d_loss, lambda real, fake: _softplus(np.append(-real, fake)), "expected shape (), got (8,)"),
+        (eighth.d_loss, lambda real, fake: _d_loss()(real, fake) / 2, "the two means are added"),
+        (eighth.best_d, lambda p, q, r, s: p / (p + q), "Where is the smoothing?"),
+        (eighth.best_d, lambda p, q, r, s: (1 - s) * p / (p + q), "Where is real_share?"),
+        (eighth.best_d, lambda p, q, r, s: r * (1 - s) * p / (r * (1 - s) * p + (1 - r) * q), "it stands at log(1 - D)"),
+        (eighth.best_d, lambda p, q, r, s: (1 - r) * q / (r * p + (1 - r) * q), "the probability of *generated*"),
+        (eighth.best_d, lambda p, q, r, s: ((1 - s) * r * p + s * (1 - r) * q) / (r * p + (1 - r) * q), "Only the real"),
+        (eighth.best_accuracy, lambda p, q, dx: np.maximum(p, q).sum() * dx, "a factor of 1/2"),
+        (eighth.best_accuracy, lambda p, q, dx: np.minimum(p, q).sum() * dx / 2, "how often it is *wrong*"),
+        (eighth.best_accuracy, lambda p, q, dx: abs(p - q).sum() * dx / 2, "guessing is right half the time"),
+        (eighth.best_accuracy, lambda p, q, dx: ((p**2 + q**2) / (p + q)).sum() * dx / 2, "A verdict is"),
+        (eighth.best_accuracy, lambda p, q, dx: np.maximum(p, q).sum() / 2, "Where is dx?"),
+        (eighth.g_gradient, lambda a: -1 / (1 + np.exp(a)), "Where is 1/M?"),
+        (eighth.g_gradient, lambda a: -1 / (1 + np.exp(-a)) / a.size, "the one that saturates"),
+        (eighth.g_gradient, lambda a: -(1 + np.exp(-a)) / a.size, "Multiply by that of D in the logit"),
+        (eighth.g_gradient, lambda a: -np.exp(-a) / (1 + np.exp(-a)) / a.size, "not finite"),
+        (eighth.g_gradient, lambda a: np.exp(-_softplus(a)) / a.size, "look at the sign"),
+        (eighth.g_gradient, lambda a: -np.exp(-_softplus(a)).mean(), "expected shape (5,), got ()"),
+        (eighth.training_step, _step(detach=False, clear="end", retain=True), "Detach the generated images"),
+        (eighth.training_step, _step(detach=False, clear="end"), "Is a graph used twice?"),
+        (eighth.training_step, _step(clear="never"), "backward() adds to them"),
+        (eighth.training_step, _step(clear="after"), "After the second step the weights of"),
+        (eighth.training_step, _step(clear="after"), "G's loss left gradients in D"),
+        (eighth.training_step, _step(judge_again=False), "Judge the generated images again"),
+        (eighth.training_step, _step(loss=losses.minimax_g), "This is the loss that saturates"),
+        (eighth.training_step, _step(sign=-1), "D became worse"),
+        (eighth.training_step, _detached_everywhere, "in G's the gradient has to reach G"),
+        (eighth.training_step, lambda g, d, og, od, x, z: (mg.zeros(1), mg.zeros(1)), "the weights of the"),
+        (eighth.training_step, lambda *a: _step()(*a)[0], "expected it to return loss_d and loss_g"),
+        (eighth.training_step, lambda *a: _step()(*a)[::-1], "loss_d of the first step"),
+        (eighth.read_the_logs, {**GUESSES, "A": 3, "E": 2}, "A, you say 3: Look at loss_g"),
+        (eighth.read_the_logs, {"A": 1}, "Expected a dictionary with the letters A, B, C, D, E"),
+    ],
+)  # fmt: skip
+def test_lesson_8_says_what_is_wrong(check, answer, reason):
+    verdict = check(answer)
+    assert verdict.state == "wrong" and reason in verdict.reason, verdict
+
+
+@pytest.mark.parametrize("step", [_step(), _step(detach=False, retain=True)], ids=["detached", "cleared instead"])
+def test_a_step_whose_weights_are_right_passes(step):
+    assert eighth.training_step(step).right
+
+
+def test_answers_not_yet_given_are_told_from_wrong_ones():
+    assert eighth.training_step(lambda *a: (..., ...)).state == "not answered yet"
+    assert eighth.read_the_logs({**GUESSES, "C": ...}).state == "not answered yet"
+
+
+def test_the_logs_to_be_read_show_what_their_causes_predict():
+    """Exercise 8.6 is only fair if every log has the symptom that its solution names."""
+    data = mg.data.load("digits", size=8).data[:64]
+    ends = {}
+    for letter, game in eighth.MYSTERIES.items():
+        mg.manual_seed(0)
+        model = mg.models.DenseGAN(size=8, channels=1, latent=8, width=32)
+        model.game = game
+        ends[letter] = [model.training_step(data) for _ in range(80)][-1]
+    assert ends["A"]["loss_g"] < -1  # log D(G(z)) has no lower end
+    assert ends["B"]["loss_d"] > 1.0064 and 0.3133 < ends["B"]["loss_g"] < 0.6932  # a "logit" between 0 and 1
+    assert ends["B"]["loss_g"] < -np.log(ends["B"]["d_fake"]) - 0.1  # which the mean of -log D cannot be
+    assert ends["C"]["loss_d"] > 0 and ends["C"]["d_real"] > ends["C"]["d_fake"]
+    assert ends["D"]["loss_d"] < 0.1 and ends["D"]["d_fake"] > 0.5
+    assert ends["E"]["loss_d"] < -1 and ends["E"]["d_real"] < 0.2 < 0.8 < ends["E"]["d_fake"]

@@ -1,0 +1,116 @@
+"""Every layer, found in `minigen.nn.__all__`: gradients of both orders in its input and in every parameter, in training
+and in evaluation, with every option that its constructor takes."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import minigen as mg
+from minigen.check import gradcheck
+
+pytestmark = pytest.mark.usefixtures("reference_kernels")
+
+nn = mg.nn
+LAYERS = {
+    name: kind
+    for name in nn.__all__
+    if isinstance(kind := getattr(nn, name), type) and issubclass(kind, nn.Module) and kind is not nn.Module
+}
+
+CASES = [  # layer, the arguments of its constructor, the shape of an input
+    ("AvgPool2d", {"kernel_size": 2}, (1, 2, 4, 4)),
+    ("AvgPool2d", {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}, (1, 1, 5, 4)),
+    ("BatchNorm1d", {"num_features": 3}, (5, 3)),
+    ("BatchNorm1d", {"num_features": 2, "eps": 0.1, "momentum": None}, (4, 2, 3)),
+    ("BatchNorm1d", {"num_features": 2, "affine": False, "track_running_stats": False}, (4, 2)),
+    ("BatchNorm2d", {"num_features": 2}, (3, 2, 2, 2)),
+    ("BatchNorm2d", {"num_features": 2, "eps": 0.1, "momentum": 0.5, "affine": False}, (3, 2, 2, 1)),
+    ("BatchNorm2d", {"num_features": 2, "track_running_stats": False}, (3, 2, 1, 2)),
+    ("Conv2d", {"in_channels": 2, "out_channels": 3, "kernel_size": 3, "stride": 2, "padding": 1}, (2, 2, 5, 4)),
+    ("Conv2d", {"in_channels": 4, "out_channels": 2, "kernel_size": (1, 2), "stride": (3, 2), "padding": "same",
+                "dilation": (1, 2), "groups": 2, "bias": False}, (2, 4, 4, 5)),
+    ("ConvTranspose2d", {"in_channels": 2, "out_channels": 3, "kernel_size": 4, "stride": 2, "padding": 1},
+     (1, 2, 3, 2)),
+    ("ConvTranspose2d", {"in_channels": 4, "out_channels": 2, "kernel_size": (2, 1), "stride": 3, "output_padding": 2,
+                         "groups": 2, "bias": False, "dilation": 2}, (2, 4, 2, 2)),
+    ("Dropout", {"p": 0.4}, (3, 4)),
+    ("ELU", {"alpha": 0.7}, (3, 4)),
+    ("Flatten", {"start_dim": 0, "end_dim": 1}, (2, 3, 2)),
+    ("GroupNorm", {"num_groups": 2, "num_channels": 4}, (2, 4, 3)),
+    ("GroupNorm", {"num_groups": 1, "num_channels": 2, "eps": 0.1, "affine": False}, (2, 2, 2, 2)),
+    ("Identity", {}, (3, 4)),
+    ("InstanceNorm2d", {"num_features": 2}, (2, 2, 3, 2)),
+    ("InstanceNorm2d", {"num_features": 2, "eps": 0.1, "momentum": 0.5, "affine": True, "track_running_stats": True},
+     (2, 2, 2, 2)),
+    ("LayerNorm", {"normalized_shape": (2, 3)}, (2, 2, 3)),
+    ("LayerNorm", {"normalized_shape": 4, "eps": 0.1, "bias": False}, (3, 4)),
+    ("LayerNorm", {"normalized_shape": 4, "elementwise_affine": False}, (3, 4)),
+    ("LeakyReLU", {"negative_slope": 0.2}, (3, 4)),
+    ("Linear", {"in_features": 4, "out_features": 3}, (2, 4)),
+    ("Linear", {"in_features": 3, "out_features": 2, "bias": False}, (2, 2, 3)),
+    ("MaxPool2d", {"kernel_size": 2}, (1, 2, 4, 4)),
+    ("MaxPool2d", {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 2}, (1, 1, 5, 4)),
+    ("ModuleList", {"modules": [nn.Linear(4, 3)]}, (2, 4)),
+    ("ReLU", {}, (3, 4)),
+    ("Sequential", {"modules": [nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Linear(3, 2)]}, (3, 4)),
+    ("Sigmoid", {}, (3, 4)),
+    ("Softplus", {}, (3, 4)),
+    ("Tanh", {}, (3, 4)),
+    ("Unflatten", {"dim": 1, "unflattened_size": (2, 2)}, (3, 4)),
+    ("Upsample", {"scale_factor": 2}, (1, 2, 3, 2)),
+    ("Upsample", {"size": (5, 3), "mode": "bilinear", "align_corners": True}, (1, 1, 3, 2)),
+]  # fmt: skip
+
+ELSEWHERE = {("Dropout", "generator"): "test_functional.py: dropout follows its generator"}
+
+
+def test_every_layer_has_a_case():
+    assert sorted(set(LAYERS) - {name for name, *_ in CASES}) == [], "these layers have no case here"
+    assert sorted({name for name, *_ in CASES} - set(LAYERS)) == [], "these are not public"
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS))
+def test_every_option_of_a_layer_is_used_in_a_case(name):
+    taken = {p.name for p in inspect.signature(LAYERS[name]).parameters.values() if p.kind is not p.VAR_KEYWORD}
+    used = {option for layer, arguments, _ in CASES for option in arguments if layer == name}
+    assert sorted(taken - used - {option for layer, option in ELSEWHERE if layer == name}) == []
+
+
+def made(name, arguments):
+    if name == "ModuleList":
+        return nn.ModuleList(arguments["modules"])[0]
+    return nn.Sequential(*arguments["modules"]) if name == "Sequential" else LAYERS[name](**arguments)
+
+
+def as_function(layer):
+    """The layer as a function of its input and its parameters, with the same random masks every time; its slots."""
+    slots = [(owner, key) for owner in layer.modules() for key, p in owner._parameters.items() if p is not None]
+
+    def function(x, *values):
+        kept = [owner._parameters[key] for owner, key in slots]
+        try:
+            for (owner, key), value in zip(slots, values):
+                owner._parameters[key] = value
+            mg.manual_seed(1)
+            return layer(x)
+        finally:
+            for (owner, key), old in zip(slots, kept):
+                owner._parameters[key] = old
+
+    return function, slots
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape"), CASES, ids=[name for name, *_ in CASES])
+def test_a_layer_in_its_input_and_every_parameter(name, arguments, shape):
+    mg.manual_seed(1)
+    rng = np.random.default_rng(0)
+    layer = made(name, arguments).to("float64")
+    layer(mg.tensor(rng.standard_normal(shape)))  # running statistics are no longer 0 and 1
+    function, slots = as_function(layer)
+    point = [rng.standard_normal(s) for s in (shape, *(owner._parameters[key].shape for owner, key in slots))]
+    names = ["input", *(key for _, key in slots)]
+    training, evaluation = (layer.train(mode) and function(*map(mg.tensor, point)).numpy() for mode in (True, False))
+    for mode in [True] if np.array_equal(training, evaluation) else [True, False]:
+        layer.train(mode)
+        gradcheck(function, point, order=2, name=name, names=names, repeats=1).expect_right()
