@@ -520,7 +520,8 @@ picture
 # | `loss_g` | $\log 2 = 0.69$ | large | whether G got better: D moves too |
 # | `d_real`, `d_fake` | 0.5, 0.5 | near 0.9, near 0 | |
 #
-# There is no number here that falls when the images get better.  G's loss *rises* while its images improve, since D improves as well.  What one
+# There is no number here that falls *because* the images get better.  G's loss says how it stands against D, and D moves too: below, it first rises fourfold, then
+# falls slowly, while the images improve all the way; in a longer run it may rise again, and they improve still.  What one
 # can read is whether the game is alive: `d_fake` glued to 0 and `loss_g` climbing mean that D has won and G hears nothing; all at
 # 0.5 from the start, that D learns nothing.
 

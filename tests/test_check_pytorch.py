@@ -4,14 +4,13 @@ import mpmath
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
 from minigen import kernels
 from minigen.check import check
-from minigen.check.adapters import ours, pytorch
+from minigen.check.adapters import ours
 from minigen.check.catalogue import CATALOGUE, Case
 from minigen.check.examine import examine
 
+pytorch = pytest.importorskip("minigen.check.adapters.pytorch")
 pytestmark = pytest.mark.torch
 
 BCE = "binary_cross_entropy"
@@ -53,5 +52,5 @@ def test_mpmath_says_who_is_right():
         mine = second_derivative(ours.table)
     theirs = second_derivative(pytorch.table)
     assert np.all(np.abs(mine / exact - 1) < 1e-9)
-    assert 1e-7 < np.abs(theirs / exact - 1)[[0, 2]].min()
+    assert np.abs(theirs / exact - 1)[[0, 2]].min() > 1e-7
     assert np.abs(theirs / exact - 1)[1] < 1e-9

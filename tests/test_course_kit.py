@@ -369,6 +369,7 @@ def test_one_broken_submission_never_stops_the_rest(tmp_path, grader, capsys):
     page = (out / "pages" / "bob.html").read_text(encoding="utf-8")
     assert "bob: <b>2</b> of 5 points" in page and "Is that not a square?" in page and "T1: doubling &amp; more" in page
     assert "It passes with the reference solution of the other tasks, and counts." in page
+    assert "For the same reason as above" not in (out / "pages" / "cyd.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;hi&lt;/b&gt;" in page and "<b>hi" not in page
     assert "Nothing could be graded" in (out / "pages" / "hal.html").read_text(encoding="utf-8")
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
@@ -447,6 +448,7 @@ def test_otters_test_files_name_each_test_with_points_and_visibility(tmp_path, g
         otter_files.write(grader, tmp_path, tmp_path / "minigen.zip")
 
 
+@pytest.mark.course
 @pytest.mark.filterwarnings("default")
 def test_otter_gives_the_same_points(tmp_path, grader):
     otter = pytest.importorskip("otter.api", reason="needs the extra 'course'")

@@ -120,12 +120,10 @@ def step(where, kernels_of):
     """One step of a small discriminator, as the training loop takes it: (loss, parameters) on the host."""
     mg.manual_seed(3)
     net = mg.nn.Sequential(
-        mg.nn.Conv2d(1, 4, 4, stride=2, padding=1),
+        mg.nn.Conv2d(1, 4, 4, stride=2, padding=1, bias=False),
+        mg.nn.BatchNorm2d(4),
         mg.nn.LeakyReLU(0.2),
-        mg.nn.Conv2d(4, 8, 4, stride=2, padding=1, bias=False),
-        mg.nn.BatchNorm2d(8),
-        mg.nn.LeakyReLU(0.2),
-        mg.nn.Conv2d(8, 1, 2),
+        mg.nn.Conv2d(4, 1, 4),
     ).to(where)
     optimizer = mg.optim.Adam(net.parameters(), lr=1e-2, betas=(0.5, 0.999))
     images = mg.tensor(np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32), device=where)

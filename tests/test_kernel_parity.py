@@ -360,9 +360,7 @@ def test_again_and_with_other_threads_the_same_bits(kernel_set, name):
 
 LAYOUTS = {
     "transposed": lambda a: np.array(a, order="F"),
-    "backwards": lambda a: np.ascontiguousarray(a[(slice(None, None, -1),) * a.ndim])[
-        (slice(None, None, -1),) * a.ndim
-    ],
+    "backwards": lambda a: np.array(a[(slice(None, None, -1),) * a.ndim], order="C")[(slice(None, None, -1),) * a.ndim],
     "spread": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
     "read-only": lambda a: a.copy(),
 }

@@ -9,6 +9,10 @@ that the compiler can turn a division into a multiplication and take short loops
 them.  A training step compiles each kernel once, in a second or several.
 
 All are deterministic: a result depends on the inputs alone, to the last bit, whatever order the threads run in.
+
+How far to trust them: they have been compiled for GPUs, their machine code has been read by a program
+(`minigen.kernels.static_report`), and they have been run by an emulator (`minigen.kernels.emulator`), against the
+reference and with every access to memory checked.  Nobody has run them on a GPU yet.
 """
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats

@@ -13,11 +13,12 @@ if importlib.util.find_spec("numba_cuda") is None:
     )
 
 from llvmlite import ir
-from numba import cuda, from_dtype, int32, types
+from numba import cuda, from_dtype, types
+from numba import int32 as int32  # for the kernels; a type has no docstring, so it is not in the list below
 from numba.cuda import config
 from numba.cuda.extending import intrinsic
 
-__all__ = ["VECTOR_BYTES", "configured", "copy_vector", "cuda", "device", "flat", "int32", "lanes", "number", "types"]
+__all__ = ["VECTOR_BYTES", "configured", "copy_vector", "cuda", "device", "flat", "lanes", "number", "types"]
 
 #: The widest load and store of a GPU thread: four float32 or two float64.
 VECTOR_BYTES = 16

@@ -200,7 +200,7 @@ kit.check(FILE, task=3)
 # - The first step is `lr` long, for every parameter, whatever its gradient.  Why?
 #
 # What would happen without the correction?  With $\beta_1 = 0.9$ and $\beta_2 = 0.999$ the first step's $m$ is ten times too small, and
-# $\sqrt v$ thirty times: the first steps would be more than three times too long, just when the network knows least.  The picture shows it.
+# $\sqrt v$ thirty times: the first step would be three times too long and the next ones even more, just when the network knows least.  The picture shows it.
 
 # %%
 with kit.pending():
@@ -243,12 +243,12 @@ kit.check(FILE, task=4)
 # %%
 with kit.pending():
     a = kit.load(FILE)
-    for name in ("adam_l2_step", "adamw_step"):
+    for way in ("adam_l2_step", "adamw_step"):
         w, state = np.array([1.0, 1.0]), {}
         for t in range(300):  # two weights whose gradients swing around zero: by 10, and by 0.1
             g = np.array([10.0, 0.1]) * (-1) ** t
-            w = getattr(a, name)(w, g, state, lr=0.01, weight_decay=0.1)
-        print(f"{name:13} after 300 steps: gradients of 10 leave {w[0]:.3f}, gradients of 0.1 leave {w[1]:.3f}")
+            w = getattr(a, way)(w, g, state, lr=0.01, weight_decay=0.1)
+        print(f"{way:13} after 300 steps: gradients of 10 leave {w[0]:.3f}, gradients of 0.1 leave {w[1]:.3f}")
 
 # %%
 kit.check(FILE, task=5)
@@ -278,7 +278,7 @@ with kit.pending():
             x = np.maximum(a.batch_norm_eval(x @ weights[k], scales[k], shifts[k], means[k], variances[k]), 0)
         return (x @ weights[2])[:, 0]
 
-    for step in range(601):
+    for step in range(241):
         kept, x = [], points
         for k in range(2):
             h = x @ weights[k]
@@ -297,7 +297,7 @@ with kit.pending():
         order = [*weights, scales[1], shifts[1], scales[0], shifts[0]]
         new = [a.adam_step(w, g, state, lr=0.01) for w, g, state in zip(order, grads, states)]
         weights, (scales[1], shifts[1], scales[0], shifts[0]) = new[:3], new[3:]
-        if step % 150 == 0:
+        if step % 60 == 0:
             right = (evaluate(points) * sign > 0).mean()
             print(f"step {step:3}: loss {np.log1p(np.exp(-margin)).mean():.3f}, in evaluation {right:.0%} right")
 

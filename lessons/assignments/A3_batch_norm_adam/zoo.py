@@ -171,6 +171,8 @@ def batch_norm_grad(g, x, weight, eps=1e-5):
 
 # ---- task 3: RMSprop, with momentum, centered
 
+START = "After the first step v is not g * g yet. With which value does it begin, and which shares have old and new?"
+
 AVERAGE = 'alpha * state.get("v", 0.0) + (1 - alpha) * g * g'
 MEAN = 'alpha * state.get("mean", 0.0) + (1 - alpha) * g\n'
 VELOCITY = 'momentum * state.get("velocity", 0.0) + u'
@@ -203,20 +205,20 @@ def rmsprop_step(w, g, state, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, cente
     wrong(3, "uphill", "A step goes against the gradient.", {"w - lr * u": "w + lr * u"}),
     wrong(3, "alpha the other way round", "Whose share is alpha: the old average's, or the new square's?",
           {AVERAGE: '(1 - alpha) * state.get("v", 0.0) + alpha * g * g'}),
-    wrong(3, "no average", "v remembers the squares of earlier steps. What is kept in state?", {AVERAGE: "g * g"}),
-    wrong(3, "a sum of squares", "The two shares add up to 1: this v only grows.", {AVERAGE: 'state.get("v", 0.0) + g * g'}),
+    wrong(3, "no average", START, {AVERAGE: "g * g"}),
+    wrong(3, "a sum of squares", START, {AVERAGE: 'state.get("v", 0.0) + g * g'}),
     wrong(3, "no square", "v is an average of g * g.", {AVERAGE: 'alpha * state.get("v", 0.0) + (1 - alpha) * abs(g)'}),
     wrong(3, "no root", "g / v has the unit 1/g: what makes the step's size independent of the gradient's?",
           {"u = g / (np.sqrt(v) + eps)": "u = g / (v + eps)"}),
     wrong(3, "eps inside the root", ROOT, {"u = g / (np.sqrt(v) + eps)": "u = g / np.sqrt(v + eps)"}),
     wrong(3, "eps forgotten", "What happens where v is zero? And what where it is as small as eps?",
           {"u = g / (np.sqrt(v) + eps)": "u = g / np.where(v > 0, np.sqrt(v), 1)"}),
-    wrong(3, "v begins with the first square", "With which v does the first step begin?",
+    wrong(3, "v begins with the first square", START,
           {AVERAGE: 'alpha * state.get("v", g * g) + (1 - alpha) * g * g'}),
-    wrong(3, "v corrected as in Adam", "Adam corrects for the beginning at zero. Does RMSprop?",
+    wrong(3, "v corrected as in Adam", START,
           {"u = g / (np.sqrt(v) + eps)":
            't = state["t"] = state.get("t", 0) + 1\n    u = g / (np.sqrt(v / (1 - alpha**t)) + eps)'}),
-    wrong(3, "v before this step", "The average takes in this step's g first, and is used then.",
+    wrong(3, "v before this step", START,
           {"v = state[\"v\"] = " + AVERAGE: 'v, state["v"] = state.get("v", g * g), ' + AVERAGE}),
     wrong(3, "a velocity of averages", "The velocity's two parts: how much of the new u goes in?",
           {VELOCITY: 'momentum * state.get("velocity", 0.0) + (1 - momentum) * u'}),

@@ -107,8 +107,8 @@ class Assignment:
             tasks = [
                 Task(i, task["title"], tuple(task["names"]), task["points"]) for i, task in enumerate(text["tasks"], 1)
             ]
-            values = [text[key] for key in ("title", "file", "seconds", "memory")]
-            return cls(folder.resolve(), *values, tuple(tasks), text.get("environment", {}))
+            values = {key: text[key] for key in ("title", "file", "seconds", "memory")}
+            return cls(folder.resolve(), tasks=tuple(tasks), environment=text.get("environment", {}), **values)
         except tomllib.TOMLDecodeError as error:
             raise CourseError(f"{path}: {error}") from None
         except KeyError as error:

@@ -106,7 +106,7 @@ def _test(test: dict[str, Any], said: set[str]) -> str:
     )
     feedback = "\n".join(part for part in (test["reason"], test["where"]) if part)
     parts = [head]
-    if feedback in said:
+    if feedback and feedback in said:
         parts.append('<p class="small">For the same reason as above.</p>')
     elif feedback:
         parts.append(f"<pre>{_text(feedback)}</pre>")

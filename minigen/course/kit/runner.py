@@ -205,8 +205,9 @@ def _process(
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        with contextlib.suppress(OSError), process.stdin:  # type: ignore[union-attr] - it may be gone already
-            process.stdin.write(json.dumps(request).encode())  # type: ignore[union-attr]
+        assert process.stdin is not None
+        with contextlib.suppress(OSError), process.stdin:  # it may be gone already
+            process.stdin.write(json.dumps(request).encode())
         yield process, events
     finally:
         _kill(process)

@@ -51,8 +51,8 @@ def load(source: str, filename: str, reference: dict[str, str] | None = None) ->
     >>> load("def double(x): return 2 * x", "a1.py").double(4)
     8
     >>> reference = {"one": "def one(): return 1"}
-    >>> load("def one(): return 2\ntwo = 2 * one()", "a1.py", reference).two
-    2
+    >>> load("def one(): return 7", "a1.py", reference).one()
+    1
     """
     module = Submission(Path(filename).stem)
     module.__file__ = filename
@@ -65,7 +65,7 @@ def load(source: str, filename: str, reference: dict[str, str] | None = None) ->
 def _with_reference(source: str, filename: str, module: Submission, reference: dict[str, str]) -> ast.Module:
     """The file's syntax tree, with the reference's definitions where its own were; all else keeps its line numbers."""
     tree = ast.parse(source, filename)
-    module._reference = {name: compile(text, REFERENCE, "exec") for name, text in reference.items()}
+    module.__dict__["_reference"] = {name: compile(text, REFERENCE, "exec") for name, text in reference.items()}
     for i, node in enumerate(tree.body):
         names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
         if isinstance(node, ast.Assign):

@@ -73,7 +73,7 @@ def evaluation_elsewhere(a):
 @test(task=1, points=1)
 def far_from_zero(a):
     """Numbers around 3000 with a spread of 1, in float32: the variance must not drown in rounding."""
-    x, weight, bias, mean, var = layer(3, (16, 2, 5, 5), np.float32)
+    _, weight, bias, mean, var = layer(3, (16, 2, 5, 5), np.float32)
     x = random(3, 16, 2, 5, 5, dtype=np.float32) + np.float32(3000)
     exact = x.astype(np.float64)
     y, _, running = train(a, x, weight, bias, mean, var, momentum=1.0)
@@ -96,7 +96,7 @@ def normalising_in_single_precision(a):
 @test(task=1, points=1)
 def nothing_to_normalise_by(a):
     """A channel with one number raises ValueError; one with equal numbers gives the bias."""
-    x, weight, bias, mean, var = layer(6, (3, 2))
+    _, weight, bias, mean, var = layer(6, (3, 2))
     y, _, _ = train(a, np.full((3, 2), 5.0), weight, bias, mean, var)
     close("batch_norm_train's y where all numbers are equal", y, np.broadcast_to(bias, (3, 2)) + 0.0)
     for shape in [(1, 2), (1, 2, 1, 1)]:
@@ -202,7 +202,7 @@ def in_turns(what, step, variant, **options):
 
 
 def single(what, step, **options):
-    """float32 stays float32 for three steps."""
+    """Three steps with float32."""
     w = random(1, 4, dtype=np.float32)
     for t, got in enumerate(steps(step, w, random(2, 3, 4, dtype=np.float32), **options), 1):
         if got.dtype != np.float32:
@@ -298,7 +298,7 @@ def adam_in_turns(a):
 
 @test(task=4, points=1)
 def adam_in_single_precision(a):
-    """float32 stays float32."""
+    """adam_step gives float32 for float32, in every step."""
     single("adam_step", a.adam_step)
 
 
