@@ -54,9 +54,10 @@ def test_the_numbers_of_one_case_by_hand(vectors):
 def test_an_error_of_a_part_in_a_hundred_million_fails_and_is_named(vectors):
     fn, vjp, _ = ours.table["softmax"]
     table = {"softmax": (fn, lambda g, x, dim: [vjp(g, x, dim=dim)[0] * (1 + 1e-8)])}
-    rows = {row["op"]: row for row in golden.against(vectors, table)}
-    assert rows["softmax"]["status"] == "fail" and rows["softmax"]["reason"].startswith("vjp/input[")
-    assert rows["tanh"]["status"] == "unsupported"
+    rows = golden.against(vectors, table)
+    failed = [row for row in rows if row["op"] == "softmax" and row["status"] == "fail"]  # not where it is saturated
+    assert failed and all(row["reason"].startswith("vjp/input[") for row in failed)
+    assert {row["status"] for row in rows if row["op"] == "tanh"} == {"unsupported"}
 
 
 def test_a_student_who_does_not_take_a_parameter_is_unsupported_and_a_crash_is_a_failure(vectors):

@@ -30,6 +30,10 @@ def test_every_function_is_in_the_catalogue():
     assert set(table) == set(CATALOGUE)
 
 
+SATURATING = {"softmax", "log_softmax", "logsumexp", "cross_entropy"}
+"""Logits go to +-40 here; where a difference of two means a factor of e^-80, little can be seen."""
+
+
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 @given(data=st.data())
 def test_values_gradients_and_gradients_of_gradients(name, data):
@@ -37,7 +41,9 @@ def test_values_gradients_and_gradients_of_gradients(name, data):
     fn, vjp, double = table[name]
     with kernels.use("reference"):
         findings = examine(fn, vjp, CATALOGUE[name], case, double, data.draw(st.integers(0, 2**16)))
-    assert all(f.verdict == "right" or "kink" in f.reason for f in findings), [str(f) for f in findings]
+    allowed = ("kink", "could have been seen") if name in SATURATING else ("kink",)
+    for f in findings:
+        assert f.verdict == "right" or (f.verdict == "inconclusive" and any(why in f.reason for why in allowed)), str(f)
 
 
 def test_dropout_is_linear_in_its_input_for_a_fixed_mask():

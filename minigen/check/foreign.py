@@ -77,6 +77,7 @@ def check(
 
     Examples
     --------
+    >>> import numpy as np
     >>> check(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2), like="tanh").verdict
     'right'
     >>> check(np.tanh, lambda g, x: g * (1 - np.tanh(x)), like="tanh", examples=5).verdict

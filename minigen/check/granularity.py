@@ -49,14 +49,13 @@ def granularity(
 
     Examples
     --------
-    >>> from minigen.check.differences import directional
-    >>> def steps(fn, x):
-    ...     value = fn(x)
-    ...     measured = directional(fn, [x], 0, np.ones(1), value, 1e-16 * value)
-    ...     return granularity(fn, [x], 0, np.ones(1), value, measured).item()
-    >>> 1e-4 < steps(lambda x: (1e12 + x) - 1e12, np.array([0.3])) < 1e-3
-    True
-    >>> steps(lambda x: np.maximum(x, 0.1), np.array([0.0]))
+    >>> def stairs(fn, x):
+    ...     nothing = np.zeros(1)
+    ...     measured = Measured(nothing, nothing, nothing, nothing, nothing, still=np.full(1, 1e-5))
+    ...     return granularity(fn, [x], 0, np.ones(1), fn(x), measured).item()
+    >>> round(stairs(lambda x: (1e12 + x) - 1e12, np.array([0.3])), 6)  # the distance of numbers near 1e12
+    0.000122
+    >>> stairs(lambda x: np.maximum(x, 0.1), np.array([0.0]))
     0.0
     """
     rng = np.random.default_rng(0)

@@ -27,7 +27,7 @@ import numpy as np
 from .differences import Array, Function, Measured, U, directional, measure_noise
 from .granularity import granularity
 from .jacobian import compare_jacobians
-from .point import Measure, Point, Vjp, place
+from .point import MeasureRule, Point, Vjp, place
 from .report import Finding
 from .resolution import RESOLUTION, resolution_of
 
@@ -60,7 +60,7 @@ def judge(
     resolution: float = RESOLUTION,
     repeats: int = 2,
     natural: float = 0.0,
-    measure: Measure = directional,
+    measure: MeasureRule = directional,
     full_jacobian: bool = False,
     locate: bool = True,
 ) -> list[Finding]:

@@ -9,14 +9,14 @@ import numpy as np
 from .differences import Array, Function, Measured, U, jitter
 from .report import Finding, Verdict
 
-__all__ = ["FLOOR", "Measure", "Point", "Vjp", "place"]
+__all__ = ["FLOOR", "Point", "place"]
 
 FLOOR = 8
 """Roundings, of the function's own size, that any vjp is granted: 1 - sigmoid(x) near x = 30 has lost all its
 digits, and moving x by one ulp does not show it."""
 
 Vjp = Callable[..., Sequence[Array | None]]
-Measure = Callable[[Function, Sequence[Array], int, Array, Array, Array], Measured]
+MeasureRule = Callable[[Function, Sequence[Array], int, Array, Array, Array], Measured]
 
 
 def place(where: Array) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ class Point:
     which: Sequence[int]
     rng: np.random.Generator
     order: int
-    measure: Measure
+    measure: MeasureRule
     value: Array
     noise: Array
     given: float

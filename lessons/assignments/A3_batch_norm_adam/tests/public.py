@@ -57,20 +57,23 @@ def one(*numbers):
 
 # ---- task 1
 
-TWO = np.array([[1.0], [3.0]])
+
+def two():
+    """A batch of two numbers in one channel."""
+    return np.array([[1.0], [3.0]])
 
 
 @test(task=1, points=1)
 def two_numbers(a):
     """batch_norm_train's y, for a batch of 1 and 3 in one channel, weight 2, bias 10."""
-    y, _, _ = train(a, TWO, one(2), one(10), one(0), one(1), eps=0.0)
+    y, _, _ = train(a, two(), one(2), one(10), one(0), one(1), eps=0.0)
     close("batch_norm_train(x, ...)[0] for x = 1, 3", y, np.array([[8.0], [12.0]]))
 
 
 @test(task=1, points=1)
 def two_numbers_remembered(a):
     """The running mean and variance after that batch, from 0 and 1, with momentum 0.25."""
-    _, mean, var = train(a, TWO, one(2), one(10), one(0), one(1), momentum=0.25)
+    _, mean, var = train(a, two(), one(2), one(10), one(0), one(1), momentum=0.25)
     close("batch_norm_train(x, ...)[1], the running mean", mean, one(0.5))
     close("batch_norm_train(x, ...)[2], the running variance", var, one(1.25))
 
@@ -78,19 +81,22 @@ def two_numbers_remembered(a):
 @test(task=1, points=1)
 def two_numbers_evaluated(a):
     """batch_norm_eval, with running mean 1 and variance 1, and eps 3."""
-    y = evaluate(a, TWO, one(2), one(10), one(1), one(1), eps=3.0)
+    y = evaluate(a, two(), one(2), one(10), one(1), one(1), eps=3.0)
     close("batch_norm_eval(x, ...) for x = 1, 3", y, np.array([[10.0], [12.0]]))
 
 
 # ---- task 2
 
-G = np.array([[1.0], [2.0]])
+
+def cotangents():
+    """A cotangent for each of them."""
+    return np.array([[1.0], [2.0]])
 
 
 @test(task=2, points=1)
 def backwards_from_two_numbers(a):
     """batch_norm_grad, for a batch of 1 and 3, weight 2, eps 3, g = 1 and 2."""
-    dx, dweight, dbias = gradients(a, G, TWO, one(2), eps=3.0)
+    dx, dweight, dbias = gradients(a, cotangents(), two(), one(2), eps=3.0)
     close("batch_norm_grad(g, x, weight)[2], for bias", dbias, one(3))
     close("batch_norm_grad(g, x, weight)[1], for weight", dweight, one(0.5))
     close("batch_norm_grad(g, x, weight)[0], for x", dx, np.array([[-0.375], [0.375]]))
@@ -99,7 +105,7 @@ def backwards_from_two_numbers(a):
 @test(task=2, points=1)
 def backwards_in_evaluation(a):
     """batch_norm_eval_grad, for the same, with running mean 1 and variance 1."""
-    dx, dweight, dbias = eval_gradients(a, G, TWO, one(2), one(1), one(1), eps=3.0)
+    dx, dweight, dbias = eval_gradients(a, cotangents(), two(), one(2), one(1), one(1), eps=3.0)
     close("batch_norm_eval_grad(...)[2], for bias", dbias, one(3))
     close("batch_norm_eval_grad(...)[1], for weight", dweight, one(2))
     close("batch_norm_eval_grad(...)[0], for x", dx, np.array([[1.0], [2.0]]))

@@ -1,0 +1,701 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 5. Kernels on a GPU
+#
+# **The question.** A GPU does some hundred times as many operations per second as one core of a laptop.  It does so with tens of
+# thousands of threads that all run *the same* few lines.  What do these lines have to look like, so that they are right, and
+# so that the hardware is not idle?  And how do you find out without a GPU?
+#
+# At the end you will be able to
+#
+# - write a kernel: index, guard, grid;
+# - count what a warp's reads cost, from the indices alone;
+# - use shared memory and barriers, and find races before anybody's results depend on them;
+# - say by a short calculation whether a kernel can come near a card's peak, and read the compiler's report on it.
+#
+# You need lesson 4 (roofline, tiles, registers), and about 45 minutes.  Four exercises check your answers.
+#
+# **There is no GPU in this lesson.**  The kernels are real Numba CUDA kernels.  `minigen.kernels.emulate` has them compiled as
+# for a GPU and runs the result on the CPU: it can watch every access to memory, which a GPU cannot.  It finds faults and counts
+# traffic; it says nothing about time.  It runs on Linux on x86-64 (on Windows: in WSL).  Elsewhere the next cell says so and
+# stops; then read on, all outputs are stored here.
+#
+# | symbol | in the code | meaning |
+# |---|---|---|
+# | $F/B$ | `intensity` | operations per byte moved, as in lesson 4 |
+# | $\pi, \beta$ | `flops`, `bandwidth` | operations and bytes per second that a card can do |
+# | $M, N, K$ | | a product of $M \times K$ by $K \times N$ |
+# | $m, n$ | `m`, `n` | rows and columns of a tile of the result |
+
+# %%
+from minigen.kernels import emulate, emulator
+
+if emulator.why_not():
+    raise SystemExit(f"This lesson can be read here, but not run: {emulator.why_not()}.")
+
+import numpy as np
+from minigen.kernels import reference, static_report
+from minigen.kernels.cuda import conv2d, launch, tiles, weight_grad
+from minigen.kernels.static_report.gpus import GPUS
+from numba import cuda, float32
+
+from minigen import plot
+from minigen.course import gpu_kernels as exercises
+from minigen.course import show_source
+
+
+def run_checked(kernel, grid, block, *arguments):
+    """Launch a kernel with every access watched, and print what is found."""
+    try:
+        emulate(kernel, check=True)[grid, block](*arguments)
+        print(f"{kernel.__name__}: no fault found")
+    except emulator.KernelError as fault:
+        print(f"{type(fault).__name__}\n{fault}")
+
+
+# %% [markdown]
+# ## 1. What a GPU is
+#
+# A CPU core tries to finish *one* stream of instructions soon.  A GPU has given up on that: it keeps thousands of streams at hand,
+# and whenever one waits for memory, it goes on with another.
+#
+# - A **thread** is one run of the kernel, with an index of its own.
+# - A **warp** is 32 threads with neighbouring indices.  They execute the same instruction at the same time; where an `if` divides
+#   them, the warp goes both ways, one after the other.
+# - A **block** is up to 1024 threads that run on one *multiprocessor*.  They can wait for each other (a **barrier**) and share a
+#   small fast memory (**shared memory**, some 100 KB).  A thread's own variables lie in **registers**: 65536 for a
+#   multiprocessor.
+# - The **grid** is all blocks.  They run in any order, on up to a hundred or so multiprocessors, and cannot wait for each other.
+#   All see the **global memory**: large, and far away.
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        size=(9, 3.4),
+        caption="A grid of blocks; a block of warps; a warp of 32 threads. Who shares what: threads of a block share its shared memory, "
+        "all blocks share the global memory. The 32 threads of a warp ask memory together.",
+    )
+    for left, width, title, count, colour in (
+        (0, 2.6, "grid", 8, "sky"), (3.4, 2.6, "block", 4, "orange"), (6.8, 3.2, "warp", 32, "green")
+    ):  # fmt: skip
+        axes.add_patch(
+            __import__("matplotlib.patches").patches.Rectangle(
+                (left, 0), width, 2.4, facecolor="none", edgecolor="black"
+            )
+        )
+        columns = {8: 4, 4: 1, 32: 8}[count]
+        rows = count // columns
+        for item in range(count):
+            x, y = left + 0.1 + item % columns * (width - 0.2) / columns, 0.62 + item // columns * 1.7 / rows
+            axes.fill_between([x, x + (width - 0.2) / columns - 0.06], y, y + 1.7 / rows - 0.08, facecolor=plot.COLORS[colour],
+                              edgecolor="black", linewidth=0.7)  # fmt: skip
+            word = {8: "block", 4: "warp", 32: str(31 - (item // 8 * 8 + 7 - item % 8))}[count]
+            axes.text(
+                x + (width - 0.2) / columns / 2 - 0.03,
+                y + 0.85 / rows - 0.04,
+                word,
+                ha="center",
+                va="center",
+                fontsize=10,
+            )
+        axes.text(left + width / 2, 2.52, title, ha="center", fontsize=13)
+        under = {8: "global memory", 4: "shared memory, barrier", 32: "one instruction at a time"}[count]
+        axes.text(left + width / 2, 0.25, under, ha="center", va="center", fontsize=11)
+    for x in (2.65, 6.05):
+        axes.annotate("", (x + 0.7, 1.4), (x, 1.4), arrowprops={"arrowstyle": "->"})
+    axes.set(xlim=(-0.1, 10.1), ylim=(-0.1, 2.9))
+    axes.set_axis_off()
+picture
+
+# %% [markdown]
+# Four cards, by their makers' data sheets (the sources stand in `kernels/static_report/gpus.py`).  The last column is the key to
+# all that follows, as in lesson 4: the **ridge** of the roofline, the intensity below which memory is the limit.
+
+# %%
+print("card       float32 peak    memory     ridge")
+for gpu in GPUS:
+    print(
+        f"{gpu.name:9} {gpu.flops / 1e12:5.1f} TFLOP/s {gpu.bandwidth / 1e9:5.0f} GB/s {gpu.flops / gpu.bandwidth:4.0f} flop a byte"
+    )
+
+# %% [markdown]
+# ## 2. The first kernel
+#
+# Add two arrays.  The kernel says what *one* thread does; `cuda.grid(1)` is its index in the whole grid: `blockIdx.x * blockDim.x +
+# threadIdx.x`.  Who launches it says how many blocks of how many threads.
+
+
+# %%
+@cuda.jit
+def add(a, b, c):
+    i = cuda.grid(1)
+    if i < c.size:
+        c[i] = a[i] + b[i]
+
+
+a, b = np.arange(1000, dtype=np.float32), np.ones(1000, np.float32)
+c = np.empty_like(a)
+threads = 256
+blocks = -(-c.size // threads)  # divided, rounded up
+emulate(add)[blocks, threads](a, b, c)
+print(blocks, "blocks;", "c = a + b:", np.array_equal(c, a + b))
+
+# %% [markdown]
+# On a machine with a GPU the launch is `add[blocks, threads](a, b, c)`; the kernel is the same.
+#
+# Blocks are all of one size, so there are 1024 threads for 1000 elements.  The line `if i < c.size` is the **guard**.  Without it?
+# On a GPU, 24 threads would write to memory that belongs to something else, and most of the time nobody would notice.  With
+# `check=True` the emulator watches every access:
+
+
+# %%
+@cuda.jit
+def add_without_guard(a, b, c):
+    i = cuda.grid(1)
+    c[i] = a[i] + b[i]
+
+
+run_checked(add_without_guard, blocks, threads, a, b, c)
+
+# %% [markdown]
+# It names the line, the thread, and the element.  (The file's name is a number, because it is a cell of a notebook.)
+#
+# ### Exercise 5.1: one thread for each element, and no more
+#
+# `x` is flat: images, in each the channels, in each `length` numbers.  Every channel has its own number in `bias`, the same for all
+# images.  Write $y = x + \text{bias}$, one thread for each element.
+
+
+# %%
+@cuda.jit
+def add_bias(x, bias, length, y): ...
+
+
+exercises.add_bias(add_bias)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Element $e$: `e // length` counts channels, from the first image to the last.  `bias.size` of them make an image.
+#
+# </details>
+#
+# ## 3. A warp reads together
+#
+# When a warp executes a load, 32 threads ask at once.  Memory answers in **sectors** of 32 bytes, 8 float32: every sector that
+# *some* thread wants is moved, whole, and once.  So neighbours should read neighbours; that is called **coalesced**.  The
+# emulator counts.  A copy in which thread $i$ reads `x[i * stride]`:
+
+
+# %%
+@cuda.jit
+def copy_with_stride(x, y, stride):
+    i = cuda.grid(1)
+    y[i] = x[i * stride]
+
+
+x, y = np.zeros(1024, np.float32), np.zeros(32, np.float32)
+strides = (0, 1, 2, 4, 8, 32)
+for stride in strides:
+    load = next(row for row in emulate(copy_with_stride, count=True)[1, 32](x, y, stride).traffic if row.kind == "load")
+    print(
+        f"stride {stride:2}: {load.per_request:4.0f} sectors, {load.bytes:3} bytes wanted, {load.per_request * 32:5.0f} moved"
+    )
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, panels = plot.figure(
+        3, 1, size=(9, 4.4),
+        caption="256 numbers of memory, in 32 sectors of 8. Blue: what the 32 threads of a warp want. Orange: what is moved with it. The "
+        "same 32 numbers take 4, 8 or 32 sectors.",
+    )  # fmt: skip
+    for axes, stride in zip(panels, (1, 2, 8)):
+        wanted = set(range(0, 32 * stride, stride))
+        for word in range(256):
+            colour = plot.COLORS["blue"] if word in wanted else "white"
+            if colour == "white" and any(word // 8 == w // 8 for w in wanted):
+                colour = plot.COLORS["orange"]
+            axes.fill_between([word, word + 1], 0, 1, facecolor=colour, edgecolor="#bbbbbb", linewidth=0.3)
+        axes.vlines(range(0, 257, 8), 0, 1, color="black", linewidth=1)
+        axes.set_title(f"stride {stride}", fontsize=11, loc="left", pad=2)
+        axes.set(xlim=(-1, 257), ylim=(0, 1))
+        axes.set_axis_off()
+picture
+
+# %% [markdown]
+# Now a real kernel: a product of matrices, the inside of every convolution (lesson 4, rungs 2 and 3).  One thread for each output,
+# as simple as can be.  Blocks and grids may have two dimensions; **the first, x, counts fastest**: a warp is 32 threads with
+# neighbouring `x`.  Which index should that be, the row's or the column's?
+
+
+# %%
+@cuda.jit
+def product(a, b, c):
+    column, row = cuda.grid(2)
+    if row < c.shape[0] and column < c.shape[1]:
+        total = float32(0)
+        for k in range(a.shape[1]):
+            total += a[row, k] * b[k, column]
+        c[row, column] = total
+
+
+@cuda.jit
+def product_other_order(a, b, c):
+    row, column = cuda.grid(2)
+    if row < c.shape[0] and column < c.shape[1]:
+        total = float32(0)
+        for k in range(a.shape[1]):
+            total += a[row, k] * b[k, column]
+        c[row, column] = total
+
+
+random = np.random.default_rng(0)
+a, b = random.integers(-4, 5, (2, 64, 64)).astype(np.float32)  # whole numbers: sums are exact
+c = np.empty_like(a)
+reports = {}
+for kernel in (product, product_other_order):
+    reports[kernel.__name__] = emulate(kernel, count=True)[(2, 8), (32, 8)](a, b, c)
+    print("right:", np.array_equal(c, a @ b))
+    print(reports[kernel.__name__], "\n")
+
+# %% [markdown]
+# One swapped pair of names; the result is the same, to the last bit.  In the good order, a warp reads *one* number of `a` (the same for
+# all 32 threads: 1 sector) and 32 neighbours of `b` (4 sectors).  In the bad order it reads a *column* of `a` (32 sectors) and one
+# number of `b`; and it writes a column of `c`.  A real GPU has caches, which soften this and are not counted here.
+#
+# Even the good order is poor.  For each multiply-add a thread loads two numbers and uses them once.  How much intensity does
+# that give?
+
+# %%
+flop = 2 * 64**3
+
+
+def intensity(report):
+    return flop / (32 * report.total("transactions", shared=False))
+
+
+for name, report in reports.items():
+    print(f"{name:20} {intensity(report):5.2f} flop a byte; an A100 needs {GPUS[1].flops / GPUS[1].bandwidth:.1f}")
+
+# %% [markdown]
+# ## 4. Tiles in shared memory
+#
+# The 256 threads of a block need the same rows of `a` and columns of `b` again and again.  So let them fetch *together*: each
+# loads one number of a 16 x 16 tile of `a` and one of `b` into shared memory; then all multiply from there.  Each number that
+# comes from global memory is used 16 times.
+
+
+# %%
+@cuda.jit
+def tiled(a, b, c):
+    a_tile = cuda.shared.array((16, 16), float32)
+    b_tile = cuda.shared.array((16, 16), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    column, row = cuda.grid(2)
+    total = float32(0)
+    for start in range(0, a.shape[1], 16):
+        a_tile[ty, tx] = a[row, start + tx]
+        b_tile[ty, tx] = b[start + ty, column]
+        cuda.syncthreads()  # nobody reads before all have written
+        for k in range(16):
+            total += a_tile[ty, k] * b_tile[k, tx]
+        cuda.syncthreads()  # nobody writes the next tile before all have read this one
+    c[row, column] = total
+
+
+reports["tiled"] = emulate(tiled, count=True)[(4, 4), (16, 16)](a, b, c)
+print("right:", np.array_equal(c, a @ b))
+print(reports["tiled"])
+print(f"{intensity(reports['tiled']):.2f} flop a byte")
+
+# %% [markdown]
+# In general, a tile of $m \times n$ results takes, for each $k$, $m + n$ numbers of 4 bytes, and does $mn$ multiply-adds:
+#
+# $$\frac{F}{B} = \frac{2mn}{4(m + n)} = \frac{mn}{2(m + n)} .$$
+#
+# For 16 x 16 that is 4 (and the count is a little less, for `c` has to be written too).  To be above an A100's ridge, a tile has to be
+# larger: 64 x 64 gives 16.  **Larger tiles: that is the whole plan.**
+#
+# ### Barriers, and what happens without
+#
+# `cuda.syncthreads()` is a barrier: no thread of the block goes on before all have arrived.  Why two?  Leave one out:
+
+
+# %%
+@cuda.jit
+def tiled_race(a, b, c):
+    a_tile = cuda.shared.array((16, 16), float32)
+    b_tile = cuda.shared.array((16, 16), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    column, row = cuda.grid(2)
+    total = float32(0)
+    for start in range(0, a.shape[1], 16):
+        a_tile[ty, tx] = a[row, start + tx]
+        b_tile[ty, tx] = b[start + ty, column]
+        cuda.syncthreads()
+        for k in range(16):
+            total += a_tile[ty, k] * b_tile[k, tx]
+    c[row, column] = total
+
+
+for order in ("forward", "reverse", 1, 2):
+    emulate(tiled_race, order=order)[(4, 4), (16, 16)](a, b, c)
+    print(f"threads in order {order!s:8} {np.count_nonzero(c != a @ b):4} of {c.size} elements are wrong")
+run_checked(tiled_race, (4, 4), (16, 16), a, b, c)
+
+# %% [markdown]
+# A **race**: a fast thread writes the next tile while a slow one still reads this one.  What comes out depends on who is faster.  On
+# a GPU such a kernel may pass every test for a year.  The check does not depend on luck: it remembers who touched each element since the last
+# barrier, and names the two lines, the two threads, and the element.
+#
+# The opposite mistake is a barrier that not everybody reaches:
+
+
+# %%
+@cuda.jit
+def waits_in_a_branch(x):
+    held = cuda.shared.array(64, float32)
+    i = cuda.threadIdx.x
+    if i < 48:
+        held[i] = x[i]
+        cuda.syncthreads()
+    x[i] = held[47 - i % 48]
+
+
+run_checked(waits_in_a_branch, 1, 64, np.zeros(64, np.float32))
+
+# %% [markdown]
+# On a GPU this is undefined: it may hang, or go on with half of the data.  So **a guard goes around loads and stores, never around
+# a barrier**.  A thread with nothing to load writes a zero, waits, and computes along.
+#
+# ## 5. Banks
+#
+# Shared memory has its own rule.  It consists of 32 **banks**; word (4 bytes) number $i$ lies in bank $i \bmod 32$.  Each bank delivers one
+# word in a pass.  A warp's request takes as many passes as the worst bank has *different* words to deliver.  A row of a 32 x 32 tile: 1
+# pass.  A column?
+
+
+# %%
+@cuda.jit
+def read_column_32(x):
+    tile = cuda.shared.array((32, 32), float32)
+    i = cuda.threadIdx.x
+    for row in range(32):
+        tile[row, i] = x[i]
+    cuda.syncthreads()
+    x[i] = tile[i, 5]
+
+
+@cuda.jit
+def read_column_33(x):
+    tile = cuda.shared.array((32, 33), float32)
+    i = cuda.threadIdx.x
+    for row in range(32):
+        tile[row, i] = x[i]
+    cuda.syncthreads()
+    x[i] = tile[i, 5]
+
+
+passes = {}
+for kernel in (read_column_32, read_column_33):
+    report = emulate(kernel, count=True)[1, 32](np.zeros(32, np.float32))
+    read = next(row for row in report.traffic if row.shared and row.kind == "load")
+    passes[kernel.__name__] = read.per_request
+    print(f"{kernel.__name__}: {read.per_request:.0f} passes")
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, panels = plot.figure(
+        1, 2, size=(9, 5),
+        caption="The bank of each word of a tile, as a shade (0 dark, 31 light), and a column outlined. Rows of 32 words: the whole column lies in one bank. "
+        "Rows of 33: each row begins one bank further, and the column meets all 32.",
+    )  # fmt: skip
+    for axes, pitch in zip(panels, (32, 33)):
+        banks = (np.arange(32)[:, None] * pitch + np.arange(32)) % 32
+        axes.imshow(banks, cmap="cividis", interpolation="nearest")
+        axes.plot(
+            [4.5, 5.5, 5.5, 4.5, 4.5],
+            [-0.5, -0.5, 31.5, 31.5, -0.5],
+            color=plot.COLORS["red"],
+            linestyle="-",
+            linewidth=2.5,
+        )
+        axes.set_title(f"rows of {pitch} words: {passes[f'read_column_{pitch}']:.0f} passes", fontsize=12)
+        axes.set(xlabel="column", ylabel="row", xticks=(0, 5, 15, 31), yticks=(0, 15, 31))
+        axes.grid(False)
+picture
+
+# %% [markdown]
+# One unused word at the end of each row, and the conflict is gone.
+#
+# ### Exercise 5.2: what a warp's read costs
+#
+# Given the 32 indices that the threads of a warp read, of float32 in an array that begins at a sector: how many sectors if it lies in global
+# memory, how many passes if it lies in shared memory?
+
+
+# %%
+def cost(words):
+    """words: 32 whole numbers; the sectors, and the passes."""
+    sectors = ...
+    passes = ...
+    return sectors, passes
+
+
+exercises.cost(cost)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `np.unique` removes doubles.  Sector: `words // 8`.  Bank: `% 32`, after doubles were removed.  `np.bincount` counts.
+#
+# </details>
+#
+# ### Exercise 5.3: a transpose that reads and writes rows
+#
+# `y[column, row] = x[row, column]` either reads columns or writes columns, and one of them is slow.  Unless the turn happens in shared memory:
+# a block of 32 x 32 threads reads a tile of $x$ by rows, waits, and writes it by rows of $y$.  Any shape of $x$; block $(j, i)$ of the grid
+# takes tile row $i$ and tile column $j$ of $x$.  The check runs it with every access watched, and counts sectors and passes.
+
+
+# %%
+@cuda.jit
+def transpose(x, y): ...
+
+
+exercises.transpose(transpose)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# The tile begins at row `cuda.blockIdx.y * 32` and column `cuda.blockIdx.x * 32` of $x$, and so at row `cuda.blockIdx.x * 32` of $y$.
+# Neighbouring threads differ in `threadIdx.x`: it should be in the last index of both `x[...]` and `y[...]`.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Two guards, one for each matrix, and the barrier between them, outside of both.
+#
+# </details>
+#
+# ## 6. Registers
+#
+# In `tiled`, each multiply-add reads two numbers from shared memory.  Now *that* is the limit: a multiprocessor of an A100 can start
+# 2 multiply-adds of whole warps in a cycle (64 of its units), but shared memory serves one request (32 words) in a cycle.  With two requests for each
+# multiply-add, three quarters of the units and more are idle.
+#
+# It is lesson 4's micro-kernel again: let each thread compute a small block, 4 x 4 results, and keep it in registers.  Then 8 numbers read serve 16
+# multiply-adds.  And as each thread does more, 64 threads make a tile of 32 x 32.
+
+
+# %%
+@cuda.jit
+def blocked(a, b, c):
+    a_tile = cuda.shared.array((32, 9), float32)
+    b_tile = cuda.shared.array((8, 32), float32)
+    left, above = cuda.local.array(4, float32), cuda.local.array(4, float32)
+    sums = cuda.local.array((4, 4), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    row, column = cuda.blockIdx.y * 32 + ty, cuda.blockIdx.x * 32 + tx
+    for i in range(4):
+        for j in range(4):
+            sums[i, j] = 0
+    for start in range(0, a.shape[1], 8):
+        for i in range(4):
+            a_tile[ty + 8 * i, tx] = a[row + 8 * i, start + tx]
+            b_tile[ty, tx + 8 * i] = b[start + ty, column + 8 * i]
+        cuda.syncthreads()
+        for k in range(8):
+            for i in range(4):
+                left[i], above[i] = a_tile[ty + 8 * i, k], b_tile[k, tx + 8 * i]
+            for i in range(4):
+                for j in range(4):
+                    sums[i, j] += left[i] * above[j]
+        cuda.syncthreads()
+    for i in range(4):
+        for j in range(4):
+            c[row + 8 * i, column + 8 * j] = sums[i, j]
+
+
+reports["blocked"] = emulate(blocked, count=True)[(2, 2), (8, 8)](a, b, c)
+print("right:", np.array_equal(c, a @ b))
+run_checked(blocked, (2, 2), (8, 8), a, b, c)
+print("\nkernel                 flop a byte   shared requests for each multiply-add of a warp")
+for name, report in reports.items():
+    loads = sum(row.requests for row in report.traffic if row.shared and row.kind == "load")
+    print(f"{name:22} {intensity(report):11.2f}   {loads / (64**3 / 32):.2f}")
+
+# %% [markdown]
+# (A thread's results lie 8 apart, not side by side: then the threads of a warp read neighbouring words, in different banks.)
+#
+# So the ladder is the one of lesson 4, with other names:
+#
+# | | CPU | GPU |
+# |---|---|---|
+# | the definition | loops | one thread for each output |
+# | memory likes neighbours | cache lines, vectors | sectors of a warp |
+# | use it often while it is near | a panel in the cache | a tile in shared memory |
+# | and nearest | a block in vector registers | a block in each thread's registers |
+# | do not wait | independent chains | many warps at hand (*occupancy*) |
+#
+# ### Exercise 5.4: a tiled product without a race
+#
+# Write $c = a b^\top$, that is $c_{ij} = \sum_k a_{ik} b_{jk}$ (a dense layer: inputs times weights), for *any* sizes: 16 x 16 tiles in shared memory, a block of 16 x 16 threads,
+# block $(j, i)$ of the grid for tile row $i$ and tile column $j$ of $c$.  The check looks for races, bounds and divergent barriers with the threads in reverse order,
+# compares, and counts the sectors.
+
+
+# %%
+@cuda.jit
+def product_transposed(a, b, c): ...
+
+
+exercises.product_transposed(product_transposed)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Start from `tiled`.  A thread without an element of `a` or `b` to load writes `float32(0)` into the tile.  Only the last line, the store, is guarded
+# with an `if`.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Neighbouring threads should read neighbours along `k` of `b` too: `b_tile[ty, tx] = b[(first row of the tile) + ty, start + tx]`.  The product then needs
+# `b_tile[tx, k]`.  (Which conflict does that make, and how do you avoid it?)
+#
+# </details>
+#
+# ## 7. Our real kernel
+#
+# `minigen.kernels.cuda` computes convolutions as such a product, whose left matrix is never stored (the *implicit GEMM* of lesson 4).  Its innermost part,
+# as it is: `copy_vector` moves 16 bytes, four float32, in one instruction.
+
+# %%
+show_source(tiles.multiplier)
+
+# %% [markdown]
+# `blocked`, with 8 x 4 results a thread and vectors.  The whole kernel is in `kernels/cuda/correlate.py`.  It takes two more steps: while a tile is multiplied, the
+# next is already on its way to registers; and two tiles take turns, so that one barrier for each is enough.
+#
+# Here it runs in the emulator, on a small layer with stride 2, with its threads in three orders.  Whole numbers again, so every bit has to be right.
+
+# %%
+x = random.integers(-4, 5, (2, 3, 7, 6)).astype(np.float32)
+w = random.integers(-4, 5, (8, 3, 3, 3)).astype(np.float32)
+settings = ((2, 2), ((1, 1), (1, 1)), (1, 1), 1)  # stride, padding, dilation, groups
+right = reference.conv2d(x, w, *settings)
+for order in ("forward", "reverse", 1):
+    with launch.emulated(order=order):
+        print(f"threads in order {order!s:8} equal to the reference:", np.array_equal(conv2d(x, w, *settings), right))
+
+# %% [markdown]
+# ### The static report
+#
+# Right is one half.  How fast?  Without a GPU we cannot measure, but much is decided when the kernel is *compiled*, and the compiler needs no GPU.  The
+# report reads the machine code for an A100 (sm 8.0), for a layer of a DCGAN:
+
+# %% tags=["varies"]
+rows = static_report.report(["conv2d"], ccs=[80])
+print(static_report.table(rows))
+
+# %% [markdown]
+# How to read it:
+#
+# - **regs**: registers of a thread.  **spill**: bytes that found no register and went to memory.  Anything but 0 in a hot loop is bad.
+# - **occupancy**: which share of the threads that a multiprocessor has room for can be there at once, and what limits it.  65536 registers, at some 90 for
+#   each thread, are enough for a third.  More is not always better: what hides waiting is *independent work*, and a thread with
+#   32 independent sums brings that along.
+# - **hot loop**: FFMA is a multiply-add, LDS a load from shared memory.  More than ten to one, no calls, nearly nothing else: all instructions are used well.
+# - **at least**: the roofline's time.  No run can be faster; how much slower it is, only a GPU can say.
+
+# %% tags=["varies"] jupyter={"source_hidden": true}
+ours = max(rows, key=lambda row: row.flops)
+with plot.style():
+    picture, axes = plot.figure(
+        size=(9, 5),
+        caption="Rooflines of four cards (logarithmic axes). Vertical lines: the rungs, by their counted intensity, and our convolution. Left of a "
+        "roof's bend memory is the limit. The points are bounds, not measurements.",
+    )
+    reach = np.logspace(-1, 3, 200)
+    for gpu in GPUS:
+        axes.loglog(reach, np.minimum(gpu.flops, gpu.bandwidth * reach) / 1e12, label=gpu.name)
+    a100 = GPUS[1]
+    marks = [(name.replace("_", " "), intensity(report)) for name, report in reports.items()] + [
+        ("our conv2d", ours.intensity)
+    ]
+    for (name, place), marker in zip(marks, "vs^Do"):
+        axes.axvline(place, color="#999999", linewidth=0.8, linestyle="-", zorder=0)
+        axes.plot(place, min(a100.flops, a100.bandwidth * place) / 1e12, marker, color="black", markersize=8)
+        axes.text(place * 0.93, 0.045, name, rotation=90, ha="right", va="bottom", fontsize=10)
+    axes.set(xlabel="intensity (flop a byte)", ylabel="TFLOP/s at most", ylim=(0.04, 150), xlim=(0.1, 1000))
+    axes.legend(loc="upper left", fontsize=11)
+picture
+
+# %% [markdown]
+# (The intensity of our convolution is that of the whole launch, with every byte moved once; the rungs' are what was counted, without caches, on
+# small matrices.  Black marks: the most that an A100 allows.)
+#
+# ## 8. The same bits every time
+#
+# The gradient for the weights sums over all pixels of all images: few results, long sums.  To use all threads one shares the pixels out, and then the
+# shares have to be added.  The easy way is an *atomic* addition: any number of threads may add to one element, and the hardware lets them take turns.  In which
+# order, nobody knows.
+
+
+# %%
+@cuda.jit
+def sum_atomically(x, total):
+    cuda.atomic.add(total, 0, x[cuda.grid(1)])
+
+
+numbers = random.normal(size=256).astype(np.float32)
+results = []
+for order in ("forward", "reverse", 1, 2, 3):
+    total = np.zeros(1, np.float32)
+    emulate(sum_atomically, order=order)[1, 256](numbers, total)
+    results.append(total[0])
+run_checked(sum_atomically, 1, 256, numbers, np.zeros(1, np.float32))
+print("more than one result:", len(set(results)) > 1)
+print("but close:", np.ptp(results) < 1e-4)
+
+# %% [markdown]
+# No race: atomics are made for this.  But float addition is not associative, so another order gives other last bits.  A training run amplifies them, and two runs with one seed part
+# ways; then you can no longer tell whether *your change* did something.  (With whole numbers, atomics are harmless.  Why?)  So in our kernel each share is stored apart, and a
+# second kernel adds the shares, from the first to the last:
+
+# %%
+show_source(weight_grad.adder)
+
+# %% [markdown]
+# It costs a few more bytes, and the result depends on the shapes and the data alone.  `tests/test_kernels_cuda_conv.py` compares bits under several orders of the threads.
+#
+# ## 9. What has been verified, and what not
+#
+# Our CUDA kernels were **compiled** for GPUs, **emulated** on CPUs and compared with the reference, **checked** for races, bounds and divergent barriers, and their machine
+# code was **read** by a program.  In writing this lesson they were *not executed on a GPU*.  What that leaves open: the time; faults of the last compiler step, from which the emulator
+# takes another way; and whatever depends on the driver.  Whoever has a GPU: `python -m pip install "minigen-lab[cuda13]"`, and run the tests.
+#
+# ## 10. In short
+#
+# - A thread is an index; guard it.  The first index of a block should run along the last of an array.
+# - Count before you measure: sectors of a warp, passes over the banks, flop a byte.
+# - Shared memory is for using a number often; registers, for using it more often.  $F/B = mn / 2(m + n)$.
+# - Two barriers for a tile, never inside an `if`.  A race does not show; have it looked for.
+# - Fix the order of float additions, or give up on comparing runs.
+#
+# **Explain it to a friend:** why does one swapped pair of names make a kernel read seven times as much, though every thread reads as many numbers as before?
+#
+# **Read on.**  `kernels/cuda/__init__.py` and `kernels/emulator/__init__.py` say in which order to read them.  NVIDIA, *CUDA C++ Best Practices Guide*; Williams, Waterman and Patterson, "Roofline"
+# (2009).  Solutions: `lessons/solutions/05_gpu_kernels.py`.  Next: lesson 6, batch norm, activations and initialisation.
