@@ -31,7 +31,18 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-__all__ = ["SETS", "available", "emulate", "find", "get_num_threads", "load", "precision", "register", "set_num_threads", "use"]
+__all__ = [
+    "SETS",
+    "available",
+    "emulate",
+    "find",
+    "get_num_threads",
+    "load",
+    "precision",
+    "register",
+    "set_num_threads",
+    "use",
+]
 
 SETS = ("reference", "cpu", "cuda")
 

@@ -74,7 +74,7 @@ def run_checked(kernel, grid, block, *arguments):
 # - A **warp** is 32 threads with neighbouring indices.  They execute the same instruction at the same time; where an `if` divides
 #   them, the warp goes both ways, one after the other.
 # - A **block** is up to 1024 threads that run on one *multiprocessor*.  They can wait for each other (a **barrier**) and share a
-#   small fast memory (**shared memory**, some 100 KB).  A thread's own variables lie in **registers**: 65536 for a
+#   small fast memory (**shared memory**, 64 to 228 KB for a multiprocessor).  A thread's own variables lie in **registers**: 65536 for a
 #   multiprocessor.
 # - The **grid** is all blocks.  They run in any order, on up to a hundred or so multiprocessors, and cannot wait for each other.
 #   All see the **global memory**: large, and far away.
@@ -89,10 +89,12 @@ with plot.style():
     for left, width, title, count, colour in (
         (0, 2.6, "grid", 8, "sky"), (3.4, 2.6, "block", 4, "orange"), (6.8, 3.2, "warp", 32, "green")
     ):  # fmt: skip
-        axes.add_patch(
-            __import__("matplotlib.patches").patches.Rectangle(
-                (left, 0), width, 2.4, facecolor="none", edgecolor="black"
-            )
+        axes.plot(
+            [left, left + width, left + width, left, left],
+            [0, 0, 2.4, 2.4, 0],
+            color="black",
+            linestyle="-",
+            linewidth=1,
         )
         columns = {8: 4, 4: 1, 32: 8}[count]
         rows = count // columns
@@ -206,12 +208,10 @@ def copy_with_stride(x, y, stride):
 
 
 x, y = np.zeros(1024, np.float32), np.zeros(32, np.float32)
-strides = (0, 1, 2, 4, 8, 32)
-for stride in strides:
+print("stride  sectors  bytes wanted  bytes moved")
+for stride in (0, 1, 2, 4, 8, 32):
     load = next(row for row in emulate(copy_with_stride, count=True)[1, 32](x, y, stride).traffic if row.kind == "load")
-    print(
-        f"stride {stride:2}: {load.per_request:4.0f} sectors, {load.bytes:3} bytes wanted, {load.per_request * 32:5.0f} moved"
-    )
+    print(f"{stride:6} {load.per_request:8.0f} {load.bytes:13} {load.per_request * 32:12.0f}")
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -412,7 +412,7 @@ for kernel in (read_column_32, read_column_33):
     report = emulate(kernel, count=True)[1, 32](np.zeros(32, np.float32))
     read = next(row for row in report.traffic if row.shared and row.kind == "load")
     passes[kernel.__name__] = read.per_request
-    print(f"{kernel.__name__}: {read.per_request:.0f} passes")
+    print(f"{kernel.__name__}: passes for the column: {read.per_request:.0f}")
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -492,8 +492,8 @@ exercises.transpose(transpose)
 # ## 6. Registers
 #
 # In `tiled`, each multiply-add reads two numbers from shared memory.  Now *that* is the limit: a multiprocessor of an A100 can start
-# 2 multiply-adds of whole warps in a cycle (64 of its units), but shared memory serves one request (32 words) in a cycle.  With two requests for each
-# multiply-add, three quarters of the units and more are idle.
+# 2 multiply-adds of whole warps in a cycle (it has 64 units; NVIDIA, *CUDA C++ Programming Guide*, "Arithmetic Instructions"), but shared memory
+# delivers 32 words in a cycle: one request.  With two requests for each multiply-add, three quarters of the units are idle.
 #
 # It is lesson 4's micro-kernel again: let each thread compute a small block, 4 x 4 results, and keep it in registers.  Then 8 numbers read serve 16
 # multiply-adds.  And as each thread does more, 64 threads make a tile of 32 x 32.
@@ -537,7 +537,9 @@ for name, report in reports.items():
     print(f"{name:22} {intensity(report):11.2f}   {loads / (64**3 / 32):.2f}")
 
 # %% [markdown]
-# (A thread's results lie 8 apart, not side by side: then the threads of a warp read neighbouring words, in different banks.)
+# (A thread's results lie 8 apart, not side by side: then the threads of a warp read neighbouring words, in different banks.)  Half a request for each
+# multiply-add: that is just what an A100 can serve.  And the tile is larger, so the intensity has grown as well: $32 \cdot 32 / (2 \cdot 64) = 8$, less what writing
+# `c` costs.
 #
 # So the ladder is the one of lesson 4, with other names:
 #
@@ -586,7 +588,8 @@ exercises.product_transposed(product_transposed)
 show_source(tiles.multiplier)
 
 # %% [markdown]
-# `blocked`, with 8 x 4 results a thread and vectors.  The whole kernel is in `kernels/cuda/correlate.py`.  It takes two more steps: while a tile is multiplied, the
+# `blocked`, with 8 x 4 results a thread and vectors: 3 loads for 32 multiply-adds.  A block makes a tile of 64 x 64 or 128 x 64, so even without any cache it has
+# 16 or 21 flop a byte.  The whole kernel is in `kernels/cuda/correlate.py`.  It takes two more steps: while a tile is multiplied, the
 # next is already on its way to registers; and two tiles take turns, so that one barrier for each is enough.
 #
 # Here it runs in the emulator, on a small layer with stride 2, with its threads in three orders.  Whole numbers again, so every bit has to be right.
@@ -695,7 +698,7 @@ show_source(weight_grad.adder)
 # - Two barriers for a tile, never inside an `if`.  A race does not show; have it looked for.
 # - Fix the order of float additions, or give up on comparing runs.
 #
-# **Explain it to a friend:** why does one swapped pair of names make a kernel read seven times as much, though every thread reads as many numbers as before?
+# **Explain it to a friend:** why does one swapped pair of names make a kernel read almost seven times as much, though every thread reads as many numbers as before?
 #
 # **Read on.**  `kernels/cuda/__init__.py` and `kernels/emulator/__init__.py` say in which order to read them.  NVIDIA, *CUDA C++ Best Practices Guide*; Williams, Waterman and Patterson, "Roofline"
 # (2009).  Solutions: `lessons/solutions/05_gpu_kernels.py`.  Next: lesson 6, batch norm, activations and initialisation.

@@ -10,7 +10,18 @@ import pytest
 
 import minigen as mg
 
-OPTIONAL = {"cupy", "hypothesis", "jupytext", "matplotlib", "mpmath", "nbclient", "nbformat", "numba", "numba_cuda", "torch"}
+OPTIONAL = {
+    "cupy",
+    "hypothesis",
+    "jupytext",
+    "matplotlib",
+    "mpmath",
+    "nbclient",
+    "nbformat",
+    "numba",
+    "numba_cuda",
+    "torch",
+}
 
 
 def modules():

@@ -7,6 +7,7 @@ import runpy
 
 import numpy as np
 import pytest
+from minigen.kernels import emulator
 
 import minigen as mg
 from minigen import lessons
@@ -20,6 +21,11 @@ def _stored(lesson):
     return json.loads(lesson.notebook.read_text(encoding="utf-8"))
 
 
+def _skip_without_emulator(lesson):
+    if "gpu" in lesson.source.stem and emulator.why_not():
+        pytest.skip(emulator.why_not())
+
+
 # ---- every lesson
 
 
@@ -29,6 +35,7 @@ def _stored(lesson):
 def test_lesson_runs_from_scratch_and_says_what_is_stored(lesson):
     for module in ("jupytext", "nbclient", "ipykernel"):
         pytest.importorskip(module, reason="needs the extra 'lessons'")
+    _skip_without_emulator(lesson)
     fresh = json.loads(json.dumps(lessons.execute(lesson.source)))
     assert lessons.stale(_stored(lesson), fresh) == []
 
@@ -53,6 +60,7 @@ def test_pictures_are_small(lesson):
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.source.stem)
 def test_every_exercise_is_in_the_lesson_and_its_solution_is_right(lesson):
+    _skip_without_emulator(lesson)
     module = importlib.import_module(f"minigen.course.{lesson.source.stem[3:]}")
     exercises = [getattr(module, name) for name in module.__all__]
     assert 3 <= len(exercises) <= 6

@@ -177,8 +177,11 @@ def report(ops: Iterable[str] | None = None, ccs: Iterable[int] = (80, 90)) -> l
         for cc in ccs:
             for one in started:
                 flops = WORKS[op].flops if one is main[0] else 0.0
-                work = {"op": op, "blocks": one.blocks, "flops": flops, "moved": one.moved}
-                found.append(analyse(one.function, one.types, one.threads, cc, **work))
+                found.append(
+                    analyse(
+                        one.function, one.types, one.threads, cc, op=op, blocks=one.blocks, flops=flops, moved=one.moved
+                    )
+                )
     return found
 
 

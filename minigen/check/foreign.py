@@ -102,8 +102,19 @@ def check(
 
     def look(case: Case, number: int, locate: bool = False) -> list[Finding]:
         case = trim(case)
-        options = {"resolution": resolution, "compare_values": compare_values, "full_jacobian": full_jacobian}
-        return examine(fn, vjp, entry, case, double, seed + number, method=method, locate=locate, **options)
+        return examine(
+            fn,
+            vjp,
+            entry,
+            case,
+            double,
+            seed + number,
+            method=method,
+            locate=locate,
+            resolution=resolution,
+            compare_values=compare_values,
+            full_jacobian=full_jacobian,
+        )
 
     failure = _search(entry, fixed, layouts, look, found, examples, seed)
     if failure:

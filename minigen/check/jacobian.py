@@ -41,7 +41,7 @@ def compare_jacobians(point: Point, k: int, name: str, resolution: float) -> Fin
     if smooth.size == 0:
         return point.finding("inconclusive", name, "every output element lies on a kink, where no derivative exists")
     said, bound = np.zeros(measured.shape), np.array(error)
-    for r in smooth:
+    for r in smooth.tolist():
         g = _basis(point, r)
         claimed, blur = point.claimed(k, g)
         problem = point.not_finite(name, claimed)
@@ -51,10 +51,10 @@ def compare_jacobians(point: Point, k: int, name: str, resolution: float) -> Fin
     measured, said, bound = measured[smooth], said[smooth], bound[smooth]
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.nan_to_num(np.abs(said - measured) / bound, posinf=np.inf)
-    row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
+    row, column = divmod(int(np.argmax(excess)), excess.shape[1])
     if excess[row, column] > 2:
         output = [int(n) for n in np.unravel_index(int(smooth[row]), point.value.shape)]
-        index = tuple(int(n) for n in np.unravel_index(int(column), shape))
+        index = tuple(int(n) for n in np.unravel_index(column, shape))
         numbers = float(said[row, column]), float(measured[row, column]), 2 * float(bound[row, column])
         reason = f"differs from the measured derivative of output element {output}"
         return point.finding("wrong", name, reason, index, *numbers, cotangent=_basis(point, int(smooth[row])))

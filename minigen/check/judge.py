@@ -239,9 +239,9 @@ def _locate(
 
     def look(part: Array) -> tuple[float, float, float, float]:
         """How far the two sides disagree along some elements of v (a single one: along its axis), in bounds."""
-        w = np.zeros(x.size)
-        w[part] = v.ravel()[part] if part.size > 1 else 1.0
-        w = w.reshape(x.shape)
+        flat = np.zeros(x.size)
+        flat[part] = v.ravel()[part] if part.size > 1 else 1.0
+        w = flat.reshape(x.shape)
         measured = point.along(i, w)
         a, b, e, _ = _compare(np.where(measured.kinked, 0.0, g), measured, claimed, w, blur)
         return abs(a - b) / e if np.isfinite(a) and e > 0 else math.inf if a != b else 0.0, b, a, e

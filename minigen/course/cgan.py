@@ -42,10 +42,10 @@ def best_conditional_d(answer: Any) -> None:
 @exercise("11.2", "label maps")
 def label_maps(answer: Any) -> None:
     """``label_maps(images, labels, classes)`` appends a channel for each class: (N, C + classes, H, W)."""
-    for seed, (channels, height, width, labels, classes) in enumerate(
+    for seed, (channels, height, width, asked, classes) in enumerate(
         [(1, 2, 3, [1, 0], 2), (3, 4, 4, [2, 2, 0, 4], 5), (2, 3, 2, [0], 1)]
     ):
-        images, labels = random_array(seed, len(labels), channels, height, width), np.array(labels)
+        images, labels = random_array(seed, len(asked), channels, height, width), np.array(asked)
         maps = np.zeros((len(labels), classes, height, width))
         maps[np.arange(len(labels)), labels] = 1
         right = np.concatenate([images, maps], axis=1)

@@ -1,6 +1,7 @@
 """The exercises of lesson 8, *GAN*."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -191,7 +192,7 @@ class _Player:
         self.left[network] = [old + new for old, new in zip(self.left[network], slopes)]
 
 
-def _slopes(loss: Tensor, parameters: list[Tensor]) -> list[Any]:
+def _slopes(loss: Tensor, parameters: Sequence[Tensor]) -> list[Any]:
     return [0.0 if slope is None else slope.data
             for slope in grad(loss, parameters, retain_graph=True, allow_unused=True)]  # fmt: skip
 

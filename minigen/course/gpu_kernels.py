@@ -61,7 +61,7 @@ def add_bias(answer: Any) -> None:
         }
         _run(answer, what, blocks, threads, x, bias, length, y, hints=hints, check=True)
         _written(what, y, x + bias[e // length % channels], [
-            (x + bias[e % channels], "Here neighbouring elements have different channels. `length` neighbours share one."),
+            (x + bias[e % channels], "Here neighbours have different channels; but `length` neighbours share one."),
             (x * bias[e // length % channels], "This is a product. A bias is added."),
             (bias[e // length % channels], "This is the bias alone."),
         ])  # fmt: skip
@@ -88,13 +88,13 @@ def cost(answer: Any) -> None:
         one = np.asarray(1.0)
         close_or_hint(f"cost(words)[0], the sectors, for {what}", first, sectors, [
             (len(np.unique(words // 32)) * one, "These are pieces of 32 numbers. A sector has 32 bytes: 8 float32."),
-            (-(-int(np.ptp(words) + 1) // 8) * one, "Sectors that lie between, and that nobody asks for, do not move."),
-            (-(-len(distinct) // 8) * one, "So few would do if the numbers lay together. Which sectors do they lie in?"),
+            (-(-int(np.ptp(words) + 1) // 8) * one, "Sectors that lie between, and that nobody asks for, stay."),
+            (-(-len(distinct) // 8) * one, "So few would do if the numbers lay together. Where do they lie?"),
             (32 * one, "A sector that several threads want is moved once."),
         ])  # fmt: skip
         close_or_hint(f"cost(words)[1], the passes, for {what}", second, per_bank.max(), [
-            (np.bincount(words % 32).max() * one, "Threads that want the same word of a bank share it: count different words."),
-            (np.count_nonzero(per_bank) * one, "This is how many banks are used. The passes are what the worst bank has to do."),
+            (np.bincount(words % 32).max() * one, "Threads that want the same word share it: count different words."),
+            (np.count_nonzero(per_bank) * one, "So many banks are used. What does the worst of them have to do?"),
             (len(distinct) * one, "Different banks deliver in the same pass."),
         ])  # fmt: skip
 
@@ -135,7 +135,7 @@ def transpose(answer: Any) -> None:
             advice = (
                 "Rows of 33 words keep a column out of one bank."
                 if shared
-                else "Neighbouring threads (in x) should take neighbouring columns, of x when they read and of y when they write."
+                else "Neighbours in threadIdx.x should take neighbouring columns, of x to read and of y to write."
             )
             raise Wrong(f"{what}: right, but a warp that {name} takes {taken / requests:.4g} {unit} a request, where "
                         f"{least / requests:.4g} would do. {advice}")  # fmt: skip
@@ -145,7 +145,7 @@ def transpose(answer: Any) -> None:
 def product_transposed(answer: Any) -> None:
     """``product_transposed(a, b, c)``: c = a @ b.T in tiles of 16 x 16, blocks of 16 x 16 threads, any sizes."""
     hints = {
-        "RaceError": "A tile may be read when all have written it, and overwritten when all have read it: two barriers.",
+        "RaceError": "A tile may be read when all have written it, overwritten when all have read it: two barriers.",
         "BoundsError": "Sizes need not be multiples of 16: load a zero where there is no element, and guard the store.",
         "BarrierError": "Every thread of the block has to reach every barrier, also one without an element of c.",
     }

@@ -118,7 +118,8 @@ class Score:
         rows[1] *= len(rows[0])
         for title, members in groups.items():
             rows.append([title, *(self._caught(tally, members) for tally in self.tallies)])
-        for title, verdict in (("called wrong", "wrong"), ("no verdict", "inconclusive")):
+        verdicts: dict[str, Verdict] = {"called wrong": "wrong", "no verdict": "inconclusive"}
+        for title, verdict in verdicts.items():
             rows.append([f"right gradients: {title}", *(_share(tally, verdict) for tally in self.tallies)])
         rows.append(["seconds", *(f"{tally.seconds:.0f}" for tally in self.tallies)])
         lines = ["| " + " | ".join(row) + " |" for row in rows]
