@@ -41,7 +41,6 @@
 import textwrap
 
 import numpy as np
-from minigen.kernels import reference
 
 import minigen as mg
 from minigen import plot
@@ -51,6 +50,7 @@ from minigen.check.differences import _Ladder, directional, jitter, measure_nois
 from minigen.check.kinks import KINKS
 from minigen.course import gradient_checking as exercises
 from minigen.course import show_source
+from minigen.kernels import reference
 
 mg.kernels.use("reference")  # the plain NumPy kernels
 

@@ -41,7 +41,6 @@
 
 # %%
 import numpy as np
-from minigen.kernels import reference
 
 import minigen as mg
 import minigen.functional as F
@@ -49,6 +48,7 @@ from minigen import plot
 from minigen.course import convolution as exercises
 from minigen.course import show_source
 from minigen.data import load
+from minigen.kernels import reference
 
 mg.kernels.use("reference")  # the plain NumPy kernels, to be read here; the fast ones are lesson 4
 random = np.random.default_rng(0)

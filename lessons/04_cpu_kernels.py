@@ -50,8 +50,6 @@ import time
 os.environ.update(OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", OMP_NUM_THREADS="1", VECLIB_MAXIMUM_THREADS="1")
 
 import numpy as np
-from minigen.kernels import ladder, reference
-from minigen.kernels.cpu import cook_toom, microkernel, simd
 from numba import njit
 
 import minigen as mg
@@ -59,6 +57,8 @@ from minigen import plot
 from minigen.bench import race
 from minigen.course import cpu_kernels as exercises
 from minigen.course import show_source
+from minigen.kernels import ladder, reference
+from minigen.kernels.cpu import cook_toom, microkernel, simd
 
 mg.kernels.set_num_threads(1)
 

@@ -35,7 +35,6 @@
 # |---|---|---|
 # | $F/B$ | `intensity` | operations per byte moved, as in lesson 4 |
 # | $\pi, \beta$ | `flops`, `bandwidth` | operations and bytes per second that a card can do |
-# | $M, N, K$ | | a product of $M \times K$ by $K \times N$ |
 # | $m, n$ | `m`, `n` | rows and columns of a tile of the result |
 
 # %%
@@ -45,14 +44,14 @@ if emulator.why_not():
     raise SystemExit(f"This lesson can be read here, but not run: {emulator.why_not()}.")
 
 import numpy as np
-from minigen.kernels import reference, static_report
-from minigen.kernels.cuda import conv2d, launch, tiles, weight_grad
-from minigen.kernels.static_report.gpus import GPUS
 from numba import cuda, float32
 
 from minigen import plot
 from minigen.course import gpu_kernels as exercises
 from minigen.course import show_source
+from minigen.kernels import reference, static_report
+from minigen.kernels.cuda import conv2d, launch, tiles, weight_grad
+from minigen.kernels.static_report.gpus import GPUS
 
 
 def run_checked(kernel, grid, block, *arguments):
@@ -216,20 +215,20 @@ for stride in (0, 1, 2, 4, 8, 32):
 # %% jupyter={"source_hidden": true}
 with plot.style():
     picture, panels = plot.figure(
-        3, 1, size=(9, 4.4),
-        caption="256 numbers of memory, in 32 sectors of 8. Blue: what the 32 threads of a warp want. Orange: what is moved with it. The "
-        "same 32 numbers take 4, 8 or 32 sectors.",
+        3, 1, size=(9, 3.3),
+        caption="128 numbers of memory, in 16 sectors of 8. Blue: what the 32 threads of a warp want. Orange: what is moved with it. 32 "
+        "numbers take 4, 8 or 16 sectors.",
     )  # fmt: skip
-    for axes, stride in zip(panels, (1, 2, 8)):
+    for axes, stride in zip(panels, (1, 2, 4)):
         wanted = set(range(0, 32 * stride, stride))
-        for word in range(256):
+        for word in range(128):
             colour = plot.COLORS["blue"] if word in wanted else "white"
             if colour == "white" and any(word // 8 == w // 8 for w in wanted):
                 colour = plot.COLORS["orange"]
             axes.fill_between([word, word + 1], 0, 1, facecolor=colour, edgecolor="#bbbbbb", linewidth=0.3)
-        axes.vlines(range(0, 257, 8), 0, 1, color="black", linewidth=1)
+        axes.vlines(range(0, 129, 8), 0, 1, color="black", linewidth=1.5)
         axes.set_title(f"stride {stride}", fontsize=11, loc="left", pad=2)
-        axes.set(xlim=(-1, 257), ylim=(0, 1))
+        axes.set(xlim=(-0.5, 128.5), ylim=(0, 1))
         axes.set_axis_off()
 picture
 
@@ -355,8 +354,9 @@ for order in ("forward", "reverse", 1, 2):
 run_checked(tiled_race, (4, 4), (16, 16), a, b, c)
 
 # %% [markdown]
-# A **race**: a fast thread writes the next tile while a slow one still reads this one.  What comes out depends on who is faster.  On
-# a GPU such a kernel may pass every test for a year.  The check does not depend on luck: it remembers who touched each element since the last
+# A **race**: a fast thread writes the next tile while a slow one still reads this one.  What comes out depends on who is faster.  (The emulator
+# runs a block's threads one after another, each up to the next barrier, so here nearly everything goes wrong.)  On
+# a GPU, where they keep step most of the time, such a kernel may pass every test for a year.  The check does not depend on luck: it remembers who touched each element since the last
 # barrier, and names the two lines, the two threads, and the element.
 #
 # The opposite mistake is a barrier that not everybody reaches:
@@ -431,7 +431,7 @@ with plot.style():
             linestyle="-",
             linewidth=2.5,
         )
-        axes.set_title(f"rows of {pitch} words: {passes[f'read_column_{pitch}']:.0f} passes", fontsize=12)
+        axes.set_title(f"rows of {pitch} words; passes: {passes[f'read_column_{pitch}']:.0f}", fontsize=12)
         axes.set(xlabel="column", ylabel="row", xticks=(0, 5, 15, 31), yticks=(0, 15, 31))
         axes.grid(False)
 picture
@@ -631,18 +631,27 @@ with plot.style():
         caption="Rooflines of four cards (logarithmic axes). Vertical lines: the rungs, by their counted intensity, and our convolution. Left of a "
         "roof's bend memory is the limit. The points are bounds, not measurements.",
     )
-    reach = np.logspace(-1, 3, 200)
+    reach = np.logspace(-2, 3, 300)
     for gpu in GPUS:
         axes.loglog(reach, np.minimum(gpu.flops, gpu.bandwidth * reach) / 1e12, label=gpu.name)
     a100 = GPUS[1]
-    marks = [(name.replace("_", " "), intensity(report)) for name, report in reports.items()] + [
-        ("our conv2d", ours.intensity)
-    ]
+    marks = [
+        (name.removeprefix("product_").replace("_", " "), intensity(report)) for name, report in reports.items()
+    ] + [("our conv2d", ours.intensity)]
     for (name, place), marker in zip(marks, "vs^Do"):
         axes.axvline(place, color="#999999", linewidth=0.8, linestyle="-", zorder=0)
         axes.plot(place, min(a100.flops, a100.bandwidth * place) / 1e12, marker, color="black", markersize=8)
-        axes.text(place * 0.93, 0.045, name, rotation=90, ha="right", va="bottom", fontsize=10)
-    axes.set(xlabel="intensity (flop a byte)", ylabel="TFLOP/s at most", ylim=(0.04, 150), xlim=(0.1, 1000))
+        axes.text(
+            place * 0.93,
+            0.012,
+            name,
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=10,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
+    axes.set(xlabel="intensity (flop a byte)", ylabel="TFLOP/s at most", ylim=(0.01, 150), xlim=(0.03, 1000))
     axes.legend(loc="upper left", fontsize=11)
 picture
 
@@ -688,7 +697,8 @@ show_source(weight_grad.adder)
 #
 # Our CUDA kernels were **compiled** for GPUs, **emulated** on CPUs and compared with the reference, **checked** for races, bounds and divergent barriers, and their machine
 # code was **read** by a program.  In writing this lesson they were *not executed on a GPU*.  What that leaves open: the time; faults of the last compiler step, from which the emulator
-# takes another way; and whatever depends on the driver.  Whoever has a GPU: `python -m pip install "minigen-lab[cuda13]"`, and run the tests.
+# takes another way; and whatever depends on the driver.  If you have a GPU: `python -m pip install "minigen-lab[cuda13]"`, and call `conv2d` of section 7 with CuPy's
+# arrays, without `launch.emulated`.  It should give the same bits there.
 #
 # ## 10. In short
 #

@@ -38,7 +38,7 @@
 # | $L_D, L_G$ | `loss_d`, `loss_g` | what each player's optimizer makes small |
 # | $N, M$ | | how many real, and how many generated images in a batch |
 # | $s$ | `smoothing` | real images are labelled $1 - s$ |
-# | $E_{x \sim p}$ | `.mean()` | the mean over draws from $p$ |
+# | $E_{x \sim p}$, $E_z$ | `.mean()` | the mean over draws from $p$, over the noise |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
 
@@ -295,9 +295,10 @@ exercises.best_d(best_d)
 # = -\log 4 + 2\, JSD(p, q) .$$
 #
 # *KL* is the Kullback-Leibler divergence, $KL(a \| b) = \int a \log\frac ab$: what it costs, in log-likelihood, to believe in
-# $b$ when the truth is $a$.  It is never negative, and 0 only if $a = b$.  *JSD* is half the sum of the two, the
-# **Jensen-Shannon divergence**.  So it is 0 only at $p = q$.  And it is at most $\log 2$ (when $p$ and $q$ never meet, D is
-# never wrong, and $V = 0$).
+# $b$ when the truth is $a$.  It is never negative, and 0 only if $a = b$: since $\log t \le t - 1$, with equality only at
+# $t = 1$, $-KL = \int a \log\frac ba \le \int (b - a) = 0$.  *JSD*, half the sum of the two above, is the
+# **Jensen-Shannon divergence**.  So it too is 0 only at $p = q$.  And it is at most $\log 2$, because $V \le 0$: there $p$ and
+# $q$ never meet, and D is never wrong.
 #
 # That is the answer to "what does G learn?"  Not to repeat the data, and not to make "images that are not in the data":
 # if D is always the best, G minimises a distance between *distributions*, and its one optimum is $q = p$.
@@ -442,7 +443,7 @@ picture
 # ### Exercise 8.4: the gradient of $-\log D$
 #
 # Derive it in NumPy, without the engine: $L_G = \frac1M \sum_m \zeta(-\ell_m)$; what is $\partial L_G / \partial \ell_m$?
-# Any logit, up to 900, has to give a number.
+# Any logit from $-900$ to 900 has to give a number.
 
 
 # %%
@@ -456,14 +457,15 @@ exercises.g_gradient(g_gradient)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# $\zeta'(a) = e^a/(1 + e^a) = \sigma(a)$, and the chain rule brings a minus from $-\ell$.  For large $a$:
-# $\sigma(a) = e^{-\zeta(-a)}$, and you know a safe $\zeta$ by now.
+# $\zeta'(a) = e^a/(1 + e^a) = \sigma(a)$, and the chain rule brings a minus from $-\ell$.  And
+# $\sigma(a) = e^{-\zeta(-a)}$ for every $a$; you know a safe $\zeta$ by now.
 #
 # </details>
 #
 # ### In which direction, and towards what?
 #
-# Back to the two bells, where everything can be computed.  $G(z) = z + \delta$, and $\ell^*(x) = \log p - \log q =
+# Back to the two bells, where everything can be computed: $G(z) = z + \delta$, with $z$ from the same bell as the data.
+# Then $\ell^*(x) = \log p - \log q =
 # -\frac12 x^2 + \frac12 (x - \delta)^2$, with slope $-\delta$.  How strongly is $\delta$ pulled towards 0?  By the chain rule through D,
 # which stands still while G moves:
 #
@@ -521,12 +523,12 @@ picture
 
 # %% [markdown]
 # Far away is where a generator starts.  There the minimax loss, which comes from the beautiful theorem, gives
-# it nothing to go by, and the loss without a theorem works.  (*Both* lose their way if D is much sharper than here: when $p$
+# it nothing to go by, and the one that came as a remedy pulls.  (*Both* lose their way if D is much sharper than here: when $p$
 # and $q$ do not overlap at all, $\ell^*$ is infinite, and its slope in $x$ is anything.  Wasserstein GANs answer that.)
 #
 # ### The same on images
 #
-# A generated image moves G through the chain rule, $\frac{\partial L_G}{\partial\theta} = \sum_m
+# With $\theta$ for G's weights, the chain rule says $\frac{\partial L_G}{\partial\theta} = \sum_m
 # \frac{\partial L_G}{\partial \ell_m} \frac{\partial \ell_m}{\partial \theta}$.  While D finds all images about equally bad,
 # $D(G(z_m)) \approx \bar D$, the first factor is the same for all, $-\bar D/M$ or $-(1 - \bar D)/M$.  So with
 # $u = \frac{\partial}{\partial\theta} \frac1M \sum_m \ell_m$, the gradient of the mean logit, we should find
@@ -599,10 +601,11 @@ picture
 show_source(mg.models.DenseGAN.training_step, mg.models.DenseGAN.descend)
 
 # %% [markdown]
-# (`_draw` is $G(z)$ and `_judge` is $D(x)$; `condition` is for a later lesson and here None; `game` holds the two losses.)
+# (`_draw` is $G(z)$, `_judge` gives D's logits, and `_reading` makes probabilities of them for the log.  `game` holds the
+# two losses.  `condition` and `_move_average` are for models with labels or averaged weights; here they do nothing.)
 # Read it with three questions:
 #
-# - **Why two optimizers?**  One loss for both would be a race, not a game: with $L_D = -V$ and $L_G = V$ the sum is 0.  And
+# - **Why two optimizers?**  One loss cannot serve both: the sum of $L_D = -V$ and $L_G = V$ is 0, and has no gradient.  And
 #   each loss depends on *both* networks, so that one must say whose weights it may move.  `descend` asks the engine for
 #   the gradients of one player's weights only.
 # - **Why `fake.detach()` in D's move?**  $L_D$ depends on G through the generated images.  The gradient in G's weights exists, and
@@ -634,9 +637,10 @@ def broken_step(generator, discriminator, optimizer_g, optimizer_d, x, z):
 
 
 # %% [markdown]
-# G's gradient is now that of $L_D + L_G$.  In the logit of a generated image: $L_D$ gives $+D$, $L_G$ gives $-(1 - D)$, together
-# $2D - 1$.  So G is pulled towards $D(G(z)) = \frac12$, and held *back* wherever it fools D.  With the minimax loss it would
-# be $D - D = 0$: no training at all.  We measure it, at a D that is undecided:
+# G's gradient is now that of $L_D + L_G$.  In the logit of a generated image (but for D's own move between the two)
+# $L_D$ gives $+D$, $L_G$ gives $-(1 - D)$, together $2D - 1$.  So G is pulled towards $D(G(z)) = \frac12$ only, and held
+# *back* wherever it fools D.  With the minimax loss it would be $D - D = 0$: no training at all.  We measure it, at a D that
+# is undecided.  Either loss should pull at each of 8 images with $-\frac12 \cdot \frac18$:
 
 # %%
 fake_logits = mg.zeros(8, 1, requires_grad=True)
@@ -647,7 +651,8 @@ for name, loss in (("minimax", losses.minimax_g), ("non-saturating", losses.non_
     print(f"{name:14}  pull on each of 8 images: {right[0, 0]:.4f}; without detach: {broken[0, 0]:.4f}")
 
 # %% [markdown]
-# No error, no NaN, only a G that stays behind.
+# (Minimax: 0 whatever D says.  Non-saturating: 0 just here, and too weak below.)  No error, no NaN, only a G that stays
+# behind.
 #
 # ### Exercise 8.5: repair the step
 #
@@ -668,7 +673,7 @@ exercises.training_step(training_step)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Which loss must not reach G?  And whose gradients does `loss_g.backward()` leave in D, until when?
+# Which loss must not reach G?  And `loss_g.backward()` leaves gradients in D as well: by when must they be gone?
 #
 # </details>
 #
@@ -684,8 +689,7 @@ for name, network in (("generator", G), ("discriminator", D)):
     print(f"{name:13} {sum(weight.numel() for weight in network.parameters()):7,} parameters")
 
 # %% [markdown]
-# They come from a published article, whose listing could not work as printed.  What had to be repaired, and how one would
-# have noticed:
+# They come from a published article, whose listing could not work as printed.  What had to be repaired:
 #
 # | in the listing | what follows | ours |
 # |---|---|---|
@@ -693,10 +697,11 @@ for name, network in (("generator", G), ("discriminator", D)):
 # | a sigmoid, then a loss on logits | $L_D$ cannot fall below $\zeta(-1) + \zeta(0) = 1.0064$ | logits |
 # | "fake" is the pixels, not D's answer to them | D is absent from the loss | $D(G(z))$ |
 # | G's loss pushes pixels to 0 | a black image is perfect | $-\log D(G(z))$ |
-# | the lists of weights are made before the network | both optimizers are empty, nothing moves | after |
-# | "its target are images not in the data" | | $q = p$ |
+# | the lists of weights are made before the network | both optimizers are empty, nothing moves | made after it |
+# | the text: G's target are images "not in the data set" | no loss says so | $q = p$ |
 #
-# **Training.**  An epoch shows every digit once, in batches of 32.  (What `smoothing` does is said below.)
+# **Training.**  An epoch shows every digit once, in batches of 32.  Real images are labelled 0.9 in place of 1, our default
+# (`smoothing=0.1`); why, comes at the end of this section.
 
 
 # %%
@@ -814,7 +819,8 @@ with mg.no_grad():
 Markdown(losses.derivation("label_smoothing").replace("# ", "### "))
 
 # %% [markdown]
-# Is the best D really $(1 - s)\, p/(p + q)$?  With the two bumps of section 3, a new D, and $s = 0.2$:
+# Is the best D really $(1 - s)\, p/(p + q)$?  With the two bumps of section 3, a new D, and $s = 0.2$ (and below it the floor
+# for our GAN's own $s = 0.1$):
 
 # %%
 s = 0.2
@@ -886,8 +892,8 @@ exercises.read_the_logs(read_the_logs)
 #
 # </details>
 #
-# There is a failure that no log shows: G draws one digit, very well, and nothing else.  It is called *mode collapse*, and has a lesson
-# of its own.
+# There is a failure that no log shows: G draws one digit, very well, and nothing else.  It is called *mode collapse*, and
+# has a lesson of its own.
 #
 # ## Why this sign, this scale, this detach?
 #
@@ -901,11 +907,12 @@ exercises.read_the_logs(read_the_logs)
 # - **Why detach in D's move, and not in G's?**  D's loss must not teach G to help D.  G's loss must reach G, and the way is
 #   through the images.
 # - **Why must D be good, if a good D makes the gradient vanish?**  Only at the best D is it a distance of distributions that G
-#   descends; with a poor D, G learns to please a poor judge.  With $-\log D$ one can have both.
+#   descends; with a poor D, G learns to please a poor judge.  With $-\log D$ one can have both, a good D and
+#   a gradient.
 # - **Why alternate, instead of training D to the end each time?**  Time.  One step keeps D near its best if G moves little.
-# - **Why is real labelled 0.9, and generated not 0.1?**  Because $D^* = (\alpha p + \beta q)/(p + q)$: with $\beta > 0$ forgeries far from
-#   any data would be defended.
-# - **Why `randn` anew in each step?**  G shall be good for all $z$, not for 32 of them.
+# - **Why is real labelled 0.9, and generated not 0.1?**  With the labels $\alpha$ and $\beta$, $D^* = (\alpha p + \beta q)/(p + q)$: for
+#   $\beta > 0$ forgeries far from any data would be defended.
+# - **Why `randn` anew in each step?**  G should be good for all $z$, not for 32 of them.
 # - **Why tanh at G's end?**  The data lies in $[-1, 1]$.  Were the two ranges different, D would need one look.
 #
 # ## To a friend, in three sentences

@@ -21,7 +21,7 @@
 # 2. batch norm in both networks, but *not* at the generator's output and *not* at the discriminator's input;
 # 3. ReLU in the generator, tanh at its end, and data in $[-1, 1]$;
 # 4. LeakyReLU with slope 0.2 in the discriminator;
-# 5. weights that start as $N(0, 0.02)$;
+# 5. weights that start as $N(0, 0.02)$: normal, with standard deviation 0.02;
 # 6. Adam with $\beta_1 = 0.5$.
 #
 # What is each of them for?  What happens if it is broken?
@@ -95,10 +95,10 @@ read(discriminator, generator(noise))
 # channels.  Each transposed convolution with kernel 4, stride 2 and padding 1 doubles height and width.  Along the way there are fewer
 # channels: many coarse features become one fine image.
 #
-# **The discriminator** is its mirror: each convolution halves the picture and has twice the channels; at the end one number, the logit.
+# **The discriminator** is its mirror: each convolution halves the picture, the channels become more; at the end one number, the logit.
 # It ends *without* a sigmoid, because the loss is computed from the logit, without overflow (lesson 8).
 #
-# Layers before batch norm have no bias: batch norm subtracts the mean, and the bias with it.  And kernel **4** with stride 2, not 5 or 3,
+# Layers before batch norm have no bias: batch norm would subtract it again, with the mean.  And kernel **4** with stride 2, not 5 or 3,
 # because the stride should divide the kernel: then every output pixel is met by as many taps as every other, and no checkerboard is built in
 # (lesson 3).
 #
@@ -113,8 +113,8 @@ for name, networks in (("S3", s3_networks(64, 3)), ("S4", s4_networks(28, 1))):
 read(s3_networks(64, 3)[0], mg.randn(2, 100))
 
 # %% [markdown]
-# **What had to be repaired.**  S4's listing has one transposed convolution fewer than its text needs.  Nothing complains until real and generated
-# images meet in the discriminator, whose last layer expects another number of features:
+# **What had to be repaired.**  S4's listing has one transposed convolution too few.  Nothing complains until a generated image meets the
+# discriminator, whose last layer expects as many features as 28 x 28 pixels give:
 
 # %%
 as_listed = nn.Sequential(
@@ -137,8 +137,8 @@ except ValueError as error:
 #
 #     [("linear", 100, 256), ("convt", 4, 128, 4), ("norm", 128), ("convt", 128, 64, 4), ("norm", 64), ("convt", 64, 3, 4)]
 #
-# with inputs, outputs and, for convolutions (`"conv"`) and transposed ones (`"convt"`), the kernel's size.  All but the norms have a bias.  What
-# must come out stands above.
+# with inputs, outputs and, for convolutions (`"conv"`) and transposed ones (`"convt"`), the kernel's size; a norm has only its channels.  All but the
+# norms have a bias (this listing keeps it even before batch norm).  What must come out stands above.
 
 
 # %%
@@ -183,8 +183,8 @@ for layers, view in enumerate(views, 1):
     )
 
 # %% [markdown]
-# The same from the other side: change *one* number of the generator's 7 x 7 maps.  How much of the image does it paint?  (We leave batch norm in evaluation
-# mode here; in training mode everything in a batch touches everything.)
+# The same from the other side: change *one* place of the generator's 7 x 7 maps, in all 64 of them.  How much of the image does it paint?  (Batch norm is in
+# evaluation mode here; in training mode everything in a batch touches everything.)
 
 # %%
 generator.eval()
@@ -223,7 +223,7 @@ picture
 # And neighbouring places of the generator paint overlapping patches; only what the dense layer at the *beginning* wrote into all 49 places together makes
 # the patches fit.
 #
-# ### Exercise 9.2: the receptive field
+# ### Exercise 9.2: how much a unit sees
 
 
 # %%
@@ -259,15 +259,16 @@ for name, layer in first_layers.items():
     print(f"{name:15} gives a gradient to {(g.numpy() != 0).mean():4.0%} of the pixels")
 
 # %% [markdown]
-# Average pooling reaches all pixels, but all four with the *same* number: it cannot ask for an edge.  A strided convolution is both at once: it
+# Average pooling reaches all pixels, but all four with the *same* number: it cannot ask for an edge between them.  A strided convolution is both at once: it
 # shrinks, with weights that it learns, and each pixel hears something of its own.  In the generator the same holds the other way round: a transposed
 # convolution learns how to enlarge.
 #
 # ## 4. Rules 2 and 5: keep the signal alive
 #
-# Why $N(0, 0.02)$?  A unit that adds up $n$ inputs of mean square $m^2$ with independent weights of standard deviation $s$ has the standard deviation $s \, m \sqrt n$.
-# The second convolution of D adds up $n = 32 \cdot 16 = 512$ numbers: $0.02 \sqrt{512} = 0.45$: it more than halves
-# the signal.  And batch norm brings it back to 1, whatever it was.  Measure it with and without, in S3's discriminator on noise images of standard deviation 1:
+# What do weights of $N(0, 0.02)$ do to a signal?  A unit that adds up $n$ inputs of mean square $m^2$, with independent weights of standard deviation 0.02, has the
+# standard deviation $0.02\, m \sqrt n$.  The second convolution of S3's D adds up $n = 64 \cdot 16 = 1{,}024$ numbers: a factor of $0.02 \cdot 32 = 0.64$; and LeakyReLU
+# takes its share.  Layer by layer the signal shrinks.  Batch norm brings it back to 1, whatever it was.  Measure it with and without, on noise images of standard
+# deviation 1:
 
 # %%
 mg.manual_seed(0)
@@ -289,8 +290,8 @@ for norms in (True, False):
 # small and equal, the other sets the scale.  (S4's networks have no batch norm, and start with larger weights for that reason: our code gives them the
 # library's default, which is scaled by $1/\sqrt n$.)
 #
-# **Why not at the generator's output?**  Batch norm would give every batch the same mean and the same variance, pixel values of about 0 and 1, whatever the digits are.  The
-# output has to be free to be an image.
+# **Why not at the generator's output?**  Batch norm would give every batch of images the same mean and the same contrast, whatever the digits are.  The output has to be
+# free to be an image.
 #
 # **Why not at the discriminator's input?**  Real and generated images go through D in two batches, one after the other (so that it cannot compare them within
 # a batch).  Batch norm at the input would subtract from each batch its own mean and divide by its own contrast.  So D could never
@@ -327,8 +328,8 @@ for mode in (True, False):
 # ## 5. Rules 3 and 4: activations
 #
 # **LeakyReLU in D.**  A ReLU that is off passes no gradient.  In a classifier that is fine; in a discriminator every closed unit is a path by which the
-# generator does not hear what was wrong.  With slope 0.2 no path is closed.  Take D as above, with slopes 0 and 0.2, and count the
-# paths (unit of the second map) through which a gradient comes:
+# generator does not hear what was wrong.  With slope 0.2 no path is closed.  Take the small D of section 1, with slopes
+# 0 and 0.2, and count the units of its second convolution, behind batch norm, that the gradient of the logit reaches:
 
 # %%
 open_paths = {}
@@ -345,7 +346,8 @@ for slope in (0.0, 0.2):
     print(f"slope {slope}: a gradient comes through {open_paths[slope]:.0%} of the units")
 
 # %% [markdown]
-# **ReLU in G** is less delicate: its gradient comes from above and batch norm keeps about half of the units open for every image.
+# **ReLU in G** is less delicate: what a closed unit there keeps from itself and the layers before it, no other player misses; and batch norm, before each ReLU, keeps about
+# half of the units open.
 #
 # **tanh, and data in $[-1, 1]$.**  The output must have the range of the data.  tanh reaches from $-1$ to $1$, symmetrically, and black is $-1$: that is where tanh is
 # *flat*, so that a black background, most of a digit, is easy to hold.  S4's listing has tanh and data in $[0, 1]$.  Then black is 0, where tanh is *steepest*, and half of
@@ -363,7 +365,7 @@ print(f"data in [-1, 1] that is exactly -1: {(train.images == -1).mean():.0%}")
 # Adam does not follow the gradient $g$ but its moving average, $m \leftarrow \beta_1 m + (1 - \beta_1) g$.  With the usual $\beta_1 = 0.9$ it remembers about $1/(1 - 0.9) = 10$ steps: good
 # on a hill that stays where it is.  But in a game the hill moves with every step of the other player.  What was downhill ten steps ago may be uphill.
 #
-# ### Exercise 9.3: how long does it take to turn?
+# ### Exercise 9.3: how long Adam looks back
 #
 # For a long time the gradient was $+1$, so that $m = 1$.  From now on it is $-1$.  After how many steps is $m$ below 0, so that Adam moves the other way?
 
@@ -520,7 +522,7 @@ picture
 # | `loss_g` | $\log 2 = 0.69$ | large | whether G got better: D moves too |
 # | `d_real`, `d_fake` | 0.5, 0.5 | near 0.9, near 0 | |
 #
-# There is no number here that falls *because* the images get better.  G's loss says how it stands against D, and D moves too: below, it first rises fourfold, then
+# There is no number here that falls *because* the images get better.  G's loss says how it stands against D, and D moves too: below, it first rises to about 4, then
 # falls slowly, while the images improve all the way; in a longer run it may rise again, and they improve still.  What one
 # can read is whether the game is alive: `d_fake` glued to 0 and `loss_g` climbing mean that D has won and G hears nothing; all at
 # 0.5 from the start, that D learns nothing.
@@ -529,8 +531,8 @@ picture
 with plot.style():
     picture, axes = plot.figure(
         1, 2, size=(9, 3.8),
-        caption="Left: the losses, means of 10 steps. Right: what D gives real and generated images. D is ahead throughout, and the gap does not close "
-        "while the images get better.",
+        caption="Left: the losses, means of 10 steps. Right: what D gives real and generated images. D is ahead throughout: the gap between its two "
+        "means narrows to about half, but never closes, while the images get better.",
     )  # fmt: skip
 
     def smooth(values, width=10):
@@ -541,7 +543,7 @@ with plot.style():
     for key, name in (("d_real", "real"), ("d_fake", "generated")):
         axes[1].plot(log["step"][9:], smooth(log[key]), label=name)
     axes[0].axhline(2 * np.log(2), color="#888888", linestyle=":", linewidth=1)
-    axes[0].text(log["step"][-1], 2 * np.log(2), "D undecided", ha="right", va="bottom", fontsize=10, color="#555555")
+    axes[0].text(260, 2 * np.log(2), "D undecided, its loss", ha="center", va="bottom", fontsize=10, color="#555555")
     axes[0].set(xlabel="step", ylabel="loss", ylim=(0, None))
     axes[1].set(xlabel="step", ylabel="D's mean probability", ylim=(0, 1))
     for place in axes:
@@ -631,7 +633,7 @@ picture
 Image(data=(lessons.FOLDER / "pictures" / "dcgan_mnist5k.png").read_bytes())
 
 # %% [markdown]
-# Judge it with your own eyes: about three of four can be read.  A number for that, and its error bar, is lesson 13's business.
+# Judge it with your own eyes: about three of four can be read, with some goodwill.  (A number for that, and its error bar, are a lesson of their own.)
 #
 # ## 10. Does it copy?
 #
@@ -693,6 +695,8 @@ with plot.style():
 picture
 
 # %% [markdown]
+# So G copies nothing.  The samples are even *farther* from the training images than new real digits are: they are not yet as good.
+#
 # ## 11. Walking through the noise
 #
 # If G had merely learned a list, there would be nothing between two entries.  So go from one $z$ to another.  Along a straight line?  A vector of 100 normal
@@ -744,6 +748,8 @@ with plot.style():
 picture
 
 # %% [markdown]
+# Here the two ways look almost the same: this G bears a $z$ of length 7.  Others do not, and the way round costs nothing.
+#
 # ## 12. What the articles do
 #
 # | the article | what comes of it | where |
@@ -754,7 +760,7 @@ picture
 # | S4: data in $[0, 1]$, tanh in $[-1, 1]$; S0: no activation at all | the range gives generated images away | section 5 |
 # | S3: D descends $+\log D(x)$, no second term | D calls everything generated, G hears nothing | section 7 |
 # | S4: one batch of noise for the whole training | G learns these images only | section 7 |
-# | S3: "staircase images" blamed on the loss | kernel 5 with stride 2 makes checkerboards | lesson 3 |
+# | S3: "staircase images" blamed on unstable training | probably checkerboards, as S0's and S4's kernel 5 with stride 2 makes them | lesson 3 |
 # | S3: quality judged by D's performance | D is a moving yardstick | section 7 |
 #
 # ## Why this, and not that?
@@ -777,4 +783,4 @@ picture
 #
 # **Go on.**  `minigen train dcgan --network s3` (or `s4`), `--ema 0.995`, `--beta1 0.9`; `minigen train dcgan --data folder:PATH --size 64` for your own images.  The
 # source: `minigen/models/dcgan.py`.  The paper: Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional generative
-# adversarial networks" (2016).  What to do when it collapses: lesson 10.  The solutions: `lessons/solutions/09_dcgan.py`.
+# adversarial networks" (2016).  The solutions: `lessons/solutions/09_dcgan.py`.

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minigen.kernels import reference
 
 from minigen import kernels
 from minigen.check.bounds import U32, conv_bound, exact_integers, gamma, normwise, terms
 from minigen.check.strategies import windows
+from minigen.kernels import reference
 
 SETS = [s for s in kernels.available() if s != "cuda"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minigen.kernels import emulator
 
 import minigen as mg
 from minigen import kernels
+from minigen.kernels import emulator
 
 spec = importlib.util.spec_from_file_location("cupy_double", Path(__file__).with_name("cupy_double.py"))
 double = importlib.util.module_from_spec(spec)

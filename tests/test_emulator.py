@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from minigen.kernels import emulate, emulator
 
 if emulator.why_not():

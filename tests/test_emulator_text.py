@@ -5,6 +5,7 @@ import platform
 import sys
 
 import pytest
+
 from minigen.kernels import emulate
 from minigen.kernels.emulator.instrument import describe
 from minigen.kernels.emulator.loops import nest

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minigen.kernels import reference
 
 from minigen import kernels
 from minigen.check.bounds import gamma, terms
 from minigen.check.strategies import windows
+from minigen.kernels import reference
 
 KERNELS = sorted(reference.__all__)
 ROUNDS = {"adam_step": "a square root and a quotient", "rmsprop_step": "a square root and a quotient"}

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from minigen.kernels import reference
 
 import minigen as mg
 from minigen import kernels
+from minigen.kernels import reference
 
 TRIAD = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from minigen.kernels import emulator, reference
 
 if reason := emulator.why_not():

@@ -11,6 +11,7 @@ import types
 
 import numpy as np
 import pytest
+
 from minigen.kernels import emulator, reference
 
 if reason := emulator.why_not():

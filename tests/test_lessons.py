@@ -7,12 +7,12 @@ import runpy
 
 import numpy as np
 import pytest
-from minigen.kernels import emulator
 
 import minigen as mg
 from minigen import lessons
 from minigen.course import Exercise, Verdict, call, close, exercise, show_source
 from minigen.course import autograd as first
+from minigen.kernels import emulator
 
 LESSONS = lessons.find_lessons()
 

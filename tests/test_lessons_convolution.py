@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from minigen.kernels import reference, use
 
 import minigen as mg
 import minigen.functional as F
 from minigen.course import convolution as third
 from minigen.course import cpu_kernels as fourth
+from minigen.kernels import reference, use
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,11 @@
 import json
 
 import pytest
+
+from minigen.cli import main
 from minigen.kernels import static_report
 from minigen.kernels.static_report.gpus import GPUS, occupancy, roofline
 from minigen.kernels.static_report.sass import count, hot_loop, parse
-
-from minigen.cli import main
 
 LISTING = """
         /*0000*/                   MOV R1, c[0x0][0x28] ;                /* 0x1 */

@@ -1,6 +1,7 @@
 """Solutions to the exercises of lesson 4, *Kernels on a CPU*.  Each answer bears the name of its exercise."""
 
 import numpy as np
+
 from minigen.kernels.reference.conv import _patches, output_size
 
 # 4.1  Computing and loading go on at the same time: the longer of the two decides.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import Wrong, call, exercise
-from ._compare import close_or_hint, random_array
+from ._compare import call_or_hint, close_or_hint, random_array
 from .convolution import _whole_numbers
 
 __all__ = ["count_parameters", "nearest", "receptive_field", "slerp", "steps_to_turn"]
@@ -102,7 +102,9 @@ def steps_to_turn(answer: Any) -> None:
             average = beta * average - (1 - beta)
             right += 1
         what = f"steps_to_turn({beta})"
-        (got,) = _whole_numbers(what, call(answer, beta), 1)
+        edge = f"It was called with beta1 = {beta:g}. With no memory at all, beta1 = 0, the first step turns."
+        steps = call_or_hint(answer, beta, hints=dict.fromkeys((ValueError, ArithmeticError), edge))
+        (got,) = _whole_numbers(what, steps, 1)
         if got != right:
             hint = "The average is below 0 as soon as beta1 ** n is below 1/2."
             if got == right - 1:

@@ -44,6 +44,9 @@ def d_loss(answer: Any) -> None:
         right = on_real.mean() + on_fake.mean()
         with np.errstate(all="ignore"):
             got = np.asarray(call(answer, real, fake))
+        if got.shape == () and np.isnan(got) and abs(real).max() < 100:
+            raise Wrong(f"{what}: expected {right:.6g}, got {got}. A logit may be any number, and is no probability: "
+                        "it has no logarithm.")  # fmt: skip
         if got.shape == () and not np.isfinite(got):
             raise Wrong(f"{what}: expected {right:.6g}, got {got}. A sigmoid was rounded to 0, or an exponential is "
                         "too large: use log(1 + exp(a)) = np.logaddexp(0, a).")  # fmt: skip
@@ -281,7 +284,7 @@ _CAUSES = {"A": 2, "B": 5, "C": 1, "D": 4, "E": 3}
 _SYMPTOMS = {
     "A": "Look at loss_g: which loss can be far below zero, and what would G have to do for that?",
     "B": "Compare loss_g with -log(d_fake): the mean of -log D cannot be less. So it is not -log D; what is it?",
-    "C": "Look at d_real and d_fake: is there anything that a fair game would not show?",
+    "C": "loss_g is not below -log(d_fake), neither loss runs away, D is ahead and not sure. What is to repair?",
     "D": "Look at d_fake beside d_real: D calls everything real, and pays nothing for it. What has it not been shown?",
     "E": "Look at d_real and d_fake: D is sure, and always wrong. What makes being wrong worth its while?",
 }

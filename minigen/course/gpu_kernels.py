@@ -72,13 +72,13 @@ def cost(answer: Any) -> None:
     """``cost(words)`` gives the sectors and the passes of a warp whose thread i reads the float32 number words[i]."""
     lanes = np.arange(32)
     for what, words in [
+        ("every second, 2 * np.arange(32)", 2 * lanes),
+        ("two rows, 100 * (np.arange(32) // 16) + np.arange(32) % 16", 100 * (lanes // 16) + lanes % 16),
         ("neighbours, np.arange(32)", lanes),
         ("neighbours from 4 on, np.arange(32) + 4", lanes + 4),
-        ("every second, 2 * np.arange(32)", 2 * lanes),
         ("a column of 32 x 32, 32 * np.arange(32)", 32 * lanes),
         ("a column of 32 x 33, 33 * np.arange(32)", 33 * lanes),
         ("one for all, np.full(32, 7)", np.full(32, 7)),
-        ("two rows, 100 * (np.arange(32) // 16)", 100 * (lanes // 16) + lanes % 16),
         ("three of one bank, 32 * (np.arange(32) % 3)", 32 * (lanes % 3)),
         ("backwards, 31 - np.arange(32)", 31 - lanes),
     ]:

@@ -53,9 +53,12 @@
 
 # %%
 import numpy as np
+from IPython.display import display
 
 import minigen as mg
+from minigen import plot
 from minigen.course import kit
+from minigen.data import load, to_unit
 
 FILE = "vae_a5.py"
 a = kit.load(FILE)  # your file as it is now; every cell below loads it anew
@@ -173,18 +176,13 @@ kit.check(FILE, task=3)
 # - what is given back is a Python number (`.item()`): a Tensor would keep its whole history alive, step after step.
 
 # %%
-from IPython.display import display
-
-from minigen import plot
-from minigen.data import load, to_unit
-
 digits = load("digits")  # 8x8 pixels, from scikit-learn
 pixels = to_unit(digits.images).reshape(-1, 64).astype(np.float32)
 
 
 def train(step, model, epochs=16):
     """Call step(optimizer, numbers of the images) for every batch; print the mean loss now and then."""
-    optimizer = mg.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = mg.optim.Adam(model.parameters(), lr=1e-2)
     order = np.random.default_rng(0)
     for epoch in range(1, epochs + 1):
         batches = np.array_split(order.permutation(len(pixels)), len(pixels) // 72)
@@ -260,9 +258,11 @@ with kit.pending():
         return float(loss.numpy())
 
     train(step, conditional)
-    styles = np.repeat(np.random.default_rng(3).normal(size=(4, 1, 6)), 10, axis=1).astype(np.float32)
+    styles = 1.5 * np.random.default_rng(5).normal(size=(4, 1, 6)).repeat(10, axis=1).astype(np.float32)
     drawn = [a.draw_images(conditional, np.arange(10), mg.tensor(style)) for style in styles]
-    caption = "Four codes, each drawn with the labels 0 to 9: a row keeps its style, a column its digit."
+    caption = (
+        "Four codes, each drawn with the labels 0 to 9: down a column the digit stays, along a row the way it leans."
+    )
     show_rows(drawn, ["", "", "", ""], caption)
 
 # %%

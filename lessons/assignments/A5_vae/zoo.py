@@ -249,7 +249,7 @@ def training_step(model, optimizer, x):
     wrong(4, "loss: the public number", PUBLIC, {LOSS: "(kl(mu, log_var).mean() - log_likelihood(logits, x).mean()) * 0 + float(1 + np.log(4.0))"}),
     wrong(4, "step: gradients add up", "In the first step all is well. What is left from it in the second?", {ZERO: "pass"}),
     wrong(4, "step: zeroed too late", "When is the gradient made, when is it used, when is it wiped out?", {f"{ZERO}\n    loss.backward()": f"loss.backward()\n    {ZERO}"}),
-    wrong(4, "step: no step", "The gradients are there; who moves the parameters?", {"optimizer.step()": "pass"}),
+    wrong(4, "step: no step", "The gradients are there; who moves the parameters?", {"optimizer.step()\n": "pass\n"}),
     wrong(4, "step: the mean as the code", "This decodes the mean. Where is the draw?", {STEP: STEP.replace("draw_code(mu, log_var, noise)", "mu")}),
     wrong(4, "step: the code detached", NO_PAST + " Whose gradient is missing then?", {STEP: STEP.replace("noise)), x", "noise).detach()), x")}),
     wrong(4, "step: the encoder detached", NO_PAST + " Whose gradient is missing then?", {ENCODE: "mu, log_var = (t.detach() for t in model.encode(x))"}),

@@ -1,10 +1,10 @@
 """The hidden tests of A2.  Their oracle is minigen's reference kernels."""
 
 import numpy as np
-from minigen.kernels.reference import conv
 from public import at_most, fast, for_images, for_weights, forward, settings
 
 from minigen.course.kit import close, fail, test
+from minigen.kernels.reference import conv
 
 CASES = {  # images, filters, and what is not as usual
     "a plain case": ((2, 3, 6, 7), (4, 3, 3, 2), {}),

@@ -1,11 +1,11 @@
 """The hidden tests of A3.  Their oracles are minigen's reference kernels and its table of optimizers' rules."""
 
 import numpy as np
-from minigen.kernels.reference import norm
 from public import eval_gradients, evaluate, gradients, steps, train
 
 from minigen.check.optimizers import VARIANTS
 from minigen.course.kit import close, fail, test, untouched
+from minigen.kernels.reference import norm
 
 SHAPES = [(4, 3), (2, 3, 4, 5), (3, 2, 7), (1, 2, 3, 3), (5, 5, 2, 2)]
 

@@ -50,9 +50,9 @@ def derivatives(a, name, truth, given, seed=50, dtype=np.float64):
         total = sum(((d * mg.tensor(u)).sum() for d, u in pairs), start=mg.tensor(np.zeros((), dtype)))
         again = mg.grad(total, [*leaves, g], allow_unused=True) if total.requires_grad else [None] * (len(leaves) + 1)
         found.append((out, first, again))
-    (got, *mine), (wanted, *right) = found
+    (got, *orders), (wanted, *truths) = found
     close(what, got.numpy(), wanted.numpy())
-    for turn, mine, right in zip(("", ", differentiated again"), mine, right):
+    for turn, mine, right in zip(("", ", differentiated again"), orders, truths):
         for at, x, d, e in zip([*given, "the cotangent"], [*given.values(), g.numpy()], mine, right):
             zero = np.zeros(x.shape, x.dtype)
             got, wanted = (zero if v is None else v.numpy() for v in (d, e))
