@@ -551,6 +551,8 @@ with plot.style():
 picture
 
 # %% [markdown]
+# The two means come nearer, from about 0.8 apart to 0.4, and do not meet: G gains on D, and D stays ahead.
+#
 # How often is D *right*?  A classifier's accuracy, with the border at 1/2, on digits that it has not trained with and on fresh samples:
 
 # %%

@@ -193,7 +193,7 @@ def weights_in_single_precision(a):
 
 
 @test(task=4, points=2, seconds=20)
-def fast_and_right(a):
+def right_for_all_sizes(a):
     """fast_conv2d for filters of all sizes, images that are not square, and padding from 0 to 3."""
     sizes = [(2, 3, 6, 7, 4, 3, 3, 1), (1, 1, 5, 9, 2, 1, 1, 0), (3, 2, 8, 5, 3, 2, 4, 2), (2, 5, 7, 12, 1, 5, 3, 3),
              (1, 4, 3, 3, 6, 3, 3, 0), (4, 3, 17, 33, 5, 3, 3, 1)]  # fmt: skip

@@ -1,0 +1,610 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11. Conditional GAN: draw the digit you ask for
+#
+# **The question.** A GAN draws *some* digit.  How do we make it draw a 7 when we ask for one?  And if it has drawn
+# 10,000 digits on request, who looks at them all and says whether they are what was asked for?
+#
+# At the end you will be able to
+#
+# - derive the conditional game: what D must see, and what goes wrong if it does not;
+# - put a class into a dense network and into a convolutional one, and say what it does there;
+# - train a conditional GAN, and let an independent classifier judge it;
+# - say what that verdict does not see, and measure it too.
+#
+# You need lesson 8 (the game, $D^*$, the losses) and a little of lesson 3 (convolution), and about 35 minutes.  Five
+# exercises check your answers.
+#
+# | symbol | in the code | meaning |
+# |---|---|---|
+# | $c$, $K$ | `labels`, `classes` | the class of an image, and how many classes there are |
+# | $e_c$ | `condition` | the *one-hot* vector of class $c$: 1 at place $c$, 0 elsewhere |
+# | $p(x, c), p(c), p(x \mid c)$ | | the data: images with their labels; shares of the classes; images of one class |
+# | $q(x \mid c)$ | | what G makes when asked for $c$ |
+# | $G(z, c)$, $D(x, c)$ | `fake`, `logits` | both players know the class |
+#
+# $z, G, D, V, L_D, L_G, JSD$ are those of lesson 8; all symbols are in `lessons/README.md`.
+
+# %%
+import time
+
+import numpy as np
+from PIL import Image
+
+import minigen as mg
+import minigen.functional as F
+from minigen import lessons, plot
+from minigen.course import cgan as exercises
+from minigen.course import show_source
+
+digits = mg.data.load("mnist5k")
+digits
+
+# %% [markdown]
+# ## 1. Another question for D
+#
+# Give G the class as well as the noise: $G(z, c)$.  That alone changes nothing.  G is only as obedient as D makes it, and a
+# D that asks "is this a real image?" does not mind a beautiful 3 where a 7 was asked for.  So D has to be asked
+# another question: "is this a real image **of class c**?"  It gets pairs (Mirza and Osindero 2014):
+#
+# $$V(D, G) = E_{(x, c) \sim p(x, c)}[\log D(x, c)] + E_{c \sim p(c),\, z}[\log(1 - D(G(z, c), c))]$$
+#
+# A good 3 under the label 7 is a fake: such a pair never occurs among the real ones.
+#
+# ### One game for each class
+#
+# Both expectations can be taken class by class, since $p(x, c) = p(c)\, p(x \mid c)$:
+#
+# $$V = \sum_c p(c) \int p(x \mid c) \log D(x, c) + q(x \mid c) \log(1 - D(x, c))\; dx .$$
+#
+# For each $c$ that is the integral of lesson 8, with $p(x \mid c)$ for $p$ and $q(x \mid c)$ for $q$.  D may answer for each $x$ and each
+# $c$ as it likes, so both results of lesson 8 hold class by class:
+#
+# $$D^*(x, c) = \frac{p(x \mid c)}{p(x \mid c) + q(x \mid c)}, \qquad
+# V(D^*, G) = -\log 4 + 2 \sum_c p(c)\; JSD\big(p(\cdot \mid c),\, q(\cdot \mid c)\big) .$$
+#
+# The sum is 0 only if *each* of its terms is: $q(x \mid c) = p(x \mid c)$ for every class that occurs.  G's target is no longer
+# "the data" but, for each class, the data of that class.
+#
+# ### Exercise 11.1: the best D that sees the class
+#
+# Above, real and generated pairs have the same shares of the classes, $p(c)$.  Now let the real ones have the shares
+# `real_classes`, and let G be asked for classes with other shares, `asked_classes`.  What is the best D?  (Say, somebody
+# draws the labels for G uniformly, and the data has many more 1s than 5s.)
+
+
+# %%
+def best_conditional_d(p, q, real_classes, asked_classes):
+    """p and q: arrays (K, X), a row of p(x|c) or q(x|c) for each class; the shares: arrays (K,); the result: (K, X)."""
+    return ...
+
+
+exercises.best_conditional_d(best_conditional_d)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# How dense are the real *pairs* $(x, c)$, and how dense the generated ones?  The rule $D^* = p/(p+q)$ holds for any two
+# densities, and so for those of pairs.
+#
+# </details>
+#
+# ## 2. Three games and three generators
+#
+# What if D does not see the label?  Or sees labels that have nothing to do with the images?  Both stand in programs and
+# articles; one gives its formula with "$x \sim p_{data}$ and $c \sim p_c$", drawn *apart*.  We can compute what each
+# game is worth.  Two classes, each as frequent, with images of one number: $p(x \mid 0)$ is a bell at $-1.5$, $p(x \mid 1)$ one at $1.5$.
+# Three generators:
+#
+# - *obedient*: $q(x \mid c) = p(x \mid c)$, what we want;
+# - *deaf*: $q(x \mid c) = \frac12 p(x \mid 0) + \frac12 p(x \mid 1)$ for both $c$: real images, of any class;
+# - *contrary*: $q(x \mid 0) = p(x \mid 1)$ and the other way round.
+
+# %%
+x, dx = np.linspace(-8, 8, 1601, retstep=True)
+bells = np.exp(-((x - np.array([[-1.5], [1.5]])) ** 2) / 2) / np.sqrt(2 * np.pi)  # a row for each class
+mixture = np.broadcast_to(bells.mean(axis=0), bells.shape)
+generators = {"obedient": bells, "deaf": mixture, "contrary": bells[::-1]}
+
+
+def value_at_best_d(p, q):
+    """V of the best D, for densities of pairs: rows are what D can see of the class; all rows together sum to 1 / dx."""
+    D = p / (p + q)
+    return (p * np.log(D) + q * np.log(1 - D)).sum() * dx
+
+
+print("game                         " + "".join(f"{name:>10}" for name in generators))
+for game, real, fake in (
+    ("pairs (x, c), as they belong", bells / 2, lambda q: q / 2),
+    ("D does not see c            ", bells.mean(0), lambda q: q.mean(0)),
+    ("x and c drawn apart         ", mixture / 2, lambda q: q / 2),
+):
+    values = [value_at_best_d(real, fake(q)) for q in generators.values()]
+    print(game, "".join(f"{value:10.3f}" for value in values))
+print(f"-log 4 = {-np.log(4):.3f}: the least that V can be, where G has reached its target")
+
+# %% [markdown]
+# Read the rows.  With pairs as they belong, only the obedient generator reaches $-\log 4$.  If D does not see $c$, all three are
+# perfect: the game does not care.  And with labels drawn apart from their images the real pairs have the
+# density $p(x)\,p(c)$; then the *deaf* generator is the target, and the obedient one is punished.
+#
+# So: **the labels of the real images must be their own.**  In our training step the same labels go to both players: the
+# real images come with theirs, and G is asked for just these classes.  The shares of the classes are then equal by
+# construction, and D learns nothing from them.
+
+# %%
+show_source(mg.models.CGAN.training_step)
+
+# %% [markdown]
+# Compare with lesson 8: it is the same function.  The losses are those of any GAN; only what D and G are *shown* has
+# changed, in `_draw` and `_judge`:
+
+# %%
+show_source(mg.models.CGAN._draw, mg.models.CGAN._judge)
+
+# %% [markdown]
+# ## 3. How the class gets in
+#
+# **Why one-hot?**  As a single number, 9 would be nine times 1, and 4 would lie between 3 and 5.  Classes have no order and
+# no distances.  In one-hot vectors each class has a place of its own, and all are equally far apart.
+#
+# ### Dense layers
+#
+# The one-hot vector is appended to the noise.  What does the first layer make of it?  Split its weights the same
+# way, $W = [W_z\; W_c]$:
+#
+# $$W \begin{bmatrix} z \\ e_c \end{bmatrix} + b = W_z z + \underbrace{W_c e_c + b}_{\text{column } c \text{ of } W_c, \text{ plus } b} .$$
+#
+# A product with a one-hot vector picks a column.  So *appending the class is the same as giving each class a bias of its
+# own*, and learning it.
+
+# %%
+mg.manual_seed(0)
+layer = mg.nn.Linear(5 + 3, 4)  # 5 numbers of noise, 3 classes, 4 units
+z, label = mg.randn(1, 5), np.array([2])
+appended = layer(mg.cat([z, F.one_hot(mg.tensor(label), 3).to(np.float32)], 1)).numpy()
+W, b = layer.weight.numpy(), layer.bias.numpy()
+by_hand = z.numpy() @ W[:, :5].T + (b + W[:, 5 + 2])
+print("appended one-hot = a bias for the class:", np.allclose(appended, by_hand, atol=1e-6))
+
+# %% [markdown]
+# ### Convolutions
+#
+# A convolution sees a few pixels at a time, and *each* of its windows has to know the class.  So the label becomes pictures:
+# *label maps*, a channel for each class, all 1 for the image's own class and all 0 for the others.
+
+# %%
+show_source(mg.models.condition.one_hot_labels, mg.models.condition.with_label_maps)
+
+# %% jupyter={"source_hidden": true}
+seven = digits.subset(np.flatnonzero(digits.labels == 7)[:1])
+channels = mg.models.condition.with_label_maps(
+    mg.tensor(seven.images), mg.models.condition.one_hot_labels("cgan", seven.labels, 1, 10)
+).numpy()[0]
+plot.show_images(
+    np.stack([channels[0], *(1.5 * channels[1:] - 1)])[:, None], ["image"] + [f"is it a {c}?" for c in range(10)], ncols=6,
+    caption="What D sees of a 7: one image channel and ten label maps, in which light grey is 1 and black is 0.",
+)  # fmt: skip
+
+# %% [markdown]
+# ### Exercise 11.2: label maps
+#
+# Write it in NumPy.
+
+
+# %%
+def label_maps(images, labels, classes):
+    """images (N, C, H, W), labels (N,): the images with a map more for each class, (N, C + classes, H, W)."""
+    return ...
+
+
+exercises.label_maps(label_maps)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `np.eye(classes)[labels]` is one-hot, (N, classes).  Then two more dimensions, and `np.broadcast_to`.
+#
+# </details>
+#
+# ### Exercise 11.3: what a label map is worth to a convolution
+#
+# Ten whole channels, for one number?  A convolution with weights $w$, (O, C + K, R, S), runs over image and maps.  What does
+# the map of class $c$ add to each output, away from the border?
+
+
+# %%
+def label_bias(w, classes):
+    """What each class adds to each output channel: (O, classes)."""
+    return ...
+
+
+exercises.label_bias(label_bias)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Under a window the map of the image's own class is 1 everywhere, and the others are 0.  Which taps does it meet?
+#
+# </details>
+#
+# So it is the same as in the dense layer: a bias for each class.  Except at the border, where the window hangs over the
+# edge and meets zeros: there a label map tells the layer something more, namely where the edge is.  On D's first layer:
+
+# %%
+mg.manual_seed(0)
+first = mg.models.CGAN().discriminator[0]
+flat = mg.zeros(2, 1, 28, 28)  # two empty images, one called 3 and one called 8
+out = first(
+    mg.models.condition.with_label_maps(flat, mg.models.condition.one_hot_labels("cgan", np.array([3, 8]), 2, 10))
+)
+out = out.detach().numpy() - first.bias.numpy()[:, None, None]
+bias = first.weight.numpy()[:, 1:].sum(axis=(2, 3))[:, [3, 8]].T[:, :, None, None]
+print("inside, the map adds a bias of the class:", np.allclose(out[:, :, 1:-1, 1:-1], bias, atol=1e-6))
+print("at the border too:", np.allclose(out, bias, atol=1e-6))
+
+# %% [markdown]
+# ## 4. What the two mistakes do
+#
+# Section 2 said what each game is worth.  Do networks go where the theory sends them?  Our dense conditional GAN, on something that takes
+# seconds: points in the plane, four classes, a bell for each.  (To the model a point is an image of 1 x 1 pixel with two
+# channels.)  Three trainings.  One is ours.  One has a D that is shown no label.  One gets points and labels that were drawn
+# apart: within each batch the labels are dealt out anew.
+
+# %%
+random = np.random.default_rng(0)
+centres = 0.6 * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+which = np.arange(2000) % 4
+points = (centres[which] + 0.1 * random.normal(size=(2000, 2))).astype(np.float32)
+bells4 = mg.data.Dataset("four bells", points.reshape(-1, 2, 1, 1), which, ("0", "1", "2", "3"))
+
+
+class BlindCGAN(mg.models.CGAN):
+    """D's condition is always zero: it has the inputs for the class, and learns nothing from them."""
+
+    def _judge(self, images, condition):
+        return super()._judge(images, condition * 0)
+
+
+def train(model, data, epochs, seed=0, apart=False):
+    """Train a conditional model; with `apart` labels and images of a batch do not belong together."""
+    loader = mg.data.Loader(data, 32, seed=seed, drop_last=True)
+    random = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        for images, labels in loader.epoch(epoch):
+            model.training_step(images, random.permutation(labels) if apart else labels)
+
+
+drawn, obeyed = {}, {}
+for name, kind, apart in (
+    ("pairs as they belong", mg.models.CGAN, False),
+    ("D does not see c", BlindCGAN, False),
+    ("x and c apart", mg.models.CGAN, True),
+):
+    mg.manual_seed(0)
+    model = kind(size=1, channels=2, network="dense", latent=8, width=32, classes=4, lr=2e-3)
+    train(model, bells4, 25, apart=apart)
+    drawn[name] = model.sample(800, np.random.default_rng(1), labels=np.arange(800) % 4).reshape(800, 2)
+    nearest = ((drawn[name][:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    obeyed[name] = (nearest == np.arange(800) % 4).mean()
+
+print("in the bell that was asked for: over 90% with pairs as they belong:", obeyed["pairs as they belong"] > 0.9)
+print("                                under 60% if D does not see c:     ", obeyed["D does not see c"] < 0.6)
+print("                                under 60% if x and c are apart:    ", obeyed["x and c apart"] < 0.6)
+
+# %% tags=["varies"] jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        1, 3, size=(9, 4.1),
+        caption="400 points of each generator; colour and mark tell which class was asked for (0 circle, 1 square, 2 triangle, "
+        "3 cross); grey rings are the classes. Left: as asked. Middle and right: the points find the bells, more slowly, and the "
+        "colours are mixed: any bell, whatever was asked.",
+    )  # fmt: skip
+    for place, (name, made) in zip(axes, drawn.items()):
+        for c, (color, mark) in enumerate(zip(("blue", "orange", "green", "red"), "os^x")):
+            place.plot(*made[c::4][:100].T, mark, color=plot.COLORS[color], markersize=3, alpha=0.5)
+        place.plot(*centres.T, "o", color="none", markeredgecolor="#777777", markersize=30)
+        place.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="channel 0", xticks=(-1, 0, 1), yticks=(-1, 0, 1), aspect="equal")
+        place.set_title(f"{name}: {obeyed[name]:.0%}", fontsize=11)
+    axes[0].set_ylabel("channel 1")
+picture
+
+# %% [markdown]
+# Guessing would give 25%.  Without the label D has no means to teach G what it stands for; with labels that were drawn apart it
+# teaches G that they stand for nothing.  Nothing in the *losses* tells these three apart.
+#
+# ## 5. The classifier's verdict
+#
+# For four bells it is plain where a point belongs.  For digits somebody has to read them, and it must not be D: D is a party to the
+# game.  We train an *independent* classifier, a network that never sees a generated image while it learns.
+#
+# So that a laptop needs a minute and not ten we take four of the ten digits, 0, 1, 3 and 4, halved to 14 x 14 pixels; they can
+# still be read.  Their labels are numbered anew, 0 to 3: a label is a place in the one-hot vector, and there are four places.
+
+# %%
+chosen = np.array([0, 1, 3, 4])
+K = len(chosen)
+
+
+def load_chosen(split):
+    """The chosen digits at 14 x 14 pixels, labelled 0 to K - 1."""
+    everything = mg.data.load("mnist5k", split=split, size=14)
+    some = everything.subset(np.isin(everything.labels, chosen))
+    return mg.data.Dataset("four digits", some.images, np.searchsorted(chosen, some.labels), tuple(map(str, chosen)))
+
+
+four, four_held_out = load_chosen("train"), load_chosen("test")
+four, four_held_out
+
+# %% [markdown]
+# The classifier: two convolutions, each followed by batch norm and ReLU, then one dense layer; cross-entropy; Adam.
+
+
+# %%
+def train_classifier(images, labels, steps, seed=0):
+    """A network that reads digits: (N, 1, 14, 14) to K logits."""
+    mg.manual_seed(seed)
+    network = mg.nn.Sequential(
+        mg.nn.Conv2d(1, 16, 4, 2, 1, bias=False), mg.nn.BatchNorm2d(16), mg.nn.ReLU(),
+        mg.nn.Conv2d(16, 32, 3, 1, 1, bias=False), mg.nn.BatchNorm2d(32), mg.nn.ReLU(),
+        mg.nn.Flatten(), mg.nn.Linear(32 * 7 * 7, K),
+    )  # fmt: skip
+    optimizer = mg.optim.Adam(network.parameters(), lr=4e-3)
+    random = np.random.default_rng(seed)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 4e-3 * (1 - step / steps)
+        pick = random.integers(0, len(images), 50)
+        loss = F.cross_entropy(network(mg.tensor(images[pick])), mg.tensor(labels[pick]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()
+
+
+def scores(classifier, images):
+    """The log-probability of each class for each image, (N, K)."""
+    with mg.no_grad():
+        parts = [classifier(mg.tensor(images[k : k + 250])).log_softmax(1).numpy() for k in range(0, len(images), 250)]
+    return np.concatenate(parts)
+
+
+def read(classifier, images):
+    """The most probable class of each image."""
+    return scores(classifier, images).argmax(axis=1)
+
+
+classifier = train_classifier(four.images, four.labels, 120)
+on_real = (read(classifier, four_held_out.images) == four_held_out.labels).mean()
+print("it reads over 95% of the held-out digits rightly:", on_real > 0.95)
+
+# %% [markdown]
+# ### Exercise 11.4: asked for, and read as
+#
+# *Which* are mistaken for which?  Count them: a matrix with a row for each class that was asked for, and a column for each that was
+# read.
+
+
+# %%
+def confusion(asked, read, classes):
+    """asked and read: arrays (N,) of classes; the result: counts, (classes, classes)."""
+    return ...
+
+
+exercises.confusion(confusion)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# `matrix[asked, read] += 1` looks right, and is wrong where a pair occurs twice.  NumPy has `np.add.at`.
+#
+# </details>
+#
+# ### Exercise 11.5: how sure is a share?
+#
+# 97 of 100, or 9,700 of 10,000, are both 97%.  Give the share on the diagonal, and its *standard error*: if each image is read as asked
+# for with probability $a$, independently, by how much does the share of $n$ images scatter?
+
+
+# %%
+def agreement(matrix):
+    """The share on the diagonal of a matrix of counts, and its standard error."""
+    share = ...
+    error = ...
+    return share, error
+
+
+exercises.agreement(agreement)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# One image counts 1 with probability $a$ and else 0: its variance is $a(1 - a)$.  Variances of independent things add up, and the
+# share is the sum divided by $n$.
+#
+# </details>
+#
+# ## 6. Digits on request
+#
+# Now our convolutional networks on these digits, with their default options; D sees label maps.
+# `schedule` lets the learning rate fall to 0 over the run, as `minigen train` does: two players that go on moving at full speed
+# circle around the end of the game.
+
+# %%
+EPOCHS = 24
+mg.manual_seed(0)
+model = mg.models.CGAN(size=14, classes=K)
+loader = mg.data.Loader(four, 32, seed=0, drop_last=True)
+asked_columns = np.tile(np.repeat(np.arange(K), 2), 6)  # six rows, two columns a class
+asked = np.arange(400) % K
+stages, shares = {}, []
+start = time.perf_counter()
+for epoch in range(EPOCHS):
+    for step, (images, labels) in enumerate(loader.epoch(epoch)):
+        model.schedule((epoch + step / len(loader)) / EPOCHS)
+        model.training_step(images, labels)
+    if epoch + 1 in (2, EPOCHS):
+        stages[epoch + 1] = model.sample(len(asked_columns), np.random.default_rng(1), labels=asked_columns)
+    shares.append((read(classifier, model.sample(len(asked), np.random.default_rng(2), labels=asked)) == asked).mean())
+seconds = time.perf_counter() - start
+
+# %% tags=["varies"] jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        2, 2, size=(8, 7.2),
+        caption=f"Two columns for each class that was asked for, 0, 1, 3 and 4: the same noise after 2 and after {EPOCHS} epochs, and real "
+        "digits. At first a class hardly matters: it is the same smudge, whatever was asked. Last: the share of 400 digits "
+        "that the classifier reads as what was asked for.",
+    )  # fmt: skip
+    real = np.stack([four.images[four.labels == c][:12].reshape(6, 2, 1, 14, 14) for c in range(K)], axis=1)
+    shown = {f"{epochs} epochs": images for epochs, images in stages.items()}
+    shown["real, at 14 x 14"] = real.reshape(-1, 1, 14, 14)
+    for place, (title, images) in zip(axes.flat, shown.items()):
+        place.imshow(plot.image_grid(images, ncols=2 * K), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        place.set_title(title, fontsize=11)
+        place.set_axis_off()
+    axes[1, 1].plot(np.arange(EPOCHS) + 1, 100 * np.array(shares))
+    axes[1, 1].axhline(100 / K, color="#777777", linestyle=":")
+    axes[1, 1].text(EPOCHS, 100 / K + 2, "guessing", ha="right", fontsize=9, color="#555555")
+    axes[1, 1].set(xlabel="epoch", ylabel="read as asked for, %", ylim=(0, 102))
+picture
+
+# %%
+asked = np.arange(2000) % K
+made = model.sample(2000, np.random.default_rng(0), labels=asked)
+made_scores = scores(classifier, made)
+said = made_scores.argmax(axis=1)
+print("over 80% of our digits are read as what was asked for (guessing: 25%):", (said == asked).mean() > 0.8)
+
+# %% tags=["varies"] jupyter={"source_hidden": true}
+counts = np.zeros((K, K), int)
+np.add.at(counts, (asked, said), 1)
+with plot.style():
+    picture, axes = plot.figure(
+        size=(4.4, 4.6),
+        caption="What the classifier reads in 500 digits of each class. Counts off the diagonal are orders not followed, or "
+        "misread.",
+    )  # fmt: skip
+    axes.imshow(counts, cmap="Blues", vmin=0, vmax=650)
+    for (row, across), count in np.ndenumerate(counts):
+        axes.text(across, row, str(count), ha="center", va="center", color="white" if count > 350 else "black")
+    axes.set(
+        xlabel="read as", ylabel="asked for", xticks=range(K), yticks=range(K), xticklabels=chosen, yticklabels=chosen
+    )
+    axes.grid(False)
+picture
+
+# %% tags=["varies"]
+share = np.trace(counts) / counts.sum()
+print(f"read as asked for: {share:.1%} +- {np.sqrt(share * (1 - share) / counts.sum()):.1%}")
+print(f"of the real held-out digits: {on_real:.1%}")
+print(f"the training took {seconds:.0f} seconds")
+
+# %% [markdown]
+# Two kinds of errors are mixed here: G drew something else, or the classifier misread it.  The second number shows how large the second
+# kind is on real digits; a verdict cannot be finer than that.  (On bad drawings the classifier may err more: it has never seen any.)
+# And the $\pm$ is the error of *counting* alone.  Another seed is another training, and scatters more than that.
+#
+# ## 7. What the verdict does not see
+#
+# Let G draw *one* fine 3, always the same, and one fine 4, and so on.  Its digits are read as asked for, every one.  The verdict says
+# nothing of *variety*.  To see that, turn the question round: **train a classifier on generated digits only, and let it read real
+# ones.**  A few pictures do not teach it to read other people's writing.  (Ravuri and Vinyals 2019 call this the classification
+# accuracy score.)  We compare three teachers: the real digits; 2,000 of our model's; and four of our model's, the best-read one of
+# each class, five hundred times each.
+
+# %%
+best = np.array([np.where(asked == c, made_scores[:, c], -np.inf).argmax() for c in range(K)])
+parrot = made[best][asked]  # image n is the one picture of the class asked[n]
+
+verdicts = {}
+for teacher, images, truth in (
+    ("real digits", four.images, four.labels),
+    ("our digits", made, asked),
+    ("four of our digits", parrot, asked),
+):
+    pupil = train_classifier(images, truth, 80, seed=1)
+    verdicts[teacher] = (
+        (read(classifier, images) == truth).mean(),
+        (read(pupil, four_held_out.images) == four_held_out.labels).mean(),
+    )
+
+print("four digits, repeated, are read as asked for, all of them:       ", verdicts["four of our digits"][0] == 1)
+print("who learns from 2,000 of ours reads over 80% of the real digits:", verdicts["our digits"][1] > 0.8)
+print("who learns from the four reads over 5 in 100 fewer:             ",
+      verdicts["our digits"][1] - verdicts["four of our digits"][1] > 0.05)  # fmt: skip
+
+# %% tags=["varies"]
+print("teacher               read as asked for     its pupil reads real digits")
+for teacher, (forward, backward) in verdicts.items():
+    print(f"{teacher:20} {forward:12.1%} {backward:24.1%}")
+
+# %% [markdown]
+# Both numbers together are what we report of a conditional model: is it what was asked for, and is it various enough to learn from?
+# (Neither says whether the images are *sharp*; distances between distributions do.)
+#
+# ## 8. The whole training
+#
+# The training above is short, on small images, and of four digits.  `minigen train cgan` trains the full one: ten classes, 28 x 28
+# pixels, 50 epochs.  Then `minigen sample cgan-mnist5k --class 7` draws 7s.
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        size=(7, 4.9),
+        caption="A column for each class, 0 to 9, after 50 epochs, from the command: minigen train cgan. (Made once and stored; your "
+        "run gives others, of the same quality.)",
+    )  # fmt: skip
+    axes.imshow(Image.open(lessons.FOLDER / "pictures" / "cgan_mnist5k.png"), cmap="gray", interpolation="nearest")
+    axes.set_axis_off()
+picture
+
+# %% [markdown]
+# How 10,000 of its digits fare with a better classifier than ours, and over several seeds, stands with the commands in
+# `lessons/reference/expected_values.md`.  In short: here too the right digit takes longer than a fine one.  The classifier reads
+# about 80 of 100 as asked after 8 of the 50 epochs, 94 after 25, and 98 at the end.
+#
+# ### What the articles have of this
+#
+# | written | right |
+# |---|---|
+# | the discriminator and its conditional form are $W \sigma(W^\top x + b)$: as many outputs as the image has pixels | one number: $\sigma(w^\top \phi(W [x; e_c] + b) + a)$ |
+# | $x \sim p_{data}$ and $c \sim p_c$, apart | $(x, c) \sim p(x, c)$: section 4 |
+# | D and G both *minimise* $\log D$ and $\log(1 - D)$, without a minus | the minus signs of lesson 8 |
+# | one batch of noise, drawn once before the training | new $z$ for each step; else G learns 32 images |
+# | "C-GAN" for sequences, with these formulas | cycle consistency, or a recurrent G and D: two other things |
+# | the topic is evaluation, and nothing is measured | sections 5 and 7 |
+#
+# ## Why this sign, this scale, this detach?
+#
+# - **Why do both players get the label?**  G needs it to know what to draw.  D needs it, or G may as well ignore it.
+# - **Why one-hot?**  Classes have no order.
+# - **Why maps for convolutions?**  Every window has to know the class, and sees only a few pixels.
+# - **Why 1 in the maps, and not 100?**  The weights scale it.  A larger value is a larger learning rate for the biases of the class.
+# - **Why is G asked for the classes of the real batch?**  Then the shares of the classes are the same on both sides, and D cannot
+#   tell real from generated by the label alone.
+# - **Why does the loss have no term for "is it the right class"?**  D's question contains it.  (There are GANs with a
+#   classifier inside; then G is trained to please that classifier, and a verdict by the like of it is no longer independent.)
+# - **Why must the classifier never have seen a generated image?**  It would have learned how this G writes, and pass what nobody
+#   else can read.
+# - **Why does the classifier know the training digits that G learned from?**  It may: it is asked about G's digits, and tested on
+#   digits that neither has seen.
+#
+# ## To a friend, in three sentences
+#
+# Tell both players the class, and ask D whether image and class belong together; then each class is a game of its own, whose only
+# solution is the images of that class.  The labels must come with their own images, otherwise the best G is one that does not
+# listen.  To know whether it listens let somebody read its digits who took no part in the game, and to know
+# whether it says more than one thing let somebody learn from them.
+#
+# The solutions, with their reasons, are in `lessons/solutions/11_cgan.py`, for when you are right or truly stuck.
