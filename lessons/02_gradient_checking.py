@@ -114,8 +114,11 @@ exercises.five_point(five_point)
 # | central | $h^2 M_3/6$ | $e/h$ | exercise 2.2 | |
 # | five-point | $h^4 M_5/30$ | $1.5\,e/h$ | $(11.25\,e/M_5)^{1/5}$ | about $e^{4/5}$ |
 #
+# (The $1.5$: $\tfrac43 D(h)$ brings $\tfrac43\,e/h$, and $\tfrac13 D(2h)$ brings $\tfrac13\,e/2h$.)
+#
 # Now measure.  For $f = \sin$ at $x = 1$ all derivatives are at most 1, so $M_k = 1$; values lie between 0.5 and 1,
-# where floating-point numbers are $e = 2^{-53}$ apart.  The steps are powers of two, so that $x + h$ itself is exact.
+# where floating-point numbers are $2^{-53}$ apart, and a computed sine is wrong by less than one such gap: $e = 2^{-53}$.
+# The steps are powers of two, so that $x + h$ itself is exact.
 
 
 # %%
@@ -178,7 +181,8 @@ picture
 #
 # ### Exercise 2.2: the best step
 #
-# For the central difference: which $h$ makes $\tfrac{h^2}{6} M_3 + \tfrac{e}{h}$ least, and how large is it there?
+# For the central difference: which $h$ makes $\tfrac{h^2}{6} M_3 + \tfrac{e}{h}$ least, and how large is it there?  (Where
+# the two terms cross is close, but not the place.)
 
 
 # %%
@@ -261,9 +265,9 @@ print(naive(1e5, np.log, 1e-5), " log(x) at 0.00001: right        yes")
 #
 # How wrong is a computed $f(x)$?  The textbook says one rounding: $u\,|f(x)|$.  Take batch norm's first step, $x$
 # minus its mean, for $x = 10000 \pm 0.001$.  Values are 0.001, so $e$ would be $10^{-19}$.  But $x$ itself is rounded:
-# numbers near 10000 are $1.8\cdot 10^{-12}$ apart, and so is the result of a subtraction, however small.  So we let
-# the function tell: **move each input by a unit or two in its last place, up or down at random, and see how far the
-# result moves.**
+# numbers near 10000 are $1.8\cdot 10^{-12}$ apart, and a difference of two of them, however small, is known no better.
+# So we let the function tell: **move each input by a unit or two in its last place (an *ulp*), up or down at random,
+# and see how far the result moves.**
 
 # %%
 show_source(jitter, measure_noise)
@@ -310,8 +314,9 @@ for k in range(5):
 # %% [markdown]
 # From row to row, column $m$ falls by $16^{m+1}$ (until only rounding is left).  And now the point: **where is the
 # error when the right answer is not known?**  In the table: $T_{k,m}$ differs from its two parents, $T_{k,m-1}$ and
-# $T_{k-1,m-1}$, by about *their* error, which is larger than its own.  Add the rounding, $1.5\,e/h$, and that is a
-# bound.  Take the entry with the smallest.  In our source, where each output element takes its own best:
+# $T_{k-1,m-1}$, by about *their* error, which is larger than its own.  Add the rounding
+# (at most $1.09\,e/h$ in any column; $1.5\,e/h$ to be safe), and that serves as a bound: only two coincidences at once
+# could fool it.  Take the entry with the smallest.  In our source, where each output element takes its own best:
 
 # %%
 show_source(_Ladder.step)
@@ -381,13 +386,14 @@ picture
 #
 # A vjp has arrays on both sides.  By lesson 1, for every cotangent $g$ and every direction $v$
 #
-# $$\big\langle g,\; \underbrace{\textstyle\frac{d}{dh} f(x + h v)}_{\text{measured}} \big\rangle
+# $$\big\langle g,\; \underbrace{\textstyle\frac{d}{dh} f(x + h v)\big|_{h=0}}_{\text{measured}} \big\rangle
 # = \langle g, J v\rangle = \langle J^\top g, v\rangle = \big\langle \underbrace{\mathrm{vjp}(g)}_{\text{claimed}},\; v \big\rangle .$$
 #
-# One direction needs a dozen evaluations of $f$, whatever the number of inputs; going through all elements one by one
-# would need a dozen each.  But an error must not hide, and so $g$ and $v$ are drawn **at random**: then an error
+# One direction needs some twenty evaluations of $f$, whatever the number of inputs; going through all elements one by
+# one would need twenty each.  But an error must not hide, and so $g$ and $v$ are drawn **at random**: then an error
 # cancels only by a coincidence that does not happen twice.  The habit of checking `f(x).sum()` amounts to
-# $g = (1, 1, \dots, 1)$.  Here is what that sees.  Batch norm, each column of $x$:
+# $g = (1, 1, \dots, 1)$.  Here is what that sees.  Batch norm, with mean $\mu$ and standard
+# deviation $\sigma$ of each column of $x$, and its vjp (the first row of the experiment confirms it):
 #
 # $$y = \frac{x - \mu}{\sigma}, \qquad
 # \bar x = \frac1\sigma\Big(g - \underbrace{\operatorname{mean}(g)}_{\text{through } \mu} - y\,\underbrace{\operatorname{mean}(g\,y)}_{\text{through } \sigma}\Big) .$$
@@ -523,8 +529,8 @@ for kink in KINKS[:5]:
 #
 # Everything is there: a measured derivative, $\langle g, Jv\rangle$, with a bound on its error; a claimed one; random
 # $g$ and $v$.  If the two differ by more than twice the bound, the gradient is **wrong**.  If they agree, look how
-# small an error would have been seen (the *resolution*: bound by size).  If that is a relative error of 1e-5 or less,
-# it is **right**.  Otherwise, or if there is nothing to measure, the check is **inconclusive**: that is no pass.
+# small an error would have been seen (the *resolution*: the bound divided by their size).  If it is 1e-5
+# or less, the gradient is **right**.  Otherwise, or if there is nothing to measure, the check is **inconclusive**: that is no pass.
 
 # %% tags=["varies"]
 x = mg.tensor([0.5, 1.0, 2.0], dtype="float64")
@@ -552,7 +558,9 @@ for delta in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-14):
     print(f"delta = {delta:.0e}:  allclose {'passes' if passes else 'fails':7}  gradcheck: {verdict}")
 
 # %% [markdown]
-# (The trick in `claim_with`: values of tanh, derivative as we please.  That is what `detach` does, lesson 1.)
+# `allclose` forgives 1 part in 10,000; `gradcheck` finds 1 in 10 billion.  At $10^{-14}$ it says *right*: that is below its
+# resolution (above, for tanh: some $10^{-12}$).  (The trick in `claim_with`: values of tanh, derivative as we please.  That
+# is what `detach` does, lesson 1.)
 #
 # ### Exercise 2.4: a check of your own
 #
@@ -659,7 +667,7 @@ print("adjoint identity:", (g * y).sum() == (exact * w).sum())
 #
 # A gradient penalty differentiates a vjp.  So is the *vjp's* gradient right?  A vjp is a function of $x$ and $g$ like any
 # other: check it in the same way.  And one test comes free: the Hessian of $\langle g, f(x)\rangle$ is symmetric, so
-# $\langle Hu, w\rangle = \langle u, Hw\rangle$.  Here is the rule of lesson 1 that took a short cut through `.data`.
+# $\langle Ha, b\rangle = \langle a, Hb\rangle$.  Here is the rule of lesson 1 that took a short cut through `.data`.
 # Its first derivatives are right:
 
 # %%
@@ -841,7 +849,7 @@ for name, (f, vjp) in pairs.items():
 # pass is worth knowing: a stride of 1 where the bug needs windows that do not fit; a single point where the bug needs
 # two; three digits where the bug needs six.
 #
-# ### Exercise 2.5: which line?
+# ### Exercise 2.5: five planted bugs
 #
 # Run the checker on each, read what it says, and write down the number of the line that is wrong.  (Better still:
 # repair the line above, run its cell again, and check again.)  The reports' numbers are those of the smallest example
@@ -896,7 +904,7 @@ exercises.planted(planted)
 #   them.
 # - **Why float64?**  In float32 $e = 10^{-7}$, and a five-point formula is good to five digits.  So rules are checked
 #   in float64, and float32 kernels against float64 ones, on integers.
-# - **Why a detach in `claim_with`?**  It makes a function whose derivative is not its derivative: a planted bug.
+# - **Why a detach in `claim_with`?**  It changes the derivative that is claimed and leaves the values alone: a planted bug.
 #
 # ## To a friend, in three sentences
 #

@@ -14,13 +14,13 @@
 # # 12. VAE: a code for every image, and a bound on its probability
 #
 # **The question.** A GAN draws digits.  But show it a digit, and it can say neither how probable that digit is nor which
-# noise would have drawn it.  A *variational autoencoder* (VAE) can do both, and it is trained like any network, on one loss
-# that goes down.  The loss has two terms:
+# noise would have drawn it.  A *variational autoencoder* (VAE) answers both, the first with a bound, and it is trained like any network,
+# on one loss that goes down.  The loss has two terms:
 #
 #     loss = -log p(x | z)  +  KL(q(z | x) || p(z))
 #
-# Where do they come from?  And why exactly so: which sign, summed over what, divided by what?  Most programs that fail to learn
-# got one of these wrong, and no error message says so.
+# Where do they come from?  And why exactly so: which sign, summed over what, divided by what?  It is easy to get one of these
+# wrong, and no error message says so.
 #
 # At the end you will be able to
 #
@@ -100,9 +100,9 @@ random = np.random.default_rng(0)
 #   + \underbrace{E_q \Big[ \log \frac{q(z \mid x)}{p(z \mid x)} \Big]}_{\textstyle KL(q \,\|\, p(z \mid x)) \;\ge\; 0} .$$
 #
 # The gap is the *Kullback-Leibler divergence* of our guess from the true posterior, $KL(q \,\|\, p) = E_q[\log (q/p)]$: zero if they are equal, positive
-# otherwise (Jensen again).
+# otherwise.  (Jensen again: $E_q[\log (p/q)] \le \log E_q[p/q] = \log 1 = 0$.)
 #
-# *Look at it.*  One pixel and one number as its code: $x = z^2/2$ plus noise of 0.3.  We see $x = 1$.  Which $z$ was it?  Two
+# *Look at it.*  One pixel and one number as its code: $x = z^2/2$ plus normal noise of standard deviation 0.3.  We see $x = 1$.  Which $z$ was it?  Two
 # answers are equally good.  With one number, the integral can be computed on a grid:
 
 # %%
@@ -147,9 +147,9 @@ with plot.style():
 picture
 
 # %% [markdown]
-# The sum never changes, so raising the ELBO in $q$ *is* making $q$ like the posterior.  And raising it in the decoder's
-# parameters raises $\log p(x)$, or makes the posterior more like $q$: a VAE's decoder learns to have posteriors that are easy
-# to guess.
+# The sum never changes (but for the rounding of the last digit), so raising the ELBO in $q$ *is* making $q$ like the posterior.  And raising it in the decoder's
+# parameters raises $\log p(x)$, or makes the posterior more like $q$, or both: a VAE's decoder learns to have posteriors that are
+# easy to guess.
 #
 # Now take the ELBO apart:
 #
@@ -218,7 +218,7 @@ exercises.sample_vjp(sample_vjp)
 # ### Why not the older way?
 #
 # There is another way to a gradient, which needs no derivative of $f$ at all.  Differentiate the density itself, and use
-# $\nabla q = q\,\nabla\log q$:
+# $\nabla q = q\,\nabla\log q$; for the normal $q$, $\nabla_\mu \log q = (z - \mu)/\sigma^2 = \epsilon/\sigma$:
 #
 # $$\nabla_\mu E_{z\sim q}[f(z)] = \int f(z)\, \nabla_\mu q(z)\, dz = E_{z\sim q}\big[f(z)\, \nabla_\mu \log q(z)\big]
 #   = E_\epsilon\Big[f(\mu + \sigma\epsilon)\, \frac{\epsilon}{\sigma}\Big].$$
@@ -285,8 +285,8 @@ picture
 #
 # Each term is at least 0, since $e^\lambda \ge 1 + \lambda$, and is 0 only for $\mu = 0, \lambda = 0$: then the code says
 # nothing about the image and costs nothing.  Without the formula one would average $\log q(z) - \log p(z)$ over draws (*Monte
-# Carlo*).  That is a good test of the formula.  Within 4 standard errors they must agree (by chance they fail to once in
-# 16,000 times):
+# Carlo*).  That is a good test of the formula.  They must agree within 4 standard errors (by chance, one estimate in
+# 16,000 does not):
 
 # %%
 mu = mg.tensor(random.normal(size=(6, 3)))
@@ -323,7 +323,9 @@ with plot.style():
 picture
 
 # %% [markdown]
-# ### Exercise 12.2: another prior
+# (A single draw of $\log q - \log p$ may well be negative; the KL, their mean, is not.)
+#
+# ### Exercise 12.2: the KL from a prior that is not standard
 #
 # Let the prior be $N(m, e^\rho)$ in place of $N(0, 1)$.  (It may depend on a label, say, and be learned.)  Go through the
 # derivation again.
@@ -364,7 +366,7 @@ exercises.kl(kl)
 # a formula without an integral.  The posterior is normal as well.  If the columns $w_j$ of $W$ are orthogonal, its components
 # are independent, as those of $q$, so that $q$ *can* be the posterior, and the bound can be tight.
 #
-# ### Exercise 12.3: the posterior
+# ### Exercise 12.3: a posterior that can be written down
 #
 # Find it.  $\log p(z \mid x)$ is $\log p(x \mid z) + \log p(z)$ up to a constant; with orthogonal columns it is a sum of one parabola
 # for each $z_j$.
@@ -503,10 +505,12 @@ picture
 # *product*, and its logarithm a **sum over the pixels**.  For black-and-white pixels the decoder gives of each the
 # probability $\pi = \sigma(\ell)$ that it is white (here $\sigma$ is the sigmoid):
 #
-# $$\log p(x \mid z) = \sum_i x_i \log\pi_i + (1 - x_i)\log(1 - \pi_i) = \sum_i x_i \ell_i - \log(1 + e^{\ell_i}).$$
+# $$\log p(x \mid z) = \sum_i \big[ x_i \log\pi_i + (1 - x_i)\log(1 - \pi_i) \big] = \sum_i \big[ x_i \ell_i - \log(1 + e^{\ell_i}) \big],$$
 #
-# **Grey.**  Our digits have grey edges, $x_i$ between 0 and 1.  The formula takes them, and then means: *how probable, on
-# average, are the black-and-white images that one gets by drawing each pixel white with probability $x_i$?*  But then even a
+# because $\log\pi = \ell - \log(1 + e^\ell)$ and $\log(1 - \pi) = -\log(1 + e^\ell)$.
+#
+# **Grey.**  Our digits have grey edges, $x_i$ between 0 and 1.  The formula takes them, and then is a mean: of the $\log p$ of all
+# the black-and-white images that one gets by drawing each pixel white with probability $x_i$.  But then even a
 # perfect decoder does not reach zero.  For a pixel of grey $x$ the best answer is $\pi = x$, and it costs the entropy
 # $H(x) = -x\log x - (1-x)\log(1-x)$, which is nothing only for black and white:
 
@@ -560,7 +564,7 @@ picture
 
 # %% [markdown]
 # So a reconstruction loss of 80 nats on these digits is less bad than it sounds, and results on grey and on binarised digits cannot be
-# compared.  (Two more that cannot: with *Gaussian* pixels, $-\log p(x \mid z) = \|x - m\|^2 / 2v + \frac P2 \log 2\pi v$ may be negative, for a
+# compared.  (Two more that cannot: with *Gaussian* pixels of mean $m$, $-\log p(x \mid z) = \|x - m\|^2 / 2v + \frac P2 \log 2\pi v$ may be negative, for a
 # density may exceed 1.  And the squared error alone has silently chosen $v = \frac12$.)
 #
 # ### Sum over pixels, mean over images
@@ -571,9 +575,9 @@ picture
 #
 # $$\frac{1}{P}\big(-\log p(x\mid z)\big) + KL \;=\; \frac1P \Big(-\log p(x \mid z) + P \cdot KL\Big),$$
 #
-# which is the loss with its KL weighted by $P = 784$.  It is the commonest bug of first VAEs.  Section 8 shows what it does.
+# which is, up to the factor in front, the loss with its KL weighted by $P = 784$.  Section 8 shows what that does.
 #
-# ### Exercise 12.4: the loss
+# ### Exercise 12.4: the loss of a VAE
 #
 # Write it, in NumPy, with Bernoulli pixels: one number for the whole batch.  The check tries large logits too.
 
@@ -607,7 +611,8 @@ show_source(
 
 # %% [markdown]
 # Line by line: the encoder gives `mu` and `log_var`; fresh noise; the log-likelihood of the codes so drawn (`reparameterise`, decode, sum over
-# pixels); minus the ELBO; one optimizer for both networks.  **Nothing is detached**, unlike in a GAN: encoder and decoder want
+# pixels); minus the ELBO; one optimizer for both networks (`descend` is the gradient
+# and the optimizer's step).  **Nothing is detached**, unlike in a GAN: encoder and decoder want
 # the same.  (`average` holds a moving average of the weights, which draws and measures, but takes no part in training.  `condition` and
 # several `samples` come in section 9.)
 #
@@ -800,7 +805,9 @@ picture
 #
 # **This is posterior collapse**: $q(z \mid x) = p(z)$ for every image, the KL is 0, every reconstruction is the mean of all digits, and
 # the ELBO is that of a model without a code.  It is a true optimum of the wrong loss, and the training curve looks calm.  How to see it: the KL next
-# to 0; component by component, too, for often only a part of the code collapses.  What helps: first check the scale; then raise $\beta$ from 0 to 1 over the
+# to 0; component by component, too, for often only a part of the code collapses.
+# (The table counts a component as *active* if its $\mu$ varies from image to image with a variance above 0.01: by that count one
+# whose KL is 0.01 nats, an invisible bar below, still lives.)  What helps: first check the scale; then raise $\beta$ from 0 to 1 over the
 # first epochs (*warm-up*); a weaker decoder.  Here are the components of the two models with $\beta = 1$ and 10:
 
 # %% jupyter={"source_hidden": true}
@@ -865,14 +872,14 @@ with plot.style():
 picture
 
 # %% [markdown]
-# How much can a label be worth?  $p(x \mid c) = p(x)\,p(c \mid x)/p(c)$, so $\log p(x \mid c)$ exceeds $\log p(x)$ by at most $-\log p(c) = \log 10 = 2.3$ nats.
-# (The *bounds* may differ by more, if one of them is tighter.)
+# (Mind that this model had five epochs, and the one without a label three.)  How much can a label be worth?  $p(x \mid c) = p(x)\,p(c \mid x)/p(c)$, so $\log p(x \mid c)$ exceeds $\log p(x)$ by at most $-\log p(c) = \log 10 = 2.3$ nats.
+# (The *bounds* may differ by more, if one of them is tighter or trained for longer.)
 #
 # ### More samples: IWAE
 #
 # Look once more at the second of the three lines.  Its ratio $w = p(x \mid z)\,p(z)/q(z \mid x)$ has the mean $p(x)$ *exactly*, whatever $q$ is.  A
 # single draw of it varies wildly, and the logarithm of something that varies is low on average: that is Jensen's loss.  So average $K$ draws
-# *before* taking the logarithm:
+# *before* the logarithm:
 #
 # $$\mathcal L_K = E\Big[\log \frac1K \sum_{k=1}^K w_k \Big] \;\le\; \log p(x), \qquad \mathcal L_1 = ELBO .$$
 #
@@ -950,7 +957,7 @@ exercises.iwae_bound(iwae_bound)
 # - **Why nothing detached?**  Encoder and decoder go down the same loss.  The decoder gets no gradient from the KL because it does not occur there.
 #   $\epsilon$ needs no detach: it is a constant from the start.
 # - **Why one draw an image?**  The reparameterised gradient varies little, and the mean over the batch and over the steps does the rest.
-# - **Why logits?**  $x\ell - \log(1 + e^\ell)$ never overflows, and its gradient is simply $x - \pi$.
+# - **Why logits?**  $x\ell - \log(1 + e^\ell)$, by `logaddexp`, never overflows, and its gradient is simply $x - \pi$.
 # - **Why is the code of an image that is looked at $\mu$, without noise?**  It is the middle of $q$; noise is for learning.
 #
 # ## To a friend, in three sentences

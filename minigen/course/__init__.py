@@ -252,7 +252,7 @@ def _guess(found: np.ndarray, wanted: np.ndarray) -> list[str]:
         return ["It is zero everywhere."]
     ratio = np.vdot(wanted, found) / np.vdot(wanted, wanted) if wanted.any() else 0.0
     simple = ratio and any(np.isclose(r, round(r), rtol=1e-5, atol=0) for r in (ratio, 1 / ratio))
-    if simple and np.allclose(found, ratio * wanted, rtol=1e-5, atol=1e-9):
+    if simple and not np.isclose(ratio, 1, rtol=1e-4) and np.allclose(found, ratio * wanted, rtol=1e-5, atol=1e-9):
         return [f"It is {ratio:.4g} times what is expected: look at the {'sign' if round(ratio) == -1 else 'scale'}."]
     return []
 

@@ -169,8 +169,8 @@ _PLANTED = {
     "softmax": (2, "The vjp is y (g - c), with a number c for each row. sum(y) stays 1, so sum(dx) is 0: what is c?"),
     "batch_norm": (6, "weight and bias are found right, so the lines up to there are. Compare dx with the formula for "
                       "batch norm in this lesson, term by term."),
-    "conv2d": (7, "Only weight is found wrong. In the example, what fits unevenly: how many rows does no window reach, "
-                  "and on which side of the image are they?"),
+    "conv2d": (7, "Only weight is found wrong. In the example, what fits unevenly: how many rows or columns does "
+                  "no window reach, and on which side of the image are they?"),
     "leaky_relu": (1, "Call it twice, with x and with -x. What does the second call remember?"),
     "binary_cross_entropy": (2, "In the example, what is p (1 - p)? And what is it with the guard?"),
 }  # fmt: skip
