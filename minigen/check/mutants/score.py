@@ -18,8 +18,11 @@ from .registry import MUTANTS, Mutant
 
 __all__ = ["Checker", "Ours", "Score", "Tally", "score"]
 
-POINTS = 6
+POINTS = 8
 """Points at which a mutant is looked at, for one verdict."""
+
+RIGHTS = 6
+"""Points at which the right gradient of an operation is judged, for one seed."""
 
 
 class Checker(Protocol):
@@ -159,7 +162,7 @@ def score(
     points : int
         At how many points a mutant is looked at for one verdict.
     rights : bool
-        Whether to run the right gradients too: one check per operation, seed and point.
+        Whether to run the right gradients too: at `RIGHTS` points for each operation and seed.
     others : sequence of Checker
         Who is to judge beside us, at the same points.
 
@@ -181,7 +184,7 @@ def score(
                     if names is None or name in names:
                         tally.caught[name] = _in_a_row(functools.partial(caught, rule), seeds) or 0
             if rights:
-                _rights(checker, tally, seeds, points)
+                _rights(checker, tally, seeds, RIGHTS)
             tally.seconds = time.perf_counter() - began
             result.tallies.append(tally)
     return result
