@@ -140,7 +140,7 @@ class ndarray:
         self._host[_unwrap(index, "setitem")] = _unwrap(value, "setitem")
 
     def __getattr__(self, name):
-        if real is not None and not hasattr(real.ndarray, name):
+        if name.startswith("__") or (real is not None and not hasattr(real.ndarray, name)):  # the host's ways in
             raise AttributeError(f"cupy.ndarray has no attribute {name!r}")
         value = getattr(self._host, name)
         return _checked(value, getattr(_array, name, None), f"ndarray.{name}") if callable(value) else _wrap(value)

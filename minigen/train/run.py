@@ -142,7 +142,7 @@ class Run:
         before = [p for p in self.checkpoints() if p < path][-1:]
         for old in set(self.checkpoints()) - {path, *before}:
             old.unlink()
-        for unfinished in path.parent.glob(f"{TEMPORARY}*"):
+        for unfinished in self.path.rglob(f"{TEMPORARY}*"):
             unfinished.unlink()  # of a process that was killed
         return path
 
