@@ -17,6 +17,7 @@ import math
 
 from ..reference.conv import output_size
 from . import direct, pixels, tiling
+from .geometry import round_up
 from .memory import empty, readable
 from .microkernel import PLACES, SUM_ROWS
 from .precision import current
@@ -99,8 +100,8 @@ def _input_grad(g, w, dx, pixels_out, filter_shape, stride, padding, dilation, g
         pixels_cost = _pixels_cost(g, channels, (outputs, *filter_shape[1:]), dx.shape[2:], groups)
     else:
         pairs = math.prod(filter_shape)
-        rows = _round_up(pairs, pixels.row_height(pairs)) * outputs + pairs * LAYOUT
-        pixels_cost = g.shape[0] * groups * rows * _round_up(math.prod(pixels_out), _lanes(g))
+        rows = round_up(pairs, pixels.row_height(pairs)) * outputs + pairs * LAYOUT
+        pixels_cost = g.shape[0] * groups * rows * round_up(math.prod(pixels_out), _lanes(g))
     best = min(tiled_cost, pixels_cost, direct_cost)
     if best == pixels_cost and flip:
         w = w.reshape(groups, outputs, *filter_shape).swapaxes(1, 2)[..., ::-1, ::-1]
@@ -120,7 +121,7 @@ def _input_grad(g, w, dx, pixels_out, filter_shape, stride, padding, dilation, g
 def _weight_grad(x, g, dw, pixels_out, filter_shape, stride, padding, dilation, groups):
     outputs = dw.shape[0] // groups
     tile, cost = _best_tile(x, pixels_out, filter_shape, outputs, stride, dilation, groups)
-    products = _round_up(math.prod(filter_shape), PLACES) * _round_up(outputs, _lanes(x))
+    products = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, _lanes(x))
     if cost <= x.shape[0] * groups * math.prod(pixels_out) * (products + LAYOUT * outputs):
         tiling.conv2d_weight_grad(x, g, dw, stride, padding, groups, tile)
     else:
@@ -134,7 +135,7 @@ def _best_tile(x, grid, filter_shape, outputs, stride, dilation, groups):
     """
     kernel_size = filter_shape[1:]
     lanes = _lanes(x)
-    channels, outputs = _round_up(filter_shape[0], lanes), _round_up(outputs, min(lanes, SUM_ROWS))
+    channels, outputs = round_up(filter_shape[0], lanes), round_up(outputs, min(lanes, SUM_ROWS))
     r = max(-(-k // s) for k, s in zip(kernel_size, stride, strict=True))
     fits = [tile for tile in TILES[current()] if tile[1] >= r > 1 and dilation == (1, 1) and x.itemsize == 4]
 
@@ -151,7 +152,7 @@ def _best_tile(x, grid, filter_shape, outputs, stride, dilation, groups):
 def _direct_cost(source, result, pairs, groups):
     """Estimate for `direct`; a pixel of the result meets so many `pairs` of a channel and a tap."""
     pixels = math.prod(result.shape[2:])
-    products = _round_up(pixels, PLACES) * pairs * _round_up(result.shape[1] // groups, _lanes(source))
+    products = round_up(pixels, PLACES) * pairs * round_up(result.shape[1] // groups, _lanes(source))
     layout = math.prod(source.shape[1:]) + math.prod(result.shape[1:])
     return source.shape[0] * (groups * products + LAYOUT * layout)
 
@@ -159,8 +160,8 @@ def _direct_cost(source, result, pairs, groups):
 def _pixels_cost(x, outputs, filter_shape, pixels_out, groups):
     """Estimate for `pixels.conv2d`."""
     rows, columns = (1, math.prod(pixels_out)) if filter_shape[1:] == (1, 1) else pixels_out
-    per_pixel = _round_up(outputs, pixels.row_height(outputs)) * math.prod(filter_shape)
-    return x.shape[0] * groups * rows * _round_up(columns, _lanes(x)) * (per_pixel + LAYOUT * filter_shape[0])
+    per_pixel = round_up(outputs, pixels.row_height(outputs)) * math.prod(filter_shape)
+    return x.shape[0] * groups * rows * round_up(columns, _lanes(x)) * (per_pixel + LAYOUT * filter_shape[0])
 
 
 def _as_rows(x, y, filter_shape, stride, padding):
@@ -173,7 +174,3 @@ def _as_rows(x, y, filter_shape, stride, padding):
 
 def _lanes(x):
     return VECTOR_BYTES // x.itemsize
-
-
-def _round_up(n, step):
-    return -(-n // step) * step

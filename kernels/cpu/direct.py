@@ -20,6 +20,7 @@ import numpy as np
 
 from .blocked import blocks_to_planes, fill_zeros
 from .compile import inlined
+from .geometry import round_up
 from .memory import empty
 from .microkernel import PLACES, VECTORS, places_kernel, places_kernel_narrow
 from .pixels import Split, split_image, split_plan
@@ -73,7 +74,7 @@ def _run(x, filters, out, split, tables, images):
     pixels = out.shape[2] * out.shape[3]
     image = split.channels * split.stride_row * split.stride_column * split.plane
     lanes = VECTOR_BYTES // x.itemsize
-    planes = empty((get_num_threads(), _round_up(images * image, lanes)), x.dtype)
+    planes = empty((get_num_threads(), round_up(images * image, lanes)), x.dtype)
     room = empty((get_num_threads(), (images * pixels + PLACES) * width + 2 * lanes * lanes), x.dtype)
     correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room)
 
@@ -144,10 +145,6 @@ def _tables(pixels, image, width, phases, step):
         np.array(counts),
     )
     return tables, images
-
-
-def _round_up(n, step):
-    return -(-n // step) * step
 
 
 @shared

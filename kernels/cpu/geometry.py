@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Side", "Walk", "backward_walk", "forward_walk", "side"]
+__all__ = ["Side", "Walk", "backward_walk", "forward_walk", "round_up", "side"]
 
 
 class Walk(NamedTuple):
@@ -42,6 +42,15 @@ class Walk(NamedTuple):
     phase_column: np.ndarray
     parts: tuple[tuple[int, ...], ...]  # the parts that each phase needs
     taps: np.ndarray  # (sum of the lengths of parts, r * r): flat index into the filter, or -1
+
+
+def round_up(n, step):
+    """The smallest multiple of `step` that is at least n.
+
+    >>> round_up(13, 8)
+    16
+    """
+    return -(-n // step) * step
 
 
 def _pairs(rows, columns):

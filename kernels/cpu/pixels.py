@@ -26,6 +26,7 @@ import numpy as np
 
 from .blocked import fill_zeros, planes_to_blocks
 from .compile import inlined
+from .geometry import round_up
 from .memory import empty
 from .microkernel import (
     PLACES,
@@ -87,10 +88,10 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     split, offset = _split(out.shape[1:], g.shape[2:], stride, padding, dilation, groups, x.itemsize)
     lanes = VECTOR_BYTES // x.itemsize
     outputs = out.shape[0] // groups
-    columns = _round_up(outputs, lanes)
+    columns = round_up(outputs, lanes)
     pixels = g.shape[2] * g.shape[3]
     shards = min(SHARDS, x.shape[0])
-    padded = np.zeros(_round_up(split.pairs, PLACES), np.int64)
+    padded = np.zeros(round_up(split.pairs, PLACES), np.int64)
     padded[: split.pairs] = offset
     sums = empty((shards, groups, len(padded), columns), x.dtype)
     space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
@@ -105,11 +106,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
 
 def row_height(rows):
     """Rows of the micro-kernel's block that waste least."""
-    return min(ROWS, SHORT_ROWS, key=lambda height: (_round_up(rows, height), -height))
-
-
-def _round_up(n, step):
-    return -(-n // step) * step
+    return min(ROWS, SHORT_ROWS, key=lambda height: (round_up(rows, height), -height))
 
 
 def _split(filter_shape, pixels, stride, padding, dilation, groups, itemsize):
@@ -131,7 +128,7 @@ def split_plan(filter_shape, pixels, stride, padding, dilation, groups, lanes):
     """
     channels, rows, columns = filter_shape
     height = pixels[0] + (rows - 1) * dilation[0] // stride[0]
-    width = _round_up(pixels[1], lanes) + (columns - 1) * dilation[1] // stride[1]
+    width = round_up(pixels[1], lanes) + (columns - 1) * dilation[1] // stride[1]
     plane = height * width
     down, across = (np.arange(k) * d for k, d in zip((rows, columns), dilation, strict=True))
     row = (down % stride[0] * stride[1] * plane + down // stride[0] * width)[:, None]
@@ -143,13 +140,13 @@ def split_plan(filter_shape, pixels, stride, padding, dilation, groups, lanes):
 
 def _workspace(split, x):
     size = split.channels * split.stride_row * split.stride_column * split.plane
-    return empty((get_num_threads(), _round_up(size, VECTOR_BYTES)), x.dtype)
+    return empty((get_num_threads(), round_up(size, VECTOR_BYTES)), x.dtype)
 
 
 def _packed(rows, height):
     """(groups, M, K) -> (groups, M/height, K, height), zeros where M ends."""
     groups, m, k = rows.shape
-    packed = np.zeros((groups, _round_up(m, height), k), rows.dtype)
+    packed = np.zeros((groups, round_up(m, height), k), rows.dtype)
     packed[:, :m] = rows
     return np.ascontiguousarray(packed.reshape(groups, -1, height, k).transpose(0, 1, 3, 2))
 

@@ -57,8 +57,7 @@ class Product(NamedTuple):
     phases: int
     points: int
     all_parts: int  # in V
-    part: np.ndarray  # part[first[phase] : first[phase + 1]] are the phase's, in V's numbering
-    first: np.ndarray
+    first: np.ndarray  # first[phase] to first[phase + 1] are a phase's parts in U; in V they begin at the first
     channel_blocks: int  # blocks of input channels
     vectors: int  # vectors of output channels
 
@@ -122,17 +121,11 @@ def _multiply(v, u, m, phase, first, last, tiles, capacity, product):
             b = advance(u, ((begin * product.points) * blocks * L * L) * product.vectors
                         + (p * product.vectors + vector) * panel)  # fmt: skip
             c = advance(m, (p * (last - first) + vector - first) * capacity * L)
-            i = begin
-            while i < end:
-                run = 1  # parts that are neighbours in V are summed over in one go
-                while i + run < end and product.part[i + run] == product.part[i] + run:
-                    run += 1
-                for block in range(0, run * blocks, CHANNEL_BLOCKS):
-                    count = min(CHANNEL_BLOCKS, run * blocks - block)
-                    a = advance(v, ((p * product.all_parts + product.part[i]) * blocks + block) * capacity * L)
-                    b_panel = advance(b, ((i - begin) * blocks + block) * L * width * L)
-                    _multiply_panel(a, b_panel, c, count, tiles, capacity * L, width, i > begin or block > 0)
-                i += run
+            for block in range(0, (end - begin) * blocks, CHANNEL_BLOCKS):
+                count = min(CHANNEL_BLOCKS, (end - begin) * blocks - block)
+                a = advance(v, (p * product.all_parts * blocks + block) * capacity * L)
+                b_panel = advance(b, block * L * width * L)
+                _multiply_panel(a, b_panel, c, count, tiles, capacity * L, width, block > 0)
 
 
 @inlined
@@ -253,7 +246,7 @@ def transform_filters(thread, threads, transform, w, u, taps, product, inputs, o
         How far apart they lie in w: `conv2d` and its adjoint differ here only.
     """
     r = size_in(transform)
-    panels = product.part.size * product.vectors
+    panels = product.first[product.phases] * product.vectors
     group_size = u.size // product.groups
     for item in range(thread, product.groups * panels, threads):
         group, rest = item // panels, item % panels

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import geometry, tiled
 from .cook_toom import Transform
+from .geometry import round_up
 from .memory import empty
 from .microkernel import ROWS, SUM_ROWS, VECTORS
 from .simd import VECTOR_BYTES
@@ -95,8 +96,8 @@ def _block_plan(in_shape, out_shape, key, inputs, outputs, groups, m, itemsize, 
     bytes_per_tile = extent**2 * lanes * itemsize
     most = BLOCK_BYTES // (bytes_per_tile * len(walk.part_row) * product.channel_blocks)
     images, rows = _block_shape(in_shape[0], groups, down, across, most, threads)
-    capacity = _round_up(images * rows * across, ROWS)
-    vectors = min(product.vectors, _round_up(PRODUCT_BYTES // (bytes_per_tile * phases * capacity) + 1, VECTORS))
+    capacity = round_up(images * rows * across, ROWS)
+    vectors = min(product.vectors, round_up(PRODUCT_BYTES // (bytes_per_tile * phases * capacity) + 1, VECTORS))
     read = geometry.side(in_shape, inputs, walk.read_step, walk.part_row, walk.part_column, rows, across, m, extent)
     write = geometry.side(out_shape, outputs, walk.write_step, walk.phase_row, walk.phase_column, rows, across, m, m)
     sizes = [
@@ -107,7 +108,7 @@ def _block_plan(in_shape, out_shape, key, inputs, outputs, groups, m, itemsize, 
         2 * lanes * lanes,
     ]
     blocks, space = _blocks(down, across, images, rows, capacity, vectors, sizes)
-    filters = groups * product.part.size * extent**2 * product.channel_blocks * lanes * product.vectors * lanes
+    filters = groups * int(product.first[-1]) * extent**2 * product.channel_blocks * lanes * product.vectors * lanes
     return read, write, blocks, product, filters, space
 
 
@@ -131,7 +132,7 @@ def _sum_plan(x_shape, g_shape, key, inputs, outputs, groups, m, itemsize):
     v, z = (extent**2 * n * capacity * lanes for n in (columns, product.vectors))
     sizes = [0, 0, read.buffer_rows * read.buffer_width * lanes, write.buffer_rows * write.buffer_width * lanes]
     blocks, space = _blocks(down, across, images, rows, capacity, product.vectors, [*sizes, 2 * lanes * lanes])
-    sums_shape = (extent**2, _round_up(outputs, SUM_ROWS), columns * lanes)
+    sums_shape = (extent**2, round_up(outputs, SUM_ROWS), columns * lanes)
     return read, write, blocks._replace(v=0, m=v), product, sums_shape, v + z, space
 
 
@@ -141,7 +142,6 @@ def _product(walk, extent, inputs, outputs, groups, lanes):
         phases=len(walk.parts),
         points=extent**2,
         all_parts=len(walk.part_row),
-        part=np.array([part for parts in walk.parts for part in parts]),
         first=np.cumsum([0, *map(len, walk.parts)]),
         channel_blocks=-(-inputs // lanes),
         vectors=-(-outputs // lanes),
@@ -162,10 +162,6 @@ def _block_shape(n, groups, down, across, most, threads):
         images, rows = choice
         blocks = groups * -(-n // images) * -(-down // rows)
         filters_and_borders = 16  # what a block costs besides its tiles, in tiles
-        return -(-blocks // threads) * (_round_up(images * rows * across, ROWS) + filters_and_borders)
+        return -(-blocks // threads) * (round_up(images * rows * across, ROWS) + filters_and_borders)
 
     return min(choices or [(1, 1)], key=time)
-
-
-def _round_up(n, step):
-    return -(-n // step) * step
