@@ -88,7 +88,8 @@ class use:  # noqa: N801 - reads as a statement, `with use(...)`
     Parameters
     ----------
     name : str
-        One of `SETS`, or ``"auto"``: the fastest set that can work on the arrays at hand.
+        One of `SETS`, or ``"auto"``: the fastest set that can work on the arrays at hand.  CuPy arrays always go to
+        ``cuda``: no other set takes them.
 
     Raises
     ------
@@ -164,7 +165,7 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     op : str
         The kernel's name.
     array : array, optional
-        Decides the device: a CuPy array asks for the ``cuda`` set.
+        Decides the device: a CuPy array asks for the ``cuda`` set, whatever was chosen for NumPy's.
 
     Returns
     -------
@@ -174,10 +175,10 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     """
     if _registered.get(op):
         return _registered[op][-1]
+    if type(array).__module__.startswith("cupy"):
+        return _member("cuda", op)
     name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
-    if name == "auto":
-        name = "cuda" if type(array).__module__.startswith("cupy") else _host_set()
-    return _member(name, op)
+    return _member(_host_set() if name == "auto" else name, op)
 
 
 @functools.cache

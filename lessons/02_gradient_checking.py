@@ -117,8 +117,8 @@ exercises.five_point(five_point)
 # (The $1.5$: $\tfrac43 D(h)$ brings $\tfrac43\,e/h$, and $\tfrac13 D(2h)$ brings $\tfrac13\,e/2h$.)
 #
 # Now measure.  For $f = \sin$ at $x = 1$ all derivatives are at most 1, so $M_k = 1$; values lie between 0.5 and 1,
-# where floating-point numbers are $2^{-53}$ apart, and a computed sine is wrong by less than one such gap: $e = 2^{-53}$.
-# The steps are powers of two, so that $x + h$ itself is exact.
+# where floating-point numbers are $2^{-53}$ apart, and a computed sine is wrong by less than one such gap:
+# $e = 2^{-53}$.  The steps are powers of two, so that $x + h$ itself is exact.
 
 
 # %%
@@ -135,13 +135,22 @@ def five(f, x, h):
 
 
 e = 2.0**-53
-formulas = {  # the formula, its derived error, and its best step
-    "forward": (forward, lambda h: h / 2 + 2 * e / h, 2 * e**0.5),
-    "central": (central, lambda h: h**2 / 6 + e / h, (3 * e) ** (1 / 3)),
-    "five-point": (five, lambda h: h**4 / 30 + 1.5 * e / h, (11.25 * e) ** (1 / 5)),
+formulas = {  # the formula, and its derived error
+    "forward": (forward, lambda h: h / 2 + 2 * e / h),
+    "central": (central, lambda h: h**2 / 6 + e / h),
+    "five-point": (five, lambda h: h**4 / 30 + 1.5 * e / h),
 }
 steps = 2.0 ** -np.arange(0, 51)
-for name, (formula, derived, best) in formulas.items():
+
+
+def lowest(derived):
+    """The best step by trial: 100 for each power of two."""
+    tried = 2.0 ** -np.arange(0, 51, 0.01)
+    return tried[derived(tried).argmin()]
+
+
+for name, (formula, derived) in formulas.items():
+    best = lowest(derived)
     errors = np.array([abs(formula(np.sin, 1.0, h) - np.cos(1.0)) for h in steps])
     below = (errors <= derived(steps)).sum()
     print(f"{name:10} best h {best:.0e}, error there at most {derived(best):.0e};", end=" ")
@@ -152,10 +161,11 @@ with plot.style():
     picture, axes = plot.figure(
         size=(8, 4.6),
         caption="The error of three formulas for the slope of the sine at 1. Dots are measured, lines derived: truncation "
-        "falls from the right, rounding rises to the left. Stars: the derived best steps, where the two meet. Better formulas "
-        "have deeper valleys, at larger steps.",
+        "falls from the right, rounding rises to the left. Stars: the best steps, where the derived sum of both is least. "
+        "Better formulas have deeper valleys, at larger steps.",
     )
-    for (name, (formula, derived, best)), marker in zip(formulas.items(), "os^"):
+    for (name, (formula, derived)), marker in zip(formulas.items(), "os^"):
+        best = lowest(derived)
         errors = np.array([abs(formula(np.sin, 1.0, h) - np.cos(1.0)) for h in steps])
         (line,) = axes.loglog(steps, derived(steps), linewidth=1.5)
         axes.loglog(
@@ -181,8 +191,8 @@ picture
 #
 # ### Exercise 2.2: the best step
 #
-# For the central difference: which $h$ makes $\tfrac{h^2}{6} M_3 + \tfrac{e}{h}$ least, and how large is it there?  (Where
-# the two terms cross is close, but not the place.)
+# For the central difference: which $h$ makes $\tfrac{h^2}{6} M_3 + \tfrac{e}{h}$ least, and how large is it there?
+# (Where the two terms cross is close, but not the place.)
 
 
 # %%
@@ -529,8 +539,8 @@ for kink in KINKS[:5]:
 #
 # Everything is there: a measured derivative, $\langle g, Jv\rangle$, with a bound on its error; a claimed one; random
 # $g$ and $v$.  If the two differ by more than twice the bound, the gradient is **wrong**.  If they agree, look how
-# small an error would have been seen (the *resolution*: the bound divided by their size).  If it is 1e-5
-# or less, the gradient is **right**.  Otherwise, or if there is nothing to measure, the check is **inconclusive**: that is no pass.
+# small an error would have been seen (the *resolution*: the bound divided by their size).  If it is 1e-5 or less, the
+# gradient is **right**.  Otherwise, or if there is nothing to measure, the check is **inconclusive**: that is no pass.
 
 # %% tags=["varies"]
 x = mg.tensor([0.5, 1.0, 2.0], dtype="float64")
@@ -558,9 +568,9 @@ for delta in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-14):
     print(f"delta = {delta:.0e}:  allclose {'passes' if passes else 'fails':7}  gradcheck: {verdict}")
 
 # %% [markdown]
-# `allclose` forgives 1 part in 10,000; `gradcheck` finds 1 in 10 billion.  At $10^{-14}$ it says *right*: that is below its
-# resolution (above, for tanh: some $10^{-12}$).  (The trick in `claim_with`: values of tanh, derivative as we please.  That
-# is what `detach` does, lesson 1.)
+# `allclose` forgives 1 part in 10,000; `gradcheck` finds 1 in 10 billion.  At $10^{-14}$ it says *right*: that is below
+# its resolution (above, for tanh: some $10^{-12}$).  (The trick in `claim_with`: values of tanh, derivative as we
+# please.  That is what `detach` does, lesson 1.)
 #
 # ### Exercise 2.4: a check of your own
 #
@@ -665,9 +675,9 @@ print("adjoint identity:", (g * y).sum() == (exact * w).sum())
 #
 # ## 10. The second order
 #
-# A gradient penalty differentiates a vjp.  So is the *vjp's* gradient right?  A vjp is a function of $x$ and $g$ like any
-# other: check it in the same way.  And one test comes free: the Hessian of $\langle g, f(x)\rangle$ is symmetric, so
-# $\langle Ha, b\rangle = \langle a, Hb\rangle$.  Here is the rule of lesson 1 that took a short cut through `.data`.
+# A gradient penalty differentiates a vjp.  So is the *vjp's* gradient right?  A vjp is a function of $x$ and $g$ like
+# any other: check it in the same way.  And one test comes free: the Hessian of $\langle g, f(x)\rangle$ is symmetric,
+# so $\langle Ha, b\rangle = \langle a, Hb\rangle$.  Here is the rule of lesson 1 that took a short cut through `.data`.
 # Its first derivatives are right:
 
 # %%
@@ -892,7 +902,8 @@ exercises.planted(planted)
 #
 # ## Why this sign, this scale, this detach?
 #
-# - **Why up and down?**  So that even powers of $h$ cancel.  The error falls from $10^{-8}$ to $10^{-11}$, for no more evaluations.
+# - **Why up and down?**  So that even powers of $h$ cancel.  The error falls from $10^{-8}$ to $10^{-11}$, for no more
+#   evaluations.
 # - **Why not simply a smaller $h$?**  Rounding grows as $e/h$.
 # - **Why is $v$ not scaled by the size of $x$?**  Batch norm at $10000 \pm 0.001$ does not care where $x$ lies, but
 #   how far it is spread.  The ladder tries all steps from large to small, and needs no scale.
@@ -904,7 +915,8 @@ exercises.planted(planted)
 #   them.
 # - **Why float64?**  In float32 $e = 10^{-7}$, and a five-point formula is good to five digits.  So rules are checked
 #   in float64, and float32 kernels against float64 ones, on integers.
-# - **Why a detach in `claim_with`?**  It changes the derivative that is claimed and leaves the values alone: a planted bug.
+# - **Why a detach in `claim_with`?**  It changes the derivative that is claimed and leaves the values alone: a planted
+#   bug.
 #
 # ## To a friend, in three sentences
 #

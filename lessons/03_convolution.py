@@ -14,8 +14,8 @@
 # # 3. Convolution and its two adjoints
 #
 # **The question.** A discriminator makes images smaller with *convolutions*, a generator makes them larger with
-# *transposed* convolutions, and training needs the gradients of both, for their images and for their weights.  That sounds
-# like six things to know.  They are three, and the three are one sum, read from three sides.  Which sum?
+# *transposed* convolutions, and training needs the gradients of both, for their images and for their weights.  That
+# sounds like six things to know.  They are three, and the three are one sum, read from three sides.  Which sum?
 #
 # At the end you will be able to
 #
@@ -24,8 +24,8 @@
 # - say what a transposed convolution is, and what it is not;
 # - see checkerboards in generated images before training, and avoid them.
 #
-# You need lesson 1 (what a vjp is, and $\langle g, J\,dx\rangle = \langle J^\top g, dx\rangle$) and about 40 minutes.  Six
-# exercises check your answers as you go.
+# You need lesson 1 (what a vjp is, and $\langle g, J\,dx\rangle = \langle J^\top g, dx\rangle$) and about 40 minutes.
+# Six exercises check your answers as you go.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
@@ -56,9 +56,9 @@ random = np.random.default_rng(0)
 # %% [markdown]
 # ## 1. A window that slides
 #
-# Begin with one dimension: a row of inputs $x_i$ and a kernel of $R$ taps $w_r$.  Lay the kernel on the row, multiply what
-# lies on top of each other, add up: that is one output.  Move it by the *stride* $s$: the next output.  Zeros put around
-# the row first, the *padding*, let the window stand out over the border.
+# Begin with one dimension: a row of inputs $x_i$ and a kernel of $R$ taps $w_r$.  Lay the kernel on the row, multiply
+# what lies on top of each other, add up: that is one output.  Move it by the *stride* $s$: the next output.  Zeros put
+# around the row first, the *padding*, let the window stand out over the border.
 #
 # $$y_p = \sum_{r=0}^{R-1} w_r\, x_{i}, \qquad i = p\,s + r\,d - t .$$
 #
@@ -124,7 +124,8 @@ print(convolve(np.array([0.0, 0, 1, 1, 1, 0, 0]), np.array([-1.0, 0, 1])))
 #
 #     y[n, o, p, q] = sum over c, r, s of  w[o, c, r, s] * x[n, c, p*stride + r*dilation - top, q*stride + s*dilation - left]
 #
-# (Here `s` counts the taps from left to right.)  A filter $o$ looks at *all* input channels $c$.  One digit, two filters:
+# (Here `s` counts the taps from left to right.)  A filter $o$ looks at *all* input channels $c$.  One digit, two
+# filters:
 
 # %%
 digit = load("mnist5k", size=28).images[2150:2151].astype(np.float64) / 2 + 0.5  # 0 is black, 1 is white
@@ -142,29 +143,29 @@ plot.show_images(
 )
 
 # %% [markdown]
-# *A name.*  In mathematics, "convolution" turns the kernel round first, and what we do is a *cross-correlation*.  As the
-# kernel is learned, that does not matter, and all of deep learning says convolution.  But the turned kernel will
-# be back in section 5.
+# *A name.*  In mathematics, "convolution" turns the kernel round first, and what we do is a *cross-correlation*.  As
+# the kernel is learned, that does not matter, and all of deep learning says convolution.  But the turned kernel will be
+# back in section 5.
 #
 # ## 2. One sum, three sides
 #
-# What are the gradients?  Let $g$ be the cotangent of $y$: how much the loss $L$ changes per unit of each output.  A small
-# change of $x$ or $w$ changes $y$, and so $L$, by $dL = \langle g, dy\rangle$ (lesson 1).  So look at the sum
+# What are the gradients?  Let $g$ be the cotangent of $y$: how much the loss $L$ changes per unit of each output.  A
+# small change of $x$ or $w$ changes $y$, and so $L$, by $dL = \langle g, dy\rangle$ (lesson 1).  So look at the sum
 #
 # $$S(x, w, g) = \langle y, g \rangle = \sum_{(i,\,r,\,p)} x_i\; w_r\; g_p
 # \qquad\text{over all triples with } i = ps + rd - t .$$
 #
-# Every coloured cell in the picture above is one triple, and one product of three numbers.  $S$ is **linear in $x$, linear
-# in $w$ and linear in $g$**: a *trilinear form*.  Nothing in it says which of the three is "the output".  Collect what
-# stands before each $g_p$, before each $x_i$, before each $w_r$:
+# Every coloured cell in the picture above is one triple, and one product of three numbers.  $S$ is **linear in $x$,
+# linear in $w$ and linear in $g$**: a *trilinear form*.  Nothing in it says which of the three is "the output".
+# Collect what stands before each $g_p$, before each $x_i$, before each $w_r$:
 #
 # $$\underbrace{y_p = \sum_{i, r} x_i\, w_r}_{\textstyle C(x, w)} \qquad
 # \underbrace{\bar x_i = \sum_{r, p} w_r\, g_p}_{\textstyle T(g, w)} \qquad
 # \underbrace{\bar w_r = \sum_{i, p} x_i\, g_p}_{\textstyle W(x, g)}$$
 #
-# The first is the convolution.  The second is the gradient for $x$: nudge $x$ by $dx$, and $dL = S(dx, w, g) = \langle
-# dx, T(g, w)\rangle$, exactly, because $S$ is linear in $x$.  The third is the gradient for $w$, for the same reason.  $T$
-# and $W$ are the two *adjoints* of $C$.
+# The first is the convolution.  The second is the gradient for $x$: nudge $x$ by $dx$, and
+# $dL = S(dx, w, g) = \langle dx, T(g, w)\rangle$, exactly, because $S$ is linear in $x$.  The third is the gradient for
+# $w$, for the same reason.  $T$ and $W$ are the two *adjoints* of $C$.
 #
 # ### Exercise 3.1: one loop, three sums
 #
@@ -185,8 +186,9 @@ exercises.triad(triad)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Begin with `y, dx, dw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)`, and take the two loops of `convolve`.  In the innermost line you have $i$, $r$ and $p$: one triple.  It adds one product to
-# `y[p]`, one to `dx[i]` and one to `dw[r]`.
+# Begin with `y, dx, dw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)`, and take the two loops of `convolve`.
+# In the innermost line you have $i$, $r$ and $p$: one triple.  It adds one product to `y[p]`, one to `dx[i]` and one to
+# `dw[r]`.
 #
 # </details>
 #
@@ -197,9 +199,9 @@ exercises.triad(triad)
 # $$\langle C(x, w),\, g\rangle = \langle x,\, T(g, w)\rangle = \langle w,\, W(x, g)\rangle .$$
 #
 # This **triad identity** holds for *every* $x$, $w$ and $g$: random numbers will do.  There is no step size and no
-# tolerance to choose, as there was with finite differences: only rounding.  Here are our three kernels, in NumPy, on images:
-# odd sizes, four different paddings, different strides and dilations, two groups.  (*Groups* cut the channels into parts
-# that do not see each other.)
+# tolerance to choose, as there was with finite differences: only rounding.  Here are our three kernels, in NumPy, on
+# images: odd sizes, four different paddings, different strides and dilations, two groups.  (*Groups* cut the channels
+# into parts that do not see each other.)
 
 # %%
 settings = dict(stride=(2, 3), padding=((1, 2), (0, 3)), dilation=(2, 1), groups=2)
@@ -228,10 +230,10 @@ for bug, wrong in bugs.items():
     print(f"{bug:27} {((x if bug.startswith('dx') else w) * wrong).sum():8.3f}")
 
 # %% [markdown]
-# Each shows in the first three digits.  **What the identity cannot see:** a mistake that all three share.  If every one of them
-# turned the kernel round, they would still be adjoints, of another form $S$.  So *one* of the three needs another witness,
-# and that is easy for $y$: a slow loop that follows the definition.  One slow loop and one identity: that is how
-# the kernels of this library are tested, on CPU and GPU.
+# Each shows in the first three digits.  **What the identity cannot see:** a mistake that all three share.  If every one
+# of them turned the kernel round, they would still be adjoints, of another form $S$.  So *one* of the three needs
+# another witness, and that is easy for $y$: a slow loop that follows the definition.  One slow loop and one identity:
+# that is how the kernels of this library are tested, the CPU's and, in the emulator of lesson 5, the GPU's.
 #
 # ## 3. Our source
 #
@@ -241,9 +243,10 @@ for bug, wrong in bugs.items():
 show_source(mg.ops.conv.conv2d, mg.ops.conv.conv2d_input_grad, mg.ops.conv.conv2d_weight_grad)
 
 # %% [markdown]
-# *Derivation.*  In $S(x, w, g)$ one of the three places belongs to the output, and a cotangent takes exactly that place.
-# Take $T(g, w)$: it has the shape of $x$, so its cotangent, call it $u$, stands where $x$ stood: $\langle T(g, w), u\rangle
-# = S(u, w, g)$.  Now collect what stands before $g$: that is $C(u, w)$.  Before $w$: $W(u, g)$.  And so for all:
+# *Derivation.*  In $S(x, w, g)$ one of the three places belongs to the output, and a cotangent takes exactly that
+# place.  Take $T(g, w)$: it has the shape of $x$, so its cotangent, call it $u$, stands where $x$ stood:
+# $\langle T(g, w), u\rangle = S(u, w, g)$.  Now collect what stands before $g$: that is $C(u, w)$.  Before $w$:
+# $W(u, g)$.  And so for all:
 #
 # | primitive | its cotangent | gradient for its first input | for its second |
 # |---|---|---|---|
@@ -251,8 +254,8 @@ show_source(mg.ops.conv.conv2d, mg.ops.conv.conv2d_input_grad, mg.ops.conv.conv2
 # | $T(g, w)$ | $u$, in the place of $x$ | $C(u, w)$ | $W(u, g)$ |
 # | $W(x, g)$ | $v$, in the place of $w$ | $T(g, v)$ | $C(x, v)$ |
 #
-# Compare with the source, line by line.  The table is *closed*: a gradient of any order, of a convolution or a transposed
-# one, is made of these three and of nothing else.  We can watch it: take the gradient three times, and list
+# Compare with the source, line by line.  The table is *closed*: a gradient of any order, of a convolution or a
+# transposed one, is made of these three and of nothing else.  We can watch it: take the gradient three times, and list
 # the convolutions in the graph.
 
 
@@ -279,15 +282,16 @@ for order in (1, 2, 3):
 
 # %% [markdown]
 # And the work itself, in NumPy.  First the inputs are gathered into an array of *patches*, one for each window (this is
-# called *im2col*), then everything is a matrix product.  Read `_patches` as the equation $i = ps + rd - t$: for each tap
-# $(r, s)$, `_tap` is the slice of the padded image that this tap visits, one element per output.
+# called *im2col*), then everything is a matrix product.  Read `_patches` as the equation $i = ps + rd - t$: for each
+# tap $(r, s)$, `_tap` is the slice of the padded image that this tap visits, one element per output.
 
 # %%
 show_source(reference.conv.conv2d, reference.conv._patches, reference.conv._tap)
 
 # %% [markdown]
 # The adjoint goes the other way round, line by line: a matrix product with the transposed matrix, then every patch
-# element is *added* to the pixel that it was copied from (the gradient of copying is adding up), and the padding is cut off.
+# element is *added* to the pixel that it was copied from (the gradient of copying is adding up), and the padding is cut
+# off.
 
 # %%
 show_source(reference.conv.conv2d_input_grad, reference.conv._add_patches)
@@ -295,9 +299,9 @@ show_source(reference.conv.conv2d_input_grad, reference.conv._add_patches)
 # %% [markdown]
 # ## 4. Sizes
 #
-# How many windows are there?  A window with dilation $d$ spans $d(R-1)+1$ places.  The first begins at the left end of the
-# padded row, which is $H + t + b$ long, and the last must end inside it.  So the start $ps$ of window $p$ must be at most
-# $H + t + b - d(R-1) - 1$, and counting $p = 0, 1, \dots$ gives
+# How many windows are there?  A window with dilation $d$ spans $d(R-1)+1$ places.  The first begins at the left end of
+# the padded row, which is $H + t + b$ long, and the last must end inside it.  So the start $ps$ of window $p$ must be
+# at most $H + t + b - d(R-1) - 1$, and counting $p = 0, 1, \dots$ gives
 #
 # $$P = \Big\lfloor \frac{H + t + b - d(R-1) - 1}{s} \Big\rfloor + 1 .$$
 #
@@ -319,10 +323,10 @@ print(f"{cases} cases, {wrong} wrong")
 # %% [markdown]
 # ### "Same" padding
 #
-# With stride 1 one often wants as many outputs as inputs.  Then $d(R-1)$ zeros are needed in all: one on either side for 3
-# taps, two for 5.  For larger strides, `"same"` means $P = \lceil H/s \rceil$: every stride of pixels gets its output.
-# And now something happens that is easily overlooked.  A DCGAN for 28 x 28 digits has kernels of 5 with stride 2: that needs
-# **3** zeros.  Where does the odd one go?
+# With stride 1 one often wants as many outputs as inputs.  Then $d(R-1)$ zeros are needed in all: one on either side
+# for 3 taps, two for 5.  For larger strides, `"same"` means $P = \lceil H/s \rceil$: every stride of pixels gets its
+# output.  And now something happens that is easily overlooked.  A DCGAN for 28 x 28 digits has kernels of 5 with stride
+# 2: that needs **3** zeros.  Where does the odd one go?
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -342,14 +346,14 @@ same, two = (F.conv2d(image, five, stride=2, padding=padding) for padding in ("s
 print("sizes", same.shape[2:], two.shape[2:], "- equal?", np.allclose(same.numpy(), two.numpy()))
 
 # %% [markdown]
-# The same size, and other numbers.  This is how weights carried from one library to another give a network that runs, and
-# is subtly wrong.  (TensorFlow and Keras pad this way; PyTorch's `padding="same"` refuses strides above 1; ours accepts
-# them, and four-sided padding besides: `padding=((1, 2), (1, 2))`.)
+# The same size, and other numbers.  This is how weights carried from one library to another give a network that runs,
+# and is subtly wrong.  (TensorFlow and Keras pad this way; PyTorch's `padding="same"` refuses strides above 1; ours
+# accepts them, and four-sided padding besides: `padding=((1, 2), (1, 2))`.)
 #
 # ### Exercise 3.2: what "same" pads
 #
-# Give the zeros before and after such that there are $\lceil \text{size}/\text{stride} \rceil$ outputs (dilation 1): as few as
-# possible, halved, and the odd one after.
+# Give the zeros before and after such that there are $\lceil \text{size}/\text{stride} \rceil$ outputs (dilation 1): as
+# few as possible, halved, and the odd one after.
 
 
 # %%
@@ -365,8 +369,8 @@ exercises.same_padding(same_padding)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Where does the last window start, and where does it end?  How far is that beyond the last pixel?  And what if it is not
-# beyond it at all?
+# Where does the last window start, and where does it end?  How far is that beyond the last pixel?  And what if it is
+# not beyond it at all?
 #
 # </details>
 #
@@ -381,10 +385,10 @@ for size in (7, 8, 9, 10):
     print(f"  {size:2} pixels -> {P} outputs; the adjoint alone would guess {(P - 1) * 2 + 3}")
 
 # %% [markdown]
-# The last pixel of 8 is met by no window.  Its gradient is zero; but it *has* one, and the gradient of an image of 8 pixels
-# must have 8 elements.  Nothing in $g$ and $w$ says so.  That is why `conv2d_input_grad` takes `input_size`, and, for the
-# same reason, `conv2d_weight_grad` takes `kernel_size`.  And it is why `conv_transpose2d`, which has no input of that
-# convolution to ask, has an argument `output_padding`: how many pixels more than the least.
+# The last pixel of 8 is met by no window.  Its gradient is zero; but it *has* one, and the gradient of an image of 8
+# pixels must have 8 elements.  Nothing in $g$ and $w$ says so.  That is why `conv2d_input_grad` takes `input_size`,
+# and, for the same reason, `conv2d_weight_grad` takes `kernel_size`.  And it is why `conv_transpose2d`, which has no
+# input of that convolution to ask, has an argument `output_padding`: how many pixels more than the least.
 #
 # ### Exercise 3.3: giving the size back
 #
@@ -411,8 +415,8 @@ exercises.output_padding(output_padding)
 # ## 5. The transposed convolution is a transposed matrix
 #
 # For a fixed kernel, $y$ depends linearly on $x$: there is a matrix $J$ with $y = Jx$, images read as long vectors.  It
-# can be had without any thinking: feed in images with a single 1, and each gives a column.  The smallest interesting case:
-# 4 x 4 pixels, 3 x 3 taps.
+# can be had without any thinking: feed in images with a single 1, and each gives a column.  The smallest interesting
+# case: 4 x 4 pixels, 3 x 3 taps.
 
 # %%
 kernel = np.arange(1.0, 10).reshape(1, 1, 3, 3)
@@ -454,13 +458,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So *transposed convolution* is a good name.  It is our $T(g, w)$, no more and no less, and `conv_transpose2d` consists of
-# checks, a bit of arithmetic with sizes, and one call of the primitive `conv2d_input_grad`.  **A generator's forward pass is
-# a discriminator's backward pass.**  (Hence the order of its weights, too: `conv_transpose2d` wants (channels in, channels
-# out, rows, columns), because it is the weight of the convolution that goes the other way.)
+# So *transposed convolution* is a good name.  It is our $T(g, w)$, no more and no less, and `conv_transpose2d` consists
+# of checks, a bit of arithmetic with sizes, and one call of the primitive `conv2d_input_grad`.  **A generator's forward
+# pass is a discriminator's backward pass.**  (Hence the order of its weights, too: `conv_transpose2d` wants (channels
+# in, channels out, rows, columns), because it is the weight of the convolution that goes the other way.)
 #
-# *Deconvolution*, the older name, is a bad one: it promises to undo a convolution, that is $J^{-1}$.  A transpose is not an
-# inverse.  Blur a digit, then apply the transpose of the blur:
+# *Deconvolution*, the older name, is a bad one: it promises to undo a convolution, that is $J^{-1}$.  A transpose is
+# not an inverse.  Blur a digit, then apply the transpose of the blur:
 
 # %%
 blur = mg.tensor(np.full((1, 1, 5, 5), 1 / 25))
@@ -480,18 +484,18 @@ plot.show_images(
 # %% [markdown]
 # ### How to picture it
 #
-# A convolution *gathers*: each output looks at a window of inputs.  Its transpose *scatters*: each input lays down a copy of
-# the kernel, times its value, the copies a stride apart, and where they overlap they add.  The picture of the windows is
-# still right, only read from rows to columns.
+# A convolution *gathers*: each output looks at a window of inputs.  Its transpose *scatters*: each input lays down a
+# copy of the kernel, times its value, the copies a stride apart, and where they overlap they add.  The picture of the
+# windows is still right, only read from rows to columns.
 #
-# Or one can see it as a convolution again, of an input that was spread out first: put $s - 1$ zeros between neighbours, and
-# convolve with stride 1.  From $\bar x_i = \sum_{r,p} w_r\, g_p$ with $p s = i - r$ (no padding): the tap $r$ now stands with a
-# *minus*, so the kernel is turned round.
+# Or one can see it as a convolution again, of an input that was spread out first: put $s - 1$ zeros between neighbours,
+# and convolve with stride 1.  From $\bar x_i = \sum_{r,p} w_r\, g_p$ with $p s = i - r$ (no padding): the tap $r$ now
+# stands with a *minus*, so the kernel is turned round.
 #
 # ### Exercise 3.4: a transposed convolution by an ordinary one
 #
-# Compute `F.conv_transpose2d(g, w, stride=stride)` with `F.conv2d` at stride 1.  For speed it is a bad idea (most of the
-# products are with zeros); for understanding, a good one.
+# Compute `F.conv_transpose2d(g, w, stride=stride)` with `F.conv2d` at stride 1.  For speed it is a bad idea (most of
+# the products are with zeros); for understanding, a good one.
 
 
 # %%
@@ -505,21 +509,22 @@ exercises.transposed_by_convolution(transposed_by_convolution)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# `spread = np.zeros(...)`, then `spread[:, :, ::stride, ::stride] = g`.  How long is it?  There are no zeros after the last.
+# `spread = np.zeros(...)`, then `spread[:, :, ::stride, ::stride] = g`.  How long is it?  There are no zeros after the
+# last.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `w[:, :, ::-1, ::-1]` is turned round in both directions.  `F.conv2d` wants (channels out, channels in, R, R): what comes out
-# here?  And how many zeros around, so that the first window has only its last tap on the picture?
+# `w[:, :, ::-1, ::-1]` is turned round in both directions.  `F.conv2d` wants (channels out, channels in, R, R): what
+# comes out here?  And how many zeros around, so that the first window has only its last tap on the picture?
 #
 # </details>
 #
 # ## 6. Checkerboards
 #
-# Early generated images were often covered by a fine checker pattern.  It comes from the scattering.  With stride 2 and 5
-# taps, a position on the output is hit by tap 0, 2 and 4 of three neighbours, or by taps 1 and 3 of two.  So there are
-# positions with three contributions beside positions with two.  Count them: a transposed convolution with all ones.
+# Early generated images were often covered by a fine checker pattern.  It comes from the scattering.  With stride 2 and
+# 5 taps, a position on the output is hit by tap 0, 2 and 4 of three neighbours, or by taps 1 and 3 of two.  So there
+# are positions with three contributions beside positions with two.  Count them: a transposed convolution with all ones.
 
 
 # %%
@@ -552,8 +557,8 @@ picture
 # %% [markdown]
 # ### Exercise 3.5: how often each output is hit
 #
-# Far from the border, the pattern repeats every `stride` positions.  Give the counts for positions 0, 1, ..., stride $-$ 1,
-# along one axis (no padding: tap $r$ of the input at $p$ lands on position $ps + r$).
+# Far from the border, the pattern repeats every `stride` positions.  Give the counts for positions 0, 1, ..., stride
+# $-$ 1, along one axis (no padding: tap $r$ of the input at $p$ lands on position $ps + r$).
 
 
 # %%
@@ -567,18 +572,21 @@ exercises.overlaps(overlaps)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Position 0 is reached by tap 0, and by which others?  Taps that reach the same position differ by multiples of the stride.
+# Position 0 is reached by tap 0, and by which others?  Taps that reach the same position differ by multiples of the
+# stride.
 #
 # </details>
 #
-# When are all counts equal?  They add up to the kernel size, so when **the stride divides the kernel**: 4 and 2, 6 and 3.
+# When are all counts equal?  They add up to the kernel size, so when **the stride divides the kernel**: 4 and 2, 6 and
+# 3.
 #
 # ### Seen
 #
-# Three such layers blow 4 x 4 numbers up to 32 x 32.  *Upper row below:* one channel of ones, a uniform area, goes through
-# layers with random positive weights.  It should stay about uniform.  *Lower row:* weights as at the start of training,
-# random with mean zero.  A sum of 9 random terms has a larger *variance* than a sum of 4, so the pattern is there as well, in
-# the size of the pixels: we average $|{\rm pixel}|$ over many images.  Each layer multiplies the pattern with its own.
+# Three such layers blow 4 x 4 numbers up to 32 x 32.  *Upper row below:* one channel of ones, a uniform area, goes
+# through layers with random positive weights.  It should stay about uniform.  *Lower row:* weights as at the start of
+# training, random with mean zero.  A sum of 9 random terms has a larger *variance* than a sum of 4, so the pattern is
+# there as well, in the size of the pixels: we average $|{\rm pixel}|$ over many images.  Each layer multiplies the
+# pattern with its own.
 
 
 # %%
@@ -625,13 +633,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# A generator with kernel 5 has to *learn* the pattern away.  Hence the advice: kernel 4 with stride 2, or
-# enlarge by copying pixels (`F.interpolate`) and then convolve with stride 1.  (Odena, Dumoulin and Olah, "Deconvolution and
-# checkerboard artifacts", Distill, 2016.  Even a kernel of 4 *can* make checkerboards if its weights ask for them; it is only
-# not pushed to.)
+# A generator with kernel 5 has to *learn* the pattern away.  Hence the advice: kernel 4 with stride 2, or enlarge by
+# copying pixels (`F.interpolate`) and then convolve with stride 1.  (Odena, Dumoulin and Olah, "Deconvolution and
+# checkerboard artifacts", Distill, 2016.  Even a kernel of 4 *can* make checkerboards if its weights ask for them; it
+# is only not pushed to.)
 #
-# **The same in gradients.**  $T(g, w)$ is also what carries gradients from a discriminator to the generated image.
-# So a strided convolution with kernel 3 or 5 *in the discriminator* tells the generator more about some pixels than about
+# **The same in gradients.**  $T(g, w)$ is also what carries gradients from a discriminator to the generated image.  So
+# a strided convolution with kernel 3 or 5 *in the discriminator* tells the generator more about some pixels than about
 # others:
 
 # %%
@@ -652,10 +660,10 @@ for kernel in (3, 4, 5):
 #
 # ## 7. The third side
 #
-# There is one more reading of $W$.  In $\bar w_r = \sum_{p} g_p\; x_{ps + rd - t}$ exchange the names of $r$ and $p$, and it is
-# the formula of a convolution: $g$ slides over $x$, its taps are $s$ apart, its steps are $d$.  **The weight gradient is a
-# convolution of $x$ with $g$, with stride and dilation exchanged.**  And since each weight belongs to a pair of channels
-# and is summed over all images, *images and channels exchange their parts* as well.
+# There is one more reading of $W$.  In $\bar w_r = \sum_{p} g_p\; x_{ps + rd - t}$ exchange the names of $r$ and $p$,
+# and it is the formula of a convolution: $g$ slides over $x$, its taps are $s$ apart, its steps are $d$.  **The weight
+# gradient is a convolution of $x$ with $g$, with stride and dilation exchanged.**  And since each weight belongs to a
+# pair of channels and is summed over all images, *images and channels exchange their parts* as well.
 #
 # | | slides over | the kernel | stride | dilation | summed over |
 # |---|---|---|---|---|---|
@@ -663,8 +671,8 @@ for kernel in (3, 4, 5):
 # | $T(g, w)$ | $g$, spread by $s$ | $w$, turned round | 1 | $d$ | output channels, taps |
 # | $W(x, g)$ | $x$ | $g$ | $d$ | $s$ | images, output pixels |
 #
-# All three do the same number of multiplications: one for each triple.  A training step costs three forward passes.  How
-# fast they can run is the next lesson.
+# All three do the same number of multiplications: one for each triple.  A training step costs three forward passes.
+# How fast they can run is the next lesson.
 #
 # ### Exercise 3.6: the weight gradient is a convolution too
 #
@@ -682,8 +690,8 @@ exercises.weight_grad_by_convolution(weight_grad_by_convolution)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# `F.conv2d` sums over its input's second dimension.  You want to sum over images: `x.swapaxes(0, 1)`, and the same for $g$.
-# What comes out is (C, O, rows, columns).
+# `F.conv2d` sums over its input's second dimension.  You want to sum over images: `x.swapaxes(0, 1)`, and the same for
+# $g$.  What comes out is (C, O, rows, columns).
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -694,19 +702,21 @@ exercises.weight_grad_by_convolution(weight_grad_by_convolution)
 #
 # ## 8. In short
 #
-# - A convolution is the set of all triples (input $i$, tap $r$, output $p$) with $i = ps + rd - t$, and the sum of $x_i w_r g_p$
-#   over them is a trilinear form $S$.
-# - Collected before $g$ it is the convolution, before $x$ the transposed convolution, before $w$ the weight gradient: the gradients of
-#   all three, of any order, are these three.
-# - $\langle C(x, w), g\rangle = \langle x, T(g, w)\rangle = \langle w, W(x, g)\rangle$ tests them, but not against a mistake that they
-#   share.
-# - The output has $\lfloor (H + t + b - d(R-1) - 1)/s \rfloor + 1$ pixels.  The rounding loses the size of the input; whoever goes
-#   back must be told.
-# - A transposed convolution scatters.  Unless the stride divides the kernel, it hits some pixels more often than others.
+# - A convolution is the set of all triples (input $i$, tap $r$, output $p$) with $i = ps + rd - t$, and the sum of
+#   $x_i w_r g_p$ over them is a trilinear form $S$.
+# - Collected before $g$ it is the convolution, before $x$ the transposed convolution, before $w$ the weight gradient:
+#   the gradients of all three, of any order, are these three.
+# - $\langle C(x, w), g\rangle = \langle x, T(g, w)\rangle = \langle w, W(x, g)\rangle$ tests them, but not against a
+#   mistake that they share.
+# - The output has $\lfloor (H + t + b - d(R-1) - 1)/s \rfloor + 1$ pixels.  The rounding loses the size of the input;
+#   whoever goes back must be told.
+# - A transposed convolution scatters.  Unless the stride divides the kernel, it hits some pixels more often than
+#   others.
 #
-# **Explain it to a friend:** why is the generator's forward pass the discriminator's backward pass?  And why does the gradient
-# of an image of 8 pixels need to be told that there are 8?
+# **Explain it to a friend:** why is the generator's forward pass the discriminator's backward pass?  And why does the
+# gradient of an image of 8 pixels need to be told that there are 8?
 #
-# **Read on.**  Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016), has a picture for every case.
-# Our source: `minigen/ops/conv.py` (a page), `kernels/reference/conv.py`, and `conv2d` and `conv_transpose2d` in
-# `minigen/functional.py`.  Solutions: `lessons/solutions/03_convolution.py`.  Next: lesson 4, how to make it fast.
+# **Read on.**  Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016), has a picture for
+# every case.  Our source: `minigen/ops/conv.py` (a page), `kernels/reference/conv.py`, and `conv2d` and
+# `conv_transpose2d` in `minigen/functional.py`.  Solutions: `lessons/solutions/03_convolution.py`.  Next: lesson 4, how
+# to make it fast.

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 4. Kernels on a CPU
 #
-# **The question.** A convolution is seven loops around one multiplication and one addition.  Written down so and compiled, it
-# is *correct*, and it uses about a hundredth of what the processor can do.  Where do the other ninety-nine go, and how does one
-# get them back?
+# **The question.** A convolution is seven loops around one multiplication and one addition.  Written down so and
+# compiled, it is *correct*, and it uses about a hundredth of what the processor can do.  Where do the other ninety-nine
+# go, and how does one get them back?
 #
 # At the end you will be able to
 #
@@ -24,7 +24,8 @@
 # - compute a convolution with fewer multiplications than its definition has, and say what that costs;
 # - write a kernel of your own, have it checked, timed, and used by the whole library.
 #
-# You need lesson 3 (what a convolution and its two gradients are), and about 45 minutes.  Five exercises check your answers.
+# You need lesson 3 (what a convolution and its two gradients are), and about 45 minutes.  Five exercises check your
+# answers.
 #
 # **All times here are yours:** they are measured when you run the cells, and the stored ones come from a small shared
 # machine with two cores.  Expect others, and expect them to move; the *reasons* stay.  The first run compiles the
@@ -66,8 +67,8 @@ mg.kernels.set_num_threads(1)
 # ## 1. A layer, and five kernels for it
 #
 # One layer accompanies us: 4 images of 32 x 32 pixels, 32 channels in, 64 out, 3 x 3 taps, float32.  And here are five
-# functions that compute it, the *ladder*.  They take the same arguments (those of lesson 3's `reference.conv2d`) and give
-# the same result; `minigen.kernels.ladder` has their source, each of which fits on a page.
+# functions that compute it, the *ladder*.  They take the same arguments (those of lesson 3's `reference.conv2d`) and
+# give the same result; `minigen.kernels.ladder` has their source, each of which fits on a page.
 
 # %% tags=["varies"]
 random = np.random.default_rng(0)
@@ -82,10 +83,10 @@ print(f"this processor: {simd.NAME}, vectors of {simd.VECTOR_BYTES // 4} float32
 
 # %% [markdown]
 # First of all: **are they right?**  A kernel that is wrong is fast for nothing.  Rounding makes them differ in the last
-# digits, for each adds in another order.  How much may it?  A sum of $n$ products of float32, in any order, is off by at
-# most $\gamma_n \sum |x_i w_i|$ with $\gamma_n = \frac{nu}{1 - nu}$ and $u = 2^{-24}$ (Higham, *Accuracy and Stability of
-# Numerical Algorithms*, 2002, section 3.1).  We compute in float64 what is right, and $\sum |x_i w_i|$ with the same
-# kernel.  The last rung has rules of its own, so for it we ask about the error as a whole.
+# digits, for each adds in another order.  How much may it?  A sum of $n$ products of float32, in any order, is off by
+# at most $\gamma_n \sum |x_i w_i|$ with $\gamma_n = \frac{nu}{1 - nu}$ and $u = 2^{-24}$ (Higham, *Accuracy and
+# Stability of Numerical Algorithms*, 2002, section 3.1).  We compute in float64 what is right, and $\sum |x_i w_i|$
+# with the same kernel.  The last rung has rules of its own, so for it we ask about the error as a whole.
 
 # %%
 x64, w64 = x.astype(np.float64), w.astype(np.float64)
@@ -104,9 +105,9 @@ for name, result in results.items():
 # %% [markdown]
 # ## 2. What is possible: the roofline
 #
-# A processor core does two things: it *moves* numbers between memory and its registers, and it *computes* with them.  Both
-# have a limit.  Measure them: the fastest computation there is on one core of your machine is a product of large matrices, by a library
-# (BLAS) on which people worked for decades; the simplest motion is a copy.
+# A processor core does two things: it *moves* numbers between memory and its registers, and it *computes* with them.
+# Both have a limit.  Measure them: the fastest computation there is on one core of your machine is a product of large
+# matrices, by a library (BLAS) on which people worked for decades; the simplest motion is a copy.
 
 # %% tags=["varies"]
 a = np.ones((768, 768), np.float32)
@@ -118,12 +119,12 @@ print(f"one core: peak {peak / 1e9:.0f} GFLOP/s, bandwidth {bandwidth / 1e9:.1f}
 print(f"while one float32 comes from memory, {4 * peak / bandwidth:.0f} operations could be done")
 
 # %% [markdown]
-# (`race` lets its candidates take turns, again and again, and keeps all times.  So whatever slows the machine for a moment slows
-# all of them.  To find a *limit* of the machine, take the best time; to *compare* two kernels, take the median of the ratios in
-# each turn.  Single times lie.)
+# (`race` lets its candidates take turns, again and again, and keeps all times.  So whatever slows the machine for a
+# moment slows all of them.  To find a *limit* of the machine, take the best time; to *compare* two kernels, take the
+# median of the ratios in each turn.  Single times lie.)
 #
-# That last number is the key to everything below.  Whoever fetches a number, uses it once and throws it away, is limited by
-# memory, and no cleverness in computing helps.  In formulas: $F$ operations and $B$ bytes take *at least*
+# That last number is the key to everything below.  Whoever fetches a number, uses it once and throws it away, is
+# limited by memory, and no cleverness in computing helps.  In formulas: $F$ operations and $B$ bytes take *at least*
 #
 # $$t \ge \max\Big(\frac{F}{\pi}, \frac{B}{\beta}\Big),
 # \qquad\text{so}\qquad \frac{F}{t} \le \min\Big(\pi,\; \beta\,\frac{F}{B}\Big).$$
@@ -146,8 +147,8 @@ exercises.least_time(least_time)
 # %% [markdown]
 # ### Exercise 4.2: what a convolution has to do
 #
-# How many operations does a convolution take (dilation 1, one group), counting those with padding as if they were real?  And how
-# many bytes does it move at the least, in float32: input and weights read once, output written once?
+# How many operations does a convolution take (dilation 1, one group), counting those with padding as if they were real?
+# And how many bytes does it move at the least, in float32: input and weights read once, output written once?
 
 
 # %%
@@ -168,11 +169,14 @@ exercises.conv_work(conv_work)
 #
 # </details>
 #
-# Here is the roofline of your machine, with some everyday operations measured on it:
+# Here is the roofline of your machine, with some everyday operations measured on it.  (The operations of our layer are
+# counted: if all numbers are 1, the zeros of the padding too, then every product is 1, and the sum of the results is
+# the number of products.)
 
 # %% tags=["varies"]
-flop = 2 * n * exact.size
-nbytes = 4 * (x.size + w.size + exact.size)
+products = reference.conv2d(np.ones((4, 32, 34, 34)), np.ones(w.shape), (1, 1), ((0, 0), (0, 0)), (1, 1), 1).sum()
+flop = 2 * products
+nbytes = x.nbytes + w.nbytes + results["naive"].nbytes
 everyday = {}
 big = random.normal(size=1 << 22).astype(np.float32)
 out = np.empty_like(big)
@@ -225,13 +229,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Our layer is far to the right: it *could* run at the peak.  An activation never can, which is why fast kernels compute it together
-# with something else, while the numbers are still at hand.
+# Our layer is far to the right: it *could* run at the peak.  An activation never can, which is why fast kernels compute
+# it together with something else, while the numbers are still at hand.
 #
 # ### Caches
 #
-# Between memory and registers lie caches: small memories that keep what was used last.  See them: add 1 to every number of an
-# array, over and over, for arrays of growing size.
+# Between memory and registers lie caches: small memories that keep what was used last.  See them: add 1 to every number
+# of an array, over and over, for arrays of growing size.
 
 
 # %% tags=["varies"]
@@ -272,19 +276,19 @@ picture
 #
 # ## 3. First rung: loops
 #
-# The definition.  (`@shared` compiles the function with Numba and calls it on every thread, with its number; each thread takes
-# some of the images.)
+# The definition.  (`@shared` compiles the function with Numba and calls it on every thread, with its number; each
+# thread takes some of the images.)
 
 # %%
 naive = importlib.import_module("minigen.kernels.ladder.naive")
 show_source(naive._loops)
 
 # %% [markdown]
-# Why is it slow?  First, count what is done for *one* multiplication and addition: two indices computed, four comparisons, two
-# loads.  And second, even without all that, there is the line `total += ...`: each addition needs the result of the one
-# before.  A processor starts several operations in every cycle, but each takes 2 to 4 cycles until its result is there.  **A
-# chain of additions waits most of the time.**  An experiment: inner products, with one chain, with four, and with permission
-# to reorder as the compiler likes (`fastmath`).
+# Why is it slow?  First, count what is done for *one* multiplication and addition: two indices computed, four
+# comparisons, two loads.  And second, even without all that, there is the line `total += ...`: each addition needs the
+# result of the one before.  A processor starts several operations in every cycle, but each takes 2 to 4 cycles until
+# its result is there.  **A chain of additions waits most of the time.**  An experiment: inner products, with one chain,
+# with four, and with permission to reorder as the compiler likes (`fastmath`).
 
 
 # %% tags=["varies"]
@@ -318,9 +322,9 @@ for name in times.seconds:
 print("the sums:", one_chain(u, v), four_chains(u, v), reordered(u, v))
 
 # %% [markdown]
-# The third sums 4 to 16 numbers with one instruction (*SIMD*: single instruction, multiple data), in several chains at once.
-# The compiler may not do so by itself: another order of the additions gives another rounding, as you see in the last line.  Our
-# kernels say explicitly in which order they add, and so give the same bits on any number of threads.
+# The third sums 4 to 16 numbers with one instruction (*SIMD*: single instruction, multiple data), in several chains at
+# once.  The compiler may not do so by itself: another order of the additions gives another rounding, as you see in the
+# last line.  Our kernels say explicitly in which order they add, and so give the same bits on any number of threads.
 #
 # And without a compiler?  One output of the layer in pure Python:
 
@@ -341,8 +345,8 @@ print(f"{python * 1e6:.0f} us for one output; {python * exact.size:.0f} s for al
 # %% [markdown]
 # ## 4. Second rung: im2col and a matrix product
 #
-# Lesson 3 showed it: copy the patches that the windows see into a matrix, a column for each output pixel, and the convolution
-# is one matrix product per image.  All the knowledge in the BLAS comes for free.  The price is the copy:
+# Lesson 3 showed it: copy the patches that the windows see into a matrix, a column for each output pixel, and the
+# convolution is one matrix product per image.  All the knowledge in the BLAS comes for free.  The price is the copy:
 
 # %% tags=["varies"]
 patches = reference.conv._patches(x, (3, 3), *settings[:3])
@@ -358,15 +362,15 @@ for name in times.seconds:
     print(f"{name:8} {min(times.seconds[name]) * 1e3:6.2f} ms")
 
 # %% [markdown]
-# The patches are nine times the images, for every input is copied once for each of the 9 taps.  They are written to memory and
-# read back.  And with them the intensity falls: the same operations, but many more bytes.  In a training step the array
-# would even be kept for the backward pass, or made again.
+# The patches are nine times the images, for every input is copied once for each of the 9 taps.  They are written to
+# memory and read back.  And with them the intensity falls: the same operations, but many more bytes.  In a training
+# step the array would even be kept for the backward pass, or made again.
 #
 # ## 5. Third rung: implicit GEMM
 #
-# (GEMM is the BLAS's name for a matrix product, *general matrix multiply*.)  A product does not need the whole matrix at once.  Take a few
-# output pixels, gather *their* patches into a small panel that fits the cache, multiply it with all filters, and use the same
-# panel for the next pixels.  The matrix of patches exists only implicitly.
+# (GEMM is the BLAS's name for a matrix product, *general matrix multiply*.)  A product does not need the whole matrix
+# at once.  Take a few output pixels, gather *their* patches into a small panel that fits the cache, multiply it with
+# all filters, and use the same panel for the next pixels.  The matrix of patches exists only implicitly.
 
 # %%
 implicit = importlib.import_module("minigen.kernels.ladder.implicit_gemm")
@@ -378,14 +382,15 @@ print(f"a panel has {panel / 1024:.0f} KiB; all patches of the layer have {n * 4
 
 # %% [markdown]
 # Compare with the picture of the caches.  Memory is no longer the limit.  The limit is now the innermost loop, which is
-# ours and not the BLAS's: so do not be astonished if this rung is no faster than the one below on your machine.  Every rung here removes
-# *one* obstacle, and the next one comes into sight.
+# ours and not the BLAS's: so do not be astonished if this rung is no faster than the one below on your machine.  Every
+# rung here removes *one* obstacle, and the next one comes into sight.
 #
 # ### Exercise 4.3: a convolution without the im2col array
 #
-# The same idea needs no Numba.  Write a convolution (stride 1, no padding) in NumPy that never holds more than an eighth of all
-# patches: a few output rows of one image at a time.  `reference.conv._patches(band, (R, S), (1, 1), ((0, 0), (0, 0)), (1, 1))`
-# gathers the patches of a band of image rows, (1, C, rows, W), as an array (1, C, R, S, P, Q).  The check measures your memory.
+# The same idea needs no Numba.  Write a convolution (stride 1, no padding) in NumPy that never holds more than an
+# eighth of all patches: a few output rows of one image at a time.
+# `reference.conv._patches(band, (R, S), (1, 1), ((0, 0), (0, 0)), (1, 1))` gathers the patches of a band of image rows,
+# (1, C, rows, W), as an array (1, C, R, S, P, Q).  The check measures your memory.
 
 
 # %%
@@ -406,13 +411,13 @@ exercises.convolve_in_bands(convolve_in_bands)
 #
 # ## 6. Fourth rung: a micro-kernel in registers
 #
-# Look at the innermost line of rung 3 again, `total[i] += ...`.  For one multiplication and addition it loads two numbers and
-# stores one.  A core can do about two loads and one store per cycle, but two *fused multiply-adds* of whole
+# Look at the innermost line of rung 3 again, `total[i] += ...`.  For one multiplication and addition it loads two
+# numbers and stores one.  A core can do about two loads and one store per cycle, but two *fused multiply-adds* of whole
 # vectors.  So it spends its time moving numbers between cache and registers.
 #
-# The cure is the same as ever: use each number often while it is near, only that "near" is a register now.  Take a block of results
-# of `rows` filters x 2 vectors of pixels and keep it in registers for the whole sum.  In each step $k$, load 2 vectors of
-# pixels and, one by one, `rows` coefficients: `rows + 2` loads for `2 * rows` multiply-adds.
+# The cure is the same as ever: use each number often while it is near, only that "near" is a register now.  Take a
+# block of results of `rows` filters x 2 vectors of pixels and keep it in registers for the whole sum.  In each step
+# $k$, load 2 vectors of pixels and, one by one, `rows` coefficients: `rows + 2` loads for `2 * rows` multiply-adds.
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -443,10 +448,10 @@ print(f"{simd.NAME}: {rows} rows x 2 vectors = {2 * rows} of {simd.REGISTERS} re
 print(f"{2 * rows} independent chains; {2 * rows / (rows + 2):.2f} multiply-adds per load")
 
 # %% [markdown]
-# Twenty-odd (or twelve) independent chains also fill the waiting time that you measured in section 3.  A compiler does not
-# find this by itself, so we write the instructions: Numba lets a function produce LLVM code.  Here is the heart of all our fast
-# kernels.  `builder` writes instructions; `splat` copies a number to all lanes of a vector; the loops over `i` and `j` run
-# when the kernel is *compiled*, so that they leave a long row of instructions and no loop.
+# Twenty-odd (or twelve) independent chains also fill the waiting time that you measured in section 3.  A compiler does
+# not find this by itself, so we write the instructions: Numba lets a function produce LLVM code.  Here is the heart of
+# all our fast kernels.  `builder` writes instructions; `splat` copies a number to all lanes of a vector; the loops over
+# `i` and `j` run when the kernel is *compiled*, so that they leave a long row of instructions and no loop.
 
 # %%
 show_source(microkernel._block)
@@ -454,25 +459,26 @@ show_source(microkernel._block)
 # %% [markdown]
 # ## 7. Fifth rung: fewer multiplications
 #
-# All rungs so far multiply as often as the definition says.  Can one get by with less?  Start with two polynomials, of 2 and
-# of 3 coefficients: $(a_0 + a_1 t)(w_0 + w_1 t + w_2 t^2) = s_0 + s_1 t + s_2 t^2 + s_3 t^3$.  Multiplied out, that takes $2
-# \cdot 3 = 6$ multiplications.  But a polynomial of 4 coefficients is known by its values at 4 points.  At $t = 0, 1, -1$, and
-# "at infinity", which means the leading coefficient:
+# All rungs so far multiply as often as the definition says.  Can one get by with less?  Start with two polynomials, of
+# 2 and of 3 coefficients: $(a_0 + a_1 t)(w_0 + w_1 t + w_2 t^2) = s_0 + s_1 t + s_2 t^2 + s_3 t^3$.  Multiplied out,
+# that takes $2 \cdot 3 = 6$ multiplications.  But a polynomial of 4 coefficients is known by its values at 4 points.
+# At $t = 0, 1, -1$, and "at infinity", which means the leading coefficient:
 #
 # $$s(0) = a_0 w_0, \quad s(1) = (a_0 + a_1)(w_0 + w_1 + w_2), \quad s(-1) = (a_0 - a_1)(w_0 - w_1 + w_2), \quad s(\infty) = a_1 w_2 .$$
 #
-# **Four multiplications**, and some additions to find $s_0, \dots, s_3$ from them.  (With more coefficients that is how computers
-# multiply huge numbers: Karatsuba, Toom and Cook.)
+# **Four multiplications**, and some additions to find $s_0, \dots, s_3$ from them.  (With more coefficients that is how
+# computers multiply huge numbers: Karatsuba, Toom and Cook.)
 #
-# And convolution?  For fixed $w$, multiplying is a linear map from 2 numbers $a$ to 4 numbers $s$.  Its *transpose* maps 4
-# numbers to 2, and from lesson 3 you know which map that is: $y_p = \sum_r w_r x_{p+r}$, two outputs of a convolution with three
-# taps!  And transposing a scheme (turn all its matrices round, reverse their order) leaves the number of multiplications.  Where evaluation
-# was, summing comes out; where interpolation was, a transform of the inputs:
+# And convolution?  For fixed $w$, multiplying is a linear map from 2 numbers $a$ to 4 numbers $s$.  Its *transpose*
+# maps 4 numbers to 2, and from lesson 3 you know which map that is: $y_p = \sum_r w_r x_{p+r}$, two outputs of a
+# convolution with three taps!  And transposing a scheme (turn all its matrices round, reverse their order) leaves the
+# number of multiplications.  Where evaluation was, summing comes out; where interpolation was, a transform of the
+# inputs:
 #
 # $$y = A^\top \big[(G w) \odot (B^\top x)\big] .$$
 #
-# $\odot$ multiplies element by element: the four multiplications.  This is F(2, 3): two outputs, three taps (Winograd 1980; Lavin and Gray 2015).
-# Our source derives the matrices from the points, with exact fractions:
+# $\odot$ multiplies element by element: the four multiplications.  This is F(2, 3): two outputs, three taps (Winograd
+# 1980; Lavin and Gray 2015).  Our source derives the matrices from the points, with exact fractions:
 
 # %%
 F23 = {name: np.array(rows, dtype=float) for name, rows in cook_toom.matrices(2, 3).items()}
@@ -487,8 +493,8 @@ print("equal to the convolution:", np.allclose(y, [inputs[:3] @ taps, inputs[1:]
 # %% [markdown]
 # ### Exercise 4.4: two outputs of three taps with four multiplications
 #
-# Write it out for plain numbers.  Additions are free, and so are factors known beforehand (such as 0.5).  The check counts how
-# often something made from $x$ is multiplied with something made from $w$.
+# Write it out for plain numbers.  Additions are free, and so are factors known beforehand (such as 0.5).  The check
+# counts how often something made from $x$ is multiplied with something made from $w$.
 
 
 # %%
@@ -504,19 +510,20 @@ exercises.minimal_filter(minimal_filter)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# One product for each row of `BT` and `G`: the row of `BT` says which inputs to combine, the row of `G` which taps.  The rows of
-# `AT` say how to add the four products.
+# One product for each row of `BT` and `G`: the row of `BT` says which inputs to combine, the row of `G` which taps.
+# The rows of `AT` say how to add the four products.
 #
 # </details>
 #
 # In two dimensions one transforms columns, then rows.  A tile of 2 x 2 outputs of 3 x 3 taps takes $4 \cdot 4 = 16$
-# multiplications in place of $4 \cdot 9 = 36$.  The transform of the filters is done once for all tiles, that of the inputs once for all
-# filters; and what is left, summed over channels, is one matrix product for each of the 16 points, to which all
-# that you learned on rungs 3 and 4 applies.  A convolution with stride 2 is first split into four with stride 1, one for each
-# pair of even and odd rows and columns.
+# multiplications in place of $4 \cdot 9 = 36$.  The transform of the filters is done once for all tiles, that of the
+# inputs once for all filters; and what is left, summed over channels, is one matrix product for each of the 16 points,
+# to which all that you learned on rungs 3 and 4 applies.  A convolution with stride 2 is first split into four with
+# stride 1, one for each pair of even and odd rows and columns.
 #
-# **Can it be had for nothing?**  No.  The transforms add and subtract numbers of similar size, and so make rounding errors larger.
-# The larger the tile, the fewer multiplications, and the larger the error.  `minigen.kernels.precision` chooses:
+# **Can it be had for nothing?**  No.  The transforms add and subtract numbers of similar size, and so make rounding
+# errors larger.  The larger the tile, the fewer multiplications, and the larger the error.  `minigen.kernels.precision`
+# chooses:
 
 # %% tags=["varies"]
 errors = {}
@@ -528,6 +535,9 @@ for level in ("direct", "default", "fast"):
     print(f"{level:8} relative error {errors[level]:.1e}, worst element {worst:.1e} of the largest")
 
 # %% [markdown]
+# (Are the first two rows the same?  With so few channels, tiles of 2 save less than their transforms cost, so `default`
+# goes the direct way here.  `fast` may take tiles of 4.)
+#
 # For training, that is far below the noise of a mini-batch.  For a reference it is not, so float64 is always computed
 # directly.
 #
@@ -563,9 +573,9 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Read the two pictures together.  No rung changed what is computed; the last one changed *how many* operations.  (If im2col stands
-# higher than the two after it: it borrows the BLAS's inner loop, which is excellent; they bring their own, and gather number by
-# number.  The kernels that serve every day gather whole vectors.)  What each removed:
+# Read the two pictures together.  No rung changed what is computed; the last one changed *how many* operations.  (If
+# im2col stands higher than the two after it: it borrows the BLAS's inner loop, which is excellent; they bring their
+# own, and gather number by number.  The kernels that serve every day gather whole vectors.)  What each removed:
 #
 # | rung | removed | what limits it |
 # |---|---|---|
@@ -575,11 +585,12 @@ picture
 # | micro-kernel | these: results stay in registers | the multiplications themselves, and gathering |
 # | minimal filtering | more than half of the multiplications | the transforms, and rounding |
 #
-# `minigen.kernels.cpu`, the set that serves every day, has all this for three kernels (convolution and its two gradients), for
-# few channels and many, and chooses by the shapes.
+# `minigen.kernels.cpu`, the set that serves every day, has all this for three kernels (convolution and its two
+# gradients), for few channels and many, and chooses by the shapes.
 #
-# **And more cores?**  Each gets images or tiles of its own, and nobody waits for anybody.  The work is cut into pieces by the shapes
-# alone, and one thread computes a sum from start to end; so the result does not depend on how many there are:
+# **And more cores?**  Each gets images or tiles of its own, and nobody waits for anybody.  The work is cut into pieces
+# by the shapes alone, and one thread computes a sum from start to end; so the result does not depend on how many there
+# are:
 
 # %%
 bits = []
@@ -593,8 +604,8 @@ print("1, 2 and 3 threads give the same bits:", bits[0] == bits[1] == bits[2])
 # %% [markdown]
 # ## 9. Past PyTorch
 #
-# PyTorch's convolutions on a CPU are oneDNN's, written at Intel over many years.  Race ours against them: same arrays, one
-# thread each, taking turns.  If PyTorch is not installed, the cell says so and nothing is lost.
+# PyTorch's convolutions on a CPU are oneDNN's, written at Intel over many years.  Race ours against them: same arrays,
+# one thread each, taking turns.  If PyTorch is not installed, the cell says so and nothing is lost.
 
 # %% tags=["varies"]
 if importlib.util.find_spec("torch") is None:
@@ -615,21 +626,22 @@ else:
     with mg.kernels.use("cpu"):
         for layer in layers:
             made = arrays(layer)
-            ours, theirs = our_passes(layer, *made), their_passes(layer, *made)
+            ours, theirs = our_passes(layer, *made), their_passes(layer)
             for kind in ours:
                 low, ratio, high = race({"ours": ours[kind], "theirs": theirs[kind]}, rounds=7).ratio("ours", "theirs")
                 print(f"{f'{layer}, {kind}':50} {ratio:8.2f}  ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# Where ours is ahead, it is not because of faster multiplications: oneDNN runs its own near the peak.  The gain is in doing fewer of
-# them, in splitting strides into phases so that this works for the k4 s2 layers of every DCGAN, and in moving fewer data.  Where
-# channels are few or products are all that counts, the two are close.  Which layers win, and by how much, depends on the
-# processor, its caches and the number of threads; `minigen bench` runs the whole race on all cores, with pictures.
+# Where ours is ahead, it is not because of faster multiplications: oneDNN runs its own near the peak.  The gain is in
+# doing fewer of them, in splitting strides into phases so that this works for the k4 s2 layers of every DCGAN, and in
+# moving fewer data.  Where channels are few or products are all that counts, the two are close.  Which layers win, and
+# by how much, depends on the processor, its caches and the number of threads; `minigen bench` runs the whole race on
+# all cores, with pictures.
 #
 # ## 10. A kernel of your own
 #
-# A kernel is a function with the right arguments.  Any one that keeps the contract can take the place of ours, for the whole
-# library: layers, models, training, gradients of any order.
+# A kernel is a function with the right arguments.  Any one that keeps the contract can take the place of ours, for the
+# whole library: layers, models, training, gradients of any order.
 
 # %%
 calls = []
@@ -649,14 +661,14 @@ print("our function was called with", calls)
 # %% [markdown]
 # ### Exercise 4.5: a kernel of your own
 #
-# Write `conv2d`: any stride, padding, dilation and groups; float32 stays float32, float64 stays float64; inputs are read
-# only, in any memory order; a batch may be empty; with `out`, the result is written there.  The whole contract is in
-# [`reference/writing_kernels.md`](reference/writing_kernels.md).  The check uses small whole numbers, for which
+# Write `conv2d`: any stride, padding, dilation and groups; float32 stays float32, float64 stays float64; inputs are
+# read only, in any memory order; a batch may be empty; with `out`, the result is written there.  The whole contract is
+# in [`reference/writing_kernels.md`](reference/writing_kernels.md).  The check uses small whole numbers, for which
 # float32 sums are *exact*, so that every bit must be right.
 #
-# How is up to you: loops under `@njit`, im2col, or something that this lesson has not shown.  An idea: for a fixed tap $(r, s)$, the
-# inputs that it meets are a *slice* of the padded image; so a convolution is the sum of $R \cdot S$ matrix products, with nothing
-# gathered.
+# How is up to you: loops under `@njit`, im2col, or something that this lesson has not shown.  An idea: for a fixed tap
+# $(r, s)$, the inputs that it meets are a *slice* of the padded image; so a convolution is the sum of $R \cdot S$
+# matrix products, with nothing gathered.
 
 
 # %%
@@ -679,8 +691,8 @@ else:
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Pad with `np.pad(x, ((0, 0), (0, 0), *padding))`.  Tap $r$ with stride $s$ and dilation $d$ meets the padded rows `r * d`, `r * d + s`, ...:
-# the slice `r * d : r * d + s * (P - 1) + 1 : s`.
+# Pad with `np.pad(x, ((0, 0), (0, 0), *padding))`.  Tap $r$ with stride $s$ and dilation $d$ meets the padded rows
+# `r * d`, `r * d + s`, ...: the slice `r * d : r * d + s * (P - 1) + 1 : s`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -706,6 +718,6 @@ else:
 # **Explain it to a friend:** why is a convolution with 64 channels limited by arithmetic, and a ReLU of its result by
 # memory?  And what should one therefore do with the ReLU?
 #
-# **Read on.**  `kernels/cpu/__init__.py` says in which order to read the fast kernels.  Goto and van de Geijn, "Anatomy of
-# high-performance matrix multiplication" (2008); Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015).
-# Solutions: `lessons/solutions/04_cpu_kernels.py`.  Next: lesson 5, the same ladder on a GPU.
+# **Read on.**  `kernels/cpu/__init__.py` says in which order to read the fast kernels.  Goto and van de Geijn, "Anatomy
+# of high-performance matrix multiplication" (2008); Lavin and Gray, "Fast algorithms for convolutional neural networks"
+# (2015).  Solutions: `lessons/solutions/04_cpu_kernels.py`.  Next: lesson 5, the same ladder on a GPU.

@@ -13,23 +13,23 @@
 # %% [markdown]
 # # 5. Kernels on a GPU
 #
-# **The question.** A GPU does some hundred times as many operations per second as one core of a laptop.  It does so with tens of
-# thousands of threads that all run *the same* few lines.  What do these lines have to look like, so that they are right, and
-# so that the hardware is not idle?  And how do you find out without a GPU?
+# **The question.** A GPU does some hundred times as many operations per second as one core of a laptop.  It does so
+# with tens of thousands of threads that all run *the same* few lines.  What do these lines have to look like, so that
+# they are right, and so that the hardware is not idle?  And how do you find out without a GPU?
 #
 # At the end you will be able to
 #
 # - write a kernel: index, guard, grid;
 # - count what a warp's reads cost, from the indices alone;
 # - use shared memory and barriers, and find races before anybody's results depend on them;
-# - say by a short calculation whether a kernel can come near a card's peak, and read the compiler's report on it.
+# - say by a short calculation whether a kernel can come near a card's peak, and read what the compiler made of it.
 #
 # You need lesson 4 (roofline, tiles, registers), and about 45 minutes.  Four exercises check your answers.
 #
-# **There is no GPU in this lesson.**  The kernels are real Numba CUDA kernels.  `minigen.kernels.emulate` has them compiled as
-# for a GPU and runs the result on the CPU: it can watch every access to memory, which a GPU cannot.  It finds faults and counts
-# traffic; it says nothing about time.  It runs on Linux on x86-64 (on Windows: in WSL).  Elsewhere the next cell says so and
-# stops; then read on, all outputs are stored here.
+# **There is no GPU in this lesson.**  The kernels are real Numba CUDA kernels.  `minigen.kernels.emulate` has them
+# compiled as for a GPU and runs the result on the CPU, where it can watch every access to memory.  It finds faults and
+# counts traffic; it says nothing about time.  It runs on Linux on x86-64 (on Windows: in WSL).  Elsewhere the next cell
+# says so and stops; then read on, all outputs are stored here.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
@@ -66,24 +66,26 @@ def run_checked(kernel, grid, block, *arguments):
 # %% [markdown]
 # ## 1. What a GPU is
 #
-# A CPU core tries to finish *one* stream of instructions soon.  A GPU has given up on that: it keeps thousands of streams at hand,
-# and whenever one waits for memory, it goes on with another.
+# A CPU core tries to finish *one* stream of instructions soon.  A GPU has given up on that: it keeps thousands of
+# streams at hand, and whenever one waits for memory, it goes on with another.  (Such a wait takes several hundred
+# cycles.)
 #
-# - A **thread** is one run of the kernel, with an index of its own.
-# - A **warp** is 32 threads with neighbouring indices.  They execute the same instruction at the same time; where an `if` divides
-#   them, the warp goes both ways, one after the other.
-# - A **block** is up to 1024 threads that run on one *multiprocessor*.  They can wait for each other (a **barrier**) and share a
-#   small fast memory (**shared memory**, 64 to 228 KB for a multiprocessor).  A thread's own variables lie in **registers**: 65536 for a
-#   multiprocessor.
-# - The **grid** is all blocks.  They run in any order, on up to a hundred or so multiprocessors, and cannot wait for each other.
-#   All see the **global memory**: large, and far away.
+# - A **thread** is one run of the **kernel**, the function that all of them run, with an index of its own.
+# - A **warp** is 32 threads with neighbouring indices.  They execute the same instruction at the same time; where an
+#   `if` divides them, the warp goes both ways, one after the other.
+# - A **block** is up to 1024 threads that run on one *multiprocessor*, which is what a GPU has in place of a core.
+#   They can wait for each other (a **barrier**) and share a small fast memory (**shared memory**, 64 to 228 KB for a
+#   multiprocessor).  A thread's own variables lie in **registers**: 65536 for a multiprocessor.
+# - The **grid** is all blocks.  They run in any order, on up to a hundred or so multiprocessors, so none may wait for
+#   another.  All see the **global memory**: large, and far away.
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
     picture, axes = plot.figure(
         size=(9, 3.4),
-        caption="A grid of blocks; a block of warps; a warp of 32 threads. Who shares what: threads of a block share its shared memory, "
-        "all blocks share the global memory. The 32 threads of a warp ask memory together.",
+        caption="From left to right each box is one piece of the box before. Below, what the pieces have in common: all "
+        "blocks the global memory, the warps of a block its shared memory and barriers, the 32 threads of a warp the "
+        "instruction.",
     )
     for left, width, title, count, colour in (
         (0, 2.6, "grid", 8, "sky"), (3.4, 2.6, "block", 4, "orange"), (6.8, 3.2, "warp", 32, "green")
@@ -120,21 +122,24 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Four cards, by their makers' data sheets (the sources stand in `kernels/static_report/gpus.py`).  The last column is the key to
-# all that follows, as in lesson 4: the **ridge** of the roofline, the intensity below which memory is the limit.
+# Four cards, by their maker's data sheets (the sources stand in `kernels/static_report/gpus.py`).  The last column is
+# the key to all that follows, as in lesson 4: the **ridge** of the roofline, the intensity below which memory is the
+# limit.
 
 # %%
 print("card       float32 peak    memory     ridge")
 for gpu in GPUS:
-    print(
-        f"{gpu.name:9} {gpu.flops / 1e12:5.1f} TFLOP/s {gpu.bandwidth / 1e9:5.0f} GB/s {gpu.flops / gpu.bandwidth:4.0f} flop a byte"
-    )
+    peak, speed, ridge = gpu.flops / 1e12, gpu.bandwidth / 1e9, gpu.flops / gpu.bandwidth
+    print(f"{gpu.name:9} {peak:5.1f} TFLOP/s {speed:5.0f} GB/s {ridge:4.0f} flop a byte")
 
 # %% [markdown]
+# A multiply-add counts as two operations, a float32 has 4 bytes.  So an A100 has to do 50 operations with each number
+# that it fetches, or it waits.
+#
 # ## 2. The first kernel
 #
-# Add two arrays.  The kernel says what *one* thread does; `cuda.grid(1)` is its index in the whole grid: `blockIdx.x * blockDim.x +
-# threadIdx.x`.  Who launches it says how many blocks of how many threads.
+# Add two arrays.  The kernel says what *one* thread does; `cuda.grid(1)` is its index in the whole grid:
+# `blockIdx.x * blockDim.x + threadIdx.x`.  Who launches it says how many blocks of how many threads.
 
 
 # %%
@@ -155,9 +160,9 @@ print(blocks, "blocks;", "c = a + b:", np.array_equal(c, a + b))
 # %% [markdown]
 # On a machine with a GPU the launch is `add[blocks, threads](a, b, c)`; the kernel is the same.
 #
-# Blocks are all of one size, so there are 1024 threads for 1000 elements.  The line `if i < c.size` is the **guard**.  Without it?
-# On a GPU, 24 threads would write to memory that belongs to something else, and most of the time nobody would notice.  With
-# `check=True` the emulator watches every access:
+# Blocks are all of one size, so there are 1024 threads for 1000 elements.  The line `if i < c.size` is the **guard**.
+# Without it?  On a GPU, 24 threads would write to memory that belongs to something else, and most of the time nobody
+# would notice.  With `check=True` the emulator watches every access:
 
 
 # %%
@@ -170,12 +175,13 @@ def add_without_guard(a, b, c):
 run_checked(add_without_guard, blocks, threads, a, b, c)
 
 # %% [markdown]
-# It names the line, the thread, and the element.  (The file's name is a number, because it is a cell of a notebook.)
+# It names the line, the thread, and the element.  (The file's name is a number, because it is a cell of a notebook.
+# And 24 threads, with two reads and a write each, make 72 faults.)
 #
 # ### Exercise 5.1: one thread for each element, and no more
 #
-# `x` is flat: images, in each the channels, in each `length` numbers.  Every channel has its own number in `bias`, the same for all
-# images.  Write $y = x + \text{bias}$, one thread for each element.
+# `x` is flat: images, in each the channels, in each `length` numbers.  Every channel has its own number in `bias`, the
+# same for all images.  Write $y = x + \text{bias}$, one thread for each element.
 
 
 # %%
@@ -194,9 +200,9 @@ exercises.add_bias(add_bias)
 #
 # ## 3. A warp reads together
 #
-# When a warp executes a load, 32 threads ask at once.  Memory answers in **sectors** of 32 bytes, 8 float32: every sector that
-# *some* thread wants is moved, whole, and once.  So neighbours should read neighbours; that is called **coalesced**.  The
-# emulator counts.  A copy in which thread $i$ reads `x[i * stride]`:
+# When a warp executes a load, 32 threads ask at once: that is one *request*.  Memory answers in **sectors** of 32
+# bytes, 8 float32: every sector that *some* thread wants is moved, whole, and once.  So neighbours should read
+# neighbours; that is called **coalesced**.  The emulator counts.  A copy in which thread $i$ reads `x[i * stride]`:
 
 
 # %%
@@ -216,8 +222,8 @@ for stride in (0, 1, 2, 4, 8, 32):
 with plot.style():
     picture, panels = plot.figure(
         3, 1, size=(9, 3.3),
-        caption="128 numbers of memory, in 16 sectors of 8. Blue: what the 32 threads of a warp want. Orange: what is moved with it. 32 "
-        "numbers take 4, 8 or 16 sectors.",
+        caption="128 numbers of memory, in 16 sectors of 8. Blue: the 32 numbers that a warp wants. Orange: what is moved "
+        "with them, and not used. The blue is the same three times; the orange grows with the stride.",
     )  # fmt: skip
     for axes, stride in zip(panels, (1, 2, 4)):
         wanted = set(range(0, 32 * stride, stride))
@@ -233,9 +239,12 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Now a real kernel: a product of matrices, the inside of every convolution (lesson 4, rungs 2 and 3).  One thread for each output,
-# as simple as can be.  Blocks and grids may have two dimensions; **the first, x, counts fastest**: a warp is 32 threads with
-# neighbouring `x`.  Which index should that be, the row's or the column's?
+# From stride 8 on every number costs a whole sector, and it gets no worse.
+#
+# Now a real kernel: a product of matrices, the inside of every convolution (lesson 4, rungs 2 and 3).  One thread for
+# each output, as simple as can be.  Blocks and grids may have two dimensions; **the first, x, counts fastest**: a warp
+# is 32 threads with neighbouring `x`.  Which index should that be, the row's or the column's?  The two kernels differ
+# in nothing else.  Decide before you look at the counts.
 
 
 # %%
@@ -269,12 +278,15 @@ for kernel in (product, product_other_order):
     print(reports[kernel.__name__], "\n")
 
 # %% [markdown]
-# One swapped pair of names; the result is the same, to the last bit.  In the good order, a warp reads *one* number of `a` (the same for
-# all 32 threads: 1 sector) and 32 neighbours of `b` (4 sectors).  In the bad order it reads a *column* of `a` (32 sectors) and one
-# number of `b`; and it writes a column of `c`.  A real GPU has caches, which soften this and are not counted here.
+# (A line for each access in the source.  "Would do": the sectors that the wanted numbers would fill if they lay side by
+# side; *efficiency* is their share of those moved.)
 #
-# Even the good order is poor.  For each multiply-add a thread loads two numbers and uses them once.  How much intensity does
-# that give?
+# One swapped pair of names; the result is the same, to the last bit.  In the good order, a warp reads *one* number of
+# `a` (the same for all 32 threads: 1 sector) and 32 neighbours of `b` (4 sectors).  In the bad order it reads a
+# *column* of `a` (32 sectors) and one number of `b`; and it writes a column of `c`.  A real GPU has caches, which
+# soften this and are not counted here.
+#
+# Even the good order is poor.  For 32 multiply-adds, 64 operations, a warp moves 5 sectors, 160 bytes: 0.4 flop a byte.
 
 # %%
 flop = 2 * 64**3
@@ -288,11 +300,14 @@ for name, report in reports.items():
     print(f"{name:20} {intensity(report):5.2f} flop a byte; an A100 needs {GPUS[1].flops / GPUS[1].bandwidth:.1f}")
 
 # %% [markdown]
+# By the roofline that is 3% of an A100's peak, and half a percent in the bad order.
+#
 # ## 4. Tiles in shared memory
 #
-# The 256 threads of a block need the same rows of `a` and columns of `b` again and again.  So let them fetch *together*: each
-# loads one number of a 16 x 16 tile of `a` and one of `b` into shared memory; then all multiply from there.  Each number that
-# comes from global memory is used 16 times.
+# The 256 threads of a block need the same rows of `a` and columns of `b` again and again.  So let them fetch
+# *together*: each loads one number of a 16 x 16 tile of `a` and one of `b` into shared memory; then all multiply from
+# there.  Each number that comes from global memory is used 16 times.  (Without guards, for sizes that are multiples of
+# 16: exercise 5.4 is for all.)
 
 
 # %%
@@ -319,16 +334,18 @@ print(reports["tiled"])
 print(f"{intensity(reports['tiled']):.2f} flop a byte")
 
 # %% [markdown]
-# In general, a tile of $m \times n$ results takes, for each $k$, $m + n$ numbers of 4 bytes, and does $mn$ multiply-adds:
+# In general, a block that computes $m \times n$ results needs for each $k$ a column of $m$ and a row of $n$ numbers, of
+# 4 bytes, and does $mn$ multiply-adds with them:
 #
 # $$\frac{F}{B} = \frac{2mn}{4(m + n)} = \frac{mn}{2(m + n)} .$$
 #
-# For 16 x 16 that is 4 (and the count is a little less, for `c` has to be written too).  To be above an A100's ridge, a tile has to be
-# larger: 64 x 64 gives 16.  **Larger tiles: that is the whole plan.**
+# For 16 x 16 that is 4 (and the count is a little less, for `c` has to be written too).  To be above an A100's ridge, a
+# tile has to be larger: 64 x 64 gives 16.  **Larger tiles: that is the whole plan.**
 #
 # ### Barriers, and what happens without
 #
-# `cuda.syncthreads()` is a barrier: no thread of the block goes on before all have arrived.  Why two?  Leave one out:
+# `cuda.syncthreads()` is a barrier: no thread of the block goes on before all have arrived.  Why two?  Leave the second
+# out:
 
 
 # %%
@@ -354,10 +371,12 @@ for order in ("forward", "reverse", 1, 2):
 run_checked(tiled_race, (4, 4), (16, 16), a, b, c)
 
 # %% [markdown]
-# A **race**: a fast thread writes the next tile while a slow one still reads this one.  What comes out depends on who is faster.  (The emulator
-# runs a block's threads one after another, each up to the next barrier, so here nearly everything goes wrong.)  On
-# a GPU, where they keep step most of the time, such a kernel may pass every test for a year.  The check does not depend on luck: it remembers who touched each element since the last
-# barrier, and names the two lines, the two threads, and the element.
+# A **race**: a fast thread writes the next tile while a slow one still reads this one.  What comes out depends on who
+# is faster.  (The emulator runs a block's threads one after another, each up to the next barrier, so here nearly
+# everything goes wrong.)  On a GPU, where they keep step most of the time, such a kernel may pass every test for a
+# year.  The check does not depend on luck: it remembers who touched each element since the last barrier, and names the
+# two lines, the two threads, and the element.  (Without the *first* barrier a fast thread reads what a slow one has not
+# written yet: the same two lines race, the other way round.)
 #
 # The opposite mistake is a barrier that not everybody reaches:
 
@@ -376,14 +395,14 @@ def waits_in_a_branch(x):
 run_checked(waits_in_a_branch, 1, 64, np.zeros(64, np.float32))
 
 # %% [markdown]
-# On a GPU this is undefined: it may hang, or go on with half of the data.  So **a guard goes around loads and stores, never around
-# a barrier**.  A thread with nothing to load writes a zero, waits, and computes along.
+# On a GPU this is undefined: it may hang, or go on with half of the data.  So **a guard goes around loads and stores,
+# never around a barrier**.  A thread with nothing to load writes a zero, waits, and computes along.
 #
 # ## 5. Banks
 #
-# Shared memory has its own rule.  It consists of 32 **banks**; word (4 bytes) number $i$ lies in bank $i \bmod 32$.  Each bank delivers one
-# word in a pass.  A warp's request takes as many passes as the worst bank has *different* words to deliver.  A row of a 32 x 32 tile: 1
-# pass.  A column?
+# Shared memory has its own rule.  It consists of 32 **banks**; word (4 bytes) number $i$ lies in bank $i \bmod 32$.
+# Each bank delivers one word in a pass, to all who want it.  So a warp's request takes as many passes as the worst bank
+# has *different* words to deliver.  A row of a 32 x 32 tile: 1 pass.  A column?  And with rows of 33 words?
 
 
 # %%
@@ -418,8 +437,9 @@ for kernel in (read_column_32, read_column_33):
 with plot.style():
     picture, panels = plot.figure(
         1, 2, size=(9, 5),
-        caption="The bank of each word of a tile, as a shade (0 dark, 31 light), and a column outlined. Rows of 32 words: the whole column lies in one bank. "
-        "Rows of 33: each row begins one bank further, and the column meets all 32.",
+        caption="The bank of each word of a tile, as a shade (0 dark, 31 light), and a column outlined. Rows of 32 words: the "
+        "outlined column has one shade, so it lies in one bank. Rows of 33: each row begins one bank further, and the column "
+        "meets all 32.",
     )  # fmt: skip
     for axes, pitch in zip(panels, (32, 33)):
         banks = (np.arange(32)[:, None] * pitch + np.arange(32)) % 32
@@ -441,8 +461,8 @@ picture
 #
 # ### Exercise 5.2: what a warp's read costs
 #
-# Given the 32 indices that the threads of a warp read, of float32 in an array that begins at a sector: how many sectors if it lies in global
-# memory, how many passes if it lies in shared memory?
+# Given the 32 indices that the threads of a warp read, of float32 in an array that begins at a sector: how many sectors
+# if it lies in global memory, how many passes if it lies in shared memory?
 
 
 # %%
@@ -464,9 +484,10 @@ exercises.cost(cost)
 #
 # ### Exercise 5.3: a transpose that reads and writes rows
 #
-# `y[column, row] = x[row, column]` either reads columns or writes columns, and one of them is slow.  Unless the turn happens in shared memory:
-# a block of 32 x 32 threads reads a tile of $x$ by rows, waits, and writes it by rows of $y$.  Any shape of $x$; block $(j, i)$ of the grid
-# takes tile row $i$ and tile column $j$ of $x$.  The check runs it with every access watched, and counts sectors and passes.
+# `y[column, row] = x[row, column]` either reads columns or writes columns: one of the two is slow.  Unless the turn
+# happens in shared memory: a block of 32 x 32 threads reads a tile of $x$ by rows, waits, and writes it by rows of $y$.
+# Any shape of $x$; block $(j, i)$ of the grid (`blockIdx.x` is $j$) takes tile row $i$ and tile column $j$ of $x$.  The
+# check runs it with every access watched, and counts sectors and passes.
 
 
 # %%
@@ -479,8 +500,9 @@ exercises.transpose(transpose)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# The tile begins at row `cuda.blockIdx.y * 32` and column `cuda.blockIdx.x * 32` of $x$, and so at row `cuda.blockIdx.x * 32` of $y$.
-# Neighbouring threads differ in `threadIdx.x`: it should be in the last index of both `x[...]` and `y[...]`.
+# The tile begins at row `cuda.blockIdx.y * 32` and column `cuda.blockIdx.x * 32` of $x$, and so at row
+# `cuda.blockIdx.x * 32` of $y$.  Neighbouring threads differ in `threadIdx.x`: it should be in the last index of both
+# `x[...]` and `y[...]`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -491,19 +513,20 @@ exercises.transpose(transpose)
 #
 # ## 6. Registers
 #
-# In `tiled`, each multiply-add reads two numbers from shared memory.  Now *that* is the limit: a multiprocessor of an A100 can start
-# 2 multiply-adds of whole warps in a cycle (it has 64 units; NVIDIA, *CUDA C++ Programming Guide*, "Arithmetic Instructions"), but shared memory
-# delivers 32 words in a cycle: one request.  With two requests for each multiply-add, three quarters of the units are idle.
+# In `tiled`, each multiply-add reads two numbers from shared memory.  Now *that* is the limit: a multiprocessor of an
+# A100 can start 2 multiply-adds of whole warps in a cycle (it has 64 units; NVIDIA, *CUDA C++ Programming Guide*,
+# "Arithmetic Instructions"), but shared memory delivers 32 words in a cycle: one request.  Two requests for each
+# multiply-add make two cycles, in which 4 multiply-adds could have started: three quarters of the units are idle.
 #
-# It is lesson 4's micro-kernel again: let each thread compute a small block, 4 x 4 results, and keep it in registers.  Then 8 numbers read serve 16
-# multiply-adds.  And as each thread does more, 64 threads make a tile of 32 x 32.
+# It is lesson 4's micro-kernel again: let each thread compute a small block, 4 x 4 results, and keep it in registers.
+# Then 8 numbers read serve 16 multiply-adds.  And as each thread does more, 64 threads make a tile of 32 x 32.
 
 
 # %%
 @cuda.jit
 def blocked(a, b, c):
-    a_tile = cuda.shared.array((32, 9), float32)
-    b_tile = cuda.shared.array((8, 32), float32)
+    a_tile = cuda.shared.array((32, 8), float32)
+    b_tile = cuda.shared.array((8, 40), float32)  # 8 words of each row are never used
     left, above = cuda.local.array(4, float32), cuda.local.array(4, float32)
     sums = cuda.local.array((4, 4), float32)
     tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
@@ -531,15 +554,25 @@ def blocked(a, b, c):
 reports["blocked"] = emulate(blocked, count=True)[(2, 2), (8, 8)](a, b, c)
 print("right:", np.array_equal(c, a @ b))
 run_checked(blocked, (2, 2), (8, 8), a, b, c)
-print("\nkernel                 flop a byte   shared requests for each multiply-add of a warp")
+print("\nkernel                 flop a byte   passes over shared memory, reading, for each multiply-add of a warp")
 for name, report in reports.items():
-    loads = sum(row.requests for row in report.traffic if row.shared and row.kind == "load")
-    print(f"{name:22} {intensity(report):11.2f}   {loads / (64**3 / 32):.2f}")
+    passes_read = sum(row.transactions for row in report.traffic if row.shared and row.kind == "load")
+    print(f"{name:22} {intensity(report):11.2f}   {passes_read / (64**3 / 32):.2f}")
 
 # %% [markdown]
-# (A thread's results lie 8 apart, not side by side: then the threads of a warp read neighbouring words, in different banks.)  Half a request for each
-# multiply-add: that is just what an A100 can serve.  And the tile is larger, so the intensity has grown as well: $32 \cdot 32 / (2 \cdot 64) = 8$, less what writing
-# `c` costs.
+# Half a pass for each multiply-add: that is just what an A100 can serve.  And the tile is larger, so the intensity has
+# grown as well: $32 \cdot 32 / (2 \cdot 64) = 8$, less what writing `c` costs.
+#
+# Two details are not for the result, but for sectors and banks.  Here a warp is 4 rows of 8 threads.
+#
+# - *Why do a thread's 4 x 4 results lie 8 apart, and not side by side?*  So that the 8 threads of a row write 8
+#   neighbours of `c`, one sector.  With `4 * tx + j` in place of `tx + 8 * j` they would write into four sectors.  And
+#   four rows of threads read four neighbouring rows of `a_tile`, which lie in different banks; rows 4 apart, 32 words,
+#   would not.
+# - *Why has `b_tile` rows of 40 words?*  When it is filled, a warp stores 8 words into each of 4 rows.  Rows of 32
+#   words would begin in one bank all four, and so take 4 passes; rows of 40 begin 8 banks apart.
+#
+# Change either, and look at `print(emulate(blocked, count=True)[(2, 2), (8, 8)](a, b, c))`.
 #
 # So the ladder is the one of lesson 4, with other names:
 #
@@ -553,9 +586,10 @@ for name, report in reports.items():
 #
 # ### Exercise 5.4: a tiled product without a race
 #
-# Write $c = a b^\top$, that is $c_{ij} = \sum_k a_{ik} b_{jk}$ (a dense layer: inputs times weights), for *any* sizes: 16 x 16 tiles in shared memory, a block of 16 x 16 threads,
-# block $(j, i)$ of the grid for tile row $i$ and tile column $j$ of $c$.  The check looks for races, bounds and divergent barriers with the threads in reverse order,
-# compares, and counts the sectors.
+# Write $c = a b^\top$, that is $c_{ij} = \sum_k a_{ik} b_{jk}$ (a dense layer: inputs times weights), for *any* sizes:
+# 16 x 16 tiles in shared memory, a block of 16 x 16 threads, block $(j, i)$ of the grid for tile row $i$ and tile
+# column $j$ of $c$.  The check looks for races, bounds and divergent barriers with the threads in reverse order,
+# compares, and counts the sectors, and the passes of reading.
 
 
 # %%
@@ -568,31 +602,40 @@ exercises.product_transposed(product_transposed)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Start from `tiled`.  A thread without an element of `a` or `b` to load writes `float32(0)` into the tile.  Only the last line, the store, is guarded
-# with an `if`.
+# Start from `tiled`.  A thread without an element of `a` or `b` to load writes `float32(0)` into the tile.  Only the
+# last line, the store, is guarded with an `if`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Neighbouring threads should read neighbours along `k` of `b` too: `b_tile[ty, tx] = b[(first row of the tile) + ty, start + tx]`.  The product then needs
-# `b_tile[tx, k]`.  (Which conflict does that make, and how do you avoid it?)
+# Neighbouring threads should read neighbours along `k` of `b` too:
+# `b_tile[ty, tx] = b[(first row of the tile) + ty, start + tx]`.  The product then needs `b_tile[tx, k]`, a column.
+# Which conflict does that make, and how do you avoid it?  Section 5.
 #
 # </details>
 #
 # ## 7. Our real kernel
 #
-# `minigen.kernels.cuda` computes convolutions as such a product, whose left matrix is never stored (the *implicit GEMM* of lesson 4).  Its innermost part,
-# as it is: `copy_vector` moves 16 bytes, four float32, in one instruction.
+# `minigen.kernels.cuda` computes convolutions as such a product, whose left matrix is never stored (the *implicit GEMM*
+# of lesson 4).  Its innermost part, as it is:
 
 # %%
 show_source(tiles.multiplier)
 
 # %% [markdown]
-# `blocked`, with 8 x 4 results a thread and vectors: 3 loads for 32 multiply-adds.  A block makes a tile of 64 x 64 or 128 x 64, so even without any cache it has
-# 16 or 21 flop a byte.  The whole kernel is in `kernels/cuda/correlate.py`.  It takes two more steps: while a tile is multiplied, the
-# next is already on its way to registers; and two tiles take turns, so that one barrier for each is enough.
+# It is the loop over `k` of `blocked`.  A thread's $8 \times 4$ `sums` stay in registers; `a` and `b` are what `left`
+# and `above` were.  `copy_vector` moves 16 bytes, `vector` = 4 float32, in one instruction: 3 loads for 32
+# multiply-adds.  `apart` and `across` keep a thread's results apart, in groups of four; `PAD` is our 33rd word.  All
+# sizes are constants, for a function is made for each `tile`: so the compiler can write the short loops out (hence the
+# pieces of `UNROLLED` = 4 terms).
 #
-# Here it runs in the emulator, on a small layer with stride 2, with its threads in three orders.  Whole numbers again, so every bit has to be right.
+# A block makes a tile of 64 x 64 or 128 x 64, so even without any cache it has 16 or 21 flop a byte.  (And there is a
+# cache: tiles in one row of the result need the same rows of the left matrix, soon after each other.)  The whole kernel
+# is in `kernels/cuda/correlate.py`.  It takes two more steps: while a tile is multiplied, the next is already on its
+# way to registers; and two tiles take turns, so that one barrier for each is enough.
+#
+# Here it runs in the emulator, on a small layer with stride 2, with its threads in three orders.  Whole numbers again,
+# so every bit has to be right.
 
 # %%
 x = random.integers(-4, 5, (2, 3, 7, 6)).astype(np.float32)
@@ -606,8 +649,9 @@ for order in ("forward", "reverse", 1):
 # %% [markdown]
 # ### The static report
 #
-# Right is one half.  How fast?  Without a GPU we cannot measure, but much is decided when the kernel is *compiled*, and the compiler needs no GPU.  The
-# report reads the machine code for an A100 (sm 8.0), for a layer of a DCGAN:
+# Right is one half.  How fast?  Without a GPU we cannot measure, but much is decided when the kernel is *compiled*, and
+# the compiler needs no GPU.  The report reads the machine code for an A100 (`sm` 80), for a layer of a DCGAN.  The
+# first two kernels only bring filters and images into order; the third multiplies.
 
 # %% tags=["varies"]
 rows = static_report.report(["conv2d"], ccs=[80])
@@ -616,29 +660,37 @@ print(static_report.table(rows))
 # %% [markdown]
 # How to read it:
 #
-# - **regs**: registers of a thread.  **spill**: bytes that found no register and went to memory.  Anything but 0 in a hot loop is bad.
-# - **occupancy**: which share of the threads that a multiprocessor has room for can be there at once, and what limits it.  65536 registers, at some 90 for
-#   each thread, are enough for a third.  More is not always better: what hides waiting is *independent work*, and a thread with
-#   32 independent sums brings that along.
-# - **hot loop**: FFMA is a multiply-add, LDS a load from shared memory.  More than ten to one, no calls, nearly nothing else: all instructions are used well.
-# - **at least**: the roofline's time.  No run can be faster; how much slower it is, only a GPU can say.
+# - **regs**: registers of a thread.  **spill**: bytes that found no register and went to memory.  Anything but 0 in a
+#   hot loop is bad.
+# - **occupancy**: which share of the 2048 threads that a multiprocessor has room for can be there at once, and what
+#   limits it.  65536 registers, at some 90 to 100 for each thread, are enough for about 650: a third.  More is not
+#   always better: what hides waiting is *independent work*, and a thread with 32 independent sums brings that along.
+# - **hot loop**: how many instructions the innermost loop has, and how many of them are FFMA (a multiply-add), LDS (a
+#   load from shared memory), LDG.128 (16 bytes from global memory) and calls.  More than ten FFMA for an LDS, no calls,
+#   little else.
+# - **at least**: two bounds.  *At its peaks* is the roofline's.  The first one knows also that every instruction takes
+#   a turn: on cards whose multiply-adds could take every turn (RTX 4090, H100) the loop's other instructions cost time.
+#   On a T4 or an A100 a multiply-add takes two turns, and the others fit in between.  No run can be faster; how much
+#   slower it is, only a GPU can say.
 
 # %% tags=["varies"] jupyter={"source_hidden": true}
 ours = max(rows, key=lambda row: row.flops)
 with plot.style():
     picture, axes = plot.figure(
         size=(9, 5),
-        caption="Rooflines of four cards (logarithmic axes). Vertical lines: the rungs, by their counted intensity, and our convolution. Left of a "
-        "roof's bend memory is the limit. The points are bounds, not measurements.",
+        caption="Rooflines of four cards. Black: the most that an A100 allows each rung, by its counted intensity. They climb "
+        "the slope, where memory is the limit. Our convolution is a range, from no cache at all to every byte moved once: all "
+        "of it under the A100's flat roof, but only the right part under that of an RTX 4090. Bounds, not measurements.",
     )
     reach = np.logspace(-2, 3, 300)
     for gpu in GPUS:
         axes.loglog(reach, np.minimum(gpu.flops, gpu.bandwidth * reach) / 1e12, label=gpu.name)
     a100 = GPUS[1]
-    marks = [
-        (name.removeprefix("product_").replace("_", " "), intensity(report)) for name, report in reports.items()
-    ] + [("our conv2d", ours.intensity)]
-    for (name, place), marker in zip(marks, "vs^Do"):
+    uncached = 64 * 64 / (2 * (64 + 64))  # m n / 2 (m + n), for the tile of this layer
+    marks = [(name.removeprefix("product_").replace("_", " "), intensity(report)) for name, report in reports.items()]
+    marks += [("our conv2d, no cache", uncached), ("each byte once", ours.intensity)]
+    axes.plot([uncached, ours.intensity], [a100.flops / 1e12] * 2, color="black", linestyle="-", linewidth=4)
+    for (name, place), marker in zip(marks, "vs^Doo"):
         axes.axvline(place, color="#999999", linewidth=0.8, linestyle="-", zorder=0)
         axes.plot(place, min(a100.flops, a100.bandwidth * place) / 1e12, marker, color="black", markersize=8)
         axes.text(
@@ -656,14 +708,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# (The intensity of our convolution is that of the whole launch, with every byte moved once; the rungs' are what was counted, without caches, on
-# small matrices.  Black marks: the most that an A100 allows.)
+# (The rungs were counted on small matrices, and a GPU's caches would move them to the right as well.)
 #
 # ## 8. The same bits every time
 #
-# The gradient for the weights sums over all pixels of all images: few results, long sums.  To use all threads one shares the pixels out, and then the
-# shares have to be added.  The easy way is an *atomic* addition: any number of threads may add to one element, and the hardware lets them take turns.  In which
-# order, nobody knows.
+# The gradient for the weights sums over all pixels of all images: few results, long sums.  To use all threads one
+# shares the pixels out, and then the shares have to be added.  The easy way is an *atomic* addition: any number of
+# threads may add to one element, and the hardware lets them take turns.  In which order, nobody knows.
 
 
 # %%
@@ -683,22 +734,33 @@ print("more than one result:", len(set(results)) > 1)
 print("but close:", np.ptp(results) < 1e-4)
 
 # %% [markdown]
-# No race: atomics are made for this.  But float addition is not associative, so another order gives other last bits.  A training run amplifies them, and two runs with one seed part
-# ways; then you can no longer tell whether *your change* did something.  (With whole numbers, atomics are harmless.  Why?)  So in our kernel each share is stored apart, and a
-# second kernel adds the shares, from the first to the last:
+# No race: atomics are made for this.  But float addition is not associative, so another order gives other last bits.  A
+# training run amplifies them, and two runs with one seed part ways; then you can no longer tell whether *your change*
+# did something.  (With small whole numbers, atomics are harmless.  Why?)  So in our kernel each share is stored apart,
+# and a second kernel adds the shares, from the first to the last:
 
 # %%
 show_source(weight_grad.adder)
 
 # %% [markdown]
-# It costs a few more bytes, and the result depends on the shapes and the data alone.  `tests/test_kernels_cuda_conv.py` compares bits under several orders of the threads.
+# (A *grid-stride loop*: a thread takes the elements $i$, $i$ + all threads, and so on; then any number of threads will
+# do, and `count` is the guard.  The line with `tap, c, o` finds the element's place in the shares, where channels come
+# last.)
+#
+# It costs a few more bytes, and the result depends on the shapes and the data alone.  `tests/test_kernels_cuda_conv.py`
+# compares bits under several orders of the threads.
 #
 # ## 9. What has been verified, and what not
 #
-# Our CUDA kernels were **compiled** for GPUs, **emulated** on CPUs and compared with the reference, **checked** for races, bounds and divergent barriers, and their machine
-# code was **read** by a program.  In writing this lesson they were *not executed on a GPU*.  What that leaves open: the time; faults of the last compiler step, from which the emulator
-# takes another way; and whatever depends on the driver.  If you have a GPU: `python -m pip install "minigen-lab[cuda13]"`, and call `conv2d` of section 7 with CuPy's
-# arrays, without `launch.emulated`.  It should give the same bits there.
+# Our CUDA kernels were **compiled** for GPUs, **emulated** on CPUs and compared with the reference, **checked** for
+# races, bounds and divergent barriers, and their machine code was **read** by a program.  In writing this lesson they
+# were *not executed on a GPU*.  What that leaves open: the time; faults of the last compiler step, from which the
+# emulator takes another way; and whatever depends on the driver.
+#
+# If you have a GPU: `python -m pip install -e ".[cuda13,data]"` in the folder of this repository, and then
+# `minigen check --gpu` runs every kernel on it, gradient checks, a short training and a race, and writes
+# `gpu-report.md` and `gpu-report.json`.  Please send us both, with or without failures.
+# (`lessons/reference/cuda_kernels.md` says more, and what to install for CUDA 12.)
 #
 # ## 10. In short
 #
@@ -708,7 +770,9 @@ show_source(weight_grad.adder)
 # - Two barriers for a tile, never inside an `if`.  A race does not show; have it looked for.
 # - Fix the order of float additions, or give up on comparing runs.
 #
-# **Explain it to a friend:** why does one swapped pair of names make a kernel read almost seven times as much, though every thread reads as many numbers as before?
+# **Explain it to a friend:** why does one swapped pair of names make a kernel move almost seven times as much, though
+# every thread reads as many numbers as before?
 #
-# **Read on.**  `kernels/cuda/__init__.py` and `kernels/emulator/__init__.py` say in which order to read them.  NVIDIA, *CUDA C++ Best Practices Guide*; Williams, Waterman and Patterson, "Roofline"
-# (2009).  Solutions: `lessons/solutions/05_gpu_kernels.py`.  Next: lesson 6, batch norm, activations and initialisation.
+# **Read on.**  `kernels/cuda/__init__.py` and `kernels/emulator/__init__.py` say in which order to read them.  NVIDIA,
+# *CUDA C++ Best Practices Guide*; Williams, Waterman and Patterson, "Roofline" (2009).  Solutions:
+# `lessons/solutions/05_gpu_kernels.py`.  Next: lesson 6, batch norm, activations and initialisation.

@@ -15,9 +15,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["array_module", "device_of", "freeze", "get_rng_state", "manual_seed", "rng", "set_rng_state", "to_device"]
+__all__ = [
+    "DeviceError",
+    "array_module",
+    "device_of",
+    "freeze",
+    "get_rng_state",
+    "manual_seed",
+    "rng",
+    "set_rng_state",
+    "to_device",
+    "why_no_gpu",
+]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class DeviceError(RuntimeError):
+    """What device "cuda" needs is missing; the message is one line that says what, and how to get it."""
 
 
 def array_module(array: Any) -> ModuleType:
@@ -33,6 +48,9 @@ def device_of(array: Any) -> str:
 def to_device(array: Any, device: str) -> Any:
     """Copy `array` to `device`; an array that is already there is returned as it is.
 
+    To the GPU the CPU does not wait: CuPy copies the numbers to memory from where the GPU fetches them in its turn.
+    From the GPU it waits, until that has done all it was asked for; a training step must not.
+
     Parameters
     ----------
     array : array
@@ -42,8 +60,8 @@ def to_device(array: Any, device: str) -> Any:
     ------
     ValueError
         If the device has another name.
-    RuntimeError
-        If CuPy or a GPU is missing.
+    DeviceError
+        If CuPy, a driver or a GPU is missing.
     """
     if device not in ("cpu", "cuda"):
         raise ValueError(f"device: expected 'cpu' or 'cuda', got {device!r}")
@@ -55,17 +73,31 @@ def to_device(array: Any, device: str) -> Any:
 
 
 def _cupy() -> ModuleType:
+    extra = 'python -m pip install "minigen-lab[cuda13]", or cuda12 where nvidia-smi shows CUDA 12'
     try:
         import cupy
+    except ModuleNotFoundError as error:
+        raise DeviceError(f'device "cuda" needs CuPy: {extra}') from error
     except ImportError as error:
-        raise RuntimeError(
-            'device "cuda" needs CuPy: python -m pip install "minigen-lab[cuda12]" (or cuda13, by your driver)'
-        ) from error
+        raise DeviceError(f'device "cuda": CuPy cannot be imported ({error}); {extra}') from error
     try:
-        cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:
-        raise RuntimeError(f'device "cuda": CuPy is installed but finds no usable GPU ({error})') from error
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(
+            f'device "cuda" needs an NVIDIA GPU, its driver, and the CuPy that fits the driver ({error}); {extra}'
+        ) from error
+    if not count:
+        raise DeviceError('device "cuda" needs an NVIDIA GPU: there is a driver, but no GPU that this process may use')
     return cupy
+
+
+def why_no_gpu() -> str:
+    """What device "cuda" needs and has not; empty if it is ready."""
+    try:
+        _cupy()
+    except DeviceError as error:
+        return str(error)
+    return ""
 
 
 def freeze(array: Any) -> Any:
@@ -85,6 +117,10 @@ def rng() -> np.random.Generator:
 
 def manual_seed(seed: int) -> None:
     """Start the package's random stream afresh from `seed`.
+
+    Whatever the device, numbers are drawn by NumPy on the CPU and then copied, without waiting for the GPU
+    (`to_device`).  So a seed means the same on every device, and the stream's position is a part of a checkpoint that
+    any device can go on from.  CuPy's own generators would be faster, and give other numbers.
 
     >>> manual_seed(0); a = rng().random()
     >>> manual_seed(0); a == rng().random()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from .flags import at_least
 
@@ -83,9 +83,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _expected() -> tuple[type[Exception], ...]:
     """Errors whose message is written for the user.  Anything else is a mistake of ours, and shows its traceback."""
+    from .backend import DeviceError
     from .train import RunError
 
-    return (RunError, ValueError, OSError, ImportError)
+    return (RunError, DeviceError, ValueError, OSError, ImportError)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -141,6 +142,9 @@ def _add_training(models: Any, name: str, model: Any) -> None:
     )
     parser.add_argument("--batch-size", type=at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
     parser.add_argument("--seed", type=at_least(0), help="seed of everything random (default: 0)")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="where to compute; cuda needs an NVIDIA GPU (default: cpu)"
+    )
     parser.add_argument("--run", dest="name", metavar="NAME", help=f"name of the run, or a path (default: {name}-DATA)")
     parser.add_argument(
         "--checkpoint-every", type=at_least(1), metavar="STEPS", help="save this often, and after every epoch"
@@ -150,8 +154,9 @@ def _add_training(models: Any, name: str, model: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="start again where there is a run of that name")
     group = parser.add_argument_group(f"options of {name}")
     for option, text in _options(model).items():
-        default = inspect.signature(model).parameters[option].default
-        kind = int if default is None else type(default)
+        parameter = inspect.signature(model).parameters[option]
+        default = parameter.default
+        kind = (get_args(parameter.annotation) or [parameter.annotation])[0]  # int of `int | None`
         shown = "" if default is None else f" (default: {default})"
         group.add_argument(f"--{option.replace('_', '-')}", type=kind, help=text + shown)
     parser.set_defaults(run=_train, model=name)
@@ -166,9 +171,16 @@ def _options(model: Any) -> dict[str, str]:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from . import kernels
     from .data import Loader
     from .explore.trained import build_model, load_split, open_run
     from .train import Run, RunError, find_run, fit
+
+    def model_on(device: str, config: dict[str, Any]) -> Any:
+        model = build_model(config).to(device)
+        if device == "cuda":
+            kernels.load("cuda")  # what is missing is said before there is a folder
+        return model
 
     def loader_of(config: dict[str, Any]) -> Loader:
         # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
@@ -183,12 +195,14 @@ def _train(arguments: argparse.Namespace) -> int:
         run = open_run(name)
         _reconcile(run, asked)
         loader = loader_of(run.config)
-        model = build_model(run.config)
+        device = asked["device"] or run.config.get("device", "cpu")
+        model = model_on(device, run.config)
+        run.update_config(device=device)
     else:
         config = _completed(asked, arguments.model)
         loader = loader_of(config)
         _fit_to(config, loader.dataset)
-        model = build_model(config)  # before the folder is made, so that a mistake leaves none behind
+        model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
         run = Run.create(find_run(name), config, arguments.overwrite)
         print(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
 
@@ -216,7 +230,7 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, in the form of a config; None for what was not given."""
     from .models import MODELS
 
-    plain = ("model", "data", "size", "epochs", "batch_size", "seed")
+    plain = ("model", "data", "size", "epochs", "batch_size", "seed", "device")
     options = {name: getattr(arguments, name) for name in _options(MODELS[arguments.model])}
     return {name: getattr(arguments, name) for name in plain} | {"options": options}
 
@@ -226,11 +240,18 @@ def _completed(asked: dict[str, Any], name: str) -> dict[str, Any]:
     from .models import MODELS
 
     model = MODELS[name]
-    defaults = {"data": DATA, "size": None, "epochs": model.EPOCHS, "batch_size": model.BATCH_SIZE, "seed": 0}
+    defaults: dict[str, Any] = {
+        "data": DATA,
+        "size": None,
+        "epochs": model.EPOCHS,
+        "batch_size": model.BATCH_SIZE,
+        "seed": 0,
+        "device": "cpu",
+    }
     chosen = {key: default if asked[key] is None else asked[key] for key, default in defaults.items()}
     parameters = inspect.signature(model).parameters
     options = {key: parameters[key].default if value is None else value for key, value in asked["options"].items()}
-    return {"model": name, **chosen, "options": options, "versions": _versions()}
+    return {"model": name, **chosen, "options": options, "versions": _versions(chosen["device"])}
 
 
 def _fit_to(config: dict[str, Any], dataset: Any) -> None:
@@ -250,11 +271,12 @@ def _fit_to(config: dict[str, Any], dataset: Any) -> None:
 
 
 def _reconcile(run: Any, asked: dict[str, Any]) -> None:
-    """Let the command line prolong a run that is resumed, and refuse it any other change."""
+    """Let the command line prolong a run that is resumed, or move it to another device; refuse any other change."""
     from .train import RunError
 
     config = run.config
-    given = {key: value for key, value in asked.items() if key not in ("options", "epochs") and value is not None}
+    free = ("options", "epochs", "device")
+    given = {key: value for key, value in asked.items() if key not in free and value is not None}
     given |= {key: value for key, value in asked["options"].items() if value is not None}
     known = config | config["options"]
     for key, value in given.items():
@@ -269,8 +291,10 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> None:
                 f"the run {run.path} is set for {config['epochs']} epochs: --epochs can prolong it, not shorten it"
             )
         run.update_config(epochs=asked["epochs"])
-    now, before = _versions(), config["versions"]
-    changed = [f"{key} {before[key]}, now {now.get(key)}" for key in before if now.get(key) != before[key]]
+    was = config.get("device", "cpu")
+    device = asked["device"] or was
+    now, before = _versions(device) | {"device": device}, config["versions"] | {"device": was}
+    changed = [f"{key} {before[key]}, now {now[key]}" for key in before if key in now and now[key] != before[key]]
     if changed:
         print(f"note: goes on, but not bit for bit: made with {'; '.join(changed)}", file=sys.stderr)
 
@@ -292,13 +316,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _versions() -> dict[str, str | None]:
+def _versions(device: str) -> dict[str, str | None]:
     """What a run's exact numbers depend on."""
-    return {"minigen": _version("minigen-lab"), "numpy": _version("numpy"), "numba": _version("numba")}
+    packages = ["numpy", "numba", *(["cupy-cuda12x", "cupy-cuda13x", "numba-cuda"] if device == "cuda" else [])]
+    return {"minigen": _version("minigen-lab"), **{name: _version(name) for name in packages}}
 
 
 def _info(arguments: argparse.Namespace) -> None:
-    from . import data, kernels
+    from . import backend, data, kernels
 
     packages = ["numpy", "numba", "matplotlib", "mlxtend", "scikit-learn", "scikit-image", "pooch", "cupy-cuda12x",
                 "cupy-cuda13x"]  # fmt: skip
@@ -310,6 +335,7 @@ def _info(arguments: argparse.Namespace) -> None:
     print("missing      " + (", ".join(name for name, version in found.items() if not version) or "none"))
     chosen = os.environ.get("MINIGEN_KERNELS", "auto")
     print(f"kernels      {', '.join(kernels.available())}; MINIGEN_KERNELS is {chosen}")
+    print(f"GPU          {backend.why_no_gpu() or 'ready'}")
     threads = [f"{key}={os.environ[key]}" for key in THREAD_VARIABLES if key in os.environ]
     print("threads      " + (", ".join(threads) or "as many as there are cores"))
     for name, row in data.DATASETS.items():

@@ -1,7 +1,7 @@
 """Tensors from nothing: constants, ranges, random numbers.
 
 Random functions draw from the package's stream (`minigen.manual_seed`), or from the caller's own ``generator``, any
-``numpy.random.Generator``.
+``numpy.random.Generator``; on every device the same numbers.
 """
 
 from typing import Any
@@ -111,19 +111,21 @@ def rand(
     return _finish(draws, requires_grad, device)
 
 
-def randint(low: int, high: int, size: Any, generator: np.random.Generator | None = None) -> Tensor:
+def randint(
+    low: int, high: int, size: Any, generator: np.random.Generator | None = None, device: str = "cpu"
+) -> Tensor:
     """Integers from `low` to before `high`, all equally likely.
 
     >>> randint(0, 1, (3,))
     tensor([0, 0, 0])
     """
-    return Tensor(np.asarray((generator or rng()).integers(low, high, _shape("randint", (size,)))))
+    return _finish(np.asarray((generator or rng()).integers(low, high, _shape("randint", (size,)))), False, device)
 
 
-def randperm(n: int, generator: np.random.Generator | None = None) -> Tensor:
+def randperm(n: int, generator: np.random.Generator | None = None, device: str = "cpu") -> Tensor:
     """The integers below `n` in random order.
 
     >>> sorted(randperm(4).numpy().tolist())
     [0, 1, 2, 3]
     """
-    return Tensor((generator or rng()).permutation(n))
+    return _finish((generator or rng()).permutation(n), False, device)

@@ -178,7 +178,7 @@ class Primitive:
             dtypes = {x.data.dtype for x in inputs}
             if len(dtypes) == 1 and dtypes.pop() in backend.FLOATS:
                 return tuple(inputs)
-        known = [x.dtype for x in inputs if isinstance(x, Tensor | np.ndarray)]
+        known = [x.dtype for x in inputs if hasattr(x, "dtype") and not isinstance(x, np.generic)]
         floats = [dtype for dtype in known if dtype in backend.FLOATS]
         scalar = floats[0] if floats else np.dtype(np.float32)
         tensors = []
@@ -204,7 +204,7 @@ class Primitive:
             tensors_on = ", ".join(f"{self.argument(i)!r} on {t.device}" for i, t in enumerate(tensors))
             raise ValueError(f"{self.name}: arguments on different devices ({tensors_on}); move them with .to(device)")
         if on_gpu:
-            tensors = [t if t.device == "cuda" else Tensor(backend.to_device(t.data, "cuda")) for t in tensors]
+            tensors = [t.to("cuda") for t in tensors]
         return tuple(tensors)
 
     def __repr__(self) -> str:

@@ -167,8 +167,12 @@ def conv2d(
                 f"{dilations[i] * (weight.shape[2 + i] - 1) + 1}, what kernel {weight.shape[2 + i]} spans "
                 f"with dilation {dilations[i]}"
             )
-    out = _conv.conv2d(batched, weight, stride=strides, padding=sides, dilation=dilations, groups=groups)
-    return _add_channel_bias(out, bias, input.ndim)
+    how = {"stride": strides, "padding": sides, "dilation": dilations, "groups": groups}
+    if bias is None:
+        out = _conv.conv2d(batched, weight, **how)
+    else:
+        out = _conv.conv2d_bias(batched, weight, bias, **how)
+    return out if input.ndim == 4 else out.reshape(out.shape[1:])
 
 
 def conv_transpose2d(
@@ -245,12 +249,15 @@ def conv_transpose2d(
         raise ValueError(
             f"{op}: nothing is left of input of shape {input.shape}: output size {tuple(size)} with padding {sides}"
         )
-    out = _conv.conv2d_input_grad(
-        batched, weight, input_size=tuple(size), stride=strides, padding=tuple(kept), dilation=dilations, groups=groups
-    )
-    if any(border):
+    how = {"stride": strides, "padding": tuple(kept), "dilation": dilations, "groups": groups}
+    if bias is None or any(border):
+        out = _conv.conv2d_input_grad(batched, weight, input_size=tuple(size), **how)
+    else:
+        out = _conv.conv2d_input_grad_bias(batched, weight, bias, input_size=tuple(size), **how)
+    if any(border):  # which the bias reaches too
         out = pad(out, (0, border[1], 0, border[0]))
-    return _add_channel_bias(out, bias, input.ndim)
+        out = out if bias is None else out + _channelwise(bias, 4)
+    return out if input.ndim == 4 else out.reshape(out.shape[1:])
 
 
 # ---- normalisation
@@ -482,7 +489,7 @@ def dropout(
     training : bool
         Nothing happens when False.
     generator : numpy.random.Generator, optional
-        Where the mask is drawn from; by default the package's stream.
+        Where the mask's seed is drawn from; by default the package's stream.
 
     Raises
     ------
@@ -499,9 +506,7 @@ def dropout(
         raise ValueError(f"dropout: expected p between 0 and 1, got {p}")
     if not training or p == 0:
         return input
-    kept = (generator or rng()).random(input.shape, dtype=np.float32) >= p
-    mask = (kept / (1 - p) if p < 1 else np.zeros(input.shape)).astype(input.dtype)
-    return input * Tensor(to_device(mask, input.device))
+    return _elementwise.dropout(input, p=p, seed=int((generator or rng()).integers(2**63)))
 
 
 def max_pool2d(
@@ -688,7 +693,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     Raises
     ------
     ValueError
-        If an integer is negative or not below `num_classes`.
+        If an integer is negative or not below `num_classes`.  (On a GPU only a `num_classes` of -1 looks at the
+        integers: it would have to be waited for.  Their rows are zeros then.)
 
     Examples
     --------
@@ -764,7 +770,7 @@ def binary_cross_entropy(
     Raises
     ------
     ValueError
-        If a probability lies outside [0, 1] or the shapes differ.
+        If a probability lies outside [0, 1] (on the CPU: a GPU is not waited for) or the shapes differ.
 
     Examples
     --------
@@ -774,7 +780,7 @@ def binary_cross_entropy(
     """
     op = "binary_cross_entropy"
     target = _same_shape(op, input, target)
-    if bool(((input.data < 0) | (input.data > 1)).any()):
+    if input.device == "cpu" and bool(((input.data < 0) | (input.data > 1)).any()):
         raise ValueError(
             f"{op}: argument 'input' must be probabilities in [0, 1], got values from "
             f"{input.data.min():g} to {input.data.max():g}"
@@ -881,7 +887,7 @@ def cross_entropy(
         if labels.shape != input.shape[:axis] + input.shape[axis + 1 :]:
             raise ValueError(f"{op}: target of shape {labels.shape} does not fit input of shape {input.shape}")
         counted = labels != ignore_index
-        _check_classes(op, labels[counted], classes)
+        _check_classes(op, xp.where(counted, labels, 0), classes)
         places = xp.arange(classes).reshape([-1 if d == axis else 1 for d in range(input.ndim)])
         chosen = (xp.expand_dims(labels, axis) == places).astype(input.dtype)
         share = Tensor(chosen)
@@ -955,11 +961,6 @@ def _channelwise(vector: Tensor, ndim: int) -> Tensor:
     return vector.reshape(1, -1, *[1] * (ndim - 2))
 
 
-def _add_channel_bias(out: Tensor, bias: Tensor | None, ndim: int) -> Tensor:
-    out = out if bias is None else _conv.channel_bias(out, bias)
-    return out if ndim == 4 else out.reshape(out.shape[1:])
-
-
 def _affine(input: Tensor, channels: int, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Weight and bias, or the ones and zeros that stand for none."""
     xp = array_module(input.data)
@@ -1014,5 +1015,6 @@ def _labels(op: str, name: str, labels: Any) -> Any:
 
 
 def _check_classes(op: str, labels: Any, classes: int) -> None:
-    if labels.size and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+    """Labels on a GPU are not looked at: the CPU would have to wait for it, in every step of a training."""
+    if isinstance(labels, np.ndarray) and labels.size and (int(labels.min()) < 0 or int(labels.max()) >= classes):
         raise ValueError(f"{op}: labels from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}")

@@ -74,7 +74,7 @@ class Tensor:
 
     @property
     def data(self) -> Any:
-        """The array, read-only.  Assigning gives the Tensor another array of the same shape and dtype."""
+        """The array; NumPy's are read-only.  Assigning gives another array of the same shape, dtype and device."""
         return self._data
 
     @data.setter
@@ -83,6 +83,8 @@ class Tensor:
         if not hasattr(array, "dtype") or array.shape != self.shape or array.dtype != self.dtype:
             found = f"{array.dtype}{list(array.shape)}" if hasattr(array, "dtype") else type(array).__name__
             raise ValueError(f"data: expected an array {self.dtype}{list(self.shape)}, got {found}")
+        if backend.device_of(array) != self.device:
+            raise ValueError(f"data: expected an array on {self.device}, got one on {backend.device_of(array)}")
         self.rebind(array)
 
     def rebind(self, array: Any) -> None:
@@ -204,6 +206,9 @@ class Tensor:
     def __dlpack_device__(self) -> Any:
         return self._data.__dlpack_device__()
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __bool__(self) -> bool:
         if self._data.size != 1:
             raise ValueError(f"truth value of a Tensor of shape {self.shape} is ambiguous")
@@ -284,7 +289,7 @@ def _is_borrowed(array: Any) -> bool:
     return array.base is not None
 
 
-def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: str = "cpu") -> Tensor:
+def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None) -> Tensor:
     """Make a Tensor from numbers, nested lists or an array.  The values are copied.
 
     Parameters
@@ -293,7 +298,8 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: st
         An array keeps its dtype, if that is float32, float64, integer or boolean; Python floats become float32.
     requires_grad : bool
     dtype : dtype, optional
-    device : {"cpu", "cuda"}
+    device : {"cpu", "cuda"}, optional
+        By default an array stays where it is, and other data goes to the CPU.
 
     Returns
     -------
@@ -323,7 +329,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: st
         raise TypeError(f"tensor: expected numbers, got dtype {data.dtype}")
     array = data.astype(dtype or data.dtype, copy=True)
     array = np.asarray(array) if isinstance(array, np.generic) else array
-    return Tensor(backend.to_device(array, device), requires_grad)
+    return Tensor(array if device is None else backend.to_device(array, device), requires_grad)
 
 
 def from_dlpack(source: Any) -> Tensor:
@@ -335,4 +341,4 @@ def from_dlpack(source: Any) -> Tensor:
     """
     if source.__dlpack_device__()[0] in (1, 3):
         return tensor(np.from_dlpack(source))
-    return tensor(backend._cupy().from_dlpack(source), device="cuda")
+    return tensor(backend._cupy().from_dlpack(source))

@@ -2,11 +2,12 @@
 
 - ``np.`` functions of a device array, and arrays of host and device in one call, are errors, as with CuPy.
 - Names, keywords and methods that CuPy has not are errors, where CuPy is installed to ask (it imports without a GPU).
-- What makes the host wait for the GPU, such as ``float(x)``, ``if x:``, ``x.get()`` or printing, is counted in `SYNCS`
-  with file and line, or an error inside `no_sync`.
-- Arrays have a ``__cuda_array_interface__``, so the emulator takes them.
+- What makes the host wait for the GPU, such as ``float(x)``, ``if x:``, ``x.get()``, ``x[mask]`` or printing, is counted
+  in `SYNCS` with file and line, or an error inside `no_sync`.
+- Arrays have a ``__cuda_array_interface__``, so the emulator takes them, and know the array whose memory they view.
 
-`as_cupy` puts it in CuPy's place: ``import cupy`` gives the double then.
+`as_cupy` puts it in CuPy's place: ``import cupy`` gives the double then.  `host_kernels` lets the reference kernels work
+on its arrays, which is much quicker than emulating CUDA ones.
 """
 
 import contextlib
@@ -61,6 +62,26 @@ def as_cupy():
             sys.modules["cupy"] = before
 
 
+@contextlib.contextmanager
+def host_kernels():
+    """Inside the block kernels are those of the set "reference", which gets the double's NumPy arrays."""
+    from minigen import kernels
+
+    def on_device(kernel):
+        def call(*args, **kwargs):
+            if not any(isinstance(value, ndarray) for value in (*args, *kwargs.values())):
+                return kernel(*args, **kwargs)
+            return _wrap(kernel(*_unwrap(args, kernel.__name__), **_unwrap(kwargs, kernel.__name__)))
+
+        return call
+
+    reference = kernels.load("reference")
+    with contextlib.ExitStack() as stack:
+        for name in reference.__all__:
+            stack.enter_context(kernels.register(name, on_device(getattr(reference, name))))
+        yield
+
+
 def _unwrap(value, where):
     if isinstance(value, ndarray):
         return value._host
@@ -73,21 +94,26 @@ def _unwrap(value, where):
     return value
 
 
-def _wrap(result):
+def _wrap(result, *sources):
+    """What a function of NumPy gave as CuPy gives it; a view of one of the `sources` knows that."""
     if isinstance(result, np.ndarray | np.generic):
-        return ndarray(np.asarray(result))  # a sum is an array without axes, not a number
-    return type(result)(map(_wrap, result)) if type(result) in (tuple, list) else result
+        array, base = np.asarray(result), None  # a sum is an array without axes, not a number
+        for source in sources if array.base is not None else ():
+            if isinstance(source, ndarray) and np.may_share_memory(array, source._host):
+                base = source if source.base is None else source.base
+        return ndarray(array, base)
+    return type(result)(_wrap(part, *sources) for part in result) if type(result) in (tuple, list) else result
 
 
 class ndarray:
     """A device array."""
 
-    __slots__ = ("_host",)
+    __slots__ = ("_host", "base")
     __array_priority__ = 100
     __hash__ = None
 
-    def __init__(self, host):
-        self._host = host
+    def __init__(self, host, base=None):
+        self._host, self.base = host, base
 
     def __array__(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -110,6 +136,7 @@ class ndarray:
         return self._host.copy()
 
     def set(self, host):
+        _sync("set")
         self._host[...] = host
 
     def item(self, *args):
@@ -134,16 +161,29 @@ class ndarray:
         return (self[i] for i in range(len(self._host)))
 
     def __getitem__(self, index):
-        return ndarray(np.asarray(self._host[_unwrap(index, "getitem")]))
+        index = _index(index)
+        if any(getattr(part, "dtype", None) == np.bool_ for part in (index if isinstance(index, tuple) else (index,))):
+            _sync("mask")  # how large is the result?
+        return _wrap(self._host[index], self)
 
     def __setitem__(self, index, value):
-        self._host[_unwrap(index, "setitem")] = _unwrap(value, "setitem")
+        self._host[_index(index)] = _unwrap(value, "setitem")
 
     def __getattr__(self, name):
         if name.startswith("__") or (real is not None and not hasattr(real.ndarray, name)):  # the host's ways in
             raise AttributeError(f"cupy.ndarray has no attribute {name!r}")
         value = getattr(self._host, name)
-        return _checked(value, getattr(_array, name, None), f"ndarray.{name}") if callable(value) else _wrap(value)
+        if not callable(value):
+            return _wrap(value, self)
+        return _checked(value, getattr(_array, name, None), f"ndarray.{name}", self)
+
+
+def _index(index):
+    """An index for NumPy; arrays of the host may stand in it too, as CuPy copies them to the device."""
+    plain = [
+        part._host if isinstance(part, ndarray) else part for part in (index if type(index) is tuple else (index,))
+    ]
+    return tuple(plain) if type(index) is tuple else plain[0]
 
 
 _array = real.ndarray if real is not None else None
@@ -152,6 +192,8 @@ ndarray.__module__ = "cupy"
 
 def _operator(name):
     def apply(self, *others):
+        if any(getattr(other, "__array_priority__", 0) > ndarray.__array_priority__ for other in others):
+            return NotImplemented
         result = getattr(self._host, name)(*(_unwrap(other, name) for other in others))
         in_place = name.startswith("__i") and name != "__invert__"
         return result if result is NotImplemented else self if in_place else _wrap(result)
@@ -169,6 +211,7 @@ def _conversion(kind):
 
 for _kind in (float, int, bool):
     setattr(ndarray, f"__{_kind.__name__}__", _conversion(_kind))
+ndarray.__index__ = ndarray.__int__
 _BINARY = "add sub mul truediv floordiv mod pow matmul and or xor"
 _NAMES = [side + name for name in _BINARY.split() for side in ("", "r", "i") if side + name != "imatmul"]
 for _name in [*_NAMES, *["lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert"]]:
@@ -185,8 +228,12 @@ def _signature(function):
         return inspect.signature(eval(f"lambda {found[1]}: 0", {})) if found else None
 
 
-def _checked(host, function, name):
-    """`host` on device arrays, called only as CuPy's function of that name can be."""
+#: Functions whose result is as large as the device's numbers say.
+_WAITING = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique"}
+
+
+def _checked(host, function, name, *owner):
+    """`host` on device arrays, called only as CuPy's function of that name can be; `owner` has it as a method."""
     signature = _signature(function)
 
     def call(*args, **kwargs):
@@ -195,7 +242,9 @@ def _checked(host, function, name):
                 signature.bind(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"cupy.{name}{signature}: {error}") from None
-        return _wrap(host(*_unwrap(args, name), **_unwrap(kwargs, name)))
+        if name.rpartition(".")[2] in _WAITING or (name == "where" and len(args) == 1):
+            _sync(name)
+        return _wrap(host(*_unwrap(args, name), **_unwrap(kwargs, name)), *owner, *args)
 
     if isinstance(host, np.ufunc):
         for method in ("at", "reduce", "outer"):
@@ -220,7 +269,7 @@ class _Cupy(_Module):
     ndarray = ndarray
     cuda = SimpleNamespace(
         is_available=lambda: True,
-        runtime=SimpleNamespace(getDeviceCount=lambda: 1),
+        runtime=SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError),
         get_current_stream=lambda: SimpleNamespace(ptr=0),
     )
 

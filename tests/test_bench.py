@@ -1,6 +1,7 @@
 """The benchmark's own arithmetic, its twins, and its judgement of foreign kernels.  (Speed itself is no test.)"""
 
 import csv
+import functools
 import math
 import time
 
@@ -9,6 +10,7 @@ import pytest
 
 import minigen as mg
 from minigen.bench import command, custom, race, report
+from minigen.bench.apart import Apart
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
 
@@ -107,6 +109,22 @@ def test_the_twin_computes_the_same(network):
 
 
 @pytest.mark.torch
+def test_a_candidate_in_another_process_is_timed_there_and_its_failure_is_told():
+    pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    with Apart(threads=1) as apart:
+        candidates = apart.make(_sleepers, 0.01)
+        assert {"slow", "broken"} == set(candidates)
+        assert 0.03 <= candidates["slow"].time(3) < 1
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            candidates["broken"].time(1)
+        result = race({"ours": lambda: time.sleep(0.02), "theirs": candidates["slow"]}, rounds=3, least=0, warmup=1)
+        assert 1.2 < result.ratio("ours", "theirs")[1] < 3
+
+
+def _sleepers(seconds):
+    return {"slow": functools.partial(time.sleep, seconds), "broken": lambda: 1 / 0}
+
+
 def test_the_passes_raced_against_are_the_same_passes():
     pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
     from minigen.bench.kernels import their_passes
@@ -114,6 +132,6 @@ def test_the_passes_raced_against_are_the_same_passes():
     for transposed in (False, True):
         layer = Layer(4, 6, (9, 8), 4, 2, 1, batch=2, transposed=transposed)
         made = arrays(layer)
-        ours, theirs = our_passes(layer, *made), their_passes(layer, *made)
+        ours, theirs = our_passes(layer, *made), their_passes(layer)
         for kind in KINDS:
             np.testing.assert_allclose(ours[kind](), theirs[kind]().numpy(), rtol=0, atol=1e-4)

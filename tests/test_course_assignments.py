@@ -1,16 +1,20 @@
 """Every assignment in the checkout: its master is in order, and its zoo is what it should be."""
 
 import json
+import re
+import sys
 from collections import Counter
 
 import pytest
 
-from minigen.course.kit import build, zoo
-from minigen.course.kit.assignment import MASTERS, Assignment, find, stub
+from minigen import cli
+from minigen.course.kit import build, check, zoo
+from minigen.course.kit.assignment import MASTERS, Assignment, find, masters, stub
+from minigen.course.kit.grade import grade
 from minigen.course.kit.submission import load
 from minigen.course.kit.tests import load_tests
 
-NAMES = sorted(path.parent.name for path in MASTERS.glob("*/assignment.toml"))
+NAMES = [path.name for path in masters()]
 BY_NAME = pytest.mark.parametrize("name", NAMES)
 
 
@@ -33,7 +37,27 @@ def test_a_master_is_complete(name):
 @BY_NAME
 def test_hidden_tests_reject_every_wrong_answer_and_pass_every_right_one(name):
     assignment = find(name)
-    assert build.faults(assignment, zoo.visit(assignment, quick=True)) == []
+    specimens = zoo.visit(assignment, quick=True)
+    assert build.faults(assignment, specimens) == []
+    if sys.platform == "linux":  # elsewhere nothing limits memory, and another test may come first
+        page = (MASTERS / "ZOO.md").read_text(encoding="utf-8")
+        assert zoo.overview(assignment, specimens) in page, (
+            "out of date: minigen course zoo > lessons/assignments/ZOO.md"
+        )
+
+
+@BY_NAME
+def test_the_instructors_guide_explains_every_hidden_test(name):
+    """With its task and its points."""
+    guide = (MASTERS / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    section = guide.partition(f"\n### {name.partition('_')[0]}\n")[2].partition("\n### ")[0]
+    found = []
+    for task, names, points in re.findall(r"^\| (\d) \| (`.*`) \| (\d+) \|", section, re.MULTILINE):
+        found.append((int(task), re.findall(r"`(\w+)`", names), int(points)))
+    hidden = {t.name: t for t in load_tests(find(name).tests) if t.hidden}
+    assert sorted(n for _, names, _ in found for n in names) == sorted(hidden)
+    for task, names, points in found:
+        assert {hidden[n].task for n in names} == {task} and sum(hidden[n].points for n in names) == points, names
 
 
 @BY_NAME
@@ -71,15 +95,46 @@ def test_the_guide_runs_from_top_to_bottom(name, answered, tmp_path, monkeypatch
     assert ("Not yet: " in capsys.readouterr().out) == (not answered)
 
 
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """All assignments, built as an instructor builds them: the two copies of each, by its name."""
+    pytest.importorskip("jupytext", reason="building a notebook needs the extra 'lessons'")
+    out = tmp_path_factory.mktemp("course")
+    assert cli.main(["course", "build", "--out", str(out)]) == 0
+    assert sorted(path.name for path in (out / "student").iterdir()) == NAMES
+    return {name: (out / "student" / name, out / "grader" / name) for name in NAMES}
+
+
 @pytest.mark.slow
+@pytest.mark.course
 @BY_NAME
-def test_building_records_hints_for_the_zoo(name, tmp_path):
-    """All tests on all answers: every wrong answer's feedback is its hint, or one that fails in the very same way."""
-    built = build.build(name, tmp_path)
-    specimens = zoo.visit(find(name))
-    known = zoo.mistakes(specimens, hidden=True)
-    for specimen in specimens:
-        if specimen.answer.wrong:
-            assert any(known.hint(test, outcome) for test, outcome in specimen.rejections), specimen.answer.name
-    given = json.loads((built.student / "tests" / "mistakes.json").read_text(encoding="utf-8"))
-    assert {entry["test"] for entry in given} <= {t.name for t in load_tests(Assignment.read(built.student).tests)}
+def test_a_built_assignment_is_ready_to_be_handed_out_and_graded(name, course, tmp_path):
+    student, grader = map(Assignment.read, course[name])
+    names = {path.relative_to(student.folder).as_posix() for path in student.folder.rglob("*") if path.is_file()}
+    assert names == {
+        student.file,
+        "guide.ipynb",
+        "README.md",
+        "assignment.toml",
+        "tests/public.py",
+        "tests/mistakes.json",
+    }
+    report = check(student.folder / student.file).to_dict()
+    assert {t["state"] for t in report["tests"]} == {"not written"}
+    text = (student.folder / student.file).read_text(encoding="utf-8")
+    (tmp_path / "blank.py").write_text(text, encoding="utf-8")
+    (tmp_path / "right.py").write_text(grader.solution(), encoding="utf-8")
+    graded = {row["student"]: row for row in grade(grader, tmp_path, tmp_path / "out")}
+    assert (graded["right"]["points"], graded["blank"]["points"]) == (grader.points, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.course
+@BY_NAME
+def test_building_records_hints_for_the_zoo(name, course):
+    """How every wrong answer fails, with its hint; the student's copy knows of the public tests alone."""
+    student, grader = map(Assignment.read, course[name])
+    known = json.loads((grader.tests / "mistakes.json").read_text(encoding="utf-8"))
+    assert {answer.hint for answer in find(name).zoo() if answer.wrong} <= {entry["hint"] for entry in known}
+    given = json.loads((student.tests / "mistakes.json").read_text(encoding="utf-8"))
+    assert {entry["test"] for entry in given} <= {t.name for t in load_tests(student.tests)}

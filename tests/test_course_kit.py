@@ -17,10 +17,11 @@ from minigen import cli
 from minigen.course import kit
 from minigen.course.kit import build, grade, otter_files, zoo
 from minigen.course.kit.assignment import Answer, Assignment, CourseError, Task, replaced, stub
+from minigen.course.kit.borrowed import borrowed
 from minigen.course.kit.judge import judge
 from minigen.course.kit.outcome import Mistakes, Outcome
 from minigen.course.kit.runner import Job, run
-from minigen.course.kit.submission import attempt, load
+from minigen.course.kit.submission import PROCESSOR_TIME, attempt, load
 
 TOML = """\
 title = "T1: doubling & more"
@@ -78,6 +79,7 @@ def double_of_three(a):
 def quadruple_of_one(a):
     """quadruple([1])."""
     close("quadruple(x)", a.quadruple(np.array([1.0])), np.array([4.0]))
+    return "As it should be."
 '''
 HIDDEN = '''\
 """Hidden."""
@@ -299,9 +301,13 @@ def test_check_says_what_is_wrong_and_never_that_all_is_well(built, capsys):
     said = capsys.readouterr().out
     assert "double(x): at index 0: expected 6.0, got 9.0." in said and "Often the reason: Is that not a square?" in said
     assert "here I am" in said and "quadruple" not in said and "Public tests passed: 0 of 1 (0 of 1 points)" in said
+    assert "begin with the first" not in said
+    assert cli.main(["course", "check", str(file)]) == 1
+    assert "Later tasks may use your answers to earlier ones: begin with the first" in capsys.readouterr().out
     file.write_text(RIGHT, encoding="utf-8")
     assert cli.main(["course", "check", str(file)]) == 0
     said = capsys.readouterr().out
+    assert "  ✓ quadruple([1]).\n      As it should be.\n" in said
     assert "Public tests passed: 2 of 2 (2 of 2 points). Other tests" in said and "all" not in said.lower().split()
     assert cli.main(["course", "check", str(file), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -314,6 +320,13 @@ def test_check_names_what_is_missing_in_one_line(tmp_path, capsys):
     assert cli.main(["course", "check", str(tmp_path / "toy.py")]) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert "none.py does not exist" in first and "expected assignment.toml and the folder tests beside it" in second
+    write_master(tmp_path)
+    (tmp_path / "guide.ipynb").write_text("{}", encoding="utf-8")
+    assert cli.main(["course", "check", str(tmp_path / "guide.ipynb")]) == 2
+    assert "expected the file with your answers, toy.py" in capsys.readouterr().err
+    (tmp_path / "tests" / "public.py").unlink()
+    assert cli.main(["course", "check", str(tmp_path / "toy.py")]) == 2
+    assert "there are no tests for" in capsys.readouterr().err
     assert cli.main(["course", "zoo", "Z9"]) == 2
     assert "no assignment Z9: expected the path of a folder" in capsys.readouterr().err
 
@@ -342,7 +355,11 @@ def submissions(folder):
         archive.writestr("__MACOSX/toy.py", "junk")
         archive.writestr("gus/toy.py", "def double(x):\n    return x + x\n\ndef quadruple(x:\n")
     (folder / "kim.zip").write_bytes(b"no zip at all")
-    return {"gus": 0, "kim": 0} | {name.split("_")[0].split("/")[0]: points for name, (_, points) in texts.items()}
+    (folder / "lea_toy.ipynb").write_text("{}", encoding="utf-8")
+    (folder / "ada_toy.ipynb").write_text("{}", encoding="utf-8")  # beside what was asked for
+    return {"gus": 0, "kim": 0, "lea": 0} | {
+        name.split("_")[0].split("/")[0]: points for name, (_, points) in texts.items()
+    }
 
 
 def test_one_broken_submission_never_stops_the_rest(tmp_path, grader, capsys):
@@ -365,6 +382,7 @@ def test_one_broken_submission_never_stops_the_rest(tmp_path, grader, capsys):
         "hal": "expected one file toy.py, got none",
         "ivy": "memory: 2",
         "kim": "not a zip file",
+        "lea": "expected toy.py, a .zip or a folder, got lea_toy.ipynb",
     }
     for name, problem in problems.items():
         assert name not in expected or problem in rows[name]["problem"]
@@ -374,6 +392,8 @@ def test_one_broken_submission_never_stops_the_rest(tmp_path, grader, capsys):
     assert "For the same reason as above" not in (out / "pages" / "cyd.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;hi&lt;/b&gt;" in page and "<b>hi" not in page
     assert "Nothing could be graded" in (out / "pages" / "hal.html").read_text(encoding="utf-8")
+    broken = (out / "pages" / "gus.html").read_text(encoding="utf-8")
+    assert broken.count("this is not Python") == 1 and "line 4: def quadruple(x:" in broken and "0 of 2" in broken
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
     capsys.readouterr()
 
@@ -398,6 +418,77 @@ def test_a_students_copy_cannot_grade_and_an_empty_folder_is_named(tmp_path, bui
     assert "no submissions in" in capsys.readouterr().err
 
 
+# ---- what has the answers
+
+
+LONG_WAY = """\
+import minigen as mg
+lib = mg
+theirs = vars(lib)["losses"]
+def helper(x):
+    return theirs.gaussian_kl(x)
+def kl(x):
+    return helper(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "line"),
+    [
+        ("import minigen as mg\ndef kl(x):\n    return mg.losses.gaussian_kl(x)\n", "losses.gaussian_kl", 3),
+        ("from minigen import losses as L\ndef kl(x):\n    return L.gaussian_kl(x)\n", "losses.gaussian_kl", 3),
+        ("from minigen.losses import gaussian_kl as kl\n", "losses.gaussian_kl", 1),
+        ("def kl(x):\n    from minigen.losses import gaussian_kl as f\n    return f(x)\n", "losses.gaussian_kl", 3),
+        ("import minigen\nkl = getattr(minigen, 'losses').gaussian_kl\n", "losses.gaussian_kl", 2),
+        ("import importlib as i\ndef kl(x):\n    return i.import_module('minigen.losses').f(x)\n", "losses.f", 3),
+        ("def kl(x):\n    return __import__('minigen.losses').losses.f(x)\n", "losses.f", 2),
+        ("import sys\ndef kl(x):\n    return sys.modules['minigen.losses'].f(x)\n", "losses.f", 3),
+        (LONG_WAY, "losses", 3),
+    ],
+)
+def test_what_is_borrowed_is_found_on_every_way(source, path, line):
+    found = borrowed(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
+    assert list(found) == [1] and found[1].state == "borrowed"
+    assert found[1].reason.startswith(f"It uses minigen.{path}. Write this yourself")
+    assert found[1].where.startswith(f"line {line}") and found[1].where.endswith(source.splitlines()[line - 1].strip())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import minigen as mg\ndef kl(x):\n    return mg.exp(x)\nprint(mg.losses.gaussian_kl(kl(1)))\n",  # compares
+        "from minigen import losses\ndef kl(x):\n    return x\n",  # imports it for nothing
+        "from minigen.losses import kl\ndef kl(x):\n    return x\ndef twice(x):\n    return kl(kl(x))\n",  # its own
+        "from minigen import losses\ndef elbo(x):\n    return losses.f(x)\ndef kl(x):\n    return elbo(x)\n",  # 2's fault
+        "import minigen.lossesque as m\ndef kl(x):\n    return m.f(x)\n",  # another module
+        "from .losses import f\ndef kl(x):\n    return f(x)\n",
+        "def kl(:\n",
+    ],
+)
+def test_nobody_is_accused_who_has_borrowed_nothing(source):
+    assert 1 not in borrowed(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
+
+
+def test_a_borrowed_answer_gets_no_points_in_its_own_task_and_reads_why(tmp_path):
+    library = "from numpy import multiply as times\n" + RIGHT.replace("x + x", "times(2, x)")
+    entry = '    wrong(1, "by NumPy", "And without?", {"x + x": "np.multiply(2, x)"}),\n'
+    master = write_master(
+        tmp_path / "T1_toy",
+        assignment=TOML.replace("\n\n", '\nforbidden = ["numpy.multiply"]\n\n', 1),
+        zoo=ZOO.replace("ZOO = [\n", f"ZOO = [\n{entry}"),
+    )
+    assignment = Assignment.read(master)
+    assert build.faults(assignment, zoo.visit(assignment)) == []
+    assert "compare with them as you like: `numpy.multiply`." in build._readme(assignment)
+    judgement = judge(assignment, library, "toy.py")
+    assert [judgement.points(task) for task in (1, 2)] == [0, 2]
+    text = judgement.outcomes["double_of_others"].text()
+    assert text.splitlines() == [
+        "It uses numpy.multiply. Write this yourself; then compare the two.",
+        "line 10, in double: twice = times(2, x)",
+    ]
+
+
 def test_an_error_keeps_its_line_when_other_tasks_are_replaced(grader):
     text = SQUARES.replace("return double(double(x))", "y = double(x)\n    return y.missing")
     judgement = judge(grader, text, "toy.py")
@@ -407,12 +498,22 @@ def test_an_error_keeps_its_line_when_other_tasks_are_replaced(grader):
     assert judgement.points() == 0 and judgement.possible == 5
 
 
+def test_an_error_in_what_was_given_comes_with_the_line_of_the_answer_too():
+    source = "def given(x):\n    return x.missing\n\ndef double(x):\n    return given(x)\n"
+    module = load(source, "mine.py")
+    outcome = attempt(lambda: module.double(3), "mine.py", names=["double"])
+    assert outcome.where == "line 5, in double: return given(x)\nline 2, in given: return x.missing"
+    assert attempt(lambda: module.double(3), "mine.py").where == "line 2, in given: return x.missing"
+
+
 def test_a_program_that_sleeps_is_ended_by_the_clock(grader):
     text = RIGHT.replace("twice = x + x", "twice = x + x\n    import time; time.sleep(60)")
     job = Job("sleeper", text, "toy.py", ("double_of_three",))
     after = Job("next", RIGHT, "toy.py", ("double_of_three",))
     outcomes = run(grader, [job, after]).outcomes
-    assert outcomes["sleeper"]["double_of_three"].reason.startswith("it took longer than 0.5 seconds")
+    late = outcomes["sleeper"]["double_of_three"]
+    assert late.reason.startswith("it took longer than 0.5 seconds")
+    assert late.where.endswith("import time; time.sleep(60)") == PROCESSOR_TIME
     assert outcomes["next"]["double_of_three"].passed
 
 

@@ -2,10 +2,10 @@
 the CPU, without once waiting for the GPU."""
 
 import ast
-import importlib.util
-import sys
+import inspect
 from pathlib import Path
 
+import cupy_double as double
 import numpy as np
 import pytest
 
@@ -13,10 +13,7 @@ import minigen as mg
 from minigen import kernels
 from minigen.kernels import emulator
 
-spec = importlib.util.spec_from_file_location("cupy_double", Path(__file__).with_name("cupy_double.py"))
-double = importlib.util.module_from_spec(spec)
-sys.modules["cupy_double"] = double
-spec.loader.exec_module(double)
+pytestmark = pytest.mark.cupy
 xp = double.xp
 
 needs_cupy = pytest.mark.skipif(double.real is None, reason="the real CuPy, which knows the names, is not installed")
@@ -72,36 +69,82 @@ def test_what_cupy_has_not_is_refused(use):
 def test_waiting_for_the_gpu_is_counted_with_its_line():
     array = device() * 2
     double.SYNCS.clear()
-    float(array.sum()), bool((array > 0).all()), array.get()
-    assert [what for what, _, _ in double.SYNCS] == ["float", "bool", "get"]
+    float(array.sum()), bool((array > 0).all()), array.get(), array[array > 0], xp.nonzero(array)
+    assert [what for what, _, _ in double.SYNCS] == ["float", "bool", "get", "mask", "nonzero"]
     assert double.SYNCS[0][1].endswith("test_cupy_double.py")
     with double.no_sync(), pytest.raises(double.HiddenSyncError, match="bool at"):
         assert (array > 0).any()
 
 
+def test_a_view_knows_whose_memory_it_is():
+    array = device()
+    assert array.base is None and (array + 1).base is None and array[:, 1:].T.base is array
+    assert xp.broadcast_to(array, (4, 2, 3)).base is array and xp.concatenate([array, array]).base is None
+
+
+def test_indices_may_come_from_the_host():
+    assert device()[np.array([1]), :].get().tolist() == [[3, 4, 5]]
+
+
+# ---- what our sources take from CuPy
+
+
+def stands_for_cupy(node, names):
+    """Whether an expression is the module: by the names that our sources give it."""
+    called = node.func if isinstance(node, ast.Call) else None
+    return (
+        (isinstance(node, ast.Name) and node.id in names)
+        or (isinstance(node, ast.Attribute) and node.attr in names)
+        or (isinstance(called, ast.Name) and called.id in ("array_module", "_cupy"))
+    )
+
+
 def names_used():
-    """(file, line, dotted name) of everything that our sources take from ``xp``."""
+    """(place, dotted name, keywords) of everything that our sources take from CuPy."""
     root = Path(__file__).parents[1]
     for path in sorted([*(root / "minigen").rglob("*.py"), *(root / "kernels").rglob("*.py")]):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = ("xp", "cupy", "arrays") if path.parent.name == "cuda" else ("xp", "cupy")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = {id(node.func): node.keywords for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        for node in ast.walk(tree):
             parts, inner = [], node
-            while isinstance(inner, ast.Attribute):
+            while isinstance(inner, ast.Attribute) and not stands_for_cupy(inner, names):
                 parts.append(inner.attr)
                 inner = inner.value
-            if parts and isinstance(inner, ast.Name) and inner.id == "xp":
-                yield path.relative_to(root).as_posix(), node.lineno, ".".join(reversed(parts))
+            if parts and stands_for_cupy(inner, names):
+                place = f"{path.relative_to(root).as_posix()}:{node.lineno}"
+                yield place, ".".join(reversed(parts)), [word.arg for word in calls.get(id(node), []) if word.arg]
 
 
-@needs_cupy
-def test_every_name_that_we_take_from_xp_is_in_cupy():
-    missing = []
-    for file, line, name in names_used():
+def what_cupy_lacks(uses):
+    for place, name, keywords in uses:
         there = double.real
         for part in name.split("."):
             there = getattr(there, part, None)
         if there is None:
-            missing.append(f"{file}:{line}: {name}")
-    assert missing == []
+            yield f"{place}: {name}"
+            continue
+        try:
+            takes = inspect.signature(there).parameters
+        except (TypeError, ValueError):  # of compiled functions
+            continue
+        if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+            yield from (f"{place}: {name}(..., {word}=...)" for word in keywords if word not in takes)
+
+
+@needs_cupy
+def test_every_name_and_keyword_that_we_take_from_cupy_is_there():
+    uses = list(names_used())
+    found = {name for _, name, _ in uses}
+    assert {"where", "add.at", "asarray", "empty", "cuda.get_current_stream", "concatenate"} <= found
+    assert len(uses) > 50
+    assert list(what_cupy_lacks(uses)) == []
+
+
+@needs_cupy
+def test_a_name_or_keyword_that_cupy_lacks_is_found():
+    planted = [("a.py:1", "vecdot", []), ("a.py:2", "sum", ["where"]), ("a.py:3", "zeros", ["dtype"])]
+    assert list(what_cupy_lacks(planted)) == ["a.py:1: vecdot", "a.py:2: sum(..., where=...)"]
 
 
 # ---- the engine on it

@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+from convolutions import Case, gamma, integers, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,40 +26,6 @@ from minigen.kernels.cpu.threads import get_num_threads, set_num_threads
 #: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
 NORM_BOUND = {(2, 2): 2e-6, (3, 2): 2e-6, (2, 3): 2e-6, (2, 5): 1e-5, (4, 2): 5e-6, (4, 3): 1e-5, (4, 5): 2e-5}
 KERNELS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
-
-
-class Case:
-    """Shapes of one convolution, operands for it, and its three results."""
-
-    def __init__(self, n, channels, outputs, size, kernel, stride, padding, dilation, groups):
-        self.x_shape, self.w_shape = (n, channels * groups, *size), (outputs * groups, channels, *kernel)
-        self.how = (stride, padding, dilation, groups)
-        axes = zip(size, kernel, stride, padding, dilation, strict=True)
-        self.y_shape = (n, outputs * groups, *(reference.conv.output_size(*axis) for axis in axes))
-
-    def operands(self, seed, dtype, draw):
-        rng = np.random.default_rng(seed)
-        return [draw(rng, shape).astype(dtype) for shape in (self.x_shape, self.w_shape, self.y_shape)]
-
-    def results(self, module, x, w, g):
-        """conv2d, conv2d_input_grad and conv2d_weight_grad of `module`."""
-        return (
-            module.conv2d(x, w, *self.how),
-            module.conv2d_input_grad(g, w, x.shape[2:], *self.how),
-            module.conv2d_weight_grad(x, g, w.shape[2:], *self.how),
-        )
-
-    def exact(self, x, w, g):
-        return self.results(reference, *(a.astype(np.float64) for a in (x, w, g)))
-
-    def terms(self):
-        """How many products each element of the three results adds up."""
-        taps = self.w_shape[2] * self.w_shape[3]
-        outputs = self.w_shape[0] // self.how[3]
-        return self.w_shape[1] * taps, outputs * taps, self.x_shape[0] * self.y_shape[2] * self.y_shape[3]
-
-    def __repr__(self):
-        return f"Case(x {self.x_shape}, w {self.w_shape}, how {self.how})"
 
 
 class Method:
@@ -112,19 +79,6 @@ def cases(draw, dilations=(1, 2), strides=(1, 2, 3), groups=(1, 2, 3), most_taps
                 draw(st.sampled_from(groups)))  # fmt: skip
 
 
-def integers(rng, shape):
-    return rng.integers(-3, 4, shape)
-
-
-def normal(rng, shape):
-    return rng.standard_normal(shape)
-
-
-def gamma(n, dtype):
-    u = np.finfo(dtype).eps / 2
-    return n * u / (1 - n * u)
-
-
 @pytest.mark.parametrize("method", DIRECT)
 @settings(max_examples=40, deadline=None)
 @given(case=cases(), seed=st.integers(0, 9))
@@ -171,12 +125,10 @@ def test_default_precision_stays_within_three_times_a_plain_sum(channels, output
     case = Case(2, channels, outputs, (size,) * 2, (kernel,) * 2, (stride,) * 2, ((before, before),) * 2, (1, 1), 1)
     x, w, g = case.operands(0, np.float32, normal)
     exact = case.exact(x, w, g)[0]
-    plain = np.zeros(case.y_shape, np.float32)  # one term after the other, each rounded to float32
+    plain = np.zeros(case.y, np.float32)  # one term after the other, each rounded to float32
     padded = np.pad(x, ((0, 0), (0, 0), (before, before), (before, before)))
     for c, r, s in np.ndindex(w.shape[1:]):
-        down, across = (
-            slice(k, k + stride * (n - 1) + 1, stride) for k, n in zip((r, s), case.y_shape[2:], strict=True)
-        )
+        down, across = (slice(k, k + stride * (n - 1) + 1, stride) for k, n in zip((r, s), case.y[2:], strict=True))
         plain += w[:, c, r, s][:, None, None] * padded[:, c, None, down, across]
     error = abs(conv.conv2d(x, w, *case.how) - exact).max()
     assert error <= 3 * abs(plain - exact).max()
@@ -286,8 +238,8 @@ def test_out_receives_the_result(name):
 def test_empty_batches():
     case = Case(0, 3, 4, (6, 6), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
     y, dx, dw = case.results(conv, *case.operands(0, np.float32, normal))
-    assert y.shape == case.y_shape and dx.shape == case.x_shape
-    np.testing.assert_array_equal(dw, np.zeros(case.w_shape))
+    assert y.shape == case.y and dx.shape == case.x
+    np.testing.assert_array_equal(dw, np.zeros(case.w))
 
 
 def test_mixed_dtypes_are_refused():

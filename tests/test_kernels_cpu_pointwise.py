@@ -444,10 +444,10 @@ def test_pooled_memory_serves_again_aligned_and_is_bounded(monkeypatch):
     assert array.ctypes.data == address
     monkeypatch.setattr(memory, "_LIMIT", 5 << 20)
     del array
-    assert not memory._idle and not memory._returned
+    assert not memory._idle_bytes and not memory._returned
     first, second = memory.empty((1 << 20,), np.float32), memory.empty((1 << 20,), np.float32)
     del first, second
-    assert len(memory._idle) == 1
+    assert memory._idle_bytes == 4 << 20 == sum(block.nbytes for blocks in memory._idle.values() for block in blocks)
 
 
 def test_pooled_memory_in_many_threads_is_nobody_elses():

@@ -6,6 +6,7 @@ serves for several checks at once.
 
 import numpy as np
 import pytest
+from convolutions import Case, gamma, integers, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,36 +25,6 @@ pytestmark = pytest.mark.emulator
 ORDERS = ("forward", "reverse", 1)
 
 
-class Case:
-    """Shapes of one convolution, operands for it, and its three results."""
-
-    def __init__(self, n, channels, outputs, size, kernel, stride, padding, dilation, groups=1):
-        self.x, self.w = (n, channels * groups, *size), (outputs * groups, channels, *kernel)
-        self.how = stride, padding, dilation, groups
-        axes = zip(size, kernel, stride, padding, dilation, strict=True)
-        self.y = (n, outputs * groups, *(reference.conv.output_size(*axis) for axis in axes))
-        taps = kernel[0] * kernel[1]
-        self.terms = channels * taps, outputs * taps, n * self.y[2] * self.y[3]
-
-    def __repr__(self):
-        return f"Case(x {self.x}, w {self.w}, how {self.how})"
-
-    def operands(self, seed, dtype, draw):
-        rng = np.random.default_rng(seed)
-        return [draw(rng, shape).astype(dtype) for shape in (self.x, self.w, self.y)]
-
-    def results(self, module, x, w, g):
-        """conv2d, conv2d_input_grad and conv2d_weight_grad of `module`."""
-        return (
-            module.conv2d(x, w, *self.how),
-            module.conv2d_input_grad(g, w, x.shape[2:], *self.how),
-            module.conv2d_weight_grad(x, g, w.shape[2:], *self.how),
-        )
-
-    def exact(self, x, w, g):
-        return self.results(reference, *(a.astype(np.float64) for a in (x, w, g)))
-
-
 @st.composite
 def cases(draw):
     """Any valid shapes: odd channels, four-sided padding, stride > kernel, tiny and non-square images."""
@@ -65,19 +36,6 @@ def cases(draw):
     channels, outputs = draw(st.integers(1, 18)), draw(st.integers(1, 18))
     return Case(draw(st.integers(1, 3)), channels, outputs, size, kernel, stride, padding, dilation,
                 draw(st.integers(1, 3)))  # fmt: skip
-
-
-def integers(rng, shape):
-    return rng.integers(-3, 4, shape)
-
-
-def normal(rng, shape):
-    return rng.standard_normal(shape)
-
-
-def gamma(n, dtype):
-    u = np.finfo(dtype).eps / 2
-    return n * u / (1 - n * u)
 
 
 def check(case, seed, dtype):
@@ -96,7 +54,7 @@ def check(case, seed, dtype):
         with emulated(check=True, order=order):
             runs.append(case.results(cuda, *operands))
     errs = 2 if dtype == np.float64 else 1  # the reference adds up in float64 itself
-    for result, exact, size, n in zip(runs[0], case.exact(*operands), sizes, case.terms, strict=True):
+    for result, exact, size, n in zip(runs[0], case.exact(*operands), sizes, case.terms(), strict=True):
         assert (abs(result - exact) <= errs * gamma(n + 2, dtype) * size).all()
     for run in runs[1:]:
         for first, second in zip(runs[0], run, strict=True):

@@ -18,66 +18,28 @@ if reason := emulator.why_not():
     pytest.skip(reason, allow_module_level=True)
 
 from minigen.kernels import cuda, static_report
-from minigen.kernels.cuda import conv, launch
+from minigen.kernels.cuda import conv
 from minigen.kernels.cuda.launch import emulated
+from minigen.kernels.reference.shapes import CONVOLUTIONS, Convolution
+from minigen.kernels.static_report.works import launches
 
 pytestmark = pytest.mark.emulator
 compiles = pytest.mark.skipif(bool(static_report.why_not()), reason=static_report.why_not())
-N = 64
-
-
-def kernels_of(call):
-    """The kernels that a call launches, which are not run."""
-    found = []
-    start = lambda kernel, blocks, arguments: found.append(kernel)  # noqa: E731
-    token = launch._place.set(types.SimpleNamespace(arrays=np, start=start))
-    try:
-        call()
-    finally:
-        launch._place.reset(token)
-    return found
-
-
-def product_of(call, cc):
-    """Analysis of the one matrix product among them."""
-    (kernel,) = [k for k in kernels_of(call) if k.function.__name__ in ("correlate", "products")]
-    return static_report.analyse(kernel.function, kernel.arguments, kernel.threads, cc)
-
-
-def new(*shape):
-    return np.empty(shape, np.float32)  # never touched
-
-
-def call(op, channels, outputs, size, kernel, stride, padding):
-    how = (stride,) * 2, (padding,) * 2, (1, 1), 1
-    pixels = reference.conv.output_size(size, kernel, stride, padding, 1)
-    x, w, y = new(N, channels, size, size), new(outputs, channels, kernel, kernel), new(N, outputs, pixels, pixels)
-    return {
-        "conv2d": lambda: cuda.conv2d(x, w, *how),
-        "conv2d_input_grad": lambda: cuda.conv2d_input_grad(y, w, (size, size), *how),
-        "conv2d_weight_grad": lambda: cuda.conv2d_weight_grad(x, y, (kernel, kernel), *how),
-    }[op]
-
-
-#: Channels, outputs, image, kernel, stride and padding; a transposed layer's forward kernel is the input gradient.
-LAYERS = [
-    (3, 64, 64, 4, 2, (1, 1)),
-    (64, 128, 32, 4, 2, (1, 1)),
-    (128, 256, 16, 4, 2, (1, 1)),
-    (256, 128, 7, 5, 1, (2, 2)),
-]
-OPS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
+LAYER = static_report.LAYERS[1]
 
 
 @compiles
 @pytest.mark.parametrize("cc", [80, 90])
-@pytest.mark.parametrize("layer", LAYERS, ids=str)
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("layer", static_report.LAYERS, ids=str)
+@pytest.mark.parametrize("op", CONVOLUTIONS)
 def test_the_products_of_a_dcgan_stay_within_their_budget(op, layer, cc):
     """No spill, nothing in double precision, no call in the hot loop, 8 multiply-adds per load from shared memory..."""
-    analysis = product_of(call(op, *layer), cc)
+    analysis = static_report.analyse_product(op, layer, cc)
     assert analysis.over_budget() == []
-    assert not analysis.counts["ATOM"]
+    numbers, hot = analysis.counts, analysis.hot
+    assert not (analysis.code.spilled or numbers["F64"] or numbers["ATOM"] or hot["CALL"])
+    assert hot["FFMA"] >= 8 * hot["LDS"] and numbers["LDG"] == numbers["LDG.128"] > 0
+    assert analysis.occupancy.share >= 0.25
 
 
 @compiles
@@ -86,7 +48,7 @@ def test_nothing_else_spills_or_computes_in_double_precision(dtype):
     x, g, v = (np.ones(shape, dtype) for shape in ((2, 3, 8, 8), (2, 3, 8, 8), 3))
     how = (2, 2), ((0, 0), (0, 0))
     p = [np.ones(5, dtype) for _ in range(5)]
-    kernels = kernels_of(
+    started = launches(
         lambda: [
             cuda.bias_leaky_relu(x, v, 0.2),
             cuda.leaky_relu_grad(g, x, 0.2),
@@ -99,8 +61,8 @@ def test_nothing_else_spills_or_computes_in_double_precision(dtype):
             cuda.sgd_step(*p[:3], 0.1, 0.9, 0.1, 0.1, True, False),
         ]
     )
-    for kernel in kernels:
-        analysis = static_report.analyse(kernel.function, kernel.arguments, kernel.threads, 80)
+    for kernel in started:
+        analysis = static_report.analyse(kernel.function, kernel.types, kernel.threads, 80)
         assert not analysis.code.spilled and not analysis.counts["ATOM"], kernel.function.__name__
         assert dtype == np.float64 or not analysis.counts["F64"], kernel.function.__name__
 
@@ -121,32 +83,45 @@ def mutant(name, text, fault):
 FAULTS = [
     # a barrier is gone: the next terms overwrite those that others still read
     ("correlate", "            cuda.syncthreads()\n", "            pass\n", emulator.RaceError),
+    ("weight_grad", "            cuda.syncthreads()\n", "            pass\n", emulator.RaceError),
+    ("batch_norm", "            cuda.syncthreads()\n            if", "            if", emulator.RaceError),
     # guards are gone: pixels and channels that the last tile has and the result has not
     ("correlate", "if pixel < pixels and p < height", "if p < height", emulator.BoundsError),
     ("correlate", "if column < outputs:", "if column >= 0:", emulator.BoundsError),
-    # off by one: a pixel after the last is gathered; a row of the filters is taken for its neighbour
+    ("weight_grad", "if b_inside and pixel < end:", "if b_inside:", (emulator.BoundsError, AssertionError)),
+    # off by one: a pixel after the last is gathered; a row of the filters is taken for its neighbour; a share is lost
     ("correlate", "+ i * a_rows, pixels - 1)", "+ i * a_rows, pixels)", emulator.BoundsError),
     ("correlate", "(begin + row) * columns", "(begin + row + 1) * columns", (emulator.BoundsError, AssertionError)),
+    ("weight_grad", "for share in range(shares):", "for share in range(shares - 1):", AssertionError),
     # the inner loop leaves the last terms of a tile out
     ("tiles", "range(0, depth, UNROLLED)", "range(0, depth - UNROLLED, UNROLLED)", AssertionError),
     # the rows of a tile lie one number further apart: vectors start where none may
     ("tiles", "tile.rows + PAD, tile.columns", "tile.rows + PAD + 1, tile.columns", emulator.AlignmentError),
 ]
+SERVE = {
+    "tiles": "conv2d",
+    "correlate": "conv2d",
+    "weight_grad": "conv2d_weight_grad",
+    "batch_norm": "batch_norm_stats",
+}
 
 
 @pytest.mark.parametrize("name, text, fault, error", FAULTS, ids=[f"{f[0]}: {f[2].strip()}" for f in FAULTS])
 def test_a_planted_fault_is_found(name, text, fault, error, monkeypatch):
-    rng = np.random.default_rng(0)
-    x, w = (rng.integers(-3, 4, shape).astype(np.float32) for shape in ((1, 9, 8, 8), (12, 9, 2, 2)))
-    how = (1, 1), ((0, 0), (0, 0)), (1, 1), 1
+    rng, shapes, op = np.random.default_rng(0), Convolution(1, 9, 12, (8, 8), (2, 2)), SERVE[name]
+    x, w, g = (rng.integers(-3, 4, shape).astype(np.float32) for shape in (shapes.x, shapes.w, shapes.y))
+    arguments = (x,) if op == "batch_norm_stats" else shapes.arguments(op, x, w, g)
     module = mutant(name, text, fault)
     if name == "tiles":
         correlate = mutant("correlate", "def correlate(plan", "def correlate(plan")
         correlate.multiplier = module.multiplier
-        module = correlate
-    monkeypatch.setattr(conv, "correlate", module.correlate)
+        name, module = "correlate", correlate
+    if op in CONVOLUTIONS:
+        monkeypatch.setattr(conv, name, getattr(module, name))
+    else:
+        monkeypatch.setattr(cuda, op, getattr(module, op))
     with emulated(check=True), pytest.raises(error):
-        np.testing.assert_array_equal(cuda.conv2d(x, w, *how), reference.conv2d(x, w, *how))
+        np.testing.assert_array_equal(getattr(cuda, op)(*arguments), getattr(reference, op)(*arguments))
 
 
 @compiles
@@ -155,7 +130,7 @@ def test_a_float64_accumulator_is_over_budget(monkeypatch):
         "correlate", "sums = cuda.local.array((m, n), dtype)", "sums = cuda.local.array((m, n), np.float64)"
     )
     monkeypatch.setattr(conv, "correlate", module.correlate)
-    analysis = product_of(call("conv2d", *LAYERS[1]), 80)
+    analysis = static_report.analyse_product("conv2d", LAYER)
     assert any("double precision" in fault for fault in analysis.over_budget())
 
 
@@ -165,4 +140,5 @@ def test_a_float_atomic_is_over_budget(monkeypatch):
     place, value = text.removeprefix("partial[").split("] = ")
     module = mutant("weight_grad", text, f"cuda.atomic.add(partial, {place}, {value})")
     monkeypatch.setattr(conv, "weight_grad", module.weight_grad)
-    assert product_of(call("conv2d_weight_grad", *LAYERS[1]), 80).counts["ATOM"]
+    analysis = static_report.analyse_product("conv2d_weight_grad", LAYER)
+    assert any("atomic" in fault for fault in analysis.over_budget())

@@ -1,8 +1,11 @@
 """Lesson 5: wrong kernels are found, and for the right reason; the formula that the lesson derives holds."""
 
+import runpy
+
 import numpy as np
 import pytest
 
+from minigen import lessons
 from minigen.course import gpu_kernels as fifth
 from minigen.kernels import emulate, emulator
 
@@ -93,10 +96,10 @@ def _transpose(pitch=32, barrier=True, inside=False, guard=True, turned=True):
     return transpose
 
 
-def _product(first=True, second=True, guard=True, coalesced=True, transposed=True, in_branch=False):
+def _product(first=True, second=True, guard=True, coalesced=True, transposed=True, in_branch=False, pitch=17):
     @cuda.jit
     def product(a, b, c):
-        a_tile, b_tile = cuda.shared.array((16, 16), float32), cuda.shared.array((16, 17), float32)
+        a_tile, b_tile = cuda.shared.array((16, 16), float32), cuda.shared.array((16, pitch), float32)
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         row, corner = cuda.blockIdx.y * 16 + ty, cuda.blockIdx.x * 16
         total = float32(0)
@@ -159,6 +162,7 @@ def product_without_tiles(a, b, c):
         (fifth.product_transposed, _product(in_branch=True), ("BarrierError", "has to reach every barrier")),
         (fifth.product_transposed, _product(transposed=False), ("This is a @ b.",)),
         (fifth.product_transposed, _product(coalesced=False), ("sectors, where 4096 would do", "of b as well")),
+        (fifth.product_transposed, _product(pitch=16), ("takes 4.5 passes", "one unused word")),
         (fifth.product_transposed, product_without_tiles, ("the block shares them",)),
     ],
 )  # fmt: skip
@@ -183,3 +187,18 @@ def test_a_tiles_intensity_is_what_the_lesson_derives(size):
     read = sum(row.transactions for row in report.traffic if not row.shared and row.kind == "load") * 32
     assert 2 * size**3 / read == 16 * 16 / (2 * (16 + 16))
     np.testing.assert_array_equal(c, np.full_like(c, size))
+
+
+@pytest.mark.emulator
+def test_the_blocked_product_of_the_lesson_wastes_no_sector_and_meets_no_bank_twice(tmp_path):
+    text = (lessons.FOLDER / "05_gpu_kernels.py").read_text(encoding="utf-8")
+    kernel = text[text.index("@cuda.jit\ndef blocked(") : text.index('reports["blocked"]')]
+    file = tmp_path / "blocked.py"  # a file, because numba-cuda looks for the source
+    file.write_text(f"from numba import cuda, float32\n\n{kernel}", encoding="utf-8")
+    blocked = runpy.run_path(str(file))["blocked"]
+    a, c = np.ones((32, 32), np.float32), np.empty((32, 32), np.float32)
+    report = emulate(blocked, count=True)[(1, 1), (8, 8)](a, a.copy(), c)
+    assert len(report.traffic) == 7  # two loads and a store, two stores and two loads
+    for row in report.traffic:
+        assert row.transactions == row.least, row
+    np.testing.assert_array_equal(c, np.full_like(c, 32))

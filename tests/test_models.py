@@ -107,6 +107,25 @@ def sigmoid(x):
 # ---- the step
 
 
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({}, 0.01),
+        ({"network": "s3"}, 0.01),
+        ({"network": "s4"}, 5e-4),
+        ({"loss": "hinge"}, 0.01),
+        ({"loss": "lsgan"}, 0.01),
+        ({"loss": "minimax"}, 5e-4),
+        ({"network": "s4", "lr": 0.02}, 0.02),
+    ],
+)
+def test_the_rate_begins_high_where_the_game_bears_it_and_falls_to_0(options, rate):
+    model = DCGAN(28, 1, **options)
+    for done, share in ((0.0, 1.0), (0.5, 0.5), (1.0, 0.0)):
+        model.schedule(done)
+        assert {o.param_groups[0]["lr"] for o in model.optimizers.values()} == {rate * share}
+
+
 def small_model(seed=0, **options):
     mg.manual_seed(seed)
     return DCGAN(8, 1, latent=6, width=4, **options)

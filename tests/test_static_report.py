@@ -1,12 +1,16 @@
 """The static report: machine code counted, occupancy and the roofline by hand, our kernels within budget."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from minigen.cli import main
 from minigen.kernels import static_report
-from minigen.kernels.static_report.gpus import GPUS, occupancy, roofline
+from minigen.kernels.reference.shapes import CONVOLUTIONS
+from minigen.kernels.static_report import LAYERS
+from minigen.kernels.static_report.gpus import GPUS, gpu_here, occupancy, roofline
 from minigen.kernels.static_report.sass import count, hot_loop, parse
 
 LISTING = """
@@ -57,6 +61,36 @@ def test_the_roofline_is_the_slower_of_computing_and_moving():
         assert roofline(gpu, 2 * ridge, 1) == pytest.approx(2 / gpu.bandwidth)
         assert roofline(gpu, ridge / 2, 1) == pytest.approx(1 / gpu.bandwidth)
         assert roofline(gpu, gpu.flops, 0, issue=0.25) == pytest.approx(4 / gpu.cycles)
+
+
+#: Multiprocessors, clock and memory clock in kHz, width of the memory in bits: what the drivers of these cards say.
+DRIVERS = {
+    "T4": (40, 1590000, 5001000, 256),
+    "A100": (108, 1410000, 1215000, 5120),
+    "RTX 4090": (128, 2520000, 10501000, 384),
+    "H100": (132, 1980000, 2619000, 5120),
+}
+
+
+@pytest.mark.parametrize("gpu", GPUS, ids=lambda gpu: gpu.name)
+def test_peaks_from_the_drivers_figures_are_the_data_sheets(gpu):
+    names = ("MultiProcessorCount", "ClockRate", "MemoryClockRate", "GlobalMemoryBusWidth")
+    here = gpu_here(gpu.name, gpu.cc, dict(zip(names, DRIVERS[gpu.name])))
+    assert here.cycles == gpu.cycles
+    assert here[2:4] == pytest.approx(gpu[2:4], rel=0.01)
+
+
+def test_the_page_has_a_row_for_every_convolution_layer_and_gpu():
+    page = Path(__file__).parents[1] / "lessons" / "reference" / "cuda_kernels.md"
+    rows, op = [], ""
+    for line in page.read_text(encoding="utf-8").splitlines():
+        op = line.strip("*") if line.startswith("**conv") else op
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 12 and "->" in cells[0]:
+            rows.append((op, cells[0], cells[1]))
+            spilled, share, ratio = int(cells[4]), cells[6], float(cells[7].split("= ")[1])
+            assert spilled == 0 and float(share.strip("%")) >= 25 and ratio >= 8
+    assert rows == [(op, str(layer), cc) for op in CONVOLUTIONS for layer in LAYERS for cc in ("80", "90")]
 
 
 needs_compilers = pytest.mark.skipif(bool(static_report.why_not()), reason=static_report.why_not())
@@ -111,6 +145,27 @@ def test_planted_double_precision_and_spills_are_over_budget():
     assert any("double precision" in fault for fault in bad.over_budget())
     bad = static_report.analyse(spills, [float32[::1], int32], threads=256)
     assert any("spilled" in fault for fault in bad.over_budget())
+
+
+@needs_compilers
+def test_the_table_of_layers_says_what_a_row_costs_beside_its_product(capsys, monkeypatch):
+    monkeypatch.setattr(static_report, "LAYERS", LAYERS[:1])
+    assert main(["check", "--cuda", "conv2d", "--cc", "80", "--report", "markdown"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("\n| 3->64 at 64x64") == 1 and "All within budget." in printed
+    row, gpu = static_report.analyse_product("conv2d", LAYERS[0]), GPUS[1]
+    assert row.moved_beside > 4 * 128 * 3 * 64 * 64  # the images at least
+    assert replace(row, moved_beside=0).seconds(gpu) == row.seconds(gpu) - row.moved_beside / gpu.bandwidth
+    over = replace(row, counts={**row.counts, "ATOM": 1}).over_budget()
+    assert over == ["1 atomic instructions, whose order changes from run to run"]
+
+
+@needs_compilers
+def test_only_convolutions_have_a_table(capsys):
+    assert main(["check", "--cuda", "leaky_relu", "--report", "markdown"]) == 2
+    assert "markdown: no table of leaky_relu; expected some of conv2d," in capsys.readouterr().err
+    assert main(["check", "tanh", "--report", "markdown"]) == 2
+    assert "--report markdown is for --cuda" in capsys.readouterr().err
 
 
 def test_what_is_missing_or_unknown_is_said(capsys, monkeypatch):

@@ -483,7 +483,7 @@ def test_a_collapsed_generator_is_said_once(tmp_path, monkeypatch, capsys):
 def test_a_discriminator_that_wins_is_said_once(loss, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("minigen.train.watch.WINDOW", 30)
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
-    model = fresh(loss=loss, smoothing=0.1, lr=3e-2, width=8)
+    model = fresh(loss=loss, smoothing=0.1, lr=3e-2, lr_decay=0.0, width=8)
     model.optimizers["generator"].param_groups[0]["lr"] = 0.0
     black = Loader(Dataset("black", -np.ones((120, 1, 8, 8), np.float32)), batch_size=4, seed=1, drop_last=True)
     fit(model, black, new_run(tmp_path / "run"), 4)
@@ -504,13 +504,31 @@ def test_a_vanished_kl_is_said_once(tmp_path, monkeypatch, capsys):
     assert still.symptoms({"kl": 0.01}, 1.0) == {}  # nobody asked for a small KL
 
 
-@pytest.mark.parametrize("name", ["dcgan", "vae"])
-def test_a_healthy_training_is_not_commented_on(name, tmp_path, monkeypatch, capsys):
+def test_scores_beyond_the_margins_of_the_hinge_are_no_victory():
+    model = fresh(loss="hinge")
+    assert model.symptoms({"loss_d": 0.7, "d_real": 1.9, "d_fake": -1.8}, 1.0) == {}  # many are still within
+    won = model.symptoms({"loss_d": 0.03, "d_real": 1.9, "d_fake": -1.8}, 1.0)["won"]
+    assert "--lr" in won and "--smoothing" not in won  # the hinge has no labels to smooth
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dcgan", {}),
+        ("dcgan", {"loss": "hinge"}),
+        ("dcgan", {"loss": "lsgan"}),
+        ("dcgan", {"loss": "minimax"}),
+        ("wgan-gp", {}),
+        ("vae", {}),
+    ],
+)
+def test_a_healthy_training_is_not_commented_on(name, options, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("minigen.train.watch.WINDOW", 40)
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
     mg.manual_seed(0)
     digits = Loader(mg.data.load("digits"), batch_size=32, seed=0, drop_last=True)
-    outcome = fit(build(name, size=8, latent=8, width=8, lr=1e-3), digits, new_run(tmp_path / "run"), 3)
+    model = build(name, size=8, latent=8, width=8, lr=1e-3, **options)
+    outcome = fit(model, digits, new_run(tmp_path / "run"), 3)
     assert outcome.step == 3 * 45 and outcome.symptoms == () and not notes(capsys)
 
 

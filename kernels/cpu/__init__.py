@@ -7,6 +7,7 @@ convolve directly), `cook_toom` and `tiled` (fewer multiplications), `conv` (whi
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .dropout import dropout
 from .matmul import matmul
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
@@ -23,6 +24,7 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "dropout",
     "get_num_threads",
     "leaky_relu",
     "leaky_relu_grad",

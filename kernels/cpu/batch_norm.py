@@ -21,7 +21,7 @@ from .compile import subroutine
 from .memory import empty, readable
 from .simd import VECTOR_BYTES, lanes, load, pointer
 from .stream import LARGE, fence, write
-from .team import shared
+from .team import items, shared
 
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
 
@@ -69,23 +69,23 @@ def _channels(x, *vectors):
 
 
 @shared
-def _stats(thread, threads, x, mean, var):
-    for group in range(thread, _groups(x, mean), threads):
+def _stats(thread, turns, x, mean, var):
+    for group in items(turns, _groups(x, mean)):
         first, last = _group(x, mean, group)
         _group_stats(pointer(x), x.shape, x.shape[1] // mean.size, first, mean[first:last], var[first:last])
 
 
 @shared
-def _normalize(thread, threads, x, mean, scale, bias, y, large):
-    for group in range(thread, _groups(x, mean), threads):
+def _normalize(thread, turns, x, mean, scale, bias, y, large):
+    for group in items(turns, _groups(x, mean)):
         first, last = _group(x, mean, group)
         of_channels = mean[first:last], scale[first:last], bias[first:last]
         _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large)
 
 
 @shared
-def _grad(thread, threads, g, x, mean, rstd, scale, dx, dweight, dbias, large):
-    for group in range(thread, _groups(x, mean), threads):
+def _grad(thread, turns, g, x, mean, rstd, scale, dx, dweight, dbias, large):
+    for group in items(turns, _groups(x, mean)):
         first, last = _group(x, mean, group)
         of_channels = mean[first:last], rstd[first:last], scale[first:last], dweight[first:last], dbias[first:last]
         _group_grad(pointer(g), pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(dx), large)

@@ -13,6 +13,7 @@ and each phase meets taps of its own.
 Source: M. Dukhan, "The Indirect Convolution Algorithm", 2019, arXiv:1907.02129; here the table has two parts.
 """
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,9 +24,10 @@ from .compile import inlined
 from .geometry import round_up
 from .memory import empty
 from .microkernel import PLACES, VECTORS, places_kernel, places_kernel_narrow
+from .packing import pack
 from .pixels import Split, split_image, split_plan
 from .simd import VECTOR_BYTES, advance, lanes, pointer
-from .team import shared
+from .team import items, shared
 from .threads import get_num_threads
 
 __all__ = ["conv2d", "conv2d_input_grad"]
@@ -48,37 +50,32 @@ class Tables(NamedTuple):
 def conv2d(x, w, out, stride, padding, dilation, groups):
     """Write the convolution to `out`."""
     split, tables, images = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups)
-    filters = w.reshape(groups, w.shape[0] // groups, split.pairs).transpose(0, 2, 1)
-    _run(x, filters, out, split, tables, images)
+    _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, images)
 
 
 def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs = w.shape[0] // groups
-    plan = _backward_plan(outputs, w.shape[2:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups)
-    split, tables, images, taps = plan
-    filters = w.reshape(groups, outputs, *w.shape[1:])
-    phases = [filters[:, :, :, rows][..., columns] for rows, columns in taps]
-    phases = [phase.transpose(0, 1, 3, 4, 2).reshape(groups, -1, w.shape[1]) for phase in phases]
-    _run(g, np.concatenate(phases, 1), out, split, tables, images)
+    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups)
+    split, tables, images, pairs = plan
+    _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, images)
 
 
-def _run(x, filters, out, split, tables, images):
-    """`filters`: (groups, pairs of all phases, output channels of a group)."""
-    groups, pairs, outputs = filters.shape
-    width = VECTORS * (VECTOR_BYTES // x.itemsize)
-    panels = -(-outputs // width)
-    packed = np.zeros((groups, panels * width, pairs), x.dtype)
-    packed[:, :outputs] = filters.transpose(0, 2, 1)
-    packed = np.ascontiguousarray(packed.reshape(groups, panels, width, pairs).transpose(0, 1, 3, 2))
+def _run(x, w, pairs, stride, out, split, tables, images):
+    """`pairs` and `stride`: where the filters of all phases lie in w, see `pack`."""
+    groups, outputs = split.groups, out.shape[1] // split.groups
+    lanes = VECTOR_BYTES // x.itemsize
+    width = VECTORS * lanes
+    packed = empty((groups, -(-outputs // width), len(pairs), width), x.dtype)
+    pack(w.reshape(-1), pairs, w.size // groups, stride, outputs, packed, work=packed.size)
     pixels = out.shape[2] * out.shape[3]
     image = split.channels * split.stride_row * split.stride_column * split.plane
-    lanes = VECTOR_BYTES // x.itemsize
     planes = empty((get_num_threads(), round_up(images * image, lanes)), x.dtype)
     room = empty((get_num_threads(), (images * pixels + PLACES) * width + 2 * lanes * lanes), x.dtype)
     correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room)
 
 
+@lru_cache(maxsize=256)
 def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups):
     split, offset = split_plan(filter_shape, pixels, stride, padding, dilation, groups, 1)
     image = split.channels * split.stride_row * split.stride_column * split.plane
@@ -87,8 +84,10 @@ def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups):
 
 
 @lru_cache(maxsize=256)
-def _backward_plan(outputs, kernel_size, size, pixels, stride, padding, dilation, groups):
-    """As `_forward_plan`; also the taps of each phase, as (rows, columns)."""
+def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups):
+    """As `_forward_plan`; also where in w the pairs of an output channel and a tap lie, phase by phase."""
+    kernel_size = filter_shape[1:]
+    taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
     meets = [_taps(*axis) for axis in zip(kernel_size, stride, padding, dilation, strict=True)]
     shifts = [[shift for taps in phases for _, shift in taps] for phases in meets]
     before = [max(0, -min(shift)) for shift in shifts]
@@ -96,7 +95,7 @@ def _backward_plan(outputs, kernel_size, size, pixels, stride, padding, dilation
     height, width = (max(r, 1) for r in reach)
     plane = height * width
     split = Split(outputs, groups, *before, 1, 1, height, width, plane, 0)
-    phases, taps = [], []
+    phases, pairs = [], []
     for a, of_row in enumerate(meets[0]):
         for b, of_column in enumerate(meets[1]):
             row, column = (
@@ -105,9 +104,10 @@ def _backward_plan(outputs, kernel_size, size, pixels, stride, padding, dilation
             )
             channel = np.arange(outputs)[:, None, None] * plane
             phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
-            taps.append(tuple([tap for tap, _ in axis] for axis in (of_row, of_column)))
+            rows, columns = ([tap for tap, _ in axis] for axis in (of_row, of_column))
+            pairs.append(taps[:, rows][..., columns].ravel())
     tables, images = _tables(pixels, outputs * plane, width, phases, stride)
-    return split, tables, images, taps
+    return split, tables, images, np.concatenate(pairs)
 
 
 def _taps(kernel, stride, padding, dilation):
@@ -148,7 +148,7 @@ def _tables(pixels, image, width, phases, step):
 
 
 @shared
-def correlate(thread, threads, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
+def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
               images, image_size, outputs, planes, room):  # fmt: skip
     """Both passes over images, by their tables.
 
@@ -176,7 +176,7 @@ def correlate(thread, threads, x, packed, y, split, offset, first_pair, position
     groups, panels = packed.shape[:2]
     count = -(-x.shape[0] // images) * groups * panels
     current = -1
-    for item in range(thread * count // threads, (thread + 1) * count // threads):
+    for item in items(turns, count):
         first, group, panel = item // panels // groups * images, item // panels % groups, item % panels
         used = min(images, x.shape[0] - first)
         if item // panels != current:

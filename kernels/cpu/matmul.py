@@ -18,7 +18,7 @@ from .compile import inlined
 from .memory import empty, readable
 from .microkernel import ROWS, VECTORS, matmul_kernel
 from .simd import VECTOR_BYTES, advance, lanes, pointer, transpose
-from .team import shared
+from .team import items, shared
 from .threads import get_num_threads
 
 __all__ = ["matmul"]
@@ -27,6 +27,8 @@ __all__ = ["matmul"]
 _WORK = 64
 #: Panels that a thread copies at a time: rows of B that are far apart in memory are read in pieces of so many.
 _PANELS = 8
+#: Panels from which on they alone are shared out.
+_FEW = 4
 #: Rows of a panel that are copied at a time: with so many, the group of panels stays in the second cache.
 _DEPTH = 384
 
@@ -67,22 +69,24 @@ def _strided(x):
 
 
 @shared
-def _multiply(thread, threads, a, a_row, a_column, b, b_row, b_column, workspace, c):
+def _multiply(thread, turns, a, a_row, a_column, b, b_row, b_column, workspace, c):
     rows, columns = c.shape
     group, deepest, width = workspace.shape[1:]
     depth = a.size // rows
     panels, blocks = -(-columns // width), -(-rows // ROWS)
-    begin, end = thread * panels * blocks // threads, (thread + 1) * panels * blocks // threads  # panel by panel
-    for first in range(begin // blocks, -(-end // blocks), group):
-        last = min(first + group, -(-end // blocks))
+    size = max(1, min(group, panels // 8))  # panels at a time: rows of A, once read, meet them all
+    runs = -(-panels // size)
+    parts = 1 if runs >= _FEW else _FEW  # where there are few panels, their rows are shared out too
+    for item in items(turns, runs * parts):
+        part, first = item % parts, item // parts * size
+        last = min(first + size, panels)
         for k in range(0, depth, deepest):
             count = min(deepest, depth - k)
             _pack(advance(pointer(b), k * b_row), b_row, b_column, workspace[thread], first, last, count, columns)
-            for block in range(blocks):
+            for block in range(part * blocks // parts, (part + 1) * blocks // parts):
                 for panel in range(first, last):
-                    if begin <= panel * blocks + block < end:
-                        _multiply_block(a, k, a_row, a_column, count, workspace[thread, panel - first], c, block, panel,
-                                        k > 0)  # fmt: skip
+                    _multiply_block(a, k, a_row, a_column, count, workspace[thread, panel - first], c, block, panel,
+                                    k > 0)  # fmt: skip
 
 
 @inlined

@@ -6,11 +6,9 @@ by one as they are first touched, which takes longer than a simple kernel does. 
 sizes again and again, so the memory of an array that nobody refers to any more serves the next.
 """
 
-import ctypes
 import math
 import os
 import threading
-import weakref
 from collections import deque
 
 import numpy as np
@@ -23,7 +21,37 @@ _ALIGNMENT = 64  # a cache line, and the widest SIMD register
 
 _lock = threading.Lock()
 _returned: deque[np.ndarray] = deque()  # blocks whose arrays have died, not yet sorted in
-_idle: list[np.ndarray] = []  # blocks ready for use, longest idle first
+_idle: dict[int, list[np.ndarray]] = {}  # blocks ready for use, by their size; the last that came back is at the end
+_idle_bytes = 0
+
+
+class _Loan:
+    """Whose memory an array borrows; when the array and its views are dead, so is the loan, and the block comes back.
+
+    (It cannot be the array itself: NumPy lets a view of a view refer to whoever owns the memory, past those between.)
+    """
+
+    __slots__ = ("__array_interface__", "block")
+
+    def __init__(self, block, shape, dtype):
+        self.block = block
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (block.ctypes.data, False),
+            "shape": shape,
+            "typestr": dtype.str,
+        }
+
+    def __del__(self):
+        # At any moment and in any thread, perhaps in the midst of `_take`: so never wait.  And when Python ends, this
+        # module may be gone before the last array.
+        if _returned is not None:
+            _returned.append(self.block)
+        if _lock is not None and _lock.acquire(blocking=False):
+            try:
+                _sort_in()
+            finally:
+                _lock.release()
 
 
 def empty(shape, dtype):
@@ -49,12 +77,7 @@ def empty(shape, dtype):
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes < _SMALLEST:
         return np.empty(shape, dtype)
-    block = _take(nbytes)
-    # The array borrows the memory from a `loan`, and so does every view of it; when the loan dies, nobody is left.  (It
-    # cannot be the array: NumPy lets a view of a view refer to the first array whose memory it is, past those between.)
-    loan = (ctypes.c_char * nbytes).from_buffer(block)
-    weakref.finalize(loan, _give_back, block).atexit = False
-    return np.ndarray(shape, dtype, loan)
+    return np.asarray(_Loan(_take(nbytes), tuple(shape), dtype))
 
 
 def release() -> None:
@@ -62,9 +85,11 @@ def release() -> None:
 
     >>> release()
     """
+    global _idle_bytes
     with _lock:
         _returned.clear()
         _idle.clear()
+        _idle_bytes = 0
 
 
 def readable(x, like=None):
@@ -106,33 +131,33 @@ def readable(x, like=None):
 
 
 def _take(nbytes):
-    """The smallest idle block of at least `nbytes`, if it is not much too big, else a new one."""
+    """An idle block of `nbytes`, the last that came back and likeliest to be in a cache still, or else a new one."""
+    global _idle_bytes
     with _lock:
         _sort_in()
-        fitting = [(block.nbytes, -i) for i, block in enumerate(_idle) if nbytes <= block.nbytes]
-        if fitting:
-            size, i = min(fitting)  # of equal ones the last: likeliest to be in the processor's cache still
-            if size <= nbytes + nbytes // 4:
-                return _idle.pop(-i)
+        blocks = _idle.get(nbytes)
+        if blocks:
+            _idle_bytes -= nbytes
+            return blocks.pop()
     memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
     return memory[-memory.ctypes.data % _ALIGNMENT :][:nbytes]
 
 
-def _give_back(block):
-    """Called when an array dies, at any moment and in any thread, perhaps in the midst of `_take`: so never wait."""
-    _returned.append(block)
-    if _lock.acquire(blocking=False):
-        try:
-            _sort_in()
-        finally:
-            _lock.release()
-
-
 def _sort_in():
+    global _idle_bytes
     while _returned:
-        _idle.append(_returned.popleft())
-    while sum(block.nbytes for block in _idle) > _LIMIT:
-        del _idle[0]
+        block = _returned.popleft()
+        blocks = _idle.pop(block.nbytes, [])
+        blocks.append(block)
+        _idle[block.nbytes] = blocks
+        _idle_bytes += block.nbytes
+    while _idle_bytes > _LIMIT:
+        oldest = next(iter(_idle))
+        if _idle[oldest]:
+            del _idle[oldest][0]
+            _idle_bytes -= oldest
+        else:
+            del _idle[oldest]
 
 
 def _after_fork():

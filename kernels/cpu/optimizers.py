@@ -10,9 +10,11 @@ import numpy as np
 
 from .compile import subroutine
 from .memory import readable
-from .team import shared
+from .team import items, shared
 
 __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
+
+_BLOCK = 1 << 14  # elements that a thread takes at a time
 
 
 def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
@@ -63,47 +65,50 @@ def _flat(array, like):
 
 
 @subroutine
-def _share(thread, threads, size):
-    """The indices that one thread takes; unsigned, since Numba tests signed ones for counting from the end."""
-    return range(np.uintp(size * thread // threads), np.uintp(size * (thread + 1) // threads))
+def _indices(block, size):
+    """The indices in a block; unsigned, since Numba tests signed ones for counting from the end."""
+    return range(np.uintp(block * _BLOCK), np.uintp(min((block + 1) * _BLOCK, size)))
 
 
 @shared
-def _sgd(thread, threads, param, velocity, grad, lr, momentum, undampened, weight_decay, nesterov, first):
-    for i in _share(thread, threads, param.size):
-        g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
-        if velocity is not None:
-            velocity[i] = g if first else velocity[i] * momentum + undampened * g
-            g = g + momentum * velocity[i] if nesterov else velocity[i]
-        param[i] -= lr * g
+def _sgd(thread, turns, param, velocity, grad, lr, momentum, undampened, weight_decay, nesterov, first):
+    for block in items(turns, -(-param.size // _BLOCK)):
+        for i in _indices(block, param.size):
+            g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
+            if velocity is not None:
+                velocity[i] = g if first else velocity[i] * momentum + undampened * g
+                g = g + momentum * velocity[i] if nesterov else velocity[i]
+            param[i] -= lr * g
 
 
 @shared
 def _adam(
-    thread, threads, param, m, v, vmax, grad, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
+    thread, turns, param, m, v, vmax, grad, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
 ):
-    for i in _share(thread, threads, param.size):
-        p = param[i] * shrink
-        g = grad[i] + decay * p if decay else grad[i]
-        m[i] = m[i] * beta1 + rest1 * g
-        v[i] = v[i] * beta2 + rest2 * g * g
-        second = v[i]
-        if vmax is not None:
-            vmax[i] = second = np.maximum(vmax[i], second)
-        param[i] = p - step_size * m[i] / (np.sqrt(second) / root_correction + eps)
+    for block in items(turns, -(-param.size // _BLOCK)):
+        for i in _indices(block, param.size):
+            p = param[i] * shrink
+            g = grad[i] + decay * p if decay else grad[i]
+            m[i] = m[i] * beta1 + rest1 * g
+            v[i] = v[i] * beta2 + rest2 * g * g
+            second = v[i]
+            if vmax is not None:
+                vmax[i] = second = np.maximum(vmax[i], second)
+            param[i] = p - step_size * m[i] / (np.sqrt(second) / root_correction + eps)
 
 
 @shared
-def _rmsprop(thread, threads, param, v, mean, velocity, grad, lr, alpha, rest, eps, weight_decay, momentum):
-    for i in _share(thread, threads, param.size):
-        g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
-        v[i] = v[i] * alpha + rest * g * g
-        second = v[i]
-        if mean is not None:
-            mean[i] += rest * (g - mean[i])
-            second = np.maximum(second - mean[i] * mean[i], grad.dtype.type(0))
-        update = g / (np.sqrt(second) + eps)
-        if velocity is not None:
-            velocity[i] = velocity[i] * momentum + update
-            update = velocity[i]
-        param[i] -= lr * update
+def _rmsprop(thread, turns, param, v, mean, velocity, grad, lr, alpha, rest, eps, weight_decay, momentum):
+    for block in items(turns, -(-param.size // _BLOCK)):
+        for i in _indices(block, param.size):
+            g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
+            v[i] = v[i] * alpha + rest * g * g
+            second = v[i]
+            if mean is not None:
+                mean[i] += rest * (g - mean[i])
+                second = np.maximum(second - mean[i] * mean[i], grad.dtype.type(0))
+            update = g / (np.sqrt(second) + eps)
+            if velocity is not None:
+                velocity[i] = velocity[i] * momentum + update
+                update = velocity[i]
+            param[i] -= lr * update

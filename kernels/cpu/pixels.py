@@ -38,8 +38,9 @@ from .microkernel import (
     taps_kernel,
     taps_kernel_narrow,
 )
+from .packing import add_shards, pack
 from .simd import VECTOR_BYTES, advance, lanes, pointer
-from .team import shared
+from .team import items, shared
 from .threads import get_num_threads
 
 __all__ = ["Split", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height", "split_image", "split_plan"]
@@ -66,7 +67,7 @@ def conv2d(x, w, out, stride, padding, dilation, groups):
     """Write the convolution to `out`."""
     split, offset = _split(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, x.itemsize)
     height = row_height(w.shape[0] // groups)
-    packed = _packed(w.reshape(groups, w.shape[0] // groups, split.pairs), height)
+    packed = _packed(w, np.arange(split.pairs), split, split.pairs, w.shape[0] // groups, height)
     correlate(x, packed, out, split, offset, _workspace(split, x), height)
 
 
@@ -74,13 +75,13 @@ def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     """Write the adjoint of `conv2d` in x to `out`."""
     split, offset = _split(w.shape[1:], g.shape[2:], stride, padding, dilation, groups, g.itemsize)
     height = row_height(split.pairs)
-    packed = _packed(w.reshape(groups, w.shape[0] // groups, split.pairs).transpose(0, 2, 1), height)
+    channels = np.arange(w.shape[0] // groups)
+    packed = _packed(w, channels * split.pairs, split, 1, split.pairs, height)
     pixels = g.shape[2] * g.shape[3]
     lanes = VECTOR_BYTES // g.itemsize
-    channel_offset = np.arange(w.shape[0] // groups) * pixels
     sizes = (w.shape[0] // groups * pixels + 2 * lanes, split.pairs * pixels)
     spaces = [empty((get_num_threads(), size), g.dtype) for size in sizes]
-    spread(g, packed, out, split, offset, channel_offset, _workspace(split, g), *spaces, height)
+    spread(g, packed, out, split, offset, channels * pixels, _workspace(split, g), *spaces, height)
 
 
 def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
@@ -98,10 +99,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     places = np.arange(pixels)
     rows, columns = divmod(places, g.shape[3])
     sum_products(x, g, sums, split, padded, rows * split.width + columns, places, _workspace(split, x), space, outputs)
-    dw = sums[0]
-    for shard in range(1, shards):
-        dw = dw + sums[shard]
-    out[...] = dw[:, : split.pairs, :outputs].transpose(0, 2, 1).reshape(out.shape)
+    add_shards(sums, out.reshape(groups, outputs, split.pairs), work=sums.size)
 
 
 def row_height(rows):
@@ -143,12 +141,11 @@ def _workspace(split, x):
     return empty((get_num_threads(), round_up(size, VECTOR_BYTES)), x.dtype)
 
 
-def _packed(rows, height):
-    """(groups, M, K) -> (groups, M/height, K, height), zeros where M ends."""
-    groups, m, k = rows.shape
-    packed = np.zeros((groups, round_up(m, height), k), rows.dtype)
-    packed[:, :m] = rows
-    return np.ascontiguousarray(packed.reshape(groups, -1, height, k).transpose(0, 1, 3, 2))
+def _packed(w, pairs, split, stride, rows, height):
+    """(groups, rows / height, pairs, height), see `pack`."""
+    packed = empty((split.groups, -(-rows // height), len(pairs), height), w.dtype)
+    pack(w.reshape(-1), pairs, w.size // split.groups, stride, rows, packed, work=packed.size)
+    return packed
 
 
 @inlined
@@ -184,13 +181,13 @@ def _inside(start, step, size, count):
 
 
 @shared
-def correlate(thread, threads, x, packed, y, split, offset, workspace, height):
+def correlate(thread, turns, x, packed, y, split, offset, workspace, height):
     """Forward; `packed` is ``[group][M / height][pair][height]``, the filters."""
     outputs = y.shape[1] // split.groups
     planes = pointer(workspace[thread])
     fill_zeros(planes, workspace.shape[1])
     across = -(-y.shape[3] // lanes(pointer(x)))
-    for item in range(thread * x.shape[0] // threads, (thread + 1) * x.shape[0] // threads):
+    for item in items(turns, x.shape[0]):
         for group in range(split.groups):
             split_image(x, item, group, split, planes)
             target = advance(pointer(y), (item * y.shape[1] + group * outputs) * y.shape[2] * y.shape[3])
@@ -224,12 +221,12 @@ def _multiply_pixels(packed, planes, offset, width, rows, columns, across, targe
 
 
 @shared
-def spread(thread, threads, g, packed, dx, split, offset, channel_offset, workspace, space, products, height):
+def spread(thread, turns, g, packed, dx, split, offset, channel_offset, workspace, space, products, height):
     """The adjoint in x; `packed` holds the transposed filters."""
     outputs, pixels = channel_offset.size, g.shape[2] * g.shape[3]
     planes, source, product = pointer(workspace[thread]), pointer(space[thread]), pointer(products[thread])
     across = -(-pixels // lanes(pointer(g)))
-    for image in range(thread * g.shape[0] // threads, (thread + 1) * g.shape[0] // threads):
+    for image in items(turns, g.shape[0]):
         for group in range(split.groups):
             gradient = advance(pointer(g), (image * g.shape[1] + group * outputs) * pixels)
             for i in range(outputs * pixels):  # a copy with room behind it, since vectors reach beyond the last pixel
@@ -267,7 +264,7 @@ def _join_image(dx, image, group, split, planes):
 
 
 @shared
-def sum_products(thread, threads, x, g, sums, split, offset, position, identity, workspace, space, outputs):
+def sum_products(thread, turns, x, g, sums, split, offset, position, identity, workspace, space, outputs):
     """dw: ``sums[shard, group, pair, output channel]``; pixels of g lie at `position` in the planes of x."""
     shards, groups, pairs, columns = sums.shape
     L = lanes(pointer(x))
@@ -275,7 +272,7 @@ def sum_products(thread, threads, x, g, sums, split, offset, position, identity,
     planes, blocks = pointer(workspace[thread]), pointer(space[thread])
     scratch = advance(blocks, columns * pixels)
     fill_zeros(planes, workspace.shape[1])
-    for shard in range(thread, shards, threads):
+    for shard in items(turns, shards):
         fill_zeros(pointer(sums[shard]), groups * pairs * columns)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
             for group in range(groups):

@@ -7,9 +7,9 @@ import numpy as np
 
 from .compile import subroutine
 from .memory import empty, readable
-from .simd import VECTOR_BYTES, add, broadcast, lanes, load, pointer, store
-from .stream import LARGE, fence, leak, stream, write
-from .team import shared
+from .simd import VECTOR_BYTES, add, advance, broadcast, lanes, load, pointer, store
+from .stream import LARGE, fence, leak, stream
+from .team import items, shared
 
 __all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
 
@@ -34,17 +34,15 @@ def bias_leaky_relu(x, bias, negative_slope, out=None):
     rows = (x.shape[0] * x.shape[1], np.prod(x.shape[2:], dtype=int))
     y = out if out is not None and out.flags.c_contiguous else empty(x.shape, x.dtype)
     bias = readable(bias, like=np.broadcast_to(x.dtype.type(0), x.shape[1:2]))
-    _bias_leaky(
-        readable(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), y.nbytes >= LARGE, work=x.size
-    )
+    _bias_leaky(readable(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), work=x.size)
     if out is not None and out is not y:
         out[...] = y
     return y if out is None else out
 
 
 @shared
-def _leaky(thread, threads, g, x, y, slope, large):
-    for block in range(thread, -(-x.size // _BLOCK), threads):
+def _leaky(thread, turns, g, x, y, slope, large):
+    for block in items(turns, -(-x.size // _BLOCK)):
         start = block * _BLOCK
         stop = min(start + _BLOCK, x.size)
         _leak_block(g[start:stop], x[start:stop], y[start:stop], slope, large)
@@ -67,22 +65,21 @@ def _leak_block(g, x, y, slope, large):
 
 
 @shared
-def _bias_leaky(thread, threads, x, bias, y, slope, large):
-    for row in range(thread * x.shape[0] // threads, (thread + 1) * x.shape[0] // threads):
-        _bias_row(x[row], bias[row % bias.size], y[row], slope, large)
-    fence()
+def _bias_leaky(thread, turns, x, bias, y, slope):
+    size = x.shape[1]
+    for row in items(turns, x.shape[0]):
+        from_x, to_y = advance(pointer(x), row * size), advance(pointer(y), row * size)
+        _bias_row(from_x, bias[row % bias.size], to_y, size, slope)
 
 
 @subroutine
-def _bias_row(x, shift, y, slope, large):
-    from_x, to_y = pointer(x), pointer(y)
+def _bias_row(from_x, shift, to_y, size, slope):
     width = lanes(to_y)
-    whole = x.size // width * width
+    whole = size // width * width
     shifts = broadcast(shift)
-    past_caches = large and y.ctypes.data % VECTOR_BYTES == 0
     for i in range(0, whole, width):
         value = add(load(from_x, i), shifts)
-        write(to_y, i, leak(value, value, slope), past_caches)
-    for i in range(whole, x.size):
-        value = x[i] + shift
-        y[i] = value if value > 0 else value * slope + 0
+        store(to_y, i, leak(value, value, slope))
+    for i in range(whole, size):
+        value = from_x[i] + shift
+        to_y[i] = value if value > 0 else value * slope + 0

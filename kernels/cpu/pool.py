@@ -7,7 +7,7 @@ import numpy as np
 
 from ..reference.conv import output_size
 from .memory import empty, readable
-from .team import shared
+from .team import items, shared
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
 
@@ -48,9 +48,9 @@ def _planes(x):
 
 
 @shared
-def _max_pool(thread, threads, x, size, stride, before, dilation, values, index):
+def _max_pool(thread, turns, x, size, stride, before, dilation, values, index):
     planes, height, width = x.shape
-    for plane in range(thread, planes, threads):
+    for plane in items(turns, planes):
         for p in range(values.shape[1]):
             top = p * stride[0] - before[0]
             for q in range(values.shape[2]):
@@ -69,9 +69,9 @@ def _max_pool(thread, threads, x, size, stride, before, dilation, values, index)
 
 
 @shared
-def _max_pool_grad(thread, threads, g, index, dx, wrong):
+def _max_pool_grad(thread, turns, g, index, dx, wrong):
     height, width = dx.shape[1:]
-    for plane in range(thread, g.shape[0], threads):
+    for plane in items(turns, g.shape[0]):
         dx[plane] = 0
         for p in range(g.shape[1]):
             for q in range(g.shape[2]):

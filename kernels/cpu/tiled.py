@@ -42,7 +42,7 @@ from .microkernel import (
     sums_kernel_narrow,
 )
 from .simd import advance, lanes, pointer
-from .team import shared
+from .team import items, shared
 
 __all__ = ["Blocks", "Product", "correlate", "finish_filters", "sum_products", "transform_block", "transform_filters"]
 
@@ -196,7 +196,7 @@ def _correlate_block(to_points, from_points, x, u, y, group, image, images, row,
 
 
 @shared
-def correlate(thread, threads, to_points, from_points, x, u, y, read, write, blocks, product, workspace):
+def correlate(thread, turns, to_points, from_points, x, u, y, read, write, blocks, product, workspace):
     """`conv2d` and `conv2d_input_grad`, by their walks.
 
     Parameters
@@ -215,7 +215,7 @@ def correlate(thread, threads, to_points, from_points, x, u, y, read, write, blo
     bands = -(-blocks.tiles_down // blocks.rows)
     count = -(-read.images // blocks.images) * bands * product.groups
     space = advance(pointer(workspace), thread * workspace.shape[1])
-    for item in range(thread * count // threads, (thread + 1) * count // threads):
+    for item in items(turns, count):
         group, rest = item % product.groups, item // product.groups
         image, row = rest // bands * blocks.images, rest % bands * blocks.rows
         images, rows = min(blocks.images, read.images - image), min(blocks.rows, blocks.tiles_down - row)
@@ -228,7 +228,7 @@ def correlate(thread, threads, to_points, from_points, x, u, y, read, write, blo
 
 
 @shared
-def transform_filters(thread, threads, transform, w, u, taps, product, inputs, outputs, input_stride, output_stride):
+def transform_filters(thread, turns, transform, w, u, taps, product, inputs, outputs, input_stride, output_stride):
     """U from the filters.
 
     Parameters
@@ -248,7 +248,7 @@ def transform_filters(thread, threads, transform, w, u, taps, product, inputs, o
     r = size_in(transform)
     panels = product.first[product.phases] * product.vectors
     group_size = u.size // product.groups
-    for item in range(thread, product.groups * panels, threads):
+    for item in items(turns, product.groups * panels):
         group, rest = item // panels, item % panels
         i, vector = rest // product.vectors, rest % product.vectors
         phase = 0
@@ -283,7 +283,7 @@ def transform_filters(thread, threads, transform, w, u, taps, product, inputs, o
 
 
 @shared
-def transform_block(thread, threads, to_points, spread, x, g, read, write, blocks, product, group, image, images, row,
+def transform_block(thread, turns, to_points, spread, x, g, read, write, blocks, product, group, image, images, row,
                     rows, space, workspace):  # fmt: skip
     """V and Z of one block of tiles; the planes are shared out.
 
@@ -304,7 +304,7 @@ def transform_block(thread, threads, to_points, spread, x, g, read, write, block
     scratch, buffer = advance(own, blocks.scratch), advance(own, blocks.read)
     part = product.channel_blocks * capacity * L
     fill_zeros(buffer, read.buffer_rows * read.buffer_width * L)
-    for item in range(thread, images * product.channel_blocks, threads):
+    for item in items(turns, images * product.channel_blocks):
         i, block = item // product.channel_blocks, item % product.channel_blocks
         channel = (image + i) * read.all_channels + group * read.channels + block * L
         planes = advance(pointer(x), channel * read.height * read.width)
@@ -313,7 +313,7 @@ def transform_block(thread, threads, to_points, spread, x, g, read, write, block
                          product.all_parts * part, part, buffer, scratch)  # fmt: skip
     buffer, point = advance(own, blocks.write), product.vectors * capacity * L
     fill_zeros(buffer, write.buffer_rows * write.buffer_width * L)
-    for item in range(thread, images * product.vectors, threads):
+    for item in items(turns, images * product.vectors, 1):
         i, block = item // product.vectors, item % product.vectors
         channel = (image + i) * write.all_channels + group * write.channels + block * L
         planes = advance(pointer(g), channel * write.height * write.width)
@@ -323,7 +323,7 @@ def transform_block(thread, threads, to_points, spread, x, g, read, write, block
 
 
 @shared
-def sum_products(thread, threads, sums, space, tiles, blocks, product, add):
+def sum_products(thread, turns, sums, space, tiles, blocks, product, add):
     """``sums[p] = sum over tiles of Z[p] V[p]^T`` for one block; pieces of `sums` are shared out.
 
     Parameters
@@ -341,7 +341,7 @@ def sum_products(thread, threads, sums, space, tiles, blocks, product, add):
     L = lanes(pointer(space))
     columns = product.all_parts * product.channel_blocks
     plane, steps = blocks.capacity * L, -(-columns // VECTORS)
-    for item in range(thread, product.points * steps, threads):
+    for item in items(turns, product.points * steps):
         p, column = item // steps, item % steps * VECTORS
         width = min(VECTORS, columns - column)
         v = advance(pointer(space), blocks.v + (p * columns + column) * plane)
@@ -356,7 +356,7 @@ def sum_products(thread, threads, sums, space, tiles, blocks, product, add):
 
 
 @shared
-def finish_filters(thread, threads, transform, sums, dw, taps, product, group, inputs, outputs):
+def finish_filters(thread, turns, transform, sums, dw, taps, product, group, inputs, outputs):
     """``dw = G^T sums G`` for one group; `transform` is GT, the rest as in `transform_filters`."""
     r, alpha = size_out(transform), size_in(transform)
     L = lanes(pointer(dw))
@@ -365,7 +365,7 @@ def finish_filters(thread, threads, transform, sums, dw, taps, product, group, i
     point = rows * columns * L
     square = np.zeros(r * r * L, dw.dtype)
     values = pointer(square)
-    for column in range(thread, columns, threads):
+    for column in items(turns, columns):
         part, block = column // product.channel_blocks, column % product.channel_blocks
         first = column // VECTORS * VECTORS
         width = min(VECTORS, columns - first)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import geometry, tiled
-from .cook_toom import Transform
+from .cook_toom import transform
 from .geometry import round_up
 from .memory import empty
 from .microkernel import ROWS, SUM_ROWS, VECTORS
@@ -45,7 +45,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
     inputs, outputs = out.shape[1], out.shape[0] // groups
     plan = _sum_plan(x.shape, g.shape, _Key(walk), inputs, outputs, groups, m, x.itemsize)
     read, write, blocks, product, sums_shape, shared, own = plan
-    to_points, spread, finish = (Transform(name, m, r) for name in ("BT", "A", "GT"))
+    to_points, spread, finish = (transform(name, m, r) for name in ("BT", "A", "GT"))
     sums, space = empty(sums_shape, x.dtype), empty((shared,), x.dtype)
     workspace = empty((get_num_threads(), own), x.dtype)
     for group in range(groups):
@@ -65,7 +65,7 @@ def _correlate(x, w, out, walk, m, groups, inputs, outputs):
     threads = get_num_threads()
     plan = _block_plan(x.shape, out.shape, _Key(walk), inputs[0], outputs[0], groups, m, x.itemsize, threads)
     read, write, blocks, product, filters, space = plan
-    to_points, filter_points, from_points = (Transform(name, m, walk.r) for name in ("BT", "G", "AT"))
+    to_points, filter_points, from_points = (transform(name, m, walk.r) for name in ("BT", "G", "AT"))
     u = empty((filters,), x.dtype)
     tiled.transform_filters(filter_points, w, u, walk.taps, product, inputs[0], outputs[0], inputs[1], outputs[1])
     workspace = empty((threads, space), x.dtype)

@@ -2,21 +2,25 @@
 
 Read them in this order: `target` (what they are written in), `launch` (how they are started), `pointwise` (a thread for
 each element), `batch_norm` (a block for each channel), `tiles` (the inner loops of a matrix product), `plan`, `layout`
-and `correlate` (convolution as a product), `weight_grad`.  Products of matrices are left to CuPy.
+and `correlate` (convolution as a product), `weight_grad`.  There is no ``matmul``: NVIDIA's own, in cuBLAS, cannot be
+bettered, and it is what ``a @ b`` of the reference means for CuPy arrays.
 
 Every kernel is made by a cached function that gets the sizes and the dtype: in the kernel they are constants then, so
 that the compiler can turn a division into a multiplication and take short loops apart.  The number of images is none of
 them.  A training step compiles each kernel once, in a second or several.
 
-All are deterministic: a result depends on the inputs alone, to the last bit, whatever order the threads run in.
+All are deterministic: a result depends on the inputs alone, to the last bit, whatever order the threads run in.  (So does
+cuBLAS's, on one model of GPU and in one stream, by its manual.)
 
 How far to trust them: they have been compiled for GPUs, their machine code has been read by a program
 (`minigen.kernels.static_report`), and they have been run by an emulator (`minigen.kernels.emulator`), against the
-reference and with every access to memory checked.  Nobody has run them on a GPU yet.
+reference and with every access to memory checked.  Nobody has run them on a GPU yet; ``minigen check --gpu`` does that,
+and ``lessons/reference/cuda_kernels.md`` says what is verified and what is not.
 """
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .dropout import dropout
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
@@ -30,6 +34,7 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "dropout",
     "leaky_relu",
     "leaky_relu_grad",
     "max_pool2d",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cpu.compile import subroutine
 from ..cpu.memory import readable
-from ..cpu.team import shared
+from ..cpu.team import items, shared
 from ..cpu.threads import get_num_threads
 from .shapes import deliver, empty_output
 
@@ -30,12 +30,12 @@ def implicit_gemm(x, w, stride, padding, dilation, groups, out=None):
 
 
 @shared
-def _multiply(thread, threads, x, filters, y, kernel_size, stride, before, dilation, groups, patches):
+def _multiply(thread, turns, x, filters, y, kernel_size, stride, before, dilation, groups, patches):
     images, outputs, rows, columns = y.shape
     panel = patches[thread]
     flat = y.reshape(images, outputs, rows * columns)
     per_group = outputs // groups
-    for n in range(thread, images, threads):
+    for n in items(turns, images):
         for group in range(groups):
             for start in range(0, rows * columns, PANEL):
                 used = min(PANEL, rows * columns - start)
@@ -56,8 +56,11 @@ def gather(image, group, start, used, columns, kernel_size, stride, before, dila
     panel[:, used:] = 0
     for k in range(panel.shape[0]):
         channel, r, s = group * channels + k // taps, k % taps // kernel_size[1], k % kernel_size[1]
+        p, q = start // columns, start % columns
         for i in range(used):
-            row = (start + i) // columns * stride[0] + r * dilation[0] - before[0]
-            column = (start + i) % columns * stride[1] + s * dilation[1] - before[1]
+            row, column = p * stride[0] + r * dilation[0] - before[0], q * stride[1] + s * dilation[1] - before[1]
             inside = 0 <= row < image.shape[1] and 0 <= column < image.shape[2]
             panel[k, i] = image[channel, row, column] if inside else 0
+            q += 1  # the next pixel, without a division, which takes longer than all the rest
+            if q == columns:
+                p, q = p + 1, 0

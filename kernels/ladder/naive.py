@@ -1,7 +1,7 @@
 """Rung 1: the definition, in loops.  Every later rung computes these sums, in another order or with fewer products."""
 
 from ..cpu.memory import readable
-from ..cpu.team import shared
+from ..cpu.team import items, shared
 from .shapes import deliver, empty_output
 
 __all__ = ["naive"]
@@ -15,10 +15,10 @@ def naive(x, w, stride, padding, dilation, groups, out=None):
 
 
 @shared
-def _loops(thread, threads, x, w, y, stride, before, dilation, groups):
+def _loops(thread, turns, x, w, y, stride, before, dilation, groups):
     images, outputs, rows, columns = y.shape
     channels = w.shape[1]
-    for n in range(thread, images, threads):
+    for n in items(turns, images):
         for o in range(outputs):
             first = o // (outputs // groups) * channels
             for p in range(rows):

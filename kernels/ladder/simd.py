@@ -10,7 +10,7 @@ import numpy as np
 from ..cpu.memory import readable
 from ..cpu.microkernel import ROWS, pixels_kernel
 from ..cpu.simd import VECTOR_BYTES, advance, lanes, pointer
-from ..cpu.team import shared
+from ..cpu.team import items, shared
 from ..cpu.threads import get_num_threads
 from .implicit_gemm import gather
 from .shapes import deliver, empty_output
@@ -35,12 +35,12 @@ def simd(x, w, stride, padding, dilation, groups, out=None):
 
 
 @shared
-def _multiply(thread, threads, x, packed, y, kernel_size, stride, before, dilation, offset, patches):
+def _multiply(thread, turns, x, packed, y, kernel_size, stride, before, dilation, offset, patches):
     images, outputs, rows, columns = y.shape
     groups, blocks, depth, _ = packed.shape
     panel, pixels, per_group = patches[thread], rows * columns, outputs // groups
     L = lanes(pointer(x))
-    for n in range(thread, images, threads):
+    for n in items(turns, images):
         for group in range(groups):
             for start in range(0, pixels, 2 * L):
                 used = min(2 * L, pixels - start)

@@ -5,6 +5,7 @@ optimizer steps write into what they are handed, as their names say.
 """
 
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .dropout import dropout
 from .matmul import matmul
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, rmsprop_step, sgd_step
@@ -20,6 +21,7 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "dropout",
     "leaky_relu",
     "leaky_relu_grad",
     "matmul",

@@ -12,11 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..reference.shapes import Convolution
 from .gpus import GPUS, Gpu, Occupancy, occupancy, roofline
+from .layers import LAYERS
 from .sass import Code, compile_kernel, count, hot_loop, why_not
+from .tables import markdown, table
 from .works import WORKS, launches
 
-__all__ = ["Analysis", "analyse", "report", "table", "why_not"]
+__all__ = ["LAYERS", "Analysis", "analyse", "analyse_product", "markdown", "report", "table", "why_not"]
 
 MATRIX_PRODUCTS = ("correlate", "products")  # the kernels in which a convolution's time goes
 LEAST_FFMA_PER_LDS, LEAST_OCCUPANCY = 8, 0.25
@@ -41,6 +46,10 @@ class Analysis:
         Instructions by kind, of the whole kernel and of its hottest loop (empty where there is none).
     flops, moved : float
         What the work needs at least.
+    layer : Convolution or None
+        Of a convolution: which.
+    moved_beside : float
+        Bytes that the other kernels of the operation move, which bring the operands into order.
     """
 
     op: str
@@ -54,6 +63,8 @@ class Analysis:
     hot: dict[str, int]
     flops: float = 0.0
     moved: float = 0.0
+    layer: Convolution | None = None
+    moved_beside: float = 0.0
 
     @property
     def intensity(self) -> float:
@@ -66,8 +77,8 @@ class Analysis:
         return self.hot["FFMA"] / self.hot["all"] if self.hot else 1.0
 
     def seconds(self, gpu: Gpu) -> float:
-        """The time that the launch takes at least on `gpu`."""
-        return roofline(gpu, self.flops, self.moved, self.issue)
+        """The time that the launch takes at least on `gpu`, and what else the operation starts."""
+        return roofline(gpu, self.flops, self.moved, self.issue) + self.moved_beside / gpu.bandwidth
 
     def over_budget(self) -> list[str]:
         """What is worse than we allow, in words; empty where all is well."""
@@ -76,6 +87,8 @@ class Analysis:
             faults.append(f"{self.code.spilled} bytes of a thread are spilled to memory")
         if self.counts["F64"]:
             faults.append(f"{self.counts['F64']} instructions in double precision")
+        if self.counts["ATOM"]:
+            faults.append(f"{self.counts['ATOM']} atomic instructions, whose order changes from run to run")
         if self.kernel in MATRIX_PRODUCTS:
             if not self.hot:
                 return [*faults, "no loop with multiply-adds"]
@@ -93,6 +106,7 @@ class Analysis:
         """Everything but the instructions, for JSON."""
         return {
             "op": self.op,
+            "layer": str(self.layer or ""),
             "kernel": self.kernel,
             "cc": self.cc,
             "blocks": self.blocks,
@@ -128,7 +142,7 @@ def analyse(
     dynamic : int, optional
         Bytes of dynamic shared memory.
     **work
-        ``op``, ``blocks``, ``flops`` and ``moved`` of `Analysis`, where they are known.
+        ``op``, ``blocks``, ``flops``, ``moved``, ``layer`` and ``moved_beside`` of `Analysis`, where they are known.
 
     Raises
     ------
@@ -144,18 +158,40 @@ def analyse(
     code = compile_kernel(kernel, types, cc, bool(getattr(kernel, "targetoptions", {}).get("fastmath")))
     loop = hot_loop(code.instructions)
     return Analysis(
-        op=work.get("op", ""),
         kernel=kernel.__name__,
         cc=cc,
         threads=threads,
-        blocks=work.get("blocks", 1),
         code=code,
         occupancy=occupancy(cc, threads, code.registers, code.shared + dynamic),
         counts=count(code.instructions),
         hot=count(loop) if loop else {},
-        flops=work.get("flops", 0.0),
-        moved=work.get("moved", 0.0),
+        **{"op": "", "blocks": 1, **work},
     )
+
+
+def analyse_product(op: str, layer: Convolution, cc: int = 80) -> Analysis:
+    """Analyse the matrix product in which the time of a convolution goes, in float32.
+
+    Parameters
+    ----------
+    op : {"conv2d", "conv2d_input_grad", "conv2d_weight_grad"}
+    layer : Convolution
+        Its shapes.
+    cc : int, optional
+    """
+    x, w, g = (np.empty(shape, np.float32) for shape in (layer.x, layer.w, layer.y))  # no page is ever touched
+    started = launches(lambda: getattr(_cuda(), op)(*layer.arguments(op, x, w, g)))
+    (product,) = [one for one in started if one.function.__name__ in MATRIX_PRODUCTS]
+    beside = float(sum(one.moved for one in started if one is not product))
+    work: dict[str, Any] = {"op": op, "blocks": product.blocks, "flops": layer.flops, "moved": product.moved}
+    work |= {"layer": layer, "moved_beside": beside}
+    return analyse(product.function, product.types, product.threads, cc, **work)
+
+
+def _cuda() -> Any:
+    from .. import cuda
+
+    return cuda
 
 
 def report(ops: Iterable[str] | None = None, ccs: Iterable[int] = (80, 90)) -> list[Analysis]:
@@ -172,7 +208,7 @@ def report(ops: Iterable[str] | None = None, ccs: Iterable[int] = (80, 90)) -> l
         raise ValueError(f"no report for {', '.join(unknown)}; expected some of {', '.join(WORKS)}")
     found = []
     for op in wanted:
-        started = launches(op)
+        started = launches(lambda op=op: WORKS[op].call(getattr(_cuda(), op)))  # type: ignore[misc]
         main = [one for one in started if one.function.__name__ in MATRIX_PRODUCTS] or started[:1]
         for cc in ccs:
             for one in started:
@@ -183,31 +219,3 @@ def report(ops: Iterable[str] | None = None, ccs: Iterable[int] = (80, 90)) -> l
                     )
                 )
     return found
-
-
-def table(rows: Sequence[Analysis]) -> str:
-    """The analyses for a reader: a line for each kernel and GPU, and what is over budget."""
-    lines = []
-    for op in dict.fromkeys(row.op for row in rows):
-        lines.append(f"{op}: {WORKS[op].what}" if op in WORKS else op)
-        lines.append(
-            "    sm  kernel             regs spill  shared  occupancy      instr  hot loop: FFMA  LDS  LDG.128  calls"
-        )
-        for row in (row for row in rows if row.op == op):
-            full = f"{row.occupancy.share:.0%} ({row.occupancy.limit})"
-            numbers = (
-                f"{row.hot['all']:8} {row.hot['FFMA']:5} {row.hot['LDS']:4} {row.hot['LDG.128']:8} {row.hot['CALL']:6}"
-                if row.hot
-                else "       -"
-            )
-            lines.append(
-                f"    {row.cc:2}  {row.kernel:18} {row.code.registers:4} {row.code.spilled:5} {row.code.shared:7}  "
-                f"{full:13} {row.counts['all']:6}  {numbers}"
-            )
-            lines += [f"        over budget: {fault}" for fault in row.over_budget()]
-        main = max((row for row in rows if row.op == op), key=lambda row: row.flops)
-        if main.moved:
-            lines.append(f"    {main.kernel}: {main.flops / 1e9:.2f} Gflop, {main.intensity:.1f} flop a byte; at least")
-            times = [(gpu.name, 1e6 * main.seconds(gpu), 1e6 * roofline(gpu, main.flops, main.moved)) for gpu in GPUS]
-            lines += [f"        {name:9} {ours:7.0f} us ({peak:.0f} us at its peaks)" for name, ours, peak in times]
-    return "\n".join(lines)

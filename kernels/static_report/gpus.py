@@ -5,9 +5,10 @@ Instructions"; the data sheets of the T4, the A100 (40 GB, SXM) and the H100 (SX
 (RTX 4090).  The roofline: Williams, Waterman, Patterson, "Roofline: an insightful visual performance model" (2009).
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["GPUS", "LIMITS", "Gpu", "Limits", "Occupancy", "occupancy", "roofline"]
+__all__ = ["GPUS", "LIMITS", "Gpu", "Limits", "Occupancy", "gpu_here", "occupancy", "roofline"]
 
 
 class Gpu(NamedTuple):
@@ -30,6 +31,35 @@ GPUS = (
     Gpu("RTX 4090", 89, 82.6e12, 1008e9, 1),
     Gpu("H100", 90, 66.9e12, 3350e9, 1),
 )
+
+
+#: float32 units of a multiprocessor, by compute capability; newer ones have as many as the last.
+UNITS = {70: 64, 75: 64, 80: 64, 86: 128}
+
+
+def gpu_here(name: str, cc: int, attributes: Mapping[str, int]) -> Gpu:
+    """A GPU's peaks from what its driver says of it.
+
+    Parameters
+    ----------
+    name : str
+    cc : int
+        Compute capability, such as 80.
+    attributes : mapping
+        CUDA's device attributes, as ``cupy.cuda.Device().attributes`` has them.
+
+    Examples
+    --------
+    >>> a100 = {"MultiProcessorCount": 108, "ClockRate": 1410000}
+    >>> here = gpu_here("A100", 80, {**a100, "MemoryClockRate": 1215000, "GlobalMemoryBusWidth": 5120})
+    >>> f"{here.flops / 1e12:.1f} {here.bandwidth / 1e9:.0f} {here.cycles}"
+    '19.5 1555 2'
+    """
+    units = UNITS[max(known for known in UNITS if known <= max(cc, 70))]
+    clock, memory_clock = 1e3 * attributes["ClockRate"], 1e3 * attributes["MemoryClockRate"]  # given in kHz
+    bandwidth = 2 * memory_clock * attributes["GlobalMemoryBusWidth"] / 8  # two transfers a cycle, of so many bits
+    flops = 2.0 * units * clock * attributes["MultiProcessorCount"]
+    return Gpu(name, cc, flops, bandwidth, WARP * SCHEDULERS // units)
 
 
 class Limits(NamedTuple):

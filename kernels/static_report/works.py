@@ -70,19 +70,18 @@ WORKS = {
     "batch_norm_grad": Work(_PLAIN, lambda f: f(_images(), _images(), *_channels(3), 1e-5), 10 * _ELEMENTS),
     "leaky_relu": Work(_PLAIN, lambda f: f(_images(), 0.2), _ELEMENTS),
     "leaky_relu_grad": Work(_PLAIN, lambda f: f(_images(), _images(), 0.2), _ELEMENTS),
+    "dropout": Work(_PLAIN, lambda f: f(_images(), 0.3, 1), _ELEMENTS),
     "bias_leaky_relu": Work(_PLAIN, lambda f: f(_images(), _new(C), 0.2), 2 * _ELEMENTS),
     "adam_step": Work(_FLAT, lambda f: f(*_flat(4), None, 1, 2e-4, 0.5, 0.999, 1e-8, 0.0, False), 12.0 * _PARAMETERS),
     "rmsprop_step": Work(_FLAT, lambda f: f(*_flat(3), None, None, 1e-3, 0.99, 1e-8, 0.0, 0.0), 8.0 * _PARAMETERS),
 }
 
 
-def launches(op: str) -> list[Launch]:
-    """The kernels that `op` starts for its work, without starting any."""
-    from .. import cuda
-
+def launches(call: Callable[[], Any]) -> list[Launch]:
+    """The CUDA kernels that `call` would start; none is started."""
     found: list[Launch] = []
     with _recorded(found):
-        WORKS[op].call(getattr(cuda, op))
+        call()
     return found
 
 

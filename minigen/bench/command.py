@@ -1,9 +1,9 @@
 """The command ``minigen bench``."""
 
 import argparse
+import contextlib
 import importlib.util
 import math
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import kernels
+from .apart import Apart
 from .report import Row, as_csv, as_table, geometric_mean, plot_ratios, plot_roofline
 from .timing import race
 
@@ -57,11 +58,11 @@ def run(args: argparse.Namespace) -> int:
         print(
             'PyTorch is not installed, so there is nothing to compare with: python -m pip install "minigen-lab[bench]"'
         )
-    _set_threads(args.threads, against)
+    threads = _set_threads(args.threads)
     from ..kernels import precision
 
-    with precision(args.precision):
-        rows = _measure(args.what or WHAT, args.rounds, against)
+    with precision(args.precision), Apart(threads) if against else contextlib.nullcontext() as apart:
+        rows = _measure(args.what or WHAT, args.rounds, apart)
     as_csv(args.out / "bench.csv", rows)
     peak, bandwidth = machine_limits()
     print(f"matrix product {peak:.0f} GFLOP/s, copy {bandwidth:.0f} GB/s")
@@ -73,25 +74,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(what: list[str] | tuple[str, ...], rounds: int, against: bool) -> list[Row]:
+def _measure(what: list[str] | tuple[str, ...], rounds: int, apart: Apart | None) -> list[Row]:
     from .kernels import LAYERS, UNTUNED, layer_rows, other_rows
     from .process import process_rows
     from .steps import step_rows
 
     rows: list[Row] = []
     if "conv" in what:
-        conv = _shown("convolutions", layer_rows(LAYERS, rounds, against))
-        if against:
+        conv = _shown("convolutions", layer_rows(LAYERS, rounds, apart))
+        if apart:
             mean = geometric_mean([row.ratio for row in conv])
             print(f"geometric mean of the ratios {mean:.2f}, worst {max(row.ratio for row in conv):.2f}\n")
         rows += conv
-        rows += _shown("layers that nobody tuned for", layer_rows(UNTUNED, rounds, against))
+        rows += _shown("layers that nobody tuned for", layer_rows(UNTUNED, rounds, apart))
     if "other" in what:
-        rows += _shown("batch norm, activation, optimizer", other_rows(rounds, against))
+        rows += _shown("batch norm, activation, optimizer", other_rows(rounds, apart))
     if "step" in what:
-        rows += _shown("training steps", step_rows(rounds, against))
+        rows += _shown("training steps", step_rows(rounds, apart))
     if "process" in what:
-        rows += _shown("fresh processes", process_rows(against))
+        rows += _shown("fresh processes", process_rows(apart is not None))
     return rows
 
 
@@ -106,16 +107,11 @@ def _shown(title: str, rows: Iterator[Row]) -> list[Row]:
     return found
 
 
-def _set_threads(threads: int | None, against: bool) -> None:
-    from ..kernels import set_num_threads
-
-    threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    set_num_threads(threads)
-    if against:
-        import torch
-
-        torch.set_num_threads(threads)
+def _set_threads(wanted: int | None) -> int:
+    kernels.set_num_threads(wanted or kernels.get_num_threads())
+    threads = kernels.get_num_threads()
     print(f"{threads} threads, kernel sets {', '.join(kernels.available())}\n")
+    return threads
 
 
 def machine_limits() -> tuple[float, float]:

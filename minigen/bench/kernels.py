@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import kernels
 from ..kernels.reference.conv import output_size
+from .apart import Apart
 from .report import Row
 from .timing import Race, race
 
@@ -107,11 +108,11 @@ def our_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[], A
     return dict(zip(KINDS, (back, forward, weight) if layer.transposed else (forward, back, weight)))
 
 
-def their_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[], Any]]:
+def their_passes(layer: Layer) -> dict[str, Callable[[], Any]]:
     """The same in PyTorch."""
     import torch
 
-    tx, tw, tg = (torch.from_numpy(a) for a in (x, w, g))
+    tx, tw, tg = (torch.from_numpy(a) for a in arrays(layer))
     ones = lambda n: [n, n]  # noqa: E731
     rest: list[Any] = [None, ones(layer.stride), ones(layer.padding), ones(layer.dilation)]
     backward = torch.ops.aten.convolution_backward
@@ -129,14 +130,13 @@ def their_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[],
     return dict(zip(KINDS, (forward, back, weight)))
 
 
-def layer_rows(layers: Sequence[Layer], rounds: int, against: bool) -> Iterator[Row]:
+def layer_rows(layers: Sequence[Layer], rounds: int, apart: Apart | None) -> Iterator[Row]:
     """Race the three passes of each layer."""
     for layer in layers:
-        made = arrays(layer)
-        ours = our_passes(layer, *made)
-        theirs = their_passes(layer, *made) if against else {}
+        ours = our_passes(layer, *arrays(layer))
+        theirs = apart.make(their_passes, layer) if apart else {}
         for kind in KINDS:
-            result = race({"ours": ours[kind], **({"theirs": theirs[kind]} if against else {})}, rounds)
+            result = race({"ours": ours[kind], **({"theirs": theirs[kind]} if apart else {})}, rounds)
             yield row(f"conv {kind}", f"{layer}, {kind}", result, layer.gflop, layer.megabytes)
 
 
@@ -149,11 +149,17 @@ def row(group: str, work: str, result: Race, gflop: float = 0.0, megabytes: floa
     return Row(group, work, *times, ratio, low, high, gflop=gflop, megabytes=megabytes)
 
 
-def other_rows(rounds: int, against: bool) -> Iterator[Row]:
-    """Race batch norm and LeakyReLU, forward and backward, and a step of Adam."""
+def _others() -> tuple[Any, ...]:
+    """Images and their cotangent, weight and bias of a batch norm; a parameter and its gradient."""
     rng = np.random.default_rng(0)
     x, g = (rng.standard_normal((32, 128, 32, 32), dtype=np.float32) for _ in range(2))
     weight, bias = rng.standard_normal((2, 128), dtype=np.float32)
+    return x, g, weight, bias, *rng.random((2, 1_000_000), dtype=np.float32)
+
+
+def other_rows(rounds: int, apart: Apart | None) -> Iterator[Row]:
+    """Race batch norm and LeakyReLU, forward and backward, and a step of Adam."""
+    x, g, weight, bias, param, grad = _others()
 
     def batch_norm() -> Any:
         stats = kernels.find("batch_norm_stats")(x)
@@ -163,7 +169,7 @@ def other_rows(rounds: int, against: bool) -> Iterator[Row]:
     def leaky_relu() -> Any:
         return kernels.find("leaky_relu")(x, 0.2), kernels.find("leaky_relu_grad")(g, x, 0.2)
 
-    param, grad, m, v = rng.random((4, 1_000_000), dtype=np.float32)
+    m, v = np.zeros((2, param.size), np.float32)
     count = iter(range(1, 1 << 60))
 
     def adam() -> None:
@@ -174,16 +180,16 @@ def other_rows(rounds: int, against: bool) -> Iterator[Row]:
         "LeakyReLU forward + backward 32x128x32x32": leaky_relu,
         "Adam step, 1M parameters": adam,
     }
-    theirs = _their_others(x, g, weight, bias, param, grad) if against else {}
+    theirs = apart.make(_their_others) if apart else {}
     for name, function in work.items():
-        result = race({"ours": function, **({"theirs": theirs[name]} if against else {})}, rounds)
+        result = race({"ours": function, **({"theirs": theirs[name]} if apart else {})}, rounds)
         yield row("other", name, result)
 
 
-def _their_others(x: Any, g: Any, weight: Any, bias: Any, param: Any, grad: Any) -> dict[str, Callable[[], Any]]:
+def _their_others() -> dict[str, Callable[[], Any]]:
     import torch
 
-    tx, tg, tw, tb = (torch.from_numpy(a.copy()) for a in (x, g, weight, bias))
+    tx, tg, tw, tb, param, grad = (torch.from_numpy(a.copy()) for a in _others())
     aten = torch.ops.aten
 
     def batch_norm() -> Any:
@@ -193,9 +199,9 @@ def _their_others(x: Any, g: Any, weight: Any, bias: Any, param: Any, grad: Any)
     def leaky_relu() -> Any:
         return aten.leaky_relu(tx, 0.2), aten.leaky_relu_backward(tg, tx, 0.2, False)
 
-    tp = torch.from_numpy(param.copy()).requires_grad_()
-    tp.grad = torch.from_numpy(grad.copy())
-    adam = torch.optim.Adam([tp])
+    param.requires_grad_()
+    param.grad = grad
+    adam = torch.optim.Adam([param])
     return {
         "batch norm forward + backward 32x128x32x32": batch_norm,
         "LeakyReLU forward + backward 32x128x32x32": leaky_relu,

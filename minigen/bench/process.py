@@ -17,7 +17,7 @@ import json, time
 import minigen
 imported = time.perf_counter()
 from minigen.bench.steps import our_step
-_, step = our_step("DCGAN-28 step (S4's networks, repaired), batch 128")
+step = our_step("DCGAN-28 step (S4's networks, repaired), batch 128")
 step()
 print(json.dumps(time.perf_counter() - imported))
 """
@@ -57,16 +57,14 @@ def process_rows(against: bool) -> Iterator[Row]:
     if sys.platform == "win32":
         return  # no resource module there
     unit = 1e-3 if sys.platform == "linux" else 1e-6  # kilobytes on Linux, bytes on macOS
-    prepare = (
-        "import minigen; from minigen.bench.steps import STEPS; from minigen.bench.steps import our_step, their_step"
-    )
+    prepare = "import minigen; from minigen.bench.steps import our_step, their_step"
     warm_kernels = "from minigen import kernels; kernels.find('conv2d')"
-    build = f"model, step = our_step({WORK!r})"
+    build = f"step = our_step({WORK!r})"
     mine = unit * _python(PEAK.format(prepare=f"{prepare}\n{warm_kernels}", build=build))
     if not against:
         yield Row("memory", f"peak of a {WORK}", mine, unit="MB")
         return
-    build = f"model, _ = our_step({WORK!r}); step = their_step(model, STEPS[{WORK!r}][1]); del model, _"
+    build = f"step = their_step({WORK!r})[{WORK!r}]"
     theirs = unit * _python(PEAK.format(prepare=f"{prepare}\nimport torch", build=build))
     ratio = mine / theirs
     yield Row("memory", f"peak of a {WORK}", mine, theirs, ratio, ratio, ratio, unit="MB")

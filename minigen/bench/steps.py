@@ -8,6 +8,7 @@ import numpy as np
 from .. import nn
 from ..models import DCGAN, VAE
 from ..optim import Adam
+from .apart import Apart
 from .kernels import row
 from .report import Row
 from .timing import race
@@ -78,17 +79,19 @@ STEPS: dict[str, tuple[Callable[[], Model], tuple[int, ...]]] = {
 """What is timed: the model, and the shape of a batch."""
 
 
-def our_step(name: str) -> tuple[Model, Step]:
-    """A model of ours and a step of it on one batch."""
+def our_step(name: str) -> Step:
+    """A step of a model of ours on one batch."""
     make, shape = STEPS[name]
     model = make()
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    return model, lambda: model.training_step(images)
+    return lambda: model.training_step(images)
 
 
-def their_step(model: Model, shape: tuple[int, ...]) -> Step:
+def their_step(name: str) -> dict[str, Step]:
     """The same step in PyTorch: the same passes, and gradients for the moving player only."""
-    return _their_vae_step(model, shape) if isinstance(model, VAE) else _their_gan_step(model, shape)
+    make, shape = STEPS[name]
+    model = make()
+    return {name: _their_vae_step(model, shape) if isinstance(model, VAE) else _their_gan_step(model, shape)}
 
 
 def _their_gan_step(model: DCGAN, shape: tuple[int, ...]) -> Step:
@@ -143,9 +146,8 @@ def _their_vae_step(model: VAE, shape: tuple[int, ...]) -> Step:
     return step
 
 
-def step_rows(rounds: int, against: bool) -> Iterator[Row]:
+def step_rows(rounds: int, apart: Apart | None) -> Iterator[Row]:
     """Race a training step of each model."""
-    for name, (_, shape) in STEPS.items():
-        model, ours = our_step(name)
-        theirs = {"theirs": their_step(model, shape)} if against else {}
-        yield row("step", name, race({"ours": ours, **theirs}, rounds))
+    for name in STEPS:
+        theirs = {"theirs": apart.make(their_step, name)[name]} if apart else {}
+        yield row("step", name, race({"ours": our_step(name), **theirs}, rounds))

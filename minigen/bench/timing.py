@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from .apart import Elsewhere, timed
+
 __all__ = ["Race", "race"]
 
 #: Seconds before each turn: some libraries' threads go on spinning after a call, in case more work comes, on the cores
-#: that the next candidate wants.  An untimed call then brings back the caches.
+#: that the next candidate wants.
 _PAUSE = 0.03
 
 
@@ -38,13 +40,13 @@ class Race:
 
 
 def race(
-    candidates: Mapping[str, Callable[[], object]], rounds: int = 11, least: float = 0.02, warmup: int = 2
+    candidates: Mapping[str, Callable[[], object] | Elsewhere], rounds: int = 11, least: float = 0.02, warmup: int = 2
 ) -> Race:
     """Time every candidate `rounds` times, in turn.
 
     Parameters
     ----------
-    candidates : mapping from name to function without arguments
+    candidates : mapping from name to function without arguments, here or `Elsewhere`
     rounds : int
     least : float
         Seconds that one measurement should last; short functions are called several times in it.
@@ -69,23 +71,19 @@ def race(
     if not candidates or rounds < 1:
         raise ValueError(f"race: expected candidates and at least 1 round, got {len(candidates)} and {rounds}")
     calls = {}
-    for name, function in candidates.items():
-        for _ in range(warmup):
-            function()
-        start = time.perf_counter()
-        function()
-        calls[name] = max(1, round(least / max(time.perf_counter() - start, 1e-9)))
+    for name, candidate in candidates.items():
+        _time(candidate, warmup)
+        calls[name] = max(1, round(least / max(_time(candidate, 1), 1e-9)))
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     order = list(candidates)
     for _ in range(rounds):
         for name in order:
-            function = candidates[name]
             if len(order) > 1:
                 time.sleep(_PAUSE)
-                function()
-            start = time.perf_counter()
-            for _ in range(calls[name]):
-                function()
-            seconds[name].append((time.perf_counter() - start) / calls[name])
+            seconds[name].append(_time(candidates[name], calls[name]) / calls[name])
         order.reverse()  # nobody always comes after the same neighbour, with the caches it left
     return Race(seconds)
+
+
+def _time(candidate: Callable[[], object] | Elsewhere, calls: int) -> float:
+    return candidate.time(calls) if isinstance(candidate, Elsewhere) else timed(candidate, calls)

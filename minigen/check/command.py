@@ -20,8 +20,10 @@ examples:
   minigen check --against mycode:table           run golden vectors against {"conv2d": (fn, vjp), ...} in mycode.py
   minigen check --against minigen.check.adapters.pytorch:table --report html --output report.html
   minigen check --score --seeds 20               how many wrong gradients the checks see
-  minigen check --cuda conv2d --cc 80 90         machine code of the CUDA kernels: registers, spills, occupancy, bounds
   minigen check --score --seeds 20 --pytorch     the same, with PyTorch's gradcheck beside them
+  minigen check --cuda conv2d --cc 80 90         machine code of the CUDA kernels: registers, spills, occupancy, bounds
+  minigen check --cuda --report markdown         the convolutions of DCGANs, in one table
+  minigen check --gpu                            kernels, gradients, training and speed on the GPU of this computer
 """
 
 
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--against", metavar="MODULE:TABLE", help="run golden vectors against a table of (fn, vjp) pairs")
     what.add_argument("--score", action="store_true", help="run the mutants: gradients that are wrong on purpose")
     what.add_argument("--cuda", action="store_true", help="compile the CUDA kernels and check their machine code")
+    what.add_argument("--gpu", action="store_true", help="check everything on the GPU here, and write a report of it")
     parser.add_argument("--cc", metavar="CC", type=int, nargs="+", default=[80, 90], help="--cuda: for which GPUs")
     parser.add_argument(
         "--vectors", metavar="DIR", type=Path, help="golden vectors for --against (default: made afresh)"
@@ -42,8 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", metavar="N", type=int, default=10, help="points per operation (default: 10)")
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="seeds of --score (default: 3)")
     parser.add_argument("--pytorch", action="store_true", help="--score: run PyTorch's gradcheck beside ours")
-    parser.add_argument("--report", choices=["text", "json", "html"], default="text", help="how results are written")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="where to (default: the terminal)")
+    parser.add_argument(
+        "--report",
+        choices=["text", "json", "html", "markdown"],
+        default="text",
+        help="how results are written; markdown: with --cuda, the convolutions of DCGANs in a table",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="where to (default: the terminal; with --gpu gpu-report.md, and .json)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,8 +68,12 @@ def run(args: argparse.Namespace) -> int:
             return _against(args)
         if args.score:
             return _score(args)
+        if args.report == "markdown" and not args.cuda:
+            raise ValueError("--report markdown is for --cuda; expected text, json or html")
         if args.cuda:
             return _cuda(args)
+        if args.gpu:
+            return _gpu(args)
         return _own(args)
     except (ValueError, FileNotFoundError, ImportError) as error:
         print(f"minigen check: {error}", file=sys.stderr)
@@ -83,6 +100,20 @@ def _cuda(args: argparse.Namespace) -> int:
     text, right = check_machine_code(args.ops, args.cc, args.report)
     _deliver(text, args.output)
     return 0 if right else 1
+
+
+def _gpu(args: argparse.Namespace) -> int:
+    from .acceptance import accept, why_not
+
+    if reason := why_not():
+        raise ValueError(f"--gpu: {reason}")
+    output = args.output or Path("gpu-report.md")
+    rows = accept(output, args.ops, args.examples)
+    bad = [row for row in rows if row.status != "pass"]
+    print(f"{len(rows) - len(bad)} of {len(rows)} checks passed; wrote {output} and {output.with_suffix('.json')}")
+    for row in bad:
+        print(f"{row.status.upper()}  {row.section}: {row.name}: {row.detail}")
+    return 1 if bad else 0
 
 
 def _own(args: argparse.Namespace) -> int:

@@ -15,10 +15,11 @@ def check_machine_code(ops: Sequence[str], ccs: Sequence[int], form: str = "text
     Parameters
     ----------
     ops : sequence of str
-        Kernels of `minigen.kernels`; none is all.
+        Kernels of `minigen.kernels`; none is all (in markdown: the convolutions).
     ccs : sequence of int
         Compute capabilities: 80 is 8.0.
-    form : {"text", "json", "html"}
+    form : {"text", "json", "html", "markdown"}
+        Markdown is a table of its own: convolutions at the layers of DCGANs, `minigen.kernels.static_report.LAYERS`.
 
     Returns
     -------
@@ -40,9 +41,28 @@ def check_machine_code(ops: Sequence[str], ccs: Sequence[int], form: str = "text
     reason = static_report.why_not()
     if reason:
         raise ImportError(reason)
+    if form == "markdown":
+        return _layers(ops, ccs)
     rows = static_report.report(ops, ccs)
     right = not any(row.over_budget() for row in rows)
     if form == "json":
         return json.dumps([row.as_dict() for row in rows], indent=1), right
     text = f"{static_report.table(rows)}\n\n{NOTE}\n{'All within budget.' if right else 'OVER BUDGET, see above.'}"
     return (f"<pre>{html.escape(text)}</pre>" if form == "html" else text), right
+
+
+def _layers(ops: Sequence[str], ccs: Sequence[int]) -> tuple[str, bool]:
+    from ..kernels import static_report
+    from ..kernels.reference.shapes import CONVOLUTIONS
+
+    if unknown := sorted(set(ops) - set(CONVOLUTIONS)):
+        raise ValueError(f"markdown: no table of {', '.join(unknown)}; expected some of {', '.join(CONVOLUTIONS)}")
+    rows = [
+        static_report.analyse_product(op, layer, cc)
+        for op in ops or CONVOLUTIONS
+        for layer in static_report.LAYERS
+        for cc in ccs
+    ]
+    misses = [f"- {row.op}, {row.layer}, sm_{row.cc}: {fault}" for row in rows for fault in row.over_budget()]
+    verdict = ["Over budget:", "", *misses] if misses else ["All within budget."]
+    return "\n".join([static_report.markdown(rows), NOTE, *verdict]), not misses

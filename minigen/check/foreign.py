@@ -11,7 +11,7 @@ from .example import example
 from .report import Finding, Report
 from .resolution import RESOLUTION
 
-__all__ = ["check"]
+__all__ = ["check", "summary"]
 
 
 def check(
@@ -122,7 +122,7 @@ def check(
         located = [f for f in look(case, number, locate=True) if f.verdict == "wrong"]
         wrong = located or [f for f in findings if f.verdict == "wrong"]
         return Report(like, wrong, example(entry, trim(case), wrong[0]))
-    return Report(like, _summary(like, found))
+    return Report(like, summary(like, found))
 
 
 def _signature(fn: Callable[..., Any], entry: Entry) -> tuple[set[str] | None, int]:
@@ -195,7 +195,7 @@ def _search(entry, fixed, layouts, look, found, examples, seed):
     return None
 
 
-def _summary(op: str, found: Sequence[Finding]) -> list[Finding]:
+def summary(op: str, found: Sequence[Finding]) -> list[Finding]:
     """One finding per argument and order: right where at least four points in five were."""
     groups: dict[tuple[str, int], list[Finding]] = {}
     for f in found:

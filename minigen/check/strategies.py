@@ -21,6 +21,7 @@ except ImportError as error:  # pragma: no cover - depends on the installation
 from ..kernels.reference.conv import output_size
 from .catalogue import CATALOGUE, Case, Source
 from .fillings import KINDS, LAYOUTS, lay_out
+from .kernel_calls import window
 
 __all__ = ["Case", "STRATEGIES", "DrawnSource", "arrays", "cases", "layouts", "shapes", "windows"]
 
@@ -228,12 +229,6 @@ def _dense(draw: Any) -> Case:
 
 
 @st.composite
-def _channel_bias(draw: Any) -> Case:
-    x = draw(arrays(shapes(min_dims=4, max_dims=4, max_side=3), ("gaussian", "wide")))
-    return Case((x, draw(arrays((x.shape[1],)))))
-
-
-@st.composite
 def _reduction(draw: Any, kinds: Sequence[str], min_side: int = 0) -> Case:
     x = draw(arrays(shapes(min_side=min_side), kinds))
     return Case((x,), {"dim": draw(_dims(x.ndim)), "keepdim": draw(st.booleans())})
@@ -249,22 +244,11 @@ def _along_one(draw: Any, kinds: Sequence[str]) -> Case:
 
 
 @st.composite
-def windows(draw: Any, max_size: int = 7, max_kernel: int = 3, max_stride: int = 4, max_pad: int = 2) -> dict[str, Any]:
-    """The geometry of a sliding window that fits: sizes, kernel, stride, four-sided padding, dilation, pixels.
-
-    Strides beyond the kernel, 1x1 kernels, and inputs whose last rows no window reaches are all drawn.
-    """
-    kernel = tuple(draw(st.integers(1, max_kernel)) for _ in range(2))
-    stride = tuple(draw(st.integers(1, max_stride)) for _ in range(2))
-    dilation = tuple(draw(st.integers(1, 2)) for _ in range(2))
-    padding = tuple((draw(st.integers(0, max_pad)), draw(st.integers(0, max_pad))) for _ in range(2))
-    size = []
-    for i in range(2):
-        least = max(1, dilation[i] * (kernel[i] - 1) + 1 - sum(padding[i]))
-        size.append(draw(st.integers(least, max(least, max_size))))
-    pixels = tuple(output_size(size[i], kernel[i], stride[i], padding[i], dilation[i]) for i in range(2))
-    return {"size": tuple(size), "kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation,
-            "pixels": pixels}  # fmt: skip
+def windows(draw: Any, **most: int) -> dict[str, Any]:
+    """The geometry of a sliding window, see `minigen.check.kernel_calls.window`, and how many pixels it gives."""
+    w = window(DrawnSource(draw), **most)
+    axes = zip(*(w[name] for name in ("size", "kernel", "stride", "padding", "dilation")))
+    return {**w, "pixels": tuple(output_size(*axis) for axis in axes)}
 
 
 @st.composite
@@ -274,8 +258,9 @@ def _convolution(draw: Any, which: str, kinds: Sequence[str] = ("gaussian",), dt
     n = draw(st.sampled_from([1, 2, 3, 0]))
     c, o = (groups * draw(st.integers(1, 2)) for _ in range(2))
     shape = {"x": (n, c, *w["size"]), "w": (o, c // groups, *w["kernel"]), "g": (n, o, *w["pixels"])}
+    shape |= {"b": (o,), "c": (c,)}  # biases of the convolution and of its adjoint
     params = {"stride": w["stride"], "padding": w["padding"], "dilation": w["dilation"], "groups": groups}
-    if which == "gw":
+    if which.startswith("gw"):
         params = {"input_size": w["size"], **params}
     if which == "xg":
         params = {"kernel_size": w["kernel"], **params}
@@ -318,7 +303,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "conv2d": _convolution("xw"),
     "conv2d_input_grad": _convolution("gw"),
     "conv2d_weight_grad": _convolution("xg"),
-    "channel_bias": _channel_bias(),
+    "conv2d_bias": _convolution("xwb"),
+    "conv2d_input_grad_bias": _convolution("gwc"),
     "dense": _dense(),
     "add": _broadcasting(["gaussian", "wide"]),
     "sub": _broadcasting(["gaussian", "wide"]),
@@ -345,6 +331,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "minimum": _broadcasting(["gaussian", "ties"]),
     "clamp": _one_array(["gaussian", "ties"], _fixed(min=[-0.5, -1.0, None], max=[0.7, 1.0, None])),
     "leaky_relu": _one_array(["gaussian", "ties"], _SLOPES),
+    "dropout": _one_array(["gaussian"], _fixed(p=[0.5, 0.1, 1.0], seed=[0, 3, 2**63 - 1])),
     "leaky_relu_grad": _two_alike(["gaussian"], _SLOPES),
     "elu": _one_array(["gaussian", "ties"], _fixed(alpha=[1.0, 0.5])),
     "where": _where(),

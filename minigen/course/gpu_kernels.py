@@ -169,6 +169,13 @@ def product_transposed(answer: Any) -> None:
         raise Wrong(
             f"product_transposed on 64 x 64: right, but it reads {taken} sectors, where {least} would do. {reason}"
         )
+    requests, taken, least = _rows(report, True, "load")
+    if taken > least:
+        raise Wrong(
+            f"product_transposed on 64 x 64: right, but a warp's read from shared memory takes {taken / requests:.4g} "
+            f"passes on average, where {least / requests:.4g} would do. With rows of 16 words a column lies in "
+            "two banks; with one unused word at the end of each row it lies in sixteen."
+        )
 
 
 def _checked(answer: Any, hints: dict[str, str]) -> Callable[..., Any]:

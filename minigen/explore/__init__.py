@@ -14,15 +14,19 @@ function            command                 shows
 `reconstruct`       minigen reconstruct     images beside what a VAE's code keeps of them
 `traverse`          minigen traverse        what each component of a VAE's code does
 `evaluate`          minigen evaluate        a VAE's bound and its parts; how far apart a GAN's players are
+`class_fidelity`    minigen evaluate        whether samples are of the class asked for, as classifiers read them
+                    --classify N
 `animate`           minigen gif             the samples of each epoch, one after the other
 =================== ======================= =======================================================================
 
-All but the last two give a `minigen.plot.ImageTable`: its array ``images`` to compute with, and a picture that a
+All but the last three give a `minigen.plot.ImageTable`: its array ``images`` to compute with, and a picture that a
 notebook displays by itself.
 """
 
 from .animation import animate
+from .classifier import Classifier, train_classifier
 from .evaluation import evaluate
+from .fidelity import Fidelity, class_fidelity
 from .interpolation import interpolate, slerp
 from .manifold import manifold
 from .reconstruction import reconstruct
@@ -31,8 +35,11 @@ from .trained import Trained, load_trained
 from .traversal import traverse
 
 __all__ = [
+    "Classifier",
+    "Fidelity",
     "Trained",
     "animate",
+    "class_fidelity",
     "evaluate",
     "interpolate",
     "load_trained",
@@ -40,5 +47,6 @@ __all__ = [
     "reconstruct",
     "sample",
     "slerp",
+    "train_classifier",
     "traverse",
 ]

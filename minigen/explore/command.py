@@ -21,6 +21,7 @@ def add_run(parser: argparse.ArgumentParser, out: str | None, seed: str | None) 
     if seed:
         parser.add_argument("--seed", type=at_least(0), default=0, help=f"decides {seed} (default: 0)")
     parser.add_argument("--previous", action="store_true", help="use the checkpoint before the last one")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
 
 
 def add_class(parser: argparse.ArgumentParser, text: str) -> None:
@@ -37,7 +38,9 @@ def add_split(parser: argparse.ArgumentParser) -> None:
 
 def opened(arguments: argparse.Namespace) -> Trained:
     """The model that the command is about."""
-    return load_trained(arguments.model_run, arguments.previous)
+    trained = load_trained(arguments.model_run, arguments.previous)
+    trained.model.to(arguments.device)
+    return trained
 
 
 def asked_data(arguments: argparse.Namespace, trained: Trained) -> Dataset:

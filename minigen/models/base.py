@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from statistics import NormalDist
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -42,8 +42,24 @@ class GenerativeModel(Module):
     classes: int = 0
     """How many classes the model can be asked for; 0 if it knows none."""
 
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
-        """Learn from one batch and return what to log; see `minigen.train.Trainable`."""
+    @property
+    def device(self) -> str:
+        """``"cpu"`` or ``"cuda"``: where the weights are, and so where the model computes."""
+        return next(self.parameters()).device
+
+    def to(self, target: Any) -> Self:
+        """Move networks and optimizers to a device or a dtype, in place; see `minigen.nn.Module.to`."""
+        super().to(target)
+        for optimizer in self.optimizers.values():
+            optimizer.load_state_dict(optimizer.state_dict())  # what they remember follows the weights
+        return self
+
+    def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> dict[str, Tensor]:
+        """Learn from one batch and return what to log; see `minigen.train.Trainable`.
+
+        The batch comes in NumPy arrays, and goes to where the model is.  What is returned stays there, as Tensors of
+        one element without a graph: to read one, by ``float``, the CPU has to wait until the GPU has come so far.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define training_step()")
 
     def schedule(self, done: float) -> None:
@@ -126,7 +142,8 @@ class GenerativeModel(Module):
         parts = [slice(start, start + _AT_ONCE) for start in range(0, max(len(codes), 1), _AT_ONCE)]
         with no_grad(), _evaluating(self):
             images = [
-                self.generate(tensor(codes[part]), None if condition is None else condition[part]) for part in parts
+                self.generate(tensor(codes[part], device=self.device), None if condition is None else condition[part])
+                for part in parts
             ]
             return np.concatenate([image.numpy() for image in images])
 
@@ -161,7 +178,7 @@ class GenerativeModel(Module):
 
     def _condition(self, labels: Any, n: int) -> Tensor | None:
         """One-hot labels (n, classes); None for a model without a condition."""
-        return one_hot_labels(self.name, labels, n, self.classes) if self.classes else None
+        return one_hot_labels(self.name, labels, n, self.classes).to(self.device) if self.classes else None
 
     def descend(self, loss: Tensor, optimizer: Optimizer) -> None:
         """One step of `optimizer` down the gradient of `loss`, for its own parameters and no others.

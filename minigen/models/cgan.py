@@ -13,7 +13,7 @@ the image's own class and 0 for the others.
 
 **How long.**  That digits look right comes first, that they are the digit asked for later: after 16 epochs at a
 constant rate an independent classifier reads 9 of 10 samples as their label; after 50 epochs, with a rate that falls to
-0 on the way, 98 of 100.
+0 on the way, 98 of 100.  ``minigen evaluate RUN --classify 10000`` measures it (`minigen.explore.class_fidelity`).
 """
 
 from functools import partial
@@ -41,7 +41,9 @@ class CGAN(Adversarial):
         Channels next to the image of the small networks (32 if not given), or units of a dense layer (128).
     classes : int
         How many classes the labels name.
-    loss, lr, beta1, smoothing, lr_decay, ema
+    lr : float
+        Adam's learning rate at the start, of both players.
+    loss, beta1, smoothing, lr_decay, ema
         See `DCGAN`.
 
     Raises

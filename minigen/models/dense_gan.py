@@ -33,7 +33,9 @@ class DenseGAN(Adversarial):
         Length of the noise vector z.
     width : int
         Units in each hidden layer.
-    loss, lr, beta1, smoothing, lr_decay, ema
+    lr : float
+        Adam's learning rate at the start, of both players.
+    loss, beta1, smoothing, lr_decay, ema
         See `DCGAN`.
 
     Raises

@@ -163,7 +163,7 @@ class Variational(GenerativeModel):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define loss()")
 
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None = None) -> dict[str, float]:
+    def training_step(self, data: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Tensor]:
         """One step down the loss, of encoder and decoder together.
 
         Parameters
@@ -183,15 +183,15 @@ class Variational(GenerativeModel):
         mu, log_var = self._encode(x, condition)
         # Fresh noise in every step.  Nothing is detached: by z = mu + sigma * eps the gradient of the reconstruction
         # reaches the encoder, and one optimizer moves both networks down one loss.
-        eps = randn(self.samples, *mu.shape)
+        eps = randn(self.samples, *mu.shape, device=self.device)
         log_likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
         loss = self.loss(log_likelihood, mu, log_var, eps)
         self.descend(loss, self.optimizers["vae"])
         if self.average is not None:
             self.average.update(nn.ModuleList([self.encoder, self.decoder]))
         with no_grad():
-            kl = gaussian_kl(mu, log_var).mean().item()
-        return {"loss": loss.item(), "reconstruction": -log_likelihood.detach().mean().item(), "kl": kl}
+            kl = gaussian_kl(mu, log_var).mean()
+        return {"loss": loss.detach(), "reconstruction": -log_likelihood.detach().mean(), "kl": kl}
 
     def _log_likelihood(self, x: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor, condition: Tensor | None) -> Tensor:
         """The log-likelihoods log p(x | z) (K, N) for the codes that the noise (K, N, latent) makes."""
@@ -224,7 +224,8 @@ class Variational(GenerativeModel):
             raise ValueError(f"{self.name}: expected images (N, {', '.join(map(str, self.shape))}), got {images.shape}")
         if images.size and not (images.min() >= -1 and images.max() <= 1):
             raise ValueError(f"{self.name}: expected images in [-1, 1], got {images.min():g} to {images.max():g}")
-        return tensor(to_unit(images.astype(np.float32, copy=False))), self._condition(labels, len(images))
+        x = tensor(to_unit(images.astype(np.float32, copy=False)), device=self.device)
+        return x, self._condition(labels, len(images))
 
     def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
         """What looks ill, see `GenerativeModel.symptoms`: a KL that has vanished.
@@ -408,7 +409,7 @@ class Variational(GenerativeModel):
         with no_grad(), _evaluating(self):
             for x, condition in self._batches(images, labels):
                 mu, log_var = self._encode(x, condition)
-                eps = randn(1, *mu.shape, generator=generator)
+                eps = randn(1, *mu.shape, generator=generator, device=self.device)
                 reconstruction.append(-self._log_likelihood(x, mu, log_var, eps, condition).numpy()[0])
                 # the KL of independent components is a sum over them: each is the KL of a code of length 1
                 kl.append(gaussian_kl(mu.reshape(-1, 1), log_var.reshape(-1, 1)).numpy().reshape(mu.shape))
@@ -457,7 +458,7 @@ class Variational(GenerativeModel):
                 mu, log_var = self._encode(x, condition)
                 log_weights = []
                 for part in _parts(samples, max(_CODES_AT_ONCE // len(x.data), 1)):
-                    eps = randn(part.stop - part.start, *mu.shape, generator=generator)
+                    eps = randn(part.stop - part.start, *mu.shape, generator=generator, device=self.device)
                     likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
                     log_weights.append((likelihood - monte_carlo_kl(mu, log_var, eps)).numpy().astype(np.float64))
                 # weights of e^-100 and less: only their ratios to the greatest can be added up

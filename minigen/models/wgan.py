@@ -90,14 +90,14 @@ class Wasserstein(Adversarial):
         # How often the critic has moved: part of the state, so that a resumed run knows when it is G's turn.
         self.register_buffer("moves", tensor(np.array(0)))
 
-    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's loss on a batch of real and one of (detached) generated images, and what to log of it."""
         raise NotImplementedError(f"{type(self).__name__} does not define critic_loss()")
 
     def restrain(self) -> None:
         """Bound the critic's slope after its move, if the loss does not."""
 
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None = None) -> dict[str, float]:
+    def training_step(self, data: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Tensor]:
         """One move of the critic on one batch, and in every `n_critic`-th step one of the generator.
 
         Parameters
@@ -114,10 +114,10 @@ class Wasserstein(Adversarial):
             score of real images less that of generated ones, is what to watch: it rises while the critic learns, and
             from then on should fall.
         """
-        real = tensor(data)
+        real = tensor(data, device=self.device)
         # The critic's move.  Its own noise, and no graph through G: to the critic the fakes are given images.
         with no_grad():
-            fake = self.generator(randn(len(data), self.latent))
+            fake = self.generator(randn(len(data), self.latent, device=self.device))
         loss_d, numbers = self.critic_loss(real, fake)
         self.descend(loss_d, self.optimizers["discriminator"])
         self.restrain()
@@ -126,21 +126,21 @@ class Wasserstein(Adversarial):
         if self.moves.item() % self.n_critic == 0:
             # The generator's move, against the critic as it is now, with fresh noise (Algorithm 1, line 9).  Its loss
             # has the minus: G is to raise its images' scores.  No detach: the gradient reaches G through the critic.
-            fake = self.generator(randn(len(data), self.latent))
+            fake = self.generator(randn(len(data), self.latent, device=self.device))
             self.descend(wgan_g(self.discriminator(fake)), self.optimizers["generator"])
             self._move_average()
-        return {"loss_d": loss_d.item(), **numbers}
+        return {"loss_d": loss_d.detach(), **numbers}
 
     def _reading(self, outputs: Tensor) -> Tensor:
         """Scores as they are; they have no scale of their own, only their differences say something."""
         return outputs.detach()
 
     @staticmethod
-    def _scores(real_scores: Tensor, fake_scores: Tensor) -> dict[str, float]:
+    def _scores(real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
         """What every critic's move tells, at no cost."""
         real_scores, fake_scores = real_scores.detach(), fake_scores.detach()
         # Minus the critic's loss without a penalty: the sign with which a distance is positive.
-        return {"loss_g": wgan_g(fake_scores).item(), "distance": -wgan_d(real_scores, fake_scores).item()}
+        return {"loss_g": wgan_g(fake_scores), "distance": -wgan_d(real_scores, fake_scores)}
 
 
 class WGAN(Wasserstein):
@@ -220,7 +220,7 @@ class WGAN(Wasserstein):
         )
         self.clip = clip
 
-    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Minus the difference of the mean scores; see `minigen.losses.wgan_d`."""
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
         return wgan_d(real_scores, fake_scores), self._scores(real_scores, fake_scores)

@@ -98,11 +98,11 @@ class WGANGP(Wasserstein):
         )
         self.penalty = penalty
 
-    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The WGAN's loss and the penalty; see `minigen.losses.wgan_gp_d`."""
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
         # One random place on the line for each pair, not for each pixel.
-        gradients = critic_gradients(self.discriminator, real, fake, rand(len(real.data)))
+        gradients = critic_gradients(self.discriminator, real, fake, rand(len(real.data), device=real.device))
         loss = wgan_gp_d(real_scores, fake_scores, gradients, self.penalty)
         paid = gradient_penalty(gradients.detach(), self.penalty)
-        return loss, {**self._scores(real_scores, fake_scores), "penalty": paid.item()}
+        return loss, {**self._scores(real_scores, fake_scores), "penalty": paid}

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -168,7 +168,7 @@ class Module:
         """All buffers within."""
         return (b for _, b in self.named_buffers())
 
-    def apply(self, function: Callable[["Module"], Any]) -> "Module":
+    def apply(self, function: Callable[["Module"], Any]) -> Self:
         """Call `function` on every Module within and on this one, children first."""
         for child in self.children():
             child.apply(function)
@@ -177,17 +177,17 @@ class Module:
 
     # ---- modes
 
-    def train(self, mode: bool = True) -> "Module":
+    def train(self, mode: bool = True) -> Self:
         """Set training mode: batch norm uses the batch's statistics, dropout drops."""
         for module in self.modules():
             object.__setattr__(module, "training", mode)
         return self
 
-    def eval(self) -> "Module":
+    def eval(self) -> Self:
         """Set evaluation mode: batch norm uses the running statistics, dropout does nothing."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad: bool = True) -> "Module":
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Switch gradients on or off for every Parameter within."""
         for p in self.parameters():
             p.requires_grad = requires_grad
@@ -198,8 +198,11 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
-    def to(self, target: Any) -> "Module":
-        """Move every floating Parameter and buffer to a device or a dtype, in place.
+    def to(self, target: Any) -> Self:
+        """Move every Parameter and buffer to a device, or the floating ones to a dtype, in place.
+
+        A whole number by itself, such as batch norm's count of batches, stays on the CPU: Python reads it, and would
+        have to wait for a GPU.
 
         Parameters
         ----------
@@ -213,7 +216,8 @@ class Module:
         """
         for t in [*self.parameters(), *self.buffers()]:
             if target in ("cpu", "cuda"):
-                t.rebind(to_device(t.data, target))
+                if t.shape or t.dtype in FLOATS:
+                    t.rebind(to_device(t.data, target))
             elif t.dtype in FLOATS:
                 t.rebind(t.data.astype(target))
         return self
@@ -244,7 +248,8 @@ class Module:
             Names what is missing, unexpected or of another shape.
         """
         own = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        own = {name: t for name, t in own.items() if name in self.state_dict()}
+        kept = self.state_dict()
+        own = {name: t for name, t in own.items() if name in kept}
         problems = []
         if strict:
             problems += [f"missing {name}" for name in own if name not in state_dict]
@@ -257,7 +262,7 @@ class Module:
             raise ValueError(f"{type(self).__name__}: state does not fit: {shown}")
         for name, t in own.items():
             if name in state_dict:
-                t.data = to_device(np.array(state_dict[name], dtype=t.dtype), t.device)
+                t.data = tensor(state_dict[name], dtype=t.dtype, device=t.device)
 
     # ---- calling and showing
 

@@ -22,7 +22,7 @@ from ..engine import primitive
 from ..kernels import find
 from .reduce import sum
 
-__all__ = ["channel_bias", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["conv2d", "conv2d_bias", "conv2d_input_grad", "conv2d_input_grad_bias", "conv2d_weight_grad"]
 
 
 @primitive
@@ -57,13 +57,32 @@ conv2d_weight_grad.vjp(
 )
 
 
+# A layer's bias, b for each channel of the result, is added where the result lies, which is not written twice.
+
+
 @primitive
-def channel_bias(x, bias):
-    """``x + bias``, channel by channel: x is (N, C, H, W) and bias (C,)."""
-    return find("bias_leaky_relu", x)(x, bias, 1.0)
+def conv2d_bias(x, w, b, **params):
+    """C(x, w) + b."""
+    return _add(conv2d.forward(x, w, **params), b)
 
 
-channel_bias.vjp(
-    x=lambda g, out, x, bias: g,
-    bias=lambda g, out, x, bias: sum(g, (0, 2, 3)),
+@primitive
+def conv2d_input_grad_bias(g, w, b, **params):
+    """T(g, w) + b."""
+    return _add(conv2d_input_grad.forward(g, w, **params), b)
+
+
+def _add(y, b):
+    return find("bias_leaky_relu", y)(y, b, 1.0, out=y)
+
+
+conv2d_bias.vjp(
+    x=lambda g, out, x, w, b, **p: conv2d.rules["x"](g, out, x, w, **p),
+    w=lambda g, out, x, w, b, **p: conv2d.rules["w"](g, out, x, w, **p),
+    b=lambda g, out, x, w, b, **p: sum(g, (0, 2, 3)),
+)
+conv2d_input_grad_bias.vjp(
+    g=lambda u, out, g, w, b, **p: conv2d_input_grad.rules["g"](u, out, g, w, **p),
+    w=lambda u, out, g, w, b, **p: conv2d_input_grad.rules["w"](u, out, g, w, **p),
+    b=lambda u, out, g, w, b, **p: sum(u, (0, 2, 3)),
 )

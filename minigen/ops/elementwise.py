@@ -24,6 +24,7 @@ __all__ = [
     "clone",
     "cos",
     "div",
+    "dropout",
     "elu",
     "exp",
     "leaky_relu",
@@ -422,6 +423,15 @@ def relu(input):
 
 
 @primitive
+def dropout(input, *, p, seed):
+    """Some elements times 0, the others times 1 / (1 - p): which ones follows from the seed, so it is its own vjp."""
+    return find("dropout", input)(input, p, seed)
+
+
+dropout.vjp(input=lambda g, out, input, **params: dropout(g, **params))
+
+
+@primitive
 def elu(input, *, alpha=1.0):
     r"""``x`` where x > 0, :math:`\alpha (e^x - 1)` elsewhere (Clevert et al. 2016), with f' = 1 or :math:`\alpha e^x`.
 
@@ -432,7 +442,7 @@ def elu(input, *, alpha=1.0):
     tensor([0., 2.])
     """
     xp = array_module(input)
-    return xp.where(input > 0, input, input.dtype.type(alpha) * xp.expm1(xp.minimum(input, 0)))
+    return xp.where(input > 0, input, xp.expm1(xp.minimum(input, 0)) * input.dtype.type(alpha))
 
 
 elu.vjp(

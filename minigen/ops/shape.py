@@ -6,7 +6,7 @@ from, and adds up where one element went to several places.
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import array_module, to_device
 from ..engine import primitive
 from ..tensor import Tensor
 
@@ -272,7 +272,7 @@ def getitem(input, index):
             part = int(part)
         if getattr(part, "dtype", np.dtype(int)).kind not in "iub":
             raise IndexError(f"index: expected integers or booleans, got an array of dtype {part.dtype}")
-        return part
+        return to_device(part, input.device) if isinstance(part, np.ndarray) else part
 
     index = tuple(plain(part) for part in index) if isinstance(index, tuple) else plain(index)
     if input.dtype.kind != "f":

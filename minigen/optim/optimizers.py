@@ -7,8 +7,6 @@ is kept here is bookkeeping: options per group of parameters, running averages p
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from ..backend import array_module, to_device
 from ..kernels import find
 from ..tensor import Tensor
@@ -22,7 +20,8 @@ class Optimizer:
     Parameters
     ----------
     params : iterable of Tensor, or of dict
-        A dict is a group: ``{"params": [...], "lr": ...}`` overrides the options for its parameters.
+        A dict is a group: ``{"params": [...], "lr": ...}`` overrides the options for its parameters.  State is made
+        where a parameter is at its first step; if it moves later, ``load_state_dict(state_dict())`` takes that along.
     defaults : dict
         The options.
 
@@ -110,7 +109,7 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave.
+        """Take over what `state_dict` gave, to where the parameters are now.
 
         Raises
         ------
@@ -131,7 +130,7 @@ class Optimizer:
                         f"{type(self).__name__}: {key} of parameter {i} has shape {value.shape}, expected {p.shape}"
                     )
             state[id(p)] = {
-                k: to_device(np.array(v, dtype=p.dtype), p.device) if hasattr(v, "shape") else v
+                k: to_device(v, p.device).astype(p.dtype, copy=True) if hasattr(v, "shape") else v
                 for k, v in entries.items()
             }
         self.state = state

@@ -22,9 +22,11 @@ import numpy as np
 
 from .. import backend
 from ..data import Loader
+from ..tensor import Tensor
 from .errors import CheckpointError, RunError
 from .log import CsvLog
 from .run import Run
+from .unread import Unread
 from .watch import Watch
 
 __all__ = ["Outcome", "Trainable", "fit", "restore"]
@@ -48,8 +50,8 @@ class Trainable(Protocol):
     def schedule(self, done: float) -> None:
         """Told before each step which share of the training is done, from 0 to 1."""
 
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
-        """Learn from one batch; the numbers to log, ``loss_...`` among them."""
+    def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> Mapping[str, Tensor | float]:
+        """Learn from one batch; the numbers to log, ``loss_...`` among them, which the loop reads when it likes."""
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """`n` new images (n, C, H, W) in [-1, 1], a function of the weights and `generator` alone."""
@@ -104,7 +106,8 @@ def fit(
 
     After every epoch: a grid of samples from always the same noise, a checkpoint, and now and then the curves of the
     losses.  Ctrl-C finishes the step at hand and saves; a second Ctrl-C stops at once.  A training that goes wrong is
-    noticed and said (see `minigen.train.watch`); NaN ends it.
+    noticed and said (see `minigen.train.watch`); NaN ends it.  A model on a GPU is looked at every
+    `minigen.train.unread.READ_EVERY` steps, so that it never waits for the CPU in between.
 
     Parameters
     ----------
@@ -220,6 +223,8 @@ class _Fit:
         some = np.random.default_rng(loader.seed).permutation(len(loader.dataset))[:PREVIEWS]
         self.watch = Watch(model, loader.dataset.images[some])
         self.symptoms: list[str] = []
+        self.unread = Unread()
+        self.history: list[dict[str, float]] = []  # what the steps of this epoch returned
 
     def run_epochs(self) -> Outcome:
         from tqdm import tqdm
@@ -252,19 +257,17 @@ class _Fit:
 
     def one_epoch(self, epoch: int, start_batch: int, log: CsvLog, stop: "_StopRequest") -> None:
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}")
-        history: list[dict[str, float]] = []
+        self.history = []
         began = time.monotonic()
         seen = 0
         for data, labels in self.loader.epoch(epoch, start_batch):
             self.model.schedule(self.step / (self.epochs * len(self.loader)))
             numbers = self.model.training_step(data, labels)
             self.step += 1
-            log.write({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3), **numbers})
-            self.check(numbers, log)
-            history.append(numbers)
-            self.watch.note(numbers)
+            self.unread.add({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3)}, numbers)
+            if self.unread.due:
+                self.read(log)
             seen += len(data)
-            self.bar.set_postfix({k: f"{v:.3f}" for k, v in numbers.items() if k.startswith("loss")}, refresh=False)
             self.bar.update(len(data))
             if self.step % len(self.loader) == 0:
                 break  # the end of an epoch is saved below
@@ -272,6 +275,7 @@ class _Fit:
                 self.save(log)
             if stop:
                 return
+        self.read(log)
         # Pictures first: should the process be killed among them, the resumed run draws them again.
         speed = seen / (time.monotonic() - began)
         samples = self.preview(epoch + 1)
@@ -279,8 +283,9 @@ class _Fit:
         if epoch + 1 == self.epochs or time.monotonic() - self.curves_drawn > CURVES_EVERY:
             self.curves()
         self.save(log)
-        means = "  ".join(f"{name} {np.mean([numbers[name] for numbers in history]):.3f}" for name in history[0])
-        self.say(f"epoch {epoch + 1}/{self.epochs}  {means}  {speed:.0f} img/s")
+        means = {name: np.mean([numbers[name] for numbers in self.history]) for name in self.history[0]}
+        said = "  ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+        self.say(f"epoch {epoch + 1}/{self.epochs}  {said}  {speed:.0f} img/s")
         for text in self.watch.news(samples):
             self.symptoms.append(text)
             self.say(f"note: {text}")
@@ -312,7 +317,18 @@ class _Fit:
                 self.draw_curves = None
                 self.say(f"no picture of the losses: {error}")
 
+    def read(self, log: CsvLog) -> None:
+        """Log what the steps since the last time returned, and see whether all is well."""
+        for row, numbers in self.unread.read():
+            log.write({**row, **numbers})
+            self.check(numbers, row["step"], log)
+            self.history.append(numbers)
+            self.watch.note(numbers)
+            losses = {name: f"{value:.3f}" for name, value in numbers.items() if name.startswith("loss")}
+            self.bar.set_postfix(losses, refresh=False)
+
     def save(self, log: CsvLog) -> None:
+        self.read(log)
         log.sync()  # the log may know of more steps than the checkpoint, never of fewer
         state = {
             "model": self.model.state_dict(),
@@ -322,18 +338,18 @@ class _Fit:
         }
         for name, value in state["model"].items():
             if not np.isfinite(np.asarray(value)).all():
-                raise self.diverged(f"{name} holds NaN or infinite values")
+                raise self.diverged(f"{name} holds NaN or infinite values", self.step)
         self.run.save(self.step, state)
 
-    def check(self, numbers: Mapping[str, float], log: CsvLog) -> None:
+    def check(self, numbers: Mapping[str, float], step: int, log: CsvLog) -> None:
         for name, value in numbers.items():
             if not math.isfinite(value) or (name.startswith("loss") and abs(value) > LOST):
                 log.sync()
-                raise self.diverged(f"{name} is {value:.3g}")
+                raise self.diverged(f"{name} is {value:.3g}", step)
 
-    def diverged(self, what: str) -> RunError:
+    def diverged(self, what: str, step: int) -> RunError:
         return RunError(
-            f"training failed at step {self.step}: {what}; try a smaller learning rate (--lr); {_last_good(self.run)}"
+            f"training failed at step {step}: {what}; try a smaller learning rate (--lr); {_last_good(self.run)}"
         )
 
 

@@ -18,7 +18,8 @@
 #
 # You write in **`autograd_a1.py`**, in any editor, and hand in that file alone.  This notebook explains the five tasks,
 # lets you try what you have, and checks it.  Nothing that you write here is graded.  Allow four to six hours in all; the
-# tasks are short (most answers have less than ten lines), and each is harder than the one before.
+# tasks are short (most answers have less than ten lines), and each is harder than the one before.  NumPy is all you need.  To
+# compare with minigen is a good idea; to call it, or another library that differentiates, is no answer, and the tests look.
 #
 # | task | you write | points |
 # |---|---|---|

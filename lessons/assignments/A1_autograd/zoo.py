@@ -413,3 +413,40 @@ def gradient_penalty(f, x):
     return sum_to((lengths - 1) * (lengths - 1)) / x.value.shape[0]
 """),
 ]  # fmt: skip
+
+# ---- right numbers, by a library
+
+LIBRARY = "The library has the answer; the task is to find it yourself."
+
+ZOO += [
+    wrong(1, "tanh: by minigen", LIBRARY, source="""
+def tanh_rule(g, out, x):
+    import minigen as mg
+
+    leaf = mg.tensor(x.value, requires_grad=True)
+    return (Var(mg.grad(mg.tanh(leaf), leaf, mg.tensor(g.value))[0].numpy()),)
+"""),
+    wrong(4, "by minigen, through another name", LIBRARY, source="""
+import minigen
+
+engine = minigen
+
+def again(var, tensors):
+    if id(var) not in tensors:
+        inputs = [again(x, tensors) for x in var.inputs]
+        tensors[id(var)] = getattr(engine, var.op.name)(*inputs, **var.params)
+    return tensors[id(var)]
+
+def grad(output, inputs, g=None):
+    leaves = [engine.tensor(x.value, requires_grad=True) for x in inputs]
+    total = again(output, {id(x): leaf for x, leaf in zip(inputs, leaves)})
+    return [Var(d.numpy()) for d in engine.grad(total, leaves, g and engine.tensor(g.value))]
+"""),
+    wrong(5, "by the library's penalty", LIBRARY, source="""
+def gradient_penalty(f, x):
+    import importlib
+
+    penalty = importlib.import_module("minigen.losses").gradient_penalty
+    return Var(penalty(f, x.value).numpy())
+"""),
+]  # fmt: skip

@@ -19,7 +19,8 @@
 #
 # You write in **`conv_a2.py`**, in any editor, and hand in that file alone.  This notebook explains the four tasks, lets you
 # try what you have, and checks it.  Nothing that you write here is graded.  Allow five to seven hours in all, two of them for
-# the last task.  Write with NumPy (in task 4 Numba, if you like), and call nothing of minigen: it would be no answer.
+# the last task.  Write with NumPy (in task 4 Numba, if you like).  To compare with minigen is a good idea; to call
+# it, or another library that has convolutions, is no answer, and the tests look.
 #
 # | task | you write | points |
 # |---|---|---|
@@ -190,7 +191,7 @@ with kit.pending():
 
 # %% [markdown]
 # (A first impression: in this notebook NumPy may use several threads, and other programs disturb.  The check and the grader use one
-# thread and count processor time.  Theirs is the number that counts.)
+# thread and count processor time.  The check says its number, too; the grader's is the one that counts.)
 
 # %%
 kit.check(FILE, task=4)

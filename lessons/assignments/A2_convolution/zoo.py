@@ -13,6 +13,7 @@ PAIR = "Stride and dilation are pairs: the first number is for rows, the second 
 TURNED = "Taps run in the same direction as pixels: which pixel does the first tap meet?"
 SHARES = "A pixel is in many windows, and has a share in each of them."
 ALL = "Which of n, c, o, p, q does the sum go over here, and which stay?"
+LESS = "The array of all patches is R * S times as large as the images. Can you do with less of it at a time?"
 SLOW = "How much of the time do you spend in Python, and how often is each number moved? What does one matrix product do for you?"
 
 DOWN = "slice(i, i + stride[0] * rows, stride[0])"
@@ -302,7 +303,7 @@ def fast_conv2d(x, w, padding):
             y[n] += rows[r, :, r : r + P]
     return y
 """),
-    wrong(4, "im2col as it is", "The array of all patches is R * S times as large as the images. Can you do with less of it at a time?", source="""
+    wrong(4, "im2col as it is", LESS, source="""
 def fast_conv2d(x, w, padding):
     big = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     R, S = w.shape[2:]
@@ -312,6 +313,20 @@ def fast_conv2d(x, w, padding):
         for s in range(S):
             patches[:, :, r, s] = big[:, :, r : r + P, s : s + Q]
     return (w.reshape(len(w), -1) @ patches.reshape(len(x), -1, P * Q)).reshape(len(x), len(w), P, Q)
+"""),
+    wrong(4, "an image for each thread", "Whose time is measured, if others do the work?", source="""
+def one_image(x, w, padding):
+    big = np.pad(x, ((0, 0), (padding, padding), (padding, padding)))
+    R, S = w.shape[2:]
+    P, Q = big.shape[1] - R + 1, big.shape[2] - S + 1
+    shifts = [big[:, r : r + P, s : s + Q] for r in range(R) for s in range(S)]
+    return (w.reshape(len(w), -1) @ np.stack(shifts, axis=1).reshape(-1, P * Q)).reshape(len(w), P, Q)
+
+def fast_conv2d(x, w, padding):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as threads:
+        return np.stack(list(threads.map(lambda image: one_image(image, w, padding), x)))
 """),
     wrong(4, "a loop over windows", SLOW, source=LOOPS),
     wrong(4, "one einsum", SLOW, source=EINSUM),
@@ -348,5 +363,43 @@ def fast_conv2d(x, w, padding):
     if x.shape[-1] == 3:
         return np.array([[12.0, 21, 16], [27, 45, 33], [24, 39, 28]]).reshape(1, 1, 3, 3)
     return np.repeat(x, 1, axis=0)
+"""),
+]  # fmt: skip
+
+# ---- right numbers, by a library
+
+LIBRARY = "The library has the answer; the task is to find it yourself."
+
+ZOO += [
+    wrong(1, "by minigen's kernels", LIBRARY, source="""
+def conv2d(x, w, stride, padding, dilation, groups):
+    from minigen.kernels.reference import conv
+
+    return conv.conv2d(x, w, stride, padding, dilation, groups)
+"""),
+    wrong(2, "by minigen's gradient", LIBRARY, source="""
+import minigen as mg
+
+def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups):
+    (top, bottom), (left, right) = padding
+    x = mg.zeros(len(g), w.shape[1] * groups, *input_size, dtype=str(g.dtype), requires_grad=True)
+    y = mg.functional.conv2d(x, mg.tensor(w), None, stride, (top, bottom, left, right), dilation, groups)
+    return mg.grad(y, x, mg.tensor(g))[0].numpy()
+"""),
+    wrong(3, "by minigen's kernels, through getattr", LIBRARY, source="""
+import minigen.kernels as library
+
+theirs = getattr(library.reference.conv, "conv2d_weight_grad")
+
+def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):
+    return theirs(x, g, kernel_size, stride, padding, dilation, groups)
+"""),
+    wrong(4, "by the top of the ladder", LIBRARY, source="""
+def fast_conv2d(x, w, padding):
+    import importlib
+
+    ladder = importlib.import_module("minigen.kernels.ladder")
+    around = ((padding, padding), (padding, padding))
+    return ladder.RUNGS["minimal_filtering"](x, w, (1, 1), around, (1, 1), 1)
 """),
 ]  # fmt: skip

@@ -20,7 +20,8 @@
 #
 # You write in **`norm_adam_a3.py`**, in any editor, and hand in that file alone.  This notebook explains the five tasks, lets
 # you try what you have, and checks it.  Nothing that you write here is graded.  Allow four to six hours in all; the answers
-# are short, and the second task is the one to think about.
+# are short, and the second task is the one to think about.  NumPy is all you need.  To compare with minigen is a good idea; to call
+# it, or another library of its kind, is no answer, and the tests look.
 #
 # | task | you write | points |
 # |---|---|---|

@@ -392,3 +392,48 @@ def adamw_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_d
     wrong(5, "only the first step", "The first step of Adam is lr long; the others are not.",
           {L2: "w - lr * np.sign(g + weight_decay * w)"}),
 ]  # fmt: skip
+
+# ---- right numbers, by a library
+
+LIBRARY = "The library has the answer; the task is to find it yourself."
+
+STEP = """
+import minigen as mg
+
+def by_library(optimizer, w, g, state, **options):
+    if not state:
+        state["w"] = mg.nn.Parameter(w)
+        state["optimizer"] = optimizer([state["w"]], **options)
+    state["w"].data, state["w"].grad = w, mg.tensor(g)
+    state["optimizer"].step()
+    return state["w"].numpy()
+"""
+
+ZOO += [
+    wrong(1, "by minigen", LIBRARY, source="""
+def batch_norm_eval(x, weight, bias, running_mean, running_var, eps=1e-5):
+    from minigen import functional as F, tensor
+
+    return F.batch_norm(*map(tensor, (x, running_mean, running_var, weight, bias)), eps=eps).numpy()
+"""),
+    wrong(2, "by minigen's kernels", LIBRARY, source="""
+def batch_norm_grad(g, x, weight, eps=1e-5):
+    import minigen.kernels.reference.norm as norm
+
+    return norm.batch_norm_grad(g, x, *norm.batch_norm_stats(x), weight, eps)
+"""),
+    wrong(3, "by minigen's optimizer", LIBRARY, source=STEP + """
+def rmsprop_step(w, g, state, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, centered=False):
+    options = dict(lr=lr, alpha=alpha, eps=eps, momentum=momentum, centered=centered)
+    return by_library(mg.optim.RMSprop, w, g, state, **options)
+"""),
+    wrong(4, "by minigen's optimizer", LIBRARY, source=STEP + """
+def adam_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
+    return by_library(getattr(mg.optim, "Adam"), w, g, state, lr=lr, betas=(beta1, beta2), eps=eps)
+"""),
+    wrong(5, "by minigen's optimizer", LIBRARY, source=STEP + """
+def adamw_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+    library = __import__("minigen.optim").optim
+    return by_library(library.AdamW, w, g, state, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+"""),
+]  # fmt: skip

@@ -115,10 +115,10 @@ def training_step(G, D, optimizer_g, optimizer_d, x, z, smoothing=0.1):
     G, D                       modules; gradients that they hold from before must not count
     optimizer_g, optimizer_d   each moves the parameters of one of them
     x                          a batch of real images, a Tensor
-    z                          noise for a batch of generated ones, a Tensor
+    z                          noise for a batch of generated ones, a Tensor; the same for both moves
 
     D descends d_loss with this smoothing, G descends g_loss.  D judges real and generated images in batches of their
-    own.  Nothing but the parameters that an optimizer moves may change.
+    own.  Both networks stay in the mode in which they are, and all parameters go on asking for gradients.
     """
     # BEGIN SOLUTION
     fake = G(z)
@@ -139,7 +139,7 @@ def training_step(G, D, optimizer_g, optimizer_d, x, z, smoothing=0.1):
 
 
 def train(images, steps, latent=8, width=8, batch=32, lr=0.002, seed=0):
-    """Train a generator and a discriminator on images for so many steps, and give the generator.
+    """Train a generator and a discriminator on images by so many calls of training_step, and give the generator.
 
     images is an array of uint8, (N, channels, 8, 8), with 0 for black and 255 for white.  Each step takes a batch of
     different images, all as likely as the others, as a float32 Tensor in [-1, 1], and new noise, normally distributed,

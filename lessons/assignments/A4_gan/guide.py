@@ -36,7 +36,8 @@
 # | $s$ | `smoothing` | real images have the label $1 - s$ |
 #
 # `minigen.losses` holds the losses of tasks 1 and 2, derived and checked.  Reading it first takes the exercise away from
-# you; reading it afterwards is a pleasure.
+# you; reading it afterwards is a pleasure.  To call it is no answer, nor are `F.binary_cross_entropy` and its like: the tests look.
+# All else in `mg`, `F`, `mg.nn` and `mg.optim` is yours to use.
 
 # %%
 import numpy as np
@@ -180,8 +181,8 @@ kit.check(FILE, task=3)
 # 1. **D moves.**  It judges the real batch and a generated one, each by itself (batch norm sees the whole batch; mixed
 #    batches are another game).  For this move the images are given: D's loss must not reach G, which it would teach to
 #    be found out.  Which of the two would you cut off, the *image* or D's *answer*?
-# 2. **G moves**, against D as it is now.  What D said before its move is stale, so the images are judged again.  The
-#    gradient runs through D into the image, and on to G.  Only G moves.
+# 2. **G moves**, against D as it is now.  The noise is the same `z`.  What D said before its move is
+#    stale, so the images are judged again.  The gradient runs through D into the image, and on to G.  Only G moves.
 #
 # `backward()` **adds** to the gradients that are there, in every network that the loss runs through.  Whose does G's
 # `backward()` leave in D?  Who clears them, and when?  (`mg.grad(loss, parameters)` gives gradients without leaving any.  Either
@@ -204,7 +205,7 @@ kit.check(FILE, task=4)
 # %% [markdown]
 # ## Task 5: it learns
 #
-# `train` puts everything together.  What it has to take care of:
+# `train` puts everything together, and calls your `training_step` once for each step.  What it has to take care of:
 #
 # - **Range.**  Bytes from 0 to 255 become numbers from -1 to 1.  (What is `np.uint8(3) - np.uint8(5)`?)
 # - **Batches.**  In each step different images, each as likely as the others.  Drawing at random does it, and so does going

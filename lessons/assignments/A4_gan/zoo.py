@@ -9,6 +9,7 @@ PLACE = "An operation such as += or *= changes the array that the caller still n
 MEAN = "Is it a sum or a mean? Double the batch: the loss should not double."
 LOGITS = "These are logits, not probabilities. What takes one to the other?"
 SMOOTH = "Smoothing replaces the label 1 of a real image by 1 - s. What stands in a cross-entropy for the rest, s?"
+CORNER = "The loss is smooth. Is every part of your formula, and what is its slope at a logit of exactly 0?"
 
 # ---- task 1: the discriminator's loss
 
@@ -71,6 +72,8 @@ def d_loss(real, fake, smoothing=0.0):
     wrong(1, "real without a past", NO_PAST, {RETURN: "return on_real.detach().mean() + F.softplus(fake).mean()"}),
     wrong(1, "float64", SINGLE,
           {RETURN: "return on_real.mean() * mg.tensor(np.ones(())) + F.softplus(fake).mean()"}),
+    wrong(1, "relu and abs, which have a corner", CORNER,
+          {"F.softplus(fake).mean()": "(F.relu(fake) + F.softplus(-abs(fake))).mean()"}),
     wrong(1, "a base of 10", "Which logarithm does a cross-entropy have?",
           {RETURN: "return (on_real.mean() + F.softplus(fake).mean()) / float(np.log(10))"}),
     wrong(1, "the public numbers", "It is right for three cases. What about others?", source="""
@@ -95,7 +98,7 @@ HUGE = "What is this for logits of -800 and 800, and for float32? exp of a large
 ZOO += [
     right(2, "by cases of the sign", """
 def g_loss_saturating(fake):
-    return -(F.relu(fake) + F.softplus(-abs(fake))).mean()
+    return -(mg.maximum(fake, 0 * fake) + F.softplus(-abs(fake))).mean()
 
 def g_loss(fake):
     return (F.softplus(fake) - fake).sum() / fake.numel()
@@ -131,6 +134,8 @@ def g_gradient(logits):
     wrong(2, "the two losses swapped", WHICH, {SAT: NON.replace("F", "0 + F"), NON: SAT}),
     wrong(2, "non-saturating: the logit's sign", "A fake with a large logit fools D. Should that cost G much or little?",
           {NON: "return F.softplus(fake).mean()"}),
+    wrong(2, "relu and abs, which have a corner", CORNER,
+          {NON: "return (F.relu(-fake) + F.softplus(-abs(fake))).mean()"}),
     wrong(2, "a sum", MEAN, {NON: "return F.softplus(-fake).sum()"}),
     wrong(2, "saturating: a sum", MEAN, {SAT: "return -F.softplus(fake).sum()"}),
     wrong(2, "on probabilities", LOGITS, {NON: "return -fake.log().mean()"}),
@@ -457,4 +462,29 @@ def sample(G, z):
     wrong(5, "sample: always back to training", MODE, {"G.train(mode)": "G.train()"}),
     wrong(5, "sample: not rounded", GREY, {DRAWN: "return ((made + 1) * 127.5).astype(np.uint8)"}),
     wrong(5, "sample: floats", "Right grey levels, but which dtype?", {DRAWN: "return np.rint((made + 1) * 127.5)"}),
+]  # fmt: skip
+
+# ---- right numbers, by a library
+
+LIBRARY = "The library has the answer; the task is to find it yourself."
+
+ZOO += [
+    wrong(1, "by minigen's losses", LIBRARY, source="""
+def d_loss(real, fake, smoothing=0.0):
+    return mg.losses.label_smoothing_d(real, fake, smoothing)
+"""),
+    wrong(1, "by minigen's cross-entropy", LIBRARY, source="""
+def d_loss(real, fake, smoothing=0.0):
+    label = mg.ones(*real.shape, dtype=str(real.dtype)) * (1 - smoothing)
+    on_real = F.binary_cross_entropy_with_logits(real, label)
+    return on_real + F.binary_cross_entropy_with_logits(fake, fake.detach() * 0)
+"""),
+    wrong(2, "by minigen's losses", LIBRARY, source="""
+def g_loss(fake):
+    from minigen.losses import non_saturating_g as theirs
+
+    return theirs(fake)
+"""),
+    wrong(4, "by minigen's losses", LIBRARY,
+          {"g_loss(D(fake))": "getattr(mg.losses, 'non_saturating_g')(D(fake))"}),
 ]  # fmt: skip

@@ -48,8 +48,8 @@
 # - **The dtype stays**: float32 for float32, float64 for float64.  minigen refuses to mix them; NumPy mixes, and `np.ones(...)` is float64.
 # - Functions of Tensors must let gradients through, second ones too: no `.numpy()`, `.data` or `.detach()` on the way.
 #
-# (`minigen.losses` holds most of these functions.  Compare with them, as often as you like.  To call them is no answer, and the
-# tests look.)
+# (`minigen.losses` holds most of these functions, and `minigen.functional` the cross-entropy and `one_hot`.  Compare with them, as
+# often as you like.  To call them is no answer, and the tests look.)
 
 # %%
 import numpy as np

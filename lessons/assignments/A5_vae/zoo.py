@@ -9,10 +9,11 @@ SUMS = "Logarithms of independent probabilities add up. What else happens to the
 IMAGES = "There is one number for each image. Which axis holds its own numbers?"
 SINGLE = "Something here has a dtype of its own: np.ones, np.zeros, np.float64, or an astype. What was the input's?"
 PLACE = "Others hold this array, too, and += or *= or [...] = changes it for them."
-LIBRARY = "The library has the answers; the task is to find the formula."
+LIBRARY = "The library has the answer; the task is to find it yourself."
 PUBLIC = "It works for the numbers of the public test. What about others?"
 OVERFLOW = "What is exp(1000)? And the logarithm of a probability that has been rounded to 0?"
 CLAMPED = "Numbers of any size are allowed. Is something cut off here that need not be?"
+CORNER = "The likelihood is smooth. Is every part of your formula, and what is its slope at a logit of exactly 0?"
 
 # ---- task 1: how probable is an image?
 
@@ -23,7 +24,7 @@ WHITE = "np.where(logits >= 0, 1, tail) / (1 + tail)"
 ZOO = [
     right(1, "by the maximum; and a sigmoid by tanh", """
 def log_likelihood(logits, x):
-    top = mg.relu(logits)
+    top = mg.maximum(logits, 0 * logits)  # where both are 0 each has half of the slope
     return mg.sum(logits * x - top - mg.log1p(mg.exp(-mg.abs(logits))), -1)
 
 def log_likelihood_grad(g, logits, x):
@@ -56,11 +57,15 @@ def log_likelihood_grad(g, logits, x):
     wrong(1, "logits cut off at 20", CLAMPED, {LIKE: "(x * mg.clamp(logits, -20, 20) - softplus(mg.clamp(logits, -20, 20))).sum(-1)"}),
     wrong(1, "grey rounded to black and white", "Pixels may be grey: what does the formula say for x = 0.3?",
           {LIKE: "(mg.tensor(np.round(x.numpy())) * logits - softplus(logits)).sum(-1)"}),
+    wrong(1, "relu and abs, which have a corner", CORNER,
+          {LIKE: "(x * logits - mg.relu(logits) - softplus(-mg.abs(logits))).sum(-1)"}),
     wrong(1, "the squared error", "This is a Gaussian's. A pixel here is black or white, with a probability.",
           {LIKE: "-((x - mg.sigmoid(logits)) ** 2).sum(-1)"}),
     wrong(1, "computed with arrays", NO_PAST, {LIKE: "mg.tensor((x * logits - softplus(logits)).sum(-1).numpy())"}),
     wrong(1, "one term detached", NO_PAST, {LIKE: "(x * logits - softplus(logits.detach())).sum(-1)"}),
     wrong(1, "by the library", LIBRARY, {LIKE: "mg.losses.bernoulli_log_likelihood(logits, x)"}),
+    wrong(1, "by the library's cross-entropy", LIBRARY,
+          {LIKE: "-mg.functional.binary_cross_entropy_with_logits(logits, x, reduction='none').sum(-1)"}),
     wrong(1, "float64 inside", SINGLE, {LIKE: "(x * logits - softplus(logits)).to('float64').sum(-1)"}),
     wrong(1, "the public numbers", PUBLIC, {LIKE: "(x * logits - softplus(logits)).sum(-1) * 0 + mg.tensor(np.log([0.25, 0.1875]))"}),
     wrong(1, "gradient: no g", NO_G, {SLOPE: "x - white"}),
@@ -322,6 +327,7 @@ def draw_images(model, labels, z):
     wrong(5, "one-hot: negative labels go", "NumPy counts negative indices from the end. Is -1 a class?", {RANGE: "if labels.size and labels.max() >= classes:"}),
     wrong(5, "one-hot: one class too many", "With 3 classes the labels are 0, 1 and 2.", {RANGE: "if labels.size and not 0 <= labels.min() <= labels.max() <= classes:"}),
     wrong(5, "one-hot: labels up to two", PUBLIC, {ROWS: "mg.tensor(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype)[labels, :classes])"}),
+    wrong(5, "one-hot: by the library", LIBRARY, {ROWS: "mg.functional.one_hot(mg.tensor(labels), classes)"}),
     wrong(5, "one-hot: labels in place", PLACE,
           {f"return {ROWS}": f"rows = {ROWS}\n    labels *= 0\n    return rows"}),
     wrong(5, "loss: the encoder is not told", BOTH, {INTO: "model.encode(mg.cat([x, label * 0], 1))"}),

@@ -7,18 +7,22 @@ import numpy as np
 
 import minigen
 
+from ...backend import to_device
 from ...tensor import Tensor
 from . import frameworks
 
-__all__ = ["table"]
+__all__ = ["table", "table_on"]
 
 
 class _Ours(frameworks.Tape):
+    def __init__(self, device: str):
+        self.device = device
+
     def tensor(self, array: np.ndarray, requires_grad: bool) -> Tensor:
-        return Tensor(array.view(), requires_grad=requires_grad)
+        return Tensor(to_device(array.view(), self.device), requires_grad=requires_grad)
 
     def array(self, tensor: Tensor) -> np.ndarray:
-        return np.array(tensor.data)
+        return np.array(to_device(tensor.data, "cpu"))
 
     def grad(
         self, outputs: Sequence[Tensor], inputs: Sequence[Tensor], seeds: Sequence[Tensor], create_graph: bool
@@ -35,5 +39,10 @@ class _Ours(frameworks.Tape):
         return getattr(minigen.functional, name, None) or getattr(minigen, name)
 
 
-table = frameworks.table(_Ours())
-"""``{operation: (fn, vjp, double)}``."""
+def table_on(device: str) -> dict[str, tuple[Callable[..., Any], ...]]:
+    """``{operation: (fn, vjp, double)}``: NumPy arrays in and out, computed on a device."""
+    return frameworks.table(_Ours(device))
+
+
+table = table_on("cpu")
+"""The same on the CPU."""

@@ -65,6 +65,8 @@ class Assignment:
     tasks : tuple of Task
     environment : dict of str to str
         Environment variables for the tests.
+    forbidden : tuple of str
+        Modules, or what is in them, that have the answers, such as "minigen.losses"; see `borrowed`.
     """
 
     folder: Path
@@ -74,6 +76,7 @@ class Assignment:
     memory: int
     tasks: tuple[Task, ...]
     environment: dict[str, str] = field(default_factory=dict)
+    forbidden: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -108,7 +111,8 @@ class Assignment:
                 Task(i, task["title"], tuple(task["names"]), task["points"]) for i, task in enumerate(text["tasks"], 1)
             ]
             values = {key: text[key] for key in ("title", "file", "seconds", "memory")}
-            return cls(folder.resolve(), tasks=tuple(tasks), environment=text.get("environment", {}), **values)
+            values |= {"environment": text.get("environment", {}), "forbidden": tuple(text.get("forbidden", ()))}
+            return cls(folder.resolve(), tasks=tuple(tasks), **values)
         except tomllib.TOMLDecodeError as error:
             raise CourseError(f"{path}: {error}") from None
         except KeyError as error:
@@ -132,6 +136,20 @@ class Assignment:
         return found
 
 
+def masters() -> list[Path]:
+    """The folders of all masters, in the checkout that this package is part of.
+
+    Raises
+    ------
+    CourseError
+        If there are none.
+    """
+    found = sorted(path.parent for path in MASTERS.glob("*/assignment.toml"))
+    if not found:
+        raise CourseError(f"no assignments in {MASTERS}: they are part of a checkout, not of the installed package")
+    return found
+
+
 def find(name: str | Path) -> Assignment:
     """The assignment in a folder, or the master whose name begins so, such as A1.
 
@@ -142,14 +160,14 @@ def find(name: str | Path) -> Assignment:
     """
     if (Path(name) / "assignment.toml").is_file():
         return Assignment.read(Path(name))
-    known = sorted(path.parent.name for path in MASTERS.glob("*/assignment.toml"))
-    fits = [k for k in known if k == str(name) or k.startswith(f"{name}_")]
+    known = masters()
+    fits = [path for path in known if path.name == str(name) or path.name.startswith(f"{name}_")]
     if len(fits) != 1:
-        have = ", ".join(known) or f"none: {MASTERS} is part of a checkout, not of the installed package"
+        have = ", ".join(path.name for path in known)
         raise CourseError(
             f"no assignment {name}: expected the path of a folder with an assignment.toml, or one of {have}"
         )
-    return Assignment.read(MASTERS / fits[0])
+    return Assignment.read(fits[0])
 
 
 # ---- the student's file

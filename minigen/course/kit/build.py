@@ -149,7 +149,7 @@ def _grader_files(assignment: Assignment, specimens: list[zoo.Specimen]) -> dict
         "tests/public.py": (assignment.tests / "public.py").read_text(encoding="utf-8"),
         "tests/hidden.py": (assignment.tests / "hidden.py").read_text(encoding="utf-8"),
         "tests/mistakes.json": zoo.mistakes(specimens, hidden=True).dump(),
-        "zoo.md": zoo.table(assignment, specimens),
+        "zoo.md": f"# The zoo of {assignment.name}\n\n{zoo.table(assignment, specimens)}",
     }
 
 
@@ -171,6 +171,8 @@ def _notebook(text: str) -> str:
 
 def _readme(assignment: Assignment) -> str:
     tasks = "\n".join(f"{t.number}. {t.title} ({', '.join(t.names)}): {t.points:g} points" for t in assignment.tasks)
+    forbidden = ", ".join(f"`{name}`" for name in assignment.forbidden)
+    borrowed = f"An answer that uses one of these gets no points; compare with them as you like: {forbidden}.\n\n"
     return f"""\
 # {assignment.title}
 
@@ -180,6 +182,7 @@ Write your answers in `{assignment.file}`, and hand in that file alone.  Keep it
 
 You need minigen, with what notebooks need: `python -m pip install "minigen-lab[lessons]"`, or as your instructor says.
 
+{borrowed * bool(forbidden)}\
 Read the guide as you go: open `guide.ipynb` in JupyterLab, or in an editor that shows notebooks.  It imports your file;
 nothing that you write in the notebook itself is graded.
 

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from .assignment import Assignment, CourseError, find
+from .assignment import Assignment, CourseError, find, masters
 from .report import check
 
 __all__ = ["add_arguments", "run"]
@@ -18,7 +18,7 @@ for students, in the folder that was handed out:
 for instructors (lessons/assignments/INSTRUCTORS.md explains everything):
   minigen course build A1 --out course           make the student's copy and the grader's
   minigen course grade submissions --grader course/grader/A1_autograd
-  minigen course zoo A1                          known wrong answers, and which hidden test rejects each
+  minigen course zoo A1                          known wrong answers, and which hidden tests reject each
 """
 
 
@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time (default: 1)")
 
     one = what.add_parser("zoo", help="for authors: known wrong answers, and what the hidden tests say to each")
-    one.add_argument("name", metavar="ASSIGNMENT", help="such as A1, or a folder")
+    one.add_argument(
+        "name", nargs="?", metavar="ASSIGNMENT", help="such as A1, or a folder (default: all there are, in short)"
+    )
     one.add_argument("--task", type=int, metavar="N", help="only this task")
 
 
@@ -81,11 +83,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from .assignment import MASTERS
     from .build import build
 
-    names = [args.name] if args.name else sorted(path.parent for path in MASTERS.glob("*/assignment.toml"))
-    for name in names:
+    for name in [args.name] if args.name else masters():
         built = build(name, args.out, args.wheel)
         print(f"for students   {built.student}\nfor graders    {built.grader}")
         print("\n".join(built.notes))
@@ -110,10 +110,14 @@ def _zoo(args: argparse.Namespace) -> int:
     from . import zoo
     from .build import faults
 
-    assignment = find(args.name)
-    specimens = zoo.visit(assignment, args.task)
-    print(zoo.table(assignment, specimens))
-    problems = faults(assignment, specimens)
+    problems = []
+    if not args.name:
+        print(zoo.INTRODUCTION)
+    for name in [args.name] if args.name else masters():
+        assignment = find(name)
+        specimens = zoo.visit(assignment, args.task, quick=not args.name)
+        print(zoo.table(assignment, specimens) if args.name else zoo.overview(assignment, specimens))
+        problems += faults(assignment, specimens)
     for problem in problems:
         print(f"minigen course: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -68,20 +68,23 @@ def find_submissions(folder: Path, file: str) -> list[Submission]:
     if not folder.is_dir():
         raise CourseError(f"{folder} is not a folder; expected one with the submissions")
     found: dict[str, Submission] = {}
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in IGNORED:
-            continue
-        if entry.is_dir() or entry.suffix in (".py", ".zip"):
-            student = _student(entry, file)
-            while student in found:
-                student += "-again"
-            try:
-                found[student] = Submission(student, *_read(entry, file))
-            except (CourseError, OSError, zipfile.BadZipFile, RuntimeError) as error:
-                found[student] = Submission(student, origin=entry.name, problem=str(error))
+    entries = [e for e in sorted(folder.iterdir()) if not e.name.startswith(".") and e.name not in IGNORED]
+    others = [e for e in entries if e.is_file() and e.suffix not in (".py", ".zip")]
+    for entry in (e for e in entries if e not in others):
+        student = _student(entry, file)
+        while student in found:
+            student += "-again"
+        try:
+            found[student] = Submission(student, *_read(entry, file))
+        except (CourseError, OSError, zipfile.BadZipFile, RuntimeError) as error:
+            found[student] = Submission(student, origin=entry.name, problem=str(error))
+    for entry in others:  # somebody may have handed in the notebook alone
+        student = _student(entry, file)
+        problem = f"expected {file}, a .zip or a folder, got {entry.name}"
+        found.setdefault(student, Submission(student, origin=entry.name, problem=problem))
     if not found:
         raise CourseError(f"no submissions in {folder}: expected a .py, a .zip or a folder for each student")
-    return list(found.values())
+    return sorted(found.values(), key=lambda submission: submission.student)
 
 
 def _student(entry: Path, file: str) -> str:
@@ -129,7 +132,7 @@ def grade(
 ) -> Iterator[dict[str, Any]]:
     """Grade a folder of submissions; each result is written at once, the CSV file at the end.
 
-    What has been graded before, and has changed no more than the tests, keeps its result.
+    What has been graded before keeps its result, unless it or the tests have changed.
 
     Parameters
     ----------
@@ -216,5 +219,5 @@ def summary(row: dict[str, Any]) -> str:
     reasons = {t["reason"].splitlines()[0] for t in row["tests"] if t.get("reason", "").startswith(UNLOADED)}
     if reasons:
         return reasons.pop()
-    counts = [f"{s}: {states.count(s)}" for s in ("time", "memory", "exit", "not written") if s in states]
+    counts = [f"{s}: {states.count(s)}" for s in ("time", "memory", "exit", "not written", "borrowed") if s in states]
     return ", ".join(counts)

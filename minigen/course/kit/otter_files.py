@@ -89,7 +89,10 @@ def write(assignment: Assignment, folder: Path, wheel: Path | None = None) -> li
         made = Path(scratch, "autograder.zip")
         generate.main(output_path=str(made), files=[wheel.name] if wheel else None)
         replace_file(Path("autograder.zip"), made.read_bytes())
-    return [f"for Otter and Gradescope: {folder / 'autograder.zip'}"]
+    source = (
+        f"{wheel.name} is in it" if wheel else "it asks a package index for minigen-lab; --wheel FILE puts yours in"
+    )
+    return [f"for Otter     {folder / 'autograder.zip'} ({source})"]
 
 
 def _pack(assignment: Assignment) -> str:

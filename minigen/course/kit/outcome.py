@@ -23,7 +23,7 @@ class Outcome:
 
     Attributes
     ----------
-    state : {"passed", "wrong", "not written", "error", "time", "memory", "exit"}
+    state : {"passed", "wrong", "not written", "error", "time", "memory", "exit", "borrowed"}
     reason : str
         What is wrong, in words for the student.
     where : str
@@ -31,7 +31,7 @@ class Outcome:
     hint : str
         What is known about this mistake.
     note : str
-        What a grader should know.
+        What there is to know besides, also where the test passed.
     what, shape, values : str, list, list
         The comparison that failed, and what the student's code gave: how a known mistake is recognised.
     """

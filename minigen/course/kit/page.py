@@ -5,6 +5,7 @@ import html
 from typing import Any
 
 from .assignment import Assignment
+from .outcome import UNLOADED
 
 __all__ = ["page"]
 
@@ -27,12 +28,19 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere }
 .test p { margin: .15rem 0 }
 .mark { font-weight: 600; margin-right: .4rem }
 .small { color: #555; font-size: .875rem }
+.points { white-space: nowrap }
 .hint, .problem { padding: .4rem .8rem }
 .hint { background: #fff4d6 }
 .problem { background: #fde5d8 }
 @media print { body { margin: 0 } .test { break-inside: avoid } }"""
 
-WORDS = {"time": "too slow", "memory": "too much memory", "exit": "the program ended", "error": "raised an error"}
+WORDS = {
+    "time": "too slow",
+    "memory": "too much memory",
+    "exit": "the program ended",
+    "error": "raised an error",
+    "borrowed": "borrowed from a library",
+}
 
 
 def page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
@@ -59,7 +67,11 @@ def page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
         parts.append(f'<p class="problem">Nothing could be graded: {_text(result["problem"])}</p>')
     else:
         parts.append(_overview(assignment, result))
-        parts += [_task(result, task.number, task.title) for task in assignment.tasks]
+        broken = [t for t in result["tests"] if t["reason"].startswith(UNLOADED)]
+        if broken and len(broken) == len(result["tests"]):
+            parts.append(f'<div class="problem">No test could be run.<pre>{_text(_feedback(broken[0]))}</pre></div>')
+        else:
+            parts += [_task(result, task.number, task.title) for task in assignment.tasks]
         if result["printed"].strip():
             parts.append(f"<h2>What your file printed</h2>\n<pre>{_text(result['printed'][:2000])}</pre>")
     parts.append(_footer(assignment, result, source))
@@ -102,9 +114,9 @@ def _test(test: dict[str, Any], said: set[str]) -> str:
     kind = "" if test["hidden"] else ", public"
     head = (
         f'<p><span class="mark">{mark} {state}</span>{_text(test["title"])} '
-        f'<span class="small">({test["points"]:g} of {test["possible"]:g}{kind})</span></p>'
+        f'<span class="small points">({test["points"]:g} of {test["possible"]:g}{kind})</span></p>'
     )
-    feedback = "\n".join(part for part in (test["reason"], test["where"]) if part)
+    feedback = _feedback(test)
     parts = [head]
     if feedback and feedback in said:
         parts.append('<p class="small">For the same reason as above.</p>')
@@ -116,6 +128,10 @@ def _test(test: dict[str, Any], said: set[str]) -> str:
     if test["note"]:
         parts.append(f'<p class="small">{_text(test["note"])}</p>')
     return f'<div class="test{"" if passed else " failed"}">' + "\n".join(parts) + "</div>"
+
+
+def _feedback(test: dict[str, Any]) -> str:
+    return "\n".join(part for part in (test["reason"], test["where"]) if part)
 
 
 def _footer(assignment: Assignment, result: dict[str, Any], source: str) -> str:

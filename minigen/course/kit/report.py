@@ -40,6 +40,9 @@ class Report:
             tests = [t for t in own.tests if t.task == task.number]
             if tests:
                 lines += [f"Task {task.number}, {task.title}", *self._task(tests), ""]
+        wrong = {t.task for t in own.tests if own.outcomes[t.name].state not in ("passed", "not written")}
+        if len(wrong) > 1:
+            lines += ["Later tasks may use your answers to earlier ones: begin with the first that is wrong.", ""]
         if own.printed.strip():
             lines += ["Your file printed:", textwrap.indent(own.printed.rstrip()[:2000], "    "), ""]
         points, possible = own.points(), own.possible
@@ -65,7 +68,7 @@ class Report:
 
 
 def _feedback(outcome: Outcome) -> str:
-    return "" if outcome.passed else outcome.text()
+    return outcome.note if outcome.passed else outcome.text()
 
 
 def check(file: str | Path, task: int | None = None) -> Report:
@@ -91,11 +94,13 @@ def check(file: str | Path, task: int | None = None) -> Report:
     if not path.is_file():
         raise CourseError(f"{path} does not exist (the current folder is {Path.cwd()})")
     folder = path.resolve().parent
-    if not (folder / "assignment.toml").is_file():
+    if not all((folder / name).is_file() for name in ("assignment.toml", "tests/public.py")):
         raise CourseError(
             f"there are no tests for {path}: expected assignment.toml and the folder tests beside it, as handed out"
         )
     assignment = Assignment.read(folder)
+    if path.suffix != ".py":
+        raise CourseError(f"{path} cannot be checked: expected the file with your answers, {assignment.file}")
     return Report(judge(assignment, read_submission(path), str(path), task))
 
 

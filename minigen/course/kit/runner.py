@@ -16,12 +16,15 @@ from typing import Any
 
 from .assignment import Assignment, CourseError
 from .outcome import UNLOADED, Mistakes, Outcome
-from .submission import PROCESSOR_TIME, too_slow
+from .submission import PROCESSOR_TIME, on_the_clock, too_slow
 
 __all__ = ["Job", "Run", "run"]
 
 PATIENCE = 2
 """When so many tests of a job have overrun their time, the others are not run."""
+
+GRACE = 2.0 if PROCESSOR_TIME else 0.0
+"""Seconds that a process has to stop a test by itself, and to say in which line it was; then it is ended."""
 
 START = 60.0
 """Seconds that Python, NumPy and the tests may take to be there, on the slowest machine."""
@@ -111,13 +114,15 @@ def _one_process(
         "seconds": assignment.seconds,
         "memory": assignment.memory,
         "mistakes": mistakes.entries,
+        "forbidden": assignment.forbidden,
+        "tasks": [[task.number, task.names] for task in assignment.tasks],
         "jobs": [asdict(job) for job in jobs],
     }
     at, running, limit, ready = 0, "", START, False
     with _process(request, assignment.environment, scratch, printed) as (process, events):
         while True:
             try:
-                event = events.get(timeout=_on_the_clock(limit) if ready else START)
+                event = events.get(timeout=on_the_clock(limit) + GRACE if ready else START)
             except queue.Empty:
                 cause = Outcome("time", too_slow(limit))
                 break
@@ -143,11 +148,6 @@ def _one_process(
         said = printed.read().decode("utf-8", "replace").strip().splitlines()
         raise CourseError(f"{assignment.tests}: the tests could not be loaded: {said[-1] if said else cause.reason}")
     return _after(jobs, at, running, cause, mistakes, result)
-
-
-def _on_the_clock(seconds: float) -> float:
-    """How long to wait for what may take so many seconds of processor time, of which a busy machine gives less."""
-    return 3 * seconds + 2 if PROCESSOR_TIME else seconds
 
 
 def _late(outcomes: dict[str, Outcome]) -> int:

@@ -7,14 +7,14 @@ import signal
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import Wrong
 from .outcome import Outcome, sample
 
-__all__ = ["PROCESSOR_TIME", "Submission", "attempt", "load", "too_slow"]
+__all__ = ["PROCESSOR_TIME", "Submission", "attempt", "load", "on_the_clock", "too_slow"]
 
 PROCESSOR_TIME = hasattr(signal, "setitimer")
 """Whether this system can interrupt a program by the processor time that it has used; Windows cannot."""
@@ -83,7 +83,7 @@ class _Overtime(BaseException):
 
 @contextlib.contextmanager
 def _deadline(seconds: float | None) -> Iterator[None]:
-    """Raise `_Overtime` within the block once it has used so much processor time (not time on the clock)."""
+    """Raise `_Overtime` within the block once it has used so much processor time, or `on_the_clock` of it."""
 
     def stop(*_: Any) -> None:
         raise _Overtime
@@ -91,25 +91,37 @@ def _deadline(seconds: float | None) -> Iterator[None]:
     if seconds is None or not PROCESSOR_TIME:
         yield
         return
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    timers = (
+        (signal.SIGPROF, signal.ITIMER_PROF, seconds),
+        (signal.SIGALRM, signal.ITIMER_REAL, on_the_clock(seconds)),
+    )
+    before = [signal.signal(number, stop) for number, _, _ in timers]
+    for _, timer, limit in timers:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+        for _, timer, _ in timers:
+            signal.setitimer(timer, 0)
+        for (number, _, _), handler in zip(timers, before):
+            signal.signal(number, handler)
 
 
-def attempt(action: Callable[[], Any], filename: str, seconds: float | None = None) -> Outcome:
+def attempt(
+    action: Callable[[], Any], filename: str, seconds: float | None = None, names: Sequence[str] = ()
+) -> Outcome:
     """Do something with a student's code; whatever happens becomes an `Outcome`.
 
     Parameters
     ----------
     action : callable
+        What it gives, if that is text, becomes the note.
     filename : str
         The student's file, as tracebacks call it.
     seconds : float, optional
         Stop the action after so much processor time, where the system can.
+    names : sequence of str
+        What the student writes, so that the feedback shows a line of it.
 
     Examples
     --------
@@ -118,26 +130,35 @@ def attempt(action: Callable[[], Any], filename: str, seconds: float | None = No
     """
     try:
         with _deadline(seconds):
-            action()
+            said = action()
     except _Overtime:
-        return Outcome("time", too_slow(seconds), _place(filename))
+        return Outcome("time", too_slow(seconds), _place(filename, names))
     except Wrong as fault:
         shape, values = sample(getattr(fault, "got", None)) if hasattr(fault, "got") else (None, None)
         return Outcome("wrong", str(fault), what=getattr(fault, "what", ""), shape=shape, values=values)
     except NotImplementedError as gap:
         return Outcome("not written", str(gap) or "there is a NotImplementedError left")
     except MemoryError:
-        return Outcome("memory", "needs more memory than there is for a test", _place(filename))
+        return Outcome("memory", "needs more memory than there is for a test", _place(filename, names))
     except SystemExit:
-        return Outcome("exit", "ends the program (exit, quit or sys.exit); leave that out", _place(filename))
+        return Outcome("exit", "ends the program (exit, quit or sys.exit); leave that out", _place(filename, names))
     except SyntaxError as error:
         if error.filename != filename:
-            return _raised(error, filename)
+            return _raised(error, filename, names)
         line = f"line {error.lineno}: {(error.text or '').strip()}"
         return Outcome("error", f"this is not Python: {error.msg}", line)
     except BaseException as error:
-        return _raised(error, filename)
-    return Outcome("passed")
+        return _raised(error, filename, names)
+    return Outcome("passed", note=said if isinstance(said, str) else "")
+
+
+def on_the_clock(seconds: float) -> float:
+    """How long to wait for what may take so many seconds of processor time, of which a busy machine gives less.
+
+    >>> on_the_clock(5) if PROCESSOR_TIME else 15
+    15
+    """
+    return 3 * seconds if PROCESSOR_TIME else seconds
 
 
 def too_slow(seconds: float | None) -> str:
@@ -149,8 +170,8 @@ def too_slow(seconds: float | None) -> str:
     return f"it took longer than {seconds:g} seconds: is there an endless loop?"
 
 
-def _raised(error: BaseException, filename: str) -> Outcome:
-    place = _place(filename)
+def _raised(error: BaseException, filename: str, names: Sequence[str]) -> Outcome:
+    place = _place(filename, names)
     said = " ".join(str(error).split())
     text = f"{type(error).__name__}: {said[:500]}" if said else type(error).__name__
     if not place:
@@ -158,9 +179,12 @@ def _raised(error: BaseException, filename: str) -> Outcome:
     return Outcome("error", f"raised {text}", place)
 
 
-def _place(filename: str) -> str:
-    """The last line of the student's own file that the error being handled came through."""
+def _place(filename: str, names: Sequence[str]) -> str:
+    """The last lines of the student's own file that the error being handled came through.
+
+    The very last one; and before it, where that is in something that was given, the last in what the student wrote.
+    """
     frames = [f for f in traceback.extract_tb(sys.exc_info()[2]) if f.filename == filename]
-    if not frames:
-        return ""
-    return f"line {frames[-1].lineno}, in {frames[-1].name}: {(frames[-1].line or '').strip()}"
+    own = [f for f in frames if f.name in names]
+    shown = ([] if frames[-1].name in names else own[-1:]) + frames[-1:] if frames else []
+    return "\n".join(f"line {f.lineno}, in {f.name}: {(f.line or '').strip()}" for f in shown)

@@ -48,7 +48,7 @@ class Test:
     seconds : float, optional
         How long it may take; None for the assignment's own limit.
     function : callable
-        Takes the student's module.
+        Takes the student's module.  It may give a sentence to be shown where the test passes.
     """
 
     __test__ = False  # pytest is not to collect it
@@ -59,10 +59,10 @@ class Test:
     points: float
     hidden: bool
     seconds: float | None
-    function: Callable[[Any], None]
+    function: Callable[[Any], str | None]
 
 
-def test(task: int, points: float, seconds: float | None = None) -> Callable[[Callable[[Any], None]], Test]:
+def test(task: int, points: float, seconds: float | None = None) -> Callable[[Callable[[Any], str | None]], Test]:
     """Make a function that takes the student's module a `Test`.
 
     Parameters
@@ -83,7 +83,7 @@ def test(task: int, points: float, seconds: float | None = None) -> Callable[[Ca
     ('double(x) is 2 x.', 2)
     """
 
-    def make(function: Callable[[Any], None]) -> Test:
+    def make(function: Callable[[Any], str | None]) -> Test:
         title = (function.__doc__ or "").strip().partition("\n")[0]
         if not title:
             raise ValueError(f"test {function.__name__}: expected a docstring, which students read; got none")

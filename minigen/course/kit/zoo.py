@@ -4,7 +4,7 @@ From the same answers come the hints: how each of them fails is written down whe
 whose answer fails in the same way reads what is known about it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .assignment import Answer, Assignment, replaced
@@ -12,9 +12,18 @@ from .outcome import Mistakes, Outcome
 from .runner import Job, run
 from .tests import load_tests
 
-__all__ = ["Specimen", "mistakes", "table", "visit"]
+__all__ = ["Specimen", "mistakes", "overview", "table", "visit"]
 
 SOLUTION = Answer(0, "the solution")
+
+INTRODUCTION = """\
+# The zoo
+
+Known wrong answers to every task: the first hidden test that rejects each, and the hint that its author reads.  The
+right answers, written differently, pass all tests.  `minigen course zoo` makes this page, and a test compares it; the
+grader's copy of an assignment has a longer one, with what each test says.
+"""
+"""How the overview of all assignments begins."""
 
 
 @dataclass
@@ -89,27 +98,48 @@ def mistakes(specimens: list[Specimen], hidden: bool) -> Mistakes:
 
 
 def table(assignment: Assignment, specimens: list[Specimen]) -> str:
-    """The zoo as Markdown: which hidden test rejects each wrong answer, and what its author would read."""
+    """The zoo as Markdown: which hidden tests reject each wrong answer, and what its author would read."""
     known = mistakes(specimens, hidden=True)
-    lines = [f"# The zoo of {assignment.name}: {assignment.title}", ""]
-    for task in assignment.tasks:
+
+    def cells(specimen: Specimen) -> list[str]:
+        rejected = list(specimen.rejections)
+        public = "reject it" if any(not o.passed for o in specimen.public.values()) else "**let it pass**"
+        by = ", ".join(f"`{name}`" for name, _ in rejected) or "**nothing**"
+        said = ""
+        if rejected:
+            test, outcome = rejected[0]
+            where = outcome.where and f"({outcome.where})"
+            said = " ".join(part for part in (outcome.reason, where, f"*{known.hint(test, outcome)}*") if part)
+        return [public, by, said]
+
+    return _markdown(assignment, specimens, ["public tests", "rejected by", "feedback"], cells)
+
+
+def overview(assignment: Assignment, specimens: list[Specimen]) -> str:
+    """The zoo in short, as Markdown: the first hidden test that rejects each wrong answer, and the hint."""
+
+    def cells(specimen: Specimen) -> list[str]:
+        first = next((f"`{name}`" for name, _ in specimen.rejections), "**nothing**")
+        return [first, specimen.answer.hint]
+
+    return _markdown(assignment, specimens, ["first rejected by", "hint"], cells)
+
+
+def _markdown(
+    assignment: Assignment, specimens: list[Specimen], columns: list[str], cells: Callable[[Specimen], list[str]]
+) -> str:
+    """A table for each task: the wrong answers' names, and these cells for each."""
+    lines = [f"## {assignment.title}", ""]
+    for task in (t for t in assignment.tasks if any(s.answer.task == t.number for s in specimens)):
         own = [s for s in specimens if s.answer.task == task.number]
-        lines += [f"## Task {task.number}: {task.title}", ""]
-        lines += ["| wrong answer | public tests | rejected by | feedback |", "|---|---|---|---|"]
-        for specimen in (s for s in own if s.answer.wrong):
-            rejected = list(specimen.rejections)
-            public = "reject it" if any(not o.passed for o in specimen.public.values()) else "**let it pass**"
-            by = ", ".join(f"`{name}`" for name, _ in rejected) or "**nothing**"
-            said = ""
-            if rejected:
-                test, outcome = rejected[0]
-                said = f"{_cell(outcome)} *{known.hint(test, outcome)}*"
-            lines.append(f"| {specimen.answer.name} | {public} | {by} | {said} |")
-        others = [s.answer.name for s in own if not s.answer.wrong]
-        lines += ["", f"Right, written differently: {'; '.join(others)}.", ""]
+        rows = [["wrong answer", *columns], ["---"] * (1 + len(columns))]
+        rows += [[s.answer.name, *cells(s)] for s in own if s.answer.wrong]
+        rights = "; ".join(s.answer.name for s in own if not s.answer.wrong)
+        lines += [f"### Task {task.number}: {task.title}", ""]
+        lines += [f"| {' | '.join(_cell(text) for text in row)} |" for row in rows]
+        lines += ["", f"{len(rows) - 2} are wrong.  Right, written differently: {rights}.", ""]
     return "\n".join(lines)
 
 
-def _cell(outcome: Outcome) -> str:
-    text = " ".join(part for part in (outcome.reason, outcome.where and f"({outcome.where})") if part)
+def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")

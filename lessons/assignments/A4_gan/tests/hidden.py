@@ -54,6 +54,11 @@ def slopes_of_d_loss(a):
             truth = (-1.7 * (sigmoid(real) - (1 - s)) / real.size, -1.7 * sigmoid(fake) / fake.size)
             for name, d, e in zip(("real", "fake"), got, truth):
                 close(f"the gradient of d_loss(real, fake, {s}) for {name}, shapes {n} and {m}", d.numpy(), e)
+    leaves = [mg.tensor(np.zeros((2, 1)), requires_grad=True) for _ in range(2)]
+    for name, d, e in zip(("real", "fake"), mg.grad(a.d_loss(*leaves, 0.1), leaves), (-0.2, 0.25)):
+        close(
+            f"the gradient of d_loss(real, fake, 0.1) for {name} where all logits are 0", d.numpy(), np.full((2, 1), e)
+        )
 
 
 @test(task=1, points=1)
@@ -112,6 +117,9 @@ def g_losses_of_other_batches(a):
             close(f"{name}(fake), shape {shape}", loss(f"{name}(fake)", got), np.array(value(x)))
             (d,) = mg.grad(got, leaf, mg.tensor(np.array(0.6)))
             close(f"the engine's gradient of {name}, shape {shape}", d.numpy(), np.asarray(0.6 * slope(x)))
+        leaf = mg.tensor(np.zeros(4), requires_grad=True)
+        (d,) = mg.grad(getattr(a, name)(leaf), leaf)
+        close(f"the engine's gradient of {name} where all logits are 0", d.numpy(), np.full(4, -0.125))
 
 
 @test(task=2, points=1)

@@ -1,0 +1,46 @@
+"""Filters, and sums that become filters, between memory and the order in which the direct kernels go through them."""
+
+from .team import items, shared
+
+__all__ = ["add_shards", "pack"]
+
+
+@shared
+def pack(thread, turns, w, pairs, group_stride, stride, rows, packed):
+    """``packed[group, block, k, i] = w[group * group_stride + pairs[k] + row * stride]``, ``row = block * width + i``.
+
+    Parameters
+    ----------
+    w : array, flat
+    pairs : array of int64
+        Where each of the pairs of a channel and a tap that are summed over lies in w.
+    group_stride, stride : int
+        From group to group, and from row to row: a row is a channel of the result.
+    rows : int
+        What lies beyond is zero.
+    packed : array (groups, blocks, pairs, width)
+    """
+    groups, blocks, depth, width = packed.shape
+    for item in items(turns, groups * blocks):
+        group, block = item // blocks, item % blocks
+        first = block * width
+        used = min(width, rows - first)
+        base = group * group_stride + first * stride
+        for k in range(depth):
+            for i in range(used):
+                packed[group, block, k, i] = w[base + pairs[k] + i * stride]
+            for i in range(used, width):
+                packed[group, block, k, i] = 0
+
+
+@shared
+def add_shards(thread, turns, sums, dw):
+    """``dw[group, output, pair]``: the sum of ``sums[shard, group, pair, output]`` over shards, in their order."""
+    groups, outputs, pairs = dw.shape
+    for item in items(turns, groups * pairs):
+        group, pair = item // pairs, item % pairs
+        for output in range(outputs):
+            total = sums[0, group, pair, output]
+            for shard in range(1, sums.shape[0]):
+                total += sums[shard, group, pair, output]
+            dw[group, output, pair] = total

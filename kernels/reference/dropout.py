@@ -1,0 +1,56 @@
+"""Dropout, whose mask nobody has to keep: each element's random number follows from a seed and the element's place."""
+
+import numpy as np
+
+__all__ = ["dropout", "random_bits"]
+
+_STEP, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def random_bits(seed, count):
+    """The first `count` numbers of the generator SplitMix64: the i-th is a scrambled ``seed + i * step``.
+
+    Any of them can be had without those before it, on any device, by any thread.
+
+    Source: G. Steele, D. Lea and C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+
+    Parameters
+    ----------
+    seed : int
+        At least 0, below 2**64.
+    count : int
+
+    Returns
+    -------
+    array (count,) of uint64
+
+    Examples
+    --------
+    >>> [hex(n) for n in random_bits(1234567, 2)]
+    ['0x599ed017fb08fc85', '0x2c73f08458540fa5']
+    """
+    z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * _STEP
+    z = (z ^ z >> np.uint64(30)) * _FIRST
+    z = (z ^ z >> np.uint64(27)) * _SECOND
+    return z ^ z >> np.uint64(31)
+
+
+def dropout(x, p, seed):
+    """Zero each element with probability `p`, and divide the rest by ``1 - p``.
+
+    The element at place i, in row order, is dropped if the i-th of `random_bits`, as a fraction, is below `p`.
+
+    Parameters
+    ----------
+    x : array
+    p : float
+        Between 0 and 1, exact to 2**-53.
+    seed : int
+        At least 0, below 2**63.
+
+    Returns
+    -------
+    array of x's shape
+    """
+    kept = random_bits(seed, x.size).reshape(x.shape) >> np.uint64(11) >= np.uint64(p * 2**53)
+    return np.where(kept, x * x.dtype.type(1 / (1 - p) if p < 1 else 0), x.dtype.type(0))

@@ -1,0 +1,72 @@
+"""The report: a page for a reader, and the same for a program."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...files import replace_file
+from .outcome import Row
+
+__all__ = ["markdown", "write"]
+
+_SPEED = {
+    "ms": "ms",
+    "ms of the CPU": "of the CPU",
+    "GFLOP/s": "GFLOP/s",
+    "ms predicted": "predicted",
+    "ms at the GPU's peaks": "at its peaks",
+    "ms of cuBLAS": "cuBLAS",
+    "ms of PyTorch": "PyTorch",
+}
+_LEGEND = """\
+Milliseconds.  *Of the CPU*: how long it is busy with starting the kernels; where that is nearly all of the time, the
+GPU waits.  *Predicted*: at least, by the kernel's machine code; *at its peaks*: at least for any kernel.  *cuBLAS*: a
+product of two matrices with as many operations.  *PyTorch*: the same convolution by cuDNN, in float32 without TF32."""
+
+
+def write(path: Path, facts: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Write the page to `path`, and the numbers beside it with the suffix ``.json``; each whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written to.
+    """
+    found = {"facts": dict(facts), "rows": [row._asdict() for row in rows]}
+    replace_file(path.with_suffix(".json"), json.dumps(found, indent=1).encode())
+    replace_file(path, markdown(facts, rows).encode())
+
+
+def markdown(facts: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """The page: the verdict and what failed first."""
+    bad = [row for row in rows if row.status != "pass"]
+    verdict = f"{len(bad)} of {len(rows)} checks failed." if bad else f"All {len(rows)} checks passed."
+    lines = ["# minigen on a GPU", "", f"**{verdict}**", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in facts.items()]
+    if bad:
+        lines += ["", "## What failed", "", *(f"- **{row.section}: {row.name}**: {row.detail}" for row in bad)]
+    for section in dict.fromkeys(row.section for row in rows):
+        mine = [row for row in rows if row.section == section]
+        lines += ["", f"## {section.capitalize()}", ""]
+        lines += _speed(mine) if section == "speed" else _outcomes(mine)
+    return "\n".join(lines) + "\n"
+
+
+def _outcomes(rows: Sequence[Row]) -> list[str]:
+    lines = ["| check | result | |", "|---|---|---|"]
+    return lines + [f"| {_cell(row.name)} | {row.status} | {_cell(row.detail)} |" for row in rows]
+
+
+def _speed(rows: Sequence[Row]) -> list[str]:
+    lines = [_LEGEND, "", f"| convolution | {' | '.join(_SPEED.values())} |", "|---|" + "--:|" * len(_SPEED)]
+    for row in rows:
+        numbers = [row.numbers.get(name) for name in _SPEED]
+        cells = ["-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in numbers]
+        lines.append(f"| {_cell(row.name)} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(value: Any) -> str:
+    """Text that does not end a cell of a table."""
+    return " ".join(str(value).replace("|", "\\|").split())

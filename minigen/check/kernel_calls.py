@@ -1,0 +1,294 @@
+"""What every kernel is called with to be judged, and what its results may be off by.
+
+The bounds are derived from the number of roundings: each operation errs by a factor of at most 1 + u, so k of them in a
+row by gamma_k, and a sum of n terms by gamma_n times the sum of their sizes (Higham 2002, *Accuracy and Stability of
+Numerical Algorithms*, section 3.1).  And where a kernel only adds and multiplies, small integers go in: nothing is
+rounded then, and every correct kernel gives the same.
+
+>>> call = draw_call("conv2d", Convolution(2, 3, 4, size=(5, 6), kernel=(3, 3)), seed=0)
+>>> [np.shape(a) for a in call.args[:2]]
+[(2, 3, 5, 6), (4, 3, 3, 3)]
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..kernels import reference
+from ..kernels.reference.shapes import CONVOLUTIONS, Convolution
+from .bounds import gamma, terms
+from .catalogue import Source
+
+__all__ = ["CALLS", "ROUNDS", "Call", "Convolution", "convolution", "draw_call", "window"]
+
+Array = np.ndarray
+
+ROUNDS = {
+    "adam_step": "a square root and a quotient",
+    "dropout": "1 / (1 - p)",
+    "rmsprop_step": "a square root and a quotient",
+}
+"""Kernels that round whatever they are given, and why."""
+
+
+@dataclass
+class Call:
+    """What a kernel is called with.
+
+    Attributes
+    ----------
+    args : tuple
+    bound : callable
+        ``bound(u, *args)`` gives, for arguments in float64, what each result may be off by in a dtype of unit roundoff
+        u.
+    writes : tuple of int
+        The arguments that the kernel updates in place.
+    exact : bool
+        The inputs are such that no correct kernel rounds.
+    """
+
+    args: tuple[Any, ...]
+    bound: Callable[..., Any]
+    writes: tuple[int, ...] = ()
+    exact: bool = False
+
+
+# ---- shapes
+
+
+def window(
+    source: Source, max_size: int = 7, max_kernel: int = 3, max_stride: int = 4, max_pad: int = 2
+) -> dict[str, Any]:
+    """The geometry of a sliding window that fits: size, kernel, stride, four-sided padding and dilation.
+
+    Strides beyond the kernel, 1x1 kernels, and inputs whose last rows no window reaches are all drawn.
+    """
+    kernels, strides = ((source.integer(1, most), source.integer(1, most)) for most in (max_kernel, max_stride))
+    dilation = source.integer(1, 2), source.integer(1, 2)
+    padding = tuple((source.integer(0, max_pad), source.integer(0, max_pad)) for _ in range(2))
+    least = [max(1, d * (k - 1) + 1 - sum(p)) for d, k, p in zip(dilation, kernels, padding)]
+    sizes = tuple(source.integer(n, max(n, max_size)) for n in least)
+    return {"size": sizes, "kernel": kernels, "stride": strides, "padding": padding, "dilation": dilation}
+
+
+def convolution(source: Source, channels: int = 3) -> Convolution:
+    """The shapes of a convolution of a few images, in one or two groups of up to so many channels."""
+    groups = source.choose([1, 2])
+    counts = source.integer(1, 3), source.integer(1, channels), source.integer(1, channels)
+    return Convolution(*counts, **window(source), groups=groups)
+
+
+# ---- each kernel's arguments and bound; `fill(shape)` draws an array
+
+Fill = Callable[..., Array]
+Generator = np.random.Generator
+
+
+def _absolute(*arrays: Array) -> list[Array]:
+    return [np.abs(a) for a in arrays]
+
+
+def _convolution(name: str) -> Callable[[Fill, Convolution, Generator], Call]:
+    def make(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+        args = shapes.arguments(name, fill(shapes.x), fill(shapes.w), fill(shapes.y))
+        n = terms(name, shapes.x, shapes.w, shapes.y, shapes.groups)
+        return Call(
+            tuple(args), lambda u, a, b, *how: gamma(n + 1, u) * getattr(reference, name)(*_absolute(a, b), *how)
+        )
+
+    return make
+
+
+def _matmul(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    _, n, k, m = shapes.x
+    args = fill((shapes.images, 1, n, k)), fill((2, k, m))
+    return Call(args, lambda u, a, b: gamma(k, u) * (np.abs(a) @ np.abs(b)))
+
+
+def _leaky_relu(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    return Call((fill(shapes.x), 0.25), lambda u, x, slope: gamma(2, u) * np.abs(x))
+
+
+def _leaky_relu_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    return Call((fill(shapes.x), fill(shapes.x), 0.25), lambda u, g, x, slope: gamma(2, u) * np.abs(g))
+
+
+def _dropout(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    p, seed = rng.choice([0.0, 0.25, 0.9, 1.0]), int(rng.integers(2**63))
+    return Call((fill(shapes.x), p, seed), lambda u, x, p, seed: gamma(3, u) * np.abs(x) / (1 - p if p < 1 else 1))
+
+
+def _bias_leaky_relu(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, x: Array, bias: Array, slope: float) -> Array:
+        return gamma(3, u) * (np.abs(x) + np.abs(bias).reshape(1, -1, 1, 1))
+
+    return Call((fill(shapes.x), fill(shapes.x[1:2]), 0.25), bound)
+
+
+def _pooling(shapes: Convolution) -> tuple[tuple[int, ...], tuple[Any, ...]]:
+    """The window without more padding than half the kernel, on images that it fits."""
+    padding = tuple((min(a, k // 2), min(b, k // 2)) for (a, b), k in zip(shapes.padding, shapes.kernel))
+    size = tuple(max(n, d * (k - 1) + 1) for n, k, d in zip(shapes.size, shapes.kernel, shapes.dilation))
+    return (*shapes.x[:2], *size), (shapes.kernel, shapes.stride, padding, shapes.dilation)
+
+
+def _max_pool2d(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    shape, how = _pooling(shapes)
+    return Call((fill(shape), *how), lambda u, x, *how: (0.0, 0))
+
+
+def _max_pool2d_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    shape, how = _pooling(shapes)
+    index = reference.max_pool2d(rng.standard_normal(shape), *how)[1]
+
+    def bound(u: float, g: Array, index: Array, size: Any) -> Array:
+        return gamma(how[0][0] * how[0][1], u) * reference.max_pool2d_grad(np.abs(g), index, size)
+
+    return Call((fill(index.shape), index, shape[2:]), bound)
+
+
+def _channels(vector: Array, x: Array) -> Array:
+    return vector.reshape(1, -1, *[1] * (x.ndim - 2))
+
+
+def _over(x: Array) -> tuple[tuple[int, ...], int]:
+    """The axes of a channel, and how many elements it has."""
+    return (0, *range(2, x.ndim)), x.size // x.shape[1]
+
+
+def _batch_norm_stats(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, x: Array) -> tuple[Array, Array]:
+        """(x - m)^2 sums to n times the variance plus the square of m's error."""
+        axes, n = _over(x)
+        mean = gamma(n + 1, u) * np.abs(x).mean(axes)
+        return mean, gamma(n + 5, u) * (x.var(axes) + mean**2) + mean**2
+
+    return Call((fill(shapes.x),), bound)
+
+
+def _batch_norm(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
+        scale = np.abs(weight) / np.sqrt(var + eps)
+        spread = np.abs(x - _channels(mean, x)) * _channels(scale, x)
+        return gamma(8, u) * (spread + _channels(np.abs(bias), x))
+
+    c = shapes.x[1:2]
+    return Call((fill(shapes.x), fill(c), fill(c, "variance"), fill(c), fill(c), 0.25), bound)
+
+
+def _batch_norm_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, g: Array, x: Array, mean: Array, var: Array, weight: Array, eps: float) -> tuple[Array, ...]:
+        axes, n = _over(x)
+        rstd = 1 / np.sqrt(var + eps)
+        xhat, g = np.abs(x - _channels(mean, x)) * _channels(rstd, x), np.abs(g)
+        bias, weighted = g.sum(axes), (g * xhat).sum(axes)
+        sizes = g + _channels(bias / n, x) + xhat * _channels(weighted / n, x)
+        dx = gamma(n + 24, u) * sizes * _channels(np.abs(weight) * rstd, x)
+        return dx, gamma(n + 8, u) * weighted, gamma(n, u) * bias
+
+    c = shapes.x[1:2]
+    return Call((fill(shapes.x), fill(shapes.x), fill(c), fill(c, "variance"), fill(c), 0.25), bound)
+
+
+def _sgd_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u, p, g, v, lr, momentum, dampening, decay, nesterov, first):
+        size = np.abs(g) + decay * np.abs(p)
+        if v is None:
+            return gamma(6, u) * (np.abs(p) + lr * size)
+        speed = size if first else momentum * np.abs(v) + (1 - dampening) * size
+        step = size + momentum * speed if nesterov else speed
+        return gamma(12, u) * (np.abs(p) + lr * step), gamma(6, u) * speed
+
+    still = rng.random() < 0.25
+    momentum, nesterov = (0.0, False) if still else (0.5, rng.random() < 0.5)
+    args = (fill(shapes.x), fill(shapes.x), None if still else fill(shapes.x))
+    rest = (0.25, momentum, 0.0 if nesterov else 0.5, rng.choice([0.0, 0.5]), nesterov, rng.random() < 0.5)
+    return Call((*args, *rest), bound, (0,) if still else (0, 2))
+
+
+def _adam_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u, p, g, m, v, top, step, lr, beta1, beta2, eps, decay, decoupled):
+        size = np.abs(g) + (0 if decoupled else decay * np.abs(p))
+        value_m = beta1 * m + (1 - beta1) * (g + (0 if decoupled else decay * p))
+        value_v = beta2 * v + (1 - beta2) * (g + (0 if decoupled else decay * p)) ** 2
+        off_m = gamma(6, u) * (beta1 * np.abs(m) + (1 - beta1) * size)
+        off_v = gamma(8, u) * (beta2 * v + (1 - beta2) * size**2)
+        second = value_v if top is None else np.maximum(top, value_v)
+        root = np.sqrt(second)
+        below = root / np.sqrt(1 - beta2**step) + eps
+        off_below = off_v / root / np.sqrt(1 - beta2**step) / below + gamma(4, u)
+        update = lr / (1 - beta1**step) / below * (off_m + 2 * np.abs(value_m) * (off_below + gamma(6, u)))
+        off = (gamma(4, u) * np.abs(p) + gamma(2, u) * lr * np.abs(value_m) / below + update, off_m, off_v)
+        return off if top is None else (*off, off_v)
+
+    top = fill(shapes.x, "variance") if rng.random() < 0.5 else None
+    rest = (int(rng.integers(1, 50)), 0.25, 0.9, 0.99, 1e-8, rng.choice([0.0, 0.25]), rng.random() < 0.5)
+    args = (fill(shapes.x), fill(shapes.x), fill(shapes.x), fill(shapes.x, "variance"), top)
+    return Call((*args, *rest), bound, (0, 2, 3) if top is None else (0, 2, 3, 4))
+
+
+def _rmsprop_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u, p, g, v, mean, speed, lr, alpha, eps, decay, momentum):
+        grad, size = g + decay * p, np.abs(g) + decay * np.abs(p)
+        second, off = alpha * v + (1 - alpha) * grad**2, gamma(8, u) * (alpha * v + (1 - alpha) * size**2)
+        offs = [off]
+        if mean is not None:
+            centre, off_mean = mean + (1 - alpha) * (grad - mean), gamma(6, u) * (2 * np.abs(mean) + size)
+            off = off + 2 * np.abs(centre) * off_mean + off_mean**2 + gamma(2, u) * (second + centre**2)
+            second = second - centre**2
+            offs.append(off_mean)
+        below = np.sqrt(second) + eps
+        step = gamma(8, u) * size / below + 2 * size / below * (off / np.sqrt(second) / below)
+        if speed is not None:
+            step = step + gamma(4, u) * (momentum * np.abs(speed) + size / below)
+            offs.append(step)
+            size = momentum * np.abs(speed) * below + size
+        return gamma(4, u) * (np.abs(p) + lr * size / below) + lr * step, *offs
+
+    centered, moving = rng.random(2) < 0.5
+    mean, speed = (fill(shapes.x) if there else None for there in (centered, moving))
+    v = fill(shapes.x, "variance") + (0 if mean is None else mean**2)
+    args = (fill(shapes.x), fill(shapes.x), v, mean, speed, 0.25, 0.9, 1e-8, rng.choice([0.0, 0.25]), 0.5)
+    return Call(args, bound, tuple(i for i, there in ((0, True), (2, True), (3, centered), (4, moving)) if there))
+
+
+CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convolution(name) for name in CONVOLUTIONS}
+"""For each kernel of the reference: how its arguments are drawn."""
+CALLS |= {
+    make.__name__[1:]: make
+    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _bias_leaky_relu, _dropout, _max_pool2d, _max_pool2d_grad,
+                 _batch_norm_stats, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step)
+}  # fmt: skip
+
+
+def draw_call(name: str, shapes: Convolution, seed: int, integers: bool = False, dtype: Any = np.float32) -> Call:
+    """A call of the kernel `name`.
+
+    Parameters
+    ----------
+    name : str
+        A key of `CALLS`.
+    shapes : Convolution
+        Kernels that do not convolve take what they need of it: images of that shape, say.
+    seed : int
+    integers : bool
+        Small integers in place of normal numbers; kernels that divide by the number of elements get a power of two of
+        them.
+    dtype : dtype
+    """
+    rng = np.random.default_rng(seed)
+    if integers and name.startswith("batch_norm"):
+        shapes = replace(shapes, images=4, size=(2, 4), groups=1)
+
+    def fill(shape: Sequence[int], what: str = "") -> Array:
+        if what == "variance":  # with epsilon 1/4 its root is 1 or 2
+            drawn = rng.choice([0.75, 3.75], shape) if integers else 0.1 + rng.exponential(size=shape)
+        else:
+            drawn = rng.integers(-3, 4, shape) if integers else rng.standard_normal(shape)
+        return drawn.astype(dtype)
+
+    call = CALLS[name](fill, shapes, rng)
+    call.exact = integers and name not in ROUNDS
+    return call
