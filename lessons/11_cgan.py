@@ -280,7 +280,7 @@ class BlindCGAN(mg.models.CGAN):
 
 def train(model, data, epochs, seed=0, apart=False):
     """Train a conditional model, `apart`: with labels and images that do not belong together; its last reports."""
-    loader = mg.data.Loader(data, 32, seed=seed, drop_last=True)
+    loader = mg.data.Loader(data, 64, seed=seed, drop_last=True)
     random = np.random.default_rng(seed)
     for epoch in range(epochs):
         reports = [
@@ -297,7 +297,7 @@ for name, kind, apart in (
     ("x and c apart", mg.models.CGAN, True),
 ):
     mg.manual_seed(0)
-    model = kind(size=1, channels=2, network="dense", latent=8, width=32, classes=4, lr=2e-3)
+    model = kind(size=1, channels=2, network="dense", latent=8, width=32, classes=4, lr=4e-3)
     reports[name] = train(model, bells4, 25, apart=apart)
     drawn[name] = model.sample(800, np.random.default_rng(1), labels=np.arange(800) % 4).reshape(800, 2)
     nearest = ((drawn[name][:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)

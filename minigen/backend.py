@@ -120,7 +120,8 @@ def manual_seed(seed: int) -> None:
 
     Whatever the device, numbers are drawn by NumPy on the CPU and then copied, without waiting for the GPU
     (`to_device`).  So a seed means the same on every device, and the stream's position is a part of a checkpoint that
-    any device can go on from.  CuPy's own generators would be faster, and give other numbers.
+    any device can go on from.  CuPy's own generators would be faster, and give other numbers.  Dropout's masks, by far
+    the most numbers, are made where they are needed, from one number that is drawn so.
 
     >>> manual_seed(0); a = rng().random()
     >>> manual_seed(0); a == rng().random()

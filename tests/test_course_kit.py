@@ -595,6 +595,14 @@ def test_pending_lets_a_notebook_go_on_and_hides_no_other_error(tmp_path, capsys
         _ = 1 / 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGSEGV")
+def test_a_crash_says_where_it_was(grader):
+    text = RIGHT.replace("twice = x + x", "twice = x + x\n    import os; os.kill(os.getpid(), 11)")
+    judgement = judge(grader, text, "toy.py", task=1)
+    assert "with signal SIGSEGV" in judgement.outcomes["double_of_three"].reason
+    assert 'File "toy.py", line 10 in double' in judgement.printed
+
+
 def test_a_file_cannot_reach_the_terminal_or_wait_for_it(grader):
     text = RIGHT.replace("twice = x + x", "twice = x + x + len(input())")
     outcome = judge(grader, text, "toy.py", task=1).outcomes["double_of_three"]

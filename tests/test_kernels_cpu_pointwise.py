@@ -6,6 +6,7 @@ roundings, and exactly where the inputs are small integers.
 
 import gc
 import hashlib
+import itertools
 import math
 import os
 import subprocess
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minigen.kernels import cpu, reference
-from minigen.kernels.cpu import compile, memory, optimizers, pointwise, pool, threads
+from minigen.kernels.cpu import compile, memory, optimizers, pointwise, pool, team, threads
 
 DTYPES = st.sampled_from([np.float32, np.float64])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -365,6 +366,46 @@ def test_several_python_threads_at_once(number_of_threads):
     assert results == [expected] * 12
 
 
+@team.shared
+def squares(thread, turns, x, y, wrong):
+    for i in team.items(turns, x.size):
+        if wrong:
+            raise ValueError
+        y[i] += x[i] * x[i]
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 1000, 100_003])
+def test_every_item_is_done_once(number_of_threads, count):
+    x = np.arange(count, dtype=np.float64)
+    for n in (1, 2, 3):
+        number_of_threads(n)
+        for _ in range(20):
+            y = np.zeros(count)
+            squares(x, y, False)
+            np.testing.assert_array_equal(y, x * x)
+
+
+def test_a_kernel_that_fails_says_so_and_the_team_goes_on(number_of_threads):
+    x, y = np.ones(1000), np.zeros(1000)
+    number_of_threads(2)
+    for _ in range(20):
+        with pytest.raises(MemoryError, match="squares: a thread failed"):
+            squares(x, y, True)
+    squares(x, y, False)
+    assert (y == 1).all()
+    number_of_threads(1)
+    with pytest.raises(ValueError):
+        squares(x, y, True)
+
+
+def test_who_finds_the_team_busy_works_alone(number_of_threads):
+    number_of_threads(2)
+    x, y = np.ones(1000), np.zeros(1000)
+    with team._team.busy:
+        squares(x, y, False)
+    assert (y == 1).all()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("started", [True, False])
 def test_a_forked_child_computes_the_same(started):
@@ -465,3 +506,41 @@ def test_pooled_memory_in_many_threads_is_nobody_elses():
     for thread in callers:
         thread.join()
     assert not wrong
+
+
+# ---------------------------------------------------------------- dropout
+
+
+def splitmix64(seed):
+    """The generator as its authors wrote it, one number after the other, in Python's own integers."""
+    mask = 2**64 - 1
+    while True:
+        seed = (seed + 0x9E3779B97F4A7C15) & mask
+        z = ((seed ^ seed >> 30) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & mask
+        yield z ^ z >> 31
+
+
+@given(images(dims=(1, 4)), DTYPES, st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]), st.integers(0, 2**63 - 1), st.data())
+def test_dropout_zeroes_the_elements_that_the_generator_says(image, dtype, p, seed, data):
+    rng, shape = image
+    x = normal(rng, shape, dtype)
+    numbers = list(itertools.islice(splitmix64(seed), x.size))
+    kept = np.reshape([z / 2**64 >= p for z in numbers], shape)
+    expected = np.where(kept, x * dtype(1 / (1 - p) if p < 1 else 0), 0)
+    given_x = data.draw(layouts(x))
+    for dropout in (reference.dropout, cpu.dropout):
+        got = dropout(given_x, p, seed)
+        np.testing.assert_array_equal(got, expected)
+        assert got.dtype == dtype and got.shape == shape
+
+
+def test_dropout_drops_as_many_as_it_should_independently_of_place_and_seed():
+    n, p = 400_000, 0.3
+    masks = [cpu.dropout(np.ones(n, np.float32), p, seed) == 0 for seed in (0, 1, 2**62)]
+    spread = math.sqrt(n * p * (1 - p))
+    for mask in masks:
+        assert abs(mask.sum() - n * p) < 5 * spread
+        assert abs((mask[1:] & mask[:-1]).sum() - n * p * p) < 5 * spread  # neighbours
+    for first, second in itertools.combinations(masks, 2):
+        assert abs((first & second).sum() - n * p * p) < 5 * spread  # seeds

@@ -78,6 +78,8 @@ def test_peaks_from_the_drivers_figures_are_the_data_sheets(gpu):
     here = gpu_here(gpu.name, gpu.cc, dict(zip(names, DRIVERS[gpu.name])))
     assert here.cycles == gpu.cycles
     assert here[2:4] == pytest.approx(gpu[2:4], rel=0.01)
+    silent = gpu_here(gpu.name, gpu.cc, {"MultiProcessorCount": 4})
+    assert roofline(silent, 1e9, 1e9) == 0
 
 
 def test_the_page_has_a_row_for_every_convolution_layer_and_gpu():

@@ -264,7 +264,8 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
 def test_looking_at_samples_does_not_change_the_training(uninterrupted):
     model = fresh()
     for epoch in range(EPOCHS):
-        for data, labels in loader().epoch(epoch):
+        for step, (data, labels) in enumerate(loader().epoch(epoch), epoch * BATCHES):
+            model.schedule(step / (EPOCHS * BATCHES))
             model.training_step(data, labels)
     assert same(model.state_dict(), final_state(uninterrupted)["model"])
 
@@ -320,11 +321,12 @@ def test_a_second_ctrl_c_stops_at_once_and_gives_the_handler_back(tmp_path, unin
     assert_same_run(run, uninterrupted)
 
 
-def test_a_run_can_be_prolonged(tmp_path, uninterrupted):
-    run = new_run(tmp_path / "run")
-    fit(fresh(), loader(), run, 1, progress=False)
-    fit(fresh(), loader(), run, EPOCHS, resume=True, progress=False)
-    assert_same_run(run, uninterrupted)
+def test_a_run_can_be_prolonged(tmp_path):
+    straight, run = new_run(tmp_path / "straight"), new_run(tmp_path / "run")
+    fit(fresh(lr_decay=0.0), loader(), straight, EPOCHS, progress=False)  # rates that fall depend on the length
+    fit(fresh(lr_decay=0.0), loader(), run, 1, progress=False)
+    fit(fresh(lr_decay=0.0), loader(), run, EPOCHS, resume=True, progress=False)
+    assert_same_run(run, straight)
 
 
 def test_the_previous_checkpoint_leads_to_the_same_end(tmp_path, uninterrupted):
@@ -337,7 +339,7 @@ def test_the_previous_checkpoint_leads_to_the_same_end(tmp_path, uninterrupted):
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, uninterrupted, monkeypatch):
     run = new_run(tmp_path / "run")
-    fit(fresh(), loader(), run, 1, progress=False)
+    fit(interrupted(BATCHES), loader(), run, EPOCHS, progress=False)
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", no_space)
         with pytest.raises(RunError, match=r"cannot write to .*run: No space left on device; the last good checkpoint"):

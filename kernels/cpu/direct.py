@@ -34,6 +34,8 @@ __all__ = ["conv2d", "conv2d_input_grad"]
 
 #: Pixels that a block has at least, if there are so many: images smaller than that share blocks of the micro-kernel.
 _PIXELS = 16 * PLACES
+#: Pairs that are summed over at a time, for all pixels: their filters (24 KB) and pixels stay in the first cache.
+_DEPTH = 192
 
 
 class Tables(NamedTuple):
@@ -194,17 +196,17 @@ def _multiply(filters, planes, offset, first_pair, position, place, first_pixel,
     """One panel of output channels of all pixels: ``[vector][pixel][L]``."""
     L = lanes(planes)
     for phase in range(pixels.size):
-        pair, pixel = first_pair[phase], first_pixel[phase]
-        count = first_pair[phase + 1] - pair
-        b = advance(pointer(filters), pair * filters.shape[1])
-        for tile in range(pixel, pixel + images * pixels[phase], PLACES):
-            where = advance(pointer(position), tile), advance(pointer(place), tile)
-            if outputs > L:
-                places_kernel(count, planes, advance(pointer(offset), pair), where[0], b, buffer, capacity * L,
-                              where[1])  # fmt: skip
-            else:
-                places_kernel_narrow(count, planes, advance(pointer(offset), pair), where[0], b, buffer, capacity * L,
-                                     where[1])  # fmt: skip
+        pixel, first, last = first_pixel[phase], first_pair[phase], first_pair[phase + 1]
+        for pair in range(first, max(last, first + 1), _DEPTH):  # once at least: what no tap reaches is zero
+            count = min(_DEPTH, last - pair)
+            here, add = advance(pointer(offset), pair), pair > first
+            b = advance(pointer(filters), pair * filters.shape[1])
+            for tile in range(pixel, pixel + images * pixels[phase], PLACES):
+                position_tile, place_tile = advance(pointer(position), tile), advance(pointer(place), tile)
+                if outputs > L:
+                    places_kernel(count, planes, here, position_tile, b, buffer, capacity * L, place_tile, add)
+                else:
+                    places_kernel_narrow(count, planes, here, position_tile, b, buffer, capacity * L, place_tile, add)
 
 
 @inlined

@@ -276,15 +276,15 @@ taps_kernel, taps_kernel_narrow = _taps_kernel(VECTORS), _taps_kernel(1)
 
 def _places_kernel(vectors):
     @intrinsic
-    def kernel(typing, count, a, offset, position, b, c, c_vector, place):
+    def kernel(typing, count, a, offset, position, b, c, c_vector, place, add):
         """PLACES pixels x `vectors` vectors of output channels, summed over `count` pairs of a channel and a tap.
 
         Pixel i meets ``a[position[i] + offset[k]]`` with pair k.  b: [k][VECTORS * L].  c: vector ``place[i]`` of each
-        [...][L], `c_vector` between them.
+        [...][L], `c_vector` between them.  `add`: to what is in c, or overwrite it.
         """
 
         def generate(context, builder, signature, args):
-            count, a, offset, position, b, c, c_vector, place = args
+            count, a, offset, position, b, c, c_vector, place, add = args
             L = vector_of(b).count
             pixels = [_at(builder, a, builder.load(_at(builder, position, i))) for i in range(PLACES)]
             places = [_at(builder, c, (builder.load(_at(builder, place, i)), L)) for i in range(PLACES)]
@@ -298,11 +298,11 @@ def _places_kernel(vectors):
             def c_at(i, j):
                 return _at(builder, places[i], (j, c_vector))
 
-            _block(builder, PLACES, vectors, [count], a_at, b_at, c_at)
+            _block(builder, PLACES, vectors, [count], a_at, b_at, c_at, add)
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(n, a, offset, position, b, c, n, place), generate
+        return types.void(n, a, offset, position, b, c, n, place, types.boolean), generate
 
     return kernel
 

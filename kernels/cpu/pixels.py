@@ -163,9 +163,13 @@ def split_image(x, image, group, split, planes):
                 for i in range(top, bottom):
                     row = advance(source, (i * split.stride_row + phase_row - split.top) * width + start)
                     to = advance(target, i * split.width)
-                    if split.stride_column == 1:  # a loop of its own, because it becomes a plain copy
+                    # Loops of their own, because with a number that it knows the compiler moves whole vectors.
+                    if split.stride_column == 1:
                         for j in range(first, last):
                             to[j] = row[j]
+                    elif split.stride_column == 2:
+                        for j in range(first, last):
+                            to[j] = row[2 * j]
                     else:
                         for j in range(first, last):
                             to[j] = row[j * split.stride_column]

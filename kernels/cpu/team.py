@@ -82,7 +82,7 @@ class shared:  # noqa: N801 - a decorator
         Raises
         ------
         MemoryError
-            If another thread's part failed.
+            If a thread's part failed; memory for a few numbers is all that a kernel asks for.
         """
         threads = get_num_threads() if work >= SMALL else 1
         if threads == 1 or not _team.busy.acquire(blocking=False):
@@ -98,9 +98,18 @@ class shared:  # noqa: N801 - a decorator
     @functools.cached_property
     def _compiled(self):
         """`_run` for this function."""
-        run = types.FunctionType(_run.__code__, {**globals(), "function": subroutine(self._function)})
-        run.__module__, run.__qualname__ = self._function.__module__, self._function.__qualname__
+        kernel = subroutine(self._function)
+        first = types.FunctionType(_first.__code__, {"function": kernel})
+        first.__module__, first.__qualname__ = kernel.__module__, _unique_name(kernel, "first")
+        run = types.FunctionType(_run.__code__, {**globals(), "function": kernel, "first": subroutine(first)})
+        run.__module__, run.__qualname__ = kernel.__module__, kernel.__qualname__
         return compiled(run, self._function)
+
+
+def _unique_name(kernel, what):
+    """Linkers go by names, and pieces of code from several processes may meet in the cache on disk."""
+    code = f"{kernel.__module__} {kernel.__qualname__} {version(kernel.py_func)} {what}"
+    return f"{kernel.__name__}_{hashlib.sha256(code.encode()).hexdigest()[:16]}"
 
 
 @subroutine
@@ -128,7 +137,10 @@ def _run(board, threads, *args):
     _describe(board, function, job)  # noqa: F821
     _exchange(board, _JOINED, 0)
     _fetch_add(board, _JOB, 1)
-    function(0, *job)  # noqa: F821
+    try:
+        first(job)  # noqa: F821
+    except Exception:  # not before the others are done: they work with this call's arrays
+        board[_FAILED] = 1
     joined = _exchange(board, _JOINED, _CLOSED)
     looks = 0
     while _read(board, _DONE) < joined:
@@ -138,6 +150,10 @@ def _run(board, threads, *args):
         else:
             _let_others_run()
     return board[_FAILED] > 0
+
+
+def _first(job):
+    function(0, *job)  # noqa: F821
 
 
 # ---------------------------------------------------------------- the others
@@ -259,9 +275,7 @@ def _describe(typing, board, function, job):
     def entry(thread, address):
         kernel(thread, *load(address))
 
-    # Linkers go by names, and pieces of code from several processes may meet in the cache on disk.
-    code = f"{kernel.py_func.__module__} {kernel.py_func.__qualname__} {version(kernel.py_func)} {job}"
-    entry.__qualname__ = f"{kernel.py_func.__name__}_entry_{hashlib.sha256(code.encode()).hexdigest()[:16]}"
+    entry.__qualname__ = _unique_name(kernel, str(job))
 
     def generate(context, builder, signature, args):
         compiled_entry = context.compile_subroutine(builder, entry, nb.none(nb.int64, nb.intp))

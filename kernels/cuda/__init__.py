@@ -9,8 +9,8 @@ Every kernel is made by a cached function that gets the sizes and the dtype: in 
 that the compiler can turn a division into a multiplication and take short loops apart.  The number of images is none of
 them.  A training step compiles each kernel once, in a second or several.
 
-All are deterministic: a result depends on the inputs alone, to the last bit, whatever order the threads run in.  (So does
-cuBLAS's, on one model of GPU and in one stream, by its manual.)
+All are deterministic: a result depends on the inputs alone, to the last bit, whatever order the threads run in.  (So
+does cuBLAS's, on one model of GPU and in one stream, by its manual.)
 
 How far to trust them: they have been compiled for GPUs, their machine code has been read by a program
 (`minigen.kernels.static_report`), and they have been run by an emulator (`minigen.kernels.emulator`), against the

@@ -41,10 +41,11 @@ def _multiply(thread, turns, x, filters, y, kernel_size, stride, before, dilatio
                 used = min(PANEL, rows * columns - start)
                 gather(x[n], group, start, used, columns, kernel_size, stride, before, dilation, panel)
                 for o in range(group * per_group, (group + 1) * per_group):
-                    total = np.zeros(PANEL, x.dtype)
+                    total = np.zeros(panel.shape[1], x.dtype)
                     for k in range(panel.shape[0]):
-                        for i in range(PANEL):  # Numba turns this loop into vector instructions
-                            total[i] += filters[o, k] * panel[k, i]
+                        coefficient, pixels = filters[o, k], panel[k]
+                        for i in range(pixels.size):  # Numba turns this loop into vector instructions
+                            total[i] += coefficient * pixels[i]
                     flat[n, o, start : start + used] = total[:used]
 
 

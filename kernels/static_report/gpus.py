@@ -5,6 +5,7 @@ Instructions"; the data sheets of the T4, the A100 (40 GB, SXM) and the H100 (SX
 (RTX 4090).  The roofline: Williams, Waterman, Patterson, "Roofline: an insightful visual performance model" (2009).
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -46,7 +47,8 @@ def gpu_here(name: str, cc: int, attributes: Mapping[str, int]) -> Gpu:
     cc : int
         Compute capability, such as 80.
     attributes : mapping
-        CUDA's device attributes, as ``cupy.cuda.Device().attributes`` has them.
+        CUDA's device attributes, as ``cupy.cuda.Device().attributes`` has them.  Where one is missing or 0, as some
+        drivers have it, the peak is infinite: a bound that binds nobody.
 
     Examples
     --------
@@ -56,9 +58,12 @@ def gpu_here(name: str, cc: int, attributes: Mapping[str, int]) -> Gpu:
     '19.5 1555 2'
     """
     units = UNITS[max(known for known in UNITS if known <= max(cc, 70))]
-    clock, memory_clock = 1e3 * attributes["ClockRate"], 1e3 * attributes["MemoryClockRate"]  # given in kHz
-    bandwidth = 2 * memory_clock * attributes["GlobalMemoryBusWidth"] / 8  # two transfers a cycle, of so many bits
-    flops = 2.0 * units * clock * attributes["MultiProcessorCount"]
+    known = [
+        attributes.get(n, 0) for n in ("MultiProcessorCount", "ClockRate", "MemoryClockRate", "GlobalMemoryBusWidth")
+    ]
+    processors, clock, memory_clock, width = known  # clocks in kHz, the width of the memory in bits
+    flops = 2.0 * units * 1e3 * clock * processors or math.inf
+    bandwidth = 2 * 1e3 * memory_clock * width / 8 or math.inf  # two transfers a cycle
     return Gpu(name, cc, flops, bandwidth, WARP * SCHEDULERS // units)
 
 

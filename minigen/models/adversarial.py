@@ -228,7 +228,10 @@ class Adversarial(GenerativeModel):
         }
 
     def schedule(self, done: float) -> None:
-        """Set the learning rates: a function of the share that is done alone, so that a resumed run has the same."""
+        """Set the learning rates: a function of the share that is done alone, so that a resumed run has the same.
+
+        (A run that is prolonged goes on with the rate that the longer run has there: higher than at its own end.)
+        """
         if not self.lr_decay:
             return
         left = min(1.0, (1 - done) / self.lr_decay)

@@ -5,7 +5,7 @@ prepares nothing, so afterwards the GPU has to wait for it: read at every step, 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..backend import array_module, to_device
 from ..tensor import Tensor
@@ -53,5 +53,5 @@ class Unread:
         ]
 
 
-def _is_away(value: Any) -> bool:
+def _is_away(value: Any) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and value.device != "cpu"

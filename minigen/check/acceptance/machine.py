@@ -26,8 +26,8 @@ def facts() -> dict[str, Any]:
     return {
         "GPU": here.name,
         "compute capability": here.cc / 10,
-        "peak TFLOP/s": round(here.flops / 1e12, 1),
-        "memory GB/s": round(here.bandwidth / 1e9),
+        "peak TFLOP/s": f"{here.flops / 1e12:.1f}",
+        "memory GB/s": f"{here.bandwidth / 1e9:.0f}",
         "driver's CUDA": _version(runtime.driverGetVersion()),
         "CuPy's CUDA": _version(runtime.runtimeGetVersion()),
         "CuPy": cupy.__version__,

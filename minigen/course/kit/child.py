@@ -5,6 +5,7 @@ standard output; whatever the student's file prints goes elsewhere.  This keeps 
 that wants to can read the tests and write results of its own.
 """
 
+import faulthandler
 import functools
 import json
 import os
@@ -50,6 +51,7 @@ def main() -> None:
         channel.write(json.dumps(event) + "\n")
         channel.flush()
 
+    faulthandler.enable(all_threads=False)  # a crash says where, among what the file has printed
     warnings.simplefilter("ignore")
     tests = {t.name: t for t in load_tests(Path(request["tests"]))}
     mistakes = Mistakes(request["mistakes"])

@@ -153,12 +153,12 @@ def attempt(
 
 
 def on_the_clock(seconds: float) -> float:
-    """How long to wait for what may take so many seconds of processor time, of which a busy machine gives less.
+    """How long to wait for what may take so many seconds of processor time, of which a busy machine gives far less.
 
-    >>> on_the_clock(5) if PROCESSOR_TIME else 15
-    15
+    >>> on_the_clock(5) if PROCESSOR_TIME else 50
+    50
     """
-    return 3 * seconds if PROCESSOR_TIME else seconds
+    return 10 * seconds if PROCESSOR_TIME else seconds
 
 
 def too_slow(seconds: float | None) -> str:
