@@ -276,8 +276,8 @@ picture
 #
 # ## 3. First rung: loops
 #
-# The definition.  (`@shared` compiles the function with Numba and calls it on every thread, with its number; each
-# thread takes some of the images.)
+# The definition.  (`@shared` compiles the function with Numba and calls it on every thread; `items` hands each of them
+# the next images that nobody has taken.)
 
 # %%
 naive = importlib.import_module("minigen.kernels.ladder.naive")

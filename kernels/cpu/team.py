@@ -45,7 +45,7 @@ _LOOPS = 2
 #: How many portions a loop's items are handed out in: enough for threads to finish together, and each still a run of
 #: neighbours, which share what a thread has in its cache.
 _PORTIONS = 64
-#: How often a thread looks at the board before it goes to sleep: some milliseconds at most.
+#: How often a thread looks at the board before it goes to sleep: for a millisecond or so.
 _PATIENCE = 40_000
 #: Places on the board: number of the job; its entry and arguments (addresses); threads that may take part; how many
 #: have joined in (negative: no more); how many of them are done; whether one failed; the turns.  A cache line each for

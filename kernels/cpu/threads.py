@@ -7,7 +7,7 @@ channel, an image, a tile), each computed by one thread from start to end; threa
 threads spin for some milliseconds after a kernel, in case more work comes, on the cores that NumPy's matrix product
 wants next (on two cores, a 512 x 512 product right after a kernel took three times as long), and they do not survive
 ``fork``.  The workqueue aborts the process when two Python threads use it at once.  Either compiles three times as
-long.  The team's sleep between kernels, and have neither weakness.
+long.  The team's stay awake for a millisecond after a kernel at most, and have neither weakness.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 __all__ = ["SMALL", "get_num_threads", "set_num_threads"]
 
-#: Work, in elements, below which waking threads (some 50 microseconds) costs more than it saves.
+#: Work, in elements, below which sharing it costs more than it saves: some 5 microseconds, or 100 if a thread sleeps.
 SMALL = 1 << 15
 
 _num_threads: int | None = None
