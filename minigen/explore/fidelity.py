@@ -137,5 +137,5 @@ def class_fidelity(
     confusion = np.zeros((model.classes, model.classes), np.int64)
     np.add.at(confusion, (asked, reader.read(samples)), 1)
     pupil = train_classifier(Dataset("samples", samples, asked, train.classes), steps, seed, progress=progress)
-    right = [float((one.read(test.images) == test.labels).mean()) for one in (reader, pupil)]
-    return Fidelity(confusion, *right, train.classes)
+    reads, taught = (float((one.read(test.images) == test.labels).mean()) for one in (reader, pupil))
+    return Fidelity(confusion, reads, taught, train.classes)

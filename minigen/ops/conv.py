@@ -77,12 +77,12 @@ def _add(y, b):
 
 
 conv2d_bias.vjp(
-    x=lambda g, out, x, w, b, **p: conv2d.rules["x"](g, out, x, w, **p),
-    w=lambda g, out, x, w, b, **p: conv2d.rules["w"](g, out, x, w, **p),
+    x=lambda g, out, x, w, b, **p: conv2d_input_grad(g, w, input_size=x.shape[2:], **p),
+    w=lambda g, out, x, w, b, **p: conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **p),
     b=lambda g, out, x, w, b, **p: sum(g, (0, 2, 3)),
 )
 conv2d_input_grad_bias.vjp(
-    g=lambda u, out, g, w, b, **p: conv2d_input_grad.rules["g"](u, out, g, w, **p),
-    w=lambda u, out, g, w, b, **p: conv2d_input_grad.rules["w"](u, out, g, w, **p),
+    g=lambda u, out, g, w, b, *, input_size, **p: conv2d(u, w, **p),
+    w=lambda u, out, g, w, b, *, input_size, **p: conv2d_weight_grad(u, g, kernel_size=w.shape[2:], **p),
     b=lambda u, out, g, w, b, **p: sum(u, (0, 2, 3)),
 )

@@ -84,7 +84,7 @@ def play(game: Game, device: str, shake: int | None = None) -> np.ndarray:
     before = backend.get_rng_state()
     backend.manual_seed(0)
     try:
-        model = DCGAN(size=game.size, channels=batches[0].shape[1], width=game.width)
+        model = DCGAN(size=game.size, channels=batches[0].shape[1], width=game.width, lr=5e-4)
         if shake is not None:
             _shake(model, np.random.default_rng(shake))
         model.to(device)
