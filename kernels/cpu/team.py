@@ -256,15 +256,16 @@ def _pause(typing):
     return nb.void(), generate
 
 
-@subroutine
-def _let_others_run():
-    """Give this core to another thread that is ready, where the system has a call for that."""
-    if _POSIX:
+if os.name == "posix":
+    _sched_yield = nb.ExternalFunction("sched_yield", nb.int32())
+
+    @subroutine
+    def _let_others_run():
+        """Give this core to another thread that is ready."""
         _sched_yield()
 
-
-_POSIX = os.name == "posix"
-_sched_yield = nb.ExternalFunction("sched_yield", nb.int32())
+else:
+    _let_others_run = subroutine(lambda: _pause())
 
 
 @intrinsic

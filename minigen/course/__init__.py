@@ -247,7 +247,7 @@ def _digits(value: Any) -> str:
 def _guess(found: np.ndarray, wanted: np.ndarray) -> list[str]:
     """A hint if the answer is the truth times or by a whole number, or nothing at all."""
     if not np.isfinite(found).all():
-        return ["There are values that are not finite: is something divided by zero?"]
+        return ["There are values that are not finite: is something divided by zero, or a logarithm taken below it?"]
     if not found.any():
         return ["It is zero everywhere."]
     ratio = np.vdot(wanted, found) / np.vdot(wanted, wanted) if wanted.any() else 0.0

@@ -19,7 +19,7 @@ class _Ours(frameworks.Tape):
         self.device = device
 
     def tensor(self, array: np.ndarray, requires_grad: bool) -> Tensor:
-        return Tensor(to_device(array.view(), self.device), requires_grad=requires_grad)
+        return Tensor(to_device(np.asarray(array).view(), self.device), requires_grad=requires_grad)
 
     def array(self, tensor: Tensor) -> np.ndarray:
         return np.array(to_device(tensor.data, "cpu"))
