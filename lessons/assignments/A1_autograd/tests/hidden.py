@@ -234,6 +234,16 @@ def gradients_of_a_network(a):
     fail("grad(output, inputs) for an output of shape (4, 1)", "expected a ValueError, since there is no g.")
 
 
+@test(task=4, points=1, seconds=1)
+def many_uses(a):
+    """40 doublings: a gradient of 2 to the 40, in no time."""
+    x = a.Var(1.0)
+    var = x
+    for _ in range(40):
+        var = var + var
+    close("the gradient of 40 doublings", gradients(a, var, [x])[0], np.array(2.0**40))
+
+
 @test(task=4, points=2)
 def three_times(a):
     """The second and the third derivative of a network along a direction."""
@@ -276,16 +286,6 @@ def softmax_from_your_operations(a):
     report = check.check(values, vjp, like="softmax", double=double, examples=1)
     if not report:
         fail("grad, for a softmax", f"minigen's checker says: {report.findings and report}")
-
-
-@test(task=4, points=1, seconds=1)
-def many_uses(a):
-    """40 doublings: a gradient of 2 to the 40, in no time."""
-    x = a.Var(1.0)
-    var = x
-    for _ in range(40):
-        var = var + var
-    close("the gradient of 40 doublings", gradients(a, var, [x])[0], np.array(2.0**40))
 
 
 @test(task=4, points=1)
