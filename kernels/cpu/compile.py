@@ -19,7 +19,7 @@ from typing import Any
 
 from .simd import NAME
 
-__all__ = ["compiled", "inlined", "subroutine", "version"]
+__all__ = ["compiled", "inlined", "subroutine"]
 
 _announced = False
 
@@ -52,15 +52,13 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     return numba.njit(error_model="numpy", inline="always")(function)
 
 
-def compiled(function: Callable[..., Any], kernel: Callable[..., Any] | None = None) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A compiled `function`, cached on disk where there is a folder for it, that runs without the interpreter's lock.
 
     Parameters
     ----------
     function : callable
         Written in what Numba understands.
-    kernel : callable, optional
-        What it calls, and is named after; where one is given that is in no file, nothing is kept.
 
     Returns
     -------
@@ -75,16 +73,11 @@ def compiled(function: Callable[..., Any], kernel: Callable[..., Any] | None = N
 
     _announce_compilation()
     options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-    kernel = kernel or function
     named = types.FunctionType(function.__code__, function.__globals__, closure=function.__closure__)
-    named.__module__ = kernel.__module__
+    named.__module__ = function.__module__
     # This names the cache file.  Other vectors, other machine code; and where a subroutine in another file has changed,
     # which Numba does not notice, so must the name.
-    named.__qualname__ = f"{kernel.__qualname__}.{NAME}.{version(kernel)}"
-    if not Path(
-        kernel.__code__.co_filename
-    ).is_file():  # typed into a notebook: its next version could not be told from this one
-        return numba.njit(**options)(named)
+    named.__qualname__ = f"{function.__qualname__}.{NAME}.{_version(Path(function.__code__.co_filename).parent)}"
     try:
         return numba.njit(cache=True, **options)(named)
     except RuntimeError as error:
@@ -93,19 +86,11 @@ def compiled(function: Callable[..., Any], kernel: Callable[..., Any] | None = N
         return numba.njit(**options)(named)  # no folder to write to: compile once per process
 
 
-def version(function: Callable[..., Any]) -> str:
-    """Eight digits that change with any source file here or beside the one of `function`, and with where that is.
-
-    >>> len(version(compiled))
-    8
-    """
-    return _version(Path(function.__code__.co_filename))
-
-
 @functools.cache
-def _version(file):
-    digest = hashlib.sha256(f"{__name__} {file}".encode())  # cached code refers to its package by name
-    for path in sorted({Path(__file__).parent, file.parent}):
+def _version(folder):
+    """Eight digits that change with any source file here or in `folder`."""
+    digest = hashlib.sha256(__name__.encode())  # cached code refers to its package by name
+    for path in sorted({Path(__file__).parent, folder}):
         for source in sorted(path.glob("*.py")):
             digest.update(source.read_bytes())
     return digest.hexdigest()[:8]

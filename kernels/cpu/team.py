@@ -1,15 +1,15 @@
 """Run a compiled function on several threads at once, which take the items of work in turn.
 
 The convolutions are long functions.  Numba's ``prange`` compiles such a function, and what it calls, several times over
-(half a minute); a plain function compiles in a few seconds.  So these kernels are plain functions ``f(thread, turns,
-...)``, which the *team* here calls with thread = 0, 1, ... side by side.  In a kernel ``for item in items(turns,
-count)`` gives each thread the next few items that nobody has taken: one that comes late, or whose core has other work
-too, takes fewer.
+(half a minute); a plain function that releases the interpreter's lock compiles in a few seconds.  So these kernels are
+plain functions ``f(thread, turns, ...)``, which the *team* here calls with thread = 0, 1, ... side by side.  In a
+kernel ``for item in items(turns, count)`` gives each thread the next few items that nobody has taken: one that comes
+late, or whose core has other work too, takes fewer.
 
-Thread 0 is the caller's.  It writes on a *board* what there is to do, does it, and from then on nobody may join in; it
-waits for those who have.  The others are ordinary Python threads inside a compiled loop, without the interpreter's
-lock, that looks at the board.  To wake a sleeping thread takes longer (50 to 200 microseconds) than many a kernel, so
-they go on looking for a moment after each job, and sleep between training steps, not within one.
+Thread 0 is the caller's.  It puts the job where the others find it, does it, takes it away again, and waits for those
+who have joined in.  The others are ordinary Python threads that look at a *board* in memory, in a compiled loop without
+the interpreter's lock.  To wake a sleeping thread takes longer (50 to 200 microseconds) than many a kernel, so they go
+on looking for a moment after each job, and sleep between training steps, not within one.
 
 Nothing depends on whether, or when, another thread joins in.  Hence all this is safe:
 
@@ -18,24 +18,19 @@ Nothing depends on whether, or when, another thread joins in.  Hence all this is
 """
 
 import functools
-import hashlib
 import os
 import platform
 import threading
-import types
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types as nb
-from numba.core import cgutils
-from numba.core.imputils import impl_ret_borrowed
+from numba import types
 from numba.extending import intrinsic
 
-from .compile import compiled, subroutine, version
-from .simd import INT64
+from .compile import compiled, subroutine
 from .threads import SMALL, get_num_threads
 
 __all__ = ["items", "shared"]
@@ -47,11 +42,8 @@ _LOOPS = 2
 _PORTIONS = 64
 #: How often a thread looks at the board before it goes to sleep: for a millisecond or so.
 _PATIENCE = 40_000
-#: Places on the board: number of the job; its entry and arguments (addresses); threads that may take part; how many
-#: have joined in (negative: no more); how many of them are done; whether one failed; the turns.  A cache line each for
-#: what is read while it is written.
-_JOB, _ENTRY, _ARGS, _THREADS, _JOINED, _DONE, _FAILED, _TURNS = 0, 8, 9, 10, 16, 24, 25, 32
-_CLOSED = -(1 << 62)
+#: Places on the board, a cache line apart: the number of the job, and how many of those who joined in are done.
+_JOB, _DONE = 0, 8
 
 
 class shared:  # noqa: N801 - a decorator
@@ -77,39 +69,24 @@ class shared:  # noqa: N801 - a decorator
         self._function = function
 
     def __call__(self, *args: Any, work: int = SMALL) -> None:
-        """Run.  `work` is about how many elements there are to compute: few are not worth the others' attention.
-
-        Raises
-        ------
-        MemoryError
-            If a thread's part failed; memory for a few numbers is all that a kernel asks for.
-        """
+        """Run.  `work` is about how many elements there are to compute: few are not worth the others' attention."""
         threads = get_num_threads() if work >= SMALL else 1
-        if threads == 1 or not _team.busy.acquire(blocking=False):
-            self._compiled(_team.board, 1, *args)
+        turns, team = np.zeros(_LOOPS, np.int64), _team
+        if threads == 1 or not team.busy.acquire(blocking=False):
+            self._compiled(0, turns, *args)
             return
         try:
-            _team.call(threads - 1)
-            if self._compiled(_team.board, threads, *args):
-                raise MemoryError(f"{self._function.__name__}: a thread failed; is there memory left?")
+            team.post((self._compiled, threads, (turns, *args)))
+            try:
+                self._compiled(0, turns, *args)
+            finally:
+                team.close()
         finally:
-            _team.busy.release()
+            team.busy.release()
 
     @functools.cached_property
     def _compiled(self):
-        """`_run` for this function."""
-        kernel = subroutine(self._function)
-        first = types.FunctionType(_first.__code__, {"function": kernel})
-        first.__module__, first.__qualname__ = kernel.__module__, _unique_name(kernel, "first")
-        run = types.FunctionType(_run.__code__, {**globals(), "function": kernel, "first": subroutine(first)})
-        run.__module__, run.__qualname__ = kernel.__module__, kernel.__qualname__
-        return compiled(run, self._function)
-
-
-def _unique_name(kernel, what):
-    """Linkers go by names, and pieces of code from several processes may meet in the cache on disk."""
-    code = f"{kernel.__module__} {kernel.__qualname__} {version(kernel.py_func)} {what}"
-    return f"{kernel.__name__}_{hashlib.sha256(code.encode()).hexdigest()[:16]}"
+        return compiled(self._function)
 
 
 @subroutine
@@ -123,25 +100,76 @@ def items(turns, count, loop=0):
         first = _fetch_add(turns, loop, size)
 
 
-# ---------------------------------------------------------------- thread 0
+class _Team:
+    """The threads beside the callers', their board, and their job.  All but the board changes under Python's lock."""
+
+    def __init__(self):
+        self.busy = threading.Lock()
+        self._board = np.zeros(16, np.int64)
+        self._job: Any = None
+        self._joined = 0
+        self._error: Exception | None = None
+        self._members = 0
+        self._asleep: deque[Any] = deque()  # a lock for each; releasing it wakes the thread
+
+    def post(self, job: tuple[Any, int, tuple[Any, ...]]) -> None:
+        """Put a job (function, threads, arguments) where the others find it, and wake those who sleep."""
+        self._job, self._joined, self._error = job, 0, None
+        self._board[_DONE] = 0
+        self._board[_JOB] += 1
+        while self._asleep:
+            self._asleep.pop().release()
+        while self._members < job[1] - 1:
+            self._members += 1
+            name = f"minigen-{self._members}"
+            threading.Thread(target=self._work, args=(self._members,), name=name, daemon=True).start()
+
+    def close(self) -> None:
+        """Let nobody join in any more, and wait for those who have."""
+        self._job = None
+        if self._joined:
+            _compiled_once(_wait)(self._board, self._joined)
+        if self._error is not None:
+            raise self._error
+
+    def _work(self, number: int) -> None:
+        look, bed = _compiled_once(_look), threading.Lock()
+        bed.acquire()
+        seen = done = 0
+        while True:
+            newest, done = look(self._board, seen, done), 0
+            if newest == seen:
+                self._asleep.append(bed)
+                bed.acquire()  # a job posted a moment before is done without this thread
+                continue
+            seen, job = newest, self._job
+            if job is not None and number < job[1]:
+                self._joined += 1
+                done = 1
+                try:
+                    job[0](number, *job[2])
+                except Exception as error:
+                    self._error = error
+            del job  # else this thread would keep arrays alive
 
 
-def _run(board, threads, *args):
-    """Do the job `function`, with the help of `threads` - 1 others; True if one of them failed."""
-    if threads == 1:
-        function(0, np.zeros(_LOOPS, np.int64), *args)  # noqa: F821 - a global of the copy that `shared` makes
-        return False
-    board[_TURNS : _TURNS + _LOOPS] = 0
-    job = (board[_TURNS : _TURNS + _LOOPS], *args)  # all of it outlives this call
-    board[_THREADS], board[_DONE], board[_FAILED] = threads, 0, 0
-    _describe(board, function, job)  # noqa: F821
-    _exchange(board, _JOINED, 0)
-    _fetch_add(board, _JOB, 1)
-    try:
-        first(job)  # noqa: F821
-    except Exception:  # not before the others are done: they work with this call's arrays
-        board[_FAILED] = 1
-    joined = _exchange(board, _JOINED, _CLOSED)
+_team = _Team()
+_compiled_once = functools.cache(compiled)
+
+
+def _look(board, seen, done):
+    """Report what is done; then wait for a job with another number than `seen`, or until there is none for a while."""
+    _fetch_add(board, _DONE, done)
+    for _ in range(_PATIENCE):
+        newest = _read(board, _JOB)
+        if newest != seen:
+            return newest
+        _pause()
+    return seen
+
+
+def _wait(board, joined):
+    """Until so many are done."""
     looks = 0
     while _read(board, _DONE) < joined:
         looks += 1
@@ -149,59 +177,6 @@ def _run(board, threads, *args):
             _pause()
         else:
             _let_others_run()
-    return board[_FAILED] > 0
-
-
-def _first(job):
-    function(0, *job)  # noqa: F821
-
-
-# ---------------------------------------------------------------- the others
-
-
-class _Team:
-    """The threads beside the callers', and their board."""
-
-    def __init__(self):
-        self.board = np.zeros(_TURNS + _LOOPS, np.int64)
-        self.board[_JOINED] = _CLOSED
-        self.busy = threading.Lock()
-        self.members = 0
-        self.asleep: deque[Any] = deque()  # a lock for each; releasing it wakes the thread
-
-    def call(self, wanted: int) -> None:
-        """Wake those who sleep, and make the team at least as large as `wanted`."""
-        while self.asleep:
-            self.asleep.pop().release()
-        while self.members < wanted:
-            self.members += 1
-            threading.Thread(
-                target=self._work, args=(self.members,), name=f"minigen-{self.members}", daemon=True
-            ).start()
-
-    def _work(self, number: int) -> None:
-        look_and_join, bed, job = compiled(_look_and_join), threading.Lock(), 0
-        bed.acquire()
-        while True:
-            job = look_and_join(self.board, number, job)
-            self.asleep.append(bed)
-            bed.acquire()
-
-
-def _look_and_join(board, number, job):
-    """Join in every job after the one numbered `job`, until there is none for a while; the number of the last."""
-    looks = 0
-    while looks < _PATIENCE:
-        _pause()
-        looks += 1
-        newest = _read(board, _JOB)
-        if newest != job:
-            job, looks = newest, 0
-            if _fetch_add(board, _JOINED, 1) >= 0:
-                if number < board[_THREADS] and _call(board[_ENTRY], number, board[_ARGS]):
-                    board[_FAILED] = 1
-                _fetch_add(board, _DONE, 1)
-    return job
 
 
 # ---------------------------------------------------------------- what Numba lacks
@@ -219,17 +194,7 @@ def _fetch_add(typing, array, index, n):
     def generate(context, builder, signature, args):
         return builder.atomic_rmw("add", _element(context, builder, signature, args), args[2], "seq_cst")
 
-    return nb.int64(array, nb.intp, nb.int64), generate
-
-
-@intrinsic
-def _exchange(typing, array, index, value):
-    """``array[index] = value`` in one step; the value before."""
-
-    def generate(context, builder, signature, args):
-        return builder.atomic_rmw("xchg", _element(context, builder, signature, args), args[2], "seq_cst")
-
-    return nb.int64(array, nb.intp, nb.int64), generate
+    return types.int64(array, types.intp, types.int64), generate
 
 
 @intrinsic
@@ -239,7 +204,7 @@ def _read(typing, array, index):
     def generate(context, builder, signature, args):
         return builder.load_atomic(_element(context, builder, signature, args), "acquire", 8)
 
-    return nb.int64(array, nb.intp), generate
+    return types.int64(array, types.intp), generate
 
 
 @intrinsic
@@ -253,11 +218,11 @@ def _pause(typing):
             )
         return context.get_dummy_value()
 
-    return nb.void(), generate
+    return types.void(), generate
 
 
 if os.name == "posix":
-    _sched_yield = nb.ExternalFunction("sched_yield", nb.int32())
+    _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
     @subroutine
     def _let_others_run():
@@ -266,56 +231,6 @@ if os.name == "posix":
 
 else:
     _let_others_run = subroutine(lambda: _pause())
-
-
-@intrinsic
-def _describe(typing, board, function, job):
-    """Write to the board where another thread finds `function`, and the tuple of arguments behind `thread`, `job`."""
-    load, kernel = _loader(job), function.dispatcher
-
-    def entry(thread, address):
-        kernel(thread, *load(address))
-
-    entry.__qualname__ = _unique_name(kernel, str(job))
-
-    def generate(context, builder, signature, args):
-        compiled_entry = context.compile_subroutine(builder, entry, nb.none(nb.int64, nb.intp))
-        address = context.declare_function(builder.module, compiled_entry.fndesc)
-        place = cgutils.alloca_once_value(builder, args[2])
-        for index, pointer in ((_ENTRY, address), (_ARGS, place)):
-            where = _element(context, builder, signature, (args[0], ir.Constant(INT64, index)))
-            builder.store(builder.ptrtoint(pointer, INT64), where)
-        return context.get_dummy_value()
-
-    return nb.void(board, function, job), generate
-
-
-def _loader(job):
-    @intrinsic
-    def load(typing, address):
-        def generate(context, builder, signature, args):
-            value = builder.load(builder.inttoptr(args[0], context.get_value_type(job).as_pointer()))
-            return impl_ret_borrowed(context, builder, job, value)  # its arrays are the caller's too
-
-        return job(address), generate
-
-    return load
-
-
-@intrinsic
-def _call(typing, entry, thread, address):
-    """Call an entry that `_describe` wrote; True if it failed."""
-
-    def generate(context, builder, signature, args):
-        convention, arguments = context.call_conv, (nb.int64, nb.intp)
-        function = builder.inttoptr(args[0], convention.get_function_type(nb.none, arguments).as_pointer())
-        status, _ = convention.call_function(builder, function, nb.none, arguments, args[1:])
-        return status.is_error
-
-    return nb.boolean(entry, thread, address), generate
-
-
-_team = _Team()
 
 
 def _after_fork():
