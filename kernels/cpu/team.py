@@ -230,7 +230,11 @@ if os.name == "posix":
         _sched_yield()
 
 else:
-    _let_others_run = subroutine(lambda: _pause())
+
+    @subroutine
+    def _let_others_run():
+        """Go on waiting: this system has no such call."""
+        _pause()
 
 
 def _after_fork():
