@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from minigen import kernels
+from minigen.cli import main
 
 _COMMON = {
     "derandomize": True,
@@ -28,6 +29,27 @@ def reference_kernels():
     """Compute with the plain NumPy kernels: gradients are checked in float64, and nothing needs to be compiled."""
     with kernels.use("reference"):
         yield
+
+
+@pytest.fixture(scope="module")
+def plain_kernels():
+    """The same for all tests of a file whose subject is something else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGEN_KERNELS", "reference")
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(plain_kernels, request, tmp_path_factory):
+    """A tiny run of each of the file's ``RUNS``, a dict from model to options, for tests to copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny = ["--data", "digits", "--epochs", "1", "--batch-size", "256", "--width", "2"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
+        for name, options in request.module.RUNS.items():
+            assert main(["train", name, *tiny, *options, "--run", name]) == 0
+    return folder
 
 
 @pytest.fixture

@@ -17,28 +17,9 @@ from minigen.image_grid import save_image_grid
 from minigen.models import build
 from minigen.train import Run, RunError
 
-TINY = ["--data", "digits", "--epochs", "1", "--batch-size", "256", "--width", "2"]
+pytestmark = pytest.mark.usefixtures("plain_kernels")
+
 RUNS = {"cgan": ["--latent", "4"], "vae": ["--latent", "2"], "cvae": ["--latent", "3"]}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_kernels():
-    """What is tested here does not depend on the kernels, and these need no compiler."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIGEN_KERNELS", "reference")
-        yield
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run of each of `RUNS`, for tests to copy."""
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
-        for name, options in RUNS.items():
-            assert main(["train", name, *TINY, *options, "--run", name]) == 0
-    return folder
 
 
 @pytest.fixture

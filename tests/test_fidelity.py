@@ -12,15 +12,10 @@ from minigen.explore import Classifier, Fidelity, class_fidelity, train_classifi
 from minigen.explore.classifier import _between_pixels, _moved
 from minigen.models import build
 
+pytestmark = pytest.mark.usefixtures("plain_kernels")
+
+RUNS = {name: ["--latent", "3"] for name in ("cgan", "cvae", "vae")}
 TRAIN, TEST = (mg.data.load("digits", split) for split in ("train", "test"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_kernels():
-    """What is tested here does not depend on the kernels, and these need no compiler."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIGEN_KERNELS", "reference")
-        yield
 
 
 # ---- the classifier
@@ -173,19 +168,6 @@ def test_what_does_not_go_together_is_named():
 
 
 # ---- the command
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run of a cgan and one of a vae, for tests to copy."""
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
-        for name in ("cgan", "cvae", "vae"):
-            options = ["--data", "digits", "--epochs", "1", "--batch-size", "256", "--width", "2", "--latent", "3"]
-            assert main(["train", name, *options, "--run", name]) == 0
-    return folder
 
 
 @pytest.fixture

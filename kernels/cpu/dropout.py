@@ -2,29 +2,26 @@
 
 import numpy as np
 
+from ..reference.dropout import FIRST, SECOND, STEP, threshold_and_scale
 from .memory import empty, readable
-from .team import items, shared
+from .team import BLOCK, indices, items, shared
 
 __all__ = ["dropout"]
-
-_BLOCK = 1 << 14  # elements that a thread takes at a time
-_STEP, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def dropout(x, p, seed):
     """As `minigen.kernels.reference.dropout`."""
     y = empty(x.shape, x.dtype)
-    scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    _dropout(readable(x).reshape(-1), y.reshape(-1), np.uint64(p * 2**53), np.uint64(seed), scale, work=x.size)
+    _dropout(readable(x).reshape(-1), y.reshape(-1), *threshold_and_scale(p, x.dtype), np.uint64(seed), work=x.size)
     return y
 
 
 @shared
-def _dropout(thread, turns, x, y, threshold, seed, scale):
-    for block in items(turns, -(-x.size // _BLOCK)):
-        for i in range(np.uint64(block * _BLOCK), np.uint64(min((block + 1) * _BLOCK, x.size))):
-            z = seed + (i + np.uint64(1)) * _STEP
-            z = (z ^ z >> np.uint64(30)) * _FIRST
-            z = (z ^ z >> np.uint64(27)) * _SECOND
+def _dropout(thread, turns, x, y, threshold, scale, seed):
+    for block in items(turns, -(-x.size // BLOCK)):
+        for i in indices(block, x.size):
+            z = seed + (i + np.uint64(1)) * STEP
+            z = (z ^ z >> np.uint64(30)) * FIRST
+            z = (z ^ z >> np.uint64(27)) * SECOND
             z ^= z >> np.uint64(31)
             y[i] = x[i] * scale if z >> np.uint64(11) >= threshold else x.dtype.type(0)

@@ -8,13 +8,10 @@ import math
 
 import numpy as np
 
-from .compile import subroutine
 from .memory import readable
-from .team import items, shared
+from .team import BLOCK, indices, items, shared
 
 __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
-
-_BLOCK = 1 << 14  # elements that a thread takes at a time
 
 
 def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
@@ -64,16 +61,10 @@ def _flat(array, like):
     return array.reshape(-1)
 
 
-@subroutine
-def _indices(block, size):
-    """The indices in a block; unsigned, since Numba tests signed ones for counting from the end."""
-    return range(np.uintp(block * _BLOCK), np.uintp(min((block + 1) * _BLOCK, size)))
-
-
 @shared
 def _sgd(thread, turns, param, velocity, grad, lr, momentum, undampened, weight_decay, nesterov, first):
-    for block in items(turns, -(-param.size // _BLOCK)):
-        for i in _indices(block, param.size):
+    for block in items(turns, -(-param.size // BLOCK)):
+        for i in indices(block, param.size):
             g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
             if velocity is not None:
                 velocity[i] = g if first else velocity[i] * momentum + undampened * g
@@ -85,8 +76,8 @@ def _sgd(thread, turns, param, velocity, grad, lr, momentum, undampened, weight_
 def _adam(
     thread, turns, param, m, v, vmax, grad, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
 ):
-    for block in items(turns, -(-param.size // _BLOCK)):
-        for i in _indices(block, param.size):
+    for block in items(turns, -(-param.size // BLOCK)):
+        for i in indices(block, param.size):
             p = param[i] * shrink
             g = grad[i] + decay * p if decay else grad[i]
             m[i] = m[i] * beta1 + rest1 * g
@@ -99,8 +90,8 @@ def _adam(
 
 @shared
 def _rmsprop(thread, turns, param, v, mean, velocity, grad, lr, alpha, rest, eps, weight_decay, momentum):
-    for block in items(turns, -(-param.size // _BLOCK)):
-        for i in _indices(block, param.size):
+    for block in items(turns, -(-param.size // BLOCK)):
+        for i in indices(block, param.size):
             g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
             v[i] = v[i] * alpha + rest * g * g
             second = v[i]

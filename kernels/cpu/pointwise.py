@@ -9,11 +9,9 @@ from .compile import subroutine
 from .memory import empty, readable
 from .simd import VECTOR_BYTES, add, advance, broadcast, lanes, load, pointer, store
 from .stream import LARGE, fence, leak, stream
-from .team import items, shared
+from .team import BLOCK, items, shared
 
 __all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
-
-_BLOCK = 1 << 14  # elements that a thread takes at a time
 
 
 def leaky_relu(x, negative_slope):
@@ -42,9 +40,9 @@ def bias_leaky_relu(x, bias, negative_slope, out=None):
 
 @shared
 def _leaky(thread, turns, g, x, y, slope, large):
-    for block in items(turns, -(-x.size // _BLOCK)):
-        start = block * _BLOCK
-        stop = min(start + _BLOCK, x.size)
+    for block in items(turns, -(-x.size // BLOCK)):
+        start = block * BLOCK
+        stop = min(start + BLOCK, x.size)
         _leak_block(g[start:stop], x[start:stop], y[start:stop], slope, large)
 
 

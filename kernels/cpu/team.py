@@ -33,7 +33,7 @@ from numba.extending import intrinsic
 from .compile import compiled, subroutine
 from .threads import SMALL, get_num_threads
 
-__all__ = ["items", "shared"]
+__all__ = ["BLOCK", "indices", "items", "shared"]
 
 #: Loops over `items` that one kernel may have, one after the other.
 _LOOPS = 2
@@ -42,8 +42,8 @@ _LOOPS = 2
 _PORTIONS = 64
 #: How often a thread looks at the board before it goes to sleep: for a millisecond or so.
 _PATIENCE = 40_000
-#: Places on the board, a cache line apart: the number of the job, and how many of those who joined in are done.
-_JOB, _DONE = 0, 8
+#: Elements in an item of work, where a kernel goes once through an array: see `indices`.
+BLOCK = 1 << 14
 
 
 class shared:  # noqa: N801 - a decorator
@@ -76,11 +76,12 @@ class shared:  # noqa: N801 - a decorator
             self._compiled(0, turns, *args)
             return
         try:
-            team.post((self._compiled, threads, (turns, *args)))
+            job = _Job(self._compiled, threads, (turns, *args))
+            team.post(job)
             try:
                 self._compiled(0, turns, *args)
             finally:
-                team.close()
+                team.close(job)
         finally:
             team.busy.release()
 
@@ -100,56 +101,80 @@ def items(turns, count, loop=0):
         first = _fetch_add(turns, loop, size)
 
 
+@subroutine
+def indices(block, size):
+    """The indices of a block, below `size`; unsigned, since Numba tests signed ones for counting from the end."""
+    return range(np.uintp(block * BLOCK), np.uintp(min((block + 1) * BLOCK, size)))
+
+
+class _Job:
+    """A call of a kernel, and who takes part in it."""
+
+    def __init__(self, function: Callable[..., Any], threads: int, args: tuple[Any, ...]):
+        self.function, self.threads, self.args = function, threads, args
+        self.joined = 0
+        self.done = np.zeros(1, np.int64)
+        self.error: Exception | None = None
+
+
 class _Team:
-    """The threads beside the callers', their board, and their job.  All but the board changes under Python's lock."""
+    """The threads beside the callers', and the job that they may join."""
 
     def __init__(self):
         self.busy = threading.Lock()
-        self._board = np.zeros(16, np.int64)
-        self._job: Any = None
-        self._joined = 0
-        self._error: Exception | None = None
+        self._door = threading.Lock()  # who joins does so before the job is closed, or not at all
+        self._job: _Job | None = None
+        self._board = np.zeros(1, np.int64)  # the number of the job
         self._members = 0
         self._asleep: deque[Any] = deque()  # a lock for each; releasing it wakes the thread
 
-    def post(self, job: tuple[Any, int, tuple[Any, ...]]) -> None:
-        """Put a job (function, threads, arguments) where the others find it, and wake those who sleep."""
-        self._job, self._joined, self._error = job, 0, None
-        self._board[_DONE] = 0
-        self._board[_JOB] += 1
+    def post(self, job: _Job) -> None:
+        """Put a job where the others find it, and wake those who sleep."""
+        with self._door:
+            self._job = job
+        self._board[0] += 1
         while self._asleep:
             self._asleep.pop().release()
-        while self._members < job[1] - 1:
+        while self._members < job.threads - 1:
             self._members += 1
             name = f"minigen-{self._members}"
             threading.Thread(target=self._work, args=(self._members,), name=name, daemon=True).start()
 
-    def close(self) -> None:
+    def close(self, job: _Job) -> None:
         """Let nobody join in any more, and wait for those who have."""
-        self._job = None
-        if self._joined:
-            _compiled_once(_wait)(self._board, self._joined)
-        if self._error is not None:
-            raise self._error
+        with self._door:
+            self._job = None
+        if job.joined:
+            _compiled_once(_wait)(job.done, job.joined)
+        if job.error is not None:
+            raise job.error
+
+    def _join(self, number: int) -> _Job | None:
+        with self._door:
+            job = self._job
+            if job is None or number >= job.threads:
+                return None
+            job.joined += 1
+            return job
 
     def _work(self, number: int) -> None:
         look, bed = _compiled_once(_look), threading.Lock()
         bed.acquire()
-        seen = done = 0
+        seen, nothing = 0, np.zeros(1, np.int64)
+        done = nothing
         while True:
-            newest, done = look(self._board, seen, done), 0
+            newest, done = look(self._board, seen, done), nothing
             if newest == seen:
                 self._asleep.append(bed)
                 bed.acquire()  # a job posted a moment before is done without this thread
                 continue
-            seen, job = newest, self._job
-            if job is not None and number < job[1]:
-                self._joined += 1
-                done = 1
+            seen, job = newest, self._join(number)
+            if job is not None:
                 try:
-                    job[0](number, *job[2])
+                    job.function(number, *job.args)
                 except Exception as error:
-                    self._error = error
+                    job.error = error
+                done = job.done
             del job  # else this thread would keep arrays alive
 
 
@@ -158,20 +183,20 @@ _compiled_once = functools.cache(compiled)
 
 
 def _look(board, seen, done):
-    """Report what is done; then wait for a job with another number than `seen`, or until there is none for a while."""
-    _fetch_add(board, _DONE, done)
+    """Add 1 to `done`; then wait for a job with another number than `seen`, or until there is none for a while."""
+    _fetch_add(done, 0, 1)
     for _ in range(_PATIENCE):
-        newest = _read(board, _JOB)
+        newest = _read(board, 0)
         if newest != seen:
             return newest
         _pause()
     return seen
 
 
-def _wait(board, joined):
-    """Until so many are done."""
+def _wait(done, joined):
+    """Until as many are done as have joined in."""
     looks = 0
-    while _read(board, _DONE) < joined:
+    while _read(done, 0) < joined:
         looks += 1
         if looks < _PATIENCE:
             _pause()

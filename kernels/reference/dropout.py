@@ -2,9 +2,9 @@
 
 import numpy as np
 
-__all__ = ["dropout", "random_bits"]
+__all__ = ["FIRST", "SECOND", "STEP", "dropout", "random_bits", "threshold_and_scale"]
 
-_STEP, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+STEP, FIRST, SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def random_bits(seed, count):
@@ -29,9 +29,9 @@ def random_bits(seed, count):
     >>> [hex(n) for n in random_bits(1234567, 2)]
     ['0x599ed017fb08fc85', '0x2c73f08458540fa5']
     """
-    z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * _STEP
-    z = (z ^ z >> np.uint64(30)) * _FIRST
-    z = (z ^ z >> np.uint64(27)) * _SECOND
+    z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * STEP
+    z = (z ^ z >> np.uint64(30)) * FIRST
+    z = (z ^ z >> np.uint64(27)) * SECOND
     return z ^ z >> np.uint64(31)
 
 
@@ -52,5 +52,11 @@ def dropout(x, p, seed):
     -------
     array of x's shape
     """
-    kept = random_bits(seed, x.size).reshape(x.shape) >> np.uint64(11) >= np.uint64(p * 2**53)
-    return np.where(kept, x * x.dtype.type(1 / (1 - p) if p < 1 else 0), x.dtype.type(0))
+    threshold, scale = threshold_and_scale(p, x.dtype)
+    kept = random_bits(seed, x.size).reshape(x.shape) >> np.uint64(11) >= threshold
+    return np.where(kept, x * scale, x.dtype.type(0))
+
+
+def threshold_and_scale(p, dtype):
+    """What the upper 53 bits of an element's number must reach for it to be kept, and what it is multiplied by then."""
+    return np.uint64(p * 2**53), dtype.type(1 / (1 - p) if p < 1 else 0)

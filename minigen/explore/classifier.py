@@ -9,13 +9,12 @@ features are dropped in training, so that no single one can be leant on.  And th
 network settles.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain, count
 
 import numpy as np
 
-from .. import backend, nn
+from .. import nn
+from ..backend import seeded
 from ..data import Dataset, Loader
 from ..engine import no_grad
 from ..functional import cross_entropy
@@ -148,7 +147,7 @@ def train_classifier(
     loader = Loader(dataset, min(64, len(dataset)), seed=seed, drop_last=True)
     channels, size, _ = dataset.shape
     random = np.random.default_rng(seed)
-    with _stream(seed):
+    with seeded(seed):
         classifier = Classifier(size, channels, len(dataset.classes), width)
         optimizer = AdamW(classifier.parameters(), 3e-3, weight_decay=0.05)
         rate = LinearLR(optimizer, 1.0, 0.0, steps)
@@ -185,14 +184,3 @@ def _between_pixels(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -
     above = (1 - over) * images[image, :, top, left] + over * images[image, :, top, right]
     below = (1 - over) * images[image, :, bottom, left] + over * images[image, :, bottom, right]
     return np.ascontiguousarray(((1 - down) * above + down * below).transpose(0, 3, 1, 2), images.dtype)
-
-
-@contextmanager
-def _stream(seed: int) -> Iterator[None]:
-    """The package's random stream starts from `seed` inside the block; then it is back where it was."""
-    before = backend.get_rng_state()
-    backend.manual_seed(seed)
-    try:
-        yield
-    finally:
-        backend.set_rng_state(before)

@@ -81,9 +81,7 @@ def play(game: Game, device: str, shake: int | None = None) -> np.ndarray:
     """The losses of a training, (steps, 2); with `shake` from weights off by one unit in their last place."""
     data = load("shapes", size=game.size, count=game.images * min(game.steps, 8))
     batches = [images for images, _ in Loader(data, game.images, seed=0).epoch(0)]
-    before = backend.get_rng_state()
-    backend.manual_seed(0)
-    try:
+    with backend.seeded(0):
         model = DCGAN(size=game.size, channels=batches[0].shape[1], width=game.width, lr=5e-4)
         if shake is not None:
             _shake(model, np.random.default_rng(shake))
@@ -93,8 +91,6 @@ def play(game: Game, device: str, shake: int | None = None) -> np.ndarray:
             numbers = model.training_step(batches[step % len(batches)])
             losses.append([numbers["loss_d"], numbers["loss_g"]])
         return np.array([[float(loss) for loss in pair] for pair in losses])
-    finally:
-        backend.set_rng_state(before)
 
 
 def _shake(model: DCGAN, rng: np.random.Generator) -> None:
