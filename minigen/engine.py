@@ -160,7 +160,7 @@ class Primitive:
 
     def __call__(self, *inputs: Any, **params: Any) -> Tensor:
         """Apply to Tensors (or arrays and numbers, as constants) and record how."""
-        tensors = self._tensors(inputs)
+        tensors = inputs if _ready(inputs) else self._tensors(inputs)
         array = self.forward(*[t.data for t in tensors], **params)
         out = Tensor(array)
         owner = array if array.base is None else array.base
@@ -174,10 +174,6 @@ class Primitive:
 
     def _tensors(self, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
         """Inputs as Tensors of one float dtype; Python numbers take the dtype of their company."""
-        if all(isinstance(x, Tensor) and isinstance(x.data, np.ndarray) for x in inputs):  # the usual case, quickly
-            dtypes = {x.data.dtype for x in inputs}
-            if len(dtypes) == 1 and dtypes.pop() in backend.FLOATS:
-                return tuple(inputs)
         known = [x.dtype for x in inputs if hasattr(x, "dtype") and not isinstance(x, np.generic)]
         floats = [dtype for dtype in known if dtype in backend.FLOATS]
         scalar = floats[0] if floats else np.dtype(np.float32)
@@ -289,6 +285,21 @@ def backward(output: Tensor, gradient: Tensor | None, retain_graph: bool | None,
         for leaf, g in zip(leaves.values(), fresh):
             if g is not None:
                 leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+
+def _ready(inputs: tuple[Any, ...]) -> bool:
+    """Whether all are Tensors of one float dtype on the CPU: the usual case, in which `_tensors` has nothing to do."""
+    dtype = None
+    for x in inputs:
+        if not isinstance(x, Tensor) or type(x.data) is not np.ndarray:
+            return False
+        if dtype is None:
+            dtype = x.data.dtype
+            if dtype not in backend.FLOATS:
+                return False
+        elif x.data.dtype != dtype:
+            return False
+    return dtype is not None
 
 
 def _listed(tensors: Any) -> list[Any]:

@@ -24,7 +24,7 @@ from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.threads import get_num_threads, set_num_threads
 
 #: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
-NORM_BOUND = {(2, 2): 2e-6, (3, 2): 2e-6, (2, 3): 2e-6, (2, 5): 1e-5, (4, 2): 5e-6, (4, 3): 1e-5, (4, 5): 2e-5}
+NORM_BOUND = {(2, 2): 2e-6, (4, 2): 5e-6, (2, 3): 2e-6, (4, 3): 1e-5, (2, 5): 1e-5, (3, 5): 1e-5, (4, 5): 2e-5}
 KERNELS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 
 

@@ -18,7 +18,7 @@ import math
 
 from ..reference.conv import output_size
 from . import direct, pixels, tiling
-from .geometry import round_up
+from .geometry import backward_grid, round_up
 from .memory import empty, readable
 from .microkernel import PLACES, SUM_ROWS
 from .precision import current
@@ -29,8 +29,8 @@ __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 #: Tiles F(m x m, r x r) to choose from, as (m, r).
 TILES = {
     "direct": (),
-    "default": ((2, 2), (3, 2), (2, 3), (2, 5)),
-    "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (2, 5), (4, 5)),
+    "default": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (2, 5)),
+    "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (2, 5), (3, 5), (4, 5)),
 }
 #: Time to write and read one number of a tile's transform, or of the pixels that a tap meets, in multiply-adds.
 LAYOUT = 40
@@ -120,7 +120,7 @@ def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
 def _forward_method(x_shape, y_shape, itemsize, filter_shape, stride, dilation, groups, level):
     outputs = y_shape[1] // groups
     tile, tiled_cost = _best_tile(
-        x_shape[0], itemsize, y_shape[2:], filter_shape, outputs, stride, dilation, groups, level
+        x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
     )
     costs = {
         "pixels": _pixels_cost(x_shape[0], itemsize, outputs, filter_shape, y_shape[2:], groups),
@@ -133,7 +133,11 @@ def _forward_method(x_shape, y_shape, itemsize, filter_shape, stride, dilation, 
 @functools.lru_cache(maxsize=512)
 def _input_grad_method(g_shape, dx_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
     n, channels, outputs = g_shape[0], filter_shape[0], g_shape[1] // groups
-    grid = [(n - 1 + t) // s - t // s + 1 for n, (t, _), s in zip(dx_shape[2:], padding, stride, strict=True)]
+
+    def grid(m):
+        size, aligned = backward_grid(dx_shape[2:], stride, padding, m)
+        return size, math.prod(stride) if aligned else 1
+
     tile, tiled_cost = _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
     if stride == (1, 1):
         pixels_cost = _pixels_cost(n, itemsize, channels, (outputs, *filter_shape[1:]), dx_shape[2:], groups)
@@ -150,7 +154,9 @@ def _input_grad_method(g_shape, dx_shape, itemsize, filter_shape, stride, paddin
 @functools.lru_cache(maxsize=512)
 def _weight_grad_method(x_shape, g_shape, itemsize, filter_shape, stride, dilation, groups, level):
     n, outputs, pixels_out = g_shape[0], g_shape[1] // groups, g_shape[2:]
-    tile, cost = _best_tile(n, itemsize, pixels_out, filter_shape, outputs, stride, dilation, groups, level)
+    tile, cost = _best_tile(
+        n, itemsize, lambda m: (pixels_out, 1), filter_shape, outputs, stride, dilation, groups, level
+    )
     products = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, VECTOR_BYTES // itemsize)
     pixels_cost = n * groups * math.prod(pixels_out) * (products + LAYOUT * outputs)
     return ("tiled" if cost <= pixels_cost else "pixels"), tile
@@ -159,7 +165,8 @@ def _weight_grad_method(x_shape, g_shape, itemsize, filter_shape, stride, dilati
 def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level):
     """The fastest tile for a call on `n` images, and the estimate of its time: infinite where none fits.
 
-    `grid` is what the tiles cover, see `minigen.kernels.cpu.geometry`.  Of equal estimates the smaller tile is better.
+    ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.geometry`.  Of equal
+    estimates the smaller tile is better.
     """
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
@@ -169,10 +176,14 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
 
     def cost(tile):
         m, r = tile
-        parts = math.prod(map(min, stride, kernel_size))
-        points = math.prod(-(-size // m) for size in grid) * (m + r - 1) ** 2
-        work = parts * channels * outputs + LAYOUT * (parts * channels + outputs)
-        return n * groups * points * work
+        size, views = grid(m)
+        tiles = math.prod(-(-n // m) for n in size)
+        # Along an axis: each phase of the stride has its taps, and one that lacks some has a point less to multiply at.
+        taps = [[-(-(k - p) // s) for p in range(min(s, k))] for k, s in zip(kernel_size, stride, strict=True)]
+        products = math.prod(sum(m + r - 1 - (count < r) for count in phases) for phases in taps)
+        parts = math.prod(map(len, taps))
+        layout = (m + r - 1) ** 2 * LAYOUT * (parts * channels + views * outputs)
+        return n * groups * tiles * (products * channels * outputs + layout)
 
     return min(((tile, cost(tile)) for tile in fits), key=lambda choice: choice[1], default=(None, math.inf))
 

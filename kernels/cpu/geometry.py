@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Side", "Walk", "backward_walk", "forward_walk", "round_up", "side"]
+__all__ = ["Side", "Walk", "backward_grid", "backward_walk", "forward_walk", "round_up", "side"]
 
 
 class Walk(NamedTuple):
@@ -40,7 +40,7 @@ class Walk(NamedTuple):
     write_step: tuple[int, int]
     phase_row: np.ndarray
     phase_column: np.ndarray
-    parts: tuple[tuple[int, ...], ...]  # the parts that each phase needs
+    parts: tuple[tuple[int, ...], ...]  # the parts that each phase needs, one after the other
     taps: np.ndarray  # (sum of the lengths of parts, r * r): flat index into the filter, or -1
 
 
@@ -64,7 +64,9 @@ def forward_walk(out_size, kernel_size, stride, padding, r):
         [(phase - before, _column(range(phase, k, s), r)) for phase in range(min(s, k))]
         for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True)
     ]
-    parts = _pairs(*axes)
+    # At the point infinity in one direction, only parts with all r taps in that direction have anything to multiply: in
+    # this order they are neighbours, in either direction.
+    parts = sorted(_pairs(*axes), key=lambda part: _ORDER[tuple(column[-1] < 0 for _, column in part)])
     return Walk(
         r=r,
         grid=out_size,
@@ -80,31 +82,59 @@ def forward_walk(out_size, kernel_size, stride, padding, r):
 
 
 @lru_cache(maxsize=256)
-def backward_walk(in_size, kernel_size, stride, padding, r):
-    """For `conv2d_input_grad`; the grid starts at ``v = before // stride``, the first that reaches a pixel."""
-    grid, origins, phases = [], [], []
-    for size, k, s, (before, _) in zip(in_size, kernel_size, stride, padding, strict=True):
-        start = before // s
-        grid.append((size - 1 + before) // s - start + 1)
-        origins.append(start - (r - 1))
-        phases.append([(phase - before + s * start, _column(range(phase, k, s), r)[::-1]) for phase in range(s)])
+def backward_walk(in_size, kernel_size, stride, padding, m, r):
+    """For `conv2d_input_grad`, in tiles of m x m grid positions; ``r >= ceil(kernel / stride)``.
+
+    Seen from the first pixel, phases whose first pixel lies in the padding begin one grid position later than the
+    others: see `backward_grid`.
+    """
+    grid, aligned = backward_grid(in_size, stride, padding, m)
+    views, phases = [], []
+    for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True):
+        late = [int(aligned and phase < before % s) for phase in range(s)]
+        views.append([before // s - (r - 1) + shift for shift in sorted(set(late))])
+        phases.append([(phase - before % s + s * shift, min(shift, len(views[-1]) - 1), _column(range(phase, k, s), r)[::-1])
+                       for phase, shift in enumerate(late)])  # fmt: skip
     parts, rows = [], []
-    for (_, down), (_, across) in _pairs(*phases):
+    for (_, view_down, down), (_, view_across, across) in _pairs(*phases):
         wanted = _any(down) and _any(across)  # a stride longer than the kernel jumps over some phases
-        parts.append((0,) if wanted else ())
+        parts.append((view_down * len(views[1]) + view_across,) if wanted else ())
         rows += [_flat(down, across, kernel_size[1])] if wanted else []
     return Walk(
         r=r,
-        grid=tuple(grid),
+        grid=grid,
         read_step=(1, 1),
-        part_row=np.array(origins[:1]),
-        part_column=np.array(origins[1:]),
+        part_row=np.array([row for row, _ in _pairs(*views)]),
+        part_column=np.array([column for _, column in _pairs(*views)]),
         write_step=stride,
-        phase_row=np.array([row for (row, _), _ in _pairs(*phases)]),
-        phase_column=np.array([column for _, (column, _) in _pairs(*phases)]),
+        phase_row=np.array([row[0] for row, _ in _pairs(*phases)]),
+        phase_column=np.array([column[0] for _, column in _pairs(*phases)]),
         parts=tuple(parts),
         taps=np.array(rows, np.int64).reshape(len(rows), r * r),
     )
+
+
+def backward_grid(in_size, stride, padding, m):
+    """Grid positions to compute for `conv2d_input_grad`, and whether the phases are aligned.
+
+    Where the padding is no multiple of the stride, the pixels of the phases begin at different grid positions.  Either
+    all phases share one view of the gradient, and the grid has a row more than pixels of any phase, or each has a view
+    of its own, shifted so that all begin with their first pixel: a part for each.  That is worth it if it saves tiles:
+    8 positions are two tiles of 4, 9 are three.
+
+    >>> backward_grid((16, 16), (2, 2), ((1, 1), (1, 1)), 4)
+    ((8, 8), True)
+    >>> backward_grid((16, 16), (2, 2), ((1, 1), (1, 1)), 3)
+    ((9, 9), False)
+    """
+    axes = list(zip(in_size, stride, [before for before, _ in padding], strict=True))
+    shared = tuple((size - 1 + before) // s - before // s + 1 for size, s, before in axes)
+    own = tuple(-(-size // s) for size, s, _ in axes)
+    tiles_shared, tiles_own = ([-(-n // m) for n in grid] for grid in (shared, own))
+    return (own, True) if tiles_own[0] * tiles_own[1] < tiles_shared[0] * tiles_shared[1] else (shared, False)
+
+
+_ORDER = {(False, True): 0, (False, False): 1, (True, False): 2, (True, True): 3}
 
 
 def _column(taps, r):

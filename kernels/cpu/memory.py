@@ -9,6 +9,7 @@ sizes again and again, so the memory of an array that nobody refers to any more 
 import math
 import os
 import threading
+import weakref
 from collections import deque
 
 import numpy as np
@@ -23,31 +24,29 @@ _lock = threading.Lock()
 _returned: deque[np.ndarray] = deque()  # blocks whose arrays have died, not yet sorted in
 _idle: dict[int, list[np.ndarray]] = {}  # blocks ready for use, by their size; the last that came back is at the end
 _idle_bytes = 0
+_loans: dict[int, "_Loan"] = {}  # by id; all that are out
 
 
-class _Loan:
-    """Whose memory an array borrows; when the array and its views are dead, so is the loan, and the block comes back.
+class _Block(np.ndarray):
+    """Memory to lend.  Of a class of its own, so that a view of a borrowed array refers to that array.
 
-    (It cannot be the array itself: NumPy lets a view of a view refer to whoever owns the memory, past those between.)
+    (NumPy lets a view of a view refer to whoever owns the memory, past those between, if all are of one class.)
     """
 
-    __slots__ = ("__array_interface__", "block")
 
-    def __init__(self, block, shape, dtype):
-        self.block = block
-        self.__array_interface__ = {
-            "version": 3,
-            "data": (block.ctypes.data, False),
-            "shape": shape,
-            "typestr": dtype.str,
-        }
+class _Loan(weakref.ref):
+    """A weak reference to an array, and the block that it borrows, which comes back when the array dies."""
 
-    def __del__(self):
-        # At any moment and in any thread, perhaps in the midst of `_take`: so never wait.  And when Python ends, this
-        # module may be gone before the last array.
-        if _returned is not None:
-            _returned.append(self.block)
-        if _lock is not None and _lock.acquire(blocking=False):
+    __slots__ = ("block",)
+
+
+def _give_back(loan):
+    # At any moment and in any thread, perhaps in the midst of `_take`: so never wait.  And when Python ends, this module
+    # may be gone before the last array.
+    if _loans is not None and _lock is not None:
+        del _loans[id(loan)]
+        _returned.append(loan.block)
+        if _lock.acquire(blocking=False):
             try:
                 _sort_in()
             finally:
@@ -77,7 +76,12 @@ def empty(shape, dtype):
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes < _SMALLEST:
         return np.empty(shape, dtype)
-    return np.asarray(_Loan(_take(nbytes), tuple(shape), dtype))
+    block = _take(nbytes)
+    array = np.ndarray(shape, dtype, block)
+    loan = _Loan(array, _give_back)
+    loan.block = block
+    _loans[id(loan)] = loan
+    return array
 
 
 def release() -> None:
@@ -125,7 +129,10 @@ def readable(x, like=None):
         raise TypeError(f"CPU kernels take arrays of one dtype, got {x.dtype} and {like.dtype}")
     if like is not None and x.shape != like.shape:
         raise ValueError(f"CPU kernel: arrays of shapes {x.shape} and {like.shape}, expected equal ones")
-    x = x.view(np.ndarray) if x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C")
+    flags = x.flags
+    if type(x) is np.ndarray and flags.c_contiguous and flags.aligned and not flags.writeable:
+        return x
+    x = x.view(np.ndarray) if flags.c_contiguous and flags.aligned else np.array(x, order="C")
     x.flags.writeable = False
     return x
 
@@ -139,7 +146,7 @@ def _take(nbytes):
         if blocks:
             _idle_bytes -= nbytes
             return blocks.pop()
-    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    memory = _Block(nbytes + _ALIGNMENT, np.uint8)
     return memory[-memory.ctypes.data % _ALIGNMENT :][:nbytes]
 
 

@@ -12,6 +12,10 @@ Work is cut into *blocks*: some tiles (several small images, or some rows of til
 channels.  A block's V and M stay in the cache of the core that computes it.  What a block computes does not depend on
 the others nor on the thread, and each sum has one fixed order: hence the same bits for any number of threads.
 
+A transform reads or writes one vector at each of the alpha^2 points.  Were the points 4 KB apart, or a multiple, all these
+vectors would compete for the few places that a cache has for such addresses, and throw one another out.  So from point to
+point it is an odd number of vectors (``| 1``), everywhere.
+
 ================ ==================================================================================
 symbol           meaning
 ================ ==================================================================================
@@ -57,7 +61,10 @@ class Product(NamedTuple):
     phases: int
     points: int
     all_parts: int  # in V
-    first: np.ndarray  # first[phase] to first[phase + 1] are a phase's parts in U; in V they begin at the first
+    first: np.ndarray  # first[phase] to first[phase + 1] are a phase's parts in U
+    origin: np.ndarray  # the first of them in V
+    start: np.ndarray  # of each phase's filters in U
+    spans: np.ndarray  # spans[phase, point]: of these parts, the first and the end of those not zero at the point
     channel_blocks: int  # blocks of input channels
     vectors: int  # vectors of output channels
 
@@ -71,6 +78,8 @@ class Blocks(NamedTuple):
     rows: int  # rows of tiles in a block; fewer than tiles_down only if images == 1
     capacity: int  # tiles that V and M have room for
     vectors: int  # vectors of output channels in M: so many are transformed back at a time
+    v_point: int  # from point to point of V
+    m_point: int  # of M, or of Z
     v: int  # offsets into the workspace
     m: int
     read: int
@@ -107,25 +116,25 @@ def _transform_plane(transform, planes, channels, side, row, rows, across, v, po
 
 
 @inlined
-def _multiply(v, u, m, phase, first, last, tiles, capacity, product):
+def _multiply(v, u, m, phase, first, last, tiles, blocks, product):
     """``M[p] = V[p] U[p]`` at all points, for the vectors `first` to `last` of output channels of one phase."""
     L = lanes(v)
-    blocks = product.channel_blocks
-    begin, end = product.first[phase], product.first[phase + 1]
-    if begin == end:  # the stride jumps over these pixels
-        fill_zeros(m, product.points * (last - first) * capacity * L)
-    panel = (end - begin) * blocks * L * L  # one vector of output channels, in U
+    plane = blocks.capacity * L
+    v = advance(v, product.origin[phase] * product.channel_blocks * plane)
+    panel = (product.first[phase + 1] - product.first[phase]) * product.channel_blocks * L * L
+    point = (product.vectors * panel // L | 1) * L
     for p in range(product.points):
+        low = product.spans[phase, p, 0] * product.channel_blocks
+        high = product.spans[phase, p, 1] * product.channel_blocks
+        if low == high:  # for instance where the stride jumps over these pixels
+            fill_zeros(advance(m, p * blocks.m_point), (last - first) * plane)
         for vector in range(first, last, VECTORS):
             width = min(VECTORS, last - vector)
-            b = advance(u, ((begin * product.points) * blocks * L * L) * product.vectors
-                        + (p * product.vectors + vector) * panel)  # fmt: skip
-            c = advance(m, (p * (last - first) + vector - first) * capacity * L)
-            for block in range(0, (end - begin) * blocks, CHANNEL_BLOCKS):
-                count = min(CHANNEL_BLOCKS, (end - begin) * blocks - block)
-                a = advance(v, (p * product.all_parts * blocks + block) * capacity * L)
-                b_panel = advance(b, block * L * width * L)
-                _multiply_panel(a, b_panel, c, count, tiles, capacity * L, width, block > 0)
+            b = advance(u, product.start[phase] + p * point + vector * panel)
+            c = advance(m, p * blocks.m_point + (vector - first) * plane)
+            for block in range(low, high, CHANNEL_BLOCKS):
+                a, b_panel = advance(v, p * blocks.v_point + block * plane), advance(b, block * L * width * L)
+                _multiply_panel(a, b_panel, c, min(CHANNEL_BLOCKS, high - block), tiles, plane, width, block > low)
 
 
 @inlined
@@ -142,16 +151,15 @@ def _multiply_panel(a, b, c, count, tiles, stride, width, add):
 
 
 @inlined
-def _transform_back(transform, m, phase, side, row, rows, across, tile, capacity, points, vectors, buffer):
+def _transform_back(transform, m, point, phase, side, row, rows, across, buffer):
     """Products of one vector of output channels, one phase, one image, into the buffer."""
     L = lanes(m)
     n = size_in(transform)
-    point = vectors * capacity * L
     step_row, step_column = side.step_row * side.buffer_width * L, side.step_column * L
     corner = (side.rows[phase] - side.first_row) * side.buffer_width + side.columns[phase] - side.first_column
     for down in range(rows):
         for right in range(across):
-            source = advance(m, phase * points * point + (tile + down * across + right) * L)
+            source = advance(m, (down * across + right) * L)
             target = advance(buffer, corner * L + (down * step_row + right * step_column) * side.tile)
             apply(transform, source, n * point, point, target, step_row, step_column)
 
@@ -172,22 +180,22 @@ def _correlate_block(to_points, from_points, x, u, y, group, image, images, row,
             channels = min(L, read.channels - block * L)
             planes = advance(x, ((image + i) * read.all_channels + group * read.channels + block * L) * plane)
             target = advance(v, (block * blocks.capacity + i * tiles) * L)
-            _transform_plane(to_points, planes, channels, read, row, rows, across, target, product.all_parts * part,
-                             part, buffer, scratch)  # fmt: skip
+            _transform_plane(to_points, planes, channels, read, row, rows, across, target, blocks.v_point, part,
+                             buffer, scratch)  # fmt: skip
     buffer, plane = advance(space, blocks.write), write.height * write.width
     base = row * write.tile * write.step_row + write.first_row
     top, bottom = max(base, 0), min(base + rows * write.tile * write.step_row, write.height)
     for first in range(0, product.vectors, blocks.vectors):
         last = min(first + blocks.vectors, product.vectors)
         for phase in range(product.phases):
-            products = advance(m, phase * product.points * (last - first) * blocks.capacity * L)
-            _multiply(v, u, products, phase, first, last, images * tiles, blocks.capacity, product)
+            products = advance(m, phase * product.points * blocks.m_point)
+            _multiply(v, u, products, phase, first, last, images * tiles, blocks, product)
         for i in range(images):
             for vector in range(first, last):
-                products = advance(m, (vector - first) * blocks.capacity * L)
                 for phase in range(product.phases):
-                    _transform_back(from_points, products, phase, write, row, rows, across, i * tiles, blocks.capacity,
-                                    product.points, last - first, buffer)  # fmt: skip
+                    start = phase * product.points * blocks.m_point
+                    products = advance(m, start + ((vector - first) * blocks.capacity + i * tiles) * L)
+                    _transform_back(from_points, products, blocks.m_point, phase, write, row, rows, across, buffer)
                 channels = min(L, write.channels - vector * L)
                 planes = advance(y, ((image + i) * write.all_channels + group * write.channels + vector * L) * plane)
                 if top < bottom:
@@ -259,9 +267,9 @@ def transform_filters(thread, turns, transform, w, u, taps, product, inputs, out
         depth = product.channel_blocks * L
         first = vector // VECTORS * VECTORS
         width = min(VECTORS, product.vectors - first)
-        target = group * group_size + begin * product.points * depth * product.vectors * L
+        target = group * group_size + product.start[phase]
         target += first * count * depth * L + ((i - begin) * depth * width + vector - first) * L
-        point = product.vectors * count * depth * L
+        point = (product.vectors * count * depth | 1) * L
         filters = group * (w.size // product.groups)
         filters += vector * L * output_stride
         used = min(L, outputs - vector * L)
@@ -310,16 +318,16 @@ def transform_block(thread, turns, to_points, spread, x, g, read, write, blocks,
         planes = advance(pointer(x), channel * read.height * read.width)
         v = advance(pointer(space), blocks.v + (block * capacity + i * tiles) * L)
         _transform_plane(to_points, planes, min(L, read.channels - block * L), read, row, rows, across, v,
-                         product.all_parts * part, part, buffer, scratch)  # fmt: skip
-    buffer, point = advance(own, blocks.write), product.vectors * capacity * L
+                         blocks.v_point, part, buffer, scratch)  # fmt: skip
+    buffer = advance(own, blocks.write)
     fill_zeros(buffer, write.buffer_rows * write.buffer_width * L)
     for item in items(turns, images * product.vectors, 1):
         i, block = item // product.vectors, item % product.vectors
         channel = (image + i) * write.all_channels + group * write.channels + block * L
         planes = advance(pointer(g), channel * write.height * write.width)
         z = advance(pointer(space), blocks.m + (block * capacity + i * tiles) * L)
-        _transform_plane(spread, planes, min(L, write.channels - block * L), write, row, rows, across, z, point, 0,
-                         buffer, scratch)  # fmt: skip
+        _transform_plane(spread, planes, min(L, write.channels - block * L), write, row, rows, across, z,
+                         blocks.m_point, 0, buffer, scratch)  # fmt: skip
 
 
 @shared
@@ -328,9 +336,9 @@ def sum_products(thread, turns, sums, space, tiles, blocks, product, add):
 
     Parameters
     ----------
-    sums : array (points, channels, parts * channel blocks * L)
+    sums : array (points, ...)
         At each point ``[pair of vectors][output channel][2 L]``, so that what is written at a time lies together;
-        `channels` is the number of output channels, rounded up to SUM_ROWS.
+        the number of output channels is rounded up to SUM_ROWS.
     space : array
         V and Z from `transform_block`.
     tiles : int
@@ -340,15 +348,19 @@ def sum_products(thread, turns, sums, space, tiles, blocks, product, add):
     """
     L = lanes(pointer(space))
     columns = product.all_parts * product.channel_blocks
+    rows = sums.shape[1] // (columns * L) // SUM_ROWS * SUM_ROWS
     plane, steps = blocks.capacity * L, -(-columns // VECTORS)
     for item in items(turns, product.points * steps):
         p, column = item // steps, item % steps * VECTORS
         width = min(VECTORS, columns - column)
-        v = advance(pointer(space), blocks.v + (p * columns + column) * plane)
-        z = advance(pointer(space), blocks.m + p * product.vectors * plane)
-        for channel in range(0, sums.shape[1], SUM_ROWS):
+        low, high = product.spans[0, p, 0] * product.channel_blocks, product.spans[0, p, 1] * product.channel_blocks
+        if column + width <= low or column >= high:  # for taps that are not there: `finish_filters` does not ask
+            continue
+        v = advance(pointer(space), blocks.v + p * blocks.v_point + column * plane)
+        z = advance(pointer(space), blocks.m + p * blocks.m_point)
+        for channel in range(0, rows, SUM_ROWS):
             a = advance(z, channel // L * plane + channel % L)
-            c = advance(pointer(sums), ((p * columns + column) * sums.shape[1] + channel * width) * L)
+            c = advance(pointer(sums), p * sums.shape[1] + (column * rows + channel * width) * L)
             if width == VECTORS:
                 sums_kernel(tiles, a, v, plane, c, width * L, add)
             else:
@@ -361,8 +373,8 @@ def finish_filters(thread, turns, transform, sums, dw, taps, product, group, inp
     r, alpha = size_out(transform), size_in(transform)
     L = lanes(pointer(dw))
     kernel_size = dw.shape[2] * dw.shape[3]
-    columns, rows = product.all_parts * product.channel_blocks, sums.shape[1]
-    point = rows * columns * L
+    columns, point = product.all_parts * product.channel_blocks, sums.shape[1]
+    rows = point // (columns * L) // SUM_ROWS * SUM_ROWS
     square = np.zeros(r * r * L, dw.dtype)
     values = pointer(square)
     for column in items(turns, columns):

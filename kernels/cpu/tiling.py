@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import geometry, tiled
-from .cook_toom import transform
+from .cook_toom import matrices, transform
 from .geometry import round_up
 from .memory import empty
 from .microkernel import ROWS, SUM_ROWS, VECTORS
@@ -24,28 +24,24 @@ SUM_BYTES = 6 << 20
 
 def conv2d(x, w, out, stride, padding, groups, tile):
     """Write the convolution to `out`; `tile` is (m, r) of F(m x m, r x r)."""
-    walk = geometry.forward_walk(out.shape[2:], w.shape[2:], stride, padding, tile[1])
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
-    _correlate(x, w, out, walk, tile[0], groups, (inputs, taps), (outputs, inputs * taps))
+    _correlate(_forward_plan, x, w, out, stride, padding, groups, tile, (inputs, taps), (outputs, inputs * taps))
 
 
 def conv2d_input_grad(g, w, out, stride, padding, groups, tile):
     """Write the adjoint of `conv2d` in x to `out`."""
-    walk = geometry.backward_walk(out.shape[2:], w.shape[2:], stride, padding, tile[1])
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
-    _correlate(g, w, out, walk, tile[0], groups, (outputs, inputs * taps), (inputs, taps))
+    _correlate(_backward_plan, g, w, out, stride, padding, groups, tile, (outputs, inputs * taps), (inputs, taps))
 
 
 def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
     """Write the adjoint of `conv2d` in w to `out`."""
-    m, r = tile
-    walk = geometry.forward_walk(g.shape[2:], out.shape[2:], stride, padding, r)
     inputs, outputs = out.shape[1], out.shape[0] // groups
-    plan = _sum_plan(x.shape, g.shape, _Key(walk), inputs, outputs, groups, m, x.itemsize)
-    read, write, blocks, product, sums_shape, shared, own = plan
-    to_points, spread, finish = (transform(name, m, r) for name in ("BT", "A", "GT"))
+    plan = _sum_plan(x.shape, g.shape, out.shape[2:], stride, padding, inputs, outputs, groups, tile, x.itemsize)
+    transforms, taps, read, write, blocks, product, sums_shape, shared, own = plan
+    to_points, spread, finish = transforms
     sums, space = empty(sums_shape, x.dtype), empty((shared,), x.dtype)
     workspace = empty((get_num_threads(), own), x.dtype)
     for group in range(groups):
@@ -57,37 +53,41 @@ def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
                                       rows, space, workspace)  # fmt: skip
                 tiled.sum_products(sums, space, images * rows * blocks.tiles_across, blocks, product, add)
                 add = True
-        tiled.finish_filters(finish, sums, out, walk.taps, product, group, inputs, outputs)
+        tiled.finish_filters(finish, sums, out, taps, product, group, inputs, outputs)
 
 
-def _correlate(x, w, out, walk, m, groups, inputs, outputs):
+def _correlate(plan, x, w, out, stride, padding, groups, tile, inputs, outputs):
     """Both passes over images; `inputs` and `outputs` are (channels of a group, their stride in w)."""
     threads = get_num_threads()
-    plan = _block_plan(x.shape, out.shape, _Key(walk), inputs[0], outputs[0], groups, m, x.itemsize, threads)
-    read, write, blocks, product, filters, space = plan
-    to_points, filter_points, from_points = (transform(name, m, walk.r) for name in ("BT", "G", "AT"))
+    transforms, taps, read, write, blocks, product, filters, space = plan(
+        x.shape, out.shape, w.shape[2:], stride, padding, inputs[0], outputs[0], groups, tile, x.itemsize, threads
+    )
+    to_points, filter_points, from_points = transforms
     u = empty((filters,), x.dtype)
-    tiled.transform_filters(filter_points, w, u, walk.taps, product, inputs[0], outputs[0], inputs[1], outputs[1])
+    tiled.transform_filters(filter_points, w, u, taps, product, inputs[0], outputs[0], inputs[1], outputs[1])
     workspace = empty((threads, space), x.dtype)
     tiled.correlate(to_points, from_points, x, u, out, read, write, blocks, product, workspace)
 
 
-class _Key:
-    """A walk as a key of a cache: walks are cached themselves, so the same one is the same object."""
-
-    def __init__(self, walk):
-        self.walk = walk
-
-    def __hash__(self):
-        return id(self.walk)
-
-    def __eq__(self, other):
-        return self.walk is other.walk
+def _transforms(names, tile):
+    return tuple(transform(name, *tile) for name in names)
 
 
 @lru_cache(maxsize=256)
-def _block_plan(in_shape, out_shape, key, inputs, outputs, groups, m, itemsize, threads):
-    walk = key.walk
+def _forward_plan(in_shape, out_shape, kernel_size, stride, padding, inputs, outputs, groups, tile, itemsize, threads):
+    walk = geometry.forward_walk(out_shape[2:], kernel_size, stride, padding, tile[1])
+    plan = _block_plan(in_shape, out_shape, walk, inputs, outputs, groups, tile[0], itemsize, threads)
+    return _transforms(("BT", "G", "AT"), tile), walk.taps, *plan
+
+
+@lru_cache(maxsize=256)
+def _backward_plan(in_shape, out_shape, kernel_size, stride, padding, inputs, outputs, groups, tile, itemsize, threads):
+    walk = geometry.backward_walk(out_shape[2:], kernel_size, stride, padding, *tile)
+    plan = _block_plan(in_shape, out_shape, walk, inputs, outputs, groups, tile[0], itemsize, threads)
+    return _transforms(("BT", "G", "AT"), tile), walk.taps, *plan
+
+
+def _block_plan(in_shape, out_shape, walk, inputs, outputs, groups, m, itemsize, threads):
     lanes = VECTOR_BYTES // itemsize
     extent = m + walk.r - 1
     down, across = (-(-n // m) for n in walk.grid)
@@ -100,22 +100,23 @@ def _block_plan(in_shape, out_shape, key, inputs, outputs, groups, m, itemsize, 
     vectors = min(product.vectors, round_up(PRODUCT_BYTES // (bytes_per_tile * phases * capacity) + 1, VECTORS))
     read = geometry.side(in_shape, inputs, walk.read_step, walk.part_row, walk.part_column, rows, across, m, extent)
     write = geometry.side(out_shape, outputs, walk.write_step, walk.phase_row, walk.phase_column, rows, across, m, m)
+    v_point, m_point = (_odd(n * capacity) * lanes for n in (len(walk.part_row) * product.channel_blocks, vectors))
     sizes = [
-        extent**2 * len(walk.part_row) * product.channel_blocks * capacity * lanes,
-        extent**2 * phases * vectors * capacity * lanes,
+        extent**2 * v_point,
+        extent**2 * phases * m_point,
         read.buffer_rows * read.buffer_width * lanes,
         write.buffer_rows * write.buffer_width * lanes,
         2 * lanes * lanes,
     ]
-    blocks, space = _blocks(down, across, images, rows, capacity, vectors, sizes)
-    filters = groups * int(product.first[-1]) * extent**2 * product.channel_blocks * lanes * product.vectors * lanes
-    return read, write, blocks, product, filters, space
+    blocks, space = _blocks(down, across, images, rows, capacity, vectors, v_point, m_point, sizes)
+    return read, write, blocks, product, groups * int(product.start[-1]), space
 
 
 @lru_cache(maxsize=256)
-def _sum_plan(x_shape, g_shape, key, inputs, outputs, groups, m, itemsize):
-    """As `_block_plan`; does not depend on the number of threads, since the sum over blocks has an order."""
-    walk = key.walk
+def _sum_plan(x_shape, g_shape, kernel_size, stride, padding, inputs, outputs, groups, tile, itemsize):
+    """As `_forward_plan`; does not depend on the number of threads, since the sum over blocks has an order."""
+    m, r = tile
+    walk = geometry.forward_walk(g_shape[2:], kernel_size, stride, padding, r)
     lanes = VECTOR_BYTES // itemsize
     extent = m + walk.r - 1
     down, across = (-(-n // m) for n in walk.grid)
@@ -129,28 +130,52 @@ def _sum_plan(x_shape, g_shape, key, inputs, outputs, groups, m, itemsize):
     capacity = images * rows * across
     read = geometry.side(x_shape, inputs, walk.read_step, walk.part_row, walk.part_column, rows, across, m, extent)
     write = geometry.side(g_shape, outputs, (1, 1), walk.phase_row, walk.phase_column, rows, across, m, m)
-    v, z = (extent**2 * n * capacity * lanes for n in (columns, product.vectors))
+    v_point, z_point = (_odd(n * capacity) * lanes for n in (columns, product.vectors))
+    v, z = extent**2 * v_point, extent**2 * z_point
     sizes = [0, 0, read.buffer_rows * read.buffer_width * lanes, write.buffer_rows * write.buffer_width * lanes]
-    blocks, space = _blocks(down, across, images, rows, capacity, product.vectors, [*sizes, 2 * lanes * lanes])
-    sums_shape = (extent**2, round_up(outputs, SUM_ROWS), columns * lanes)
-    return read, write, blocks._replace(v=0, m=v), product, sums_shape, v + z, space
+    sizes.append(2 * lanes * lanes)
+    blocks, space = _blocks(down, across, images, rows, capacity, product.vectors, v_point, z_point, sizes)
+    sums_shape = (extent**2, _odd(round_up(outputs, SUM_ROWS) * columns) * lanes)
+    transforms = _transforms(("BT", "A", "GT"), tile)
+    return transforms, walk.taps, read, write, blocks._replace(v=0, m=v), product, sums_shape, v + z, space
 
 
 def _product(walk, extent, inputs, outputs, groups, lanes):
+    """The `Product`; `spans` follows from which taps there are, and which of them the transform takes to a point."""
+    reaches = np.array(matrices(extent + 1 - walk.r, walk.r)["G"]) != 0
+    there = (walk.taps >= 0).reshape(-1, walk.r, walk.r).astype(int)
+    nonzero = np.einsum("pu,iuv,qv->ipq", reaches, there, reaches).reshape(len(there), extent**2) > 0
+    firsts = np.cumsum([0, *map(len, walk.parts)])
+    spans = np.zeros((len(walk.parts), extent**2, 2), np.int64)
+    for phase, (begin, end) in enumerate(zip(firsts, firsts[1:])):
+        for point, which in enumerate(nonzero[begin:end].T):
+            if which.any():
+                (indices,) = which.nonzero()
+                spans[phase, point] = indices[0], indices[-1] + 1
+    channel_blocks, vectors = -(-inputs // lanes), -(-outputs // lanes)
+    points = [extent**2 * _odd(len(parts) * channel_blocks * lanes * vectors) * lanes for parts in walk.parts]
     return tiled.Product(
         groups=groups,
         phases=len(walk.parts),
         points=extent**2,
         all_parts=len(walk.part_row),
-        first=np.cumsum([0, *map(len, walk.parts)]),
-        channel_blocks=-(-inputs // lanes),
-        vectors=-(-outputs // lanes),
+        first=firsts,
+        start=np.cumsum([0, *points]),
+        origin=np.array([parts[0] if parts else 0 for parts in walk.parts]),
+        spans=spans,
+        channel_blocks=channel_blocks,
+        vectors=vectors,
     )
 
 
-def _blocks(down, across, images, rows, capacity, vectors, sizes):
+def _odd(vectors):
+    """See the end of the introduction to `minigen.kernels.cpu.tiled`."""
+    return vectors | 1
+
+
+def _blocks(down, across, images, rows, capacity, vectors, v_point, m_point, sizes):
     starts = [0, *(int(end) for end in np.cumsum(sizes))]
-    return tiled.Blocks(down, across, images, rows, capacity, vectors, *starts[:-1]), starts[-1]
+    return tiled.Blocks(down, across, images, rows, capacity, vectors, v_point, m_point, *starts[:-1]), starts[-1]
 
 
 def _block_shape(n, groups, down, across, most, threads):

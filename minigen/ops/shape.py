@@ -4,6 +4,8 @@ All of them are linear, and the vjp of each is its adjoint: it moves every cotan
 from, and adds up where one element went to several places.
 """
 
+import math
+
 import numpy as np
 
 from ..backend import array_module, to_device
@@ -63,15 +65,13 @@ def reshape(input, *shape):
             [2., 3.]])
     """
     shape = _sizes(shape)
-    try:
-        empty = np.empty(input.shape, np.bool_) if input.numel() < 2 else np.broadcast_to(np.bool_(0), input.shape)
-        target = empty.reshape(shape).shape if -1 in shape or input.numel() == 0 else shape
-        if np.prod(target, dtype=np.int64) != input.numel():
-            raise ValueError
-    except ValueError:
-        raise ValueError(
-            f"reshape: cannot make shape {tuple(shape)} of {input.numel()} elements, shape {input.shape}"
-        ) from None
+    count, known = input.numel(), math.prod(n for n in shape if n != -1)
+    if shape.count(-1) == 1 and known and count % known == 0:
+        target = tuple(count // known if n == -1 else n for n in shape)
+    else:
+        target = shape
+    if math.prod(target) != count or min(target, default=0) < 0:
+        raise ValueError(f"reshape: cannot make shape {shape} of {count} elements, shape {input.shape}")
     return reshape_(input, shape=target) if input.dtype.kind == "f" else Tensor(input.data.reshape(target))
 
 
