@@ -525,8 +525,8 @@ def splitmix64(seed):
 def test_dropout_zeroes_the_elements_that_the_generator_says(image, dtype, p, seed, data):
     rng, shape = image
     x = normal(rng, shape, dtype)
-    numbers = list(itertools.islice(splitmix64(seed), x.size))
-    kept = np.reshape([z / 2**64 >= p for z in numbers], shape)
+    halves = [half for z in itertools.islice(splitmix64(seed), -(-x.size // 2)) for half in (z % 2**32, z >> 32)]
+    kept = np.reshape([half / 2**32 >= p for half in halves[: x.size]], shape)
     expected = np.where(kept, x * dtype(1 / (1 - p) if p < 1 else 0), 0)
     given_x = data.draw(layouts(x))
     for dropout in (reference.dropout, cpu.dropout):

@@ -5,7 +5,7 @@ convolve directly), `cook_toom` and `tiled` (fewer multiplications), `conv` (whi
 `minigen.kernels.ladder` climbs to them in five steps.
 """
 
-from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats, channel_sums
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
@@ -20,6 +20,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
+    "channel_sums",
     "bias_leaky_relu",
     "conv2d",
     "conv2d_input_grad",

@@ -23,7 +23,7 @@ from .simd import VECTOR_BYTES, lanes, load, pointer
 from .stream import LARGE, fence, write
 from .team import items, shared
 
-__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "channel_sums"]
 
 _WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
 
@@ -33,6 +33,13 @@ def batch_norm_stats(x):
     mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
     _stats(_matrix(readable(x)), mean, var, work=x.size)
     return mean, var
+
+
+def channel_sums(x):
+    """As `minigen.kernels.reference.channel_sums`."""
+    sums = np.empty(x.shape[1], x.dtype)
+    _sums(_matrix(readable(x)), sums, work=x.size)
+    return sums
 
 
 def batch_norm(x, mean, var, weight, bias, eps):
@@ -76,6 +83,13 @@ def _stats(thread, turns, x, mean, var):
 
 
 @shared
+def _sums(thread, turns, x, sums):
+    for group in items(turns, _groups(x, sums)):
+        first, last = _group(x, sums, group)
+        sums[first:last] = _group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first)
+
+
+@shared
 def _normalize(thread, turns, x, mean, scale, bias, y, large):
     for group in items(turns, _groups(x, mean)):
         first, last = _group(x, mean, group)
@@ -109,23 +123,28 @@ def _group(x, mean, number):
 
 
 @subroutine
-def _group_stats(x, shape, length, first, mean, var):
+def _group_sums(x, shape, length, first, channels):
     rows, pitch = shape
-    begin, end = first * length, (first + mean.size) * length
+    begin, end = first * length, (first + channels) * length
     sums = np.zeros(_WIDTH)
     for row in range(rows):
         for start in range(begin, end, _WIDTH):
             at = row * pitch + start
             for j in range(min(end - start, _WIDTH)):
                 sums[j] += x[at + j]
-    totals = _by_channel(sums, length, mean.size)
+    return _by_channel(sums, length, channels)
+
+
+@subroutine
+def _group_stats(x, shape, length, first, mean, var):
+    rows, pitch = shape
+    begin, end = first * length, (first + mean.size) * length
+    totals = _group_sums(x, shape, length, first, mean.size)
     for c in range(mean.size):
         totals[c] /= rows * length
         mean[c] = totals[c]
 
-    centers = _spread(totals, length)
-    for j in range(_WIDTH):
-        sums[j] = 0
+    centers, sums = _spread(totals, length), np.zeros(_WIDTH)
     for row in range(rows):
         for start in range(begin, end, _WIDTH):
             at = row * pitch + start

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ..reference.dropout import FIRST, SECOND, STEP, threshold_and_scale
+from ..reference.dropout import FIRST, HALF, SECOND, STEP, threshold_and_scale
+from .compile import subroutine
 from .memory import empty, readable
-from .team import BLOCK, indices, items, shared
+from .team import BLOCK, items, shared
 
 __all__ = ["dropout"]
 
@@ -19,9 +20,23 @@ def dropout(x, p, seed):
 @shared
 def _dropout(thread, turns, x, y, threshold, scale, seed):
     for block in items(turns, -(-x.size // BLOCK)):
-        for i in indices(block, x.size):
-            z = seed + (i + np.uint64(1)) * STEP
-            z = (z ^ z >> np.uint64(30)) * FIRST
-            z = (z ^ z >> np.uint64(27)) * SECOND
-            z ^= z >> np.uint64(31)
-            y[i] = x[i] * scale if z >> np.uint64(11) >= threshold else x.dtype.type(0)
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, x.size)
+        for pair in range(start // 2, stop // 2):
+            bits = _bits(seed, pair)
+            _drop(x, y, 2 * pair, bits & HALF, threshold, scale)
+            _drop(x, y, 2 * pair + 1, bits >> np.uint64(32), threshold, scale)
+        if stop % 2:
+            _drop(x, y, stop - 1, _bits(seed, stop // 2) & HALF, threshold, scale)
+
+
+@subroutine
+def _bits(seed, i):
+    z = seed + np.uint64(i + 1) * STEP
+    z = (z ^ z >> np.uint64(30)) * FIRST
+    z = (z ^ z >> np.uint64(27)) * SECOND
+    return z ^ z >> np.uint64(31)
+
+
+@subroutine
+def _drop(x, y, i, half, threshold, scale):
+    y[i] = x[i] * scale if half >= threshold else x.dtype.type(0)

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from ..reference.dropout import FIRST, SECOND, STEP, threshold_and_scale
+from ..reference.dropout import FIRST, HALF, SECOND, STEP, threshold_and_scale
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, flat, int32, number, types
 
@@ -25,10 +25,11 @@ def _dropout(dtype):
 
     def dropout(x, y, threshold, scale, seed, count):
         for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
-            z = seed + types.uint64(e + 1) * STEP
+            z = seed + types.uint64(e // 2 + 1) * STEP
             z = (z ^ z >> types.uint64(30)) * FIRST
             z = (z ^ z >> types.uint64(27)) * SECOND
             z ^= z >> types.uint64(31)
-            y[e] = x[e] * scale if z >> types.uint64(11) >= threshold else zero
+            half = z >> types.uint64(32) if e % 2 else z & HALF
+            y[e] = x[e] * scale if half >= threshold else zero
 
     return Kernel(dropout, (flat(dtype), flat(dtype), types.uint64, number(dtype), types.uint64, int32))

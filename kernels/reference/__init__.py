@@ -7,7 +7,7 @@ optimizer steps write into what they are handed, as their names say.
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
-from .norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .norm import batch_norm, batch_norm_grad, batch_norm_stats, channel_sums
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
@@ -17,6 +17,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
+    "channel_sums",
     "bias_leaky_relu",
     "conv2d",
     "conv2d_input_grad",

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-__all__ = ["FIRST", "SECOND", "STEP", "dropout", "random_bits", "threshold_and_scale"]
+__all__ = ["FIRST", "HALF", "SECOND", "STEP", "dropout", "random_bits", "threshold_and_scale"]
 
 STEP, FIRST, SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+HALF = np.uint64(2**32 - 1)
 
 
 def random_bits(seed, count):
@@ -38,13 +39,14 @@ def random_bits(seed, count):
 def dropout(x, p, seed):
     """Zero each element with probability `p`, and divide the rest by ``1 - p``.
 
-    The element at place i, in row order, is dropped if the i-th of `random_bits`, as a fraction, is below `p`.
+    Each of `random_bits` serves two neighbours in row order, the first with its lower half and the second with its
+    upper one: an element is dropped if its half, as a fraction, is below `p`.
 
     Parameters
     ----------
     x : array
     p : float
-        Between 0 and 1, exact to 2**-53.
+        Between 0 and 1, exact to 2**-32.
     seed : int
         At least 0, below 2**63.
 
@@ -53,10 +55,12 @@ def dropout(x, p, seed):
     array of x's shape
     """
     threshold, scale = threshold_and_scale(p, x.dtype)
-    kept = random_bits(seed, x.size).reshape(x.shape) >> np.uint64(11) >= threshold
+    bits = random_bits(seed, -(-x.size // 2))
+    halves = np.stack([bits & HALF, bits >> np.uint64(32)], -1).reshape(-1)[: x.size]
+    kept = halves.reshape(x.shape) >= threshold
     return np.where(kept, x * scale, x.dtype.type(0))
 
 
 def threshold_and_scale(p, dtype):
-    """What the upper 53 bits of an element's number must reach for it to be kept, and what it is multiplied by then."""
-    return np.uint64(p * 2**53), dtype.type(1 / (1 - p) if p < 1 else 0)
+    """What an element's half of a number must reach for it to be kept, and what it is multiplied by then."""
+    return np.uint64(p * 2**32), dtype.type(1 / (1 - p) if p < 1 else 0)

@@ -168,6 +168,10 @@ def _batch_norm_stats(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x),), bound)
 
 
+def _channel_sums(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    return Call((fill(shapes.x),), lambda u, x: gamma(_over(x)[1], u) * np.abs(x).sum(_over(x)[0]))
+
+
 def _batch_norm(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     def bound(u: float, x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
         scale = np.abs(weight) / np.sqrt(var + eps)
@@ -259,7 +263,7 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 CALLS |= {
     make.__name__[1:]: make
     for make in (_matmul, _leaky_relu, _leaky_relu_grad, _bias_leaky_relu, _dropout, _max_pool2d, _max_pool2d_grad,
-                 _batch_norm_stats, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step)
+                 _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step)
 }  # fmt: skip
 
 

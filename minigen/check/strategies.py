@@ -285,10 +285,16 @@ def _max_unpool(draw: Any) -> Case:
 
 
 @st.composite
-def _batch_norm(draw: Any) -> Case:
+def _channelled(draw: Any, kinds: Sequence[str]) -> Case:
     n, c = draw(st.sampled_from([3, 2, 5])), draw(st.integers(1, 3))
     tail = draw(st.sampled_from([(), (2,), (2, 3)]))
-    x = draw(arrays((n, c, *tail), ("gaussian", "offset")))
+    return Case((draw(arrays((n, c, *tail), kinds)),))
+
+
+@st.composite
+def _batch_norm(draw: Any) -> Case:
+    (x,) = draw(_channelled(("gaussian", "offset"))).inputs
+    c = x.shape[1]
     weight, bias = draw(arrays((c,), ("away",))), draw(arrays((c,)))
     return Case((x, weight, bias), {"eps": draw(st.sampled_from([1e-5, 1e-3, 0.1]))})
 
@@ -348,6 +354,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "pad": _pad(),
     "matmul": _matmul(),
     "sum": _reduction(["gaussian", "wide"]),
+    "channel_sums": _channelled(["gaussian", "wide"]),
     "amax": _reduction(["gaussian", "ties"], min_side=1),
     "batch_norm": _batch_norm(),
     "max_pool2d": _max_pool(),

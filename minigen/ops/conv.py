@@ -20,7 +20,7 @@ T needs the size of x and W the size of w as parameters: stride rounds down, so 
 
 from ..engine import primitive
 from ..kernels import find
-from .reduce import sum
+from .reduce import channel_sums
 
 __all__ = ["conv2d", "conv2d_bias", "conv2d_input_grad", "conv2d_input_grad_bias", "conv2d_weight_grad"]
 
@@ -79,10 +79,10 @@ def _add(y, b):
 conv2d_bias.vjp(
     x=lambda g, out, x, w, b, **p: conv2d_input_grad(g, w, input_size=x.shape[2:], **p),
     w=lambda g, out, x, w, b, **p: conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **p),
-    b=lambda g, out, x, w, b, **p: sum(g, (0, 2, 3)),
+    b=lambda g, out, x, w, b, **p: channel_sums(g),
 )
 conv2d_input_grad_bias.vjp(
     g=lambda u, out, g, w, b, *, input_size, **p: conv2d(u, w, **p),
     w=lambda u, out, g, w, b, *, input_size, **p: conv2d_weight_grad(u, g, kernel_size=w.shape[2:], **p),
-    b=lambda u, out, g, w, b, **p: sum(u, (0, 2, 3)),
+    b=lambda u, out, g, w, b, **p: channel_sums(u),
 )

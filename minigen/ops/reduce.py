@@ -12,11 +12,12 @@ import numpy as np
 
 from ..backend import array_module
 from ..engine import primitive
+from ..kernels import find
 from ..tensor import Tensor
 from .elementwise import constant, exp, log, sqrt, square
 from .shape import expand, take_along_dim
 
-__all__ = ["amax", "amin", "argmax", "argmin", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
+__all__ = ["amax", "amin", "argmax", "argmin", "channel_sums", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
 
 
 def normalise_dims(op, shape, dim):
@@ -80,6 +81,17 @@ def sum(input, dim=None, keepdim=False):
     tensor([4., 6.])
     """
     return sum_(input, dim=normalise_dims("sum", input.shape, dim), keepdim=keepdim)
+
+
+@primitive
+def channel_sums(input):
+    """Sum of each channel of (N, C, ...): what reaches a bias.  The vjp repeats the cotangent over each channel."""
+    return find("channel_sums", input)(input)
+
+
+channel_sums.vjp(
+    input=lambda g, out, input: expand(g.reshape(1, -1, *[1] * (input.ndim - 2)), *input.shape),
+)
 
 
 def _count(shape, dims):
