@@ -21,22 +21,23 @@ def dropout(x, p, seed):
 def _dropout(thread, turns, x, y, threshold, scale, seed):
     for block in items(turns, -(-x.size // BLOCK)):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, x.size)
-        for pair in range(start // 2, stop // 2):
-            bits = _bits(seed, pair)
-            _drop(x, y, 2 * pair, bits & HALF, threshold, scale)
-            _drop(x, y, 2 * pair + 1, bits >> np.uint64(32), threshold, scale)
-        if stop % 2:
-            _drop(x, y, stop - 1, _bits(seed, stop // 2) & HALF, threshold, scale)
+        _drop(x[start:stop], y[start:stop], threshold, scale, seed + np.uint64(start // 2) * STEP)
 
 
 @subroutine
-def _bits(seed, i):
-    z = seed + np.uint64(i + 1) * STEP
+def _drop(x, y, threshold, scale, seed):
+    zero = x.dtype.type(0)
+    for pair in range(x.size // 2):
+        seed += STEP
+        bits = _scrambled(seed)
+        y[2 * pair] = x[2 * pair] * scale if bits & HALF >= threshold else zero
+        y[2 * pair + 1] = x[2 * pair + 1] * scale if bits >> np.uint64(32) >= threshold else zero
+    if x.size % 2:
+        y[x.size - 1] = x[x.size - 1] * scale if _scrambled(seed + STEP) & HALF >= threshold else zero
+
+
+@subroutine
+def _scrambled(z):
     z = (z ^ z >> np.uint64(30)) * FIRST
     z = (z ^ z >> np.uint64(27)) * SECOND
     return z ^ z >> np.uint64(31)
-
-
-@subroutine
-def _drop(x, y, i, half, threshold, scale):
-    y[i] = x[i] * scale if half >= threshold else x.dtype.type(0)

@@ -12,6 +12,8 @@ Each number of C is summed over k = 0, 1, ... in that order, by one thread.
 Source: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
 """
 
+import functools
+
 import numpy as np
 
 from .compile import inlined
@@ -25,10 +27,10 @@ __all__ = ["matmul"]
 
 #: Multiply-adds that count as one element of work: a vector of them, several times over.
 _WORK = 64
-#: Panels that a thread copies at a time: rows of B that are far apart in memory are read in pieces of so many.
-_PANELS = 8
-#: Panels from which on they alone are shared out.
-_FEW = 4
+#: Panels that a thread may copy at a time: a row of A, once read, meets them all.
+_PANELS = (1, 2, 4, 8)
+#: Pieces that the work is cut into, at least, if it is large enough: threads get as good as equal shares of so many.
+_PIECES = 8
 #: Rows of a panel that are copied at a time: with so many, the group of panels stays in the second cache.
 _DEPTH = 384
 
@@ -56,9 +58,23 @@ def _product(a, b):
         c[...] = 0
         return c
     a, b = _strided(a), _strided(b)
-    workspace = empty((get_num_threads(), _PANELS, min(k, _DEPTH), VECTORS * VECTOR_BYTES // c.itemsize), c.dtype)
-    _multiply(*a, *b, workspace, c, work=n * k * m // _WORK)
+    width = VECTORS * VECTOR_BYTES // c.itemsize
+    size, parts = _pieces(-(-n // ROWS), -(-m // width), width)
+    workspace = empty((get_num_threads(), size, min(k, _DEPTH), width), c.dtype)
+    _multiply(*a, *b, workspace, c, parts, work=n * k * m // _WORK)
     return c
+
+
+@functools.lru_cache(maxsize=256)
+def _pieces(blocks, panels, width):
+    """(panels at a time, parts that the blocks of rows are cut into): what reads A and copies B least often."""
+
+    def traffic(choice):
+        size, parts = choice
+        return -(-panels // size) * blocks * ROWS + 2 * parts * panels * width
+
+    sizes = [size for size in _PANELS if size < 2 * panels]
+    return min(((size, min(blocks, -(-_PIECES // -(-panels // size)))) for size in sizes), key=traffic)
 
 
 def _strided(x):
@@ -69,14 +85,12 @@ def _strided(x):
 
 
 @shared
-def _multiply(thread, turns, a, a_row, a_column, b, b_row, b_column, workspace, c):
+def _multiply(thread, turns, a, a_row, a_column, b, b_row, b_column, workspace, c, parts):
     rows, columns = c.shape
-    group, deepest, width = workspace.shape[1:]
+    size, deepest, width = workspace.shape[1:]
     depth = a.size // rows
     panels, blocks = -(-columns // width), -(-rows // ROWS)
-    size = max(1, min(group, panels // 8))  # panels at a time: rows of A, once read, meet them all
     runs = -(-panels // size)
-    parts = 1 if runs >= _FEW else _FEW  # where there are few panels, their rows are shared out too
     for item in items(turns, runs * parts):
         part, first = item % parts, item // parts * size
         last = min(first + size, panels)
