@@ -56,7 +56,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .simd import INT64, load_vector, multiply_add, store_vector
+from .simd import INT64, load_vector, multiply_add, prefetch, store_vector, vector_of
 
 __all__ = ["Transform", "apply", "matrices", "size_in", "size_out", "transform"]
 
@@ -196,6 +196,10 @@ def apply(typing, transform, source, source_row, source_column, target, target_r
         columns = [_linear_map(builder, matrix, [square[i][j] for i in range(k)]) for j in range(k)]
         rows = [_linear_map(builder, matrix, [columns[j][i] for j in range(k)]) for i in range(n)]
         address = _grid(builder, target, target_row, target_column, n)
+        if n >= k:
+            for row in address:
+                for there in row:
+                    prefetch(builder, builder.gep(there, [ir.Constant(INT64, vector_of(there).count)]))
         for i in range(n):
             for j in range(n):
                 store_vector(builder, rows[i][j], address[i][j])
