@@ -199,7 +199,7 @@ def apply(typing, transform, source, source_row, source_column, target, target_r
         if n >= k:
             for row in address:
                 for there in row:
-                    prefetch(builder, builder.gep(there, [ir.Constant(INT64, vector_of(there).count)]))
+                    prefetch(builder, builder.gep(there, [ir.Constant(INT64, vector_of(there).count)]), write=True)
         for i in range(n):
             for j in range(n):
                 store_vector(builder, rows[i][j], address[i][j])

@@ -33,7 +33,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .simd import INT64, NAME, load_masked, load_vector, multiply_add, splat, store_masked, store_vector, vector_of
+from .simd import INT64, NAME, load_masked, load_vector, multiply_add, prefetch, splat, store_masked, store_vector, vector_of
 
 __all__ = [
     "PLACES",
@@ -61,6 +61,9 @@ ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6,
 #: Rows of C in `places_kernel` and `taps_kernel`.  Their rows of a lie at addresses of their own, and each takes one of
 #: 15 registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
 PLACES = {"avx512": 10, "neon": 12, "avx2": 6, "sse": 6}[NAME]
+#: Steps of `channels_kernel` ahead of which coefficients are brought near: what a step takes, times that, is longer than
+#: it takes to fetch them from the last cache.
+AHEAD = 48
 #: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
 SHORT_ROWS = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
 
@@ -72,7 +75,7 @@ def _nested_loops(builder, counts):
         yield [stack.enter_context(cgutils.for_range(builder, count, intp=INT64)).index for count in counts]
 
 
-def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_used=None, lanes_used=None):
+def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_used=None, lanes_used=None, soon=None):
     """Instructions for one block of C.
 
     Parameters
@@ -85,6 +88,8 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
         Address of a vector of C.
     start : truth value, optional
         Whether to add to what is in C already; default: no.
+    soon : function of (indices), optional
+        Addresses that will be read some steps later: bring them near.
     rows_used, lanes_used : integer values, optional
         Touch only so many rows of C, and so many lanes of vector j: ``lanes_used[j]``.
     """
@@ -104,6 +109,8 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
                             value = load_masked(builder, c_at(i, j), lanes_used[j])
                         builder.store(value, register[i, j])
     with _nested_loops(builder, counts) as indices:
+        for address in soon(indices) if soon else ():
+            prefetch(builder, address, write=False)
         b = [load_vector(builder, b_at(j, indices)) for j in range(vectors)]
         for i in range(rows):
             a = splat(builder, builder.load(a_at(i, indices)), vector)
@@ -162,7 +169,13 @@ def _channels_kernel(vectors):
             def c_at(i, j):
                 return _at(builder, c, (j, c_vector), i * L)
 
-            _block(builder, ROWS, vectors, [blocks, ir.Constant(INT64, L)], a_at, b_at, c_at, start=add)
+            def soon(k):
+                rest = builder.add(k[0], ir.Constant(INT64, 1))
+                yield _at(builder, a, (rest, a_block), (k[1], L))
+                for j in range(vectors):
+                    yield _at(builder, b_at(j, k), AHEAD * vectors * L)
+
+            _block(builder, ROWS, vectors, [blocks, ir.Constant(INT64, L)], a_at, b_at, c_at, start=add, soon=soon)
             return context.get_dummy_value()
 
         return types.void(a, types.intp, types.intp, b, c, types.intp, types.boolean), generate

@@ -111,12 +111,12 @@ def store_vector(builder, value, pointer, index=None):
     builder.store(value, vector_at(builder, pointer, index)).align = 4
 
 
-def prefetch(builder, pointer):
-    """Begin to bring the line at `pointer` into the nearest cache, to write to it."""
+def prefetch(builder, pointer, write):
+    """Begin to bring the line at `pointer` into the nearest cache, to write to it or only to read it."""
     byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
     signature = ir.FunctionType(ir.VoidType(), [byte.type, INT32, INT32, INT32])
     function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
-    builder.call(function, [byte, *(ir.Constant(INT32, n) for n in (1, 3, 1))])
+    builder.call(function, [byte, *(ir.Constant(INT32, n) for n in (int(write), 3, 1))])
 
 
 def splat(builder, scalar, vector_type):
