@@ -86,7 +86,9 @@ def _stats(thread, turns, x, mean, var):
 def _sums(thread, turns, x, sums):
     for group in items(turns, _groups(x, sums)):
         first, last = _group(x, sums, group)
-        sums[first:last] = _group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first)
+        totals = _group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first)
+        for c in range(last - first):  # an assignment of a slice takes Numba five seconds to compile
+            sums[first + c] = totals[c]
 
 
 @shared

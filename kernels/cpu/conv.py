@@ -29,8 +29,8 @@ __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 #: Tiles F(m x m, r x r) to choose from, as (m, r).
 TILES = {
     "direct": (),
-    "default": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (2, 5)),
-    "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (2, 5), (3, 5), (4, 5)),
+    "default": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3)),
+    "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
 #: Time to write and read one number of a tile's transform, or of the pixels that a tap meets, in multiply-adds.
 LAYOUT = 40
@@ -171,17 +171,20 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
     channels, outputs = round_up(filter_shape[0], lanes), round_up(outputs, min(lanes, SUM_ROWS))
-    r = max(-(-k // s) for k, s in zip(kernel_size, stride, strict=True))
-    fits = [tile for tile in TILES[level] if tile[1] >= r > 1 and dilation == (1, 1) and itemsize == 4]
+    taps = max(-(-k // s) for k, s in zip(kernel_size, stride, strict=True))
+    serves = taps > 1 and dilation == (1, 1) and itemsize == 4
+    fits = [tile for tile in TILES[level] if serves and (tile[1] >= taps or stride == (1, 1))]
 
     def cost(tile):
         m, r = tile
         size, views = grid(m)
         tiles = math.prod(-(-n // m) for n in size)
-        # Along an axis: each phase of the stride has its taps, and one that lacks some has a point less to multiply at.
-        taps = [[-(-(k - p) // s) for p in range(min(s, k))] for k, s in zip(kernel_size, stride, strict=True)]
-        products = math.prod(sum(m + r - 1 - (count < r) for count in phases) for phases in taps)
-        parts = math.prod(map(len, taps))
+        products = parts = 1
+        for k, s in zip(kernel_size, stride, strict=True):
+            taps = [-(-(k - phase) // s) for phase in range(min(s, k))]
+            pieces = [min(n - i, r) for n in taps for i in range(0, n, r)]
+            parts *= len(pieces)
+            products *= sum(m + r - 1 - (n < r) for n in pieces)  # a piece that lacks taps has a point less
         layout = (m + r - 1) ** 2 * LAYOUT * (parts * channels + views * outputs)
         return n * groups * tiles * (products * channels * outputs + layout)
 

@@ -73,7 +73,6 @@ POINTS = {
     4: (0, 1, -1),
     5: (*_plus_minus(3, 8), *_plus_minus(5, 4)),
     6: (0, *_plus_minus(5, 8), *_plus_minus(3, 2)),
-    7: (*_plus_minus(1, 4), *_plus_minus(7, 8), *_plus_minus(7, 4)),
     8: (0, *_plus_minus(1, 2), 1, -1, 2, -2),
 }
 

@@ -8,8 +8,13 @@ Along one axis, with stride s and padding t before the first pixel (minimal filt
 of stride s is the sum of s convolutions of *stride 1*, each of one phase p of the filter and one phase of the pixels.
 The same split of the adjoint gives :math:`\bar x_{sv+p-t} = \sum_j w_{sj+p}\, \bar y_{v-j}`: phase p of the result is
 a stride-1 convolution of :math:`\bar y` with phase p of the filter, flipped.  So the phases are additional *input
-channels* of the forward pass and additional *output channels* of its adjoint; in both, what remains has stride 1 and
-:math:`r = \lceil k/s \rceil` taps, and minimal filtering applies.
+channels* of the forward pass and additional *output channels* of its adjoint; in both, what remains has stride 1, and
+minimal filtering applies.
+
+**Pieces.**  A filter with more taps than the r of the tile is cut into pieces of r, each of which reads the image where
+its first tap lies: again more input channels.  (The adjoint needs this for stride 1 only.)  So r = 2 and r = 3 serve all
+filters: F(4 x 4, 3 x 3) multiplies 121 times for 16 outputs of a 5 x 5 filter, where a tile of its own, F(2 x 2, 5 x 5),
+does 144 times, and errs more.
 
 ====================== =================================================================================
 word                   meaning
@@ -59,14 +64,16 @@ def _pairs(rows, columns):
 
 @lru_cache(maxsize=256)
 def forward_walk(out_size, kernel_size, stride, padding, r):
-    """For `conv2d`; ``r >= ceil(kernel / stride)``."""
+    """For `conv2d`."""
     axes = [
-        [(phase - before, _column(range(phase, k, s), r)) for phase in range(min(s, k))]
+        [
+            (piece[0] - before, _column(piece, r))
+            for phase in range(min(s, k))
+            for piece in _pieces(range(phase, k, s), r)
+        ]
         for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True)
     ]
-    # At the point infinity in one direction, only parts with all r taps in that direction have anything to multiply: in
-    # this order they are neighbours, in either direction.
-    parts = sorted(_pairs(*axes), key=lambda part: _ORDER[tuple(column[-1] < 0 for _, column in part)])
+    parts = sorted(_pairs(*axes), key=_which_are_short)
     return Walk(
         r=r,
         grid=out_size,
@@ -83,11 +90,13 @@ def forward_walk(out_size, kernel_size, stride, padding, r):
 
 @lru_cache(maxsize=256)
 def backward_walk(in_size, kernel_size, stride, padding, m, r):
-    """For `conv2d_input_grad`, in tiles of m x m grid positions; ``r >= ceil(kernel / stride)``.
+    """For `conv2d_input_grad`, in tiles of m x m grid positions; only for stride 1 may the kernel be larger than r.
 
     Seen from the first pixel, phases whose first pixel lies in the padding begin one grid position later than the
     others: see `backward_grid`.
     """
+    if stride == (1, 1):
+        return _backward_walk_in_pieces(in_size, kernel_size, padding, r)
     grid, aligned = backward_grid(in_size, stride, padding, m)
     views, phases = [], []
     for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True):
@@ -114,6 +123,27 @@ def backward_walk(in_size, kernel_size, stride, padding, m, r):
     )
 
 
+def _backward_walk_in_pieces(in_size, kernel_size, padding, r):
+    """The same for stride 1: a single phase, and a part for each piece of the filter."""
+    axes = [
+        [(before - piece[0] - (r - 1), _column(piece, r)[::-1]) for piece in _pieces(range(k), r)]
+        for k, (before, _) in zip(kernel_size, padding, strict=True)
+    ]
+    parts = sorted(_pairs(*axes), key=_which_are_short)
+    return Walk(
+        r=r,
+        grid=in_size,
+        read_step=(1, 1),
+        part_row=np.array([row for (row, _), _ in parts]),
+        part_column=np.array([column for _, (column, _) in parts]),
+        write_step=(1, 1),
+        phase_row=np.zeros(1, np.int64),
+        phase_column=np.zeros(1, np.int64),
+        parts=(tuple(range(len(parts))),),
+        taps=np.array([_flat(down, across, kernel_size[1]) for (_, down), (_, across) in parts]),
+    )
+
+
 def backward_grid(in_size, stride, padding, m):
     """Grid positions to compute for `conv2d_input_grad`, and whether the phases are aligned.
 
@@ -134,7 +164,18 @@ def backward_grid(in_size, stride, padding, m):
     return (own, True) if tiles_own[0] * tiles_own[1] < tiles_shared[0] * tiles_shared[1] else (shared, False)
 
 
-_ORDER = {(False, True): 0, (False, False): 1, (True, False): 2, (True, True): 3}
+def _pieces(taps, r):
+    return [taps[i : i + r] for i in range(0, len(taps), r)]
+
+
+def _which_are_short(part):
+    """A key for sorting parts.
+
+    At the point infinity (in the adjoint, 0) of one direction, only parts with all r taps in that direction have
+    anything to multiply.  In this order they are neighbours, whichever direction it is.
+    """
+    down, across = (-1 in column for _, column in part)
+    return 2 + across if down else 1 - across
 
 
 def _column(taps, r):

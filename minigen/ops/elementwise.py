@@ -280,7 +280,7 @@ tanh.vjp(input=lambda g, out, input: g * (1 - out * out))
 def sigmoid(input):
     r"""The logistic function :math:`\sigma(x) = 1 / (1 + e^{-x})`: :math:`f' = \sigma (1 - \sigma)`.
 
-    Computed as :math:`e^{\min(x, 0)} / (1 + e^{-|x|})`, where no exponential can overflow.  For the same reason the vjp
+    Computed as :math:`e / (1 + e)` or :math:`1 / (1 + e)` with :math:`e = e^{-|x|}`, which cannot overflow.  For the same reason the vjp
     takes :math:`1 - \sigma(x)` as :math:`\sigma(-x)`: the subtraction would lose every digit where x is large.
 
     >>> import minigen as mg
@@ -288,7 +288,8 @@ def sigmoid(input):
     tensor([0.5])
     """
     xp = array_module(input)
-    return xp.exp(xp.minimum(input, 0)) / (1 + xp.exp(-xp.abs(input)))
+    small = xp.exp(-xp.abs(input))
+    return xp.where(input < 0, small, input.dtype.type(1)) / (1 + small)
 
 
 sigmoid.vjp(input=lambda g, out, input: g * (out * sigmoid(-input)))
