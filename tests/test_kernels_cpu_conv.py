@@ -12,7 +12,7 @@ import threading
 import numpy as np
 import pytest
 from convolutions import Case, gamma, integers, normal
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba")
@@ -24,7 +24,7 @@ from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.threads import get_num_threads, set_num_threads
 
 #: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
-NORM_BOUND = {(2, 2): 2e-6, (4, 2): 5e-6, (2, 3): 2e-6, (4, 3): 1e-5, (2, 5): 1e-5, (3, 5): 1e-5, (4, 5): 2e-5}
+NORM_BOUND = {(2, 2): 2e-6, (3, 2): 2e-6, (4, 2): 5e-6, (2, 3): 2e-6, (4, 3): 5e-6, (6, 3): 2e-5}
 KERNELS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 
 
@@ -109,7 +109,9 @@ def test_direct_kernels_stay_within_the_elementwise_bound(dtype, case, seed):
 @settings(max_examples=12, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 9))
 def test_minimal_filtering_stays_within_its_bound_in_norm(tile, data, seed):
-    case = data.draw(cases(dilations=(1,), strides=(1, 2), groups=(1, 2), most_taps=tile[1]))
+    case = data.draw(cases(dilations=(1,), strides=(1, 2), groups=(1, 2), most_taps=2 * tile[1] + 1))
+    taps = [-(-k // s) for k, s in zip(case.kernel, case.stride, strict=True)]
+    assume(case.stride == (1, 1) or max(taps) <= tile[1])  # larger filters are cut into pieces, for stride 1
     operands = case.operands(seed, np.float32, normal)
     sizes = case.exact(*(abs(a) for a in operands))
     for result, exact, size in zip(case.results(tiled(tile), *operands), case.exact(*operands), sizes, strict=True):
@@ -117,21 +119,37 @@ def test_minimal_filtering_stays_within_its_bound_in_norm(tile, data, seed):
         assert np.linalg.norm(result - exact) <= NORM_BOUND[tile] * scale
 
 
-@pytest.mark.parametrize(
-    "channels, outputs, size, kernel, stride", [(32, 32, 16, 4, 2), (32, 32, 14, 3, 1), (64, 32, 7, 5, 1)]
-)
-def test_default_precision_stays_within_three_times_a_plain_sum(channels, outputs, size, kernel, stride):
-    before = (kernel - 1) // 2
-    case = Case(2, channels, outputs, (size,) * 2, (kernel,) * 2, (stride,) * 2, ((before, before),) * 2, (1, 1), 1)
-    x, w, g = case.operands(0, np.float32, normal)
-    exact = case.exact(x, w, g)[0]
-    plain = np.zeros(case.y, np.float32)  # one term after the other, each rounded to float32
-    padded = np.pad(x, ((0, 0), (0, 0), (before, before), (before, before)))
-    for c, r, s in np.ndindex(w.shape[1:]):
-        down, across = (slice(k, k + stride * (n - 1) + 1, stride) for k, n in zip((r, s), case.y[2:], strict=True))
-        plain += w[:, c, r, s][:, None, None] * padded[:, c, None, down, across]
-    error = abs(conv.conv2d(x, w, *case.how) - exact).max()
-    assert error <= 3 * abs(plain - exact).max()
+def plain_sums(case, x, w, g):
+    """The three results in float32, one term after the other; images are padded to fit, with room for the adjoint."""
+    before, stride, (high, wide) = case.padding[0][0], case.stride[0], case.y[2:]
+    room = ((0, 0), (0, 0), (before, before + stride), (before, before + stride))
+    padded, dx = np.pad(x, room), np.pad(np.zeros_like(x), room)
+    y, dw = np.zeros_like(g), np.zeros_like(w)
+
+    def met(image, r, s):
+        return image[:, :, r : r + stride * (high - 1) + 1 : stride, s : s + stride * (wide - 1) + 1 : stride]
+
+    for channel, r, s in np.ndindex(w.shape[1:]):
+        y += w[:, channel, r, s][:, None, None] * met(padded, r, s)[:, channel, None]
+    for output, r, s in np.ndindex(w.shape[0], *w.shape[2:]):
+        met(dx, r, s)[...] += g[:, output, None] * w[output, :, r, s][:, None, None]
+    for image, p, q in np.ndindex(len(g), high, wide):
+        window = padded[image, :, p * stride :, q * stride :][:, : w.shape[2], : w.shape[3]]
+        dw += g[image, :, p, q][:, None, None, None] * window
+    return y, dx[:, :, before : before + x.shape[2], before : before + x.shape[3]], dw
+
+
+@pytest.mark.parametrize("tile", conv.TILES["default"], ids=str)
+@pytest.mark.parametrize("channels", [16, 64])
+def test_tiles_of_default_precision_stay_within_three_times_a_plain_sum(tile, channels):
+    ratios = []
+    for kernel, stride in ((3, 2), (4, 2)) if tile[1] == 2 else ((3, 1), (5, 1), (5, 2)):
+        before = (kernel - 1) // 2
+        case = Case(2, channels, 16, (16, 16), (kernel,) * 2, (stride,) * 2, ((before, before),) * 2, (1, 1), 1)
+        operands = case.operands(channels, np.float32, normal)
+        results = case.results(tiled(tile), *operands), plain_sums(case, *operands), case.exact(*operands)
+        ratios += [abs(a - exact).max() / abs(b - exact).max() for a, b, exact in zip(*results, strict=True)]
+    assert max(ratios) <= 3.5 and np.median(ratios) <= 2.5  # maxima of few elements scatter
 
 
 @settings(max_examples=25, deadline=None)
