@@ -522,8 +522,9 @@ exercises.minimal_filter(minimal_filter)
 # stride 1, one for each pair of even and odd rows and columns.
 #
 # **Can it be had for nothing?**  No.  The transforms add and subtract numbers of similar size, and so make rounding
-# errors larger.  The larger the tile, the fewer multiplications, and the larger the error.  `minigen.kernels.precision`
-# chooses:
+# errors larger.  The larger the tile, the fewer multiplications, and the larger the error.  Much depends on the points:
+# for tiles of 4 x 4 with 3 x 3 taps, 0, 1, -1, 2, -2 err three times as much as the 0, 5/8, -5/8, 3/2, -3/2 that
+# `minigen.kernels.cpu.cook_toom` uses.  `minigen.kernels.precision` chooses:
 
 # %% tags=["varies"]
 errors = {}
@@ -535,8 +536,8 @@ for level in ("direct", "default", "fast"):
     print(f"{level:8} relative error {errors[level]:.1e}, worst element {worst:.1e} of the largest")
 
 # %% [markdown]
-# (Are the first two rows the same?  With so few channels, tiles of 2 save less than their transforms cost, so `default`
-# goes the direct way here.  `fast` may take tiles of 4.)
+# (Are two rows the same?  Each level takes what it estimates to be fastest for these shapes, of what it may.  `fast` may
+# take tiles of 6, but with so few channels they save less than their transforms cost.)
 #
 # For training, that is far below the noise of a mini-batch.  For a reference it is not, so float64 is always computed
 # directly.

@@ -32,8 +32,8 @@ TILES = {
     "default": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3)),
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
-#: Time to write and read one number of a tile's transform, or of the pixels that a tap meets, in multiply-adds.
-LAYOUT = 40
+#: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
+LAYOUT, TILE_LAYOUT = 40, 28
 
 
 def conv2d(x, w, stride, padding, dilation, groups, out=None):
@@ -185,7 +185,7 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
             pieces = [min(n - i, r) for n in taps for i in range(0, n, r)]
             parts *= len(pieces)
             products *= sum(m + r - 1 - (n < r) for n in pieces)  # a piece that lacks taps has a point less
-        layout = (m + r - 1) ** 2 * LAYOUT * (parts * channels + views * outputs)
+        layout = (m + r - 1) ** 2 * TILE_LAYOUT * (parts * channels + views * outputs)
         return n * groups * tiles * (products * channels * outputs + layout)
 
     return min(((tile, cost(tile)) for tile in fits), key=lambda choice: choice[1], default=(None, math.inf))
