@@ -289,17 +289,8 @@ def backward(output: Tensor, gradient: Tensor | None, retain_graph: bool | None,
 
 def _ready(inputs: tuple[Any, ...]) -> bool:
     """Whether all are Tensors of one float dtype on the CPU: the usual case, in which `_tensors` has nothing to do."""
-    dtype = None
-    for x in inputs:
-        if not isinstance(x, Tensor) or type(x.data) is not np.ndarray:
-            return False
-        if dtype is None:
-            dtype = x.data.dtype
-            if dtype not in backend.FLOATS:
-                return False
-        elif x.data.dtype != dtype:
-            return False
-    return dtype is not None
+    dtypes = [x.data.dtype for x in inputs if isinstance(x, Tensor) and type(x.data) is np.ndarray]
+    return 0 < len(dtypes) == len(inputs) and dtypes[0] in backend.FLOATS and dtypes.count(dtypes[0]) == len(dtypes)
 
 
 def _listed(tensors: Any) -> list[Any]:

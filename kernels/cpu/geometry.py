@@ -11,10 +11,10 @@ a stride-1 convolution of :math:`\bar y` with phase p of the filter, flipped.  S
 channels* of the forward pass and additional *output channels* of its adjoint; in both, what remains has stride 1, and
 minimal filtering applies.
 
-**Pieces.**  A filter with more taps than the r of the tile is cut into pieces of r, each of which reads the image where
-its first tap lies: again more input channels.  (The adjoint needs this for stride 1 only.)  So r = 2 and r = 3 serve all
-filters: F(4 x 4, 3 x 3) multiplies 121 times for 16 outputs of a 5 x 5 filter, where a tile of its own, F(2 x 2, 5 x 5),
-does 144 times, and errs more.
+**Pieces.**  A filter with more taps than the r of the tile is cut into pieces of r, each of which reads the image
+where its first tap lies: again more input channels.  (The adjoint needs this for stride 1 only.)  So r = 2 and r = 3
+serve all filters: F(4 x 4, 3 x 3) multiplies 121 times for 16 outputs of a 5 x 5 filter, where a tile of its own,
+F(2 x 2, 5 x 5), does 144 times, and errs more.
 
 ====================== =================================================================================
 word                   meaning
@@ -102,8 +102,13 @@ def backward_walk(in_size, kernel_size, stride, padding, m, r):
     for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True):
         late = [int(aligned and phase < before % s) for phase in range(s)]
         views.append([before // s - (r - 1) + shift for shift in sorted(set(late))])
-        phases.append([(phase - before % s + s * shift, min(shift, len(views[-1]) - 1), _column(range(phase, k, s), r)[::-1])
-                       for phase, shift in enumerate(late)])  # fmt: skip
+        last = len(views[-1]) - 1  # where nothing is late, or everything shares one view, there is a single one
+        phases.append(
+            [
+                (phase - before % s + s * shift, min(shift, last), _column(range(phase, k, s), r)[::-1])
+                for phase, shift in enumerate(late)
+            ]
+        )
     parts, rows = [], []
     for (_, view_down, down), (_, view_across, across) in _pairs(*phases):
         wanted = _any(down) and _any(across)  # a stride longer than the kernel jumps over some phases

@@ -41,8 +41,8 @@ class _Loan(weakref.ref):
 
 
 def _give_back(loan):
-    # At any moment and in any thread, perhaps in the midst of `_take`: so never wait.  And when Python ends, this module
-    # may be gone before the last array.
+    # At any moment and in any thread, perhaps in the midst of `_take`: so never wait.  And when Python ends, this
+    # module may be gone before the last array.
     if _loans is not None and _lock is not None:
         del _loans[id(loan)]
         _returned.append(loan.block)

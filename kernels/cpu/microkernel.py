@@ -33,7 +33,18 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .simd import INT64, NAME, load_masked, load_vector, multiply_add, prefetch, splat, store_masked, store_vector, vector_of
+from .simd import (
+    INT64,
+    NAME,
+    load_masked,
+    load_vector,
+    multiply_add,
+    prefetch,
+    splat,
+    store_masked,
+    store_vector,
+    vector_of,
+)
 
 __all__ = [
     "PLACES",
@@ -61,8 +72,7 @@ ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6,
 #: Rows of C in `places_kernel` and `taps_kernel`.  Their rows of a lie at addresses of their own, and each takes one of
 #: 15 registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
 PLACES = {"avx512": 10, "neon": 12, "avx2": 6, "sse": 6}[NAME]
-#: Steps of `channels_kernel` ahead of which coefficients are brought near: what a step takes, times that, is longer than
-#: it takes to fetch them from the last cache.
+#: Steps of `channels_kernel` ahead of which coefficients are brought near: in so many, even the last cache answers.
 AHEAD = 48
 #: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
 SHORT_ROWS = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]

@@ -19,8 +19,8 @@ class precision:  # noqa: N801  (a function to its users, like kernels.use)
     ----------
     level : str
         - ``"default"``: tiles whose worst element stays within 3 times the error of a plain float32 sum.
-        - ``"fast"``: a larger tile too, for large images.  The error in norm, relative to the result's, stays below 2e-5
-          for inputs without strong correlation; see the note.
+        - ``"fast"``: a larger tile too, for large images.  The error in norm, relative to the result's, stays below
+          2e-5 for inputs without strong correlation; see the note.
         - ``"direct"``: no minimal filtering.  Each element is within ``gamma_n * conv(|x|, |w|)``, where n is the
           number of terms and ``gamma_n = n u / (1 - n u)``, ``u = 2**-24``.
 

@@ -12,9 +12,9 @@ Work is cut into *blocks*: some tiles (several small images, or some rows of til
 channels.  A block's V and M stay in the cache of the core that computes it.  What a block computes does not depend on
 the others nor on the thread, and each sum has one fixed order: hence the same bits for any number of threads.
 
-A transform reads or writes one vector at each of the alpha^2 points.  Were the points 4 KB apart, or a multiple, all these
-vectors would compete for the few places that a cache has for such addresses, and throw one another out.  So from point to
-point it is an odd number of vectors (``| 1``), everywhere.
+A transform reads or writes one vector at each of the alpha^2 points.  Were the points 4 KB apart, or a multiple, all
+these vectors would compete for the few places that a cache has for such addresses, and throw one another out.  So from
+point to point it is an odd number of vectors (``| 1``), everywhere.
 
 ================ ==================================================================================
 symbol           meaning

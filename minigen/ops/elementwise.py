@@ -280,8 +280,8 @@ tanh.vjp(input=lambda g, out, input: g * (1 - out * out))
 def sigmoid(input):
     r"""The logistic function :math:`\sigma(x) = 1 / (1 + e^{-x})`: :math:`f' = \sigma (1 - \sigma)`.
 
-    Computed as :math:`e / (1 + e)` or :math:`1 / (1 + e)` with :math:`e = e^{-|x|}`, which cannot overflow.  For the same reason the vjp
-    takes :math:`1 - \sigma(x)` as :math:`\sigma(-x)`: the subtraction would lose every digit where x is large.
+    Computed from :math:`e^{-|x|}`, which cannot overflow.  The vjp takes :math:`1 - \sigma(x)` as
+    :math:`\sigma(-x)`: the subtraction would lose every digit where x is large.
 
     >>> import minigen as mg
     >>> mg.sigmoid(mg.tensor([0.0]))
