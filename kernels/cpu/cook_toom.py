@@ -195,8 +195,10 @@ def apply(typing, transform, source, source_row, source_column, target, target_r
         columns = [_linear_map(builder, matrix, [square[i][j] for i in range(k)]) for j in range(k)]
         rows = [_linear_map(builder, matrix, [columns[j][i] for j in range(k)]) for i in range(n)]
         address = _grid(builder, target, target_row, target_column, n)
-        if n >= k:  # to the transform domain: each vector to a line of its own, which takes long to come.  Ask for those
-            for row in address:  # of the next tile, beside these, before computing.
+        # To the transform domain each vector goes to a line of its own, which takes long to come: before computing, ask
+        # for the lines of the next tile, which lie beside these.
+        if n >= k:
+            for row in address:
                 for there in row:
                     prefetch(builder, builder.gep(there, [ir.Constant(INT64, vector_of(there).count)]), write=True)
         for i in range(n):
