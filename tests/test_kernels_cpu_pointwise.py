@@ -491,6 +491,17 @@ def test_pooled_memory_serves_again_aligned_and_is_bounded(monkeypatch):
     assert memory._idle_bytes == 4 << 20 == sum(block.nbytes for blocks in memory._idle.values() for block in blocks)
 
 
+def test_pooled_memory_a_little_larger_than_asked_for_serves_and_goes_back_as_what_it_is():
+    memory.release()
+    array = memory.empty((3 << 18,), np.float32)
+    address = array.ctypes.data
+    del array
+    much_smaller, smaller = memory.empty((1 << 18,), np.float32), memory.empty((5 << 17,), np.float32)
+    assert (much_smaller.ctypes.data != address) and (smaller.ctypes.data == address)
+    del smaller
+    assert [block.nbytes for blocks in memory._idle.values() for block in blocks] == [3 << 20]
+
+
 def test_pooled_memory_in_many_threads_is_nobody_elses():
     wrong = []
 

@@ -18,6 +18,7 @@ __all__ = ["empty", "readable", "release"]
 
 _SMALLEST = 1 << 17  # bytes; below, NumPy's own allocation is fast enough
 _LIMIT = 256 << 20  # bytes of idle memory kept; beyond it, what has been idle longest is given back
+_SPARE = 1.5  # a block may be so much larger than what it is lent for
 _ALIGNMENT = 64  # a cache line, and the widest SIMD register
 
 _lock = threading.Lock()
@@ -138,14 +139,19 @@ def readable(x, like=None):
 
 
 def _take(nbytes):
-    """An idle block of `nbytes`, the last that came back and likeliest to be in a cache still, or else a new one."""
+    """An idle block of `nbytes`, the last that came back and likeliest to be in a cache still, or else a new one.
+
+    Where none has that very size, one that is a little larger serves too: that keeps a step's peak of memory low.
+    """
     global _idle_bytes
     with _lock:
         _sort_in()
-        blocks = _idle.get(nbytes)
-        if blocks:
-            _idle_bytes -= nbytes
-            return blocks.pop()
+        size = nbytes
+        if not _idle.get(size):
+            size = min((n for n, blocks in _idle.items() if blocks and nbytes < n <= _SPARE * nbytes), default=0)
+        if size:
+            _idle_bytes -= size
+            return _idle[size].pop()
     memory = _Block(nbytes + _ALIGNMENT, np.uint8)
     return memory[-memory.ctypes.data % _ALIGNMENT :][:nbytes]
 
