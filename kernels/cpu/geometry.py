@@ -73,11 +73,16 @@ def forward_walk(out_size, kernel_size, stride, padding, r):
         ]
         for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True)
     ]
+    return _single_phase(out_size, stride, axes, kernel_size, r)
+
+
+def _single_phase(grid, read_step, axes, kernel_size, r):
+    """A walk that writes every pixel alike; `axes` has the parts along each axis, as (origin, taps)."""
     parts = sorted(_pairs(*axes), key=_which_are_short)
     return Walk(
         r=r,
-        grid=out_size,
-        read_step=stride,
+        grid=grid,
+        read_step=read_step,
         part_row=np.array([row for (row, _), _ in parts]),
         part_column=np.array([column for _, (column, _) in parts]),
         write_step=(1, 1),
@@ -134,19 +139,7 @@ def _backward_walk_in_pieces(in_size, kernel_size, padding, r):
         [(before - piece[0] - (r - 1), _column(piece, r)[::-1]) for piece in _pieces(range(k), r)]
         for k, (before, _) in zip(kernel_size, padding, strict=True)
     ]
-    parts = sorted(_pairs(*axes), key=_which_are_short)
-    return Walk(
-        r=r,
-        grid=in_size,
-        read_step=(1, 1),
-        part_row=np.array([row for (row, _), _ in parts]),
-        part_column=np.array([column for _, (column, _) in parts]),
-        write_step=(1, 1),
-        phase_row=np.zeros(1, np.int64),
-        phase_column=np.zeros(1, np.int64),
-        parts=(tuple(range(len(parts))),),
-        taps=np.array([_flat(down, across, kernel_size[1]) for (_, down), (_, across) in parts]),
-    )
+    return _single_phase(in_size, (1, 1), axes, kernel_size, r)
 
 
 def backward_grid(in_size, stride, padding, m):
