@@ -110,6 +110,7 @@ def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
     if method == "tiled":
         tiling.conv2d_weight_grad(x, g, dw, stride, padding, groups, tile)
     else:
+        x, g, padding = _as_rows(x, g, filter_shape, stride, padding)
         pixels.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
 
 

@@ -264,15 +264,15 @@ pixels_kernel, pixels_kernel_short = _pixels_kernel(ROWS), _pixels_kernel(SHORT_
 
 def _taps_kernel(vectors):
     @intrinsic
-    def kernel(typing, count, a, offset, position, b, b_vector, c, c_row):
+    def kernel(typing, count, a, offset, position, b, c, c_row):
         """PLACES pairs of a channel and a tap x `vectors` vectors of channels, added up over `count` pixels.
 
-        Pixel k of pair i is ``a[offset[i] + position[k]]``.  b: [vector][pixel][L], `b_vector` between vectors.  The
-        sum is added to c: [pair][vectors * L], `c_row` between rows.
+        Pixel k of pair i is ``a[offset[i] + position[k]]``.  b: [pixel][vectors * L].  The sum is added to c:
+        [pair][vectors * L], `c_row` between rows.
         """
 
         def generate(context, builder, signature, args):
-            count, a, offset, position, b, b_vector, c, c_row = args
+            count, a, offset, position, b, c, c_row = args
             L = vector_of(b).count
             rows = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(PLACES)]
 
@@ -280,7 +280,7 @@ def _taps_kernel(vectors):
                 return _at(builder, rows[i], builder.load(_at(builder, position, k[0])))
 
             def b_at(j, k):
-                return _at(builder, b, (k[0], L), (j, b_vector))
+                return _at(builder, b, (k[0], vectors * L), j * L)
 
             def c_at(i, j):
                 return _at(builder, c, (i, c_row), j * L)
@@ -289,7 +289,7 @@ def _taps_kernel(vectors):
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(n, a, offset, position, b, n, c, n), generate
+        return types.void(n, a, offset, position, b, c, n), generate
 
     return kernel
 

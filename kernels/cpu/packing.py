@@ -1,5 +1,6 @@
 """Filters, and sums that become filters, between memory and the order in which the direct kernels go through them."""
 
+from .simd import pointer
 from .team import items, shared
 
 __all__ = ["add_shards", "pack"]
@@ -35,12 +36,17 @@ def pack(thread, turns, w, pairs, group_stride, stride, rows, packed):
 
 @shared
 def add_shards(thread, turns, sums, dw):
-    """``dw[group, output, pair]``: the sum of ``sums[shard, group, pair, output]`` over shards, in their order."""
+    """``dw[group, output, pair]``: the sum of ``sums[shard, group, pair, output]`` over shards, in their order.
+
+    The sums end in the memory of the first shard: row by row, so that whole vectors are added.
+    """
     groups, outputs, pairs = dw.shape
     for item in items(turns, groups * pairs):
         group, pair = item // pairs, item % pairs
+        total = pointer(sums[0, group, pair])
+        for shard in range(1, sums.shape[0]):
+            one = pointer(sums[shard, group, pair])
+            for output in range(outputs):
+                total[output] += one[output]
         for output in range(outputs):
-            total = sums[0, group, pair, output]
-            for shard in range(1, sums.shape[0]):
-                total += sums[shard, group, pair, output]
-            dw[group, output, pair] = total
+            dw[group, output, pair] = total[output]

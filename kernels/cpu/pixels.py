@@ -39,7 +39,7 @@ from .microkernel import (
     taps_kernel_narrow,
 )
 from .packing import add_shards, pack
-from .simd import VECTOR_BYTES, advance, lanes, pointer
+from .simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
 from .team import items, shared
 from .threads import get_num_threads
 
@@ -96,10 +96,16 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     padded[: split.pairs] = offset
     sums = empty((shards, groups, len(padded), columns), x.dtype)
     space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
-    places = np.arange(pixels)
-    rows, columns = divmod(places, g.shape[3])
-    sum_products(x, g, sums, split, padded, rows * split.width + columns, places, _workspace(split, x), space, outputs)
+    rows, columns = divmod(np.arange(pixels), g.shape[3])
+    sum_products(x, g, sums, split, padded, rows * split.width + columns, _apart(pixels), _workspace(split, x), space,
+                 outputs)  # fmt: skip
     add_shards(sums, out.reshape(groups, outputs, split.pairs), work=sums.size)
+
+
+@lru_cache(maxsize=256)
+def _apart(pixels):
+    """Row n has the places of pixels that lie n vectors apart."""
+    return np.outer(np.arange(VECTORS + 1), np.arange(pixels))
 
 
 def row_height(rows):
@@ -151,7 +157,7 @@ def _packed(w, pairs, split, stride, rows, height):
 @inlined
 def split_image(x, image, group, split, planes):
     """Copy one image's channels of one group into phase planes, whose padding is zero already and stays so."""
-    height, width = x.shape[2], x.shape[3]
+    height, width, L = x.shape[2], x.shape[3], lanes(planes)
     source = advance(pointer(x), (image * x.shape[1] + group * split.channels) * height * width)
     for _ in range(split.channels):
         for phase_row in range(split.stride_row):
@@ -163,13 +169,12 @@ def split_image(x, image, group, split, planes):
                 for i in range(top, bottom):
                     row = advance(source, (i * split.stride_row + phase_row - split.top) * width + start)
                     to = advance(target, i * split.width)
-                    # Loops of their own, because with a number that it knows the compiler moves whole vectors.
                     if split.stride_column == 1:
-                        for j in range(first, last):
-                            to[j] = row[j]
+                        for j in range(first, last, L):
+                            store_first(to, j, load_first(row, j, min(L, last - j)), min(L, last - j))
                     elif split.stride_column == 2:
-                        for j in range(first, last):
-                            to[j] = row[2 * j]
+                        for j in range(first, last, L):
+                            store_first(to, j, load_even(row, 2 * j, min(L, last - j)), min(L, last - j))
                     else:
                         for j in range(first, last):
                             to[j] = row[j * split.stride_column]
@@ -268,7 +273,7 @@ def _join_image(dx, image, group, split, planes):
 
 
 @shared
-def sum_products(thread, turns, x, g, sums, split, offset, position, identity, workspace, space, outputs):
+def sum_products(thread, turns, x, g, sums, split, offset, position, apart, workspace, space, outputs):
     """dw: ``sums[shard, group, pair, output channel]``; pixels of g lie at `position` in the planes of x."""
     shards, groups, pairs, columns = sums.shape
     L = lanes(pointer(x))
@@ -282,15 +287,17 @@ def sum_products(thread, turns, x, g, sums, split, offset, position, identity, w
             for group in range(groups):
                 split_image(x, image, group, split, planes)
                 for channel in range(0, columns, L):
+                    # vectors of channels that are multiplied at a time lie side by side
+                    first = channel // (VECTORS * L) * (VECTORS * L)
+                    together = min(VECTORS, (columns - first) // L)
                     gradient = advance(pointer(g), (image * groups * outputs + group * outputs + channel) * pixels)
-                    planes_to_blocks(gradient, pixels, min(L, outputs - channel), 0, pixels, pointer(identity), 0,
-                                     advance(blocks, channel * pixels), scratch)  # fmt: skip
+                    planes_to_blocks(gradient, pixels, min(L, outputs - channel), 0, pixels, pointer(apart[together]),
+                                     0, advance(blocks, first * pixels + channel - first), scratch)  # fmt: skip
                 for channel in range(0, columns, VECTORS * L):
                     block = advance(blocks, channel * pixels)
                     for pair in range(0, pairs, PLACES):
                         pair_offset, c = pointer(offset[pair:]), pointer(sums[shard, group, pair, channel:])
                         if columns - channel >= VECTORS * L:
-                            taps_kernel(pixels, planes, pair_offset, pointer(position), block, pixels * L, c, columns)
+                            taps_kernel(pixels, planes, pair_offset, pointer(position), block, c, columns)
                         else:
-                            taps_kernel_narrow(pixels, planes, pair_offset, pointer(position), block, pixels * L, c,
-                                               columns)  # fmt: skip
+                            taps_kernel_narrow(pixels, planes, pair_offset, pointer(position), block, c, columns)

@@ -5,19 +5,20 @@ loops by itself, but a register-blocked kernel needs to say which values stay in
 ``Vector``, whose data model is LLVM's ``<16 x float>``, and functions on it.  Each is a Numba *intrinsic*: it states
 its type and writes the LLVM instructions.
 
-=========================================== ================================================
+============================================== ================================================
 function                                    meaning
-=========================================== ================================================
+============================================== ================================================
 ``pointer(array)``                          address of the first element
 ``advance(p, i)``                           ``p + i`` elements
 ``lanes(p)``                                elements of p's type in one vector, L
 ``zero(p)``                                 a vector of zeros of p's type
 ``broadcast(x)``                            a vector with x in all its lanes
 ``load(p, i)``, ``store(p, i, v)``          L elements from ``p[i]`` on
-``store_first(p, i, v, n)``                 only the first n of them; nothing else is touched
+``load_first(p, i, n)``, ``store_first(...)``  only the first n of them; nothing else is touched
+``load_even(p, i, n)``                      ``p[i]``, ``p[i + 2]``, ..., n of them
 ``add(u, v)``                               lane by lane
 ``transpose(p, pitch, rows, q, q_pitch)``   ``q[j, i] = p[i, j]``, an L x L block through registers
-=========================================== ================================================
+============================================== ================================================
 
 How wide a vector is depends on the processor: 64 bytes with AVX-512, 32 with AVX2, else 16 (NEON, SSE2; LLVM
 translates 16-byte vectors for any processor).  ``MINIGEN_SIMD=avx2`` or ``sse`` in the environment asks for less.
@@ -41,6 +42,8 @@ __all__ = [
     "broadcast",
     "lanes",
     "load",
+    "load_even",
+    "load_first",
     "pointer",
     "store",
     "store_first",
@@ -207,6 +210,34 @@ def store(typing, p, i, v):
         return context.get_dummy_value()
 
     return types.void(p, types.intp, v), generate
+
+
+@intrinsic
+def load_first(typing, p, i, n):
+    """The first `n` elements from ``p[i]`` on, and zeros; nothing beyond is read."""
+
+    def generate(context, builder, signature, args):
+        p, i, n = args
+        return load_masked(builder, builder.gep(p, [i]), n)
+
+    return Vector(p.dtype)(p, types.intp, types.intp), generate
+
+
+@intrinsic
+def load_even(typing, p, i, n):
+    """``p[i]``, ``p[i + 2]``, ...: `n` of them, and zeros; nothing beyond is read."""
+
+    def generate(context, builder, signature, args):
+        p, i, n = args
+        low = builder.gep(p, [i])
+        count = vector_of(p).count
+        high = builder.gep(low, [ir.Constant(INT64, count)])
+        reach = builder.sub(builder.add(n, n), ir.Constant(INT64, 1))
+        rest = builder.sub(reach, ir.Constant(INT64, count))
+        u, v = load_masked(builder, low, reach), load_masked(builder, high, rest)
+        return shuffle(builder, u, v, list(range(0, 2 * count, 2)))
+
+    return Vector(p.dtype)(p, types.intp, types.intp), generate
 
 
 @intrinsic
