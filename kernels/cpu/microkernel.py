@@ -52,6 +52,7 @@ __all__ = [
     "SHORT_ROWS",
     "SUM_ROWS",
     "VECTORS",
+    "WIDE_PLACES",
     "channels_kernel",
     "channels_kernel_narrow",
     "matmul_kernel",
@@ -63,6 +64,7 @@ __all__ = [
     "sums_kernel_narrow",
     "taps_kernel",
     "taps_kernel_narrow",
+    "taps_kernel_wide",
 ]
 
 #: Vectors in a row of C.
@@ -72,6 +74,8 @@ ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6,
 #: Rows of C in `places_kernel` and `taps_kernel`.  Their rows of a lie at addresses of their own, and each takes one of
 #: 15 registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
 PLACES = {"avx512": 10, "neon": 12, "avx2": 6, "sse": 6}[NAME]
+#: Rows of C in `taps_kernel_wide`, whose rows have a vector more: three vectors are better than two and one.
+WIDE_PLACES = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
 #: Steps of `channels_kernel` ahead of which coefficients are brought near: in so many, even the last cache answers.
 AHEAD = 48
 #: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
@@ -262,39 +266,40 @@ def _pixels_kernel(height):
 pixels_kernel, pixels_kernel_short = _pixels_kernel(ROWS), _pixels_kernel(SHORT_ROWS)
 
 
-def _taps_kernel(vectors):
+def _taps_kernel(places, vectors):
     @intrinsic
-    def kernel(typing, count, a, offset, position, b, c, c_row):
-        """PLACES pairs of a channel and a tap x `vectors` vectors of channels, added up over `count` pixels.
+    def kernel(typing, rows, columns, a, offset, width, b, c, c_row):
+        """`places` pairs of a channel and a tap x `vectors` vectors of channels, added up over rows x columns pixels.
 
-        Pixel k of pair i is ``a[offset[i] + position[k]]``.  b: [pixel][vectors * L].  The sum is added to c:
-        [pair][vectors * L], `c_row` between rows.
+        Pixel (k, l) of pair i is ``a[offset[i] + k * width + l]``.  b: [row][column][vectors * L].  The sum is added to
+        c: [pair][vectors * L], `c_row` between rows.
         """
 
         def generate(context, builder, signature, args):
-            count, a, offset, position, b, c, c_row = args
+            rows, columns, a, offset, width, b, c, c_row = args
             L = vector_of(b).count
-            rows = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(PLACES)]
+            starts = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(places)]
 
             def a_at(i, k):
-                return _at(builder, rows[i], builder.load(_at(builder, position, k[0])))
+                return _at(builder, starts[i], builder.add(builder.mul(k[0], width), k[1]))
 
             def b_at(j, k):
-                return _at(builder, b, (k[0], vectors * L), j * L)
+                return _at(builder, b, (builder.add(builder.mul(k[0], columns), k[1]), vectors * L), j * L)
 
             def c_at(i, j):
                 return _at(builder, c, (i, c_row), j * L)
 
-            _block(builder, PLACES, vectors, [count], a_at, b_at, c_at, start=ir.Constant(ir.IntType(1), 1))
+            _block(builder, places, vectors, [rows, columns], a_at, b_at, c_at, start=ir.Constant(ir.IntType(1), 1))
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(n, a, offset, position, b, c, n), generate
+        return types.void(n, n, a, offset, n, b, c, n), generate
 
     return kernel
 
 
-taps_kernel, taps_kernel_narrow = _taps_kernel(VECTORS), _taps_kernel(1)
+taps_kernel, taps_kernel_narrow = _taps_kernel(PLACES, VECTORS), _taps_kernel(PLACES, 1)
+taps_kernel_wide = _taps_kernel(WIDE_PLACES, VECTORS + 1)
 
 
 def _places_kernel(vectors):

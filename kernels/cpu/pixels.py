@@ -33,10 +33,12 @@ from .microkernel import (
     ROWS,
     SHORT_ROWS,
     VECTORS,
+    WIDE_PLACES,
     pixels_kernel,
     pixels_kernel_short,
     taps_kernel,
     taps_kernel_narrow,
+    taps_kernel_wide,
 )
 from .packing import add_shards, pack
 from .simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
@@ -92,20 +94,18 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     columns = round_up(outputs, lanes)
     pixels = g.shape[2] * g.shape[3]
     shards = min(SHARDS, x.shape[0])
-    padded = np.zeros(round_up(split.pairs, PLACES), np.int64)
+    padded = np.zeros(max(round_up(split.pairs, places) for places in (PLACES, WIDE_PLACES)), np.int64)
     padded[: split.pairs] = offset
     sums = empty((shards, groups, len(padded), columns), x.dtype)
     space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
-    rows, columns = divmod(np.arange(pixels), g.shape[3])
-    sum_products(x, g, sums, split, padded, rows * split.width + columns, _apart(pixels), _workspace(split, x), space,
-                 outputs)  # fmt: skip
+    sum_products(x, g, sums, split, padded, _apart(pixels), _workspace(split, x), space, outputs)
     add_shards(sums, out.reshape(groups, outputs, split.pairs), work=sums.size)
 
 
 @lru_cache(maxsize=256)
 def _apart(pixels):
     """Row n has the places of pixels that lie n vectors apart."""
-    return np.outer(np.arange(VECTORS + 1), np.arange(pixels))
+    return np.outer(np.arange(VECTORS + 2), np.arange(pixels))
 
 
 def row_height(rows):
@@ -273,31 +273,53 @@ def _join_image(dx, image, group, split, planes):
 
 
 @shared
-def sum_products(thread, turns, x, g, sums, split, offset, position, apart, workspace, space, outputs):
-    """dw: ``sums[shard, group, pair, output channel]``; pixels of g lie at `position` in the planes of x."""
-    shards, groups, pairs, columns = sums.shape
+def sum_products(thread, turns, x, g, sums, split, offset, apart, workspace, space, outputs):
+    """dw: ``sums[shard, group, pair, output channel]``."""
+    shards, groups, columns = sums.shape[0], sums.shape[1], sums.shape[3]
     L = lanes(pointer(x))
     pixels = g.shape[2] * g.shape[3]
     planes, blocks = pointer(workspace[thread]), pointer(space[thread])
     scratch = advance(blocks, columns * pixels)
     fill_zeros(planes, workspace.shape[1])
     for shard in items(turns, shards):
-        fill_zeros(pointer(sums[shard]), groups * pairs * columns)
+        fill_zeros(pointer(sums[shard]), sums[shard].size)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
             for group in range(groups):
                 split_image(x, image, group, split, planes)
-                for channel in range(0, columns, L):
-                    # vectors of channels that are multiplied at a time lie side by side
-                    first = channel // (VECTORS * L) * (VECTORS * L)
-                    together = min(VECTORS, (columns - first) // L)
-                    gradient = advance(pointer(g), (image * groups * outputs + group * outputs + channel) * pixels)
-                    planes_to_blocks(gradient, pixels, min(L, outputs - channel), 0, pixels, pointer(apart[together]),
-                                     0, advance(blocks, first * pixels + channel - first), scratch)  # fmt: skip
-                for channel in range(0, columns, VECTORS * L):
-                    block = advance(blocks, channel * pixels)
-                    for pair in range(0, pairs, PLACES):
-                        pair_offset, c = pointer(offset[pair:]), pointer(sums[shard, group, pair, channel:])
-                        if columns - channel >= VECTORS * L:
-                            taps_kernel(pixels, planes, pair_offset, pointer(position), block, c, columns)
-                        else:
-                            taps_kernel_narrow(pixels, planes, pair_offset, pointer(position), block, c, columns)
+                gradient = advance(pointer(g), (image * groups + group) * outputs * pixels)
+                first = 0
+                while first < columns:
+                    vectors = _vectors((columns - first) // L)
+                    block = advance(blocks, first * pixels)
+                    for vector in range(vectors):  # side by side
+                        channel = first + vector * L
+                        planes_to_blocks(advance(gradient, channel * pixels), pixels, min(L, outputs - channel), 0,
+                                         pixels, pointer(apart[vectors]), 0, advance(block, vector * L),
+                                         scratch)  # fmt: skip
+                    _add_products(g.shape[2], g.shape[3], planes, split, offset, block, vectors,
+                                  sums[shard, group, :, first:])  # fmt: skip
+                    first += vectors * L
+
+
+@inlined
+def _vectors(left):
+    """How many vectors of outputs to take at a time where so many are left."""
+    return left if left <= VECTORS + 1 else VECTORS
+
+
+@inlined
+def _add_products(rows, columns, planes, split, offset, block, vectors, sums):
+    """Add an image's products to ``sums[pair, output channel]``, for all pairs and a few vectors of outputs."""
+    apart = sums.strides[0] // sums.itemsize
+    if vectors > VECTORS:
+        for pair in range(0, split.pairs, WIDE_PLACES):
+            taps_kernel_wide(rows, columns, planes, pointer(offset[pair:]), split.width, block, pointer(sums[pair]),
+                             apart)  # fmt: skip
+    elif vectors == VECTORS:
+        for pair in range(0, split.pairs, PLACES):
+            taps_kernel(rows, columns, planes, pointer(offset[pair:]), split.width, block, pointer(sums[pair]),
+                        apart)  # fmt: skip
+    else:
+        for pair in range(0, split.pairs, PLACES):
+            taps_kernel_narrow(rows, columns, planes, pointer(offset[pair:]), split.width, block, pointer(sums[pair]),
+                               apart)  # fmt: skip
