@@ -3,7 +3,7 @@ r"""Direct convolution with output channels in the vector lanes: for any kernel,
 .. math:: y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + \mathrm{position}(u)}
 
 `pixels` puts neighbouring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a vector
-holds output channels, and a block of the micro-kernel PLACES pixels, any pixels: two tables tell where pixel u lies in
+holds output channels, and a block of the micro-kernel a few pixels, any pixels: two tables tell where pixel u lies in
 the (padded, phase-split) image and how far on the number is that pair k of a channel and a tap meets.  That is im2col
 as two tables, and the only copies made are of the images of one block, small enough for the cache.
 
@@ -23,7 +23,7 @@ from .blocked import blocks_to_planes, fill_zeros
 from .compile import inlined
 from .geometry import round_up
 from .memory import empty
-from .microkernel import PLACES, VECTORS, places_kernel, places_kernel_narrow
+from .microkernel import PLACES, VECTORS, WIDE_PLACES, places_kernel, places_kernel_narrow, places_kernel_wide
 from .packing import pack
 from .pixels import Split, split_image, split_plan
 from .simd import VECTOR_BYTES, advance, lanes, pointer
@@ -45,48 +45,57 @@ class Tables(NamedTuple):
     first_pair: np.ndarray
     position: np.ndarray  # of each pixel, into the planes of the images of a block
     place: np.ndarray  # of each pixel, into the images of the result
-    first_pixel: np.ndarray  # a multiple of PLACES for each phase: the last pixel is repeated
+    first_pixel: np.ndarray  # whole blocks of the micro-kernel for each phase: the last pixel is repeated
     pixels: np.ndarray  # of one image, in each phase
 
 
 def conv2d(x, w, out, stride, padding, dilation, groups):
     """Write the convolution to `out`."""
-    split, tables, images = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups)
-    _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, images)
+    panel = _panel(w.shape[0] // groups, x.itemsize)
+    split, tables, images = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, panel)
+    _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, images, panel)
 
 
 def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs = w.shape[0] // groups
-    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups)
+    panel = _panel(w.shape[1], g.itemsize)
+    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups, panel)
     split, tables, images, pairs = plan
-    _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, images)
+    _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, images, panel)
 
 
-def _run(x, w, pairs, stride, out, split, tables, images):
+def _panel(outputs, itemsize):
+    """(vectors of output channels, pixels) of the micro-kernel's block: the one with three vectors where it fits."""
+    vectors = -(-outputs * itemsize // VECTOR_BYTES)
+    return (VECTORS + 1, WIDE_PLACES) if vectors % (VECTORS + 1) == 0 else (VECTORS, PLACES)
+
+
+def _run(x, w, pairs, stride, out, split, tables, images, panel):
     """`pairs` and `stride`: where the filters of all phases lie in w, see `pack`."""
     groups, outputs = split.groups, out.shape[1] // split.groups
+    vectors, places = panel
     lanes = VECTOR_BYTES // x.itemsize
-    width = VECTORS * lanes
+    width = vectors * lanes
     packed = empty((groups, -(-outputs // width), len(pairs), width), x.dtype)
     pack(w.reshape(-1), pairs, w.size // groups, stride, outputs, packed, work=packed.size)
     pixels = out.shape[2] * out.shape[3]
     image = split.channels * split.stride_row * split.stride_column * split.plane
     planes = empty((get_num_threads(), round_up(images * image, lanes)), x.dtype)
-    room = empty((get_num_threads(), (images * pixels + PLACES) * width + 2 * lanes * lanes), x.dtype)
-    correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room)
+    room = empty((get_num_threads(), (images * pixels + places) * width + 2 * lanes * lanes), x.dtype)
+    correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room, vectors, places)
 
 
 @lru_cache(maxsize=256)
-def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups):
+def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups, panel):
     split, offset = split_plan(filter_shape, pixels, stride, padding, dilation, groups, 1)
     image = split.channels * split.stride_row * split.stride_column * split.plane
-    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1))
+    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), panel[1])
     return split, tables, images
 
 
 @lru_cache(maxsize=256)
-def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups):
+def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups, panel):
     """As `_forward_plan`; also where in w the pairs of an output channel and a tap lie, phase by phase."""
     kernel_size = filter_shape[1:]
     taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
@@ -108,7 +117,7 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
             phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
             rows, columns = ([tap for tap, _ in axis] for axis in (of_row, of_column))
             pairs.append(taps[:, rows][..., columns].ravel())
-    tables, images = _tables(pixels, outputs * plane, width, phases, stride)
+    tables, images = _tables(pixels, outputs * plane, width, phases, stride, panel[1])
     return split, tables, images, np.concatenate(pairs)
 
 
@@ -121,8 +130,11 @@ def _taps(kernel, stride, padding, dilation):
     return phases
 
 
-def _tables(pixels, image, width, phases, step):
-    """The tables for images of `pixels` whose phase (a, b), of `phases`, begins there and goes on in `step`s."""
+def _tables(pixels, image, width, phases, step, places):
+    """The tables for images of `pixels` whose phase (a, b), of `phases`, begins there and goes on in `step`s.
+
+    A block of the micro-kernel has so many `places`.
+    """
     count = pixels[0] * pixels[1]
     images = -(-_PIXELS // count) if count < _PIXELS else 1
     position, place, counts = [], [], []
@@ -132,7 +144,7 @@ def _tables(pixels, image, width, phases, step):
         there = rows[:, None] // step[0] * width + columns // step[1] + image_index * image
         target = rows[:, None] * pixels[1] + columns + image_index * count
         counts.append(len(rows) * len(columns))
-        extra = (0, -there.size % PLACES)
+        extra = (0, -there.size % places)
         position.append(np.pad(there.ravel(), extra, "edge") if there.size else np.zeros(0, np.int64))
         place.append(np.pad(target.ravel(), extra, "edge") if there.size else np.zeros(0, np.int64))
     offset = [pairs for *_, pairs in phases]
@@ -151,15 +163,15 @@ def _tables(pixels, image, width, phases, step):
 
 @shared
 def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
-              images, image_size, outputs, planes, room):  # fmt: skip
+              images, image_size, outputs, planes, room, vectors, places):  # fmt: skip
     """Both passes over images, by their tables.
 
     Parameters
     ----------
     x, y : array (N, C, H, W)
         Read and written.
-    packed : array (groups, panels, pairs, VECTORS * L)
-        The filters; a panel is VECTORS vectors of output channels.
+    packed : array (groups, panels, pairs, vectors * L)
+        The filters; a panel is a few vectors of output channels.
     offset, first_pair, position, place, first_pixel, pixels
         See `Tables`.
     identity : array
@@ -172,6 +184,8 @@ def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, 
         Channels of y in a group.
     planes, room : array (threads, ...)
         Workspace: phase planes of the images, and the block of the result.
+    vectors, places : int
+        See `_panel`.
     """
     own, buffer = pointer(planes[thread]), pointer(room[thread])
     fill_zeros(own, planes.shape[1])
@@ -186,38 +200,42 @@ def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, 
             for i in range(used):
                 split_image(x, first + i, group, split, advance(own, i * image_size))
         _multiply(packed[group, panel], own, offset, first_pair, position, place, first_pixel, pixels, used, buffer,
-                  identity.size * images + PLACES, outputs - panel * packed.shape[3])  # fmt: skip
-        _write(buffer, identity, used, images, y, first, group * outputs, outputs, panel)
+                  identity.size * images + places, outputs - panel * packed.shape[3], vectors, places)  # fmt: skip
+        _write(buffer, identity, used, images, y, first, group * outputs, outputs, panel, vectors, places)
 
 
 @inlined
 def _multiply(filters, planes, offset, first_pair, position, place, first_pixel, pixels, images, buffer, capacity,
-              outputs):  # fmt: skip
+              outputs, vectors, places):  # fmt: skip
     """One panel of output channels of all pixels: ``[vector][pixel][L]``."""
-    L = lanes(planes)
+    L, width = lanes(planes), filters.shape[1]
     for phase in range(pixels.size):
         pixel, first, last = first_pixel[phase], first_pair[phase], first_pair[phase + 1]
         for pair in range(first, max(last, first + 1), _DEPTH):  # once at least: what no tap reaches is zero
             count = min(_DEPTH, last - pair)
             here, add = advance(pointer(offset), pair), pair > first
-            b = advance(pointer(filters), pair * filters.shape[1])
-            for tile in range(pixel, pixel + images * pixels[phase], PLACES):
+            b = advance(pointer(filters), pair * width)
+            for tile in range(pixel, pixel + images * pixels[phase], places):
                 position_tile, place_tile = advance(pointer(position), tile), advance(pointer(place), tile)
-                if outputs > L:
-                    places_kernel(count, planes, here, position_tile, b, buffer, capacity * L, place_tile, add)
+                if vectors > VECTORS:
+                    places_kernel_wide(count, planes, here, position_tile, b, width, buffer, capacity * L, place_tile,
+                                       add)  # fmt: skip
+                elif outputs > L:
+                    places_kernel(count, planes, here, position_tile, b, width, buffer, capacity * L, place_tile, add)
                 else:
-                    places_kernel_narrow(count, planes, here, position_tile, b, buffer, capacity * L, place_tile, add)
+                    places_kernel_narrow(count, planes, here, position_tile, b, width, buffer, capacity * L,
+                                         place_tile, add)  # fmt: skip
 
 
 @inlined
-def _write(buffer, identity, images, capacity, y, first, first_channel, outputs, panel):
+def _write(buffer, identity, images, capacity, y, first, first_channel, outputs, panel, vectors, places):
     """The panel's channels into the images of y."""
     L = lanes(buffer)
     plane = identity.size
-    vector_size = (plane * capacity + PLACES) * L
-    scratch = advance(buffer, VECTORS * vector_size)
-    for vector in range(VECTORS):
-        channel = (panel * VECTORS + vector) * L
+    vector_size = (plane * capacity + places) * L
+    scratch = advance(buffer, vectors * vector_size)
+    for vector in range(vectors):
+        channel = (panel * vectors + vector) * L
         channels = min(L, outputs - channel)
         for i in range(images if channels > 0 else 0):
             planes = advance(pointer(y), ((first + i) * y.shape[1] + first_channel + channel) * plane)

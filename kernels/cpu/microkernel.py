@@ -58,6 +58,7 @@ __all__ = [
     "matmul_kernel",
     "places_kernel",
     "places_kernel_narrow",
+    "places_kernel_wide",
     "pixels_kernel",
     "pixels_kernel_short",
     "sums_kernel",
@@ -74,7 +75,7 @@ ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6,
 #: Rows of C in `places_kernel` and `taps_kernel`.  Their rows of a lie at addresses of their own, and each takes one of
 #: 15 registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
 PLACES = {"avx512": 10, "neon": 12, "avx2": 6, "sse": 6}[NAME]
-#: Rows of C in `taps_kernel_wide`, whose rows have a vector more: three vectors are better than two and one.
+#: The same in `places_kernel_wide` and `taps_kernel_wide`, whose rows have a vector more: better than two and one.
 WIDE_PLACES = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
 #: Steps of `channels_kernel` ahead of which coefficients are brought near: in so many, even the last cache answers.
 AHEAD = 48
@@ -302,40 +303,41 @@ taps_kernel, taps_kernel_narrow = _taps_kernel(PLACES, VECTORS), _taps_kernel(PL
 taps_kernel_wide = _taps_kernel(WIDE_PLACES, VECTORS + 1)
 
 
-def _places_kernel(vectors):
+def _places_kernel(places, vectors):
     @intrinsic
-    def kernel(typing, count, a, offset, position, b, c, c_vector, place, add):
-        """PLACES pixels x `vectors` vectors of output channels, summed over `count` pairs of a channel and a tap.
+    def kernel(typing, count, a, offset, position, b, b_row, c, c_vector, place, add):
+        """`places` pixels x `vectors` vectors of output channels, summed over `count` pairs of a channel and a tap.
 
-        Pixel i meets ``a[position[i] + offset[k]]`` with pair k.  b: [k][VECTORS * L].  c: vector ``place[i]`` of each
-        [...][L], `c_vector` between them.  `add`: to what is in c, or overwrite it.
+        Pixel i meets ``a[position[i] + offset[k]]`` with pair k.  b: rows `b_row` apart.  c: vector ``place[i]`` of
+        each [...][L], `c_vector` between them.  `add`: to what is in c, or overwrite it.
         """
 
         def generate(context, builder, signature, args):
-            count, a, offset, position, b, c, c_vector, place, add = args
+            count, a, offset, position, b, b_row, c, c_vector, place, add = args
             L = vector_of(b).count
-            pixels = [_at(builder, a, builder.load(_at(builder, position, i))) for i in range(PLACES)]
-            places = [_at(builder, c, (builder.load(_at(builder, place, i)), L)) for i in range(PLACES)]
+            pixels = [_at(builder, a, builder.load(_at(builder, position, i))) for i in range(places)]
+            targets = [_at(builder, c, (builder.load(_at(builder, place, i)), L)) for i in range(places)]
 
             def a_at(i, k):
                 return _at(builder, pixels[i], builder.load(_at(builder, offset, k[0])))
 
             def b_at(j, k):
-                return _at(builder, b, (k[0], VECTORS * L), j * L)
+                return _at(builder, b, (k[0], b_row), j * L)
 
             def c_at(i, j):
-                return _at(builder, places[i], (j, c_vector))
+                return _at(builder, targets[i], (j, c_vector))
 
-            _block(builder, PLACES, vectors, [count], a_at, b_at, c_at, add)
+            _block(builder, places, vectors, [count], a_at, b_at, c_at, add)
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(n, a, offset, position, b, c, n, place, types.boolean), generate
+        return types.void(n, a, offset, position, b, n, c, n, place, types.boolean), generate
 
     return kernel
 
 
-places_kernel, places_kernel_narrow = _places_kernel(VECTORS), _places_kernel(1)
+places_kernel, places_kernel_narrow = _places_kernel(PLACES, VECTORS), _places_kernel(PLACES, 1)
+places_kernel_wide = _places_kernel(WIDE_PLACES, VECTORS + 1)
 
 
 @intrinsic
