@@ -15,9 +15,9 @@ from .threads import get_num_threads
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 #: Bytes of V and M that a block may have.  Larger blocks read the filters less often, smaller ones stay in the cache.
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 13 << 19
 #: Bytes of M that are made before they are transformed back.
-PRODUCT_BYTES = 1 << 19
+PRODUCT_BYTES = 1 << 20
 #: Bytes of V and Z in one block of `conv2d_weight_grad`; all threads share it.
 SUM_BYTES = 6 << 20
 
