@@ -280,16 +280,15 @@ tanh.vjp(input=lambda g, out, input: g * (1 - out * out))
 def sigmoid(input):
     r"""The logistic function :math:`\sigma(x) = 1 / (1 + e^{-x})`: :math:`f' = \sigma (1 - \sigma)`.
 
-    Computed from :math:`e^{-|x|}`, which cannot overflow.  The vjp takes :math:`1 - \sigma(x)` as
-    :math:`\sigma(-x)`: the subtraction would lose every digit where x is large.
+    Computed as :math:`e^{\min(x, 0)} / (1 + e^{-|x|})`, in which nothing can overflow.  The vjp takes
+    :math:`1 - \sigma(x)` as :math:`\sigma(-x)`: the subtraction would lose every digit where x is large.
 
     >>> import minigen as mg
     >>> mg.sigmoid(mg.tensor([0.0]))
     tensor([0.5])
     """
     xp = array_module(input)
-    small = xp.exp(-xp.abs(input))
-    return xp.where(input < 0, small, input.dtype.type(1)) / (1 + small)
+    return xp.exp(xp.minimum(input, 0)) / (1 + xp.exp(-xp.abs(input)))
 
 
 sigmoid.vjp(input=lambda g, out, input: g * (out * sigmoid(-input)))
