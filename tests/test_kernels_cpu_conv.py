@@ -58,9 +58,14 @@ def tiled(tile):
     return Method(by(tiling.conv2d), by(tiling.conv2d_input_grad), by(tiling.conv2d_weight_grad))
 
 
+def direct_weight_grad(x, g, dw, *how):
+    """By `direct`, which needs two columns in a filter."""
+    (direct if dw.shape[3] > 1 else pixels).conv2d_weight_grad(x, g, dw, *how)
+
+
 DIRECT = {
     "dispatcher": conv,
-    "direct": Method(direct.conv2d, direct.conv2d_input_grad, pixels.conv2d_weight_grad),
+    "direct": Method(direct.conv2d, direct.conv2d_input_grad, direct_weight_grad),
     "pixels": Method(pixels.conv2d, pixels.conv2d_input_grad, pixels.conv2d_weight_grad),
 }
 

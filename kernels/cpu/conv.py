@@ -4,7 +4,7 @@
 method              idea                                                 good for
 =================== ==================================================== ========================================
 minimal filtering   fewer multiplications (`cook_toom`, `tiled`)         many channels, dilation 1, float32
-direct              output channels in the lanes (`direct`)              many channels, everything else
+direct              channels in the lanes (`direct`)                     many channels, everything else
 pixels              pixels in the lanes (`pixels`)                       few channels, 1 x 1, wide rows
 =================== ==================================================== ========================================
 
@@ -20,7 +20,7 @@ from ..reference.conv import output_size
 from . import direct, pixels, tiling
 from .geometry import backward_grid, round_up
 from .memory import empty, readable
-from .microkernel import PLACES, SUM_ROWS
+from .microkernel import PLACES, SUM_ROWS, WIDE_PLACES
 from .precision import current
 from .simd import VECTOR_BYTES
 
@@ -34,6 +34,10 @@ TILES = {
 }
 #: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
 LAYOUT, TILE_LAYOUT = 40, 28
+#: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
+SUM_LAYOUT, COPY = 50, 20
+#: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
+NARROW = 1.3
 
 
 def conv2d(x, w, stride, padding, dilation, groups, out=None):
@@ -109,6 +113,8 @@ def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
     method, tile = _weight_grad_method(x.shape, g.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
     if method == "tiled":
         tiling.conv2d_weight_grad(x, g, dw, stride, padding, groups, tile)
+    elif method == "direct":
+        direct.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
     else:
         x, g, padding = _as_rows(x, g, filter_shape, stride, padding)
         pixels.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
@@ -154,20 +160,26 @@ def _input_grad_method(g_shape, dx_shape, itemsize, filter_shape, stride, paddin
 
 @functools.lru_cache(maxsize=512)
 def _weight_grad_method(x_shape, g_shape, itemsize, filter_shape, stride, dilation, groups, level):
-    n, outputs, pixels_out = g_shape[0], g_shape[1] // groups, g_shape[2:]
-    tile, cost = _best_tile(
-        n, itemsize, lambda m: (pixels_out, 1), filter_shape, outputs, stride, dilation, groups, level
+    n, outputs, pixels = g_shape[0], g_shape[1] // groups, math.prod(g_shape[2:])
+    tile, tiled_cost = _best_tile(
+        n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
     )
-    products = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, VECTOR_BYTES // itemsize)
-    pixels_cost = n * groups * math.prod(pixels_out) * (products + LAYOUT * outputs)
-    return ("tiled" if cost <= pixels_cost else "pixels"), tile
+    lanes, copies = VECTOR_BYTES // itemsize, COPY * filter_shape[0] * math.prod(x_shape[2:])
+    products = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
+    if outputs <= lanes:
+        products *= NARROW
+    costs = {"tiled": tiled_cost, "pixels": n * groups * (pixels * (products + LAYOUT * outputs) + copies)}
+    if filter_shape[2] > 1:
+        products = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
+        costs["direct"] = n * groups * (pixels * products + copies)
+    return min(costs, key=costs.__getitem__), tile
 
 
-def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level):
+def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level, number=TILE_LAYOUT):
     """The fastest tile for a call on `n` images, and the estimate of its time: infinite where none fits.
 
-    ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.geometry`.  Of equal
-    estimates the smaller tile is better.
+    ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.geometry`; `number` is
+    what a number of a tile's transform costs.  Of equal estimates the smaller tile is better.
     """
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
@@ -186,7 +198,7 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
             pieces = [min(n - i, r) for n in taps for i in range(0, n, r)]
             parts *= len(pieces)
             products *= sum(m + r - 1 - (n < r) for n in pieces)  # a piece that lacks taps has a point less
-        layout = (m + r - 1) ** 2 * TILE_LAYOUT * (parts * channels + views * outputs)
+        layout = (m + r - 1) ** 2 * number * (parts * channels + views * outputs)
         return n * groups * tiles * (products * channels * outputs + layout)
 
     return min(((tile, cost(tile)) for tile in fits), key=lambda choice: choice[1], default=(None, math.inf))

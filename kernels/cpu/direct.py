@@ -10,6 +10,10 @@ as two tables, and the only copies made are of the images of one block, small en
 The adjoint in x works alike, on g: the pixels of dx fall into phases, by their place between two steps of the stride,
 and each phase meets taps of its own.
 
+The adjoint in w has input channels in the lanes: with L of them to a pixel, the image that the next tap meets is the
+same memory, some vectors further on.  `pixels.conv2d_weight_grad` has output channels there, which are often more; this
+one is for few of them, as in a group or before an image.
+
 Source: M. Dukhan, "The Indirect Convolution Algorithm", 2019, arXiv:1907.02129; here the table has two parts.
 """
 
@@ -19,18 +23,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocked import blocks_to_planes, fill_zeros
+from .blocked import blocks_to_planes, fill_zeros, planes_to_blocks
 from .compile import inlined
 from .geometry import round_up
 from .memory import empty
-from .microkernel import PLACES, VECTORS, WIDE_PLACES, places_kernel, places_kernel_narrow, places_kernel_wide
+from .microkernel import (
+    PLACES,
+    VECTORS,
+    WIDE_PLACES,
+    places_kernel,
+    places_kernel_narrow,
+    places_kernel_wide,
+    shifts_kernel,
+    shifts_kernel_wide,
+)
 from .packing import pack
-from .pixels import Split, split_image, split_plan
+from .pixels import SHARDS, Split, split_image, split_plan
 from .simd import VECTOR_BYTES, advance, lanes, pointer
 from .team import items, shared
 from .threads import get_num_threads
 
-__all__ = ["conv2d", "conv2d_input_grad"]
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 #: Pixels that a block has at least, if there are so many: images smaller than that share blocks of the micro-kernel.
 _PIXELS = 16 * PLACES
@@ -63,6 +76,32 @@ def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups, panel)
     split, tables, images, pairs = plan
     _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, images, panel)
+
+
+def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
+    """Write the adjoint of `conv2d` in w, whose filters have two columns at least, to `out`."""
+    lanes = VECTOR_BYTES // x.itemsize
+    outputs, channels = out.shape[0] // groups, out.shape[1]
+    taps = out.shape[2], out.shape[3]
+    blocks, rows = -(-channels // lanes), round_up(outputs, WIDE_PLACES)
+    height, width, position = _padded(x.shape[2:], g.shape[2:], taps, stride, padding, dilation)
+    sums = empty((min(SHARDS, x.shape[0]), groups, blocks, rows, math.prod(taps), lanes), x.dtype)
+    buffer = empty((get_num_threads(), (height * width + 2 * lanes) * lanes), x.dtype)
+    sum_products(x, g, sums, buffer, position, width, taps, stride, dilation, outputs, channels)
+    total = np.add.reduce(sums[:, :, :, :outputs], axis=0)  # (groups, blocks, outputs, taps, lanes)
+    total = total.transpose(0, 2, 1, 4, 3).reshape(groups, outputs, blocks * lanes, -1)
+    out[...] = total[:, :, :channels].reshape(out.shape)
+
+
+@lru_cache(maxsize=256)
+def _padded(size, pixels, taps, stride, padding, dilation):
+    """Height and width of an image with its padding, as far as it is read, and where in it each pixel lies."""
+    height, width = (
+        max(n + before, (count - 1) * s + (k - 1) * d + 1)
+        for n, count, k, s, (before, _), d in zip(size, pixels, taps, stride, padding, dilation, strict=True)
+    )
+    rows, columns = (np.arange(n) + before for n, (before, _) in zip(size, padding, strict=True))
+    return height, width, np.add.outer(rows * width, columns).ravel()
 
 
 def _panel(outputs, itemsize):
@@ -241,3 +280,64 @@ def _write(buffer, identity, images, capacity, y, first, first_channel, outputs,
             planes = advance(pointer(y), ((first + i) * y.shape[1] + first_channel + channel) * plane)
             blocks_to_planes(advance(buffer, vector * vector_size + i * plane * L), pointer(identity), 0, channels, 0,
                              plane, planes, plane, scratch)  # fmt: skip
+
+
+@shared
+def sum_products(thread, turns, x, g, sums, buffers, position, width, taps, stride, dilation, outputs, channels):
+    """dw: ``sums[shard, group, block of input channels, output channel, tap, lane]``.
+
+    Parameters
+    ----------
+    x, g : array (N, C, H, W)
+    sums : array
+        Its shards are summed over shares of the images, each by one thread.
+    buffers : array (threads, ...)
+        Workspace: an image of L channels with its padding.
+    position : array of int64
+        Where each pixel of an image goes there.
+    width : int
+        Pixels in a row of it.
+    taps, stride, dilation : (int, int)
+    outputs, channels : int
+        Of a group.
+    """
+    buffer = pointer(buffers[thread])
+    L = lanes(buffer)
+    fill_zeros(buffer, buffers.shape[1])
+    scratch = advance(buffer, buffers.shape[1] - L * L)
+    shards, groups, blocks = sums.shape[:3]
+    plane, pixels = x.shape[2] * x.shape[3], g.shape[2] * g.shape[3]
+    for shard in items(turns, shards):
+        fill_zeros(pointer(sums[shard]), sums[shard].size)
+        for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
+            for group in range(groups):
+                gradient = advance(pointer(g), (image * groups + group) * outputs * pixels)
+                for block in range(blocks):
+                    first = (image * groups + group) * channels + block * L
+                    planes_to_blocks(advance(pointer(x), first * plane), plane, min(L, channels - block * L), 0,
+                                     plane, pointer(position), 0, buffer, scratch)  # fmt: skip
+                    for output in range(0, outputs, WIDE_PLACES):
+                        _add_shifts(g.shape[2], g.shape[3], advance(gradient, output * pixels),
+                                    min(WIDE_PLACES, outputs - output), buffer, width, taps, stride, dilation,
+                                    pointer(sums[shard, group, block, output]))  # fmt: skip
+
+
+@inlined
+def _add_shifts(rows, columns, gradient, used, buffer, width, taps, stride, dilation, sums):
+    """Add the products of some output channels and a block of input channels: taps of a row by threes, then by twos."""
+    L = lanes(buffer)
+    down, across, apart = stride[0] * width * L, stride[1] * L, taps[0] * taps[1] * L
+    for row in range(taps[0]):
+        column = 0
+        while column < taps[1]:
+            image = advance(buffer, (row * dilation[0] * width + column * dilation[1]) * L)
+            target = advance(sums, (row * taps[1] + column) * L)
+            left = taps[1] - column
+            if left > VECTORS + 2 or left == VECTORS + 1:
+                shifts_kernel_wide(rows, columns, gradient, rows * columns, used, image, down, across, dilation[1] * L,
+                                   target, apart)  # fmt: skip
+                column += VECTORS + 1
+            else:
+                shifts_kernel(rows, columns, gradient, rows * columns, used, image, down, across, dilation[1] * L,
+                              target, apart)  # fmt: skip
+                column += VECTORS

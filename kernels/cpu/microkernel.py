@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Six kernels differ in where the operands lie, and share `_block`:
+Seven kernels differ in where the operands lie, and share `_block`:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -17,6 +17,7 @@ kernel             a[k, i]                                    b[k, j]
 `taps_kernel`      pixel k as the filter's tap i meets it     pixel k of a blocked layout
 `places_kernel`    pixel i as pair k of channel and tap meets filter coefficients, packed
                    it, both by tables
+`shifts_kernel`    pixel k of channel i                       pixel of a blocked layout that k meets with tap j
 `matmul_kernel`    row i, column k of a matrix                row k of a matrix, packed
 ================== ========================================== ======================================================
 
@@ -61,6 +62,8 @@ __all__ = [
     "places_kernel_wide",
     "pixels_kernel",
     "pixels_kernel_short",
+    "shifts_kernel",
+    "shifts_kernel_wide",
     "sums_kernel",
     "sums_kernel_narrow",
     "taps_kernel",
@@ -75,7 +78,7 @@ ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6,
 #: Rows of C in `places_kernel` and `taps_kernel`.  Their rows of a lie at addresses of their own, and each takes one of
 #: 15 registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
 PLACES = {"avx512": 10, "neon": 12, "avx2": 6, "sse": 6}[NAME]
-#: The same in `places_kernel_wide` and `taps_kernel_wide`, whose rows have a vector more: better than two and one.
+#: The same where rows have a vector more: three vectors are better than two and one.
 WIDE_PLACES = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
 #: Steps of `channels_kernel` ahead of which coefficients are brought near: in so many, even the last cache answers.
 AHEAD = 48
@@ -301,6 +304,48 @@ def _taps_kernel(places, vectors):
 
 taps_kernel, taps_kernel_narrow = _taps_kernel(PLACES, VECTORS), _taps_kernel(PLACES, 1)
 taps_kernel_wide = _taps_kernel(WIDE_PLACES, VECTORS + 1)
+
+
+def _shifts_kernel(vectors):
+    @intrinsic
+    def kernel(typing, rows, columns, a, a_plane, used, b, b_row, b_column, b_shift, c, c_row):
+        """WIDE_PLACES channels x `vectors` shifted images of L channels, added up over rows x columns pixels.
+
+        Pixel (k, l) of channel i is ``a[i * a_plane + k * columns + l]``; only `used` channels are read, but all rows
+        of c written.  It meets the vectors ``b[k * b_row + l * b_column + j * b_shift]``.  The sum is added to c:
+        [channel][vectors * L], `c_row` between rows.
+        """
+
+        def generate(context, builder, signature, args):
+            rows, columns, a, a_plane, used, b, b_row, b_column, b_shift, c, c_row = args
+            L = vector_of(b).count
+            last = builder.sub(used, ir.Constant(INT64, 1))
+            starts = []
+            for i in range(WIDE_PLACES):
+                index = ir.Constant(INT64, i)
+                there = builder.icmp_signed("<", index, used)
+                starts.append(_at(builder, a, (builder.select(there, index, last), a_plane)))
+
+            def a_at(i, k):
+                return _at(builder, starts[i], builder.add(builder.mul(k[0], columns), k[1]))
+
+            def b_at(j, k):
+                return _at(builder, b, (k[0], b_row), (k[1], b_column), (j, b_shift))
+
+            def c_at(i, j):
+                return _at(builder, c, (i, c_row), j * L)
+
+            added = ir.Constant(ir.IntType(1), 1)
+            _block(builder, WIDE_PLACES, vectors, [rows, columns], a_at, b_at, c_at, start=added)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(n, n, a, n, n, b, n, n, n, c, n), generate
+
+    return kernel
+
+
+shifts_kernel, shifts_kernel_wide = _shifts_kernel(VECTORS), _shifts_kernel(VECTORS + 1)
 
 
 def _places_kernel(places, vectors):
