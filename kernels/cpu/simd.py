@@ -5,20 +5,20 @@ loops by itself, but a register-blocked kernel needs to say which values stay in
 ``Vector``, whose data model is LLVM's ``<16 x float>``, and functions on it.  Each is a Numba *intrinsic*: it states
 its type and writes the LLVM instructions.
 
-============================================== ================================================
-function                                    meaning
-============================================== ================================================
-``pointer(array)``                          address of the first element
-``advance(p, i)``                           ``p + i`` elements
-``lanes(p)``                                elements of p's type in one vector, L
-``zero(p)``                                 a vector of zeros of p's type
-``broadcast(x)``                            a vector with x in all its lanes
-``load(p, i)``, ``store(p, i, v)``          L elements from ``p[i]`` on
-``load_first(p, i, n)``, ``store_first(...)``  only the first n of them; nothing else is touched
-``load_even(p, i, n)``                      ``p[i]``, ``p[i + 2]``, ..., n of them
-``add(u, v)``                               lane by lane
-``transpose(p, pitch, rows, q, q_pitch)``   ``q[j, i] = p[i, j]``, an L x L block through registers
-============================================== ================================================
+=============================================== ================================================
+function                                        meaning
+=============================================== ================================================
+``pointer(array)``                              address of the first element
+``advance(p, i)``                               ``p + i`` elements
+``lanes(p)``                                    elements of p's type in one vector, L
+``zero(p)``                                     a vector of zeros of p's type
+``broadcast(x)``                                a vector with x in all its lanes
+``load(p, i)``, ``store(p, i, v)``              L elements from ``p[i]`` on
+``load_first(p, i, n)``, ``store_first(...)``   only the first n of them; nothing else is touched
+``load_even(p, i, n)``                          ``p[i]``, ``p[i + 2]``, ..., n of them
+``add(u, v)``                                   lane by lane
+``transpose(p, pitch, rows, q, q_pitch)``       ``q[j, i] = p[i, j]``, an L x L block through registers
+=============================================== ================================================
 
 How wide a vector is depends on the processor: 64 bytes with AVX-512, 32 with AVX2, else 16 (NEON, SSE2; LLVM
 translates 16-byte vectors for any processor).  ``MINIGEN_SIMD=avx2`` or ``sse`` in the environment asks for less.
