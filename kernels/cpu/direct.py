@@ -37,8 +37,8 @@ from .microkernel import (
     shifts_kernel,
     shifts_kernel_wide,
 )
-from .packing import pack
-from .pixels import SHARDS, Split, split_image, split_plan
+from .packing import SHARDS, add_shards, pack
+from .pixels import Split, split_image, split_plan
 from .simd import VECTOR_BYTES, advance, lanes, pointer
 from .team import items, shared
 from .threads import get_num_threads
@@ -64,18 +64,18 @@ class Tables(NamedTuple):
 
 def conv2d(x, w, out, stride, padding, dilation, groups):
     """Write the convolution to `out`."""
-    panel = _panel(w.shape[0] // groups, x.itemsize)
-    split, tables, images = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, panel)
-    _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, images, panel)
+    block = _block(w.shape[0] // groups, x.itemsize)
+    split, tables, images = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, block)
+    _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, images, block)
 
 
 def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs = w.shape[0] // groups
-    panel = _panel(w.shape[1], g.itemsize)
-    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups, panel)
+    block = _block(w.shape[1], g.itemsize)
+    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups, block)
     split, tables, images, pairs = plan
-    _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, images, panel)
+    _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, images, block)
 
 
 def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
@@ -83,14 +83,16 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     lanes = VECTOR_BYTES // x.itemsize
     outputs, channels = out.shape[0] // groups, out.shape[1]
     taps = out.shape[2], out.shape[3]
-    blocks, rows = -(-channels // lanes), round_up(outputs, WIDE_PLACES)
+    shards, blocks, rows = min(SHARDS, x.shape[0]), -(-channels // lanes), round_up(outputs, WIDE_PLACES)
     height, width, position = _padded(x.shape[2:], g.shape[2:], taps, stride, padding, dilation)
-    sums = empty((min(SHARDS, x.shape[0]), groups, blocks, rows, math.prod(taps), lanes), x.dtype)
+    sums = empty((shards, groups, blocks, rows, math.prod(taps), lanes), x.dtype)
     buffer = empty((get_num_threads(), (height * width + 2 * lanes) * lanes), x.dtype)
     sum_products(x, g, sums, buffer, position, width, taps, stride, dilation, outputs, channels)
-    total = np.add.reduce(sums[:, :, :, :outputs], axis=0)  # (groups, blocks, outputs, taps, lanes)
-    total = total.transpose(0, 2, 1, 4, 3).reshape(groups, outputs, blocks * lanes, -1)
-    out[...] = total[:, :, :channels].reshape(out.shape)
+    total = empty((groups, blocks, rows, lanes, *taps), x.dtype)
+    sums = sums.reshape(shards, -1, math.prod(taps), lanes)
+    add_shards(sums, total.reshape(-1, lanes, math.prod(taps)), work=sums.size)
+    by_output = total.swapaxes(1, 2)[:, :outputs].reshape(groups, outputs, blocks * lanes, *taps)
+    out[...] = by_output[:, :, :channels].reshape(out.shape)
 
 
 @lru_cache(maxsize=256)
@@ -104,16 +106,16 @@ def _padded(size, pixels, taps, stride, padding, dilation):
     return height, width, np.add.outer(rows * width, columns).ravel()
 
 
-def _panel(outputs, itemsize):
+def _block(outputs, itemsize):
     """(vectors of output channels, pixels) of the micro-kernel's block: the one with three vectors where it fits."""
     vectors = -(-outputs * itemsize // VECTOR_BYTES)
     return (VECTORS + 1, WIDE_PLACES) if vectors % (VECTORS + 1) == 0 else (VECTORS, PLACES)
 
 
-def _run(x, w, pairs, stride, out, split, tables, images, panel):
+def _run(x, w, pairs, stride, out, split, tables, images, block):
     """`pairs` and `stride`: where the filters of all phases lie in w, see `pack`."""
     groups, outputs = split.groups, out.shape[1] // split.groups
-    vectors, places = panel
+    vectors, places = block
     lanes = VECTOR_BYTES // x.itemsize
     width = vectors * lanes
     packed = empty((groups, -(-outputs // width), len(pairs), width), x.dtype)
@@ -122,19 +124,19 @@ def _run(x, w, pairs, stride, out, split, tables, images, panel):
     image = split.channels * split.stride_row * split.stride_column * split.plane
     planes = empty((get_num_threads(), round_up(images * image, lanes)), x.dtype)
     room = empty((get_num_threads(), (images * pixels + places) * width + 2 * lanes * lanes), x.dtype)
-    correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room, vectors, places)
+    correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room, block)
 
 
 @lru_cache(maxsize=256)
-def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups, panel):
+def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups, block):
     split, offset = split_plan(filter_shape, pixels, stride, padding, dilation, groups, 1)
     image = split.channels * split.stride_row * split.stride_column * split.plane
-    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), panel[1])
+    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), block[1])
     return split, tables, images
 
 
 @lru_cache(maxsize=256)
-def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups, panel):
+def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups, block):
     """As `_forward_plan`; also where in w the pairs of an output channel and a tap lie, phase by phase."""
     kernel_size = filter_shape[1:]
     taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
@@ -156,7 +158,7 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
             phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
             rows, columns = ([tap for tap, _ in axis] for axis in (of_row, of_column))
             pairs.append(taps[:, rows][..., columns].ravel())
-    tables, images = _tables(pixels, outputs * plane, width, phases, stride, panel[1])
+    tables, images = _tables(pixels, outputs * plane, width, phases, stride, block[1])
     return split, tables, images, np.concatenate(pairs)
 
 
@@ -202,7 +204,7 @@ def _tables(pixels, image, width, phases, step, places):
 
 @shared
 def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
-              images, image_size, outputs, planes, room, vectors, places):  # fmt: skip
+              images, image_size, outputs, planes, room, block):  # fmt: skip
     """Both passes over images, by their tables.
 
     Parameters
@@ -223,8 +225,8 @@ def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, 
         Channels of y in a group.
     planes, room : array (threads, ...)
         Workspace: phase planes of the images, and the block of the result.
-    vectors, places : int
-        See `_panel`.
+    block : (int, int)
+        See `_block`.
     """
     own, buffer = pointer(planes[thread]), pointer(room[thread])
     fill_zeros(own, planes.shape[1])
@@ -239,15 +241,15 @@ def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, 
             for i in range(used):
                 split_image(x, first + i, group, split, advance(own, i * image_size))
         _multiply(packed[group, panel], own, offset, first_pair, position, place, first_pixel, pixels, used, buffer,
-                  identity.size * images + places, outputs - panel * packed.shape[3], vectors, places)  # fmt: skip
-        _write(buffer, identity, used, images, y, first, group * outputs, outputs, panel, vectors, places)
+                  identity.size * images + block[1], outputs - panel * packed.shape[3], block)  # fmt: skip
+        _write(buffer, identity, used, images, y, first, group * outputs, outputs, panel, block)
 
 
 @inlined
 def _multiply(filters, planes, offset, first_pair, position, place, first_pixel, pixels, images, buffer, capacity,
-              outputs, vectors, places):  # fmt: skip
+              outputs, block):  # fmt: skip
     """One panel of output channels of all pixels: ``[vector][pixel][L]``."""
-    L, width = lanes(planes), filters.shape[1]
+    (vectors, places), L, width = block, lanes(planes), filters.shape[1]
     for phase in range(pixels.size):
         pixel, first, last = first_pixel[phase], first_pair[phase], first_pair[phase + 1]
         for pair in range(first, max(last, first + 1), _DEPTH):  # once at least: what no tap reaches is zero
@@ -267,9 +269,9 @@ def _multiply(filters, planes, offset, first_pair, position, place, first_pixel,
 
 
 @inlined
-def _write(buffer, identity, images, capacity, y, first, first_channel, outputs, panel, vectors, places):
+def _write(buffer, identity, images, capacity, y, first, first_channel, outputs, panel, block):
     """The panel's channels into the images of y."""
-    L = lanes(buffer)
+    (vectors, places), L = block, lanes(buffer)
     plane = identity.size
     vector_size = (plane * capacity + places) * L
     scratch = advance(buffer, vectors * vector_size)

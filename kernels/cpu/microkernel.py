@@ -165,6 +165,16 @@ def _at(builder, pointer, *terms):
     return pointer
 
 
+def _rows_at(builder, pointer, apart, rows, used):
+    """Where `rows` rows begin that lie `apart`; what lies beyond the `used` ones is the last of them, read again."""
+    last, starts = builder.sub(used, ir.Constant(INT64, 1)), []
+    for i in range(rows):
+        index = ir.Constant(INT64, i)
+        there = builder.icmp_signed("<", index, used)
+        starts.append(_at(builder, pointer, (builder.select(there, index, last), apart)))
+    return starts
+
+
 def _channels_kernel(vectors):
     @intrinsic
     def kernel(typing, a, a_block, blocks, b, c, c_vector, add):
@@ -319,12 +329,7 @@ def _shifts_kernel(vectors):
         def generate(context, builder, signature, args):
             rows, columns, a, a_plane, used, b, b_row, b_column, b_shift, c, c_row = args
             L = vector_of(b).count
-            last = builder.sub(used, ir.Constant(INT64, 1))
-            starts = []
-            for i in range(WIDE_PLACES):
-                index = ir.Constant(INT64, i)
-                there = builder.icmp_signed("<", index, used)
-                starts.append(_at(builder, a, (builder.select(there, index, last), a_plane)))
+            starts = _rows_at(builder, a, a_plane, WIDE_PLACES, used)
 
             def a_at(i, k):
                 return _at(builder, starts[i], builder.add(builder.mul(k[0], columns), k[1]))
@@ -396,12 +401,7 @@ def matmul_kernel(typing, count, a, a_row, a_column, b, c, c_row, rows, lanes_fi
     def generate(context, builder, signature, args):
         count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second, add = args
         L = vector_of(b).count
-        last = builder.sub(rows, ir.Constant(INT64, 1))
-        starts = []
-        for i in range(ROWS):
-            index = ir.Constant(INT64, i)
-            there = builder.icmp_signed("<", index, rows)
-            starts.append(_at(builder, a, (builder.select(there, index, last), a_row)))
+        starts = _rows_at(builder, a, a_row, ROWS, rows)
 
         def a_at(i, k):
             return _at(builder, starts[i], (k[0], a_column))

@@ -3,7 +3,11 @@
 from .simd import pointer
 from .team import items, shared
 
-__all__ = ["add_shards", "pack"]
+__all__ = ["SHARDS", "add_shards", "pack"]
+
+#: Shares of the images over which a weight gradient is summed, before the shares are: their number is fixed, so that
+#: the bits do not depend on the threads.
+SHARDS = 8
 
 
 @shared

@@ -40,14 +40,12 @@ from .microkernel import (
     taps_kernel_narrow,
     taps_kernel_wide,
 )
-from .packing import add_shards, pack
+from .packing import SHARDS, add_shards, pack
 from .simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
 from .team import items, shared
 from .threads import get_num_threads
 
 __all__ = ["Split", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height", "split_image", "split_plan"]
-
-SHARDS = 8
 
 
 class Split(NamedTuple):
