@@ -158,7 +158,7 @@ kit.check(FILE, task=3)
 # | at most 2 | 1 |
 # | at most 1.25 | 1 more |
 # | at most 0.9 | 2 more |
-# | at most 0.75 | 2 more |
+# | at most 0.8 | 2 more |
 #
 # Where does im2col's time go?  With few channels much of it goes into the copy: every pixel is written nine times, and read again.  Some
 # ways to do with less, in NumPy alone:

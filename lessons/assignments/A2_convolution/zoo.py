@@ -243,15 +243,17 @@ def fast_conv2d(x, w, padding):
     P, Q = tall - R + 1, wide - S + 1
     taps = np.ascontiguousarray(w.transpose(2, 3, 0, 1))
     y = np.empty((N, O, P, Q), x.dtype)
-    total, part = np.empty((O, P * wide), x.dtype), np.empty((O, P * wide), x.dtype)
     for n in range(N):
-        for r in range(R):
-            for s in range(S):
-                seen = big[n, :, r * wide + s : r * wide + s + P * wide]
-                np.matmul(taps[r, s], seen, out=part if r or s else total)
-                if r or s:
-                    total += part
-        y[n] = total.reshape(O, P, wide)[..., :Q]
+        for top in range(0, P, 32):  # rows enough for a product, few enough for the cache
+            rows = min(32, P - top)
+            total, part = np.empty((2, O, rows * wide), x.dtype)
+            for r in range(R):
+                for s in range(S):
+                    first = (top + r) * wide + s
+                    np.matmul(taps[r, s], big[n, :, first : first + rows * wide], out=part if r or s else total)
+                    if r or s:
+                        total += part
+            y[n, :, top : top + rows] = total.reshape(O, rows, wide)[..., :Q]
     return y
 """
 LOOPS = """
