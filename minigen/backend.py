@@ -106,7 +106,7 @@ def why_no_gpu() -> str:
 def freeze(array: Any) -> Any:
     """Make a NumPy array read-only, so that no one can change what a gradient still needs.  Returns the array."""
     if isinstance(array, np.ndarray):
-        array.flags.writeable = False
+        array.setflags(write=False)
     return array
 
 

@@ -31,7 +31,14 @@ Rule = Callable[..., Tensor]
 primitives: dict[str, "Primitive"] = {}
 """Every primitive by name: what the test suite enumerates."""
 
-_mode = threading.local()
+
+class _Mode(threading.local):
+    """Whether this thread records operations; and in a list `outer`, whether it did outside its blocks."""
+
+    recording = True
+
+
+_mode = _Mode()
 _births = itertools.count()
 
 
@@ -41,7 +48,7 @@ def is_grad_enabled() -> bool:
     >>> is_grad_enabled()
     True
     """
-    return getattr(_mode, "recording", True)
+    return _mode.recording
 
 
 class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
@@ -58,7 +65,7 @@ class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
     _recording = False
 
     def __enter__(self) -> None:
-        _mode.__dict__.setdefault("outer", []).append(is_grad_enabled())
+        _mode.__dict__.setdefault("outer", []).append(_mode.recording)
         _mode.recording = self._recording
 
     def __exit__(self, *exception: object) -> None:
@@ -167,7 +174,7 @@ class Primitive:
         for t in tensors:  # a view shares its memory's count of changes
             if owner is t.data or owner is t.data.base:
                 out.version = t.version
-        if is_grad_enabled() and any(t.requires_grad for t in tensors):
+        if _mode.recording and any(t.requires_grad for t in tensors):
             out.requires_grad = True
             out.node = Node(self, tensors, params)
         return out
@@ -289,8 +296,12 @@ def backward(output: Tensor, gradient: Tensor | None, retain_graph: bool | None,
 
 def _ready(inputs: tuple[Any, ...]) -> bool:
     """Whether all are Tensors of one float dtype on the CPU: the usual case, in which `_tensors` has nothing to do."""
-    dtypes = [x.data.dtype for x in inputs if isinstance(x, Tensor) and type(x.data) is np.ndarray]
-    return 0 < len(dtypes) == len(inputs) and dtypes[0] in backend.FLOATS and dtypes.count(dtypes[0]) == len(dtypes)
+    dtype = None
+    for x in inputs:
+        if not isinstance(x, Tensor) or type(x.data) is not np.ndarray or (dtype and x.data.dtype != dtype):
+            return False
+        dtype = x.data.dtype
+    return dtype in backend.FLOATS
 
 
 def _listed(tensors: Any) -> list[Any]:

@@ -23,6 +23,7 @@ from .ops import norm as _norm
 from .ops import pool as _pool
 from .ops.elementwise import abs, log, relu, sigmoid, softplus, square, tanh, where
 from .ops.linalg import dense as _dense
+from .ops.linalg import dense_bias as _dense_bias
 from .ops.linalg import matmul
 from .ops.reduce import logsumexp, mean, sum
 from .ops.shape import getitem, pad
@@ -97,8 +98,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     _check_vector("linear", "bias", bias, weight.shape[0])
     rows = math.prod(input.shape[:-1])
-    out = _dense(input if input.ndim == 2 else input.reshape(rows, weight.shape[1]), weight)
-    out = out if bias is None else out + bias
+    batched = input if input.ndim == 2 else input.reshape(rows, weight.shape[1])
+    out = _dense(batched, weight) if bias is None else _dense_bias(batched, weight, bias)
     return out if input.ndim == 2 else out.reshape(*input.shape[:-1], weight.shape[0])
 
 

@@ -15,6 +15,8 @@ the variance can afford a pass of its own, which a large mean needs (Chan, Golub
 computing the sample variance"), and the gradient its two.
 """
 
+import math
+
 import numpy as np
 
 from .compile import subroutine
@@ -60,7 +62,7 @@ def batch_norm_grad(g, x, mean, var, weight, eps):
 
 
 def _matrix(x):
-    return x.reshape(x.shape[0], np.prod(x.shape[1:], dtype=int))
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
 def _streamed(y):
@@ -71,8 +73,7 @@ def _streamed(y):
 
 def _channels(x, *vectors):
     """Check that each vector holds one number per channel of `x`, in its dtype."""
-    one = np.broadcast_to(x.dtype.type(0), x.shape[1:2])
-    return [readable(vector, like=one) for vector in vectors]
+    return [readable(vector, like=x, shape=x.shape[1:2]) for vector in vectors]
 
 
 @shared

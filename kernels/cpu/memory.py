@@ -97,7 +97,7 @@ def release() -> None:
         _idle_bytes = 0
 
 
-def readable(x, like=None):
+def readable(x, like=None, shape=None):
     """`x` as an input of a compiled kernel: C-contiguous, aligned, and read-only so that Numba sees a single type.
 
     Parameters
@@ -105,7 +105,9 @@ def readable(x, like=None):
     x : array
         Any strides; copied only where it is not contiguous.
     like : array, optional
-        Another input, of which `x` must have the shape and dtype: kernels do not check their indices.
+        Another input, of which `x` must have the dtype, and the shape if no other is given: kernels do not check their
+        indices.
+    shape : tuple of int, optional
 
     Returns
     -------
@@ -117,7 +119,7 @@ def readable(x, like=None):
     TypeError
         If `x` is of another dtype than float32 and float64, or than `like`.
     ValueError
-        If `x` is of another shape than `like`.
+        If `x` is of another shape than is expected.
 
     Examples
     --------
@@ -128,8 +130,8 @@ def readable(x, like=None):
         raise TypeError(f"CPU kernels take arrays of float32 or float64, got {x.dtype} of shape {x.shape}")
     if like is not None and x.dtype != like.dtype:
         raise TypeError(f"CPU kernels take arrays of one dtype, got {x.dtype} and {like.dtype}")
-    if like is not None and x.shape != like.shape:
-        raise ValueError(f"CPU kernel: arrays of shapes {x.shape} and {like.shape}, expected equal ones")
+    if like is not None and x.shape != (expected := like.shape if shape is None else shape):
+        raise ValueError(f"CPU kernel: arrays of shapes {x.shape} and {expected}, expected equal ones")
     flags = x.flags
     if type(x) is np.ndarray and flags.c_contiguous and flags.aligned and not flags.writeable:
         return x

@@ -29,6 +29,7 @@ from .compile import inlined
 from .geometry import round_up
 from .memory import empty
 from .microkernel import (
+    BROAD_PLACES,
     PLACES,
     ROWS,
     SHORT_ROWS,
@@ -37,6 +38,7 @@ from .microkernel import (
     pixels_kernel,
     pixels_kernel_short,
     taps_kernel,
+    taps_kernel_broad,
     taps_kernel_narrow,
     taps_kernel_wide,
 )
@@ -92,7 +94,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     columns = round_up(outputs, lanes)
     pixels = g.shape[2] * g.shape[3]
     shards = min(SHARDS, x.shape[0])
-    padded = np.zeros(max(round_up(split.pairs, places) for places in (PLACES, WIDE_PLACES)), np.int64)
+    padded = np.zeros(max(round_up(split.pairs, places) for places in (PLACES, WIDE_PLACES, BROAD_PLACES)), np.int64)
     padded[: split.pairs] = offset
     sums = empty((shards, groups, len(padded), columns), x.dtype)
     space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
@@ -103,7 +105,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
 @lru_cache(maxsize=256)
 def _apart(pixels):
     """Row n has the places of pixels that lie n vectors apart."""
-    return np.outer(np.arange(VECTORS + 2), np.arange(pixels))
+    return np.outer(np.arange(VECTORS + 3), np.arange(pixels))
 
 
 def row_height(rows):
@@ -302,14 +304,19 @@ def sum_products(thread, turns, x, g, sums, split, offset, apart, workspace, spa
 @inlined
 def _vectors(left):
     """How many vectors of outputs to take at a time where so many are left."""
-    return left if left <= VECTORS + 1 else VECTORS
+    most = VECTORS + 2 if BROAD_PLACES > VECTORS else VECTORS + 1
+    return left if left <= most else min(most, left - VECTORS)
 
 
 @inlined
 def _add_products(rows, columns, planes, split, offset, block, vectors, sums):
     """Add an image's products to ``sums[pair, output channel]``, for all pairs and a few vectors of outputs."""
     apart = sums.strides[0] // sums.itemsize
-    if vectors > VECTORS:
+    if vectors > VECTORS + 1:
+        for pair in range(0, split.pairs, BROAD_PLACES):
+            taps_kernel_broad(rows, columns, planes, pointer(offset[pair:]), split.width, block, pointer(sums[pair]),
+                              apart)  # fmt: skip
+    elif vectors > VECTORS:
         for pair in range(0, split.pairs, WIDE_PLACES):
             taps_kernel_wide(rows, columns, planes, pointer(offset[pair:]), split.width, block, pointer(sums[pair]),
                              apart)  # fmt: skip

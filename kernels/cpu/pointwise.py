@@ -3,7 +3,7 @@
 Same results as `minigen.kernels.reference.pointwise`, to the last bit.
 """
 
-import numpy as np
+import math
 
 from .compile import subroutine
 from .memory import empty, readable
@@ -29,9 +29,9 @@ def leaky_relu_grad(g, x, negative_slope):
 
 def bias_leaky_relu(x, bias, negative_slope, out=None):
     """As `minigen.kernels.reference.bias_leaky_relu`; `out` may be `x` itself."""
-    rows = (x.shape[0] * x.shape[1], np.prod(x.shape[2:], dtype=int))
+    rows = (x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
     y = out if out is not None and out.flags.c_contiguous else empty(x.shape, x.dtype)
-    bias = readable(bias, like=np.broadcast_to(x.dtype.type(0), x.shape[1:2]))
+    bias = readable(bias, like=x, shape=x.shape[1:2])
     _bias_leaky(readable(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), work=x.size)
     if out is not None and out is not y:
         out[...] = y

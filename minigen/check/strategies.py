@@ -223,9 +223,10 @@ def _matmul(draw: Any) -> Case:
 
 
 @st.composite
-def _dense(draw: Any) -> Case:
+def _dense(draw: Any, which: str) -> Case:
     n, k, m = (draw(st.integers(0 if i < 2 else 1, 4)) for i in range(3))
-    return Case((draw(arrays((n, k))), draw(arrays((m, k)))))
+    shape = {"x": (n, k), "w": (m, k), "b": (m,), "g": (n, m)}
+    return Case(tuple(draw(arrays(shape[name])) for name in which))
 
 
 @st.composite
@@ -311,7 +312,9 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "conv2d_weight_grad": _convolution("xg"),
     "conv2d_bias": _convolution("xwb"),
     "conv2d_input_grad_bias": _convolution("gwc"),
-    "dense": _dense(),
+    "dense": _dense("xw"),
+    "dense_bias": _dense("xwb"),
+    "dense_weight_grad": _dense("xg"),
     "add": _broadcasting(["gaussian", "wide"]),
     "sub": _broadcasting(["gaussian", "wide"]),
     "mul": _broadcasting(["gaussian", "wide"]),

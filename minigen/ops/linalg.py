@@ -3,9 +3,10 @@ r"""Matrix products.
 For :math:`Y = A B` and a cotangent :math:`G` of Y, writing out :math:`\langle G, dA\, B + A\, dB \rangle` gives
 :math:`\bar A = G B^\top` and :math:`\bar B = A^\top G`.
 
-A dense layer is :math:`Y = X W^\top`, hence :math:`\bar X = G W` and :math:`\bar W = G^\top X`.  The same product, but
-a rule of its own gives the gradient of the weights in the layout of the weights, where the rule above would give its
-transpose, which an optimizer had to turn around in memory at every step.
+**A dense layer** is :math:`Y = X W^\top`, with :math:`\bar X = G W` and :math:`\bar W = G^\top X`.  The rule above
+would give the transpose of :math:`\bar W`, which an optimizer had to turn around in memory at every step.  So the layer
+and the gradient of its weights are primitives of their own, which share the trilinear form
+:math:`\langle X W^\top, G \rangle` with the product :math:`G W`, as the three convolutions share theirs.
 """
 
 import numpy as np
@@ -14,9 +15,10 @@ from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor, tensor
 from .elementwise import unbroadcast
+from .reduce import channel_sums
 from .shape import squeeze, transpose, unsqueeze
 
-__all__ = ["dense", "matmul"]
+__all__ = ["dense", "dense_bias", "dense_weight_grad", "matmul"]
 
 
 @primitive
@@ -37,9 +39,34 @@ def dense(input, weight):
     return find("matmul", input)(input, weight.T)
 
 
+@primitive
+def dense_weight_grad(input, g):
+    """``g.T @ input`` for an input (N, in) and a cotangent (N, out)."""
+    return find("matmul", g)(g.T, input)
+
+
 dense.vjp(
     input=lambda g, out, input, weight: matmul_(g, weight),
-    weight=lambda g, out, input, weight: matmul_(transpose(g, 0, 1), input),
+    weight=lambda g, out, input, weight: dense_weight_grad(input, g),
+)
+dense_weight_grad.vjp(
+    input=lambda v, out, input, g: matmul_(g, v),
+    g=lambda v, out, input, g: dense(input, v),
+)
+
+
+@primitive
+def dense_bias(input, weight, bias):
+    """``input @ weight.T + bias``; the bias is added where the product lies, which is not written twice."""
+    out = dense.forward(input, weight)
+    out += bias
+    return out
+
+
+dense_bias.vjp(
+    input=lambda g, out, input, weight, bias: matmul_(g, weight),
+    weight=lambda g, out, input, weight, bias: dense_weight_grad(input, g),
+    bias=lambda g, out, input, weight, bias: channel_sums(g),
 )
 
 
