@@ -94,8 +94,10 @@ def _sums(thread, turns, x, sums):
 
 @shared
 def _normalize(thread, turns, x, mean, scale, bias, y, large):
-    for group in items(turns, _groups(x, mean)):
-        first, last = _group(x, mean, group)
+    groups = _groups(x, mean)
+    for item in items(turns, groups):
+        # Backwards: what `_stats` read last is likeliest to be in a cache still.
+        first, last = _group(x, mean, groups - 1 - item)
         of_channels = mean[first:last], scale[first:last], bias[first:last]
         _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large)
 

@@ -16,15 +16,22 @@ __all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
 
 def leaky_relu(x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu`."""
-    return leaky_relu_grad(x, x, negative_slope)
+    return _leak(x, x, negative_slope, backwards=False)
 
 
 def leaky_relu_grad(g, x, negative_slope):
-    """As `minigen.kernels.reference.leaky_relu_grad`."""
-    dx = empty(x.shape, x.dtype)
-    flat = (array.reshape(-1) for array in (readable(g, like=x), readable(x), dx))
-    _leaky(*flat, x.dtype.type(negative_slope), dx.nbytes >= LARGE, work=x.size)
-    return dx
+    """As `minigen.kernels.reference.leaky_relu_grad`.
+
+    It begins at the end: what was written or read last, in the pass before, is likeliest to be in a cache still.
+    """
+    return _leak(g, x, negative_slope, backwards=True)
+
+
+def _leak(g, x, negative_slope, backwards):
+    y = empty(x.shape, x.dtype)
+    flat = (array.reshape(-1) for array in (readable(g, like=x), readable(x), y))
+    _leaky(*flat, x.dtype.type(negative_slope), y.nbytes >= LARGE, backwards, work=x.size)
+    return y
 
 
 def bias_leaky_relu(x, bias, negative_slope, out=None):
@@ -39,9 +46,10 @@ def bias_leaky_relu(x, bias, negative_slope, out=None):
 
 
 @shared
-def _leaky(thread, turns, g, x, y, slope, large):
-    for block in items(turns, -(-x.size // BLOCK)):
-        start = block * BLOCK
+def _leaky(thread, turns, g, x, y, slope, large, backwards):
+    blocks = -(-x.size // BLOCK)
+    for block in items(turns, blocks):
+        start = (blocks - 1 - block if backwards else block) * BLOCK
         stop = min(start + BLOCK, x.size)
         _leak_block(g[start:stop], x[start:stop], y[start:stop], slope, large)
 
