@@ -8,7 +8,7 @@ import math
 from .compile import subroutine
 from .memory import empty, readable
 from .simd import VECTOR_BYTES, add, advance, broadcast, lanes, load, pointer, store
-from .stream import LARGE, fence, leak, stream
+from .stream import LARGE, fence, in_turn, leak, stream
 from .team import BLOCK, items, shared
 
 __all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
@@ -60,7 +60,9 @@ def _leak_block(g, x, y, slope, large):
     width = lanes(to_y)
     whole = x.size // width * width
     if large and y.ctypes.data % VECTOR_BYTES == 0:
-        for i in range(0, whole, width):
+        vectors = whole // width
+        for k in range(vectors):
+            i = in_turn(k, vectors) * width
             stream(to_y, i, leak(load(from_x, i), load(from_g, i), slope))
         fence()
     else:

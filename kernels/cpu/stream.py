@@ -7,8 +7,11 @@ An ordinary store to memory that is not in the cache reads it first, though it w
 data out of the cache.  A *streaming* (non-temporal) store does neither.  For a result larger than the cache, of which
 little would be left there when somebody reads it, this saves a third of the traffic of an activation.
 
-Source: U. Drepper, "What Every Programmer Should Know About Memory" (2007), section 6.1; LLVM Language Reference,
-``!nontemporal``; Numba, "Low-level extension API".
+And memory answers faster if asked in several places at once.  A processor that sees a run of addresses fetches what
+follows ahead of time, but not beyond the page's end, and it does so for many runs side by side: `in_turn`.
+
+Source: U. Drepper, "What Every Programmer Should Know About Memory" (2007), sections 6.1 and 6.3; LLVM Language
+Reference, ``!nontemporal``; Numba, "Low-level extension API".
 """
 
 import operator
@@ -20,10 +23,12 @@ from numba.extending import intrinsic, overload
 from .compile import subroutine
 from .simd import INT32, VECTOR_BYTES, Vector, splat, store, vector_at
 
-__all__ = ["LARGE", "fence", "leak", "stream", "write"]
+__all__ = ["LARGE", "RUNS", "fence", "in_turn", "leak", "stream", "write"]
 
 #: Bytes from which on a result is written past the caches.
 LARGE = 4 << 20
+#: Runs of addresses side by side: with two or eight an activation takes 5 % longer, with one 20 %, with sixteen too.
+RUNS = 4
 
 
 @intrinsic
@@ -63,6 +68,17 @@ def leak(typing, x, g, slope):
         return builder.select(positive, g, scaled)
 
     return g(x, g, slope), generate
+
+
+@subroutine
+def in_turn(k, count):
+    """Which of `count` vectors comes k-th, if RUNS runs of equal length take turns; the rest comes last.
+
+    >>> [in_turn(k, 9) for k in range(9)]
+    [0, 2, 4, 6, 1, 3, 5, 7, 8]
+    """
+    length = count // RUNS
+    return k % RUNS * length + k // RUNS if k < RUNS * length else k
 
 
 @subroutine
