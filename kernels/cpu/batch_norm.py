@@ -5,7 +5,7 @@ One thread takes all rows of one *group* of columns: a channel, or, where channe
 as fit into it (a 4 x 4 image has 16 columns a channel; BatchNorm1d has one).  The thread holds up to `_WIDTH` running
 sums, one per column of the group modulo `_WIDTH`, and adds each row to them:
 
-- neighbouring sums do not depend on each other, so the compiler adds them with SIMD instructions, reordering nothing;
+- neighbouring sums do not depend on each other, so a vector of them is added to at a time, which reorders nothing;
 - each is short of terms (a 256th of the channel) and in double precision, so that rounding stays below that of the
   float32 result;
 - which element goes into which sum depends on the shape alone: any number of threads gives the same bits.
@@ -21,8 +21,8 @@ import numpy as np
 
 from .compile import subroutine
 from .memory import empty, readable
-from .simd import VECTOR_BYTES, lanes, load, pointer
-from .stream import LARGE, fence, write
+from .simd import VECTOR_BYTES, lanes, load, pointer, store
+from .stream import LARGE, bring, fence, load_like, widen, write
 from .team import items, shared
 
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "channel_sums"]
@@ -132,10 +132,16 @@ def _group_sums(x, shape, length, first, channels):
     rows, pitch = shape
     begin, end = first * length, (first + channels) * length
     sums = np.zeros(_WIDTH)
+    s = pointer(sums)
     for row in range(rows):
         for start in range(begin, end, _WIDTH):
             at = row * pitch + start
-            for j in range(min(end - start, _WIDTH)):
+            count = min(end - start, _WIDTH)
+            whole = count // lanes(x) * lanes(x)
+            bring(x, at + pitch, count)
+            for j in range(0, whole, lanes(x)):
+                _add_to(s, j, widen(load(x, at + j)))
+            for j in range(whole, count):
                 sums[j] += x[at + j]
     return _by_channel(sums, length, channels)
 
@@ -150,15 +156,22 @@ def _group_stats(x, shape, length, first, mean, var):
         mean[c] = totals[c]
 
     centers, sums = _spread(totals, length), np.zeros(_WIDTH)
+    c, s = pointer(centers), pointer(sums)
     for row in range(rows):
         for start in range(begin, end, _WIDTH):
             at = row * pitch + start
-            for j in range(min(end - start, _WIDTH)):
+            count = min(end - start, _WIDTH)
+            whole = count // lanes(x) * lanes(x)
+            for j in range(0, whole, lanes(x)):
+                value = widen(load(x, at + j))
+                deviations = value - load_like(c, j, value)
+                _add_to(s, j, deviations * deviations)
+            for j in range(whole, count):
                 deviation = x[at + j] - centers[j]
                 sums[j] += deviation * deviation
     totals = _by_channel(sums, length, mean.size)
-    for c in range(mean.size):
-        var[c] = totals[c] / (rows * length)
+    for channel in range(mean.size):
+        var[channel] = totals[channel] / (rows * length)
 
 
 @subroutine
@@ -187,10 +200,19 @@ def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, d
     begin, end = first * length, (first + mean.size) * length
     means, rstds, scales = _spread(mean, length), _spread(rstd, length), _spread(scale, length)
     sums, weighted_sums = np.zeros(_WIDTH), np.zeros(_WIDTH)
+    m, r, of_g, of_product = pointer(means), pointer(rstds), pointer(sums), pointer(weighted_sums)
     for row in range(rows):
         for start in range(begin, end, _WIDTH):
             at = row * pitch + start
-            for j in range(min(end - start, _WIDTH)):
+            count = min(end - start, _WIDTH)
+            whole = count // lanes(x) * lanes(x)
+            bring(g, at + pitch, count)
+            bring(x, at + pitch, count)
+            for j in range(0, whole, lanes(x)):
+                cotangent, xhat = widen(load(g, at + j)), widen((load(x, at + j) - load(m, j)) * load(r, j))
+                _add_to(of_g, j, cotangent)
+                _add_to(of_product, j, cotangent * xhat)
+            for j in range(whole, count):
                 xhat = (x[at + j] - means[j]) * rstds[j]
                 sums[j] += g[at + j]
                 weighted_sums[j] += np.float64(g[at + j]) * np.float64(xhat)
@@ -202,7 +224,7 @@ def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, d
         through_var[c] = weighted_totals[c] / (rows * length)
 
     through_means, through_vars = _spread(through_mean, length), _spread(through_var, length)
-    m, r, a, b, s = pointer(means), pointer(rstds), pointer(through_means), pointer(through_vars), pointer(scales)
+    a, b, s = pointer(through_means), pointer(through_vars), pointer(scales)
     for row in range(rows):
         for start in range(begin, end, _WIDTH):
             at = row * pitch + start
@@ -215,6 +237,12 @@ def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, d
                 xhat = (x[at + j] - means[j]) * rstds[j]
                 dx[at + j] = _centered(g[at + j], xhat, through_means[j], through_vars[j], scales[j])
     fence()
+
+
+@subroutine
+def _add_to(sums, j, values):
+    """Add a vector to as many running sums."""
+    store(sums, j, load_like(sums, j, values) + values)
 
 
 @subroutine

@@ -71,11 +71,11 @@ NAME, VECTOR_BYTES, REGISTERS = _host()
 
 
 class Vector(types.Type):
-    """The Numba type of a full register of `element` (``types.float32`` or ``types.float64``)."""
+    """The Numba type of a full register of `element` (``types.float32`` or ``types.float64``), or of other `lanes`."""
 
-    def __init__(self, element):
+    def __init__(self, element, lanes=None):
         self.element = element
-        self.lanes = VECTOR_BYTES * 8 // element.bitwidth
+        self.lanes = lanes or VECTOR_BYTES * 8 // element.bitwidth
         super().__init__(name=f"vector<{self.lanes} x {element}>")
 
 
@@ -111,7 +111,9 @@ def load_vector(builder, pointer, index=None):
 
 def store_vector(builder, value, pointer, index=None):
     """A vector to any address."""
-    builder.store(value, vector_at(builder, pointer, index)).align = 4
+    if index is not None:
+        pointer = builder.gep(pointer, [index])
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = 4
 
 
 def prefetch(builder, pointer, write):

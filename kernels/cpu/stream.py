@@ -1,4 +1,4 @@
-"""Arithmetic on whole SIMD vectors, and writing them past the caches.
+"""Arithmetic on whole SIMD vectors, and how to read and write much memory.
 
 ``u + v``, ``u - v`` and ``u * v`` of two `Vector` values are one instruction each, rounded like the same operation on
 two numbers: a formula written once serves both the vectors of a row and the few elements left over at its end.
@@ -21,9 +21,9 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from .compile import subroutine
-from .simd import INT32, VECTOR_BYTES, Vector, splat, store, vector_at
+from .simd import INT32, VECTOR_BYTES, Vector, lanes, prefetch, splat, store, vector_at
 
-__all__ = ["LARGE", "RUNS", "fence", "in_turn", "leak", "stream", "write"]
+__all__ = ["LARGE", "RUNS", "bring", "fence", "in_turn", "leak", "load_like", "stream", "widen", "write"]
 
 #: Bytes from which on a result is written past the caches.
 LARGE = 4 << 20
@@ -70,6 +70,30 @@ def leak(typing, x, g, slope):
     return g(x, g, slope), generate
 
 
+@intrinsic
+def widen(typing, v):
+    """The numbers of a vector in double precision: as many, in two registers if they were in one."""
+    wide = Vector(types.float64, v.lanes)
+
+    def generate(context, builder, signature, args):
+        return args[0] if v == wide else builder.fpext(args[0], context.get_value_type(wide))
+
+    return wide(v), generate
+
+
+@intrinsic
+def load_like(typing, p, i, v):
+    """As many numbers from ``p[i]`` on as `v` has, and of its type."""
+
+    def generate(context, builder, signature, args):
+        address = builder.bitcast(builder.gep(args[0], [args[1]]), args[2].type.as_pointer())
+        value = builder.load(address)
+        value.align = 4
+        return value
+
+    return v(p, types.intp, v), generate
+
+
 @subroutine
 def in_turn(k, count):
     """Which of `count` vectors comes k-th, if RUNS runs of equal length take turns; the rest comes last.
@@ -79,6 +103,22 @@ def in_turn(k, count):
     """
     length = count // RUNS
     return k % RUNS * length + k // RUNS if k < RUNS * length else k
+
+
+@intrinsic
+def _bring_line(typing, p, i):
+    def generate(context, builder, signature, args):
+        prefetch(builder, builder.gep(args[0], [args[1]]), write=False)
+        return context.get_dummy_value()
+
+    return types.void(p, types.intp), generate
+
+
+@subroutine
+def bring(p, start, count):
+    """Begin to read `count` numbers from ``p[start]`` on into the cache; a place outside the memory does no harm."""
+    for i in range(start, start + count, lanes(p)):
+        _bring_line(p, i)
 
 
 @subroutine
