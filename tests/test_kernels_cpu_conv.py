@@ -95,6 +95,16 @@ def test_direct_kernels_are_exact_on_small_integers(method, case, seed):
         np.testing.assert_array_equal(result, exact)
 
 
+@pytest.mark.parametrize("method", DIRECT)
+@pytest.mark.parametrize("outputs", [16, 31, 48, 49, 64, 70, 96, 130])
+def test_weight_gradients_are_exact_for_any_number_of_vectors_of_outputs(method, outputs):
+    case = Case(2, 3, outputs, (9, 7), (3, 2), (2, 1), ((1, 0), (0, 1)), (1, 1), 1)
+    operands = case.operands(0, np.float32, integers)
+    with precision("direct"):
+        result = case.results(DIRECT[method], *operands)[2]
+    np.testing.assert_array_equal(result, case.exact(*operands)[2])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @settings(max_examples=25, deadline=None)
 @given(case=cases(), seed=st.integers(0, 9))
