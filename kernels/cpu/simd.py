@@ -89,11 +89,11 @@ class _VectorModel(models.PrimitiveModel):
 # ---------------------------------------------------------------- building blocks for code generators
 
 
-def vector_at(builder, pointer, index=None):
-    """The address of a vector that starts at ``pointer[index]``."""
+def vector_at(builder, pointer, index=None, vector=None):
+    """The address of a vector that starts at ``pointer[index]``, of the type `vector` or else that of `vector_of`."""
     if index is not None:
         pointer = builder.gep(pointer, [index])
-    return builder.bitcast(pointer, vector_of(pointer).as_pointer())
+    return builder.bitcast(pointer, (vector or vector_of(pointer)).as_pointer())
 
 
 def vector_of(pointer):
@@ -102,18 +102,16 @@ def vector_of(pointer):
     return ir.VectorType(element, VECTOR_BYTES // (4 if isinstance(element, ir.FloatType) else 8))
 
 
-def load_vector(builder, pointer, index=None):
+def load_vector(builder, pointer, index=None, vector=None):
     """A vector from any address: it need not be aligned."""
-    value = builder.load(vector_at(builder, pointer, index))
+    value = builder.load(vector_at(builder, pointer, index, vector))
     value.align = 4
     return value
 
 
 def store_vector(builder, value, pointer, index=None):
     """A vector to any address."""
-    if index is not None:
-        pointer = builder.gep(pointer, [index])
-    builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = 4
+    builder.store(value, vector_at(builder, pointer, index, value.type)).align = 4
 
 
 def prefetch(builder, pointer, write):

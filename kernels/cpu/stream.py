@@ -21,7 +21,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from .compile import subroutine
-from .simd import INT32, VECTOR_BYTES, Vector, lanes, prefetch, splat, store, vector_at
+from .simd import INT32, VECTOR_BYTES, Vector, lanes, load_vector, prefetch, splat, store, vector_at
 
 __all__ = ["LARGE", "RUNS", "bring", "fence", "in_turn", "leak", "load_like", "stream", "widen", "write"]
 
@@ -84,14 +84,7 @@ def widen(typing, v):
 @intrinsic
 def load_like(typing, p, i, v):
     """As many numbers from ``p[i]`` on as `v` has, and of its type."""
-
-    def generate(context, builder, signature, args):
-        address = builder.bitcast(builder.gep(args[0], [args[1]]), args[2].type.as_pointer())
-        value = builder.load(address)
-        value.align = 4
-        return value
-
-    return v(p, types.intp, v), generate
+    return v(p, types.intp, v), lambda context, builder, signature, args: load_vector(builder, *args[:2], args[2].type)
 
 
 @subroutine
