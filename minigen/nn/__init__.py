@@ -1,31 +1,15 @@
 """Layers and what holds them together, with PyTorch's names, argument order and defaults."""
 
 from . import init
+from .activation import ELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from .containers import ModuleList, Sequential
-from .layers import (
-    ELU,
-    AvgPool2d,
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Flatten,
-    GroupNorm,
-    Identity,
-    InstanceNorm2d,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softplus,
-    Tanh,
-    Unflatten,
-    Upsample,
-)
+from .conv import Conv2d, ConvTranspose2d
+from .dropout import Dropout
+from .linear import Identity, Linear
 from .module import Module, Parameter
+from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
+from .pooling import AvgPool2d, MaxPool2d
+from .shape import Flatten, Unflatten, Upsample
 
 __all__ = [
     "AvgPool2d",

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..backend import rng, to_device
 from ..tensor import Tensor
-from .module import Module
+from .module import Module, Parameter
 
 __all__ = [
     "calculate_gain",
@@ -55,7 +55,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: np.rando
     """Draw from the uniform distribution on [a, b).
 
     >>> import minigen as mg
-    >>> mg.nn.init.uniform_(mg.zeros(2, 3)).shape
+    >>> mg.nn.uniform_(mg.zeros(2, 3)).shape
     (2, 3)
     """
     return _set(tensor, (generator or rng()).uniform(a, b, tensor.shape))
@@ -209,3 +209,12 @@ def dcgan_(module: Module, generator: np.random.Generator | None = None) -> Modu
         if bias is not None:
             zeros_(bias)
     return module
+
+
+def _start(weight: Parameter, bias: Parameter | None) -> None:
+    """PyTorch's start: both uniform within 1 / sqrt(fan_in)."""
+    fan_in = math.prod(weight.shape[1:])
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    uniform_(weight, -bound, bound)
+    if bias is not None:
+        uniform_(bias, -bound, bound)

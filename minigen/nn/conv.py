@@ -1,0 +1,142 @@
+"""Convolution layers."""
+
+from .. import functional as F
+from ..creation import zeros
+from ..functional import Padding, Pair
+from ..tensor import Tensor
+from ._checks import _positive
+from .init import _start
+from .module import Module, Parameter
+
+__all__ = ["Conv2d", "ConvTranspose2d"]
+
+
+class _Conv(Module):
+    """What both convolutions keep."""
+
+    _transposed = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        groups: int,
+        bias: bool,
+    ):
+        super().__init__()
+        name = type(self).__name__
+        _positive(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
+        _positive(name, kernel_height=self.kernel_size[0], kernel_width=self.kernel_size[1])
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        outer, inner = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
+        self.weight = Parameter(zeros(outer, inner // groups, *self.kernel_size))
+        self.register_parameter("bias", Parameter(zeros(out_channels)) if bias else None)
+        _start(self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Sizes."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding!r}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}"
+        )
+
+
+class Conv2d(_Conv):
+    """Convolution with a learned bank of filters; see `minigen.functional.conv2d`.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride : int or (int, int)
+    padding : int, (int, int), ((top, bottom), (left, right)), "valid" or "same"
+    dilation : int or (int, int)
+    groups : int
+    bias : bool
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or `groups` does not divide the channels.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.nn.Conv2d(3, 8, 4, stride=2, padding=1)(mg.ones(2, 3, 16, 16)).shape
+    (2, 8, 8, 8)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `minigen.functional.conv2d`."""
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class ConvTranspose2d(_Conv):
+    """Transposed convolution with a learned bank of filters; see `minigen.functional.conv_transpose2d`.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride : int or (int, int)
+    padding : int, (int, int), ((top, bottom), (left, right)), "valid" or "same"
+    output_padding : int or (int, int)
+    groups : int
+    bias : bool
+    dilation : int or (int, int)
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or `groups` does not divide the channels.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1)(mg.ones(2, 8, 8, 8)).shape
+    (2, 3, 16, 16)
+    """
+
+    _transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        output_padding: Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Pair = 1,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        self.output_padding = output_padding
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `minigen.functional.conv_transpose2d`."""
+        return F.conv_transpose2d(
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
