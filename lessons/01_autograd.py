@@ -300,20 +300,20 @@ print("engine  ", np.round([d.item() for d in mg.grad(L, [x, w])], 6))
 print("nudging ", nudge(lambda v: v[0] + np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
 
 # %% [markdown]
-# And this is the engine.  `_graph` collects what the result was computed from and sorts it by birth; `_sweep` is your
-# table, row by row:
+# And this is the engine.  `_graph` collects what the result was computed from and sorts it by age;
+# `_backward_pass` is your table, row by row:
 
 # %%
-show_source(mg.engine._graph, mg.engine._sweep)
+show_source(mg.engine._graph, mg.engine._backward_pass)
 
 # %% [markdown]
 # Read it with the table beside it:
 #
-# - `add(t, _seed(...))` is the first row: the *seed* that it starts from is $\bar L = 1$.
+# - `add(t, _grad_output(...))` is the first row: the gradient that it starts from is $\bar L = 1$.
 # - `graph.pop()` takes the newest Tensor; the leaves, sorted as $-1$, come last and have nobody to pass anything on to.
 # - `cotangents` holds what each has received so far; once passed on it is dropped (`pop`), unless it was `wanted`.
 # - `read_inputs` gives the inputs of a node, or an error if one of them was changed since.
-# - `pull_back` runs the rules of the primitive, for those inputs that need it; `add` adds a share to what is there.
+# - `apply_vjps` runs the rules of the primitive, for those inputs that need it; `add` adds a share to what is there.
 # - `useful` leaves out what does not lie between `outputs` and the Tensors whose gradients are `wanted`.
 # - At the end of its turn a node forgets its inputs (`node.inputs = None`), so that the memory is free as soon as
 #   possible.  `retain_graph=True` prevents that, for a second sweep over the same graph.
@@ -378,10 +378,10 @@ picture
 # ### Exercise 1.3: write the sweep
 #
 # Write `mg.grad` for one output and one input.  For a Tensor `t`, `t.node` is None if nobody made it; otherwise there are
-# `t.node.inputs` (Tensors), `t.node.birth` (a number that grows with time), `t.node.params`, and `t.node.primitive`, of
-# which you need
+# `t.node.inputs` (Tensors), `t.node.sequence_number` (a number that grows with time), `t.node.params`, and
+# `t.node.primitive`, of which you need
 #
-#     t.node.primitive.pull_back(positions, g, t, t.node.inputs, t.node.params)
+#     t.node.primitive.apply_vjps(positions, g, t, t.node.inputs, t.node.params)
 #
 # It gives pairs `(i, share)`: the input's position and the gradient handed to it.  Positions are those you are interested
 # in, such as `range(len(t.node.inputs))`.  Use `id(t)` as the key of a dictionary (`==` compares values, as in NumPy), and
@@ -408,8 +408,8 @@ exercises.my_grad(my_grad)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# For step 3: `sorted(..., key=lambda t: t.node.birth, reverse=True)` over the Tensors that have a node.  The cotangents
-# are a dictionary from `id(t)` to a Tensor; for a share, either start an entry or add to it.
+# For step 3: `sorted(..., key=lambda t: t.node.sequence_number, reverse=True)` over the Tensors that have a
+# node.  The cotangents are a dictionary from `id(t)` to a Tensor; for a share, either start an entry or add to it.
 #
 # </details>
 #

@@ -9,7 +9,7 @@ primitives.  So a backward pass is an ordinary computation, it can be recorded l
 gradient needs no further code.
 
 **The backward pass** visits the nodes from the newest to the oldest.  Every node is made after its inputs, so that
-when a node's turn comes, everyone who used its output has already handed in their share.
+when a node's turn comes, everyone who used its output has already added its part.
 """
 
 import inspect
@@ -39,7 +39,7 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()
-_births = itertools.count()
+_sequence_numbers = itertools.count()
 
 
 def is_grad_enabled() -> bool:
@@ -87,14 +87,14 @@ class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
 class Node:
     """One use of a primitive: which one, on which Tensors, with which parameters."""
 
-    __slots__ = ("birth", "inputs", "params", "primitive", "versions")
+    __slots__ = ("inputs", "params", "primitive", "sequence_number", "versions")
 
     def __init__(self, primitive: "Primitive", inputs: tuple[Tensor, ...], params: dict[str, Any]):
         self.primitive = primitive
         self.inputs: tuple[Tensor, ...] | None = inputs
         self.params = params
         self.versions = [(t.version, t.version[0]) for t in inputs]
-        self.birth = next(_births)
+        self.sequence_number = next(_sequence_numbers)
 
     def read_inputs(self) -> tuple[Tensor, ...]:
         """The inputs, if they are still there and still hold the values of the forward pass."""
@@ -124,7 +124,7 @@ class Primitive:
         self.arguments = [p.name for p in kinds if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.variadic = next((p.name for p in kinds if p.kind is p.VAR_POSITIONAL), None)
         self.rules: dict[str, Rule | None] = {}
-        self.joint: Callable[..., Sequence[Tensor]] | None = None
+        self.rule_for_all: Callable[..., Sequence[Tensor]] | None = None
         if self.name in primitives and self.__module__ != "__main__":  # a notebook's cell may be run again
             raise ValueError(f"primitive: the name {self.name!r} is taken")
         primitives[self.name] = self
@@ -145,29 +145,29 @@ class Primitive:
         """The name of the i-th input."""
         return f"{self.variadic}[{i}]" if self.variadic else self.arguments[i]
 
-    def joint_vjp(self, rule: Callable[..., Sequence[Tensor]]) -> None:
-        """Give one rule for all arguments, ``rule(g, out, *inputs, **params)``, where their vjps share the work."""
-        self.joint = rule
+    def vjp_all(self, rule: Callable[..., Sequence[Tensor]]) -> None:
+        """Give one rule for all arguments, ``rule(g, out, *inputs, **params)``, whose vjps have work in common."""
+        self.rule_for_all = rule
 
-    def pull_back(
+    def apply_vjps(
         self, wanted: Sequence[int], g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], params: dict[str, Any]
     ) -> Iterator[tuple[int, Tensor]]:
         """The vjps of the inputs at the positions `wanted`, each with its position; zero derivatives are left out."""
-        together = self.joint and self.joint(g, out, *inputs, **params)
+        together = self.rule_for_all and self.rule_for_all(g, out, *inputs, **params)
         for i in wanted:
             if together:
-                share = together[i]
+                grad_input = together[i]
             else:
                 rule = self.rules[self.variadic or self.arguments[i]]
                 if rule is None:
                     continue
                 place = (i,) if self.variadic else ()
-                share = rule(*place, g, out, *inputs, **params)
-            yield i, _checked(share, inputs[i], self, i)
+                grad_input = rule(*place, g, out, *inputs, **params)
+            yield i, _check_vjp(grad_input, inputs[i], self, i)
 
     def __call__(self, *inputs: Any, **params: Any) -> Tensor:
         """Apply to Tensors (or arrays and numbers, as constants) and record how."""
-        tensors = inputs if _ready(inputs) else self._tensors(inputs)
+        tensors = inputs if _are_float_tensors(inputs) else self._as_tensors(inputs)
         array = self.forward(*[t.data for t in tensors], **params)
         out = Tensor(array)
         owner = array if array.base is None else array.base
@@ -179,7 +179,7 @@ class Primitive:
             out.node = Node(self, tensors, params)
         return out
 
-    def _tensors(self, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
+    def _as_tensors(self, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
         """Inputs as Tensors of one float dtype; Python numbers take the dtype of their company."""
         known = [x.dtype for x in inputs if hasattr(x, "dtype") and not isinstance(x, np.generic)]
         floats = [dtype for dtype in known if dtype in backend.FLOATS]
@@ -266,15 +266,15 @@ def grad(
     >>> dy.item(), d2y.item()
     (27.0, 18.0)
     """
-    outputs, inputs = _listed(outputs), _listed(inputs)
-    seeds = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
-    if len(seeds) != len(outputs):
-        raise ValueError(f"grad: expected {len(outputs)} grad_outputs, one per output, got {len(seeds)}")
+    outputs, inputs = _as_list(outputs), _as_list(inputs)
+    grad_outputs = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)
+    if len(grad_outputs) != len(outputs):
+        raise ValueError(f"grad: expected {len(outputs)} grad_outputs, one per output, got {len(grad_outputs)}")
     for i, x in enumerate(inputs):
         if not x.requires_grad:
             raise RuntimeError(f"grad: inputs[{i}] (shape {x.shape}) does not require a gradient")
-    cotangents = _sweep(outputs, seeds, {id(x) for x in inputs}, retain_graph, create_graph)
-    results = _unshared([cotangents.get(id(x)) for x in inputs], seeds)
+    cotangents = _backward_pass(outputs, grad_outputs, {id(x) for x in inputs}, retain_graph, create_graph)
+    results = _copy_aliased([cotangents.get(id(x)) for x in inputs], grad_outputs)
     for i, (x, g) in enumerate(zip(inputs, results)):
         if g is None and not allow_unused:
             raise RuntimeError(
@@ -286,15 +286,15 @@ def grad(
 def backward(output: Tensor, gradient: Tensor | None, retain_graph: bool | None, create_graph: bool) -> None:
     """Add the gradient of `output` to the ``grad`` of every leaf; see `Tensor.backward`."""
     leaves = {id(t): t for t in _graph([output]) if t.node is None and t.requires_grad}
-    cotangents = _sweep([output], [gradient], set(leaves), retain_graph, create_graph)
-    fresh = _unshared([cotangents.get(i) for i in leaves], [gradient])
+    cotangents = _backward_pass([output], [gradient], set(leaves), retain_graph, create_graph)
+    fresh = _copy_aliased([cotangents.get(i) for i in leaves], [gradient])
     with enable_grad() if create_graph else no_grad():
         for leaf, g in zip(leaves.values(), fresh):
             if g is not None:
                 leaf.grad = g if leaf.grad is None else leaf.grad + g
 
 
-def _ready(inputs: tuple[Any, ...]) -> bool:
+def _are_float_tensors(inputs: tuple[Any, ...]) -> bool:
     """Whether all are Tensors of one float dtype on the CPU: the usual case, in which `_tensors` has nothing to do."""
     dtype = None
     for x in inputs:
@@ -304,7 +304,7 @@ def _ready(inputs: tuple[Any, ...]) -> bool:
     return dtype in backend.FLOATS
 
 
-def _listed(tensors: Any) -> list[Any]:
+def _as_list(tensors: Any) -> list[Any]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
@@ -318,12 +318,12 @@ def _graph(outputs: Iterable[Tensor]) -> list[Tensor]:
             found[id(t)] = t
             if t.node is not None and t.node.inputs is not None:
                 waiting.extend(x for x in t.node.inputs if x.requires_grad)
-    return sorted(found.values(), key=lambda t: -1 if t.node is None else t.node.birth)
+    return sorted(found.values(), key=lambda t: -1 if t.node is None else t.node.sequence_number)
 
 
-def _sweep(
+def _backward_pass(
     outputs: list[Tensor],
-    seeds: list[Tensor | None],
+    grad_outputs: list[Tensor | None],
     wanted: set[int],
     retain_graph: bool | None,
     create_graph: bool,
@@ -342,8 +342,8 @@ def _sweep(
 
     keep = create_graph if retain_graph is None else retain_graph
     with enable_grad() if create_graph else no_grad():
-        for i, (t, seed) in enumerate(zip(outputs, seeds)):
-            add(t, _seed(i, t, seed))
+        for i, (t, grad_output) in enumerate(zip(outputs, grad_outputs)):
+            add(t, _grad_output(i, t, grad_output))
         while graph:
             t = graph.pop()
             if t.node is None or id(t) not in useful or id(t) not in cotangents:
@@ -351,34 +351,38 @@ def _sweep(
             g = cotangents[id(t)] if id(t) in wanted else cotangents.pop(id(t))
             node, inputs = t.node, t.node.read_inputs()
             needed = [i for i, x in enumerate(inputs) if x.requires_grad and id(x) in useful]
-            for i, share in node.primitive.pull_back(needed, g, t, inputs, node.params):
-                add(inputs[i], share)
+            for i, grad_input in node.primitive.apply_vjps(needed, g, t, inputs, node.params):
+                add(inputs[i], grad_input)
             if not keep:
                 node.inputs = None
     return cotangents
 
 
-def _seed(i: int, output: Tensor, seed: Tensor | None) -> Tensor:
-    """The cotangent that the sweep starts from."""
+def _grad_output(i: int, output: Tensor, grad_output: Tensor | None) -> Tensor:
+    """The cotangent that the backward pass starts from."""
     if not output.requires_grad:
         raise RuntimeError(
             f"output {i} (shape {output.shape}) does not require a gradient: nothing it was computed from does, "
             "or it was computed under no_grad() or detached"
         )
-    if seed is None:
+    if grad_output is None:
         if output.numel() != 1:
             raise ValueError(f"output {i} has shape {output.shape}: only for one element may the cotangent be left out")
         return Tensor(backend.array_module(output.data).ones_like(output.data))
-    if not isinstance(seed, Tensor) or seed.shape != output.shape or seed.dtype != output.dtype:
-        found = f"{seed.dtype}{list(seed.shape)}" if hasattr(seed, "dtype") else type(seed).__name__
-        kind = "" if isinstance(seed, Tensor) else f"{type(seed).__name__} "
+    if not isinstance(grad_output, Tensor) or grad_output.shape != output.shape or grad_output.dtype != output.dtype:
+        found = (
+            f"{grad_output.dtype}{list(grad_output.shape)}"
+            if hasattr(grad_output, "dtype")
+            else type(grad_output).__name__
+        )
+        kind = "" if isinstance(grad_output, Tensor) else f"{type(grad_output).__name__} "
         raise ValueError(
             f"cotangent of output {i}: expected Tensor {output.dtype}{list(output.shape)}, got {kind}{found}"
         )
-    return seed
+    return grad_output
 
 
-def _checked(g: Any, x: Tensor, primitive: Primitive, i: int) -> Tensor:
+def _check_vjp(g: Any, x: Tensor, primitive: Primitive, i: int) -> Tensor:
     if not isinstance(g, Tensor) or g.shape != x.shape or g.dtype != x.dtype:
         found = f"{g.dtype}{list(g.shape)}" if isinstance(g, Tensor) else type(g).__name__
         raise AssertionError(
@@ -387,18 +391,18 @@ def _checked(g: Any, x: Tensor, primitive: Primitive, i: int) -> Tensor:
     return g
 
 
-def _unshared(gradients: list[Tensor | None], seeds: Iterable[Tensor | None]) -> list[Tensor | None]:
-    """Copy gradients that share memory with one another or with a cotangent: each belongs to its receiver alone."""
-    taken = {id(_memory(g)) for g in seeds if g is not None}
+def _copy_aliased(gradients: list[Tensor | None], grad_outputs: Iterable[Tensor | None]) -> list[Tensor | None]:
+    """Copy each gradient that shares memory with another one or with a cotangent."""
+    taken = {id(_base_array(g)) for g in grad_outputs if g is not None}
     results = []
     for g in gradients:
-        if g is not None and id(_memory(g)) in taken:
+        if g is not None and id(_base_array(g)) in taken:
             g = g.clone()
         if g is not None:
-            taken.add(id(_memory(g)))
+            taken.add(id(_base_array(g)))
         results.append(g)
     return results
 
 
-def _memory(t: Tensor) -> Any:
+def _base_array(t: Tensor) -> Any:
     return t.data if t.data.base is None else t.data.base

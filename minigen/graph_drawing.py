@@ -95,7 +95,7 @@ def _history(outputs: list[Tensor], limit: int) -> list[Tensor]:
         if len(found) > limit:
             raise ValueError(f"graph: more than {limit} Tensors to draw; draw a smaller part, or raise limit")
     leaves = [t for t in found.values() if t.node is None]
-    return leaves + sorted((t for t in found.values() if t.node), key=lambda t: t.node.birth if t.node else 0)
+    return leaves + sorted((t for t in found.values() if t.node), key=lambda t: t.node.sequence_number if t.node else 0)
 
 
 def _kind(t: Tensor) -> str:

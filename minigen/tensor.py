@@ -7,7 +7,7 @@ compute, such as ``x * y`` and ``x.sum()``, are attached by `minigen.ops`; the g
 
 **Arrays do not change under a gradient's feet.**  A vjp reads the inputs of its operation long after the forward pass.
 So the array of a Tensor is read-only; to change a Tensor one either gives it another array (``t.data = array``) or
-writes in place in the open (``with t.mutate() as array:``).  Both are counted, and a backward pass that would read a
+writes in place in the open (``with t.inplace() as array:``).  Both are counted, and a backward pass that would read a
 changed Tensor raises an error in place of a wrong gradient.
 """
 
@@ -85,20 +85,20 @@ class Tensor:
             raise ValueError(f"data: expected an array {self.dtype}{list(self.shape)}, got {found}")
         if backend.device_of(array) != self.device:
             raise ValueError(f"data: expected an array on {self.device}, got one on {backend.device_of(array)}")
-        self.rebind(array)
+        self.set_array(array)
 
-    def rebind(self, array: Any) -> None:
+    def set_array(self, array: Any) -> None:
         """Give the Tensor another array, of whatever shape, dtype and device; `data` checks that they stay."""
         self._data = backend.freeze(array.copy() if _is_borrowed(array) else array)
         self.version = [0]
 
     @contextmanager
-    def mutate(self) -> Iterator[Any]:
+    def inplace(self) -> Iterator[Any]:
         """Open the array for writing in place; graphs that still need its old values will say so.
 
         >>> import minigen as mg
         >>> w = mg.tensor([1.0, 2.0])
-        >>> with w.mutate() as array:
+        >>> with w.inplace() as array:
         ...     array -= 0.5
         >>> w
         tensor([0.5, 1.5])

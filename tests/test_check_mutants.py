@@ -82,7 +82,7 @@ def points(name, count=12):
 @contextlib.contextmanager
 def spoiled(primitive, argument, alter):
     """The primitive with one argument's vjp altered."""
-    rules, joint = dict(primitive.rules), primitive.joint
+    rules, joint = dict(primitive.rules), primitive.rule_for_all
 
     def altered(*args, **params):
         return alter(rules[argument](*args, **params))
@@ -92,13 +92,13 @@ def spoiled(primitive, argument, alter):
         return tuple(alter(d) if i == position else d for i, d in enumerate(joint(*args, **params)))
 
     if joint:
-        primitive.joint = altered_joint
+        primitive.rule_for_all = altered_joint
     else:
         primitive.rules[argument] = altered if rules[argument] is not None else alter
     try:
         yield
     finally:
-        primitive.rules, primitive.joint = rules, joint
+        primitive.rules, primitive.rule_for_all = rules, joint
 
 
 def is_called_wrong(name):
@@ -115,12 +115,12 @@ VJPS = [
     (name, argument)
     for name, p in sorted(primitives.items())
     if p.__module__.startswith("minigen.")
-    for argument in (p.arguments if p.joint else p.rules)
+    for argument in (p.arguments if p.rule_for_all else p.rules)
 ]
 
 
 def test_only_the_vjps_in_the_table_are_none():
-    missing = {(name, a) for name, a in VJPS if not primitives[name].joint and primitives[name].rules[a] is None}
+    missing = {(name, a) for name, a in VJPS if not primitives[name].rule_for_all and primitives[name].rules[a] is None}
     assert missing == set(PIECEWISE_CONSTANT)
 
 

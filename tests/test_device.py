@@ -103,7 +103,7 @@ def with_gradients(function, inputs, params, device, waits=False):
 
 
 @on_a_gpu_too
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"move"}))
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"to_device"}))
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_primitive_computes_the_same_and_waits_for_nothing(name, data):
@@ -173,7 +173,7 @@ def test_arrays_of_two_devices_are_refused_by_name():
 def test_a_changed_tensor_is_noticed_through_its_views(device):
     x = mg.tensor([1.0, 2.0, 3.0], device=device, requires_grad=True)
     y = (x.reshape(3, 1) ** 2).sum()
-    with x.mutate() as array:
+    with x.inplace() as array:
         array -= 1
     with pytest.raises(RuntimeError, match="changed"):
         y.backward()

@@ -185,7 +185,7 @@ def test_gradients_that_nobody_wants_are_not_computed(scratch):
 
 
 @pytest.mark.parametrize(
-    ("seed", "found"),
+    ("grad_output", "found"),
     [
         (t([1.0], False), r"float64\[1\]"),
         (t([1.0, 1.0], False, "float32"), r"float32\[2\]"),
@@ -193,10 +193,10 @@ def test_gradients_that_nobody_wants_are_not_computed(scratch):
         (1.0, "float"),
     ],
 )
-def test_a_cotangent_of_the_wrong_shape_or_dtype_is_named(seed, found):
+def test_a_cotangent_of_the_wrong_shape_or_dtype_is_named(grad_output, found):
     y = t([1.0, 2.0]) * 2
     with pytest.raises(ValueError, match=rf"cotangent of output 0: expected Tensor float64\[2\], got .*{found}"):
-        y.backward(seed)
+        y.backward(grad_output)
 
 
 def test_a_cotangent_may_only_be_left_out_for_one_element():
@@ -264,12 +264,12 @@ def test_tensor_copies_so_that_the_caller_keeps_his_array():
     assert x.data.tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("how", ["mutate", "assign"])
+@pytest.mark.parametrize("how", ["inplace", "assign"])
 def test_a_change_that_a_later_backward_would_read_is_reported(how):
     x, w = t([1.0, 2.0]), t([3.0, 4.0])
     y = (x * w).sum()
-    if how == "mutate":
-        with w.mutate() as array:
+    if how == "inplace":
+        with w.inplace() as array:
             array += 1
     else:
         w.data = w.data + 1
@@ -281,7 +281,7 @@ def test_a_change_through_a_view_is_seen():
     x = t([[1.0, 2.0], [3.0, 4.0]])
     view = x.reshape(4)
     y = (view * view).sum()
-    with x.mutate() as array:
+    with x.inplace() as array:
         array += 1
     with pytest.raises(RuntimeError, match="was changed after the forward pass"):
         y.backward()
@@ -290,7 +290,7 @@ def test_a_change_through_a_view_is_seen():
 def test_detached_tensors_share_their_count_of_changes():
     x = t([1.0, 2.0])
     y = (x * x).sum()
-    with x.detach().mutate() as array:
+    with x.detach().inplace() as array:
         array[0] = 9
     if x.data[0] == 9:  # shared memory must share the count; a copy need not
         with pytest.raises(RuntimeError, match="was changed after the forward pass"):

@@ -528,7 +528,7 @@ def test_a_deep_copy_of_a_network_is_a_network_of_its_own():
         False,
         True,
     ]
-    with twin[0].bias.mutate() as array:
+    with twin[0].bias.inplace() as array:
         array += 1
     assert not np.array_equal(twin[0].bias.numpy(), network[0].bias.numpy())
     assert isinstance(twin[0].weight, mg.nn.Parameter) and not twin[0].weight.data.flags.writeable

@@ -275,7 +275,7 @@ def _path_by_path(output, x):
         return mg.zeros_like(x)
     total, inputs = mg.zeros_like(x), output.node.inputs
     one = mg.ones_like(output)
-    for i, share in output.node.primitive.pull_back(range(len(inputs)), one, output, inputs, output.node.params):
+    for i, share in output.node.primitive.apply_vjps(range(len(inputs)), one, output, inputs, output.node.params):
         total = total + share * _path_by_path(inputs[i], x)
     return total
 
@@ -290,9 +290,9 @@ def _sweep_that(overwrites=False, unsorted=False):
                 waiting.extend(t.node.inputs if t.node else ())
         cotangents = {id(output): mg.ones_like(output)}
         made = [t for t in found.values() if t.node]
-        for t in made if unsorted else sorted(made, key=lambda t: -t.node.birth):
+        for t in made if unsorted else sorted(made, key=lambda t: -t.node.sequence_number):
             inputs, g = t.node.inputs, cotangents[id(t)]
-            for i, share in t.node.primitive.pull_back(range(len(inputs)), g, t, inputs, t.node.params):
+            for i, share in t.node.primitive.apply_vjps(range(len(inputs)), g, t, inputs, t.node.params):
                 old = cotangents.get(id(inputs[i]))
                 cotangents[id(inputs[i])] = share if old is None or overwrites else old + share
         return cotangents[id(x)]

@@ -360,7 +360,7 @@ class Diverging(DCGAN):
         if self.count == 6 and self.kind == "loss":
             numbers["loss_g"] = math.nan
         elif self.count == 6:
-            with self.generator[0].weight.mutate() as weight:
+            with self.generator[0].weight.inplace() as weight:
                 weight[0, 0] = np.inf
         return numbers
 

@@ -33,9 +33,9 @@ def my_grad(output, x):
 
     cotangents = {id(output): mg.ones_like(output)}
     made = [t for t in found.values() if t.node is not None]
-    for t in sorted(made, key=lambda t: t.node.birth, reverse=True):
+    for t in sorted(made, key=lambda t: t.node.sequence_number, reverse=True):
         inputs, g = t.node.inputs, cotangents[id(t)]
-        for i, share in t.node.primitive.pull_back(range(len(inputs)), g, t, inputs, t.node.params):
+        for i, share in t.node.primitive.apply_vjps(range(len(inputs)), g, t, inputs, t.node.params):
             key = id(inputs[i])
             cotangents[key] = cotangents[key] + share if key in cotangents else share
     return cotangents[id(x)]

@@ -346,7 +346,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "where": _where(),
     "clone": _one_array(["gaussian"]),
     "cast": _one_array(["gaussian"], _fixed(dtype=[np.float64])),
-    "move": _one_array(["gaussian"], _fixed(device=["cpu"])),
+    "to_device": _one_array(["gaussian"], _fixed(device=["cpu"])),
     "reshape": _reshape(),
     "permute": _permute(),
     "expand": _expand(),

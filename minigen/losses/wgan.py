@@ -170,5 +170,5 @@ def clip_weights(parameters: Iterable[Tensor], limit: float = 0.01) -> None:
     if limit == 0:
         raise ValueError("clip_weights: argument 'limit': expected a number above 0, got 0: no weight would be left")
     for parameter in parameters:
-        with parameter.mutate() as array:
+        with parameter.inplace() as array:
             array.clip(-limit, limit, out=array)

@@ -70,7 +70,7 @@ class EMA(nn.Module):
         # The weights of the first steps are noise; with the full decay from the start they would count for long.
         decay = min(self.decay, (1 + done) / (10 + done))
         for own, new in zip(_state(self.network), _state(network)):
-            with own.mutate() as average:
+            with own.inplace() as average:
                 if average.dtype.kind == "f":
                     average += (1 - decay) * (new.data - average)
                 else:

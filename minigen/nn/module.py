@@ -217,9 +217,9 @@ class Module:
         for t in [*self.parameters(), *self.buffers()]:
             if target in ("cpu", "cuda"):
                 if t.shape or t.dtype in FLOATS:
-                    t.rebind(to_device(t.data, target))
+                    t.set_array(to_device(t.data, target))
             elif t.dtype in FLOATS:
-                t.rebind(t.data.astype(target))
+                t.set_array(t.data.astype(target))
         return self
 
     # ---- saving

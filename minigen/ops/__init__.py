@@ -81,7 +81,7 @@ def to(input: Tensor, target: Any) -> Tensor:
     if target in ("cpu", "cuda"):
         if target == input.device:
             return input
-        return elementwise.move(input, device=target) if input.dtype in FLOATS else tensor(input, device=target)
+        return elementwise.to_device(input, device=target) if input.dtype in FLOATS else tensor(input, device=target)
     try:
         dtype = np.dtype(target)
     except TypeError:

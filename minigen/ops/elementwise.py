@@ -11,7 +11,8 @@ sum of four shares: the adjoint of copying is adding up.  `unbroadcast` does thi
 
 import numpy as np
 
-from ..backend import array_module, to_device
+from .. import backend
+from ..backend import array_module
 from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor
@@ -32,7 +33,6 @@ __all__ = [
     "log1p",
     "maximum",
     "minimum",
-    "move",
     "mul",
     "neg",
     "pow",
@@ -44,6 +44,7 @@ __all__ = [
     "square",
     "sub",
     "tanh",
+    "to_device",
     "where",
 ]
 
@@ -524,17 +525,17 @@ cast.vjp(input=lambda g, out, input, *, dtype: cast(g, dtype=input.dtype))
 
 
 @primitive
-def move(input, *, device):
+def to_device(input, *, device):
     """Copy to another device; the cotangent goes back to where the input is.
 
     >>> import minigen as mg
     >>> mg.tensor([1.0]).to("cpu")
     tensor([1.])
     """
-    return to_device(input, device)
+    return backend.to_device(input, device)
 
 
-move.vjp(input=lambda g, out, input, *, device: move(g, device=input.device))
+to_device.vjp(input=lambda g, out, input, *, device: to_device(g, device=input.device))
 
 
 def constant(array):

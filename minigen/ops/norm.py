@@ -54,4 +54,4 @@ def _joint_rule(g, out, x, weight, bias, *, eps, stats=None):
     return dx, sum(g * xhat, axes), sum(g, axes)
 
 
-batch_norm.joint_vjp(_joint_rule)
+batch_norm.vjp_all(_joint_rule)

@@ -86,7 +86,7 @@ class Optimizer:
                 state = self.state.setdefault(id(p), {})
                 if not state:
                     state.update(self._fresh_state(p.data, group))
-                with p.mutate() as param:
+                with p.inplace() as param:
                     self._update(param, grad, state, group)
 
     def _fresh_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:

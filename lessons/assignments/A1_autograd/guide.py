@@ -288,4 +288,4 @@ with kit.pending():
 # - A mistake in one task costs points in that task only: the others are then graded with a reference solution in its place.
 # - Hand in `autograd_a1.py`, nothing else, with its name and the names in it unchanged.
 #
-# *To read on:* `minigen/engine.py` is the engine of this library.  Its `_sweep` is your `grad`.  What has it more, and why?
+# *To read on:* `minigen/engine.py` is the engine of this library.  Its `_backward_pass` is your `grad`.  What has it more, and why?

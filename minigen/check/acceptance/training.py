@@ -95,6 +95,6 @@ def play(game: Game, device: str, shake: int | None = None) -> np.ndarray:
 
 def _shake(model: DCGAN, rng: np.random.Generator) -> None:
     for parameter in model.parameters():
-        with parameter.mutate() as array:
+        with parameter.inplace() as array:
             towards = rng.choice(np.array([-np.inf, np.inf], array.dtype), array.shape)
             array[...] = np.nextafter(array, towards)
