@@ -189,9 +189,9 @@ def _member(name: str, op: str) -> Callable[..., Any]:
 
 _LATER = {
     "emulate": "emulator",
-    "get_num_threads": "cpu.threads",
+    "get_num_threads": "cpu.runtime.threads",
     "precision": "cpu.precision",
-    "set_num_threads": "cpu.threads",
+    "set_num_threads": "cpu.runtime.threads",
 }
 
 

@@ -276,7 +276,7 @@ picture
 #
 # ## 3. First rung: loops
 #
-# The definition.  (`@shared` compiles the function with Numba and calls it on every thread; `items` hands each of them
+# The definition.  (`@parallel` compiles the function with Numba and calls it on every thread; `chunked_range` hands each of them
 # the next images that nobody has taken.)
 
 # %%

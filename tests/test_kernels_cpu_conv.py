@@ -19,9 +19,9 @@ pytest.importorskip("numba")
 
 from minigen.kernels import reference
 from minigen.kernels.cpu import conv, cook_toom, direct, pixels, tiling
-from minigen.kernels.cpu.memory import readable
 from minigen.kernels.cpu.precision import precision
-from minigen.kernels.cpu.threads import get_num_threads, set_num_threads
+from minigen.kernels.cpu.runtime.allocator import contiguous
+from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
 
 #: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
 NORM_BOUND = {(2, 2): 2e-6, (3, 2): 2e-6, (4, 2): 5e-6, (2, 3): 2e-6, (4, 3): 5e-6, (6, 3): 2e-5}
@@ -37,17 +37,17 @@ class Method:
     def conv2d(self, x, w, stride, padding, dilation, groups):
         axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
         y = np.full((len(x), len(w), *(reference.conv.output_size(*axis) for axis in axes)), np.nan, x.dtype)
-        self.kernels[0](readable(x), readable(w), y, stride, padding, dilation, groups)
+        self.kernels[0](contiguous(x), contiguous(w), y, stride, padding, dilation, groups)
         return y
 
     def conv2d_input_grad(self, g, w, input_size, stride, padding, dilation, groups):
         dx = np.full((len(g), w.shape[1] * groups, *input_size), np.nan, g.dtype)
-        self.kernels[1](readable(g), readable(w), dx, stride, padding, dilation, groups)
+        self.kernels[1](contiguous(g), contiguous(w), dx, stride, padding, dilation, groups)
         return dx
 
     def conv2d_weight_grad(self, x, g, kernel_size, stride, padding, dilation, groups):
         dw = np.full((g.shape[1], x.shape[1] // groups, *kernel_size), np.nan, x.dtype)
-        self.kernels[2](readable(x), readable(g), dw, stride, padding, dilation, groups)
+        self.kernels[2](contiguous(x), contiguous(g), dw, stride, padding, dilation, groups)
         return dw
 
 

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minigen.kernels import cpu, reference
-from minigen.kernels.cpu import compile, memory, optimizers, pointwise, pool, team, threads
+from minigen.kernels.cpu import optimizers, pointwise, pool
+from minigen.kernels.cpu.runtime import allocator, compile, thread_pool, threads
 
 DTYPES = st.sampled_from([np.float32, np.float64])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -366,9 +367,9 @@ def test_several_python_threads_at_once(number_of_threads):
     assert results == [expected] * 12
 
 
-@team.shared
-def squares(thread, turns, x, y, wrong):
-    for i in team.items(turns, x.size):
+@thread_pool.parallel
+def squares(thread, counter, x, y, wrong):
+    for i in thread_pool.chunked_range(counter, x.size):
         if wrong:
             raise ValueError
         y[i] += x[i] * x[i]
@@ -385,7 +386,7 @@ def test_every_item_is_done_once(number_of_threads, count):
             np.testing.assert_array_equal(y, x * x)
 
 
-def test_a_kernel_that_fails_says_so_and_the_team_goes_on(number_of_threads):
+def test_a_kernel_that_fails_says_so_and_the_pool_goes_on(number_of_threads):
     x, y = np.ones(1000), np.zeros(1000)
     number_of_threads(2)
     for _ in range(20):
@@ -398,10 +399,10 @@ def test_a_kernel_that_fails_says_so_and_the_team_goes_on(number_of_threads):
         squares(x, y, True)
 
 
-def test_who_finds_the_team_busy_works_alone(number_of_threads):
+def test_a_caller_that_finds_the_pool_busy_works_alone(number_of_threads):
     number_of_threads(2)
     x, y = np.ones(1000), np.zeros(1000)
-    with team._team.busy:
+    with thread_pool._pool.busy:
         squares(x, y, False)
     assert (y == 1).all()
 
@@ -465,41 +466,43 @@ def test_without_a_cache_folder_kernels_still_compile():
 
 def test_a_view_keeps_pooled_memory_alive():
     shape = (1 << 20,)
-    array = memory.empty(shape, np.float32)
+    array = allocator.empty(shape, np.float32)
     array[:] = 7
     view = array.reshape(1024, 1024)[::2, 1:]
     del array
     gc.collect()
     for _ in range(3):
-        memory.empty(shape, np.float32)[:] = 0
+        allocator.empty(shape, np.float32)[:] = 0
     assert (view == 7).all()
 
 
 def test_pooled_memory_serves_again_aligned_and_is_bounded(monkeypatch):
-    memory.release()
-    array = memory.empty((3, 1 << 20), np.float32)
+    allocator.release()
+    array = allocator.empty((3, 1 << 20), np.float32)
     address = array.ctypes.data
     assert address % 64 == 0
     del array
-    array = memory.empty((2, 3, 1 << 19), np.float32)
+    array = allocator.empty((2, 3, 1 << 19), np.float32)
     assert array.ctypes.data == address
-    monkeypatch.setattr(memory, "_LIMIT", 5 << 20)
+    monkeypatch.setattr(allocator, "_LIMIT", 5 << 20)
     del array
-    assert not memory._idle_bytes and not memory._returned
-    first, second = memory.empty((1 << 20,), np.float32), memory.empty((1 << 20,), np.float32)
+    assert not allocator._idle_bytes and not allocator._returned
+    first, second = allocator.empty((1 << 20,), np.float32), allocator.empty((1 << 20,), np.float32)
     del first, second
-    assert memory._idle_bytes == 4 << 20 == sum(block.nbytes for blocks in memory._idle.values() for block in blocks)
+    assert (
+        allocator._idle_bytes == 4 << 20 == sum(block.nbytes for blocks in allocator._idle.values() for block in blocks)
+    )
 
 
 def test_pooled_memory_a_little_larger_than_asked_for_serves_and_goes_back_as_what_it_is():
-    memory.release()
-    array = memory.empty((3 << 18,), np.float32)
+    allocator.release()
+    array = allocator.empty((3 << 18,), np.float32)
     address = array.ctypes.data
     del array
-    much_smaller, smaller = memory.empty((1 << 18,), np.float32), memory.empty((5 << 17,), np.float32)
+    much_smaller, smaller = allocator.empty((1 << 18,), np.float32), allocator.empty((5 << 17,), np.float32)
     assert (much_smaller.ctypes.data != address) and (smaller.ctypes.data == address)
     del smaller
-    assert [block.nbytes for blocks in memory._idle.values() for block in blocks] == [3 << 20]
+    assert [block.nbytes for blocks in allocator._idle.values() for block in blocks] == [3 << 20]
 
 
 def test_pooled_memory_in_many_threads_is_nobody_elses():
@@ -507,7 +510,7 @@ def test_pooled_memory_in_many_threads_is_nobody_elses():
 
     def caller(number):
         for size in (300_000, 310_000, 600_000) * 20:
-            array = memory.empty((size,), np.float32)
+            array = allocator.empty((size,), np.float32)
             array[:] = number
             wrong.extend(array[array != number])
 

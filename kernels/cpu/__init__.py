@@ -13,7 +13,7 @@ from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 from .precision import precision
-from .threads import get_num_threads, set_num_threads
+from .runtime.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "adam_step",

@@ -19,11 +19,11 @@ import math
 
 import numpy as np
 
-from .compile import subroutine
-from .memory import empty, readable
+from .runtime.allocator import contiguous, empty
+from .runtime.compile import subroutine
+from .runtime.thread_pool import chunked_range, parallel
 from .simd import VECTOR_BYTES, lanes, load, pointer, store
-from .stream import LARGE, bring, fence, load_like, widen, write
-from .team import items, shared
+from .simd.streaming import LARGE, fence, load_like, prefetch, to_double, write
 
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "channel_sums"]
 
@@ -33,14 +33,14 @@ _WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
 def batch_norm_stats(x):
     """As `minigen.kernels.reference.batch_norm_stats`."""
     mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    _stats(_matrix(readable(x)), mean, var, work=x.size)
+    _stats(_matrix(contiguous(x)), mean, var, work=x.size)
     return mean, var
 
 
 def channel_sums(x):
     """As `minigen.kernels.reference.channel_sums`."""
     sums = np.empty(x.shape[1], x.dtype)
-    _sums(_matrix(readable(x)), sums, work=x.size)
+    _sums(_matrix(contiguous(x)), sums, work=x.size)
     return sums
 
 
@@ -48,7 +48,7 @@ def batch_norm(x, mean, var, weight, bias, eps):
     """As `minigen.kernels.reference.batch_norm`."""
     y = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + x.dtype.type(eps))
-    _normalize(_matrix(readable(x)), *_channels(x, mean, scale, bias), _matrix(y), _streamed(y), work=x.size)
+    _normalize(_matrix(contiguous(x)), *_channels(x, mean, scale, bias), _matrix(y), _streamed(y), work=x.size)
     return y
 
 
@@ -56,7 +56,7 @@ def batch_norm_grad(g, x, mean, var, weight, eps):
     """As `minigen.kernels.reference.batch_norm_grad`."""
     dx, dweight, dbias = empty(x.shape, x.dtype), np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
     rstd = 1 / np.sqrt(var + x.dtype.type(eps))
-    matrices = _matrix(readable(g, like=x)), _matrix(readable(x))
+    matrices = _matrix(contiguous(g, like=x)), _matrix(contiguous(x))
     _grad(*matrices, *_channels(x, mean, rstd, weight * rstd), _matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
     return dx, dweight, dbias
 
@@ -73,38 +73,38 @@ def _streamed(y):
 
 def _channels(x, *vectors):
     """Check that each vector holds one number per channel of `x`, in its dtype."""
-    return [readable(vector, like=x, shape=x.shape[1:2]) for vector in vectors]
+    return [contiguous(vector, like=x, shape=x.shape[1:2]) for vector in vectors]
 
 
-@shared
-def _stats(thread, turns, x, mean, var):
-    for group in items(turns, _groups(x, mean)):
+@parallel
+def _stats(thread, counter, x, mean, var):
+    for group in chunked_range(counter, _groups(x, mean)):
         first, last = _group(x, mean, group)
         _group_stats(pointer(x), x.shape, x.shape[1] // mean.size, first, mean[first:last], var[first:last])
 
 
-@shared
-def _sums(thread, turns, x, sums):
-    for group in items(turns, _groups(x, sums)):
+@parallel
+def _sums(thread, counter, x, sums):
+    for group in chunked_range(counter, _groups(x, sums)):
         first, last = _group(x, sums, group)
         totals = _group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first)
         for c in range(last - first):  # an assignment of a slice takes Numba five seconds to compile
             sums[first + c] = totals[c]
 
 
-@shared
-def _normalize(thread, turns, x, mean, scale, bias, y, large):
+@parallel
+def _normalize(thread, counter, x, mean, scale, bias, y, large):
     groups = _groups(x, mean)
-    for item in items(turns, groups):
+    for item in chunked_range(counter, groups):
         # Backwards: what `_stats` read last is likeliest to be in a cache still.
         first, last = _group(x, mean, groups - 1 - item)
         of_channels = mean[first:last], scale[first:last], bias[first:last]
         _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large)
 
 
-@shared
-def _grad(thread, turns, g, x, mean, rstd, scale, dx, dweight, dbias, large):
-    for group in items(turns, _groups(x, mean)):
+@parallel
+def _grad(thread, counter, g, x, mean, rstd, scale, dx, dweight, dbias, large):
+    for group in chunked_range(counter, _groups(x, mean)):
         first, last = _group(x, mean, group)
         of_channels = mean[first:last], rstd[first:last], scale[first:last], dweight[first:last], dbias[first:last]
         _group_grad(pointer(g), pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(dx), large)
@@ -138,9 +138,9 @@ def _group_sums(x, shape, length, first, channels):
             at = row * pitch + start
             count = min(end - start, _WIDTH)
             whole = count // lanes(x) * lanes(x)
-            bring(x, at + pitch, count)
+            prefetch(x, at + pitch, count)
             for j in range(0, whole, lanes(x)):
-                _add_to(s, j, widen(load(x, at + j)))
+                _add_to(s, j, to_double(load(x, at + j)))
             for j in range(whole, count):
                 sums[j] += x[at + j]
     return _by_channel(sums, length, channels)
@@ -163,7 +163,7 @@ def _group_stats(x, shape, length, first, mean, var):
             count = min(end - start, _WIDTH)
             whole = count // lanes(x) * lanes(x)
             for j in range(0, whole, lanes(x)):
-                value = widen(load(x, at + j))
+                value = to_double(load(x, at + j))
                 deviations = value - load_like(c, j, value)
                 _add_to(s, j, deviations * deviations)
             for j in range(whole, count):
@@ -206,10 +206,10 @@ def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, d
             at = row * pitch + start
             count = min(end - start, _WIDTH)
             whole = count // lanes(x) * lanes(x)
-            bring(g, at + pitch, count)
-            bring(x, at + pitch, count)
+            prefetch(g, at + pitch, count)
+            prefetch(x, at + pitch, count)
             for j in range(0, whole, lanes(x)):
-                cotangent, xhat = widen(load(g, at + j)), widen((load(x, at + j) - load(m, j)) * load(r, j))
+                cotangent, xhat = to_double(load(g, at + j)), to_double((load(x, at + j) - load(m, j)) * load(r, j))
                 _add_to(of_g, j, cotangent)
                 _add_to(of_product, j, cotangent * xhat)
             for j in range(whole, count):

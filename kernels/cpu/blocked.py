@@ -6,7 +6,7 @@ A transposition of L x L numbers in registers turns L pixels of L channels aroun
 of one image, so it stays in the cache; no blocked copy of a whole batch ever exists.
 """
 
-from .compile import subroutine
+from .runtime.compile import subroutine
 from .simd import advance, lanes, load, store, transpose, zero
 
 __all__ = ["blocks_to_planes", "fill_zeros", "planes_to_blocks"]

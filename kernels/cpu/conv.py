@@ -19,9 +19,9 @@ import math
 from ..reference.conv import output_size
 from . import direct, pixels, tiling
 from .geometry import backward_grid, round_up
-from .memory import empty, readable
 from .microkernel import PLACES, SUM_ROWS, WIDE_PLACES
 from .precision import current
+from .runtime.allocator import contiguous, empty
 from .simd import VECTOR_BYTES
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -73,7 +73,7 @@ def _run(operation, first, second, out, how):
         return out
     plain = out.flags.c_contiguous and out.flags.aligned
     target = out if plain else empty(out.shape, out.dtype)
-    operation(readable(first), readable(second), target, *how)
+    operation(contiguous(first), contiguous(second), target, *how)
     if not plain:
         out[...] = target
     return out
@@ -96,7 +96,7 @@ def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
     if method == "pixels" and stride == (1, 1):  # the adjoint is a convolution with the flipped filter
         channels, outputs = filter_shape[0], w.shape[0] // groups
         w = w.reshape(groups, outputs, *filter_shape).swapaxes(1, 2)[..., ::-1, ::-1]
-        w = readable(w.reshape(groups * channels, outputs, *filter_shape[1:]))
+        w = contiguous(w.reshape(groups * channels, outputs, *filter_shape[1:]))
         before = [d * (k - 1) - p[0] for d, k, p in zip(dilation, filter_shape[1:], padding, strict=True)]
         padding = tuple((p, 0) for p in before)  # what follows the image is zero anyhow
         g, dx, padding = _as_rows(g, dx, w.shape[1:], stride, padding)

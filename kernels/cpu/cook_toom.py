@@ -56,7 +56,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .simd import INT64, load_vector, multiply_add, prefetch, store_vector, vector_of
+from .simd import INT64, emit_prefetch, load_vector, multiply_add, store_vector, vector_of
 
 __all__ = ["Transform", "apply", "matrices", "size_in", "size_out", "transform"]
 
@@ -200,7 +200,7 @@ def apply(typing, transform, source, source_row, source_column, target, target_r
         if n >= k:
             for row in address:
                 for there in row:
-                    prefetch(builder, builder.gep(there, [ir.Constant(INT64, vector_of(there).count)]), write=True)
+                    emit_prefetch(builder, builder.gep(there, [ir.Constant(INT64, vector_of(there).count)]), write=True)
         for i in range(n):
             for j in range(n):
                 store_vector(builder, rows[i][j], address[i][j])

@@ -24,9 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .blocked import blocks_to_planes, fill_zeros, planes_to_blocks
-from .compile import inlined
 from .geometry import round_up
-from .memory import empty
 from .microkernel import (
     PLACES,
     VECTORS,
@@ -39,9 +37,11 @@ from .microkernel import (
 )
 from .packing import SHARDS, add_shards, pack
 from .pixels import Split, split_image, split_plan
+from .runtime.allocator import empty
+from .runtime.compile import inlined
+from .runtime.thread_pool import chunked_range, parallel
+from .runtime.threads import get_num_threads
 from .simd import VECTOR_BYTES, advance, lanes, pointer
-from .team import items, shared
-from .threads import get_num_threads
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -202,8 +202,8 @@ def _tables(pixels, image, width, phases, step, places):
     return tables, images
 
 
-@shared
-def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
+@parallel
+def correlate(thread, counter, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
               images, image_size, outputs, planes, room, block):  # fmt: skip
     """Both passes over images, by their tables.
 
@@ -233,7 +233,7 @@ def correlate(thread, turns, x, packed, y, split, offset, first_pair, position, 
     groups, panels = packed.shape[:2]
     count = -(-x.shape[0] // images) * groups * panels
     current = -1
-    for item in items(turns, count):
+    for item in chunked_range(counter, count):
         first, group, panel = item // panels // groups * images, item // panels % groups, item % panels
         used = min(images, x.shape[0] - first)
         if item // panels != current:
@@ -284,8 +284,8 @@ def _write(buffer, identity, images, capacity, y, first, first_channel, outputs,
                              plane, planes, plane, scratch)  # fmt: skip
 
 
-@shared
-def sum_products(thread, turns, x, g, sums, buffers, position, width, taps, stride, dilation, outputs, channels):
+@parallel
+def sum_products(thread, counter, x, g, sums, buffers, position, width, taps, stride, dilation, outputs, channels):
     """dw: ``sums[shard, group, block of input channels, output channel, tap, lane]``.
 
     Parameters
@@ -309,7 +309,7 @@ def sum_products(thread, turns, x, g, sums, buffers, position, width, taps, stri
     scratch = advance(buffer, buffers.shape[1] - L * L)
     shards, groups, blocks = sums.shape[:3]
     plane, pixels = x.shape[2] * x.shape[3], g.shape[2] * g.shape[3]
-    for shard in items(turns, shards):
+    for shard in chunked_range(counter, shards):
         fill_zeros(pointer(sums[shard]), sums[shard].size)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
             for group in range(groups):

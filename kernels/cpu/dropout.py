@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..reference.dropout import FIRST, HALF, SECOND, STEP, threshold_and_scale
-from .compile import subroutine
-from .memory import empty, readable
-from .team import BLOCK, items, shared
+from .runtime.allocator import contiguous, empty
+from .runtime.compile import subroutine
+from .runtime.thread_pool import BLOCK, chunked_range, parallel
 
 __all__ = ["dropout"]
 
@@ -13,13 +13,13 @@ __all__ = ["dropout"]
 def dropout(x, p, seed):
     """As `minigen.kernels.reference.dropout`."""
     y = empty(x.shape, x.dtype)
-    _dropout(readable(x).reshape(-1), y.reshape(-1), *threshold_and_scale(p, x.dtype), np.uint64(seed), work=x.size)
+    _dropout(contiguous(x).reshape(-1), y.reshape(-1), *threshold_and_scale(p, x.dtype), np.uint64(seed), work=x.size)
     return y
 
 
-@shared
-def _dropout(thread, turns, x, y, threshold, scale, seed):
-    for block in items(turns, -(-x.size // BLOCK)):
+@parallel
+def _dropout(thread, counter, x, y, threshold, scale, seed):
+    for block in chunked_range(counter, -(-x.size // BLOCK)):
         start, stop = block * BLOCK, min((block + 1) * BLOCK, x.size)
         _drop(x[start:stop], y[start:stop], threshold, scale, seed + np.uint64(start // 2) * STEP)
 

@@ -16,12 +16,12 @@ import functools
 
 import numpy as np
 
-from .compile import inlined
-from .memory import empty, readable
 from .microkernel import ROWS, VECTORS, matmul_kernel
+from .runtime.allocator import contiguous, empty
+from .runtime.compile import inlined
+from .runtime.thread_pool import chunked_range, parallel
+from .runtime.threads import get_num_threads
 from .simd import VECTOR_BYTES, advance, lanes, pointer, transpose
-from .team import items, shared
-from .threads import get_num_threads
 
 __all__ = ["matmul"]
 
@@ -80,18 +80,18 @@ def _pieces(blocks, panels, width):
 def _strided(x):
     """(flat array, elements from row to row, elements from column to column); a transposed matrix is not copied."""
     if x.flags.f_contiguous:
-        return readable(x.T).reshape(-1), 1, x.shape[0]
-    return readable(x).reshape(-1), x.shape[1], 1
+        return contiguous(x.T).reshape(-1), 1, x.shape[0]
+    return contiguous(x).reshape(-1), x.shape[1], 1
 
 
-@shared
-def _multiply(thread, turns, a, a_row, a_column, b, b_row, b_column, workspace, c, parts):
+@parallel
+def _multiply(thread, counter, a, a_row, a_column, b, b_row, b_column, workspace, c, parts):
     rows, columns = c.shape
     size, deepest, width = workspace.shape[1:]
     depth = a.size // rows
     panels, blocks = -(-columns // width), -(-rows // ROWS)
     runs = -(-panels // size)
-    for item in items(turns, runs * parts):
+    for item in chunked_range(counter, runs * parts):
         part, first = item % parts, item // parts * size
         last = min(first + size, panels)
         for k in range(0, depth, deepest):

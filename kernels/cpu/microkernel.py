@@ -37,10 +37,10 @@ from numba.extending import intrinsic
 from .simd import (
     INT64,
     NAME,
+    emit_prefetch,
     load_masked,
     load_vector,
     multiply_add,
-    prefetch,
     splat,
     store_masked,
     store_vector,
@@ -132,7 +132,7 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
                         builder.store(value, register[i, j])
     with _nested_loops(builder, counts) as indices:
         for address in soon(indices) if soon else ():
-            prefetch(builder, address, write=False)
+            emit_prefetch(builder, address, write=False)
         b = [load_vector(builder, b_at(j, indices)) for j in range(vectors)]
         for i in range(rows):
             a = splat(builder, builder.load(a_at(i, indices)), vector)

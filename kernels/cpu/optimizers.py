@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from .memory import readable
-from .team import BLOCK, indices, items, shared
+from .runtime.allocator import contiguous
+from .runtime.thread_pool import BLOCK, chunked_range, indices, parallel
 
 __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
 
@@ -43,7 +43,7 @@ def _step(function, arrays, grad, rates):
     """Run a kernel on flat arrays, of which it overwrites all but `grad`; those that are None it does without."""
     param = arrays[0]
     flat = [None if array is None else _flat(array, param) for array in arrays]
-    function(*flat, readable(grad, like=param).reshape(-1), *rates, work=param.size)
+    function(*flat, contiguous(grad, like=param).reshape(-1), *rates, work=param.size)
     for array, updated in zip(arrays, flat):
         if array is not None and not array.flags.c_contiguous:
             array[...] = updated.reshape(array.shape)
@@ -61,9 +61,9 @@ def _flat(array, like):
     return array.reshape(-1)
 
 
-@shared
-def _sgd(thread, turns, param, velocity, grad, lr, momentum, undampened, weight_decay, nesterov, first):
-    for block in items(turns, -(-param.size // BLOCK)):
+@parallel
+def _sgd(thread, counter, param, velocity, grad, lr, momentum, undampened, weight_decay, nesterov, first):
+    for block in chunked_range(counter, -(-param.size // BLOCK)):
         for i in indices(block, param.size):
             g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
             if velocity is not None:
@@ -72,11 +72,11 @@ def _sgd(thread, turns, param, velocity, grad, lr, momentum, undampened, weight_
             param[i] -= lr * g
 
 
-@shared
+@parallel
 def _adam(
-    thread, turns, param, m, v, vmax, grad, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
+    thread, counter, param, m, v, vmax, grad, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
 ):
-    for block in items(turns, -(-param.size // BLOCK)):
+    for block in chunked_range(counter, -(-param.size // BLOCK)):
         for i in indices(block, param.size):
             p = param[i] * shrink
             g = grad[i] + decay * p if decay else grad[i]
@@ -88,9 +88,9 @@ def _adam(
             param[i] = p - step_size * m[i] / (np.sqrt(second) / root_correction + eps)
 
 
-@shared
-def _rmsprop(thread, turns, param, v, mean, velocity, grad, lr, alpha, rest, eps, weight_decay, momentum):
-    for block in items(turns, -(-param.size // BLOCK)):
+@parallel
+def _rmsprop(thread, counter, param, v, mean, velocity, grad, lr, alpha, rest, eps, weight_decay, momentum):
+    for block in chunked_range(counter, -(-param.size // BLOCK)):
         for i in indices(block, param.size):
             g = grad[i] + weight_decay * param[i] if weight_decay else grad[i]
             v[i] = v[i] * alpha + rest * g * g

@@ -1,7 +1,7 @@
 """Filters, and sums that become filters, between memory and the order in which the direct kernels go through them."""
 
+from .runtime.thread_pool import chunked_range, parallel
 from .simd import pointer
-from .team import items, shared
 
 __all__ = ["SHARDS", "add_shards", "pack"]
 
@@ -10,8 +10,8 @@ __all__ = ["SHARDS", "add_shards", "pack"]
 SHARDS = 8
 
 
-@shared
-def pack(thread, turns, w, pairs, group_stride, stride, rows, packed):
+@parallel
+def pack(thread, counter, w, pairs, group_stride, stride, rows, packed):
     """``packed[group, block, k, i] = w[group * group_stride + pairs[k] + row * stride]``, ``row = block * width + i``.
 
     Parameters
@@ -26,7 +26,7 @@ def pack(thread, turns, w, pairs, group_stride, stride, rows, packed):
     packed : array (groups, blocks, pairs, width)
     """
     groups, blocks, depth, width = packed.shape
-    for item in items(turns, groups * blocks):
+    for item in chunked_range(counter, groups * blocks):
         group, block = item // blocks, item % blocks
         first = block * width
         used = min(width, rows - first)
@@ -38,14 +38,14 @@ def pack(thread, turns, w, pairs, group_stride, stride, rows, packed):
                 packed[group, block, k, i] = 0
 
 
-@shared
-def add_shards(thread, turns, sums, dw):
+@parallel
+def add_shards(thread, counter, sums, dw):
     """``dw[group, output, pair]``: the sum of ``sums[shard, group, pair, output]`` over shards, in their order.
 
     The sums end in the memory of the first shard: row by row, so that whole vectors are added.
     """
     groups, outputs, pairs = dw.shape
-    for item in items(turns, groups * pairs):
+    for item in chunked_range(counter, groups * pairs):
         group, pair = item // pairs, item % pairs
         total = pointer(sums[0, group, pair])
         for shard in range(1, sums.shape[0]):

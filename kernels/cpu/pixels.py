@@ -25,9 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .blocked import fill_zeros, planes_to_blocks
-from .compile import inlined
 from .geometry import round_up
-from .memory import empty
 from .microkernel import (
     BROAD_PLACES,
     PLACES,
@@ -43,9 +41,11 @@ from .microkernel import (
     taps_kernel_wide,
 )
 from .packing import SHARDS, add_shards, pack
+from .runtime.allocator import empty
+from .runtime.compile import inlined
+from .runtime.thread_pool import chunked_range, parallel
+from .runtime.threads import get_num_threads
 from .simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
-from .team import items, shared
-from .threads import get_num_threads
 
 __all__ = ["Split", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height", "split_image", "split_plan"]
 
@@ -189,14 +189,14 @@ def _inside(start, step, size, count):
     return first, max(min(count, (size - start + step - 1) // step), first)
 
 
-@shared
-def correlate(thread, turns, x, packed, y, split, offset, workspace, height):
+@parallel
+def correlate(thread, counter, x, packed, y, split, offset, workspace, height):
     """Forward; `packed` is ``[group][M / height][pair][height]``, the filters."""
     outputs = y.shape[1] // split.groups
     planes = pointer(workspace[thread])
     fill_zeros(planes, workspace.shape[1])
     across = -(-y.shape[3] // lanes(pointer(x)))
-    for item in items(turns, x.shape[0]):
+    for item in chunked_range(counter, x.shape[0]):
         for group in range(split.groups):
             split_image(x, item, group, split, planes)
             target = advance(pointer(y), (item * y.shape[1] + group * outputs) * y.shape[2] * y.shape[3])
@@ -229,13 +229,13 @@ def _multiply_pixels(packed, planes, offset, width, rows, columns, across, targe
                                     left_second)  # fmt: skip
 
 
-@shared
-def spread(thread, turns, g, packed, dx, split, offset, channel_offset, workspace, space, products, height):
+@parallel
+def spread(thread, counter, g, packed, dx, split, offset, channel_offset, workspace, space, products, height):
     """The adjoint in x; `packed` holds the transposed filters."""
     outputs, pixels = channel_offset.size, g.shape[2] * g.shape[3]
     planes, source, product = pointer(workspace[thread]), pointer(space[thread]), pointer(products[thread])
     across = -(-pixels // lanes(pointer(g)))
-    for image in items(turns, g.shape[0]):
+    for image in chunked_range(counter, g.shape[0]):
         for group in range(split.groups):
             gradient = advance(pointer(g), (image * g.shape[1] + group * outputs) * pixels)
             for i in range(outputs * pixels):  # a copy with room behind it, since vectors reach beyond the last pixel
@@ -272,8 +272,8 @@ def _join_image(dx, image, group, split, planes):
             target = advance(target, width)
 
 
-@shared
-def sum_products(thread, turns, x, g, sums, split, offset, apart, workspace, space, outputs):
+@parallel
+def sum_products(thread, counter, x, g, sums, split, offset, apart, workspace, space, outputs):
     """dw: ``sums[shard, group, pair, output channel]``."""
     shards, groups, columns = sums.shape[0], sums.shape[1], sums.shape[3]
     L = lanes(pointer(x))
@@ -281,7 +281,7 @@ def sum_products(thread, turns, x, g, sums, split, offset, apart, workspace, spa
     planes, blocks = pointer(workspace[thread]), pointer(space[thread])
     scratch = advance(blocks, columns * pixels)
     fill_zeros(planes, workspace.shape[1])
-    for shard in items(turns, shards):
+    for shard in chunked_range(counter, shards):
         fill_zeros(pointer(sums[shard]), sums[shard].size)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
             for group in range(groups):

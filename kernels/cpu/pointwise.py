@@ -5,11 +5,11 @@ Same results as `minigen.kernels.reference.pointwise`, to the last bit.
 
 import math
 
-from .compile import subroutine
-from .memory import empty, readable
+from .runtime.allocator import contiguous, empty
+from .runtime.compile import subroutine
+from .runtime.thread_pool import BLOCK, chunked_range, parallel
 from .simd import VECTOR_BYTES, add, advance, broadcast, lanes, load, pointer, store
-from .stream import LARGE, fence, in_turn, leak, stream
-from .team import BLOCK, items, shared
+from .simd.streaming import LARGE, fence, interleaved_index, leaky, stream
 
 __all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
 
@@ -29,7 +29,7 @@ def leaky_relu_grad(g, x, negative_slope):
 
 def _leak(g, x, negative_slope, backwards):
     y = empty(x.shape, x.dtype)
-    flat = (array.reshape(-1) for array in (readable(g, like=x), readable(x), y))
+    flat = (array.reshape(-1) for array in (contiguous(g, like=x), contiguous(x), y))
     _leaky(*flat, x.dtype.type(negative_slope), y.nbytes >= LARGE, backwards, work=x.size)
     return y
 
@@ -38,17 +38,17 @@ def bias_leaky_relu(x, bias, negative_slope, out=None):
     """As `minigen.kernels.reference.bias_leaky_relu`; `out` may be `x` itself."""
     rows = (x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
     y = out if out is not None and out.flags.c_contiguous else empty(x.shape, x.dtype)
-    bias = readable(bias, like=x, shape=x.shape[1:2])
-    _bias_leaky(readable(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), work=x.size)
+    bias = contiguous(bias, like=x, shape=x.shape[1:2])
+    _bias_leaky(contiguous(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), work=x.size)
     if out is not None and out is not y:
         out[...] = y
     return y if out is None else out
 
 
-@shared
-def _leaky(thread, turns, g, x, y, slope, large, backwards):
+@parallel
+def _leaky(thread, counter, g, x, y, slope, large, backwards):
     blocks = -(-x.size // BLOCK)
-    for block in items(turns, blocks):
+    for block in chunked_range(counter, blocks):
         start = (blocks - 1 - block if backwards else block) * BLOCK
         stop = min(start + BLOCK, x.size)
         _leak_block(g[start:stop], x[start:stop], y[start:stop], slope, large)
@@ -62,20 +62,20 @@ def _leak_block(g, x, y, slope, large):
     if large and y.ctypes.data % VECTOR_BYTES == 0:
         vectors = whole // width
         for k in range(vectors):
-            i = in_turn(k, vectors) * width
-            stream(to_y, i, leak(load(from_x, i), load(from_g, i), slope))
+            i = interleaved_index(k, vectors) * width
+            stream(to_y, i, leaky(load(from_x, i), load(from_g, i), slope))
         fence()
     else:
         for i in range(0, whole, width):
-            store(to_y, i, leak(load(from_x, i), load(from_g, i), slope))
+            store(to_y, i, leaky(load(from_x, i), load(from_g, i), slope))
     for i in range(whole, x.size):
         y[i] = g[i] if x[i] > 0 else g[i] * slope + 0
 
 
-@shared
-def _bias_leaky(thread, turns, x, bias, y, slope):
+@parallel
+def _bias_leaky(thread, counter, x, bias, y, slope):
     size = x.shape[1]
-    for row in items(turns, x.shape[0]):
+    for row in chunked_range(counter, x.shape[0]):
         from_x, to_y = advance(pointer(x), row * size), advance(pointer(y), row * size)
         _bias_row(from_x, bias[row % bias.size], to_y, size, slope)
 
@@ -87,7 +87,7 @@ def _bias_row(from_x, shift, to_y, size, slope):
     shifts = broadcast(shift)
     for i in range(0, whole, width):
         value = add(load(from_x, i), shifts)
-        store(to_y, i, leak(value, value, slope))
+        store(to_y, i, leaky(value, value, slope))
     for i in range(whole, size):
         value = from_x[i] + shift
         to_y[i] = value if value > 0 else value * slope + 0

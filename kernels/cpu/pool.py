@@ -6,8 +6,8 @@ Same results as `minigen.kernels.reference.pool`, to the last bit.
 import numpy as np
 
 from ..reference.conv import output_size
-from .memory import empty, readable
-from .team import items, shared
+from .runtime.allocator import contiguous, empty
+from .runtime.thread_pool import chunked_range, parallel
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
 
@@ -19,7 +19,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
     before = padding[0][0], padding[1][0]
     numbers = (tuple(int(number) for number in pair) for pair in (kernel_size, stride, before, dilation))
     work = values.size * kernel_size[0] * kernel_size[1]
-    _max_pool(_planes(readable(x)), *numbers, _planes(values), _planes(index), work=work)
+    _max_pool(_planes(contiguous(x)), *numbers, _planes(values), _planes(index), work=work)
     return values, index
 
 
@@ -37,7 +37,7 @@ def max_pool2d_grad(g, index, input_size):
     places = np.array(index, np.int64, order="C", copy=None).view()
     places.flags.writeable = False
     wrong = np.zeros(g.shape[0] * g.shape[1], np.bool_)
-    _max_pool_grad(_planes(readable(g)), _planes(places), _planes(dx), wrong, work=max(dx.size, g.size))
+    _max_pool_grad(_planes(contiguous(g)), _planes(places), _planes(dx), wrong, work=max(dx.size, g.size))
     if wrong.any():
         raise IndexError(f"max_pool2d_grad: index points outside an image of {tuple(input_size)}")
     return dx
@@ -47,10 +47,10 @@ def _planes(x):
     return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
 
-@shared
-def _max_pool(thread, turns, x, size, stride, before, dilation, values, index):
+@parallel
+def _max_pool(thread, counter, x, size, stride, before, dilation, values, index):
     planes, height, width = x.shape
-    for plane in items(turns, planes):
+    for plane in chunked_range(counter, planes):
         for p in range(values.shape[1]):
             top = p * stride[0] - before[0]
             for q in range(values.shape[2]):
@@ -68,10 +68,10 @@ def _max_pool(thread, turns, x, size, stride, before, dilation, values, index):
                 index[plane, p, q] = place
 
 
-@shared
-def _max_pool_grad(thread, turns, g, index, dx, wrong):
+@parallel
+def _max_pool_grad(thread, counter, g, index, dx, wrong):
     height, width = dx.shape[1:]
-    for plane in items(turns, g.shape[0]):
+    for plane in chunked_range(counter, g.shape[0]):
         dx[plane] = 0
         for p in range(g.shape[1]):
             for q in range(g.shape[2]):

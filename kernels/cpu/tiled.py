@@ -34,7 +34,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .blocked import blocks_to_planes, fill_zeros, planes_to_blocks
-from .compile import inlined
 from .cook_toom import apply, size_in, size_out
 from .microkernel import (
     ROWS,
@@ -45,8 +44,9 @@ from .microkernel import (
     sums_kernel,
     sums_kernel_narrow,
 )
+from .runtime.compile import inlined
+from .runtime.thread_pool import chunked_range, parallel
 from .simd import advance, lanes, pointer
-from .team import items, shared
 
 __all__ = ["Blocks", "Product", "correlate", "finish_filters", "sum_products", "transform_block", "transform_filters"]
 
@@ -203,8 +203,8 @@ def _correlate_block(to_points, from_points, x, u, y, group, image, images, row,
                                      top * write.width, bottom * write.width, planes, plane, scratch)  # fmt: skip
 
 
-@shared
-def correlate(thread, turns, to_points, from_points, x, u, y, read, write, blocks, product, workspace):
+@parallel
+def correlate(thread, counter, to_points, from_points, x, u, y, read, write, blocks, product, workspace):
     """`conv2d` and `conv2d_input_grad`, by their walks.
 
     Parameters
@@ -223,7 +223,7 @@ def correlate(thread, turns, to_points, from_points, x, u, y, read, write, block
     bands = -(-blocks.tiles_down // blocks.rows)
     count = -(-read.images // blocks.images) * bands * product.groups
     space = advance(pointer(workspace), thread * workspace.shape[1])
-    for item in items(turns, count):
+    for item in chunked_range(counter, count):
         group, rest = item % product.groups, item // product.groups
         image, row = rest // bands * blocks.images, rest % bands * blocks.rows
         images, rows = min(blocks.images, read.images - image), min(blocks.rows, blocks.tiles_down - row)
@@ -235,8 +235,8 @@ def correlate(thread, turns, to_points, from_points, x, u, y, read, write, block
 # ---------------------------------------------------------------- filters
 
 
-@shared
-def transform_filters(thread, turns, transform, w, u, taps, product, inputs, outputs, input_stride, output_stride):
+@parallel
+def transform_filters(thread, counter, transform, w, u, taps, product, inputs, outputs, input_stride, output_stride):
     """U from the filters.
 
     Parameters
@@ -256,7 +256,7 @@ def transform_filters(thread, turns, transform, w, u, taps, product, inputs, out
     r = size_in(transform)
     panels = product.first[product.phases] * product.vectors
     group_size = u.size // product.groups
-    for item in items(turns, product.groups * panels):
+    for item in chunked_range(counter, product.groups * panels):
         group, rest = item // panels, item % panels
         i, vector = rest // product.vectors, rest % product.vectors
         phase = 0
@@ -290,8 +290,8 @@ def transform_filters(thread, turns, transform, w, u, taps, product, inputs, out
 # ---------------------------------------------------------------- gradient of the filters
 
 
-@shared
-def transform_block(thread, turns, to_points, spread, x, g, read, write, blocks, product, group, image, images, row,
+@parallel
+def transform_block(thread, counter, to_points, spread, x, g, read, write, blocks, product, group, image, images, row,
                     rows, space, workspace):  # fmt: skip
     """V and Z of one block of tiles; the planes are shared out.
 
@@ -312,7 +312,7 @@ def transform_block(thread, turns, to_points, spread, x, g, read, write, blocks,
     scratch, buffer = advance(own, blocks.scratch), advance(own, blocks.read)
     part = product.channel_blocks * capacity * L
     fill_zeros(buffer, read.buffer_rows * read.buffer_width * L)
-    for item in items(turns, images * product.channel_blocks):
+    for item in chunked_range(counter, images * product.channel_blocks):
         i, block = item // product.channel_blocks, item % product.channel_blocks
         channel = (image + i) * read.all_channels + group * read.channels + block * L
         planes = advance(pointer(x), channel * read.height * read.width)
@@ -321,7 +321,7 @@ def transform_block(thread, turns, to_points, spread, x, g, read, write, blocks,
                          blocks.v_point, part, buffer, scratch)  # fmt: skip
     buffer = advance(own, blocks.write)
     fill_zeros(buffer, write.buffer_rows * write.buffer_width * L)
-    for item in items(turns, images * product.vectors, 1):
+    for item in chunked_range(counter, images * product.vectors, 1):
         i, block = item // product.vectors, item % product.vectors
         channel = (image + i) * write.all_channels + group * write.channels + block * L
         planes = advance(pointer(g), channel * write.height * write.width)
@@ -330,8 +330,8 @@ def transform_block(thread, turns, to_points, spread, x, g, read, write, blocks,
                          blocks.m_point, 0, buffer, scratch)  # fmt: skip
 
 
-@shared
-def sum_products(thread, turns, sums, space, tiles, blocks, product, add):
+@parallel
+def sum_products(thread, counter, sums, space, tiles, blocks, product, add):
     """``sums[p] = sum over tiles of Z[p] V[p]^T`` for one block; pieces of `sums` are shared out.
 
     Parameters
@@ -350,7 +350,7 @@ def sum_products(thread, turns, sums, space, tiles, blocks, product, add):
     columns = product.all_parts * product.channel_blocks
     rows = sums.shape[1] // (columns * L) // SUM_ROWS * SUM_ROWS
     plane, steps = blocks.capacity * L, -(-columns // VECTORS)
-    for item in items(turns, product.points * steps):
+    for item in chunked_range(counter, product.points * steps):
         p, column = item // steps, item % steps * VECTORS
         width = min(VECTORS, columns - column)
         low, high = product.spans[0, p, 0] * product.channel_blocks, product.spans[0, p, 1] * product.channel_blocks
@@ -367,8 +367,8 @@ def sum_products(thread, turns, sums, space, tiles, blocks, product, add):
                 sums_kernel_narrow(tiles, a, v, plane, c, width * L, add)
 
 
-@shared
-def finish_filters(thread, turns, transform, sums, dw, taps, product, group, inputs, outputs):
+@parallel
+def finish_filters(thread, counter, transform, sums, dw, taps, product, group, inputs, outputs):
     """``dw = G^T sums G`` for one group; `transform` is GT, the rest as in `transform_filters`."""
     r, alpha = size_out(transform), size_in(transform)
     L = lanes(pointer(dw))
@@ -377,7 +377,7 @@ def finish_filters(thread, turns, transform, sums, dw, taps, product, group, inp
     rows = point // (columns * L) // SUM_ROWS * SUM_ROWS
     square = np.zeros(r * r * L, dw.dtype)
     values = pointer(square)
-    for column in items(turns, columns):
+    for column in chunked_range(counter, columns):
         part, block = column // product.channel_blocks, column % product.channel_blocks
         first = column // VECTORS * VECTORS
         width = min(VECTORS, columns - first)

@@ -7,10 +7,10 @@ import numpy as np
 from . import geometry, tiled
 from .cook_toom import matrices, transform
 from .geometry import round_up
-from .memory import empty
 from .microkernel import ROWS, SUM_ROWS, VECTORS
+from .runtime.allocator import empty
+from .runtime.threads import get_num_threads
 from .simd import VECTOR_BYTES
-from .threads import get_num_threads
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 

@@ -4,7 +4,7 @@
 intermediate representation (IR), on the CPU.  So the kernel is the real one: the same types, the same constants, the
 same order of operations; only the last step, from there to the GPU's instructions, is another compiler's.
 
-Read the modules in this order: `translate` (a GPU's IR in the CPU's terms), `fibres` (threads and barriers),
+Read the modules in this order: `translate` (a GPU's IR in the CPU's terms), `fibers` (threads and barriers),
 `instrument` (which instructions touch memory), `check` (races, bounds, alignment), `count` (transactions, bank
 conflicts), `build`, `program` and `launch`.
 

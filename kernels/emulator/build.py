@@ -10,7 +10,7 @@ import llvmlite.binding as llvm
 from .check import watcher
 from .count import iterator, tracer
 from .errors import UnsupportedError
-from .fibres import RUNTIME
+from .fibers import RUNTIME
 from .front_end import nvvm_ir
 from .hooks import COUNT, DECLARATIONS, MEMORY, WATCH
 from .instrument import Instrumented, describe, instrument
@@ -67,7 +67,7 @@ def _entry(module: str) -> tuple[str, list[str]]:
 
 
 def _call(name: str, parameters: list[str]) -> str:
-    """The function that every fibre runs: the kernel with the arguments of the launch."""
+    """The function that every fiber runs: the kernel with the arguments of the launch."""
     lines, values = [], []
     for i, kind in enumerate(parameters):
         lines.append(f"  %p{i} = getelementptr [256 x i64], ptr @emu_arguments, i32 0, i32 {i}")

@@ -14,7 +14,7 @@ from .build import build
 from .check import Checker
 from .count import Counter, LaunchReport
 from .errors import BarrierError, BoundsError
-from .fibres import DONE, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
+from .fibers import DONE, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
 from .program import Program
 
 __all__ = ["EmulatedKernel"]

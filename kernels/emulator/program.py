@@ -7,7 +7,7 @@ import numpy as np
 
 from .check import Checker
 from .count import Counter
-from .fibres import STACK_BYTES
+from .fibers import STACK_BYTES
 from .hooks import MOST_DYNAMIC
 from .instrument import Instrumented
 

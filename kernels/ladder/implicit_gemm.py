@@ -7,10 +7,10 @@ time, gather their patches, (C*R*S) x PANEL numbers that fit the cache, and mult
 
 import numpy as np
 
-from ..cpu.compile import subroutine
-from ..cpu.memory import readable
-from ..cpu.team import items, shared
-from ..cpu.threads import get_num_threads
+from ..cpu.runtime.allocator import contiguous
+from ..cpu.runtime.compile import subroutine
+from ..cpu.runtime.thread_pool import chunked_range, parallel
+from ..cpu.runtime.threads import get_num_threads
 from .shapes import deliver, empty_output
 
 __all__ = ["PANEL", "gather", "implicit_gemm"]
@@ -24,18 +24,18 @@ def implicit_gemm(x, w, stride, padding, dilation, groups, out=None):
     y = empty_output(x, w, stride, padding, dilation)
     patches = np.empty((get_num_threads(), w[0].size, PANEL), x.dtype)
     before = padding[0][0], padding[1][0]
-    filters = readable(w.reshape(w.shape[0], -1))
-    _multiply(readable(x), filters, y, w.shape[2:], stride, before, dilation, groups, patches)
+    filters = contiguous(w.reshape(w.shape[0], -1))
+    _multiply(contiguous(x), filters, y, w.shape[2:], stride, before, dilation, groups, patches)
     return deliver(y, out)
 
 
-@shared
-def _multiply(thread, turns, x, filters, y, kernel_size, stride, before, dilation, groups, patches):
+@parallel
+def _multiply(thread, counter, x, filters, y, kernel_size, stride, before, dilation, groups, patches):
     images, outputs, rows, columns = y.shape
     panel = patches[thread]
     flat = y.reshape(images, outputs, rows * columns)
     per_group = outputs // groups
-    for n in items(turns, images):
+    for n in chunked_range(counter, images):
         for group in range(groups):
             for start in range(0, rows * columns, PANEL):
                 used = min(PANEL, rows * columns - start)

@@ -6,7 +6,7 @@ A tile of 2 x 2 outputs of a 3 x 3 filter takes 36 multiplications, or 16 in ano
 """
 
 from ..cpu import direct, tiling
-from ..cpu.memory import readable
+from ..cpu.runtime.allocator import contiguous
 from .shapes import deliver, empty_output
 
 __all__ = ["minimal_filtering"]
@@ -25,7 +25,7 @@ def minimal_filtering(x, w, stride, padding, dilation, groups, out=None):
     taps = max(-(-k // s) for k, s in zip(w.shape[2:], stride, strict=True))
     applies = taps in _TILE and dilation == (1, 1) and x.itemsize == 4
     if y.size and applies:
-        tiling.conv2d(readable(x), readable(w), y, stride, padding, groups, (_TILE[taps], taps))
+        tiling.conv2d(contiguous(x), contiguous(w), y, stride, padding, groups, (_TILE[taps], taps))
     elif y.size:
-        direct.conv2d(readable(x), readable(w), y, stride, padding, dilation, groups)
+        direct.conv2d(contiguous(x), contiguous(w), y, stride, padding, dilation, groups)
     return deliver(y, out)

@@ -1,7 +1,7 @@
 """Rung 1: the definition, in loops.  Every later rung computes these sums, in another order or with fewer products."""
 
-from ..cpu.memory import readable
-from ..cpu.team import items, shared
+from ..cpu.runtime.allocator import contiguous
+from ..cpu.runtime.thread_pool import chunked_range, parallel
 from .shapes import deliver, empty_output
 
 __all__ = ["naive"]
@@ -10,15 +10,15 @@ __all__ = ["naive"]
 def naive(x, w, stride, padding, dilation, groups, out=None):
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)
-    _loops(readable(x), readable(w), y, stride, (padding[0][0], padding[1][0]), dilation, groups)
+    _loops(contiguous(x), contiguous(w), y, stride, (padding[0][0], padding[1][0]), dilation, groups)
     return deliver(y, out)
 
 
-@shared
-def _loops(thread, turns, x, w, y, stride, before, dilation, groups):
+@parallel
+def _loops(thread, counter, x, w, y, stride, before, dilation, groups):
     images, outputs, rows, columns = y.shape
     channels = w.shape[1]
-    for n in items(turns, images):
+    for n in chunked_range(counter, images):
         for o in range(outputs):
             first = o // (outputs // groups) * channels
             for p in range(rows):

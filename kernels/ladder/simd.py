@@ -7,11 +7,11 @@ it takes 2 loads of pixels, and one filter coefficient for every 2 multiply-adds
 
 import numpy as np
 
-from ..cpu.memory import readable
 from ..cpu.microkernel import ROWS, pixels_kernel
+from ..cpu.runtime.allocator import contiguous
+from ..cpu.runtime.thread_pool import chunked_range, parallel
+from ..cpu.runtime.threads import get_num_threads
 from ..cpu.simd import VECTOR_BYTES, advance, lanes, pointer
-from ..cpu.team import items, shared
-from ..cpu.threads import get_num_threads
 from .implicit_gemm import gather
 from .shapes import deliver, empty_output
 
@@ -30,17 +30,17 @@ def simd(x, w, stride, padding, dilation, groups, out=None):
     patches = np.empty((get_num_threads(), depth, width), x.dtype)
     before = padding[0][0], padding[1][0]
     offset = np.arange(depth) * width
-    _multiply(readable(x), packed, y, w.shape[2:], stride, before, dilation, offset, patches)
+    _multiply(contiguous(x), packed, y, w.shape[2:], stride, before, dilation, offset, patches)
     return deliver(y, out)
 
 
-@shared
-def _multiply(thread, turns, x, packed, y, kernel_size, stride, before, dilation, offset, patches):
+@parallel
+def _multiply(thread, counter, x, packed, y, kernel_size, stride, before, dilation, offset, patches):
     images, outputs, rows, columns = y.shape
     groups, blocks, depth, _ = packed.shape
     panel, pixels, per_group = patches[thread], rows * columns, outputs // groups
     L = lanes(pointer(x))
-    for n in items(turns, images):
+    for n in chunked_range(counter, images):
         for group in range(groups):
             for start in range(0, pixels, 2 * L):
                 used = min(2 * L, pixels - start)

@@ -3,9 +3,9 @@
 Numba compiles a function when it is first called with arguments of new types, and keeps the machine code in a cache
 folder (``NUMBA_CACHE_DIR`` if set, else ``__pycache__`` beside the source, else one in the user's home; none at all is
 fine, and means compiling once per process).  Our kernels see few types, because their wrappers bring every array into
-one of few forms first (`minigen.kernels.cpu.memory.readable`): a new shape never compiles anything.
+one of few forms first (`minigen.kernels.cpu.runtime.allocator.contiguous`): a new shape never compiles anything.
 
-Two decorators are all a kernel needs: `minigen.kernels.cpu.team.shared` for what is called from Python, and
+A kernel needs two decorators: `minigen.kernels.cpu.runtime.thread_pool.parallel` for what Python calls, and
 `subroutine` (or `inlined`) for what a kernel calls.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .simd import NAME
+from .instruction_set import NAME
 
 __all__ = ["compiled", "inlined", "subroutine"]
 
@@ -88,11 +88,10 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.cache
 def _version(folder):
-    """Eight digits that change with any source file here or in `folder`."""
+    """Eight digits that change with any source file of the CPU kernels, or in `folder`."""
     digest = hashlib.sha256(__name__.encode())  # cached code refers to its package by name
-    for path in sorted({Path(__file__).parent, folder}):
-        for source in sorted(path.glob("*.py")):
-            digest.update(source.read_bytes())
+    for source in sorted({*Path(__file__).parent.parent.rglob("*.py"), *folder.glob("*.py")}):
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:8]
 
 
@@ -106,7 +105,7 @@ def _announce_compilation():
 
     class Announcer(event.Listener):
         def on_start(self, started):
-            if started.data["dispatcher"].py_func.__module__.startswith(__package__):
+            if started.data["dispatcher"].py_func.__module__.startswith(__package__.rpartition(".")[0]):
                 event.unregister("numba:compile", self)
                 print("minigen: compiling CPU kernels, once per machine ...", file=sys.stderr, flush=True)
 

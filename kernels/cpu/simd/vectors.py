@@ -26,17 +26,14 @@ translates 16-byte vectors for any processor).  ``MINIGEN_SIMD=avx2`` or ``sse``
 Source: Numba, "Low-level extension API"; LLVM Language Reference.
 """
 
-import os
-
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from ..runtime.instruction_set import VECTOR_BYTES
+
 __all__ = [
-    "NAME",
-    "REGISTERS",
-    "VECTOR_BYTES",
     "add",
     "advance",
     "broadcast",
@@ -52,22 +49,6 @@ __all__ = [
 ]
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
-
-
-def _host():
-    """(name, bytes in a vector, vector registers) of the widest instruction set that we use here."""
-    features = binding.get_host_cpu_features()
-    wanted = os.environ.get("MINIGEN_SIMD", "avx512")
-    if wanted not in ("avx512", "avx2", "sse"):
-        raise ValueError(f"MINIGEN_SIMD: got {wanted!r}, expected avx512, avx2 or sse")
-    if features.get("avx512f") and wanted == "avx512":
-        return "avx512", 64, 32
-    if features.get("avx2") and features.get("fma") and wanted != "sse":
-        return "avx2", 32, 16
-    return ("neon", 16, 32) if features.get("neon") else ("sse", 16, 16)
-
-
-NAME, VECTOR_BYTES, REGISTERS = _host()
 
 
 class Vector(types.Type):
@@ -114,7 +95,7 @@ def store_vector(builder, value, pointer, index=None):
     builder.store(value, vector_at(builder, pointer, index, value.type)).align = 4
 
 
-def prefetch(builder, pointer, write):
+def emit_prefetch(builder, pointer, write):
     """Begin to bring the line at `pointer` into the nearest cache, to write to it or only to read it."""
     byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
     signature = ir.FunctionType(ir.VoidType(), [byte.type, INT32, INT32, INT32])

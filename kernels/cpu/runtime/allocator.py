@@ -1,6 +1,6 @@
 """The arrays that kernels read and write.
 
-`readable` brings an input into the one form that a kernel is compiled for.  `empty` makes a kernel's output, from a
+`contiguous` brings an input into the one form that a kernel is compiled for.  `empty` makes a kernel's output, from a
 pool of memory: a fresh array of 16 MB consists of pages that the operating system hands out, and fills with zeros, one
 by one as they are first touched, which takes longer than a simple kernel does.  A training step allocates the same
 sizes again and again, so the memory of an array that nobody refers to any more serves the next.
@@ -14,7 +14,7 @@ from collections import deque
 
 import numpy as np
 
-__all__ = ["empty", "readable", "release"]
+__all__ = ["contiguous", "empty", "release"]
 
 _SMALLEST = 1 << 17  # bytes; below, NumPy's own allocation is fast enough
 _LIMIT = 256 << 20  # bytes of idle memory kept; beyond it, what has been idle longest is given back
@@ -97,7 +97,7 @@ def release() -> None:
         _idle_bytes = 0
 
 
-def readable(x, like=None, shape=None):
+def contiguous(x, like=None, shape=None):
     """`x` as an input of a compiled kernel: C-contiguous, aligned, and read-only so that Numba sees a single type.
 
     Parameters
@@ -123,7 +123,7 @@ def readable(x, like=None, shape=None):
 
     Examples
     --------
-    >>> readable(np.ones((4, 6))[:, ::2]).strides
+    >>> contiguous(np.ones((4, 6))[:, ::2]).strides
     (24, 8)
     """
     if x.dtype != np.float32 and x.dtype != np.float64:

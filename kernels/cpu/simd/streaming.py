@@ -8,7 +8,7 @@ data out of the cache.  A *streaming* (non-temporal) store does neither.  For a 
 little would be left there when somebody reads it, this saves a third of the traffic of an activation.
 
 And memory answers faster if asked in several places at once.  A processor that sees a run of addresses fetches what
-follows ahead of time, but not beyond the page's end, and it does so for many runs side by side: `in_turn`.
+follows ahead of time, but not beyond the page's end, and it does so for many runs side by side: `interleaved_index`.
 
 Source: U. Drepper, "What Every Programmer Should Know About Memory" (2007), sections 6.1 and 6.3; LLVM Language
 Reference, ``!nontemporal``; Numba, "Low-level extension API".
@@ -20,10 +20,22 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from .compile import subroutine
-from .simd import INT32, VECTOR_BYTES, Vector, lanes, load_vector, prefetch, splat, store, vector_at
+from ..runtime.compile import subroutine
+from ..runtime.instruction_set import VECTOR_BYTES
+from .vectors import INT32, Vector, emit_prefetch, lanes, load_vector, splat, store, vector_at
 
-__all__ = ["LARGE", "RUNS", "bring", "fence", "in_turn", "leak", "load_like", "stream", "widen", "write"]
+__all__ = [
+    "LARGE",
+    "RUNS",
+    "prefetch",
+    "fence",
+    "interleaved_index",
+    "leaky",
+    "load_like",
+    "stream",
+    "to_double",
+    "write",
+]
 
 #: Bytes from which on a result is written past the caches.
 LARGE = 4 << 20
@@ -57,7 +69,7 @@ def fence(typing):
 
 
 @intrinsic
-def leak(typing, x, g, slope):
+def leaky(typing, x, g, slope):
     """``g`` in the lanes where ``x > 0``, ``slope * g`` in the others; `slope` is a number."""
 
     def generate(context, builder, signature, args):
@@ -71,7 +83,7 @@ def leak(typing, x, g, slope):
 
 
 @intrinsic
-def widen(typing, v):
+def to_double(typing, v):
     """The numbers of a vector in double precision: as many, in two registers if they were in one."""
     wide = Vector(types.float64, v.lanes)
 
@@ -88,10 +100,10 @@ def load_like(typing, p, i, v):
 
 
 @subroutine
-def in_turn(k, count):
+def interleaved_index(k, count):
     """Which of `count` vectors comes k-th, if RUNS runs of equal length take turns; the rest comes last.
 
-    >>> [in_turn(k, 9) for k in range(9)]
+    >>> [interleaved_index(k, 9) for k in range(9)]
     [0, 2, 4, 6, 1, 3, 5, 7, 8]
     """
     length = count // RUNS
@@ -99,19 +111,19 @@ def in_turn(k, count):
 
 
 @intrinsic
-def _bring_line(typing, p, i):
+def _prefetch_line(typing, p, i):
     def generate(context, builder, signature, args):
-        prefetch(builder, builder.gep(args[0], [args[1]]), write=False)
+        emit_prefetch(builder, builder.gep(args[0], [args[1]]), write=False)
         return context.get_dummy_value()
 
     return types.void(p, types.intp), generate
 
 
 @subroutine
-def bring(p, start, count):
+def prefetch(p, start, count):
     """Begin to read `count` numbers from ``p[start]`` on into the cache; a place outside the memory does no harm."""
     for i in range(start, start + count, lanes(p)):
-        _bring_line(p, i)
+        _prefetch_line(p, i)
 
 
 @subroutine

@@ -1,20 +1,20 @@
-"""Run a compiled function on several threads at once, which take the items of work in turn.
+"""A thread pool for compiled functions, whose threads take chunks of the work in turn.
 
 The convolutions are long functions.  Numba's ``prange`` compiles such a function, and what it calls, several times over
-(half a minute); a plain function that releases the interpreter's lock compiles in a few seconds.  So these kernels are
-plain functions ``f(thread, turns, ...)``, which the *team* here calls with thread = 0, 1, ... side by side.  In a
-kernel ``for item in items(turns, count)`` gives each thread the next few items that nobody has taken: one that comes
-late, or whose core has other work too, takes fewer.
+(half a minute); a plain function that releases the interpreter's lock compiles in a few seconds.  So a kernel is a
+plain function ``f(thread, counter, ...)``, which the pool calls with thread = 0, 1, ... on several threads.  In a
+kernel ``for i in chunked_range(counter, count)`` gives each thread the next few indices that no thread has taken
+(OpenMP calls this a dynamic schedule).  A thread that starts late, or shares its core, takes fewer of them.
 
-Thread 0 is the caller's.  It puts the job where the others find it, does it, takes it away again, and waits for those
-who have joined in.  The others are ordinary Python threads that look at a *board* in memory, in a compiled loop without
-the interpreter's lock.  To wake a sleeping thread takes longer (50 to 200 microseconds) than many a kernel, so they go
-on looking for a moment after each job, and sleep between training steps, not within one.
+Thread 0 is the calling thread.  It posts the job, works on it, withdraws it, and waits for the threads that joined.
+The others are Python threads that watch a *generation* counter in memory, in a compiled loop without the interpreter's
+lock.  To wake a sleeping thread takes 50 to 200 microseconds, longer than many a kernel.  So the threads go on watching
+for a moment after each job: they sleep between training steps, not within one.
 
-Nothing depends on whether, or when, another thread joins in.  Hence all this is safe:
+The result never depends on whether, or when, another thread joins.  Therefore:
 
-- several Python threads may run kernels at once: who finds the team busy works alone;
-- a forked child, which has none of its parent's threads, starts a team of its own.
+- several Python threads may run kernels at once: a caller that finds the pool in use works alone;
+- a forked child, which has none of its parent's threads, starts a pool of its own.
 """
 
 import functools
@@ -33,30 +33,30 @@ from numba.extending import intrinsic
 from .compile import compiled, subroutine
 from .threads import SMALL, get_num_threads
 
-__all__ = ["BLOCK", "indices", "items", "shared"]
+__all__ = ["BLOCK", "chunked_range", "indices", "parallel"]
 
-#: Loops over `items` that one kernel may have, one after the other.
+#: Loops over `chunked_range` that one kernel may have, one after the other.
 _LOOPS = 2
-#: How many portions a loop's items are handed out in: enough for threads to finish together, and each still a run of
-#: neighbours, which share what a thread has in its cache.
-_PORTIONS = 64
-#: How often a thread looks at the board before it goes to sleep: for a millisecond or so.
+#: Chunks in a loop: enough for threads to finish together, and each still a run of neighbours, which share what a
+#: thread has in its cache.
+_CHUNKS = 64
+#: How often a thread reads the generation before it goes to sleep: for a millisecond or so.
 _PATIENCE = 40_000
-#: Elements in an item of work, where a kernel goes once through an array: see `indices`.
+#: Elements in a block, where a kernel goes once through an array: see `indices`.
 BLOCK = 1 << 14
 
 
-class shared:  # noqa: N801 - a decorator
-    """Decorate a Numba function ``f(thread, turns, *args)`` that does what it gets of `items`; `thread` is its number.
+class parallel:  # noqa: N801 - a decorator
+    """Decorate a Numba function ``f(thread, counter, *args)`` so that calling it with ``*args`` uses all threads.
 
-    Calling it with ``*args`` runs it on all threads and returns when all are done.
+    The function computes what `chunked_range` gives it; `thread` is its number.  The call returns when all is done.
 
     Examples
     --------
     >>> import numpy as np
-    >>> @shared
-    ... def double(thread, turns, x, y):
-    ...     for i in items(turns, x.size):
+    >>> @parallel
+    ... def double(thread, counter, x, y):
+    ...     for i in chunked_range(counter, x.size):
     ...         y[i] = 2 * x[i]
     >>> y = np.empty(3)
     >>> double(np.arange(3.0), y)
@@ -69,21 +69,21 @@ class shared:  # noqa: N801 - a decorator
         self._function = function
 
     def __call__(self, *args: Any, work: int = SMALL) -> None:
-        """Run.  `work` is about how many elements there are to compute: few are not worth the others' attention."""
+        """Run.  `work` is about how many elements there are to compute; a small job runs on the calling thread."""
         threads = get_num_threads() if work >= SMALL else 1
-        turns, team = np.zeros(_LOOPS, np.int64), _team
-        if threads == 1 or not team.busy.acquire(blocking=False):
-            self._compiled(0, turns, *args)
+        counter, pool = np.zeros(_LOOPS, np.int64), _pool
+        if threads == 1 or not pool.busy.acquire(blocking=False):
+            self._compiled(0, counter, *args)
             return
         try:
-            job = _Job(self._compiled, threads, (turns, *args))
-            team.post(job)
+            job = _Job(self._compiled, threads, (counter, *args))
+            pool.post(job)
             try:
-                self._compiled(0, turns, *args)
+                self._compiled(0, counter, *args)
             finally:
-                team.close(job)
+                pool.close(job)
         finally:
-            team.busy.release()
+            pool.busy.release()
 
     @functools.cached_property
     def _compiled(self):
@@ -91,14 +91,14 @@ class shared:  # noqa: N801 - a decorator
 
 
 @subroutine
-def items(turns, count, loop=0):
-    """The numbers below `count` that this thread gets, in a kernel; `loop` counts the kernel's loops over items."""
-    size = count // _PORTIONS + 1
-    first = _fetch_add(turns, loop, size)
+def chunked_range(counter, count, loop=0):
+    """The indices below `count` that this thread gets; `loop` numbers the kernel's loops over `chunked_range`."""
+    size = count // _CHUNKS + 1
+    first = _fetch_add(counter, loop, size)
     while first < count:
-        for item in range(first, min(first + size, count)):  # noqa: UP028 - Numba has no "yield from"
-            yield item
-        first = _fetch_add(turns, loop, size)
+        for index in range(first, min(first + size, count)):  # noqa: UP028 - Numba has no "yield from"
+            yield index
+        first = _fetch_add(counter, loop, size)
 
 
 @subroutine
@@ -108,7 +108,7 @@ def indices(block, size):
 
 
 class _Job:
-    """A call of a kernel, and who takes part in it."""
+    """A call of a kernel, and the number of threads that joined it."""
 
     def __init__(self, function: Callable[..., Any], threads: int, args: tuple[Any, ...]):
         self.function, self.threads, self.args = function, threads, args
@@ -117,32 +117,32 @@ class _Job:
         self.error: Exception | None = None
 
 
-class _Team:
-    """The threads beside the callers', and the job that they may join."""
+class _ThreadPool:
+    """The worker threads, and the job that they may join."""
 
     def __init__(self):
         self.busy = threading.Lock()
-        self._door = threading.Lock()  # who joins does so before the job is closed, or not at all
+        self._lock = threading.Lock()  # a thread joins before the job is closed, or not at all
         self._job: _Job | None = None
-        self._board = np.zeros(1, np.int64)  # the number of the job
-        self._members = 0
+        self._generation = np.zeros(1, np.int64)  # the number of jobs posted
+        self._workers = 0
         self._asleep: deque[Any] = deque()  # a lock for each; releasing it wakes the thread
 
     def post(self, job: _Job) -> None:
-        """Put a job where the others find it, and wake those who sleep."""
-        with self._door:
+        """Offer a job to the workers, and wake those that sleep."""
+        with self._lock:
             self._job = job
-        self._board[0] += 1
+        self._generation[0] += 1
         while self._asleep:
             self._asleep.pop().release()
-        while self._members < job.threads - 1:
-            self._members += 1
-            name = f"minigen-{self._members}"
-            threading.Thread(target=self._work, args=(self._members,), name=name, daemon=True).start()
+        while self._workers < job.threads - 1:
+            self._workers += 1
+            name = f"minigen-{self._workers}"
+            threading.Thread(target=self._work, args=(self._workers,), name=name, daemon=True).start()
 
     def close(self, job: _Job) -> None:
-        """Let nobody join in any more, and wait for those who have."""
-        with self._door:
+        """Withdraw the job, and wait for the threads that joined it."""
+        with self._lock:
             self._job = None
         if job.joined:
             _compiled_once(_wait)(job.done, job.joined)
@@ -150,7 +150,7 @@ class _Team:
             raise job.error
 
     def _join(self, number: int) -> _Job | None:
-        with self._door:
+        with self._lock:
             job = self._job
             if job is None or number >= job.threads:
                 return None
@@ -158,15 +158,15 @@ class _Team:
             return job
 
     def _work(self, number: int) -> None:
-        look, bed = _compiled_once(_look), threading.Lock()
-        bed.acquire()
+        watch, wake = _compiled_once(_watch), threading.Lock()
+        wake.acquire()
         seen, nothing = 0, np.zeros(1, np.int64)
         done = nothing
         while True:
-            newest, done = look(self._board, seen, done), nothing
+            newest, done = watch(self._generation, seen, done), nothing
             if newest == seen:
-                self._asleep.append(bed)
-                bed.acquire()  # a job posted a moment before is done without this thread
+                self._asleep.append(wake)
+                wake.acquire()  # a job posted a moment before is done without this thread
                 continue
             seen, job = newest, self._join(number)
             if job is not None:
@@ -178,15 +178,15 @@ class _Team:
             del job  # else this thread would keep arrays alive
 
 
-_team = _Team()
+_pool = _ThreadPool()
 _compiled_once = functools.cache(compiled)
 
 
-def _look(board, seen, done):
-    """Add 1 to `done`; then wait for a job with another number than `seen`, or until there is none for a while."""
+def _watch(generation, seen, done):
+    """Add 1 to `done`; then wait for another generation than `seen`, or until there is none for a while."""
     _fetch_add(done, 0, 1)
     for _ in range(_PATIENCE):
-        newest = _read(board, 0)
+        newest = _read(generation, 0)
         if newest != seen:
             return newest
         _pause()
@@ -194,14 +194,14 @@ def _look(board, seen, done):
 
 
 def _wait(done, joined):
-    """Until as many are done as have joined in."""
+    """Until all threads that joined are done."""
     looks = 0
     while _read(done, 0) < joined:
         looks += 1
         if looks < _PATIENCE:
             _pause()
         else:
-            _let_others_run()
+            _yield()
 
 
 # ---------------------------------------------------------------- what Numba lacks
@@ -214,7 +214,7 @@ def _element(context, builder, signature, args):
 
 @intrinsic
 def _fetch_add(typing, array, index, n):
-    """``array[index] += n`` in one step that no other thread can come between; the value before."""
+    """``array[index] += n`` in one step that no other thread can interrupt; the value before."""
 
     def generate(context, builder, signature, args):
         return builder.atomic_rmw("add", _element(context, builder, signature, args), args[2], "seq_cst")
@@ -224,7 +224,7 @@ def _fetch_add(typing, array, index, n):
 
 @intrinsic
 def _read(typing, array, index):
-    """``array[index]``, anew each time, where a compiler might look once and remember."""
+    """``array[index]``, read again each time; of an ordinary load a compiler may keep the value."""
 
     def generate(context, builder, signature, args):
         return builder.load_atomic(_element(context, builder, signature, args), "acquire", 8)
@@ -250,21 +250,21 @@ if os.name == "posix":
     _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
     @subroutine
-    def _let_others_run():
+    def _yield():
         """Give this core to another thread that is ready."""
         _sched_yield()
 
 else:
 
     @subroutine
-    def _let_others_run():
+    def _yield():
         """Go on waiting: this system has no such call."""
         _pause()
 
 
 def _after_fork():
-    global _team
-    _team = _Team()
+    global _pool
+    _pool = _ThreadPool()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""How many threads the CPU kernels use; `minigen.kernels.cpu.team` sets them to work.
+"""How many threads the CPU kernels use; `minigen.kernels.cpu.runtime.thread_pool` sets them to work.
 
 **Same bits for any number of threads.**  A kernel divides its work into pieces that depend on the shapes alone (a
 channel, an image, a tile), each computed by one thread from start to end; threads only decide who computes which.
@@ -7,7 +7,7 @@ channel, an image, a tile), each computed by one thread from start to end; threa
 threads spin for some milliseconds after a kernel, in case more work comes, on the cores that NumPy's matrix product
 wants next (on two cores, a 512 x 512 product right after a kernel took three times as long), and they do not survive
 ``fork``.  The workqueue aborts the process when two Python threads use it at once.  Either compiles three times as
-long.  The team's stay awake for a millisecond after a kernel at most, and have neither weakness.
+long.  The pool's threads stay awake for a millisecond after a kernel at most, and have neither weakness.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Threads of a block as fibres: each has a stack of its own and gives way to the others at a barrier.
+"""Threads of a block as fibers: each has a stack of its own and gives way to the others at a barrier.
 
 A block's threads run one after another on one core of the CPU.  When a thread comes to a barrier, `emu_switch` saves
 its registers and its stack pointer and goes on with the scheduler, which resumes the next thread; once all of them
@@ -157,7 +157,7 @@ define {i32, i1} @emu_shuffle(i32 %mode, i32 %value, i32 %b, i32 %c, i32 %site) 
   %r1 = insertvalue {i32, i1} %r0, i1 %valid, 1
   ret {i32, i1} %r1 }
 
-; No fibre is interrupted between two barriers, so plain instructions are atomic here.
+; No fiber is interrupted between two barriers, so plain instructions are atomic here.
 define float @emu_add_float(ptr %p, float %v) alwaysinline {
   %old = load float, ptr %p
   %new = fadd float %old, %v
@@ -189,7 +189,7 @@ define void @emu_become(i32 %thread) alwaysinline {
   store i32 %z, ptr %rz
   ret void }
 
-define void @emu_body() noinline {                       ; what a fibre runs; it never returns, as nobody called it
+define void @emu_body() noinline {                       ; what a fiber runs; it never returns, as nobody called it
   call void @emu_kernel()
   %done = load i32, ptr @emu_done
   %more = add i32 %done, 1
@@ -277,7 +277,7 @@ out:
 ask:
   ret i32 1 }
 
-define void @emu_straight(i32 %threads) {                ; a kernel that never waits needs no fibres
+define void @emu_straight(i32 %threads) {                ; a kernel that never waits needs no fibers
 entry:
   br label %next
 next:

@@ -1,0 +1,1 @@
+"""What every CPU kernel runs on: threads, memory, the compiler, and the processor's instruction set."""
