@@ -14,21 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from .backend import array_module, rng, to_device
-from .kernels import find
-from .kernels.reference.conv import output_size
-from .ops import conv as _conv
-from .ops import elementwise as _elementwise
-from .ops import norm as _norm
-from .ops import pool as _pool
-from .ops.elementwise import abs, log, relu, sigmoid, softplus, square, tanh, where
-from .ops.linalg import dense as _dense
-from .ops.linalg import dense_bias as _dense_bias
-from .ops.linalg import matmul
-from .ops.reduce import logsumexp, mean, sum
-from .ops.shape import getitem, pad
-from .ops.softmax import log_softmax, softmax
-from .tensor import Tensor, tensor
+from ..backend import array_module, rng, to_device
+from ..kernels import find
+from ..kernels.reference.conv import output_size
+from ..ops import conv as _conv
+from ..ops import elementwise as _elementwise
+from ..ops import norm as _norm
+from ..ops import pool as _pool
+from ..ops.elementwise import abs, log, relu, sigmoid, softplus, square, tanh, where
+from ..ops.linalg import dense as _dense
+from ..ops.linalg import dense_bias as _dense_bias
+from ..ops.linalg import matmul
+from ..ops.reduce import logsumexp, mean, sum
+from ..ops.shape import getitem, pad
+from ..ops.softmax import log_softmax, softmax
+from ..tensor import Tensor, tensor
 
 __all__ = [
     "avg_pool2d",
