@@ -718,5 +718,5 @@ exercises.weight_grad_by_convolution(weight_grad_by_convolution)
 #
 # **Read on.**  Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016), has a picture for
 # every case.  Our source: `minigen/ops/conv.py` (a page), `kernels/reference/conv.py`, and `conv2d` and
-# `conv_transpose2d` in `minigen/functional.py`.  Solutions: `lessons/solutions/03_convolution.py`.  Next: lesson 4, how
+# `conv_transpose2d` in `minigen/functional/conv.py`.  Solutions: `lessons/solutions/03_convolution.py`.  Next: lesson 4, how
 # to make it fast.

@@ -53,7 +53,8 @@ results on grey and on binarised images cannot be compared.
 
 import numpy as np
 
-from ..functional import softplus, sum
+from ..functional import softplus
+from ..ops.reduce import sum
 from ..tensor import Tensor
 from .arrays import Array, sigmoid, sum_to
 from .checks import check_images

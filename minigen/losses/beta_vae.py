@@ -42,9 +42,10 @@ $$\frac{\partial L_\beta}{\partial \log p(x_n \mid z_{nk})} = -\frac{1}{NK}, \qq
 
 import numpy as np
 
+from ..arguments import check_number
 from ..tensor import Tensor
 from .arrays import Array
-from .checks import check_number, check_scores
+from .checks import check_scores
 from .registry import gradient_of, loss
 
 __all__ = ["beta_vae_loss"]

@@ -1,11 +1,10 @@
 """Errors that the losses have in common: what was given, what was expected."""
 
-import math
 from typing import Any
 
 from ..tensor import Tensor
 
-__all__ = ["check_images", "check_latent", "check_number", "check_prior", "check_scores"]
+__all__ = ["check_images", "check_latent", "check_prior", "check_scores"]
 
 
 def check_scores(op: str, **scores: Tensor) -> None:
@@ -20,20 +19,6 @@ def check_scores(op: str, **scores: Tensor) -> None:
             raise TypeError(f"{op}: argument {name!r}: expected a Tensor, got {type(score).__name__}")
         if not score.numel():
             raise ValueError(f"{op}: argument {name!r} is empty (shape {score.shape}); expected at least one score")
-
-
-def check_number(op: str, name: str, value: float, least: float = 0.0, below: float = math.inf) -> None:
-    """A number in [least, below).
-
-    Raises
-    ------
-    ValueError
-    """
-    if not least <= value < below:
-        limit = (
-            f"a finite number of at least {least:g}" if below == math.inf else f"at least {least:g}, below {below:g}"
-        )
-        raise ValueError(f"{op}: argument {name!r}: expected {limit}, got {value}")
 
 
 def check_images(op: str, name: str, output: Tensor, x: Tensor) -> tuple[int, ...]:

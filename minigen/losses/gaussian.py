@@ -50,8 +50,8 @@ import math
 
 import numpy as np
 
-from ..functional import sum
 from ..ops.elementwise import exp, square
+from ..ops.reduce import sum
 from ..tensor import Tensor
 from .arrays import Array, sum_to
 from .checks import check_images

@@ -63,8 +63,8 @@ test, or within `iwae`, where each sample needs its own $\log q - \log p$.
 
 import numpy as np
 
-from ..functional import sum
 from ..ops.elementwise import exp, square
+from ..ops.reduce import sum
 from ..tensor import Tensor
 from .arrays import Array, sum_to
 from .checks import check_latent, check_prior

@@ -43,9 +43,9 @@ optimum scaled: still increasing in $p/q$.
 - **Detach.**  The generated images, as in every loss of $D$.
 """
 
+from ..arguments import check_number
 from ..tensor import Tensor
 from .arrays import Array
-from .checks import check_number
 from .minimax import minimax_d, minimax_d_gradient
 from .registry import gradient_of, loss
 

@@ -44,11 +44,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..functional import sum
+from ..arguments import check_number
 from ..ops.elementwise import abs, square
+from ..ops.reduce import sum
 from ..tensor import Tensor
 from .arrays import Array
-from .checks import check_number
 from .registry import gradient_of, loss
 
 __all__ = ["l1_penalty", "l2_penalty"]

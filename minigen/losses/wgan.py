@@ -60,9 +60,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..arguments import check_number
 from ..tensor import Tensor
 from .arrays import Array
-from .checks import check_number, check_scores
+from .checks import check_scores
 from .registry import gradient_of, loss
 
 __all__ = ["clip_weights", "wgan_d", "wgan_g"]

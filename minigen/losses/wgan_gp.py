@@ -83,13 +83,14 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from ..arguments import check_number
 from ..backend import array_module
 from ..engine import grad
-from ..functional import sum
 from ..ops.elementwise import sqrt, square, where
+from ..ops.reduce import sum
 from ..tensor import Tensor
 from .arrays import Array
-from .checks import check_number, check_scores
+from .checks import check_scores
 from .registry import gradient_of, loss
 from .wgan import wgan_d, wgan_d_gradient
 

@@ -7,8 +7,8 @@ term (Higgins et al. 2017; ``derivation("beta_vae")``): 1 is the VAE.
 
 from typing import ClassVar
 
+from ..arguments import check_number
 from ..losses import beta_vae_loss, gaussian_kl
-from ..losses.checks import check_number
 from ..tensor import Tensor
 from .variational import SHARED_OPTIONS, Variational
 

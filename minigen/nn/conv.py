@@ -2,7 +2,7 @@
 
 from .. import functional as F
 from ..creation import zeros
-from ..functional import Padding, Pair
+from ..arguments import Padding, Pair
 from ..tensor import Tensor
 from ._checks import _positive
 from .init import _start

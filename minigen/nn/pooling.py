@@ -3,7 +3,7 @@
 from typing import Any
 
 from .. import functional as F
-from ..functional import Padding, Pair
+from ..arguments import Padding, Pair
 from ..tensor import Tensor
 from .module import Module
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .. import functional as F
-from ..functional import Pair
+from ..arguments import Pair
 from ..ops import shape as _shape
 from ..tensor import Tensor
 from .module import Module

@@ -1,0 +1,86 @@
+"""The dense layer and one-hot rows."""
+
+import math
+
+import numpy as np
+
+from ..arguments import check_classes, check_tensor, check_vector, integer_array
+from ..backend import array_module
+from ..ops.linalg import dense, dense_bias
+from ..tensor import Tensor
+
+__all__ = ["linear", "one_hot"]
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``.
+
+    Parameters
+    ----------
+    input : Tensor (..., in_features)
+    weight : Tensor (out_features, in_features)
+    bias : Tensor (out_features,), optional
+
+    Returns
+    -------
+    Tensor (..., out_features)
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not fit.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.linear(mg.ones(2, 3), mg.ones(4, 3), mg.ones(4)).shape
+    (2, 4)
+    """
+    check_tensor("linear", "input", input)
+    check_tensor("linear", "weight", weight)
+    if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: input of shape {input.shape} does not fit weight of shape {weight.shape}: "
+            "expected (..., in_features) and (out_features, in_features)"
+        )
+    check_vector("linear", "bias", bias, weight.shape[0])
+    rows = math.prod(input.shape[:-1])
+    batched = input if input.ndim == 2 else input.reshape(rows, weight.shape[1])
+    out = dense(batched, weight) if bias is None else dense_bias(batched, weight, bias)
+    return out if input.ndim == 2 else out.reshape(*input.shape[:-1], weight.shape[0])
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Integers to rows with a single 1.
+
+    Parameters
+    ----------
+    tensor : integer Tensor (...)
+    num_classes : int
+        By default one more than the largest.
+
+    Returns
+    -------
+    int64 Tensor (..., num_classes)
+
+    Raises
+    ------
+    ValueError
+        If an integer is negative or not below `num_classes`.  (On a GPU only a `num_classes` of -1 looks at the
+        integers: it would have to be waited for.  Their rows are zeros then.)
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.one_hot(mg.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    labels = integer_array("one_hot", "tensor", tensor)
+    xp = array_module(labels)
+    if num_classes == -1:
+        if labels.size == 0:
+            raise ValueError("one_hot: num_classes is needed when there are no labels")
+        num_classes = int(labels.max()) + 1
+    check_classes("one_hot", labels, num_classes)
+    return Tensor((labels[..., None] == xp.arange(num_classes)).astype(np.int64))
