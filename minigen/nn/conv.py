@@ -1,8 +1,8 @@
 """Convolution layers."""
 
 from .. import functional as F
-from ..creation import zeros
 from ..arguments import Padding, Pair
+from ..creation import zeros
 from ..tensor import Tensor
 from ._checks import _positive
 from .init import _start
