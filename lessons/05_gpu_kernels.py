@@ -50,7 +50,7 @@ from minigen import plot
 from minigen.course import gpu_kernels as exercises
 from minigen.course import show_source
 from minigen.kernels import reference, static_report
-from minigen.kernels.cuda import conv2d, launch, tiles, weight_grad
+from minigen.kernels.cuda import conv2d, tiles, weight_grad
 from minigen.kernels.static_report.gpus import GPUS
 
 
@@ -643,7 +643,7 @@ w = random.integers(-4, 5, (8, 3, 3, 3)).astype(np.float32)
 settings = ((2, 2), ((1, 1), (1, 1)), (1, 1), 1)  # stride, padding, dilation, groups
 right = reference.conv2d(x, w, *settings)
 for order in ("forward", "reverse", 1):
-    with launch.emulated(order=order):
+    with emulator.emulated(order=order):
         print(f"threads in order {order!s:8} equal to the reference:", np.array_equal(conv2d(x, w, *settings), right))
 
 # %% [markdown]

@@ -48,7 +48,7 @@ def emulated(gpu):
     """CUDA kernels run on the double's arrays."""
     if reason := emulator.why_not():
         pytest.skip(reason)
-    from minigen.kernels.cuda.launch import emulated
+    from minigen.kernels.emulator import emulated
 
     with emulated(arrays=xp):
         yield

@@ -153,7 +153,7 @@ def test_a_name_or_keyword_that_cupy_lacks_is_found():
 @pytest.fixture
 def gpu():
     """CuPy is the double, and CUDA kernels are emulated."""
-    from minigen.kernels.cuda.launch import emulated
+    from minigen.kernels.emulator import emulated
 
     with double.as_cupy(), emulated(arrays=xp):
         yield

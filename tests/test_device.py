@@ -597,7 +597,7 @@ def test_missing_numba_cuda_is_said_before_there_is_a_folder(here, capsys, monke
 @pytest.mark.skipif(bool(emulator.why_not()), reason=emulator.why_not())
 def test_a_step_of_the_dcgan_on_emulated_cuda_kernels_equals_the_cpus_and_never_waits(monkeypatch):
     """S4's networks at 28x28 as they are: 2.9 million weights, two images."""
-    from minigen.kernels.cuda.launch import emulated
+    from minigen.kernels.emulator import emulated
 
     monkeypatch.setattr(kernels, "_registered", {})  # no `host_kernels` here
     images = np.random.default_rng(1).uniform(-1, 1, (2, 1, 28, 28)).astype(np.float32)

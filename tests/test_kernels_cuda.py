@@ -19,8 +19,9 @@ if reason := emulator.why_not():
 
 from minigen.kernels import cuda
 from minigen.kernels.cuda import launch
-from minigen.kernels.cuda.launch import Kernel, emulated
+from minigen.kernels.cuda.launch import Kernel
 from minigen.kernels.cuda.target import flat, int32
+from minigen.kernels.emulator import emulated
 
 pytestmark = pytest.mark.emulator
 DTYPES = [np.float32, np.float64]

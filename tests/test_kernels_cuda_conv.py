@@ -17,9 +17,9 @@ if reason := emulator.why_not():
 
 from minigen.kernels import cuda
 from minigen.kernels.cuda import conv, correlate, weight_grad
-from minigen.kernels.cuda.launch import emulated
 from minigen.kernels.cuda.plan import gather_axis, scatter_axis
 from minigen.kernels.cuda.tiles import Tile
+from minigen.kernels.emulator import emulated
 
 pytestmark = pytest.mark.emulator
 ORDERS = ("forward", "reverse", 1)

@@ -64,3 +64,12 @@ def test_each_room_imports_only_from_floors_below(path):
             if other == room or floor(room) is None or floor(other) is None:
                 continue
             assert floor(other) < floor(room), f"{'/'.join(inside)} imports {other}, which is not below {room}"
+
+
+@pytest.mark.parametrize("room", ["reference", "cpu", "cuda"])
+def test_kernels_import_neither_tools_nor_ladder(room):
+    """The emulator, the static report and the ladder look at the kernel sets, not the other way round."""
+    for path in (ROOT / "kernels" / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) and node.level > 1 else set()
+            assert not names & {"emulator", "ladder", "static_report"}, path

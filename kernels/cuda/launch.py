@@ -4,22 +4,22 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..emulator import emulate
 from .target import configured, cuda, types
 
 __all__ = [
+    "Device",
     "Kernel",
     "contiguous",
     "deliver",
     "elements",
-    "emulated",
     "empty",
     "launch",
     "receiver",
+    "running_on",
     "square_root",
 ]
 
@@ -39,6 +39,16 @@ class Kernel(NamedTuple):
     threads: int = THREADS
 
 
+class Device(Protocol):
+    """Where kernels run."""
+
+    arrays: Any
+    """The module whose arrays the kernels take and return."""
+
+    def start(self, kernel: Kernel, blocks: int, arguments: list[Any]) -> None:
+        """Launch `kernel` with that many blocks."""
+
+
 class _Gpu:
     """CuPy arrays, on its current device."""
 
@@ -51,7 +61,7 @@ class _Gpu:
         if not cupy.cuda.is_available():
             raise RuntimeError(
                 "the CUDA kernels need an NVIDIA GPU and its driver, and none answers here; "
-                "`with minigen.kernels.cuda.launch.emulated():` runs them on the CPU (extra: emulator)"
+                "`with minigen.kernels.emulator.emulated():` runs them on the CPU (extra: emulator)"
             )
         self.arrays = cupy
 
@@ -67,24 +77,12 @@ class _Gpu:
         configured(_compiled(kernel), blocks, kernel.threads, stream)(*arguments)
 
 
-class _Emulator:
-    """NumPy arrays, or what stands in for CuPy's, on the CPU."""
-
-    def __init__(self, arrays: Any, check: bool, order: str | int):
-        self.arrays, self._check, self._order = arrays, check, order
-
-    def start(self, kernel: Kernel, blocks: int, arguments: list[Any]) -> None:
-        emulation = _emulation(kernel, self._check)
-        emulation.order = self._order
-        emulation[blocks, kernel.threads](*arguments)
-
-
-_place: ContextVar[_Gpu | _Emulator | None] = ContextVar("minigen_kernels_cuda", default=None)
+_device: ContextVar[Device | None] = ContextVar("minigen_kernels_cuda", default=None)
 _gpu = functools.cache(_Gpu)
 
 
-def _here() -> _Gpu | _Emulator:
-    return _place.get() or _gpu()
+def _here() -> Device:
+    return _device.get() or _gpu()
 
 
 @functools.cache
@@ -92,34 +90,20 @@ def _compiled(kernel: Kernel) -> Any:
     return cuda.jit(types.void(*kernel.arguments))(kernel.function)
 
 
-@functools.cache
-def _emulation(kernel: Kernel, check: bool) -> Any:
-    return emulate(kernel.function, check=check)
-
-
 @contextlib.contextmanager
-def emulated(arrays: Any = np, check: bool = False, order: str | int = "forward") -> Iterator[None]:
-    """Inside the block the CUDA kernels run on the CPU: the same code, compiled for it.
+def running_on(device: Device) -> Iterator[None]:
+    """Inside the block the CUDA kernels run on `device` instead of the GPU.
 
     Parameters
     ----------
-    arrays : module
-        Whose arrays the kernels take and return.
-    check, order
-        As `minigen.kernels.emulate` takes them: look for races and indices out of bounds; run threads in this order.
-
-    Examples
-    --------
-    >>> from minigen.kernels import cuda
-    >>> with emulated():  # doctest: +SKIP
-    ...     cuda.leaky_relu(np.array([-1.0, 2.0], np.float32), 0.5)
-    array([-0.5,  2. ], dtype=float32)
+    device : Device
+        Such as the one of `minigen.kernels.emulator.emulated`.
     """
-    token = _place.set(_Emulator(arrays, check, order))
+    token = _device.set(device)
     try:
         yield
     finally:
-        _place.reset(token)
+        _device.reset(token)
 
 
 def launch(kernel: Kernel, blocks: int, *arguments: Any) -> None:

@@ -29,6 +29,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from .device import emulated
 from .errors import AlignmentError, BarrierError, BoundsError, KernelError, RaceError, UnsupportedError
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "RaceError",
     "UnsupportedError",
     "emulate",
+    "emulated",
     "why_not",
 ]
 

@@ -96,8 +96,5 @@ def _recorded(found: list[Launch]) -> Iterator[None]:
             distinct = {a.__array_interface__["data"][0]: a.nbytes for a in arguments if isinstance(a, np.ndarray)}
             found.append(Launch(kernel.function, kernel.arguments, blocks, kernel.threads, sum(distinct.values())))
 
-    token = launch._place.set(Recorder())  # type: ignore[arg-type]
-    try:
+    with launch.running_on(Recorder()):
         yield
-    finally:
-        launch._place.reset(token)
