@@ -71,5 +71,7 @@ def test_kernels_import_neither_tools_nor_ladder(room):
     """The emulator, the static report and the ladder look at the kernel sets, not the other way round."""
     for path in (ROOT / "kernels" / room).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) and node.level > 1 else set()
+            names = (
+                {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) and node.level > 1 else set()
+            )
             assert not names & {"emulator", "ladder", "static_report"}, path
