@@ -44,10 +44,10 @@ import numpy as np
 
 import minigen as mg
 from minigen import plot
-from minigen.check import bounds, check, gradcheck
+from minigen.check import check, error_bounds, gradcheck
 from minigen.check.analytic import complex_step
 from minigen.check.differences import _Ladder, directional, jitter, measure_noise
-from minigen.check.kinks import KINKS
+from minigen.check.subgradients import SUBGRADIENTS
 from minigen.course import gradient_checking as exercises
 from minigen.course import show_source
 from minigen.kernels import reference
@@ -531,7 +531,7 @@ exercises.kinked(kinked)
 # tested exactly.  Some of it:
 
 # %%
-for kink in KINKS[:5]:
+for kink in SUBGRADIENTS[:5]:
     print(f"{kink.op:12} at {kink.where:20} {kink.says}")
 
 # %% [markdown]
@@ -655,12 +655,12 @@ def forgetful(x, g):
 
 fillings = {
     "Gaussian": lambda shape: random.normal(size=shape).astype(np.float32),
-    "integers": lambda shape: bounds.exact_integers(random, shape, n=8 * 64 * 64),
+    "integers": lambda shape: error_bounds.exact_integers(random, shape, n=8 * 64 * 64),
 }
 for name, fill in fillings.items():
     x, g = fill((8, 2, 64, 64)), fill((8, 4, 64, 64))
     exact = weight_grad(x.astype(np.float64), g.astype(np.float64))
-    tolerance = bounds.conv_bound(weight_grad, x, g, n=8 * 64 * 64) if name == "Gaussian" else 0
+    tolerance = error_bounds.conv_bound(weight_grad, x, g, n=8 * 64 * 64) if name == "Gaussian" else 0
     for kernel in (weight_grad, forgetful):
         print(f"{name}, {kernel.__name__:11} passes: {(abs(kernel(x, g) - exact) <= tolerance).all()}")
 

@@ -7,8 +7,8 @@ import pytest
 import minigen as mg
 from minigen.check import Finding, Report, gradcheck
 from minigen.check.analytic import complex_step
+from minigen.check.compare import draw
 from minigen.check.differences import directional, measure_noise
-from minigen.check.judge import draw
 
 pytestmark = pytest.mark.usefixtures("reference_kernels")
 
@@ -119,7 +119,7 @@ def test_reports():
     right, doubtful = Finding("right", "f", "x", 1, "agrees"), Finding("inconclusive", "f", "y", 1, "too noisy")
     assert Report("f", [right]) and Report("f", [right, doubtful]).verdict == "inconclusive"
     with pytest.raises(AssertionError, match="too noisy"):
-        Report("f", [right, doubtful]).expect_right()
+        Report("f", [right, doubtful]).raise_if_wrong()
 
 
 def test_cotangents_are_never_constant_nor_small():

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 import minigen as mg
 from minigen import kernels
 from minigen.check import gradcheck
-from minigen.check.catalogue import CATALOGUE
 from minigen.check.mutants import MUTANTS, score
 from minigen.check.mutants.optimizer_rules import RULES
+from minigen.check.op_registry import OP_REGISTRY
 from minigen.check.strategies import STRATEGIES
 from minigen.engine import primitives
 
@@ -21,7 +21,7 @@ def test_there_are_enough_mutants_of_every_kind():
     assert len(MUTANTS) + len(RULES) >= 120
     assert sum(m.small for m in MUTANTS.values()) + sum(r.small for r in RULES.values()) >= 40
     assert {m.family for m in MUTANTS.values()} == {"formula", "generic", "second"}
-    assert all(m.op in CATALOGUE for m in MUTANTS.values())
+    assert all(m.op in OP_REGISTRY for m in MUTANTS.values())
 
 
 EVERY = sorted([*MUTANTS, *RULES])

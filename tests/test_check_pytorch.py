@@ -6,9 +6,9 @@ import pytest
 
 from minigen import kernels
 from minigen.check import check
-from minigen.check.adapters import ours
-from minigen.check.catalogue import CATALOGUE, Case
-from minigen.check.examine import examine
+from minigen.check.adapters import minigen as own_adapter
+from minigen.check.op_registry import OP_REGISTRY, Case
+from minigen.check.run_point import run_point
 
 pytorch = pytest.importorskip("minigen.check.adapters.pytorch")
 pytestmark = pytest.mark.torch
@@ -34,11 +34,11 @@ def second_derivative(table):
 
 
 def test_pytorchs_double_backward_of_binary_cross_entropy_is_off_near_0_and_1():
-    entry, case = CATALOGUE[BCE], Case((P, TARGET), {"reduction": "none"})
-    theirs = examine(*pytorch.table[BCE][:2], entry, case, pytorch.table[BCE][2])
+    entry, case = OP_REGISTRY[BCE], Case((P, TARGET), {"reduction": "none"})
+    theirs = run_point(*pytorch.table[BCE][:2], entry, case, pytorch.table[BCE][2])
     assert {f.order for f in theirs if f.verdict == "wrong"} == {2}
     with kernels.use("reference"):
-        mine = examine(*ours.table[BCE][:2], entry, case, ours.table[BCE][2])
+        mine = run_point(*own_adapter.table[BCE][:2], entry, case, own_adapter.table[BCE][2])
     assert {f.verdict for f in mine} == {"right"}
 
 
@@ -49,7 +49,7 @@ def test_mpmath_says_who_is_right():
             for p, t in zip(P.tolist(), TARGET.tolist())
         ]
     with kernels.use("reference"):
-        mine = second_derivative(ours.table)
+        mine = second_derivative(own_adapter.table)
     theirs = second_derivative(pytorch.table)
     assert np.all(np.abs(mine / exact - 1) < 1e-9)
     assert np.abs(theirs / exact - 1)[[0, 2]].min() > 1e-7

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import backend, kernels
-from minigen.check.catalogue import CATALOGUE, RandomSource
+from minigen.check.op_registry import OP_REGISTRY, RandomSource
 from minigen.check.strategies import STRATEGIES
 from minigen.cli import main
 from minigen.data import Dataset, Loader
@@ -116,9 +116,9 @@ def test_every_primitive_computes_the_same_and_waits_for_nothing(name, data):
 
 
 @on_a_gpu_too
-@pytest.mark.parametrize("name", sorted(CATALOGUE))
+@pytest.mark.parametrize("name", sorted(OP_REGISTRY))
 def test_every_function_computes_the_same_and_waits_for_nothing(name):
-    function, names = getattr(mg.functional, name, None) or getattr(mg, name), CATALOGUE[name].inputs
+    function, names = getattr(mg.functional, name, None) or getattr(mg, name), OP_REGISTRY[name].inputs
     own = {"running_mean": None, "running_var": None} if name == "batch_norm" else {}
 
     def tensor_of(value):
@@ -131,7 +131,7 @@ def test_every_function_computes_the_same_and_waits_for_nothing(name):
 
     rng = np.random.default_rng(0)
     for _ in range(4):
-        case = CATALOGUE[name].make(RandomSource(rng))
+        case = OP_REGISTRY[name].make(RandomSource(rng))
         inputs = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in case.inputs]
         params = {
             key: value.astype(np.float32) if isinstance(value, np.ndarray) else value
@@ -390,7 +390,7 @@ def test_every_model_draws_alike(name):
         model.training_step(IMAGES[:6], LABELS[:6])
         found = [model.sample(5, np.random.default_rng(2))]
         if hasattr(model, "judge"):
-            found.append(model.judge(IMAGES[:6], LABELS[:6]))
+            found.append(model.compare(IMAGES[:6], LABELS[:6]))
         else:
             found += [model.encode(IMAGES[:6], LABELS[:6]), model.elbo(IMAGES[:6], LABELS[:6])]
             found.append(model.log_likelihood(IMAGES[:6], LABELS[:6], samples=4))

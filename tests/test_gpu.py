@@ -2,7 +2,7 @@
 
 import pytest
 
-from minigen.check.acceptance import gradients, parity, speed, training, why_not
+from minigen.check.gpu import gradients, parity, speed, training, why_not
 from minigen.kernels.static_report import LAYERS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(why_not()), reason=f"no GPU to test on: {why_not()}")]

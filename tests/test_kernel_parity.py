@@ -1,6 +1,6 @@
 """Every kernel of every set that takes NumPy arrays here, against the reference in float64: enumerated, not listed.
 
-- Within a bound derived from the number of roundings, and exactly on small integers: `minigen.check.kernel_judge`.
+- Within a bound derived from the number of roundings, and exactly on small integers: `minigen.check.kernel_compare`.
 - Bit for bit the same when called again, with other numbers of threads, and on arrays in any memory.
 - Inputs are left as they were, and results are nobody else's memory.
 """
@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import kernels
-from minigen.check.kernel_calls import CALLS, ROUNDS, Convolution, convolution, draw_call
-from minigen.check.kernel_judge import answer, fault
-from minigen.check.kernel_judge import run as run_kernel
+from minigen.check.kernel_cases import CALLS, ROUNDS, Convolution, convolution, draw_call
+from minigen.check.kernel_compare import answer, fault
+from minigen.check.kernel_compare import run as run_kernel
 from minigen.check.strategies import DrawnSource
 from minigen.kernels import reference
 

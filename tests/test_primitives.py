@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen.check import gradcheck
-from minigen.check.judge import draw
+from minigen.check.compare import draw
 from minigen.check.strategies import STRATEGIES
 from minigen.engine import primitives
 

@@ -12,7 +12,7 @@ anybody's NumPy function       `check`
 'right'
 """
 
-from .foreign import check
+from .check_function import check
 from .gradcheck import gradcheck
 from .report import Finding, Report
 

@@ -15,7 +15,7 @@ class NotAnalytic(ValueError):  # noqa: N818 - what the function is, not what we
 
 
 def complex_step(fn: Function, inputs: Sequence[Array], i: int, direction: Array, h: float = 1e-20) -> Array:
-    r"""Derivative by a step into the complex plane: :math:`\mathrm{Im} f(x + i h v) / h`, without any cancellation.
+    r"""Derivative by a step into the complex plane: $\mathrm{Im} f(x + i h v) / h$, without any cancellation.
 
     Exact to rounding for analytic functions that are written with NumPy and no ``abs``, comparison or conjugate
     (Squire & Trapp 1998, "Using complex variables to estimate derivatives of real functions", SIAM Review 40).

@@ -88,9 +88,9 @@ def _ops(args: argparse.Namespace, known: Sequence[str]) -> list[str]:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from . import golden
+    from . import test_vectors
 
-    print(golden.export(args.export, args.ops or None))
+    print(test_vectors.export(args.export, args.ops or None))
     return 0
 
 
@@ -103,7 +103,7 @@ def _cuda(args: argparse.Namespace) -> int:
 
 
 def _gpu(args: argparse.Namespace) -> int:
-    from .acceptance import accept, why_not
+    from .gpu import accept, why_not
 
     if reason := why_not():
         raise ValueError(f"--gpu: {reason}")
@@ -117,8 +117,8 @@ def _gpu(args: argparse.Namespace) -> int:
 
 
 def _own(args: argparse.Namespace) -> int:
-    from .adapters.ours import table
-    from .foreign import check
+    from .adapters.minigen import table
+    from .check_function import check
 
     rows = []
     for op in _ops(args, list(table)):
@@ -129,17 +129,17 @@ def _own(args: argparse.Namespace) -> int:
 
 
 def _against(args: argparse.Namespace) -> int:
-    from . import golden
-    from .catalogue import CATALOGUE
+    from . import test_vectors
+    from .op_registry import OP_REGISTRY
 
-    ops = _ops(args, list(CATALOGUE))
+    ops = _ops(args, list(OP_REGISTRY))
     table = _table(args.against)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.vectors
         if folder is None:
-            golden.export(scratch, [op for op in ops if op in table])
+            test_vectors.export(scratch, [op for op in ops if op in table])
             folder = Path(scratch)
-        rows = [row for row in golden.against(folder, table) if row["op"] in ops]
+        rows = [row for row in test_vectors.against(folder, table) if row["op"] in ops]
     known = {row["op"] for row in rows}
     rows += [
         {"op": op, "case": "", "status": "unsupported", "reason": "not in the table"} for op in ops if op not in known
@@ -164,7 +164,7 @@ def _score(args: argparse.Namespace) -> int:
 
     others: list[Any] = []
     if args.pytorch:
-        from .mutants.rival import PyTorch
+        from .mutants.pytorch_baseline import PyTorch
 
         others = [PyTorch(fast=False), PyTorch(fast=True)]
     result = score(seeds=args.seeds, others=others)

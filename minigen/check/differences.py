@@ -1,37 +1,37 @@
 r"""Derivatives measured by differences, each with a bound on its own error.
 
-**The U-shaped error.**  The central difference of :math:`\varphi(h) = f(x + h v)` is
+**The U-shaped error.**  The central difference of $\varphi(h) = f(x + h v)$ is
 
-.. math:: D(h) = \frac{\varphi(h) - \varphi(-h)}{2h} = \varphi'(0) + \frac{h^2}{6} \varphi'''(0) + O(h^4)
-          \quad \text{and rounding adds up to} \quad \frac{e}{h}
+$$D(h) = \frac{\varphi(h) - \varphi(-h)}{2h} = \varphi'(0) + \frac{h^2}{6} \varphi'''(0) + O(h^4)
+          \quad \text{and rounding adds up to} \quad \frac{e}{h}$$
 
-for values that carry an error of up to e.  The sum is least at :math:`h = (3e / |\varphi'''|)^{1/3}`, where it is about
-:math:`e^{2/3}`.  The five-point formula is one step of Richardson's extrapolation, with the error
-:math:`h^4 |\varphi^{(5)}| / 30 + 1.5 e / h`, least at :math:`h = (11.25 e / |\varphi^{(5)}|)^{1/5}`: about
-:math:`e^{4/5}`.  A step fixed in advance hits neither; no one knows :math:`\varphi'''` beforehand, and it differs from
+for values that carry an error of up to e.  The sum is least at $h = (3e / |\varphi'''|)^{1/3}$, where it is about
+$e^{2/3}$.  The five-point formula is one step of Richardson's extrapolation, with the error
+$h^4 |\varphi^{(5)}| / 30 + 1.5 e / h$, least at $h = (11.25 e / |\varphi^{(5)}|)^{1/5}$: about
+$e^{4/5}$.  A step fixed in advance hits neither; no one knows $\varphi'''$ beforehand, and it differs from
 one output element to the next.
 
-**The ladder.**  So differences are taken at :math:`h_k = h_0 / 4^k` and extrapolated (Richardson 1911; Ridders 1982,
+**The ladder.**  So differences are taken at $h_k = h_0 / 4^k$ and extrapolated (Richardson 1911; Ridders 1982,
 "Accurate computation of F'(x) and F'(x)F''(x)", Advances in Engineering Software 4):
 
-.. math:: T_{k,0} = D(h_k), \qquad T_{k,m} = T_{k,m-1} + \frac{T_{k,m-1} - T_{k-1,m-1}}{16^m - 1}.
+$$T_{k,0} = D(h_k), \qquad T_{k,m} = T_{k,m-1} + \frac{T_{k,m-1} - T_{k-1,m-1}}{16^m - 1}.$$
 
-The error of :math:`T_{k,m}` is taken as its distance from both of its parents (two coincidences would be needed to
+The error of $T_{k,m}$ is taken as its distance from both of its parents (two coincidences would be needed to
 fool it), plus rounding.  *Each output element* keeps the entry with the least error.
 
 **The noise e is measured,** not assumed: every input is moved by up to two units in the last place, at random up
 or down, a few times, and the largest change of each output is its noise.  This is what x costs merely by being a
-rounded number.  The textbook :math:`u |f|` is wrong in both directions: it misses the cancellation inside batch norm of
-data at :math:`10^4 \pm 10^{-3}`, and serves only as a floor.
+rounded number.  The textbook $u |f|$ is wrong in both directions: it misses the cancellation inside batch norm of
+data at $10^4 \pm 10^{-3}$, and serves only as a floor.
 
-One ulp does not show everything: :math:`\log(1 + t)` for small t moves in steps of u however finely t moves, and
+One ulp does not show everything: $\log(1 + t)$ for small t moves in steps of u however finely t moves, and
 between two steps every difference is zero and in perfect agreement with the next.  So the ladder is judged twice; the
 second time with the noise that the first betrayed (`_Ladder.unrest`).
 
 **Which levels count.**  A difference that jumps over a bump is worthless, yet two of them may agree perfectly (0 and 0,
-far outside a narrow peak).  Only :math:`\varphi(0)` knows better.  With
-:math:`S(h) = |\varphi(h) - 2 \varphi(0) + \varphi(-h)| / h` a smooth function has
-:math:`S(h) \approx |\varphi''| h`: it falls fourfold from level to level.  A level where S has not at least halved, and
+far outside a narrow peak).  Only $\varphi(0)$ knows better.  With
+$S(h) = |\varphi(h) - 2 \varphi(0) + \varphi(-h)| / h$ a smooth function has
+$S(h) \approx |\varphi''| h$: it falls fourfold from level to level.  A level where S has not at least halved, and
 is not noise, is not trusted.  Where no level is, the best of these serves, with S, the distance between the two
 one-sided slopes, as a part of its error.
 
@@ -57,7 +57,7 @@ ORDERS = 4
 GRANULARITY = 64
 """At most so many roundings, of the size of the largest value or input, are taken for noise where an ulp showed none.
 
-What cancellation of yet larger numbers does, as in (1e12 + x) - 1e12, is left to `minigen.check.granularity`."""
+What cancellation of yet larger numbers does, as in (1e12 + x) - 1e12, is left to `minigen.check.quantization`."""
 
 LEAST = 6
 """So many levels there must be before two of them may agree by chance."""

@@ -7,11 +7,11 @@ import numpy as np
 
 from .. import engine
 from ..tensor import Tensor
+from .compare import compare, draw, smooth_elements
 from .differences import Array, U, jitter
-from .judge import draw, judge, smooth_elements
-from .point import FLOOR
+from .problem import FLOOR
 from .report import Finding, Report
-from .resolution import RESOLUTION
+from .sensitivity import RESOLUTION
 
 __all__ = ["gradcheck"]
 
@@ -31,7 +31,7 @@ def gradcheck(
     """Check the gradients of a function on Tensors against derivatives measured by differences.
 
     Each argument is checked by itself, along random directions, under random cotangents, within bounds derived from
-    the function at hand; see `minigen.check.differences` and `minigen.check.judge`.
+    the function at hand; see `minigen.check.differences` and `minigen.check.compare`.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def gradcheck(
     common: dict[str, Any] = {"rng": rng, "resolution": resolution, "repeats": repeats,
                               "full_jacobian": full_jacobian}  # fmt: skip
     findings = _repeatable(op, plain, arrays)
-    findings += judge(op, plain.values, plain.vjp, arrays, which, shown, order=1, **common)
+    findings += compare(op, plain.values, plain.vjp, arrays, which, shown, order=1, **common)
     if order == 2:
         value = plain.values(*arrays)
         plain.smooth = smooth_elements(plain.values, arrays, which, rng)
@@ -101,7 +101,7 @@ def gradcheck(
         common["natural"] = float(np.linalg.norm(g * value[plain.smooth]))
         both = [*which, len(arrays)]
         point = [*arrays, g]
-        findings += judge(
+        findings += compare(
             op, plain.gradients, plain.vjp_of_gradients, point, both, [*shown, "the cotangent"], order=2, **common
         )
         findings += [f for f in [_symmetric(op, plain, point, common["natural"], rng)] if f]
@@ -207,7 +207,7 @@ def _repeatable(op: str, plain: _Plain, arrays: Sequence[Array]) -> list[Finding
 def _symmetric(
     op: str, plain: _Plain, point: Sequence[Array], natural: float, rng: np.random.Generator
 ) -> Finding | None:
-    r"""The Hessian H of :math:`x \mapsto \langle g, f(x) \rangle` is symmetric: <Hu, w> = <u, Hw>.
+    r"""The Hessian H of $x \mapsto \langle g, f(x) \rangle$ is symmetric: <Hu, w> = <u, Hw>.
 
     Exact but for rounding, which tiny changes of the point reveal.  None where there is no second derivative to
     speak of.

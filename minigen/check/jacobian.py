@@ -6,9 +6,9 @@ examinations for n input and m output elements, where random directions need two
 
 import numpy as np
 
-from .point import Point
+from .problem import Point
 from .report import Finding
-from .resolution import resolution_of
+from .sensitivity import resolution_of
 
 __all__ = ["compare_jacobians"]
 

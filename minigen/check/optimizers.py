@@ -4,7 +4,7 @@ A framework's "Adam" is one of several.  Where epsilon sits, whether decay is co
 differences are small enough to pass for rounding and large enough to change a training run.  Each row of `VARIANTS` is
 one rule, written for one number and any number type; `trajectory` runs it in mpmath.
 
-Symbols: g gradient, :math:`\theta` parameter, m and v running averages of g and :math:`g^2`, t the step from 1.
+Symbols: g gradient, $\theta$ parameter, m and v running averages of g and $g^2$, t the step from 1.
 """
 
 import functools
@@ -146,10 +146,10 @@ def _adam(
 ):
     r"""Adam.  `eps_place` says where epsilon is added:
 
-    - ``outside``: :math:`\hat m / (\sqrt{\hat v} + \epsilon)`, algorithm 1 of the paper;
-    - ``inside``: :math:`\hat m / \sqrt{\hat v + \epsilon}`;
-    - ``hat``: :math:`\alpha_t m / (\sqrt v + \hat\epsilon)` with
-      :math:`\alpha_t = \alpha \sqrt{1 - \beta_2^t} / (1 - \beta_1^t)`, the paper's faster form: its epsilon is another.
+    - ``outside``: $\hat m / (\sqrt{\hat v} + \epsilon)$, algorithm 1 of the paper;
+    - ``inside``: $\hat m / \sqrt{\hat v + \epsilon}$;
+    - ``hat``: $\alpha_t m / (\sqrt v + \hat\epsilon)$ with
+      $\alpha_t = \alpha \sqrt{1 - \beta_2^t} / (1 - \beta_1^t)$, the paper's faster form: its epsilon is another.
 
     `amsgrad` takes the running maximum of v (``"raw"``) or of the corrected v (``"corrected"``).
     """

@@ -99,7 +99,7 @@ class Report:
         lines = [str(f) for f in (bad or self.findings)] or [f"INCONCLUSIVE {self.op}: nothing could be checked"]
         return "\n".join([*lines, *([self.example] if self.example else [])])
 
-    def expect_right(self) -> "Report":
+    def raise_if_wrong(self) -> "Report":
         """Return the report itself, or raise where the verdict is not *right*.
 
         Raises

@@ -19,9 +19,9 @@ except ImportError as error:  # pragma: no cover - depends on the installation
     raise ImportError('minigen.check.strategies needs Hypothesis: python -m pip install "minigen-lab[test]"') from error
 
 from ..kernels.reference.conv import output_size
-from .catalogue import CATALOGUE, Case, Source
-from .fillings import KINDS, LAYOUTS, lay_out
-from .kernel_calls import window
+from .array_generators import KINDS, LAYOUTS, lay_out
+from .kernel_cases import window
+from .op_registry import OP_REGISTRY, Case, Source
 
 __all__ = ["Case", "STRATEGIES", "DrawnSource", "arrays", "cases", "layouts", "shapes", "windows"]
 
@@ -110,7 +110,7 @@ class DrawnSource(Source):
 
 @st.composite
 def cases(draw: Any, name: str, layouts: bool = True, **fixed: Any) -> Case:
-    """Inputs and parameters for the operation of `minigen.check.catalogue` called `name`.
+    """Inputs and parameters for the operation of `minigen.check.op_registry` called `name`.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def cases(draw: Any, name: str, layouts: bool = True, **fixed: Any) -> Case:
     **fixed
         Parameters to keep at one value.
     """
-    return CATALOGUE[name].make(DrawnSource(draw, fixed, layouts))
+    return OP_REGISTRY[name].make(DrawnSource(draw, fixed, layouts))
 
 
 # ---- shapes
@@ -246,7 +246,7 @@ def _along_one(draw: Any, kinds: Sequence[str]) -> Case:
 
 @st.composite
 def windows(draw: Any, **most: int) -> dict[str, Any]:
-    """The geometry of a sliding window, see `minigen.check.kernel_calls.window`, and how many pixels it gives."""
+    """The geometry of a sliding window, see `minigen.check.kernel_cases.window`, and how many pixels it gives."""
     w = window(DrawnSource(draw), **most)
     axes = zip(*(w[name] for name in ("size", "kernel", "stride", "padding", "dilation")))
     return {**w, "pixels": tuple(output_size(*axis) for axis in axes)}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..catalogue import CATALOGUE, Entry
+from ..op_registry import OP_REGISTRY, Entry
 
 __all__ = ["Tape", "table"]
 
@@ -68,4 +68,4 @@ def _pair(tape: Tape, entry: Entry) -> tuple[Callable[..., Any], Callable[..., A
 
 def table(tape: Tape) -> dict[str, tuple[Callable[..., Any], ...]]:
     """A triple per operation of the catalogue that the framework has."""
-    return {name: _pair(tape, entry) for name, entry in CATALOGUE.items()}
+    return {name: _pair(tape, entry) for name, entry in OP_REGISTRY.items()}

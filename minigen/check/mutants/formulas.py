@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from ...kernels.reference import conv2d_input_grad, conv2d_weight_grad
-from ..adapters.ours import table
-from ..catalogue import Case
+from ..adapters.minigen import table
+from ..op_registry import Case
 from .registry import Mutant, register
 
 Array = np.ndarray

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ..adapters.ours import table
-from ..catalogue import CATALOGUE, Case, Source
+from ..adapters.minigen import table
+from ..op_registry import OP_REGISTRY, Case, Source
 from .registry import Mutant, register
 
 Array = np.ndarray
@@ -53,7 +53,7 @@ def _grown(op: str) -> Any:
 
     def make(s: Source) -> Case:
         while True:
-            case = CATALOGUE[op].make(s)
+            case = OP_REGISTRY[op].make(s)
             if all(x.ndim and x.shape[-1] > 2 for x in case.inputs[:1]):
                 return case
 
@@ -90,7 +90,7 @@ WHERE = {
 for _op, _names in WHERE.items():
     for _name in _names:
         _what, _small, _spoil = SPOILS[_name]
-        _last = len(CATALOGUE[_op].differentiable) - 1 if _name == "half" else 0
+        _last = len(OP_REGISTRY[_op].differentiable) - 1 if _name == "half" else 0
         _make = _grown(_op) if _name in ("flipped", "shifted") else None
         register(
             Mutant(f"{_op}.{_name}", _op, "generic", _what, _spoiled(_op, _last, _spoil), small=_small, make=_make)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..catalogue import Case, Source
+from ..op_registry import Case, Source
 
 __all__ = ["MUTANTS", "Mutant", "register"]
 
@@ -54,4 +54,4 @@ def register(mutant: Mutant) -> None:
     MUTANTS[mutant.name] = mutant
 
 
-from . import formulas, generic, second  # noqa: E402, F401 - they fill the list
+from . import double_backward, formulas, generic  # noqa: E402, F401 - they fill the list

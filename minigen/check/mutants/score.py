@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ... import kernels
-from ..adapters.ours import table
-from ..catalogue import CATALOGUE, Case, RandomSource
-from ..examine import examine
+from ..adapters.minigen import table
+from ..op_registry import OP_REGISTRY, Case, RandomSource
 from ..report import Verdict
+from ..run_point import run_point
 from .optimizer_rules import RULES, caught
 from .registry import MUTANTS, Mutant
 
@@ -46,8 +46,8 @@ class Ours:
         """See `Checker`."""
         fn, vjp = table[mutant.op][:2]
         double = mutant.double if mutant.family == "second" else None
-        found = examine(
-            fn, mutant.vjp or vjp, CATALOGUE[mutant.op], case, double, seed, compare_values=False, locate=False
+        found = run_point(
+            fn, mutant.vjp or vjp, OP_REGISTRY[mutant.op], case, double, seed, compare_values=False, locate=False
         )
         return any(f.verdict == "wrong" and f.order > 0 for f in found)
 
@@ -56,7 +56,7 @@ class Ours:
         fn, vjp, double = table[op]
         found = {
             f.verdict
-            for f in examine(fn, vjp, CATALOGUE[op], case, double, seed, locate=False)
+            for f in run_point(fn, vjp, OP_REGISTRY[op], case, double, seed, locate=False)
             if "kink" not in f.reason
         }
         verdicts: tuple[Verdict, ...] = ("wrong", "inconclusive", "right")
@@ -204,7 +204,7 @@ def _in_a_row(seen: Callable[[int], bool | None], seeds: int) -> int | None:
 def _seen(checker: Checker, mutant: Mutant, points: int, seed: int) -> bool | None:
     """Whether the mutant is called wrong at one of the points; None where that cannot be asked."""
     rng = np.random.default_rng([seed, *mutant.name.encode()])
-    make = mutant.make or CATALOGUE[mutant.op].make
+    make = mutant.make or OP_REGISTRY[mutant.op].make
     for point in range(points):
         answer = checker.catches(mutant, make(RandomSource(rng, mutant.fixed)), seed * points + point)
         if answer is not False:
@@ -213,7 +213,7 @@ def _seen(checker: Checker, mutant: Mutant, points: int, seed: int) -> bool | No
 
 
 def _rights(checker: Checker, tally: Tally, seeds: int, points: int) -> None:
-    for name, entry in CATALOGUE.items():
+    for name, entry in OP_REGISTRY.items():
         for seed in range(seeds):
             rng = np.random.default_rng([seed, *name.encode()])
             for point in range(points):

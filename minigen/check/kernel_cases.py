@@ -18,8 +18,8 @@ import numpy as np
 
 from ..kernels import reference
 from ..kernels.reference.shapes import CONVOLUTIONS, Convolution
-from .bounds import gamma, terms
-from .catalogue import Source
+from .error_bounds import gamma, terms
+from .op_registry import Source
 
 __all__ = ["CALLS", "ROUNDS", "Call", "Convolution", "convolution", "draw_call", "window"]
 

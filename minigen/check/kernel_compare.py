@@ -1,6 +1,6 @@
 """Judging a kernel, of whatever set and on whatever device, against the reference in float64.
 
->>> from minigen.check.kernel_calls import Convolution, draw_call
+>>> from minigen.check.kernel_cases import Convolution, draw_call
 >>> call = draw_call("conv2d", Convolution(2, 3, 4, size=(5, 6), kernel=(3, 3)), seed=0)
 >>> fault(run(reference.conv2d, call), answer("conv2d", call))
 ''
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import reference
-from .kernel_calls import Call
+from .kernel_cases import Call
 
 __all__ = ["Answer", "answer", "error_of_bound", "fault", "run"]
 

@@ -3,7 +3,7 @@
 A specification is the textbook formula in plain loops and sums, with PyTorch's names and defaults, and without any
 thought of speed, overflow or gradients.  It takes arrays of float64, complex128 or mpmath numbers (dtype object), so
 that it can be evaluated in any precision; together with differences at 80 digits it yields golden values in which no
-gradient rule has a part (`minigen.check.golden`).
+gradient rule has a part (`minigen.check.test_vectors`).
 """
 
 import itertools
@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SPECS"]
+__all__ = ["REFERENCE_OPS"]
 
 Array = np.ndarray
 
-SPECS: dict[str, Callable[..., Array]] = {}
+REFERENCE_OPS: dict[str, Callable[..., Array]] = {}
 """Specifications by name."""
 
 
 def _spec(function: Callable[..., Array]) -> Callable[..., Array]:
-    SPECS[function.__name__.rstrip("_")] = function
+    REFERENCE_OPS[function.__name__.rstrip("_")] = function
     return function
 
 

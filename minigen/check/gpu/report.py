@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files import replace_file
-from .outcome import Row
+from .result import Row
 
 __all__ = ["markdown", "write"]
 

@@ -2,11 +2,11 @@ r"""The judgement: a claimed vjp against measured derivatives.
 
 For one argument x, a direction v and a cotangent g the chain rule says
 
-.. math:: \langle g, \, f'(x) v \rangle = \langle \mathrm{vjp}(g), \, v \rangle .
+$$\langle g, \, f'(x) v \rangle = \langle \mathrm{vjp}(g), \, v \rangle .$$
 
-The left side is measured (`minigen.check.differences`), with a bound :math:`E_j` on the error of each output element;
-the right side is claimed, and carries the noise :math:`n_i` that tiny changes of the inputs make in it.  The two
-may differ by :math:`\sum_j |g_j| E_j + \sum_i |v_i| n_i` and rounding; twice that is *wrong*.
+The left side is measured (`minigen.check.differences`), with a bound $E_j$ on the error of each output element;
+the right side is claimed, and carries the noise $n_i$ that tiny changes of the inputs make in it.  The two
+may differ by $\sum_j |g_j| E_j + \sum_i |v_i| n_i$ and rounding; twice that is *wrong*.
 
 g and v are drawn for the purpose and independent of x.  All ones would be blind: batch norm's gradient vanishes under
 a constant cotangent.  They are Gaussian, pushed away from zero by a quarter, so that no element goes unexamined.
@@ -25,13 +25,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from .differences import Array, Function, Measured, U, directional, measure_noise
-from .granularity import granularity
 from .jacobian import compare_jacobians
-from .point import MeasureRule, Point, Vjp, place
+from .problem import MeasureRule, Point, Vjp, place
+from .quantization import quantization
 from .report import Finding
-from .resolution import RESOLUTION, resolution_of
+from .sensitivity import RESOLUTION, resolution_of
 
-__all__ = ["draw", "judge", "smooth_elements"]
+__all__ = ["compare", "draw", "smooth_elements"]
 
 BAND = 1e4
 """Gradients whose sizes differ by more than this are examined apart: the large ones' bound would hide the small."""
@@ -47,7 +47,7 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.round(z + np.copysign(0.25, z), 3)
 
 
-def judge(
+def compare(
     op: str,
     fn: Function,
     vjp: Vjp,
@@ -184,7 +184,7 @@ def _too_coarse(
     point: Point, i: int, name: str, g: Array, v: Array, measured: Measured, claimed: Array, blur: Array
 ) -> Finding | None:
     """Whether the two sides only differ because the function moves in steps."""
-    height = granularity(point.fn, point.inputs, i, v, point.value, measured)
+    height = quantization(point.fn, point.inputs, i, v, point.value, measured)
     if not np.any(height):
         return None
     again = point.along(i, v, np.maximum(point.noise, height))

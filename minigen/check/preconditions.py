@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from .catalogue import Case, Entry
 from .differences import Array, U, measure_noise
+from .op_registry import Case, Entry
 from .report import Finding
 
-__all__ = ["contract_of_fn", "contract_of_vjp"]
+__all__ = ["function_preconditions", "vjp_preconditions"]
 
 SLACK = 1000
 """A function's values may differ from the definition by so many times the rounding noise: it may be less accurate, but
 must be the same function."""
 
 
-def contract_of_fn(
+def function_preconditions(
     op: str, values: Callable[..., Array], entry: Entry, case: Case, compare_values: bool
 ) -> Finding | None:
     """What is wrong with the function: it loses digits, changes its inputs, varies, or is another operation.
@@ -70,7 +70,7 @@ def contract_of_fn(
     return None
 
 
-def contract_of_vjp(
+def vjp_preconditions(
     op: str,
     pulled: Callable[..., list[Any]],
     g: Array,

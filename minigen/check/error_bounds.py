@@ -1,10 +1,10 @@
 r"""How far a float32 kernel may be from the exact result: bounds that follow from the number of terms it adds up.
 
-A sum of n products, computed in any order with unit roundoff :math:`u = 2^{-24}`, satisfies (Higham 2002, *Accuracy and
+A sum of n products, computed in any order with unit roundoff $u = 2^{-24}$, satisfies (Higham 2002, *Accuracy and
 Stability of Numerical Algorithms*, section 3.1)
 
-.. math:: |\mathrm{fl}(\textstyle\sum a_i b_i) - \sum a_i b_i| \le \gamma_n \sum |a_i| |b_i|,
-          \qquad \gamma_n = \frac{n u}{1 - n u} .
+$$|\mathrm{fl}(\textstyle\sum a_i b_i) - \sum a_i b_i| \le \gamma_n \sum |a_i| |b_i|,
+          \qquad \gamma_n = \frac{n u}{1 - n u} .$$
 
 For the three convolutions the right side is the same convolution of the absolute values, and n counts what meets in one
 element of the result:
@@ -19,7 +19,7 @@ conv2d_weight_grad   N * P * Q
 
 **Where the bound is blind.**  It grows with n, while most errors of a correct kernel do not: at n = 32,768 a whole
 dropped border row of a weight gradient stays below it.  So test small shapes too, and test on small integers: while
-every partial sum stays below :math:`2^{24}` no addition rounds, and any correct float32 kernel equals the reference
+every partial sum stays below $2^{24}$ no addition rounds, and any correct float32 kernel equals the reference
 *exactly* (`exact_integers`).
 
 **Where it does not hold.**  Minimal filtering (Winograd) multiplies sums, not inputs: its error is bounded norm by norm
@@ -40,7 +40,7 @@ U32 = 2.0**-24
 
 
 def gamma(n: int, u: float = U32) -> float:
-    r""":math:`\gamma_n = n u / (1 - n u)`.
+    r"""$\gamma_n = n u / (1 - n u)$.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def normwise(result: Array, exact: Array) -> float:
 def exact_integers(rng: np.random.Generator, shape: Any, n: int) -> Array:
     """Integers so small that n products of them add up without rounding, as float32.
 
-    With :math:`|a| \\le m` every partial sum is at most :math:`n m^2 < 2^{24}`.
+    With $|a| \\le m$ every partial sum is at most $n m^2 < 2^{24}$.
 
     Raises
     ------

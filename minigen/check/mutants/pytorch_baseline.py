@@ -17,9 +17,9 @@ except ImportError as error:
     message = 'PyTorch is not installed: python -m pip install "minigen-lab[bench]"'
     raise ModuleNotFoundError(message, name="torch") from error
 
-from ..adapters.ours import table
-from ..catalogue import CATALOGUE, Case
-from ..judge import smooth_elements
+from ..adapters.minigen import table
+from ..compare import smooth_elements
+from ..op_registry import OP_REGISTRY, Case
 from ..report import Verdict
 from .registry import Mutant
 
@@ -89,15 +89,15 @@ class PyTorch:
         self.name = f"PyTorch, {'fast' if fast else 'slow'}"
 
     def _accepts(self, op: str, vjp: Any, double: Any, case: Case, order: int) -> bool:
-        entry = CATALOGUE[op]
+        entry = OP_REGISTRY[op]
         which = [i for i in entry.differentiable if i < len(case.inputs)]
         function = _function(table[op][0], vjp, double, case, which)
         tensors = [_tensor(case.inputs[i]).requires_grad_() for i in which]
         torch.manual_seed(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            judge = torch.autograd.gradcheck if order == 1 else torch.autograd.gradgradcheck
-            return bool(judge(function, tensors, fast_mode=self.fast, raise_exception=False))
+            gradcheck = torch.autograd.gradcheck if order == 1 else torch.autograd.gradgradcheck
+            return bool(gradcheck(function, tensors, fast_mode=self.fast, raise_exception=False))
 
     def catches(self, mutant: Mutant, case: Case, seed: int) -> bool | None:
         """Rejects the mutant, and accepts the right gradient."""
@@ -112,7 +112,7 @@ class PyTorch:
     def verdict(self, op: str, case: Case, seed: int) -> Verdict | None:
         """Right or wrong; nothing else can be said."""
         fn, vjp, double = table[op]
-        floats = [i for i in CATALOGUE[op].differentiable if i < len(case.inputs)]
+        floats = [i for i in OP_REGISTRY[op].differentiable if i < len(case.inputs)]
 
         def values(*inputs: np.ndarray) -> np.ndarray:
             return fn(*inputs, **case.params)

@@ -10,10 +10,10 @@ import numpy as np
 from ...backend import to_device
 from ...kernels import find, reference
 from ...kernels.reference.shapes import CONVOLUTIONS
-from ..catalogue import RandomSource
-from ..kernel_calls import Convolution, convolution, draw_call
-from ..kernel_judge import answer, error_of_bound, fault, run
-from .outcome import Check, Outcome
+from ..kernel_cases import Convolution, convolution, draw_call
+from ..kernel_compare import answer, error_of_bound, fault, run
+from ..op_registry import RandomSource
+from .result import Check, Outcome
 
 __all__ = ["check_kernel", "checks"]
 

@@ -5,11 +5,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .catalogue import CATALOGUE, Case, Entry
-from .examine import METHODS, examine
-from .example import example
+from .op_registry import OP_REGISTRY, Case, Entry
 from .report import Finding, Report
-from .resolution import RESOLUTION
+from .repro import repro
+from .run_point import METHODS, run_point
+from .sensitivity import RESOLUTION
 
 __all__ = ["check", "summary"]
 
@@ -39,9 +39,9 @@ def check(
         ``vjp(g, *inputs, **params)``: the cotangent of fn's output, and fn's inputs, to one array per differentiable
         input (targets and labels have none); for a single one, the array itself will do.
     like : str
-        Which operation it is: a name in `minigen.check.catalogue.CATALOGUE`, with the inputs, parameters and defaults
-        of the function of that name in ``torch.nn.functional``.  Parameters that `fn` does not take stay at their
-        defaults; a bias that it does not take is left out.
+        Which operation it is: a name in `minigen.check.op_registry.OP_REGISTRY`, with the inputs, parameters and
+        defaults of the function of that name in ``torch.nn.functional``.  Parameters that `fn` does not take stay at
+        their defaults; a bias that it does not take is left out.
     double : callable, optional
         The gradient of the vjp, ``double(u, g, *inputs, **params)``: u holds a cotangent per array that `vjp` returns;
         gives the gradient in g, then those in the inputs.  Checked too if given.
@@ -83,11 +83,11 @@ def check(
     >>> check(np.tanh, lambda g, x: g * (1 - np.tanh(x)), like="tanh", examples=5).verdict
     'wrong'
     """
-    if like not in CATALOGUE:
-        raise ValueError(f"check: unknown operation {like!r}; expected one of {', '.join(sorted(CATALOGUE))}")
+    if like not in OP_REGISTRY:
+        raise ValueError(f"check: unknown operation {like!r}; expected one of {', '.join(sorted(OP_REGISTRY))}")
     if method not in METHODS:
         raise ValueError(f"check: unknown method {method!r}; expected one of {', '.join(METHODS)}")
-    entry = CATALOGUE[like]
+    entry = OP_REGISTRY[like]
     taken, missing = _signature(fn, entry)
     unknown = set(params or {}) - set(entry.parameters())
     if unknown:
@@ -102,7 +102,7 @@ def check(
 
     def look(case: Case, number: int, locate: bool = False) -> list[Finding]:
         case = trim(case)
-        return examine(
+        return run_point(
             fn,
             vjp,
             entry,
@@ -121,7 +121,7 @@ def check(
         case, findings, number = failure
         located = [f for f in look(case, number, locate=True) if f.verdict == "wrong"]
         wrong = located or [f for f in findings if f.verdict == "wrong"]
-        return Report(like, wrong, example(entry, trim(case), wrong[0]))
+        return Report(like, wrong, repro(entry, trim(case), wrong[0]))
     return Report(like, summary(like, found))
 
 

@@ -13,7 +13,7 @@ from ...kernels import find, static_report
 from ...kernels.reference.shapes import CONVOLUTIONS, Convolution
 from ...kernels.static_report.gpus import LIMITS, Gpu, roofline
 from .machine import gpu, usable_torch
-from .outcome import Check, Outcome
+from .result import Check, Outcome
 
 __all__ = ["checks", "seconds_of", "theirs", "time_convolution"]
 

@@ -5,8 +5,8 @@ import pytest
 
 from minigen.check import check
 from minigen.check.adapters import student
-from minigen.check.catalogue import CATALOGUE, Case
-from minigen.check.examine import examine
+from minigen.check.op_registry import OP_REGISTRY, Case
+from minigen.check.run_point import run_point
 
 
 def sigmoid(x):
@@ -70,8 +70,8 @@ def test_an_input_that_is_changed_is_noticed():
 
 
 def test_the_edge_of_the_domain_is_named():
-    entry, case = CATALOGUE["sqrt"], Case((np.array([0.0, 1.0]),))
-    (finding,) = examine(np.sqrt, lambda g, x: g / (2 * np.sqrt(np.maximum(x, 1e-300))), entry, case)
+    entry, case = OP_REGISTRY["sqrt"], Case((np.array([0.0, 1.0]),))
+    (finding,) = run_point(np.sqrt, lambda g, x: g / (2 * np.sqrt(np.maximum(x, 1e-300))), entry, case)
     assert finding.verdict == "inconclusive" and "edge of the domain" in finding.reason and finding.index == (0,)
 
 

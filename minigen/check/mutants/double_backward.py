@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..adapters.ours import table
-from ..catalogue import Case
+from ..adapters.minigen import table
+from ..op_registry import Case
 from .registry import Mutant, register
 
 Array = np.ndarray

@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 
 from .analytic import NotAnalytic, by_complex_step
-from .catalogue import Case, Entry
-from .contract import contract_of_fn, contract_of_vjp
+from .compare import compare, draw, smooth_elements
 from .differences import Array, directional
-from .judge import draw, judge, smooth_elements
+from .op_registry import Case, Entry
+from .preconditions import function_preconditions, vjp_preconditions
 from .report import Finding
-from .resolution import RESOLUTION
+from .sensitivity import RESOLUTION
 
-__all__ = ["METHODS", "examine"]
+__all__ = ["METHODS", "run_point"]
 
 METHODS = {"differences": directional, "complex_step": by_complex_step}
 """How derivatives can be measured."""
 
 
-def examine(
+def run_point(
     fn: Callable[..., Any],
     vjp: Callable[..., Any],
     entry: Entry,
@@ -33,7 +33,7 @@ def examine(
     full_jacobian: bool = False,
     locate: bool = True,
 ) -> list[Finding]:
-    """Everything that `minigen.check.check` looks at, at one point; see there, and `minigen.check.judge.judge`.
+    """Everything that `minigen.check.check` looks at, at one point; see there, and `minigen.check.compare.compare`.
 
     Returns
     -------
@@ -56,14 +56,14 @@ def examine(
         return [np.asarray(d) if isinstance(d, np.generic) else d for d in out]
 
     try:
-        problem = contract_of_fn(op, values, entry, case, compare_values)
+        problem = function_preconditions(op, values, entry, case, compare_values)
         if problem:
             return [problem]
         g = draw(rng, values(*case.inputs).shape)
-        problem = contract_of_vjp(op, pulled, g, case.inputs, which, names)
+        problem = vjp_preconditions(op, pulled, g, case.inputs, which, names)
         if problem:
             return [problem]
-        findings = judge(op, values, pulled, case.inputs, which, names, rng, 1, **how)
+        findings = compare(op, values, pulled, case.inputs, which, names, rng, 1, **how)
         if double is not None and all(f.verdict == "right" for f in findings):
             findings += _second_order(op, values, pulled, double, case, which, names, g, rng, how)
         return findings
@@ -115,4 +115,4 @@ def _second_order(op, values, pulled, double, case, which, names, g, rng, how) -
     point = [*case.inputs, g.reshape(-1)[smooth]]
     natural = float(np.linalg.norm(g * values(*case.inputs)))
     where = [*which, len(case.inputs)]
-    return judge(op, gradients, second, point, where, [*names, "the cotangent"], rng, 2, natural=natural, **how)
+    return compare(op, gradients, second, point, where, [*names, "the cotangent"], rng, 2, natural=natural, **how)

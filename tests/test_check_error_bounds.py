@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigen import kernels
-from minigen.check.bounds import U32, conv_bound, exact_integers, gamma, normwise, terms
+from minigen.check.error_bounds import U32, conv_bound, exact_integers, gamma, normwise, terms
 from minigen.check.strategies import windows
 from minigen.kernels import reference
 

@@ -14,16 +14,16 @@ r"""Golden vectors: inputs and exact results on disk, for whoever cannot run Pyt
   ``cotangent``        g, of the shape of f(x)
   ``vjp/<name>``       the gradient of <g, f(x)> in that input
   ``second/<name>``    u, a cotangent of that vjp
-  ``double/<name>``    the gradient of :math:`\sum \langle u, \mathrm{vjp} \rangle` in that input
+  ``double/<name>``    the gradient of $\sum \langle u, \mathrm{vjp} \rangle$ in that input
   ``double/cotangent`` the same in g
   ==================== =======================================================================
 
 ``params`` holds the arguments by PyTorch's names; an array among them is ``{"tensor": name}``.
 
-**Where the numbers come from.** Each is computed from the specification (`minigen.check.specs`) in mpmath with `DIGITS`
-digits and rounded once to float64.  Derivatives are central differences with a step of :math:`10^{-25}`: at 80 digits
-the truncation error is about :math:`10^{-50}` and the rounding error about :math:`10^{-55}` for first and
-:math:`10^{-30}` for second derivatives, so no gradient rule has any part in them.  The point is kept off kinks.
+**Where the numbers come from.** Each is computed from the specification (`minigen.check.reference_ops`) in mpmath with
+`DIGITS` digits and rounded once to float64.  Derivatives are central differences with a step of $10^{-25}$: at 80
+digits the truncation error is about $10^{-50}$ and the rounding error about $10^{-55}$ for first and $10^{-30}$ for
+second derivatives, so no gradient rule has any part in them.  The point is kept off kinks.
 
 **The bound** of a case, relative to the largest element of a result, is what a float64 implementation may be off by:
 64 times what moving the inputs by an ulp or two does to the values, or 64 u times the number of elements if that is
@@ -38,9 +38,9 @@ from typing import Any
 
 import numpy as np
 
-from .catalogue import CATALOGUE, Case, Entry, RandomSource
+from .compare import draw
 from .differences import U, jitter
-from .judge import draw
+from .op_registry import OP_REGISTRY, Case, Entry, RandomSource
 
 __all__ = ["FORMAT", "against", "cases", "export", "load"]
 
@@ -125,7 +125,7 @@ def cases(op: str, count: int = CASES, seed: int = 0) -> list[Case]:
     >>> [x.shape for x in cases("linear", 1)[0].inputs] == [x.shape for x in cases("linear", 1)[0].inputs]
     True
     """
-    entry = CATALOGUE[op]
+    entry = OP_REGISTRY[op]
     rng = np.random.default_rng([FORMAT, seed, *op.encode()])
     found: list[Case] = []
     while len(found) < count:
@@ -232,14 +232,14 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
         raise ImportError('golden vectors need mpmath: python -m pip install "minigen-lab[test]"') from error
     from safetensors.numpy import save_file
 
-    unknown = sorted(set(ops or []) - set(CATALOGUE))
+    unknown = sorted(set(ops or []) - set(OP_REGISTRY))
     if unknown:
-        raise ValueError(f"golden: unknown operations {', '.join(unknown)}; expected some of {', '.join(CATALOGUE)}")
+        raise ValueError(f"golden: unknown operations {', '.join(unknown)}; expected some of {', '.join(OP_REGISTRY)}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
-    for op in ops or CATALOGUE:
-        entry = CATALOGUE[op]
+    for op in ops or OP_REGISTRY:
+        entry = OP_REGISTRY[op]
         stored: dict[str, Array] = {}
         for number, case in enumerate(cases(op, count)):
             tensors, bound = _tensors(entry, case, number)
@@ -254,7 +254,7 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
             index.append({"op": op, "case": number, "inputs": names, "constant": list(entry.constant),
                           "params": params, "bound": bound})  # fmt: skip
         save_file(stored, str(folder / f"{op}.safetensors"))
-    provenance = {"by": "minigen.check.golden", "arithmetic": f"mpmath, {DIGITS} digits, rounded once",
+    provenance = {"by": "minigen.check.test_vectors", "arithmetic": f"mpmath, {DIGITS} digits, rounded once",
                   "derivatives": f"central differences of the specification, step {STEP}",
                   "mpmath": mpmath.__version__}  # fmt: skip
     _write_json(folder / "schema.json", _SCHEMA)

@@ -6,12 +6,12 @@ import pytest
 import minigen as mg
 from minigen.check import gradcheck
 from minigen.check.differences import directional, measure_noise
-from minigen.check.kinks import KINKS
+from minigen.check.subgradients import SUBGRADIENTS
 
 pytestmark = pytest.mark.usefixtures("reference_kernels")
 
 
-@pytest.mark.parametrize("kink", KINKS, ids=lambda k: k.op)
+@pytest.mark.parametrize("kink", SUBGRADIENTS, ids=lambda k: k.op)
 def test_the_value_at_the_kink_is_the_documented_convention(kink):
     inputs = [mg.tensor(np.array(x), requires_grad=True) for x in kink.at]
     with np.errstate(divide="ignore"):
@@ -21,7 +21,7 @@ def test_the_value_at_the_kink_is_the_documented_convention(kink):
         assert np.array_equal(d.data, np.array(expected))
 
 
-@pytest.mark.parametrize("kink", [k for k in KINKS if k.op not in ("sqrt", "pow")], ids=lambda k: k.op)
+@pytest.mark.parametrize("kink", [k for k in SUBGRADIENTS if k.op not in ("sqrt", "pow")], ids=lambda k: k.op)
 def test_a_check_at_the_kink_alone_is_never_right(kink):
     assert gradcheck(kink.fn, [np.array(x) for x in kink.at]).verdict == "inconclusive"
 

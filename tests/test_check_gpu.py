@@ -1,4 +1,4 @@
-"""The acceptance command for GPUs, where there is none: on the double of CuPy with emulated kernels, right and wrong."""
+"""The command `minigen check --gpu`, where there is none: on the double of CuPy with emulated kernels, right and wrong."""
 
 import json
 from types import SimpleNamespace
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from minigen import kernels
-from minigen.check import acceptance
-from minigen.check.acceptance import accept, gradients, machine, parity, report, speed, training
-from minigen.check.acceptance.outcome import Row
-from minigen.check.kernel_calls import CALLS
+from minigen.check import gpu as gpu_report
+from minigen.check.gpu import accept, gradients, machine, parity, report, speed, training
+from minigen.check.gpu.result import Row
+from minigen.check.kernel_cases import CALLS
 from minigen.cli import main
 from minigen.kernels import emulator, reference
 from minigen.kernels.reference.shapes import CONVOLUTIONS, Convolution
@@ -96,7 +96,7 @@ def test_the_report_names_a_wrong_kernel_and_goes_on(emulated, tmp_path, capsys)
     right = {("bias_leaky_relu", "pass"), ("leaky_relu", "pass")}
     assert found == {("adam_step", "error"), ("leaky_relu_grad", "fail")} | right
     text = out.read_text(encoding="utf-8")
-    assert "**4 of 8 checks failed.**" in text and "IndexError: planted (test_acceptance.py" in text
+    assert "**4 of 8 checks failed.**" in text and "IndexError: planted (test_check_gpu.py" in text
     assert "result 0 is wrong in 1 of" in text and "Convolution(images=" in text
     assert "Paper GPU" in text and "| driver's CUDA | 12.8 |" in text
     assert "4 of 8 checks passed; wrote" in capsys.readouterr().out
@@ -127,7 +127,7 @@ def test_an_array_of_the_cpu_is_no_result(gpu):
 
 @pytest.fixture
 def hosted(gpu, monkeypatch):
-    monkeypatch.setattr(acceptance, "load", lambda name: None)  # nobody asks for the CUDA kernels
+    monkeypatch.setattr(gpu_report, "load", lambda name: None)  # nobody asks for the CUDA kernels
     with double.host_kernels():
         yield
 
@@ -207,7 +207,7 @@ def test_pytorchs_convolutions_are_the_same(op):
 def test_the_whole_report_has_every_section(hosted, tmp_path, monkeypatch):
     done = {"kernels": parity, "gradients": gradients, "training": training, "speed": speed}
     for section, module in done.items():
-        passes = lambda *args, name=section: [(f"some {name}", lambda: acceptance.Outcome("pass", "fine | so"))]  # noqa: E731
+        passes = lambda *args, name=section: [(f"some {name}", lambda: gpu_report.Outcome("pass", "fine | so"))]  # noqa: E731
         monkeypatch.setattr(module, "checks", passes)
     rows = accept(tmp_path / "gpu.md")
     assert [row.section for row in rows] == list(done)
@@ -217,7 +217,7 @@ def test_the_whole_report_has_every_section(hosted, tmp_path, monkeypatch):
 
 
 def test_without_a_gpu_one_line_says_so(monkeypatch, capsys):
-    monkeypatch.setattr(acceptance, "why_no_gpu", lambda: "there is none")
+    monkeypatch.setattr(gpu_report, "why_no_gpu", lambda: "there is none")
     assert main(["check", "--gpu"]) == 2
     assert capsys.readouterr().err == "minigen check: --gpu: there is none\n"
 

@@ -5,17 +5,17 @@ from functools import partial
 
 import numpy as np
 
-from ..adapters.ours import table_on
-from ..catalogue import CATALOGUE, RandomSource
-from ..examine import examine
-from ..foreign import summary
+from ..adapters.minigen import table_on
+from ..check_function import summary
+from ..op_registry import OP_REGISTRY, RandomSource
 from ..report import Finding, Report
-from .outcome import Check, Outcome
+from ..run_point import run_point
+from .result import Check, Outcome
 
 __all__ = ["OPS", "check_gradients", "checks"]
 
 OPS = ("linear", "conv2d", "conv_transpose2d", "batch_norm", "leaky_relu", "max_pool2d", "softplus")
-"""Operations of `minigen.check.catalogue` that training comes down to; the kernels serve the first six."""
+"""Operations of `minigen.check.op_registry` that training comes down to; the kernels serve the first six."""
 
 
 def checks(examples: int) -> Iterator[Check]:
@@ -30,7 +30,7 @@ def check_gradients(op: str, examples: int) -> Outcome:
     source = RandomSource(np.random.default_rng(0), layouts=False)
     found: list[Finding] = []
     for number in range(examples):
-        found += examine(fn, vjp, CATALOGUE[op], CATALOGUE[op].make(source), double, seed=number)
+        found += run_point(fn, vjp, OP_REGISTRY[op], OP_REGISTRY[op].make(source), double, seed=number)
     report = Report(op, [f for f in found if f.verdict == "wrong"] or summary(op, found))
     if report:
         return Outcome("pass", f"smallest visible relative error {report.resolution or 0:.1g}")

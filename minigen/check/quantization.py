@@ -15,7 +15,7 @@ import numpy as np
 
 from .differences import Array, Function, Measured, value_or_nan
 
-__all__ = ["granularity"]
+__all__ = ["quantization"]
 
 WIDTHS = (32, 512)
 """In steps that changed nothing: where the point lies in the middle of a stair, and where it lies near an edge."""
@@ -25,7 +25,7 @@ LEAST = 4
 """So many different values must come again."""
 
 
-def granularity(
+def quantization(
     fn: Function, inputs: Sequence[Array], i: int, direction: Array, value: Array, measured: Measured
 ) -> Array:
     """The height of the stairs in which `fn` climbs along `direction`; 0 for elements that move smoothly.
@@ -52,7 +52,7 @@ def granularity(
     >>> def stairs(fn, x):
     ...     nothing = np.zeros(1)
     ...     measured = Measured(nothing, nothing, nothing, nothing, nothing, still=np.full(1, 1e-5))
-    ...     return granularity(fn, [x], 0, np.ones(1), fn(x), measured).item()
+    ...     return quantization(fn, [x], 0, np.ones(1), fn(x), measured).item()
     >>> round(stairs(lambda x: (1e12 + x) - 1e12, np.array([0.3])), 6)  # the distance of numbers near 1e12
     0.000122
     >>> stairs(lambda x: np.maximum(x, 0.1), np.array([0.0]))

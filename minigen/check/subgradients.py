@@ -12,7 +12,7 @@ import numpy as np
 
 import minigen as mg
 
-__all__ = ["KINKS", "Kink"]
+__all__ = ["SUBGRADIENTS", "Kink"]
 
 F = mg.functional
 
@@ -44,7 +44,7 @@ class Kink:
     says: str
 
 
-KINKS: list[Kink] = [
+SUBGRADIENTS: list[Kink] = [
     Kink("relu", "x = 0", mg.relu, ([0.0],), ([0.0],), "0: the left slope"),
     Kink("leaky_relu", "x = 0", lambda x: F.leaky_relu(x, 0.2), ([0.0],), ([0.2],), "the negative slope"),
     Kink(

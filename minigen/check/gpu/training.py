@@ -16,7 +16,7 @@ import numpy as np
 from ... import backend, kernels
 from ...data import Loader, load
 from ...models import DCGAN
-from .outcome import Check, Outcome
+from .result import Check, Outcome
 
 __all__ = ["GAME", "Game", "check_training", "checks", "play"]
 

@@ -16,8 +16,8 @@ from ...kernels.reference.shapes import Convolution
 from ...kernels.static_report.layers import LAYERS
 from . import gradients, parity, speed, training
 from .machine import facts
-from .outcome import Check, Outcome, Row
 from .report import write
+from .result import Check, Outcome, Row
 
 __all__ = ["accept", "why_not"]
 

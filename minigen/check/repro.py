@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from .catalogue import Case, Entry
 from .differences import Array
+from .op_registry import Case, Entry
 from .report import Finding
 
-__all__ = ["example"]
+__all__ = ["repro"]
 
 
-def example(entry: Entry, case: Case, finding: Finding) -> str:
+def repro(entry: Entry, case: Case, finding: Finding) -> str:
     """A program that shows the finding.
 
     Parameters

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .fillings import KINDS, LAYOUTS, lay_out
-from .specs import SPECS
+from .array_generators import KINDS, LAYOUTS, lay_out
+from .reference_ops import REFERENCE_OPS
 
-__all__ = ["CATALOGUE", "Case", "Entry", "RandomSource", "Source"]
+__all__ = ["OP_REGISTRY", "Case", "Entry", "RandomSource", "Source"]
 
 Array = np.ndarray
 
@@ -55,7 +55,7 @@ class Source:
         return self.fixed[name] if name in self.fixed else self.choose(choices)
 
     def array(self, shape: Sequence[int], *kinds: str) -> Array:
-        """An array filled in one of the `kinds` of `minigen.check.fillings`, Gaussian by default."""
+        """An array filled in one of the `kinds` of `minigen.check.array_generators`, Gaussian by default."""
         rng = self.generator()
         x = np.asarray(KINDS[self.choose(kinds or ("gaussian",))](rng, tuple(shape)), np.float64)
         return lay_out(x, self.choose(LAYOUTS)) if self.layouts else x
@@ -110,7 +110,7 @@ class Entry:
     @property
     def spec(self) -> Callable[..., Array]:
         """The definition: ``spec(**inputs, **params)``."""
-        return SPECS[self.name]
+        return REFERENCE_OPS[self.name]
 
     def parameters(self) -> list[str]:
         """Names of the parameters that the cases may set."""
@@ -122,14 +122,14 @@ class Entry:
         return [i for i, name in enumerate(self.inputs) if name not in self.constant]
 
 
-CATALOGUE: dict[str, Entry] = {}
+OP_REGISTRY: dict[str, Entry] = {}
 """The entries by name."""
 
 
 def _entry(inputs: str, constant: str = "", optional: int = 0, **defaults: Any) -> Callable[..., Any]:
     def register(make: Callable[[Source], Case]) -> Callable[[Source], Case]:
         name = make.__name__.strip("_")
-        CATALOGUE[name] = Entry(name, tuple(inputs.split()), make, defaults, tuple(constant.split()), optional)
+        OP_REGISTRY[name] = Entry(name, tuple(inputs.split()), make, defaults, tuple(constant.split()), optional)
         return make
 
     return register
@@ -269,7 +269,7 @@ def _elementwise(name: str, *kinds: str, **params: Sequence[Any]) -> None:
         x = s.array(s.shape(1, 3), *kinds)
         return Case((x,), {key: s.param(key, choices) for key, choices in params.items()})
 
-    CATALOGUE[name] = Entry(name, ("input",), make, {key: choices[0] for key, choices in params.items()})
+    OP_REGISTRY[name] = Entry(name, ("input",), make, {key: choices[0] for key, choices in params.items()})
 
 
 _elementwise("relu", "gaussian", "ties")
@@ -294,7 +294,7 @@ def _along_dim(name: str, **params: Sequence[Any]) -> None:
         x = s.array(shape, "gaussian", "spread")
         return Case((x,), {"dim": dim, **{key: s.param(key, choices) for key, choices in params.items()}})
 
-    CATALOGUE[name] = Entry(name, ("input",), make, {"dim": -1, **{k: choices[0] for k, choices in params.items()}})
+    OP_REGISTRY[name] = Entry(name, ("input",), make, {"dim": -1, **{k: choices[0] for k, choices in params.items()}})
 
 
 _along_dim("softmax")
@@ -315,7 +315,7 @@ def _regression(s: Source) -> Case:
 
 
 for _name in ("mse_loss", "l1_loss"):
-    CATALOGUE[_name] = Entry(_name, ("input", "target"), _regression, {"reduction": "mean"}, ("target",))
+    OP_REGISTRY[_name] = Entry(_name, ("input", "target"), _regression, {"reduction": "mean"}, ("target",))
 
 
 @_entry("input target", "target", reduction="mean")
