@@ -5,12 +5,36 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from .conv import output_size
-
-__all__ = ["CONVOLUTIONS", "Convolution"]
+__all__ = ["CONVOLUTIONS", "Convolution", "output_size", "round_up"]
 
 CONVOLUTIONS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 """The three kernels."""
+
+
+def output_size(size, kernel, stride, padding, dilation):
+    """Output length of a convolution along one axis.
+
+    Parameters
+    ----------
+    size, kernel, stride, dilation : int
+    padding : (int, int)
+        Zeros before and after.
+
+    Returns
+    -------
+    int
+        Zero or less when the kernel does not fit.
+    """
+    return (size + padding[0] + padding[1] - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def round_up(n, step):
+    """The smallest multiple of `step` that is at least n.
+
+    >>> round_up(13, 8)
+    16
+    """
+    return -(-n // step) * step
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ from minigen.course import convolution as exercises
 from minigen.course import show_source
 from minigen.data import load
 from minigen.kernels import reference
+from minigen.kernels.shapes import output_size
 
 mg.kernels.use("reference")  # the plain NumPy kernels, to be read here; the fast ones are lesson 4
 random = np.random.default_rng(0)
@@ -71,7 +72,7 @@ SHADES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"]
 
 def draw_windows(axes, size, kernel, stride, before=0, after=0, dilation=1, title=None):
     """A row for each output; in it the inputs that its window meets, with the number of the tap."""
-    outputs = reference.conv.output_size(size, kernel, stride, (before, after), dilation)
+    outputs = output_size(size, kernel, stride, (before, after), dilation)
     for p in range(outputs):
         for i in range(-before, size + after):
             inside = 0 <= i < size
@@ -106,7 +107,7 @@ picture
 # %%
 def convolve(x, w, stride=1, before=0, after=0, dilation=1):
     """A convolution in one dimension, as the equation says."""
-    outputs = reference.conv.output_size(len(x), len(w), stride, (before, after), dilation)
+    outputs = output_size(len(x), len(w), stride, (before, after), dilation)
     y = np.zeros(outputs)
     for p in range(outputs):
         for r in range(len(w)):
@@ -381,7 +382,7 @@ exercises.same_padding(same_padding)
 # %%
 print("kernel 3, stride 2, no padding")
 for size in (7, 8, 9, 10):
-    P = reference.conv.output_size(size, 3, 2, (0, 0), 1)
+    P = output_size(size, 3, 2, (0, 0), 1)
     print(f"  {size:2} pixels -> {P} outputs; the adjoint alone would guess {(P - 1) * 2 + 3}")
 
 # %% [markdown]

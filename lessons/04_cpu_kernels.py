@@ -39,7 +39,7 @@
 # | $\pi$ | `peak` | operations per second that the arithmetic units can do |
 # | $\beta$ | `bandwidth` | bytes per second that the memory can move |
 # | $N, C, O, R, S, P, Q$ | | images, channels in and out, kernel height and width, output height and width, as in lesson 3 |
-# | $m, r$ | `m`, `r` | outputs of a tile and taps, in minimal filtering |
+# | $m, r$ | `m`, `r` | outputs of a tile and taps, in Winograd minimal filtering |
 
 # %%
 import importlib
@@ -59,7 +59,8 @@ from minigen.bench import race
 from minigen.course import cpu_kernels as exercises
 from minigen.course import show_source
 from minigen.kernels import ladder, reference
-from minigen.kernels.cpu import cook_toom, microkernel, simd
+from minigen.kernels.cpu import microkernel, simd
+from minigen.kernels.cpu.winograd import transforms
 
 mg.kernels.set_num_threads(1)
 
@@ -96,10 +97,8 @@ n = w[0].size
 bound = n * 2.0**-24 / (1 - n * 2.0**-24) * size
 for name, result in results.items():
     error = abs(result - exact)
-    within = "in the whole below 1e-5" if name == "minimal_filtering" else "every element within the bound"
-    fine = (
-        np.linalg.norm(error) < 1e-5 * np.linalg.norm(exact) if name == "minimal_filtering" else (error <= bound).all()
-    )
+    within = "in the whole below 1e-5" if name == "winograd" else "every element within the bound"
+    fine = np.linalg.norm(error) < 1e-5 * np.linalg.norm(exact) if name == "winograd" else (error <= bound).all()
     print(f"{name:18} {within}: {fine}")
 
 # %% [markdown]
@@ -481,7 +480,7 @@ show_source(microkernel._block)
 # 1980; Lavin and Gray 2015).  Our source derives the matrices from the points, with exact fractions:
 
 # %%
-F23 = {name: np.array(rows, dtype=float) for name, rows in cook_toom.matrices(2, 3).items()}
+F23 = {name: np.array(rows, dtype=float) for name, rows in transforms.matrices(2, 3).items()}
 for name in ("BT", "G", "AT"):
     print(name)
     print(F23[name] + 0.0)
@@ -524,7 +523,7 @@ exercises.minimal_filter(minimal_filter)
 # **Can it be had for nothing?**  No.  The transforms add and subtract numbers of similar size, and so make rounding
 # errors larger.  The larger the tile, the fewer multiplications, and the larger the error.  Much depends on the points:
 # for tiles of 4 x 4 with 3 x 3 taps, 0, 1, -1, 2, -2 err three times as much as the 0, 5/8, -5/8, 3/2, -3/2 that
-# `minigen.kernels.cpu.cook_toom` uses.  `minigen.kernels.precision` chooses:
+# `minigen.kernels.cpu.winograd.transforms` uses.  `minigen.kernels.precision` chooses:
 
 # %% tags=["varies"]
 errors = {}
@@ -584,7 +583,7 @@ picture
 # | im2col | the chains: the product is the BLAS's | writing and reading nine times the images |
 # | implicit GEMM | the large array | loads and stores in the innermost loop |
 # | micro-kernel | these: results stay in registers | the multiplications themselves, and gathering |
-# | minimal filtering | more than half of the multiplications | the transforms, and rounding |
+# | Winograd minimal filtering | more than half of the multiplications | the transforms, and rounding |
 #
 # `minigen.kernels.cpu`, the set that serves every day, has all this for three kernels (convolution and its two
 # gradients), for few channels and many, and chooses by the shapes.

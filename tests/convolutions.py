@@ -3,7 +3,7 @@
 import numpy as np
 
 from minigen.kernels import reference
-from minigen.kernels.reference.shapes import CONVOLUTIONS, Convolution
+from minigen.kernels.shapes import CONVOLUTIONS, Convolution
 
 
 class Case(Convolution):

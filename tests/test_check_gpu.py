@@ -14,7 +14,7 @@ from minigen.check.gpu.result import Row
 from minigen.check.kernel_cases import CALLS
 from minigen.cli import main
 from minigen.kernels import emulator, reference
-from minigen.kernels.reference.shapes import CONVOLUTIONS, Convolution
+from minigen.kernels.shapes import CONVOLUTIONS, Convolution
 
 xp = double.xp
 needs_cupy = pytest.mark.skipif(double.real is None, reason="the real CuPy, which knows the names, is not installed")

@@ -1,7 +1,7 @@
 """The CPU convolutions against the NumPy reference in float64.
 
 Direct kernels: each element within ``gamma_n * conv(|x|, |w|)``, and exactly right on small integers, where every partial
-sum is exact.  Minimal filtering: a bound on the error in norm.
+sum is exact.  Winograd: a bound on the error in norm.
 """
 
 import os
@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from minigen.kernels import reference
-from minigen.kernels.cpu import conv, cook_toom, direct, pixels, tiling
+from minigen.kernels.cpu import conv, winograd
+from minigen.kernels.cpu.conv import channel_lanes, dispatch, pixel_lanes
 from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.runtime.allocator import contiguous
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
+from minigen.kernels.cpu.winograd.transforms import matrices
+from minigen.kernels.shapes import output_size
 
 #: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
 NORM_BOUND = {(2, 2): 2e-6, (3, 2): 2e-6, (4, 2): 5e-6, (2, 3): 2e-6, (4, 3): 5e-6, (6, 3): 2e-5}
@@ -36,7 +38,7 @@ class Method:
 
     def conv2d(self, x, w, stride, padding, dilation, groups):
         axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
-        y = np.full((len(x), len(w), *(reference.conv.output_size(*axis) for axis in axes)), np.nan, x.dtype)
+        y = np.full((len(x), len(w), *(output_size(*axis) for axis in axes)), np.nan, x.dtype)
         self.kernels[0](contiguous(x), contiguous(w), y, stride, padding, dilation, groups)
         return y
 
@@ -51,22 +53,22 @@ class Method:
         return dw
 
 
-def tiled(tile):
+def by_winograd(tile):
     def by(kernel):
         return lambda x, w, y, stride, padding, dilation, groups: kernel(x, w, y, stride, padding, groups, tile)
 
-    return Method(by(tiling.conv2d), by(tiling.conv2d_input_grad), by(tiling.conv2d_weight_grad))
+    return Method(by(winograd.conv2d), by(winograd.conv2d_input_grad), by(winograd.conv2d_weight_grad))
 
 
 def direct_weight_grad(x, g, dw, *how):
-    """By `direct`, which needs two columns in a filter."""
-    (direct if dw.shape[3] > 1 else pixels).conv2d_weight_grad(x, g, dw, *how)
+    """By channel lanes, which needs two columns in a filter."""
+    (channel_lanes if dw.shape[3] > 1 else pixel_lanes).conv2d_weight_grad(x, g, dw, *how)
 
 
 DIRECT = {
     "dispatcher": conv,
-    "direct": Method(direct.conv2d, direct.conv2d_input_grad, direct_weight_grad),
-    "pixels": Method(pixels.conv2d, pixels.conv2d_input_grad, pixels.conv2d_weight_grad),
+    "channel lanes": Method(channel_lanes.conv2d, channel_lanes.conv2d_input_grad, direct_weight_grad),
+    "pixel lanes": Method(pixel_lanes.conv2d, pixel_lanes.conv2d_input_grad, pixel_lanes.conv2d_weight_grad),
 }
 
 
@@ -123,13 +125,15 @@ def test_direct_kernels_stay_within_the_elementwise_bound(dtype, case, seed):
 @pytest.mark.parametrize("tile", NORM_BOUND, ids=str)
 @settings(max_examples=12, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 9))
-def test_minimal_filtering_stays_within_its_bound_in_norm(tile, data, seed):
+def test_winograd_stays_within_its_bound_in_norm(tile, data, seed):
     case = data.draw(cases(dilations=(1,), strides=(1, 2), groups=(1, 2), most_taps=2 * tile[1] + 1))
     taps = [-(-k // s) for k, s in zip(case.kernel, case.stride, strict=True)]
     assume(case.stride == (1, 1) or max(taps) <= tile[1])  # larger filters are cut into pieces, for stride 1
     operands = case.operands(seed, np.float32, normal)
     sizes = case.exact(*(abs(a) for a in operands))
-    for result, exact, size in zip(case.results(tiled(tile), *operands), case.exact(*operands), sizes, strict=True):
+    for result, exact, size in zip(
+        case.results(by_winograd(tile), *operands), case.exact(*operands), sizes, strict=True
+    ):
         scale = max(np.linalg.norm(exact), np.linalg.norm(size) / np.sqrt(10 * size.size))
         assert np.linalg.norm(result - exact) <= NORM_BOUND[tile] * scale
 
@@ -171,7 +175,7 @@ def plain_sums(case, x, w, g):
     return y, dx[:, :, before : before + x.shape[2], before : before + x.shape[3]], dw
 
 
-@pytest.mark.parametrize("tile", conv.TILES["default"], ids=str)
+@pytest.mark.parametrize("tile", dispatch.TILES["default"], ids=str)
 @pytest.mark.parametrize("channels", [16, 64])
 def test_what_tiles_of_default_precision_err_in_units_of_a_plain_sum(tile, channels):
     ratios = []
@@ -179,7 +183,7 @@ def test_what_tiles_of_default_precision_err_in_units_of_a_plain_sum(tile, chann
         before = (kernel - 1) // 2
         case = Case(2, channels, 16, (16, 16), (kernel,) * 2, (stride,) * 2, ((before, before),) * 2, (1, 1), 1)
         operands = case.operands(channels, np.float32, normal)
-        results = case.results(tiled(tile), *operands), plain_sums(case, *operands), case.exact(*operands)
+        results = case.results(by_winograd(tile), *operands), plain_sums(case, *operands), case.exact(*operands)
         ratios += [abs(a - exact).max() / abs(b - exact).max() for a, b, exact in zip(*results, strict=True)]
     assert max(ratios) <= 3.5 and np.median(ratios) <= 2.5  # maxima of few elements scatter
 
@@ -195,9 +199,9 @@ def test_the_three_kernels_are_adjoints(case, seed):
 
 
 LARGE = [
-    Case(5, 32, 40, (16, 16), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1), 1),  # minimal filtering
-    Case(5, 20, 24, (9, 11), (3, 3), (1, 1), ((2, 2), (2, 2)), (2, 2), 2),  # direct
-    Case(9, 3, 24, (20, 20), (5, 5), (2, 2), ((1, 2), (1, 2)), (1, 1), 1),  # pixels
+    Case(5, 32, 40, (16, 16), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1), 1),  # winograd
+    Case(5, 20, 24, (9, 11), (3, 3), (1, 1), ((2, 2), (2, 2)), (2, 2), 2),  # channel lanes
+    Case(9, 3, 24, (20, 20), (5, 5), (2, 2), ((1, 2), (1, 2)), (1, 1), 1),  # pixel lanes
 ]
 
 
@@ -303,8 +307,8 @@ def test_an_unknown_precision_is_refused():
 
 
 @pytest.mark.parametrize("m, r", NORM_BOUND)
-def test_cook_toom_matrices_are_a_correlation(m, r):
-    matrix = {name: np.array(rows, float) for name, rows in cook_toom.matrices(m, r).items()}
+def test_winograd_matrices_are_a_correlation(m, r):
+    matrix = {name: np.array(rows, float) for name, rows in matrices(m, r).items()}
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal(m + r - 1), rng.standard_normal(r)
     found = matrix["AT"] @ ((matrix["G"] @ w) * (matrix["BT"] @ x))

@@ -10,7 +10,7 @@ from convolutions import Case, gamma, integers, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigen.kernels import emulator, reference
+from minigen.kernels import emulator
 
 if reason := emulator.why_not():
     pytest.skip(reason, allow_module_level=True)
@@ -20,6 +20,7 @@ from minigen.kernels.cuda import conv, correlate, weight_grad
 from minigen.kernels.cuda.plan import gather_axis, scatter_axis
 from minigen.kernels.cuda.tiles import Tile
 from minigen.kernels.emulator import emulated
+from minigen.kernels.shapes import output_size
 
 pytestmark = pytest.mark.emulator
 ORDERS = ("forward", "reverse", 1)
@@ -164,7 +165,7 @@ def test_wrong_arguments_are_named():
 @settings(max_examples=200)
 def test_both_plans_meet_the_same_pairs(kernel, stride, before, dilation, size, data):
     """What the plan of the forward kernel gathers, the plan of its adjoint gathers the other way round."""
-    pixels = reference.conv.output_size(size, kernel, stride, (before, 20), dilation)
+    pixels = output_size(size, kernel, stride, (before, 20), dilation)
     pixels = data.draw(st.integers(1, max(1, min(pixels, 6))))
     found = []
     for axis, far in (

@@ -20,7 +20,7 @@ if reason := emulator.why_not():
 from minigen.kernels import cuda, static_report
 from minigen.kernels.cuda import conv
 from minigen.kernels.emulator import emulated
-from minigen.kernels.reference.shapes import CONVOLUTIONS, Convolution
+from minigen.kernels.shapes import CONVOLUTIONS, Convolution
 from minigen.kernels.static_report.works import launches
 
 pytestmark = pytest.mark.emulator

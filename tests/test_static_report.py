@@ -8,7 +8,7 @@ import pytest
 
 from minigen.cli import main
 from minigen.kernels import static_report
-from minigen.kernels.reference.shapes import CONVOLUTIONS
+from minigen.kernels.shapes import CONVOLUTIONS
 from minigen.kernels.static_report import LAYERS
 from minigen.kernels.static_report.gpus import GPUS, gpu_here, occupancy, roofline
 from minigen.kernels.static_report.sass import count, hot_loop, parse

@@ -1,14 +1,14 @@
 """Kernels for the CPU, in Numba: same names and signatures as `minigen.kernels.reference`.
 
-Read them in this order: `simd` (vectors), `microkernel` (innermost loops), `matmul`, `pixels` and `direct` (two ways to
-convolve directly), `cook_toom` and `tiled` (fewer multiplications), `conv` (which serves when).
+Read them in this order: `simd` (vectors), `microkernel` (innermost loops), `matmul`, `conv` (two ways to convolve
+directly, and which method serves when), `winograd` (fewer multiplications).
 `minigen.kernels.ladder` climbs to them in five steps.
 """
 
-from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats, channel_sums
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
+from .norm import batch_norm, batch_norm_grad, batch_norm_stats, channel_sums
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad

@@ -5,7 +5,7 @@ Same results as `minigen.kernels.reference.pool`, to the last bit.
 
 import numpy as np
 
-from ..reference.conv import output_size
+from ..shapes import output_size
 from .runtime.allocator import contiguous, empty
 from .runtime.thread_pool import chunked_range, parallel
 

@@ -12,8 +12,8 @@ _level: ContextVar[str] = ContextVar("minigen_precision", default="default")
 class precision:  # noqa: N801  (a function to its users, like kernels.use)
     """Choose how the CPU convolutions of float32 may be computed, from here on or inside a ``with`` block.
 
-    Minimal filtering (`minigen.kernels.cpu.cook_toom`) saves multiplications and amplifies rounding errors.  With
-    float64 it is never used.
+    Winograd minimal filtering (`minigen.kernels.cpu.winograd`) saves multiplications and amplifies rounding errors.
+    With float64 it is never used.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ class precision:  # noqa: N801  (a function to its users, like kernels.use)
         - ``"default"``: tiles whose worst element stays within 3 times the error of a plain float32 sum.
         - ``"fast"``: a larger tile too, for large images.  The error in norm, relative to the result's, stays below
           2e-5 for inputs without strong correlation; see the note.
-        - ``"direct"``: no minimal filtering.  Each element is within ``gamma_n * conv(|x|, |w|)``, where n is the
-          number of terms and ``gamma_n = n u / (1 - n u)``, ``u = 2**-24``.
+        - ``"direct"``: no Winograd minimal filtering.  Each element is within ``gamma_n * conv(|x|, |w|)``, where n
+          is the number of terms and ``gamma_n = n u / (1 - n u)``, ``u = 2**-24``.
 
     Raises
     ------

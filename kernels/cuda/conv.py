@@ -4,7 +4,7 @@ Each brings its operands into the order in which a tiled product reads them (`la
 over channels and kernel elements, `weight_grad` over pixels.
 """
 
-from ..reference.conv import output_size
+from ..shapes import output_size
 from .correlate import Plan, correlate, taps
 from .launch import contiguous, deliver, receiver
 from .layout import Images, pack_filters, pack_images

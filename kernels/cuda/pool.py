@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from ..reference.conv import output_size
+from ..shapes import output_size
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, flat, int32, types
 

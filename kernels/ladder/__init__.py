@@ -1,14 +1,14 @@
 """The ladder: one convolution, five times, each rung faster than the one below for a reason that can be named.
 
-====================== ==================================================================== ==========================
+====================== ==================================================================== ======================
 rung                   idea                                                                 where
-====================== ==================================================================== ==========================
+====================== ==================================================================== ======================
 ``naive``              the definition: seven loops                                          `ladder.naive`
 ``im2col``             gather all patches, then one matrix product                          `reference.conv`
 ``implicit_gemm``      gather a few patches at a time, so that they stay in the cache       `ladder.implicit_gemm`
 ``simd``               the same, with the product in vector registers                       `ladder.simd`
-``minimal_filtering``  fewer multiplications                                                `ladder.minimal_filtering`
-====================== ==================================================================== ==========================
+``winograd``           fewer multiplications: Winograd (Cook-Toom) minimal filtering        `ladder.winograd`
+====================== ==================================================================== ======================
 
 All have the signature of `minigen.kernels.reference.conv.conv2d` and take what it takes, so they can be timed side by
 side, checked by the same tests, and plugged in: ``minigen.kernels.register("conv2d", ladder.RUNGS["simd"])``.
@@ -21,11 +21,11 @@ side, checked by the same tests, and plugged in: ``minigen.kernels.register("con
 
 from ..reference.conv import conv2d as im2col
 from .implicit_gemm import implicit_gemm
-from .minimal_filtering import minimal_filtering
 from .naive import naive
 from .simd import simd
+from .winograd import winograd
 
-__all__ = ["RUNGS", "im2col", "implicit_gemm", "minimal_filtering", "naive", "simd"]
+__all__ = ["RUNGS", "im2col", "implicit_gemm", "naive", "simd", "winograd"]
 
 #: From the slowest to the fastest.
 RUNGS = {
@@ -33,5 +33,5 @@ RUNGS = {
     "im2col": im2col,
     "implicit_gemm": implicit_gemm,
     "simd": simd,
-    "minimal_filtering": minimal_filtering,
+    "winograd": winograd,
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..reference.conv import output_size
+from ..shapes import output_size
 
 __all__ = ["deliver", "empty_output"]
 

@@ -24,24 +24,9 @@ element (r, s) meets at output pixel (p, q).  Convolution is then a matrix produ
 
 import numpy as np
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "output_size"]
+from ..shapes import output_size
 
-
-def output_size(size, kernel, stride, padding, dilation):
-    """Output length of a convolution along one axis.
-
-    Parameters
-    ----------
-    size, kernel, stride, dilation : int
-    padding : (int, int)
-        Zeros before and after.
-
-    Returns
-    -------
-    int
-        Zero or less when the kernel does not fit.
-    """
-    return (size + padding[0] + padding[1] - dilation * (kernel - 1) - 1) // stride + 1
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
 def conv2d(x, w, stride, padding, dilation, groups, out=None):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .conv import output_size
+from ..shapes import output_size
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..reference.shapes import Convolution
+from ..shapes import Convolution
 from .gpus import GPUS, Gpu, Occupancy, occupancy, roofline
 from .layers import LAYERS
 from .sass import Code, compile_kernel, count, hot_loop, why_not

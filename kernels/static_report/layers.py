@@ -1,6 +1,6 @@
 """The convolutions of DCGANs, at which the CUDA kernels are budgeted and timed."""
 
-from ..reference.shapes import Convolution
+from ..shapes import Convolution
 
 __all__ = ["LAYERS"]
 

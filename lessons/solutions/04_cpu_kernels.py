@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from minigen.kernels.reference.conv import _patches, output_size
+from minigen.kernels.reference.conv import _patches
+from minigen.kernels.shapes import output_size
 
 # 4.1  Computing and loading go on at the same time: the longer of the two decides.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..kernels.reference.conv import output_size
+from ..kernels.shapes import output_size
 from .apart import Apart
 from .report import Row
 from .timing import Race, race

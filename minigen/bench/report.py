@@ -123,7 +123,7 @@ def plot_roofline(path: Path, rows: Sequence[Row], peak: float, bandwidth: float
 
     shown = [row for row in rows if row.gflop and row.megabytes]
     caption = (
-        "Each point is a kernel. The roof is what memory (rising) and a matrix product (flat) allow; minimal filtering "
+        "Each point is a kernel. The roof is what memory (rising) and a matrix product (flat) allow; Winograd "
         "may pass it, as it gets by with fewer operations than are counted."
     )
     picture, axes = figure(size=(8, 5), caption=caption)

@@ -53,7 +53,7 @@ def check_machine_code(ops: Sequence[str], ccs: Sequence[int], form: str = "text
 
 def _layers(ops: Sequence[str], ccs: Sequence[int]) -> tuple[str, bool]:
     from ..kernels import static_report
-    from ..kernels.reference.shapes import CONVOLUTIONS
+    from ..kernels.shapes import CONVOLUTIONS
 
     if unknown := sorted(set(ops) - set(CONVOLUTIONS)):
         raise ValueError(f"markdown: no table of {', '.join(unknown)}; expected some of {', '.join(CONVOLUTIONS)}")

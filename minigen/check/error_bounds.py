@@ -105,7 +105,7 @@ def conv_bound(reference: Callable[..., Array], a: Array, b: Array, n: int, *arg
 
 
 def normwise(result: Array, exact: Array) -> float:
-    """The error's Euclidean norm by that of the exact result: what is bounded for minimal filtering.
+    """The error's Euclidean norm by that of the exact result: what is bounded for Winograd minimal filtering.
 
     >>> normwise(np.ones(4, np.float32), np.ones(4))
     0.0

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import reference
-from ..kernels.reference.shapes import CONVOLUTIONS, Convolution
+from ..kernels.shapes import CONVOLUTIONS, Convolution
 from .error_bounds import gamma, terms
 from .op_registry import Source
 

@@ -18,7 +18,7 @@ try:
 except ImportError as error:  # pragma: no cover - depends on the installation
     raise ImportError('minigen.check.strategies needs Hypothesis: python -m pip install "minigen-lab[test]"') from error
 
-from ..kernels.reference.conv import output_size
+from ..kernels.shapes import output_size
 from .array_generators import KINDS, LAYOUTS, lay_out
 from .kernel_cases import window
 from .op_registry import OP_REGISTRY, Case, Source

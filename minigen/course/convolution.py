@@ -7,6 +7,7 @@ import numpy as np
 
 from ..functional import conv_transpose2d
 from ..kernels import reference, register
+from ..kernels.shapes import output_size
 from ..tensor import Tensor, tensor
 from . import Wrong, call, exercise
 from ._compare import close_or_hint, random_array
@@ -94,7 +95,7 @@ def same_padding(answer: Any) -> None:
         got = _whole_numbers(what, call(answer, size, kernel, stride, expect=2), 2)
         if got == right:
             continue
-        made = reference.conv.output_size(size, kernel, stride, got, 1)
+        made = output_size(size, kernel, stride, got, 1)
         reason = f"{what}: expected {right}, got {got}. "
         if min(got) < 0:
             reason += "Padding cannot be negative: where the kernel is smaller than the stride, none may be needed."
@@ -117,7 +118,7 @@ def output_padding(answer: Any) -> None:
     for size, kernel, stride, padding, dilation in cases:
         what = f"output_padding({size}, {kernel}, {stride}, {padding}, {dilation})"
         (got,) = _whole_numbers(what, call(answer, size, kernel, stride, padding, dilation), 1)
-        there = reference.conv.output_size(size, kernel, stride, (padding, padding), dilation)
+        there = output_size(size, kernel, stride, (padding, padding), dilation)
         back = (there - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
         if got != size - back:
             raise Wrong(f"{what}: {size} pixels become {there}, and these {back} without output padding. "
@@ -183,7 +184,7 @@ def weight_grad_by_convolution(answer: Any) -> None:
     for seed, (size, kernel, stride, batch, channels, filters) in enumerate(
         [(6, 3, 1, 1, 1, 1), (5, 2, 1, 2, 3, 4), (7, 3, 2, 3, 2, 1), (8, 3, 2, 2, 1, 3)]
     ):
-        pixels = reference.conv.output_size(size, kernel, stride, (0, 0), 1)
+        pixels = output_size(size, kernel, stride, (0, 0), 1)
         x, g = random_array(seed, batch, channels, size, size), random_array(seed + 9, batch, filters, pixels, pixels)
         case = f"for x of shape {x.shape}, g of shape {g.shape}, kernel={kernel} and stride={stride}"
         what = f"weight_grad_by_convolution(x, g, kernel, stride) {case}"

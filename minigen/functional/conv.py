@@ -1,7 +1,7 @@
 r"""Convolution and transposed convolution."""
 
 from ..arguments import Padding, Pair, check_integer, check_tensor, check_vector, image_batch, normalize_padding, pair
-from ..kernels.reference.conv import output_size
+from ..kernels.shapes import output_size
 from ..ops import conv as _conv
 from ..ops.shape import pad
 from ..tensor import Tensor

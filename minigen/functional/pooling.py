@@ -4,7 +4,7 @@ from typing import Any
 
 from ..arguments import Padding, Pair, image_batch, normalize_padding, pair
 from ..backend import array_module
-from ..kernels.reference.conv import output_size
+from ..kernels.shapes import output_size
 from ..ops import conv as _conv
 from ..ops import pool as _pool
 from ..tensor import Tensor

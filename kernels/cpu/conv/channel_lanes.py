@@ -2,17 +2,17 @@ r"""Direct convolution with output channels in the vector lanes: for any kernel,
 
 .. math:: y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + \mathrm{position}(u)}
 
-`pixels` puts neighbouring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a vector
-holds output channels, and a block of the micro-kernel a few pixels, any pixels: two tables tell where pixel u lies in
-the (padded, phase-split) image and how far on the number is that pair k of a channel and a tap meets.  That is im2col
-as two tables, and the only copies made are of the images of one block, small enough for the cache.
+`pixel_lanes` puts neighbouring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a
+vector holds output channels, and a block of the micro-kernel a few pixels, any pixels.  Two tables give the position of
+pixel u in the (padded, phase-split) image, and the offset from there of the number that pair k of a channel and a tap
+meets.  That is im2col as two tables.  The only copies made are of the images of one block, small enough for the cache.
 
 The adjoint in x works alike, on g: the pixels of dx fall into phases, by their place between two steps of the stride,
 and each phase meets taps of its own.
 
 The adjoint in w has input channels in the lanes: with L of them to a pixel, the image that the next tap meets is the
-same memory, some vectors further on.  `pixels.conv2d_weight_grad` has output channels there, which are often more; this
-one is for few of them, as in a group or before an image.
+same memory, some vectors further on.  `pixel_lanes.conv2d_weight_grad` has output channels there, which are often more;
+this one is for few of them, as in a group or before an image.
 
 Source: M. Dukhan, "The Indirect Convolution Algorithm", 2019, arXiv:1907.02129; here the table has two parts.
 """
@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocked import blocks_to_planes, fill_zeros, planes_to_blocks
-from .geometry import round_up
-from .microkernel import (
+from ...shapes import round_up
+from ..blocked_layout import blocks_to_planes, fill_zeros, planes_to_blocks
+from ..microkernel import (
     PLACES,
     VECTORS,
     WIDE_PLACES,
@@ -35,13 +35,13 @@ from .microkernel import (
     shifts_kernel,
     shifts_kernel_wide,
 )
+from ..runtime.allocator import empty
+from ..runtime.compile import inlined
+from ..runtime.thread_pool import chunked_range, parallel
+from ..runtime.threads import get_num_threads
+from ..simd import VECTOR_BYTES, advance, lanes, pointer
 from .packing import SHARDS, add_shards, pack
-from .pixels import Split, split_image, split_plan
-from .runtime.allocator import empty
-from .runtime.compile import inlined
-from .runtime.thread_pool import chunked_range, parallel
-from .runtime.threads import get_num_threads
-from .simd import VECTOR_BYTES, advance, lanes, pointer
+from .pixel_lanes import Split, split_image, split_plan
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 

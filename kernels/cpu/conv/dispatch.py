@@ -1,12 +1,12 @@
 """The three convolutions on the CPU, as in `minigen.kernels.reference.conv`, and which method serves a call.
 
-=================== ==================================================== ========================================
-method              idea                                                 good for
-=================== ==================================================== ========================================
-minimal filtering   fewer multiplications (`cook_toom`, `tiled`)         many channels, dilation 1, float32
-direct              channels in the lanes (`direct`)                     many channels, everything else
-pixels              pixels in the lanes (`pixels`)                       few channels, 1 x 1, wide rows
-=================== ==================================================== ========================================
+=============== ========================================================= ======================================
+method          idea                                                      good for
+=============== ========================================================= ======================================
+winograd        fewer multiplications (`minigen.kernels.cpu.winograd`)    many channels, dilation 1, float32
+channel lanes   direct, channels in the lanes (`channel_lanes`)           many channels, everything else
+pixel lanes     direct, pixels in the lanes (`pixel_lanes`)               few channels, 1 x 1, wide rows
+=============== ========================================================= ======================================
 
 The choice compares estimates of the time, in multiply-adds per lane: what the micro-kernel executes, rounded up to full
 vectors and blocks, and what it costs to bring the operands into its layout.  It depends on nothing but the shapes, the
@@ -16,13 +16,14 @@ dtype and `minigen.kernels.cpu.precision`.
 import functools
 import math
 
-from ..reference.conv import output_size
-from . import direct, pixels, tiling
-from .geometry import backward_grid, round_up
-from .microkernel import PLACES, SUM_ROWS, WIDE_PLACES
-from .precision import current
-from .runtime.allocator import contiguous, empty
-from .simd import VECTOR_BYTES
+from ...shapes import output_size, round_up
+from .. import winograd
+from ..microkernel import PLACES, SUM_ROWS, WIDE_PLACES
+from ..precision import current
+from ..runtime.allocator import contiguous, empty
+from ..simd import VECTOR_BYTES
+from ..winograd.geometry import backward_grid
+from . import channel_lanes, pixel_lanes
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -81,43 +82,43 @@ def _run(operation, first, second, out, how):
 
 def _forward(x, w, y, filter_shape, stride, padding, dilation, groups):
     method, tile = _forward_method(x.shape, y.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
-    if method == "pixels":
+    if method == "pixel lanes":
         x, y, padding = _as_rows(x, y, filter_shape, stride, padding)
-        pixels.conv2d(x, w, y, stride, padding, dilation, groups)
-    elif method == "direct":
-        direct.conv2d(x, w, y, stride, padding, dilation, groups)
+        pixel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
+    elif method == "channel lanes":
+        channel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
     else:
-        tiling.conv2d(x, w, y, stride, padding, groups, tile)
+        winograd.conv2d(x, w, y, stride, padding, groups, tile)
 
 
 def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
     shapes = g.shape, dx.shape, g.itemsize, filter_shape
     method, tile = _input_grad_method(*shapes, stride, padding, dilation, groups, current())
-    if method == "pixels" and stride == (1, 1):  # the adjoint is a convolution with the flipped filter
+    if method == "pixel lanes" and stride == (1, 1):  # the adjoint is a convolution with the flipped filter
         channels, outputs = filter_shape[0], w.shape[0] // groups
         w = w.reshape(groups, outputs, *filter_shape).swapaxes(1, 2)[..., ::-1, ::-1]
         w = contiguous(w.reshape(groups * channels, outputs, *filter_shape[1:]))
         before = [d * (k - 1) - p[0] for d, k, p in zip(dilation, filter_shape[1:], padding, strict=True)]
         padding = tuple((p, 0) for p in before)  # what follows the image is zero anyhow
         g, dx, padding = _as_rows(g, dx, w.shape[1:], stride, padding)
-        pixels.conv2d(g, w, dx, stride, padding, dilation, groups)
-    elif method == "pixels":
-        pixels.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
-    elif method == "direct":
-        direct.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
+        pixel_lanes.conv2d(g, w, dx, stride, padding, dilation, groups)
+    elif method == "pixel lanes":
+        pixel_lanes.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
+    elif method == "channel lanes":
+        channel_lanes.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
     else:
-        tiling.conv2d_input_grad(g, w, dx, stride, padding, groups, tile)
+        winograd.conv2d_input_grad(g, w, dx, stride, padding, groups, tile)
 
 
 def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
     method, tile = _weight_grad_method(x.shape, g.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
-    if method == "tiled":
-        tiling.conv2d_weight_grad(x, g, dw, stride, padding, groups, tile)
-    elif method == "direct":
-        direct.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
+    if method == "winograd":
+        winograd.conv2d_weight_grad(x, g, dw, stride, padding, groups, tile)
+    elif method == "channel lanes":
+        channel_lanes.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
     else:
         x, g, padding = _as_rows(x, g, filter_shape, stride, padding)
-        pixels.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
+        pixel_lanes.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
 
 
 # ---- the choice: (method, tile); a training step asks the same few questions again and again
@@ -126,13 +127,13 @@ def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
 @functools.lru_cache(maxsize=512)
 def _forward_method(x_shape, y_shape, itemsize, filter_shape, stride, dilation, groups, level):
     outputs = y_shape[1] // groups
-    tile, tiled_cost = _best_tile(
+    tile, winograd_cost = _best_tile(
         x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
     )
     costs = {
-        "pixels": _pixels_cost(x_shape[0], itemsize, outputs, filter_shape, y_shape[2:], groups),
-        "direct": _direct_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
-        "tiled": tiled_cost,
+        "pixel lanes": _pixel_lanes_cost(x_shape[0], itemsize, outputs, filter_shape, y_shape[2:], groups),
+        "channel lanes": _channel_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
+        "winograd": winograd_cost,
     }
     return min(costs, key=costs.__getitem__), tile
 
@@ -145,41 +146,41 @@ def _input_grad_method(g_shape, dx_shape, itemsize, filter_shape, stride, paddin
         size, aligned = backward_grid(dx_shape[2:], stride, padding, m)
         return size, math.prod(stride) if aligned else 1
 
-    tile, tiled_cost = _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
+    tile, winograd_cost = _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
     if stride == (1, 1):
-        pixels_cost = _pixels_cost(n, itemsize, channels, (outputs, *filter_shape[1:]), dx_shape[2:], groups)
+        pixel_lanes_cost = _pixel_lanes_cost(n, itemsize, channels, (outputs, *filter_shape[1:]), dx_shape[2:], groups)
     else:
         pairs = math.prod(filter_shape)
-        rows = round_up(pairs, pixels.row_height(pairs)) * outputs + pairs * LAYOUT
-        pixels_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
+        rows = round_up(pairs, pixel_lanes.row_height(pairs)) * outputs + pairs * LAYOUT
+        pixel_lanes_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
     taps = math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
-    direct_cost = _direct_cost(g_shape, dx_shape, itemsize, outputs * taps, groups)
-    costs = {"pixels": pixels_cost, "direct": direct_cost, "tiled": tiled_cost}
+    channel_lanes_cost = _channel_lanes_cost(g_shape, dx_shape, itemsize, outputs * taps, groups)
+    costs = {"pixel lanes": pixel_lanes_cost, "channel lanes": channel_lanes_cost, "winograd": winograd_cost}
     return min(costs, key=costs.__getitem__), tile
 
 
 @functools.lru_cache(maxsize=512)
 def _weight_grad_method(x_shape, g_shape, itemsize, filter_shape, stride, dilation, groups, level):
     n, outputs, pixels = g_shape[0], g_shape[1] // groups, math.prod(g_shape[2:])
-    tile, tiled_cost = _best_tile(
+    tile, winograd_cost = _best_tile(
         n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
     )
     lanes, copies = VECTOR_BYTES // itemsize, COPY * filter_shape[0] * math.prod(x_shape[2:])
     products = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
     if outputs <= lanes:
         products *= NARROW
-    costs = {"tiled": tiled_cost, "pixels": n * groups * (pixels * (products + LAYOUT * outputs) + copies)}
+    costs = {"winograd": winograd_cost, "pixel lanes": n * groups * (pixels * (products + LAYOUT * outputs) + copies)}
     if filter_shape[2] > 1:
         products = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
-        costs["direct"] = n * groups * (pixels * products + copies)
+        costs["channel lanes"] = n * groups * (pixels * products + copies)
     return min(costs, key=costs.__getitem__), tile
 
 
 def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level, number=TILE_LAYOUT):
     """The fastest tile for a call on `n` images, and the estimate of its time: infinite where none fits.
 
-    ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.geometry`; `number` is
-    what a number of a tile's transform costs.  Of equal estimates the smaller tile is better.
+    ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.winograd.geometry`;
+    `number` is what a number of a tile's transform costs.  Of equal estimates the smaller tile is better.
     """
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
@@ -204,17 +205,17 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
     return min(((tile, cost(tile)) for tile in fits), key=lambda choice: choice[1], default=(None, math.inf))
 
 
-def _direct_cost(source, result, itemsize, pairs, groups):
-    """Estimate for `direct`, from shapes; a pixel of the result meets so many `pairs` of a channel and a tap."""
+def _channel_lanes_cost(source, result, itemsize, pairs, groups):
+    """Estimate for `channel_lanes`, from shapes; a pixel of the result meets so many `pairs` of a channel and a tap."""
     products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, VECTOR_BYTES // itemsize)
     layout = math.prod(source[1:]) + math.prod(result[1:])
     return source[0] * (groups * products + LAYOUT * layout)
 
 
-def _pixels_cost(n, itemsize, outputs, filter_shape, pixels_out, groups):
-    """Estimate for `pixels.conv2d` on `n` images."""
+def _pixel_lanes_cost(n, itemsize, outputs, filter_shape, pixels_out, groups):
+    """Estimate for `pixel_lanes.conv2d` on `n` images."""
     rows, columns = (1, math.prod(pixels_out)) if filter_shape[1:] == (1, 1) else pixels_out
-    per_pixel = round_up(outputs, pixels.row_height(outputs)) * math.prod(filter_shape)
+    per_pixel = round_up(outputs, pixel_lanes.row_height(outputs)) * math.prod(filter_shape)
     return n * groups * rows * round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0])
 
 

@@ -1,7 +1,7 @@
 """Filters, and sums that become filters, between memory and the order in which the direct kernels go through them."""
 
-from .runtime.thread_pool import chunked_range, parallel
-from .simd import pointer
+from ..runtime.thread_pool import chunked_range, parallel
+from ..simd import pointer
 
 __all__ = ["SHARDS", "add_shards", "pack"]
 

@@ -11,7 +11,8 @@ s x s phases (every s-th pixel of every s-th row), padding included, in a buffer
 - `correlate`: broadcast filter coefficients x pixels.
 - `spread`: the adjoint.  ``W^T g`` is a 1 x 1 convolution to C*R*S channels, each of which is added to the phase
   planes at its offset (*col2im*, in the cache); then the phases are interleaved.
-- `sum_products`: dw.  Pixels broadcast x gradients with output channels in the lanes (`minigen.kernels.cpu.blocked`).
+- `sum_products`: dw.  Pixels broadcast x gradients with output channels in the lanes
+  (`minigen.kernels.cpu.blocked_layout`).
 
 Images are shared out among threads; dw is summed over a fixed number of *shards* of the images, then over shards, so
 the bits do not depend on the threads.
@@ -24,9 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocked import fill_zeros, planes_to_blocks
-from .geometry import round_up
-from .microkernel import (
+from ...shapes import round_up
+from ..blocked_layout import fill_zeros, planes_to_blocks
+from ..microkernel import (
     BROAD_PLACES,
     PLACES,
     ROWS,
@@ -40,12 +41,12 @@ from .microkernel import (
     taps_kernel_narrow,
     taps_kernel_wide,
 )
+from ..runtime.allocator import empty
+from ..runtime.compile import inlined
+from ..runtime.thread_pool import chunked_range, parallel
+from ..runtime.threads import get_num_threads
+from ..simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
 from .packing import SHARDS, add_shards, pack
-from .runtime.allocator import empty
-from .runtime.compile import inlined
-from .runtime.thread_pool import chunked_range, parallel
-from .runtime.threads import get_num_threads
-from .simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
 
 __all__ = ["Split", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height", "split_image", "split_plan"]
 

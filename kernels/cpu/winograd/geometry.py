@@ -1,6 +1,6 @@
-r"""Which pixels meet which filter taps: the bookkeeping of the tiled kernels.
+r"""Which pixels meet which filter taps: what the Winograd kernels read and write where.
 
-Along one axis, with stride s and padding t before the first pixel (minimal filtering does not serve a dilation),
+Along one axis, with stride s and padding t before the first pixel (a Winograd tile cannot serve a dilation),
 
 .. math:: y_u = \sum_k w_k\, x_{s u + k - t}, \qquad \bar x_i = \sum_{s v + k - t = i} w_k\, \bar y_v .
 
@@ -9,7 +9,7 @@ of stride s is the sum of s convolutions of *stride 1*, each of one phase p of t
 The same split of the adjoint gives :math:`\bar x_{sv+p-t} = \sum_j w_{sj+p}\, \bar y_{v-j}`: phase p of the result is
 a stride-1 convolution of :math:`\bar y` with phase p of the filter, flipped.  So the phases are additional *input
 channels* of the forward pass and additional *output channels* of its adjoint; in both, what remains has stride 1, and
-minimal filtering applies.
+Winograd minimal filtering applies.
 
 **Pieces.**  A filter with more taps than the r of the tile is cut into pieces of r, each of which reads the image
 where its first tap lies: again more input channels.  (The adjoint needs this for stride 1 only.)  So r = 2 and r = 3
@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Side", "Walk", "backward_grid", "backward_walk", "forward_walk", "round_up", "side"]
+__all__ = ["Side", "Walk", "backward_grid", "backward_walk", "forward_walk", "side"]
 
 
 class Walk(NamedTuple):
@@ -47,15 +47,6 @@ class Walk(NamedTuple):
     phase_column: np.ndarray
     parts: tuple[tuple[int, ...], ...]  # the parts that each phase needs, one after the other
     taps: np.ndarray  # (sum of the lengths of parts, r * r): flat index into the filter, or -1
-
-
-def round_up(n, step):
-    """The smallest multiple of `step` that is at least n.
-
-    >>> round_up(13, 8)
-    16
-    """
-    return -(-n // step) * step
 
 
 def _pairs(rows, columns):

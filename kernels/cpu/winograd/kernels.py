@@ -1,7 +1,7 @@
-r"""Minimal filtering: convolution tile by tile, with fewer multiplications.
+r"""Winograd minimal filtering: convolution tile by tile, with fewer multiplications.
 
 A tile of m x m outputs needs alpha x alpha inputs, alpha = m + r - 1.  With the transforms of F(m, r)
-(`minigen.kernels.cpu.cook_toom`):
+(`minigen.kernels.cpu.winograd.transforms`):
 
 1. each input tile is transformed, ``V[p] = (B^T x B)[p]`` for each of the alpha^2 points p;
 2. at each point, a matrix product over channels and parts of the filter: ``M[p] = V[p] U[p]``, where U is the
@@ -26,16 +26,16 @@ M                ``[phase][point][vector of output channels][tile][L]``
 Z                as V, for the gradient of the outputs
 ================ ==================================================================================
 
-Sources: see `minigen.kernels.cpu.cook_toom`; stride phases and their adjoint, `minigen.kernels.cpu.geometry`.
+Sources: see `minigen.kernels.cpu.winograd.transforms`; stride phases and their adjoint,
+`minigen.kernels.cpu.winograd.geometry`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from .blocked import blocks_to_planes, fill_zeros, planes_to_blocks
-from .cook_toom import apply, size_in, size_out
-from .microkernel import (
+from ..blocked_layout import blocks_to_planes, fill_zeros, planes_to_blocks
+from ..microkernel import (
     ROWS,
     SUM_ROWS,
     VECTORS,
@@ -44,9 +44,10 @@ from .microkernel import (
     sums_kernel,
     sums_kernel_narrow,
 )
-from .runtime.compile import inlined
-from .runtime.thread_pool import chunked_range, parallel
-from .simd import advance, lanes, pointer
+from ..runtime.compile import inlined
+from ..runtime.thread_pool import chunked_range, parallel
+from ..simd import advance, lanes, pointer
+from .transforms import apply, size_in, size_out
 
 __all__ = ["Blocks", "Product", "correlate", "finish_filters", "sum_products", "transform_block", "transform_filters"]
 

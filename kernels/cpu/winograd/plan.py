@@ -1,16 +1,16 @@
-"""Plans for the tiled kernels: how large blocks are, and the three convolutions in terms of them."""
+"""Plans for the Winograd kernels: how large blocks are, and the three convolutions in terms of them."""
 
 from functools import lru_cache
 
 import numpy as np
 
-from . import geometry, tiled
-from .cook_toom import matrices, transform
-from .geometry import round_up
-from .microkernel import ROWS, SUM_ROWS, VECTORS
-from .runtime.allocator import empty
-from .runtime.threads import get_num_threads
-from .simd import VECTOR_BYTES
+from ...shapes import round_up
+from ..microkernel import ROWS, SUM_ROWS, VECTORS
+from ..runtime.allocator import empty
+from ..runtime.threads import get_num_threads
+from ..simd import VECTOR_BYTES
+from . import geometry, kernels
+from .transforms import matrices, transform
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -50,11 +50,11 @@ def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
         for image in range(0, x.shape[0], blocks.images):
             for row in range(0, blocks.tiles_down, blocks.rows):
                 images, rows = min(blocks.images, x.shape[0] - image), min(blocks.rows, blocks.tiles_down - row)
-                tiled.transform_block(to_points, spread, x, g, read, write, blocks, product, group, image, images, row,
-                                      rows, space, workspace)  # fmt: skip
-                tiled.sum_products(sums, space, images * rows * blocks.tiles_across, blocks, product, add)
+                kernels.transform_block(to_points, spread, x, g, read, write, blocks, product, group, image, images,
+                                        row, rows, space, workspace)  # fmt: skip
+                kernels.sum_products(sums, space, images * rows * blocks.tiles_across, blocks, product, add)
                 add = True
-        tiled.finish_filters(finish, sums, out, taps, product, group, inputs, outputs)
+        kernels.finish_filters(finish, sums, out, taps, product, group, inputs, outputs)
 
 
 def _correlate(plan, x, w, out, stride, padding, groups, tile, inputs, outputs):
@@ -65,9 +65,9 @@ def _correlate(plan, x, w, out, stride, padding, groups, tile, inputs, outputs):
     )
     to_points, filter_points, from_points = transforms
     u = empty((filters,), x.dtype)
-    tiled.transform_filters(filter_points, w, u, taps, product, inputs[0], outputs[0], inputs[1], outputs[1])
+    kernels.transform_filters(filter_points, w, u, taps, product, inputs[0], outputs[0], inputs[1], outputs[1])
     workspace = empty((threads, space), x.dtype)
-    tiled.correlate(to_points, from_points, x, u, out, read, write, blocks, product, workspace)
+    kernels.correlate(to_points, from_points, x, u, out, read, write, blocks, product, workspace)
 
 
 def _transforms(names, tile):
@@ -155,7 +155,7 @@ def _product(walk, extent, inputs, outputs, groups, lanes):
                 spans[phase, point] = indices[0], indices[-1] + 1
     channel_blocks, vectors = -(-inputs // lanes), -(-outputs // lanes)
     points = [extent**2 * _odd(len(parts) * channel_blocks * lanes * vectors) * lanes for parts in walk.parts]
-    return tiled.Product(
+    return kernels.Product(
         groups=groups,
         phases=len(walk.parts),
         points=extent**2,
@@ -170,13 +170,13 @@ def _product(walk, extent, inputs, outputs, groups, lanes):
 
 
 def _odd(vectors):
-    """See the end of the introduction to `minigen.kernels.cpu.tiled`."""
+    """See the end of the introduction to `minigen.kernels.cpu.winograd.kernels`."""
     return vectors | 1
 
 
 def _blocks(down, across, images, rows, capacity, vectors, v_point, m_point, sizes):
     starts = [0, *(int(end) for end in np.cumsum(sizes))]
-    return tiled.Blocks(down, across, images, rows, capacity, vectors, v_point, m_point, *starts[:-1]), starts[-1]
+    return kernels.Blocks(down, across, images, rows, capacity, vectors, v_point, m_point, *starts[:-1]), starts[-1]
 
 
 def _block_shape(n, groups, down, across, most, threads):

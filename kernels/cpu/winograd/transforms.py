@@ -1,4 +1,4 @@
-r"""Minimal filtering: short convolutions with fewer multiplications, and the code for their transforms.
+r"""Winograd (Cook-Toom) minimal filtering: the algorithm, and the code for its transforms.
 
 **The algorithm.**  To compute m outputs of a correlation with r taps, :math:`y_i = \sum_j w_j x_{i+j}`, the direct way
 multiplies m*r times.  *Cook and Toom* need only :math:`\alpha = m + r - 1`.  Their start is the product of two
@@ -56,7 +56,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .simd import INT64, emit_prefetch, load_vector, multiply_add, store_vector, vector_of
+from ..simd import INT64, emit_prefetch, load_vector, multiply_add, store_vector, vector_of
 
 __all__ = ["Transform", "apply", "matrices", "size_in", "size_out", "transform"]
 

@@ -206,5 +206,5 @@ kit.check(FILE, task=4)
 # - A mistake in one task costs points in that task only: the others are then graded with a reference solution in its place.
 # - Hand in `conv_a2.py`, nothing else, with its name and the names in it unchanged.
 #
-# *To read on:* `kernels/ladder` has five ways to compute a convolution, and `kernels/cpu/tiled.py` the one that serves every day.
+# *To read on:* `kernels/ladder` has five ways to compute a convolution, and `kernels/cpu/winograd` the one that serves every day.
 # Which rung is your kernel on?

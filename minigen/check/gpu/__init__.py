@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...backend import why_no_gpu
 from ...kernels import load
-from ...kernels.reference.shapes import Convolution
+from ...kernels.shapes import Convolution
 from ...kernels.static_report.layers import LAYERS
 from . import gradients, parity, speed, training
 from .machine import facts

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...backend import to_device
 from ...kernels import find, reference
-from ...kernels.reference.shapes import CONVOLUTIONS
+from ...kernels.shapes import CONVOLUTIONS
 from ..kernel_cases import Convolution, convolution, draw_call
 from ..kernel_compare import answer, error_of_bound, fault, run
 from ..op_registry import RandomSource

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...backend import to_device
 from ...kernels import find, static_report
-from ...kernels.reference.shapes import CONVOLUTIONS, Convolution
+from ...kernels.shapes import CONVOLUTIONS, Convolution
 from ...kernels.static_report.gpus import LIMITS, Gpu, roofline
 from .machine import gpu, usable_torch
 from .result import Check, Outcome

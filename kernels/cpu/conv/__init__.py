@@ -1,0 +1,17 @@
+"""Convolution and its two adjoints on the CPU: which method serves a call, and the two direct methods.
+
+================ ====================================================================================
+file             contents
+================ ====================================================================================
+`dispatch`       estimates the time of each method, and runs the fastest
+`pixel_lanes`    direct convolution, neighbouring pixels in the lanes of a vector
+`channel_lanes`  direct convolution, channels in the lanes of a vector
+`packing`        filters, and sums that become filters, in the order of the direct kernels
+================ ====================================================================================
+
+The third method, Winograd (Cook-Toom) minimal filtering, is in `minigen.kernels.cpu.winograd`.
+"""
+
+from .dispatch import conv2d, conv2d_input_grad, conv2d_weight_grad
+
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
