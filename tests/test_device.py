@@ -330,7 +330,7 @@ def test_every_optimizer_steps_alike_and_goes_on_on_the_other_device(name):
             if state:
                 optimizer.load_state_dict(state)
             run(p, optimizer, some)
-            arrays = [v for v in optimizer.state[id(p)].values() if hasattr(v, "shape")]
+            arrays = [v for v in optimizer.state[p].values() if hasattr(v, "shape")]
             assert {backend.device_of(array) for array in arrays} == {device}
             values, state = p.data, optimizer.state_dict()
         assert_equal(values, straight, str(path))

@@ -1,6 +1,8 @@
 """Optimizers' bookkeeping and the schedules.  (Their arithmetic is checked against high precision elsewhere.)"""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -93,10 +95,17 @@ def test_a_step_makes_an_old_graph_say_that_it_is_stale():
         (lambda p: SGD(p[0]), TypeError, "put it in a list"),
         (lambda p: SGD([p[0], p[0]]), ValueError, r"shape \(3,\) is listed twice"),
         (lambda p: SGD([p[0] * 2]), TypeError, "leaf Tensors"),
-        (lambda p: SGD(p, lr=-1), ValueError, "lr of 0 or more, got -1"),
+        (lambda p: SGD(p, lr=-1), ValueError, "'lr': expected a finite number of at least 0, got -1"),
+        (lambda p: SGD(p, lr="0.1"), TypeError, "'lr': expected a number, got '0.1'"),
+        (lambda p: SGD(p, lr=math.nan), ValueError, "'lr': expected a finite number of at least 0, got nan"),
+        (lambda p: SGD(p, nesterov="yes"), TypeError, "'nesterov': expected True or False, got 'yes'"),
+        (lambda p: SGD([{"params": p, "nesterov": True}]), ValueError, "nesterov needs momentum"),
+        (lambda p: Adam(p, betas=0.9), TypeError, "'betas': expected two numbers, got 0.9"),
+        (lambda p: SGD(p).add_param_group({"params": [p[1]]}), ValueError, r"shape \(2, 2\) is listed twice"),
+        (lambda p: SGD(p).add_param_group(p), TypeError, "expected a group .* got list"),
         (lambda p: SGD(p, nesterov=True), ValueError, "nesterov needs momentum"),
-        (lambda p: Adam(p, betas=(0.9, 1.0)), ValueError, r"betas in \[0, 1\)"),
-        (lambda p: RMSprop(p, alpha=1.0), ValueError, r"alpha in \[0, 1\)"),
+        (lambda p: Adam(p, betas=(0.9, 1.0)), ValueError, "'betas': expected at least 0, below 1, got 1.0"),
+        (lambda p: RMSprop(p, alpha=1.0), ValueError, "'alpha': expected at least 0, below 1, got 1.0"),
         (lambda p: SGD([{"params": p, "rate": 1}]), ValueError, r"unknown options \['rate'\]"),
         (
             lambda p: SGD(p).load_state_dict(SGD(p[:1]).state_dict()),
@@ -117,6 +126,110 @@ def test_a_state_of_other_shapes_is_refused():
     other = Adam([mg.tensor(np.ones(4), requires_grad=True), p[1]])
     with pytest.raises(ValueError, match=r"exp_avg of parameter 0 has shape \(3,\), expected \(4,\)"):
         other.load_state_dict(optimizer.state_dict())
+
+
+@pytest.mark.parametrize("other", sorted(ALL))
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_state_of_another_optimizer_is_refused_and_changes_nothing(name, other):
+    p = parameters()
+    saved = ALL[other](p)
+    train(saved, p, 1, 0)
+    optimizer = ALL[name](p)
+    train(optimizer, p, 1, 0)
+    if name == other:
+        optimizer.load_state_dict(saved.state_dict())
+        return
+    before = optimizer.state_dict()
+    with pytest.raises(ValueError, match=f"^{name}: the state is of another optimizer: .*expected"):
+        optimizer.load_state_dict(saved.state_dict())
+    np.testing.assert_equal(optimizer.state_dict(), before)
+
+
+def test_an_incomplete_state_is_refused():
+    p = parameters()
+    optimizer = Adam(p)
+    train(optimizer, p, 1, 0)
+    state = optimizer.state_dict()
+    del state["state"][1]["exp_avg"]
+    with pytest.raises(ValueError, match=r"Adam: state of parameter 1 lacks \['exp_avg'\]"):
+        optimizer.load_state_dict(state)
+    with pytest.raises(ValueError, match="Adam: expected a state with 'state' and 'param_groups'"):
+        optimizer.load_state_dict({})
+    state = optimizer.state_dict()
+    state["param_groups"][0]["lr"] = "0.1"
+    with pytest.raises(TypeError, match=r"'lr': expected a number, got '0.1'"):
+        optimizer.load_state_dict(state)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_copied_network_and_optimizer_go_on_alike(name, copied):
+    network = mg.nn.Linear(3, 2).to("float64")
+    optimizer = ALL[name](network.parameters())
+    train(optimizer, list(network.parameters()), 3, 0)
+    twin, twins_optimizer = copied((network, optimizer))
+    train(optimizer, list(network.parameters()), 2, 1)
+    train(twins_optimizer, list(twin.parameters()), 2, 1)
+    np.testing.assert_equal(twins_optimizer.state_dict(), optimizer.state_dict())
+    np.testing.assert_equal(twin.state_dict(), network.state_dict())
+
+
+LATER = {  # optimizer, an option turned on after the first step, the same run in plain NumPy: state, g -> movement
+    ("SGD", "momentum", 0.9): lambda s, g: (
+        s.setdefault("v", []).append(0.9 * s["v"][-1] + g if s["v"] else g) or s["v"][-1]
+    ),
+    ("RMSprop", "momentum", 0.9): lambda s, g: (
+        s.update(v=0.9 * s.get("v", 0) + g / (np.sqrt(s["sq"]) + 1e-8)) or s["v"]
+    ),
+    ("RMSprop", "centered", True): lambda s, g: (
+        s.update(m=s.get("m", 0) + 0.01 * (g - s.get("m", 0))) or g / (np.sqrt(s["sq"] - s["m"] ** 2) + 1e-8)
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "option", "value"), LATER)
+def test_an_option_may_be_turned_on_later_and_off_again(name, option, value):
+    p = mg.tensor(np.zeros(3), requires_grad=True)
+    optimizer = {"SGD": SGD, "RMSprop": RMSprop}[name]([p], lr=0.1)
+    gradients = np.random.default_rng(0).standard_normal((5, 3))
+    expected, memory, square = np.zeros(3), {}, np.zeros(3)
+    for i, g in enumerate(gradients):
+        on = 1 <= i < 4
+        optimizer.param_groups[0][option] = value if on else type(value)(0)
+        square = 0.99 * square + 0.01 * g * g
+        memory["sq"] = square
+        plain = g if name == "SGD" else g / (np.sqrt(square) + 1e-8)
+        expected = expected - 0.1 * (LATER[name, option, value](memory, g) if on else plain)
+        p.grad = mg.tensor(g)
+        optimizer.step()
+        np.testing.assert_allclose(p.numpy(), expected, rtol=1e-12, err_msg=f"step {i}")
+
+
+def test_amsgrad_turned_on_later_remembers_the_maximum_from_then_on():
+    p = mg.tensor(np.zeros(1), requires_grad=True)
+    optimizer = Adam([p], lr=0.1, betas=(0.0, 0.5))
+    for i, g in enumerate([1.0, 4.0, 1.0]):
+        optimizer.param_groups[0]["amsgrad"] = i > 0
+        p.grad = mg.tensor([g], dtype="float64")
+        optimizer.step()
+    v = [0.5, 0.25 + 8, 0.125 + 4 + 0.5]
+    moved = [1 / np.sqrt(v[0] / 0.5), 4 / np.sqrt(v[1] / 0.75), 1 / np.sqrt(v[1] / 0.875)]
+    np.testing.assert_allclose(p.numpy(), [-0.1 * sum(moved)], rtol=1e-6)
+
+
+def test_a_group_added_later_learns_with_its_options():
+    a, b = parameters()
+    optimizer = SGD([a], lr=0.1)
+    train(optimizer, [a], 1, 0)
+    optimizer.add_param_group({"params": b, "lr": 1.0})
+    start = b.numpy().copy()
+    a.grad, b.grad = mg.ones_like(a), mg.ones_like(b)
+    optimizer.step()
+    np.testing.assert_allclose(start - b.numpy(), 1.0)
+    state = optimizer.state_dict()
+    other = SGD([{"params": [a]}, {"params": [b]}], lr=0.5)
+    other.load_state_dict(state)
+    assert [group["lr"] for group in other.param_groups] == [0.1, 1.0]
 
 
 def rates(schedule, steps):

@@ -1,27 +1,34 @@
 """Optimizers: rules that move parameters against their gradients.
 
-The arithmetic of a step is a kernel (`minigen.kernels.reference.optimizers`), one pass over memory per parameter.  What
-is kept here is bookkeeping: options per group of parameters, running averages per parameter, saving and restoring.
+The arithmetic of a step is a kernel (`minigen.kernels.reference.optimizers`), one pass over memory per parameter.  This
+module keeps the options of each group of parameters and the state of each parameter, and saves and restores them.
 """
 
-from collections.abc import Iterable
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
+from ..arguments import check_boolean, check_number
 from ..backend import array_module, to_device
 from ..kernels import find
 from ..tensor import Tensor
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
+Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+
 
 class Optimizer:
-    """What all optimizers share: groups of parameters with options, and state per parameter.
+    """Base of all optimizers: groups of parameters with options, and the state of each parameter.
+
+    A subclass defines `_update`, the rule for one parameter.  ``state[p]`` holds the number of steps and the running
+    averages of parameter `p`.  An average is made when an option first needs it: options may change between steps.
 
     Parameters
     ----------
     params : iterable of Tensor, or of dict
         A dict is a group: ``{"params": [...], "lr": ...}`` overrides the options for its parameters.  State is made
-        where a parameter is at its first step; if it moves later, ``load_state_dict(state_dict())`` takes that along.
+        on the parameter's device; if the parameter moves later, ``load_state_dict(state_dict())`` moves its state.
     defaults : dict
         The options.
 
@@ -30,47 +37,87 @@ class Optimizer:
     ValueError
         If there are no parameters, one is listed twice, or an option has an impossible value.
     TypeError
-        If a parameter is not a leaf Tensor.
+        If a parameter is not a leaf Tensor, or an option has the wrong type.
     """
 
-    def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], defaults: dict[str, Any]):
+    _required: ClassVar[tuple[str, ...]] = ("step",)  # what the state of every parameter that has moved contains
+
+    def __init__(self, params: Params, defaults: dict[str, Any]):
         name = type(self).__name__
         if isinstance(params, Tensor):
             raise TypeError(f"{name}: expected an iterable of Tensors, got one Tensor: put it in a list")
         listed: list[Any] = list(params)
         if not listed:
             raise ValueError(f"{name}: got no parameters")
-        groups: list[dict[str, Any]] = listed if isinstance(listed[0], dict) else [{"params": listed}]
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[int, dict[str, Any]] = {}
-        seen: set[int] = set()
-        for group in groups:
-            unknown = set(group) - {"params", *defaults}
-            if unknown:
-                raise ValueError(f"{name}: unknown options {sorted(unknown)}; expected {sorted(defaults)}")
-            members = list(group["params"])
-            for p in members:
-                if not isinstance(p, Tensor) or not p.is_leaf:
-                    found = repr(p) if isinstance(p, Tensor) else type(p).__name__
-                    raise TypeError(f"{name}: expected leaf Tensors, got {found}")
-                if id(p) in seen:
-                    raise ValueError(f"{name}: a parameter of shape {p.shape} is listed twice")
-                seen.add(id(p))
-            options = {**defaults, **group, "params": members}
-            self._check(options)
-            self.param_groups.append(options)
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        for group in listed if isinstance(listed[0], dict) else [{"params": listed}]:
+            self.add_param_group(group)
 
-    def _check(self, options: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add a group of parameters, such as layers that begin to learn later.
+
+        Parameters
+        ----------
+        param_group : dict
+            ``{"params": [...]}``, and the options that differ from the defaults.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for the constructor.
+
+        Examples
+        --------
+        >>> import minigen as mg
+        >>> optimizer = SGD([mg.ones(2)], lr=0.1)
+        >>> optimizer.add_param_group({"params": [mg.ones(3)], "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
+        """
+        name = type(self).__name__
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            raise TypeError(f"{name}: expected a group {{'params': [...], ...}}, got {type(param_group).__name__}")
+        unknown = set(param_group) - {"params", "initial_lr", *self.defaults}
+        if unknown:
+            raise ValueError(f"{name}: unknown options {sorted(unknown)}; expected {sorted(self.defaults)}")
+        members = param_group["params"]
+        members = [members] if isinstance(members, Tensor) else list(members)
+        seen = {id(p) for p in self._all()}
+        for p in members:
+            if not isinstance(p, Tensor) or not p.is_leaf:
+                found = repr(p) if isinstance(p, Tensor) else type(p).__name__
+                raise TypeError(f"{name}: expected leaf Tensors, got {found}")
+            if id(p) in seen:
+                raise ValueError(f"{name}: a parameter of shape {p.shape} is listed twice")
+            seen.add(id(p))
+        options = {**self.defaults, **param_group, "params": members}
+        self._check(options)
+        self.param_groups.append(options)
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        """Check the values of a group's options."""
+        op = type(self).__name__
         for key in ("lr", "eps", "weight_decay", "momentum"):
-            if key in options and not options[key] >= 0:
-                raise ValueError(f"{type(self).__name__}: expected {key} of 0 or more, got {options[key]}")
-        for beta in options.get("betas", ()):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{type(self).__name__}: expected betas in [0, 1), got {options['betas']}")
+            if key in options:
+                check_number(op, key, options[key])
+        for key in ("amsgrad", "centered", "maximize", "nesterov"):
+            if key in options:
+                check_boolean(op, key, options[key])
+        if "dampening" in options:
+            check_number(op, "dampening", options["dampening"], least=-math.inf)
+        if "alpha" in options:
+            check_number(op, "alpha", options["alpha"], below=1)
+        if "betas" in options:
+            betas = options["betas"]
+            if not isinstance(betas, tuple | list) or len(betas) != 2:
+                raise TypeError(f"{op}: argument 'betas': expected two numbers, got {betas!r}")
+            for beta in betas:
+                check_number(op, "betas", beta, below=1)
 
     def zero_grad(self) -> None:
-        """Forget the gradients: ``grad`` becomes None."""
+        """Set the gradient of every parameter to None."""
         for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
@@ -82,87 +129,120 @@ class Optimizer:
                 if p.grad is None:
                     continue
                 grad = p.grad.data
-                grad = -grad if group["maximize"] else grad
-                state = self.state.setdefault(id(p), {})
-                if not state:
-                    state.update(self._fresh_state(p.data, group))
+                grad = -grad if group.get("maximize") else grad
+                state = self.state.get(p)
+                if state is None:
+                    state = self.state[p] = {"step": 0}
+                state["step"] += 1
                 with p.inplace() as param:
                     self._update(param, grad, state, group)
 
-    def _fresh_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
-
     def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Apply the rule to one parameter's array, in place."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _update()")
 
     def _all(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
     def state_dict(self) -> dict[str, Any]:
-        """Options and state: ``{"state": {i: {...}}, "param_groups": [...]}``, parameters by their position."""
-        places = {id(p): i for i, p in enumerate(self._all())}
+        """Return options and state: ``{"state": {i: {...}}, "param_groups": [...]}``; i is a parameter's position."""
+        positions = {p: i for i, p in enumerate(self._all())}
         state = {
-            places[key]: {k: v.copy() if hasattr(v, "copy") else v for k, v in value.items()}
-            for key, value in self.state.items()
+            positions[p]: {k: v.copy() if hasattr(v, "copy") else v for k, v in entries.items()}
+            for p, entries in self.state.items()
         }
-        groups = [{**g, "params": [places[id(p)] for p in g["params"]]} for g in self.param_groups]
+        groups = [{**g, "params": [positions[p] for p in g["params"]]} for g in self.param_groups]
         return {"state": state, "param_groups": groups}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave, to where the parameters are now.
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, on the devices of the parameters.  If it does not fit, nothing changes.
 
         Raises
         ------
         ValueError
-            If it was saved from other parameters; the message names the first that differs.
+            If it was saved from another optimizer or from other parameters; the message names the first difference.
         """
-        params = self._all()
+        name = type(self).__name__
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise ValueError(f"{name}: expected a state with 'state' and 'param_groups', as state_dict() returns it")
+        saved_groups = state_dict["param_groups"]
         sizes = [len(g["params"]) for g in self.param_groups]
-        saved = [len(g["params"]) for g in state_dict["param_groups"]]
+        saved = [len(g["params"]) for g in saved_groups]
         if sizes != saved:
-            raise ValueError(f"{type(self).__name__}: state has groups of {saved} parameters, expected {sizes}")
+            raise ValueError(f"{name}: state has groups of {saved} parameters, expected {sizes}")
+        for group, options in zip(self.param_groups, saved_groups):
+            self._check_saved_options(group, options)
+        params = {int(i): p for i, p in zip((i for g in saved_groups for i in g["params"]), self._all())}
         state = {}
         for i, entries in state_dict["state"].items():
-            p = params[int(i)]
-            for key, value in entries.items():
-                if hasattr(value, "shape") and value.shape != p.shape:
-                    raise ValueError(
-                        f"{type(self).__name__}: {key} of parameter {i} has shape {value.shape}, expected {p.shape}"
-                    )
-            state[id(p)] = {
-                k: to_device(v, p.device).astype(p.dtype, copy=True) if hasattr(v, "shape") else v
-                for k, v in entries.items()
-            }
+            if int(i) not in params:
+                raise ValueError(f"{name}: state of parameter {i}, but the groups have {sorted(params)}")
+            state[params[int(i)]] = self._restored(i, params[int(i)], entries)
         self.state = state
-        for group, entries in zip(self.param_groups, state_dict["param_groups"]):
-            group.update({k: v for k, v in entries.items() if k != "params"})
+        for group, options in zip(self.param_groups, saved_groups):
+            group.update({k: tuple(v) if k == "betas" else v for k, v in options.items() if k != "params"})
+
+    def _check_saved_options(self, group: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+        """Check that a group was saved by this kind of optimizer."""
+        name, besides = type(self).__name__, {"params", "initial_lr"}
+        ours, theirs = set(self.defaults) - besides, set(saved) - besides
+        if ours != theirs:
+            raise ValueError(
+                f"{name}: the state is of another optimizer: its options are {sorted(theirs)}, expected {sorted(ours)}"
+            )
+        decoupled = "decoupled_weight_decay"
+        if decoupled in ours and saved[decoupled] != group[decoupled]:
+            raise ValueError(
+                f"{name}: the state is of another optimizer: {decoupled} is {saved[decoupled]}, "
+                f"expected {group[decoupled]}"
+            )
+        self._check(saved)
+
+    def _restored(self, i: Any, p: Tensor, entries: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state of parameter `p`, saved as number `i`, on its device and in its dtype."""
+        name = type(self).__name__
+        missing = [key for key in self._required if key not in entries]
+        if missing:
+            raise ValueError(f"{name}: state of parameter {i} lacks {missing}")
+        for key, value in entries.items():
+            if key != "step" and hasattr(value, "shape") and value.shape != p.shape:
+                raise ValueError(f"{name}: {key} of parameter {i} has shape {value.shape}, expected {p.shape}")
+        arrays = {
+            k: to_device(v, p.device).astype(p.dtype, copy=True) if hasattr(v, "shape") else v
+            for k, v in entries.items()
+            if k != "step"
+        }
+        return {"step": int(entries["step"]), **arrays}
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{k}={v}" for k, v in self.param_groups[0].items() if k != "params")
         return f"{type(self).__name__}({len(self._all())} parameters, {groups})"
 
 
-def _zeros(param: Any) -> Any:
-    return array_module(param).zeros_like(param)
+def _average(state: dict[str, Any], name: str, param: Any) -> Any:
+    """Return a running average of the parameter's shape; at its first use it is zeros."""
+    if name not in state:
+        state[name] = array_module(param).zeros_like(param)
+    return state[name]
 
 
 class SGD(Optimizer):
     r"""Stochastic gradient descent, optionally with momentum (Polyak 1964; Sutskever et al. 2013 for Nesterov's form).
 
-    :math:`v \leftarrow \mu v + (1 - \tau) g`, :math:`\theta \leftarrow \theta - \alpha v`; with ``nesterov``
-    :math:`\theta \leftarrow \theta - \alpha (g + \mu v)`.  The first :math:`v` is :math:`g`.
+    $v \leftarrow \mu v + (1 - \tau) g$, $\theta \leftarrow \theta - \alpha v$; with ``nesterov``
+    $\theta \leftarrow \theta - \alpha (g + \mu v)$.  The first $v$ is $g$.
 
     Parameters
     ----------
     params : iterable of Tensor, or of dict
     lr, momentum, dampening, weight_decay : float
-        :math:`\alpha, \mu, \tau`, and the factor of :math:`\theta` added to g.
+        $\alpha, \mu, \tau$, and the factor of $\theta$ added to g.
     nesterov, maximize : bool
 
     Raises
     ------
-    ValueError
-        If an option has an impossible value.
+    ValueError, TypeError
+        If an option has an impossible value or type.
 
     Examples
     --------
@@ -177,7 +257,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -186,28 +266,32 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
     ):
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError(f"SGD: nesterov needs momentum above 0 and dampening 0, got {momentum} and {dampening}")
         super().__init__(params, {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
                                   "nesterov": nesterov, "maximize": maximize})  # fmt: skip
 
-    def _fresh_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": 0, **({"momentum_buffer": _zeros(param)} if group["momentum"] else {})}
+    def _check(self, options: Mapping[str, Any]) -> None:
+        super()._check(options)
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+            raise ValueError(
+                "SGD: nesterov needs momentum above 0 and dampening 0, "
+                f"got {options['momentum']} and {options['dampening']}"
+            )
 
     def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        first = "momentum_buffer" not in state
+        velocity = _average(state, "momentum_buffer", param) if group["momentum"] else None
         find("sgd_step", param)(
-            param, grad, state.get("momentum_buffer"), group["lr"], group["momentum"], group["dampening"],
-            group["weight_decay"], group["nesterov"], state["step"] == 0,
+            param, grad, velocity, group["lr"], group["momentum"], group["dampening"], group["weight_decay"],
+            group["nesterov"], first,
         )  # fmt: skip
-        state["step"] += 1
 
 
 class Adam(Optimizer):
     r"""Adam (Kingma & Ba 2015, algorithm 1).
 
-    :math:`m \leftarrow \beta_1 m + (1 - \beta_1) g`, :math:`v \leftarrow \beta_2 v + (1 - \beta_2) g^2`,
-    :math:`\theta \leftarrow \theta - \alpha \hat m / (\sqrt{\hat v} + \epsilon)` with
-    :math:`\hat m = m / (1 - \beta_1^t)`, :math:`\hat v = v / (1 - \beta_2^t)`: eps outside the root, after the
+    $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$,
+    $\theta \leftarrow \theta - \alpha \hat m / (\sqrt{\hat v} + \epsilon)$ with
+    $\hat m = m / (1 - \beta_1^t)$, $\hat v = v / (1 - \beta_2^t)$: eps outside the root, after the
     correction.
 
     Parameters
@@ -223,8 +307,8 @@ class Adam(Optimizer):
 
     Raises
     ------
-    ValueError
-        If an option has an impossible value.
+    ValueError, TypeError
+        If an option has an impossible value or type.
 
     Examples
     --------
@@ -237,11 +321,12 @@ class Adam(Optimizer):
     array([1.5], dtype=float32)
     """
 
-    _decoupled = False
+    _decoupled: ClassVar[bool] = False
+    _required = ("step", "exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -250,25 +335,23 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
     ):
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
-                                  "amsgrad": amsgrad, "maximize": maximize})  # fmt: skip
-
-    def _fresh_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": 0, "exp_avg": _zeros(param), "exp_avg_sq": _zeros(param)}
-        return {**state, "max_exp_avg_sq": _zeros(param)} if group["amsgrad"] else state
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+                                  "amsgrad": amsgrad, "maximize": maximize,
+                                  "decoupled_weight_decay": self._decoupled})  # fmt: skip
 
     def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        state["step"] += 1
+        largest = _average(state, "max_exp_avg_sq", param) if group["amsgrad"] else None
         find("adam_step", param)(
-            param, grad, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), state["step"],
-            group["lr"], *group["betas"], group["eps"], group["weight_decay"], self._decoupled,
+            param, grad, _average(state, "exp_avg", param), _average(state, "exp_avg_sq", param), largest,
+            state["step"], group["lr"], *group["betas"], group["eps"], group["weight_decay"],
+            group["decoupled_weight_decay"],
         )  # fmt: skip
 
 
 class AdamW(Adam):
     r"""Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 
-    A step first shrinks the parameter, :math:`\theta \leftarrow (1 - \alpha \lambda) \theta`, and then follows `Adam`.
+    A step first shrinks the parameter, $\theta \leftarrow (1 - \alpha \lambda) \theta$, and then follows `Adam`.
 
     Parameters
     ----------
@@ -281,8 +364,8 @@ class AdamW(Adam):
 
     Raises
     ------
-    ValueError
-        If an option has an impossible value.
+    ValueError, TypeError
+        If an option has an impossible value or type.
 
     Examples
     --------
@@ -295,7 +378,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -308,21 +391,21 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    r"""RMSprop (Hinton 2012, lecture 6e): :math:`\theta \leftarrow \theta - \alpha g / (\sqrt{v} + \epsilon)`.
+    r"""RMSprop (Hinton 2012, lecture 6e): $\theta \leftarrow \theta - \alpha g / (\sqrt{v} + \epsilon)$.
 
-    :math:`v \leftarrow \rho v + (1 - \rho) g^2`; ``centered`` takes the variance, :math:`v - \bar g^2` (Graves 2013).
+    $v \leftarrow \rho v + (1 - \rho) g^2$; ``centered`` takes the variance, $v - \bar g^2$ (Graves 2013).
 
     Parameters
     ----------
     params : iterable of Tensor, or of dict
     lr, alpha, eps, weight_decay, momentum : float
-        `alpha` is :math:`\rho`.
+        `alpha` is $\rho$.
     centered, maximize : bool
 
     Raises
     ------
-    ValueError
-        If an option has an impossible value.
+    ValueError, TypeError
+        If an option has an impossible value or type.
 
     Examples
     --------
@@ -335,9 +418,11 @@ class RMSprop(Optimizer):
     array([1.], dtype=float32)
     """
 
+    _required = ("step", "square_avg")
+
     def __init__(
         self,
-        params: Any,
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -347,22 +432,13 @@ class RMSprop(Optimizer):
         *,
         maximize: bool = False,
     ):
-        if not 0 <= alpha < 1:
-            raise ValueError(f"RMSprop: expected alpha in [0, 1), got {alpha}")
         super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
                                   "momentum": momentum, "centered": centered, "maximize": maximize})  # fmt: skip
 
-    def _fresh_state(self, param: Any, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": 0, "square_avg": _zeros(param)}
-        if group["centered"]:
-            state["grad_avg"] = _zeros(param)
-        if group["momentum"]:
-            state["momentum_buffer"] = _zeros(param)
-        return state
-
     def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        state["step"] += 1
+        mean = _average(state, "grad_avg", param) if group["centered"] else None
+        velocity = _average(state, "momentum_buffer", param) if group["momentum"] else None
         find("rmsprop_step", param)(
-            param, grad, state["square_avg"], state.get("grad_avg"), state.get("momentum_buffer"), group["lr"],
-            group["alpha"], group["eps"], group["weight_decay"], group["momentum"],
+            param, grad, _average(state, "square_avg", param), mean, velocity, group["lr"], group["alpha"],
+            group["eps"], group["weight_decay"], group["momentum"],
         )  # fmt: skip
