@@ -30,7 +30,7 @@ from minigen.kernels import emulator
 from minigen.models import MODELS, build
 from minigen.nn import Module
 from minigen.train import Run, RunError, fit
-from minigen.train.unread import READ_EVERY, Unread
+from minigen.train.metric_buffer import READ_EVERY, MetricBuffer
 
 pytestmark = pytest.mark.cupy
 DEVICES = ("cpu", "cuda")
@@ -485,15 +485,15 @@ def test_a_loss_that_is_no_number_is_found_when_it_is_read_and_its_own_step_is_n
 
 
 def test_numbers_of_both_devices_are_read_in_their_order_with_one_wait():
-    unread = Unread()
+    metrics = MetricBuffer()
     for i in range(3):
-        unread.add({"step": i}, {"a": mg.tensor(float(i), device="cuda"), "b": i + 0.5, "c": mg.tensor([i + 0.25])})
-    assert not unread.due
+        metrics.add({"step": i}, {"a": mg.tensor(float(i), device="cuda"), "b": i + 0.5, "c": mg.tensor([i + 0.25])})
+    assert not metrics.due
     double.SYNCS.clear()
-    rows = unread.read()
+    rows = metrics.read()
     assert len(double.SYNCS) == 1
     assert rows == [({"step": i}, {"a": i, "b": i + 0.5, "c": i + 0.25}) for i in range(3)]
-    assert unread.read() == []
+    assert metrics.read() == []
 
 
 # ---- the command line

@@ -22,8 +22,8 @@ from minigen.data import Dataset, Loader
 from minigen.files import replace_file
 from minigen.models import DCGAN, MODELS, build
 from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, restore, save_checkpoint
+from minigen.train.diagnostics import Diagnostics, variety
 from minigen.train.log import CsvLog
-from minigen.train.watch import Watch, variety
 
 EPOCHS, BATCHES = 3, 4
 
@@ -427,7 +427,7 @@ def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_
 @pytest.mark.parametrize("name", MODELS)
 def test_a_learning_rate_far_too_large_is_noticed_in_every_family(name, tmp_path, monkeypatch):
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
-    monkeypatch.setattr("minigen.train.watch.WINDOW", 20)
+    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 20)
     run = new_run(tmp_path / "run")
     try:
         outcome = fit(family(name, lr=1e6), labelled_loader(20), run, 2, progress=False)
@@ -437,7 +437,7 @@ def test_a_learning_rate_far_too_large_is_noticed_in_every_family(name, tmp_path
         assert restore(model, run.load(), run.path)["step"] in (0, 20)
         assert np.isfinite(model.sample(3)).all()
     else:
-        assert outcome.symptoms, "neither stopped nor said"
+        assert outcome.warnings, "neither stopped nor said"
 
 
 # ---- what looks ill
@@ -472,18 +472,18 @@ def constant():
 
 
 def test_a_collapsed_generator_is_said_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.watch.WINDOW", 2 * BATCHES)
+    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 2 * BATCHES)
     fit(constant(), loader(), new_run(tmp_path / "early"), 3, progress=False)
     assert not notes(capsys)
     outcome = fit(constant(), loader(), new_run(tmp_path / "run"), 6)
     (said,) = notes(capsys)
-    assert "all alike (variety 0.000" in said and "wgan-gp" in said
-    assert outcome.symptoms == (said.removeprefix("note: "),)
+    assert "all alike (0.000" in said and "wgan-gp" in said
+    assert outcome.warnings == (said.removeprefix("note: "),)
 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax", "lsgan", "hinge"])
 def test_a_discriminator_that_wins_is_said_once(loss, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.watch.WINDOW", 30)
+    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 30)
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
     model = fresh(loss=loss, smoothing=0.1, lr=3e-2, lr_decay=0.0, width=8)
     model.optimizers["generator"].param_groups[0]["lr"] = 0.0
@@ -495,7 +495,7 @@ def test_a_discriminator_that_wins_is_said_once(loss, tmp_path, monkeypatch, cap
 
 
 def test_a_vanished_kl_is_said_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.watch.WINDOW", 30)
+    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 30)
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
     run = new_run(tmp_path / "run")
     fit(family("vae", beta=100.0, lr=1e-2), loader(30), run, 4)
@@ -503,13 +503,13 @@ def test_a_vanished_kl_is_said_once(tmp_path, monkeypatch, capsys):
     assert "the KL has vanished" in said and "a smaller --beta" in said
     assert float(run.log.read_text().splitlines()[-1].split(",")[-1]) < 0.1
     still = family("vae", beta=0.0, lr=1e-9)
-    assert still.symptoms({"kl": 0.01}, 1.0) == {}  # nobody asked for a small KL
+    assert still.diagnose({"kl": 0.01}) == {}  # nobody asked for a small KL
 
 
 def test_scores_beyond_the_margins_of_the_hinge_are_no_victory():
     model = fresh(loss="hinge")
-    assert model.symptoms({"loss_d": 0.7, "d_real": 1.9, "d_fake": -1.8}, 1.0) == {}  # many are still within
-    won = model.symptoms({"loss_d": 0.03, "d_real": 1.9, "d_fake": -1.8}, 1.0)["won"]
+    assert model.diagnose({"loss_d": 0.7, "d_real": 1.9, "d_fake": -1.8}) == {}  # many are still within
+    won = model.diagnose({"loss_d": 0.03, "d_real": 1.9, "d_fake": -1.8})["won"]
     assert "--lr" in won and "--smoothing" not in won  # the hinge has no labels to smooth
 
 
@@ -525,23 +525,23 @@ def test_scores_beyond_the_margins_of_the_hinge_are_no_victory():
     ],
 )
 def test_a_healthy_training_is_not_commented_on(name, options, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.watch.WINDOW", 40)
+    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 40)
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
     mg.manual_seed(0)
     digits = Loader(mg.data.load("digits"), batch_size=32, seed=0, drop_last=True)
     model = build(name, size=8, latent=8, width=8, lr=1e-3, **options)
     outcome = fit(model, digits, new_run(tmp_path / "run"), 3)
-    assert outcome.step == 3 * 45 and outcome.symptoms == () and not notes(capsys)
+    assert outcome.step == 3 * 45 and outcome.warnings == () and not notes(capsys)
 
 
 def test_what_passes_is_not_said(monkeypatch):
-    monkeypatch.setattr("minigen.train.watch.WINDOW", 2)
+    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 2)
     seen = iter([{"a": "1"}, {}, {"a": "2", "b": "3"}, {"a": "4", "b": "5"}, {"a": "6", "b": "7"}, {"a": "8"}])
-    model = types.SimpleNamespace(symptoms=lambda means, variety: next(seen))
-    watch, images, said = Watch(model, images=np.zeros((4, 1, 2, 2))), np.zeros((4, 1, 2, 2)), []
+    model = types.SimpleNamespace(diagnose=lambda means: next(seen))
+    diagnostics, images, said = Diagnostics(model, images=np.zeros((4, 1, 2, 2))), np.zeros((4, 1, 2, 2)), []
     for step in range(7):
-        watch.note({"loss": float(step)})
-        said.append(watch.news(images))
+        diagnostics.update({"loss": float(step)})
+        said.append(diagnostics.new_warnings(images))
     assert said == [[], [], [], [], [], ["6", "7"], []]  # too early, first seen, passed, first seen, lasts, said, said
 
 

@@ -10,7 +10,7 @@ from ..flags import at_least
 from ..models import GenerativeModel
 from ..models.adversarial import Adversarial
 from ..models.variational import Variational
-from ..train.watch import variety
+from ..train.diagnostics import variety
 from .command import add_run, add_split, asked_data, opened
 from .fidelity import Fidelity, class_fidelity
 from .reconstruction import pick

@@ -39,7 +39,6 @@ from .base import GenerativeModel
 from .condition import with_label_maps
 from .ema import EMA
 
-_ALIKE = 0.03  # the variety below which samples are said to be all alike
 _WON = 0.98  # the lead from which D is said to have won
 
 __all__ = ["GAMES", "GAME_OPTIONS", "Adversarial", "Game", "Networks"]
@@ -244,24 +243,16 @@ class Adversarial(GenerativeModel):
         outputs = outputs.detach()
         return outputs.sigmoid() if self.game.logits else outputs
 
-    def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
-        """What looks ill, see `GenerativeModel.symptoms`: samples that are all alike, and a D that has won.
-
-        *All alike* are samples of a variety below 0.03; a collapsed generator's is 0.00 to 0.02.  In healthy games it
-        is 0.6 after the first epoch of a `DCGAN`, and from 0.15 on in the first of a `DenseGAN`, the slowest.
+    def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
+        """Notice a D that has won; see `GenerativeModel.diagnose`.
 
         D *has won* if its lead is above 0.98: d_real - d_fake, as a share of what it aims at.  It is practically never
         wrong then.  (Beyond the hinge's margins D's scores may lie anywhere: 1 - loss_d / 2 is the same lead, with each
         score counted up to its margin.)  It leads in healthy games too: a `DCGAN`'s by 0.15 in the first epoch and 0.6
         in the last, a `CGAN`'s by 0.82 in the first, at low rates by up to 0.87.  With minimax the first epoch may pass
-        0.98 and the second be back at 0.91: that it must last is what the watch sees to.
+        0.98 and the second be back at 0.91: such a short lead is not reported, because a warning must last.
         """
         found = {}
-        if variety < _ALIKE:
-            found["alike"] = (
-                f"the samples are nearly all alike (variety {variety:.3f}, where that of the data is 1). If that does "
-                "not pass, try a smaller --lr, another --loss or --seed, or wgan-gp"
-            )
         if "d_real" in means:  # a critic's scores have no scale that it could win on
             real, fake = means["d_real"], means["d_fake"]
             hinge = self.game is GAMES["hinge"]

@@ -72,15 +72,13 @@ class GenerativeModel(Module):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define generate()")
 
-    def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
-        """What looks ill in a training, by kind: what is seen, and what to try; see `minigen.train.watch`.
+    def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
+        """Name what is wrong in a training: kind to message; see `minigen.train.diagnostics`.
 
         Parameters
         ----------
         means : mapping of str to float
             What `training_step` returned, as means over the last steps.
-        variety : float
-            Of samples, see `minigen.train.watch.variety`.
 
         Returns
         -------

@@ -227,8 +227,8 @@ class Variational(GenerativeModel):
         x = tensor(to_unit(images.astype(np.float32, copy=False)), device=self.device)
         return x, self._condition(labels, len(images))
 
-    def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
-        """What looks ill, see `GenerativeModel.symptoms`: a KL that has vanished.
+    def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
+        """Notice a KL that has vanished; see `GenerativeModel.diagnose`.
 
         The KL is at least as much as the code tells of an image; to tell two kinds apart takes log 2 = 0.69 nats.
         Below 0.1 the code tells nothing.  With beta = 100 it is 0.04 on digits; healthy models end at 5 (a code of 2)

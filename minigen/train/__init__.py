@@ -6,15 +6,16 @@ stands in the family's file, and progress, logs, checkpoints and their exact res
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
-from .loop import Outcome, Trainable, fit, restore
+from .loop import TrainingResult, fit, restore
 from .run import Run, find_run
+from .trainable import Trainable
 
 __all__ = [
     "CheckpointError",
-    "Outcome",
     "Run",
     "RunError",
     "Trainable",
+    "TrainingResult",
     "find_run",
     "fit",
     "load_checkpoint",

@@ -3,28 +3,28 @@
 What is looked at are means over the last `WINDOW` steps, and the samples of the epoch; it is said only if it is still
 so as many steps later.  A single step proves nothing: D wins many a batch, and early samples are all alike.  The
 thresholds are far from what healthy runs show, which stands beside each: an alarm that comes by mistake teaches to
-ignore alarms.  What belongs to one family stands in the family's file (`symptoms`); `variety` is for all.
+ignore alarms.  What belongs to one family stands in the family's file (`diagnose`).
 
 NaN and infinite numbers need no patience: the loop stops at once (`minigen.train.fit`).
 """
 
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .loop import Trainable
+from .trainable import Trainable
 
-__all__ = ["WINDOW", "Watch", "variety"]
+__all__ = ["WINDOW", "Diagnostics", "variety"]
+
+_ALIKE = 0.03
 
 WINDOW = 100
 """Steps whose means are looked at; and how long something must be seen before it is said."""
 
 
-class Watch:
-    """Watches over one training.
+class Diagnostics:
+    """Notice what goes wrong in one training.
 
     Parameters
     ----------
@@ -33,24 +33,30 @@ class Watch:
         Of the data: as many as the samples that they are compared with.
     """
 
-    def __init__(self, model: "Trainable", images: np.ndarray):
+    def __init__(self, model: Trainable, images: np.ndarray):
         self._model, self._images = model, images
         self._recent: deque[Mapping[str, float]] = deque(maxlen=WINDOW)
         self._steps = 0
         self._since: dict[str, int] = {}  # when what is seen now was first seen
         self._said: set[str] = set()
 
-    def note(self, numbers: Mapping[str, float]) -> None:
-        """Take down what a step returned."""
+    def update(self, numbers: Mapping[str, float]) -> None:
+        """Record the numbers of one step."""
         self._recent.append(numbers)
         self._steps += 1
 
-    def news(self, samples: np.ndarray) -> list[str]:
-        """What looks ill, has done so for long, and was not said before."""
+    def new_warnings(self, samples: np.ndarray) -> list[str]:
+        """Return the new warnings that have lasted for WINDOW steps."""
         if self._steps < WINDOW:
             return []
         means = {name: float(np.mean([numbers[name] for numbers in self._recent])) for name in self._recent[-1]}
-        found = self._model.symptoms(means, variety(samples, self._images))
+        found = dict(self._model.diagnose(means))
+        alike = variety(samples, self._images)
+        if alike < _ALIKE and not found:  # the model may know the cause
+            found["alike"] = (
+                f"the samples are nearly all alike ({alike:.3f} of the distances within the data). If that does "
+                "not pass, try a smaller --lr, another --loss or --seed, or wgan-gp"
+            )
         self._since = {kind: self._since.get(kind, self._steps) for kind in found}
         lasting = {kind for kind, first in self._since.items() if self._steps - first >= WINDOW}
         fresh = lasting - self._said

@@ -16,58 +16,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from .. import backend
 from ..data import Loader
-from ..tensor import Tensor
+from .diagnostics import Diagnostics
 from .errors import CheckpointError, RunError
 from .log import CsvLog
+from .metric_buffer import MetricBuffer
 from .run import Run
-from .unread import Unread
-from .watch import Watch
+from .trainable import Trainable
 
-__all__ = ["Outcome", "Trainable", "fit", "restore"]
+__all__ = ["TrainingResult", "fit", "restore"]
 
-PREVIEWS = 64
-LOST = 1e8  # a loss of float32 resolves no more than 8 here: whatever there was to learn from is rounded away
+NUM_PREVIEW_SAMPLES = 64
+MAX_LOSS = 1e8  # a loss of float32 resolves no more than 8 here: whatever there was to learn from is rounded away
 CURVES_EVERY = 10.0  # seconds: in a run of short epochs the curves would else take longer than the training
 
 
-class Trainable(Protocol):
-    """What the loop asks of a model.  A `minigen.nn.Module` brings the state; the rest is the model family's own."""
-
-    @property
-    def optimizers(self) -> Mapping[str, Any]:
-        """Every optimizer by name; their state is part of a checkpoint."""
-
-    @property
-    def classes(self) -> int:
-        """How many classes `sample` goes through in turn; 0 if it knows none."""
-
-    def schedule(self, done: float) -> None:
-        """Told before each step which share of the training is done, from 0 to 1."""
-
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> Mapping[str, Tensor | float]:
-        """Learn from one batch; the numbers to log, ``loss_...`` among them, which the loop reads when it likes."""
-
-    def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
-        """`n` new images (n, C, H, W) in [-1, 1], a function of the weights and `generator` alone."""
-
-    def symptoms(self, means: Mapping[str, float], variety: float) -> dict[str, str]:
-        """What looks ill, by kind: what is seen and what to try; see `minigen.train.watch`."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Weights and running statistics by name."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """Take over what `state_dict` gave."""
-
-
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """How a call of `fit` ended.
 
     Parameters
@@ -80,15 +50,15 @@ class Outcome:
         Whether Ctrl-C, or a request to terminate, ended it early.
     checkpoint : Path
         The last one.
-    symptoms : tuple of str
-        What looked ill on the way; see `minigen.train.watch`.
+    warnings : tuple of str
+        What looked ill on the way; see `minigen.train.diagnostics`.
     """
 
     step: int
     epoch: int
     interrupted: bool
     checkpoint: Path
-    symptoms: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def fit(
@@ -101,13 +71,13 @@ def fit(
     previous: bool = False,
     checkpoint_every: int | None = None,
     progress: bool = True,
-) -> Outcome:
+) -> TrainingResult:
     """Train `model` until it has seen `epochs` epochs, and record the run.
 
     After every epoch: a grid of samples from always the same noise, a checkpoint, and now and then the curves of the
     losses.  Ctrl-C finishes the step at hand and saves; a second Ctrl-C stops at once.  A training that goes wrong is
-    noticed and said (see `minigen.train.watch`); NaN ends it.  A model on a GPU is looked at every
-    `minigen.train.unread.READ_EVERY` steps, so that it never waits for the CPU in between.
+    noticed and said (see `minigen.train.diagnostics`); NaN ends it.  A model on a GPU is looked at every
+    `minigen.train.metric_buffer.READ_EVERY` steps, so that it never waits for the CPU in between.
 
     Parameters
     ----------
@@ -128,7 +98,7 @@ def fit(
 
     Returns
     -------
-    Outcome
+    TrainingResult
 
     Raises
     ------
@@ -220,13 +190,13 @@ class _Fit:
         self.draw_curves: Callable[..., Any] | None = None
         self.curves_drawn = -math.inf
         self.bar: Any = None
-        some = np.random.default_rng(loader.seed).permutation(len(loader.dataset))[:PREVIEWS]
-        self.watch = Watch(model, loader.dataset.images[some])
-        self.symptoms: list[str] = []
-        self.unread = Unread()
+        some = np.random.default_rng(loader.seed).permutation(len(loader.dataset))[:NUM_PREVIEW_SAMPLES]
+        self.diagnostics = Diagnostics(model, loader.dataset.images[some])
+        self.warnings: list[str] = []
+        self.metrics = MetricBuffer()
         self.history: list[dict[str, float]] = []  # what the steps of this epoch returned
 
-    def run_epochs(self) -> Outcome:
+    def run_epochs(self) -> TrainingResult:
         from tqdm import tqdm
 
         from .. import plot
@@ -253,7 +223,7 @@ class _Fit:
                 if stop:
                     break
         epoch = self.step // len(self.loader)
-        return Outcome(self.step, epoch, epoch < self.epochs, self.run.checkpoints()[-1], tuple(self.symptoms))
+        return TrainingResult(self.step, epoch, epoch < self.epochs, self.run.checkpoints()[-1], tuple(self.warnings))
 
     def one_epoch(self, epoch: int, start_batch: int, log: CsvLog, stop: "_StopRequest") -> None:
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}")
@@ -264,8 +234,8 @@ class _Fit:
             self.model.schedule(self.step / (self.epochs * len(self.loader)))
             numbers = self.model.training_step(data, labels)
             self.step += 1
-            self.unread.add({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3)}, numbers)
-            if self.unread.due:
+            self.metrics.add({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3)}, numbers)
+            if self.metrics.due:
                 self.read(log)
             seen += len(data)
             self.bar.update(len(data))
@@ -286,8 +256,8 @@ class _Fit:
         means = {name: np.mean([numbers[name] for numbers in self.history]) for name in self.history[0]}
         said = "  ".join(f"{name} {mean:.3f}" for name, mean in means.items())
         self.say(f"epoch {epoch + 1}/{self.epochs}  {said}  {speed:.0f} img/s")
-        for text in self.watch.news(samples):
-            self.symptoms.append(text)
+        for text in self.diagnostics.new_warnings(samples):
+            self.warnings.append(text)
             self.say(f"note: {text}")
 
     def seconds(self) -> float:
@@ -303,8 +273,8 @@ class _Fit:
         # The same noise every time, from a stream of its own, so that looking does not change the training.
         generator = np.random.default_rng(self.loader.seed)
         # Samples go through the classes in turn: in rows as long as there are classes, each has a column.
-        columns = self.model.classes if self.model.classes <= PREVIEWS else 0
-        samples = self.model.sample(PREVIEWS - PREVIEWS % max(columns, 1), generator)
+        columns = self.model.classes if self.model.classes <= NUM_PREVIEW_SAMPLES else 0
+        samples = self.model.sample(NUM_PREVIEW_SAMPLES - NUM_PREVIEW_SAMPLES % max(columns, 1), generator)
         plot.save_image_grid(self.run.samples(epoch), samples, columns or None)
         return samples
 
@@ -319,11 +289,11 @@ class _Fit:
 
     def read(self, log: CsvLog) -> None:
         """Log what the steps since the last time returned, and see whether all is well."""
-        for row, numbers in self.unread.read():
+        for row, numbers in self.metrics.read():
             log.write({**row, **numbers})
             self.check(numbers, row["step"], log)
             self.history.append(numbers)
-            self.watch.note(numbers)
+            self.diagnostics.update(numbers)
             losses = {name: f"{value:.3f}" for name, value in numbers.items() if name.startswith("loss")}
             self.bar.set_postfix(losses, refresh=False)
 
@@ -343,7 +313,7 @@ class _Fit:
 
     def check(self, numbers: Mapping[str, float], step: int, log: CsvLog) -> None:
         for name, value in numbers.items():
-            if not math.isfinite(value) or (name.startswith("loss") and abs(value) > LOST):
+            if not math.isfinite(value) or (name.startswith("loss") and abs(value) > MAX_LOSS):
                 log.sync()
                 raise self.diverged(f"{name} is {value:.3g}", step)
 

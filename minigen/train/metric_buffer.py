@@ -10,23 +10,23 @@ from typing import Any, TypeGuard
 from ..backend import array_module, to_device
 from ..tensor import Tensor
 
-__all__ = ["READ_EVERY", "Unread"]
+__all__ = ["READ_EVERY", "MetricBuffer"]
 
 READ_EVERY = 50
 """Steps on a GPU whose numbers are read at once."""
 
 
-class Unread:
+class MetricBuffer:
     """A list of steps: for each a row of the log without its numbers, and the numbers.
 
     Examples
     --------
     >>> import minigen as mg
-    >>> unread = Unread()
-    >>> unread.add({"step": 1}, {"loss": mg.tensor(0.5)})
-    >>> unread.due  # on the CPU there is nothing to wait for
+    >>> metrics = MetricBuffer()
+    >>> metrics.add({"step": 1}, {"loss": mg.tensor(0.5)})
+    >>> metrics.due  # on the CPU there is nothing to wait for
     True
-    >>> unread.read(), unread.read()
+    >>> metrics.read(), metrics.read()
     ([({'step': 1}, {'loss': 0.5})], [])
     """
 
