@@ -66,13 +66,13 @@ _LAZY = (
     "cli",
     "course",
     "data",
-    "explore",
     "lessons",
     "losses",
     "metrics",
     "models",
     "plot",
     "train",
+    "visualize",
 )
 
 __all__ = [

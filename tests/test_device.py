@@ -25,11 +25,10 @@ from minigen.check.strategies import STRATEGIES
 from minigen.cli import main
 from minigen.data import Dataset, Loader
 from minigen.engine import primitives
-from minigen.explore import load_trained
 from minigen.kernels import emulator
 from minigen.models import MODELS, build
 from minigen.nn import Module
-from minigen.train import Run, RunError, fit
+from minigen.train import Run, RunError, fit, load_trained
 from minigen.train.metric_buffer import READ_EVERY, MetricBuffer
 
 pytestmark = pytest.mark.cupy

@@ -11,7 +11,7 @@ from PIL import Image
 
 import minigen as mg
 from minigen import plot
-from minigen.graph_layout import arrange
+from minigen.plot.graph_layout import arrange
 
 # ---- image grids, without matplotlib
 

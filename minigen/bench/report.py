@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..files import replace_file
+from .._util.atomic_write import replace_file
 
 __all__ = ["Row", "as_csv", "as_table", "geometric_mean", "plot_ratios", "plot_roofline"]
 

@@ -1,13 +1,12 @@
 """What a data set is, and the small conversions that every set shares."""
 
-import importlib
-import importlib.util
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 
-__all__ = ["Dataset", "from_levels", "pad_to", "resize", "to_unit"]
+from .._util.optional import require
+
+__all__ = ["Dataset", "from_levels", "pad_to", "random_subset", "resize", "to_unit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,24 +189,14 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
-# The package that one installs is not always named like the module that one imports.
-_PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+def random_subset(dataset: Dataset, n: int, seed: int) -> Dataset:
+    """Draw `n` examples at random, without repetition.
 
-
-def require(module: str) -> ModuleType:
-    """Import `module`, or raise a ModuleNotFoundError that says how to install it."""
-    check_installed(module)
-    return importlib.import_module(module)
-
-
-def check_installed(module: str) -> str:
-    """Return where the top-level package of `module` lives, without importing it; the same error as `require`."""
-    top = module.partition(".")[0]
-    spec = importlib.util.find_spec(top)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            f"the package {_PACKAGES.get(top, top)} is not installed; it is part of the extra 'data': "
-            'python -m pip install "minigen-lab[data]"',
-            name=top,
-        )
-    return spec.submodule_search_locations[0]
+    Raises
+    ------
+    ValueError
+        If `n` is less than 1 or more than the data set holds.
+    """
+    if not 1 <= n <= len(dataset):
+        raise ValueError(f"{dataset.name}: expected between 1 and {len(dataset)} images, got {n}")
+    return dataset.subset(np.random.default_rng(seed).permutation(len(dataset))[:n])

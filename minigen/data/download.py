@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .dataset import require
+from .._util.optional import require
 
 __all__ = ["Source", "cache_folder", "fetch", "sha256"]
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .dataset import Dataset, from_levels, require
+from .._util.optional import require
+from .dataset import Dataset, from_levels
 
 __all__ = ["folder"]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import Dataset, check_installed, from_levels, pad_to, require, resize
+from .._util.optional import check_installed, require
+from .dataset import Dataset, from_levels, pad_to, resize
 from .download import sha256
 
 __all__ = ["digits", "mnist5k"]

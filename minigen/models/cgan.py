@@ -13,7 +13,7 @@ the image's own class and 0 for the others.
 
 **How long.**  That digits look right comes first, that they are the digit asked for later: after 16 epochs at a
 constant rate an independent classifier reads 9 of 10 samples as their label; after 50 epochs, with a rate that falls to
-0 on the way, 98 of 100.  ``minigen evaluate RUN --classify 10000`` measures it (`minigen.explore.class_fidelity`).
+0 on the way, 98 of 100.  ``minigen evaluate RUN --classify 10000`` measures it (`minigen.metrics.class_accuracy`).
 """
 
 from functools import partial

@@ -6,6 +6,7 @@ stands in the family's file, and progress, logs, checkpoints and their exact res
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
+from .load import Trained, build_model, load_split, load_trained, open_run
 from .loop import TrainingResult, fit, restore
 from .run import Run, find_run
 from .trainable import Trainable
@@ -15,10 +16,15 @@ __all__ = [
     "Run",
     "RunError",
     "Trainable",
+    "Trained",
     "TrainingResult",
+    "build_model",
     "find_run",
     "fit",
     "load_checkpoint",
+    "load_split",
+    "load_trained",
+    "open_run",
     "restore",
     "save_checkpoint",
 ]

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..files import replace_file
+from .._util.atomic_write import replace_file
 from ..tensor import Tensor
 from .errors import CheckpointError
 

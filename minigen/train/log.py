@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import replace_file
+from .._util.atomic_write import replace_file
 
 __all__ = ["CsvLog"]
 

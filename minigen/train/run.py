@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import TEMPORARY, replace_file
+from .._util.atomic_write import TEMPORARY, replace_file
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...files import replace_file
+from ..._util.atomic_write import replace_file
 from .result import Row
 
 __all__ = ["markdown", "write"]

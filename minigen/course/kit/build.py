@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
-from ...files import replace_file
+from ..._util.atomic_write import replace_file
 from . import otter_files, zoo
 from .assignment import BEGIN, END, Assignment, CourseError, find, stub
 from .tests import load_tests

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...files import TEMPORARY, replace_file
+from ..._util.atomic_write import TEMPORARY, replace_file
 from .assignment import Assignment, CourseError
 from .judge import fingerprint, judge, read_submission
 from .outcome import UNLOADED

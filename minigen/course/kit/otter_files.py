@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ...files import replace_file
+from ..._util.atomic_write import replace_file
 from .assignment import Assignment, CourseError
 from .judge import Judgement, judge, read_submission
 from .tests import load_tests

@@ -1,0 +1,1 @@
+"""Helpers that know nothing of Tensors: files written whole, optional packages, tables."""

@@ -1,0 +1,75 @@
+"""Import packages that only a part of minigen needs, or name the extra that installs them."""
+
+import importlib
+import importlib.util
+from importlib import metadata
+from types import ModuleType
+
+__all__ = ["check_installed", "installed_version", "missing_package", "require"]
+
+_DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "llvmlite": "numba",
+    "numba_cuda": "numba-cuda",
+    "otter": "otter-grader",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
+"""The name that one installs, where it differs from the name that one imports."""
+
+_EXTRAS = {
+    "data": ("cycler", "matplotlib", "mlxtend", "pooch", "requests", "scikit-image", "scikit-learn", "scipy"),
+    "lessons": ("ipykernel", "jupyterlab", "jupytext", "nbclient", "nbformat"),
+    "test": ("hypothesis", "mpmath", "pytest"),
+    "course": ("otter-grader",),
+    "cuda13": ("cupy", "numba-cuda"),
+    "bench": ("torch",),
+}
+"""The extra of minigen-lab that brings each optional package."""
+
+
+def missing_package(module: str) -> str:
+    """Say in one line how to install the package of `module`.
+
+    >>> missing_package("sklearn.datasets")
+    'scikit-learn is not installed; the extra \\'data\\' brings it: python -m pip install "minigen-lab[data]"'
+    """
+    top = module.partition(".")[0]
+    name = _DISTRIBUTIONS.get(top, top)
+    extra = next((extra for extra, names in _EXTRAS.items() if name in names), None)
+    if extra is None:
+        return f"{name} is not installed: python -m pip install {name}"
+    return f'{name} is not installed; the extra {extra!r} brings it: python -m pip install "minigen-lab[{extra}]"'
+
+
+def check_installed(module: str) -> str:
+    """Find the folder of the package of `module` without importing it.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is not installed; the message says how to install it.
+    """
+    top = module.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(missing_package(module), name=top)
+    return spec.submodule_search_locations[0]
+
+
+def require(module: str) -> ModuleType:
+    """Import `module`; raise as `check_installed` if it is missing.
+
+    >>> require("PIL.Image").__name__
+    'PIL.Image'
+    """
+    check_installed(module)
+    return importlib.import_module(module)
+
+
+def installed_version(name: str) -> str | None:
+    """The version of an installed distribution; None if it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,123 @@
+"""``minigen course``: assignments for students and instructors."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ..course.kit.assignment import Assignment, CourseError, find, masters
+from ..course.kit.report import check
+
+__all__ = ["add_arguments", "run"]
+
+EXAMPLES = """\
+for students, in the folder that was handed out:
+  minigen course check autograd_a1.py            run the public tests on your file
+  minigen course check autograd_a1.py --task 2   only those of one task
+
+for instructors (lessons/assignments/INSTRUCTORS.md explains everything):
+  minigen course build A1 --out course           make the student's copy and the grader's
+  minigen course grade submissions --grader course/grader/A1_autograd
+  minigen course zoo A1                          known wrong answers, and which hidden tests reject each
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of ``minigen course`` to a parser.
+
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["check", "a1.py", "--task", "2"]).task
+    2
+    """
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+
+    one = what.add_parser("check", help="for students: run the public tests on a file")
+    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument("--task", type=int, metavar="N", help="only this task")
+    one.add_argument("--json", action="store_true", help="write the outcome as JSON")
+
+    one = what.add_parser("build", help="for instructors: make the student's and the grader's copy")
+    one.add_argument("name", nargs="?", metavar="ASSIGNMENT", help="such as A1, or a folder (default: all there are)")
+    one.add_argument("--out", type=Path, default=Path("course"), metavar="DIR", help="where to (default: %(default)s)")
+    one.add_argument("--wheel", type=Path, metavar="FILE", help="a wheel of minigen, to go into Otter's zip")
+
+    one = what.add_parser("grade", help="for instructors: grade a folder of submissions")
+    one.add_argument("folder", type=Path, metavar="DIR", help="with a .py, a .zip or a folder for each student")
+    one.add_argument("--grader", type=Path, default=Path(), metavar="DIR", help="the grader's copy (default: here)")
+    one.add_argument("--out", type=Path, metavar="DIR", help="where to (default: DIR-grades, beside the submissions)")
+    one.add_argument("--regrade", action="store_true", help="grade anew what has not changed, too")
+    one.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time (default: 1)")
+
+    one = what.add_parser("zoo", help="for authors: known wrong answers, and what the hidden tests say to each")
+    one.add_argument(
+        "name", nargs="?", metavar="ASSIGNMENT", help="such as A1, or a folder (default: all there are, in short)"
+    )
+    one.add_argument("--task", type=int, metavar="N", help="only this task")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the arguments say.
+
+    Returns
+    -------
+    int
+        0 if all is well, 1 where a test does not pass or something could not be graded, 2 for a mistaken command.
+    """
+    for stream in (sys.stdout, sys.stderr):  # a console of Windows may know no check marks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        return {"check": _check, "build": _build, "grade": _grade, "zoo": _zoo}[args.what](args)
+    except (CourseError, OSError) as error:
+        print(f"minigen course: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(args: argparse.Namespace) -> int:
+    report = check(args.file, args.task)
+    print(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) if args.json else report)
+    return 0 if report else 1
+
+
+def _build(args: argparse.Namespace) -> int:
+    from ..course.kit.build import build
+
+    for name in [args.name] if args.name else masters():
+        built = build(name, args.out, args.wheel)
+        print(f"for students   {built.student}\nfor graders    {built.grader}")
+        print("\n".join(built.notes))
+    return 0
+
+
+def _grade(args: argparse.Namespace) -> int:
+    from ..course.kit.grade import grade, summary
+
+    assignment = Assignment.read(args.grader)
+    out = args.out or args.folder.resolve().with_name(args.folder.resolve().name + "-grades")
+    failed = 0
+    for row in grade(assignment, args.folder, out, args.regrade, max(1, args.jobs)):
+        kept = "  (as before)" if row["kept"] else ""
+        print(f"{row['points']:5g} of {row['possible']:g}  {row['student']}  {summary(row)}{kept}", flush=True)
+        failed += bool(row["problem"])
+    print(f"{out / 'grades.csv'}, and a page for each student in {out / 'pages'}")
+    return 1 if failed else 0
+
+
+def _zoo(args: argparse.Namespace) -> int:
+    from ..course.kit import zoo
+    from ..course.kit.build import faults
+
+    problems = []
+    if not args.name:
+        print(zoo.INTRODUCTION)
+    for name in [args.name] if args.name else masters():
+        assignment = find(name)
+        specimens = zoo.visit(assignment, args.task, quick=not args.name)
+        print(zoo.table(assignment, specimens) if args.name else zoo.overview(assignment, specimens))
+        problems += faults(assignment, specimens)
+    for problem in problems:
+        print(f"minigen course: {problem}", file=sys.stderr)
+    return 1 if problems else 0

@@ -1,0 +1,74 @@
+"""``minigen evaluate``."""
+
+import argparse
+
+import numpy as np
+
+from ..metrics import ClassAccuracy, class_accuracy, evaluate
+from ..models.variational import Variational
+from .run_options import add_run, add_split, asked_data, opened
+from .types import at_least
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``minigen evaluate``."""
+    parser.description = (
+        "Measure a trained model. Of the VAE family: -ELBO and its parts, in nats an image.\n"
+        "Of a GAN, which assigns no probability to an image: how far apart its players are, and\n"
+        "how varied its samples.\n\n"
+        "Of a model that knows classes, --classify N reads N samples with a classifier that has\n"
+        "learnt from the training images, and the test images with another that has learnt from\n"
+        "the samples alone. The first says whether samples are what was asked for, and nothing\n"
+        "about their variety; the second suffers if they lack some."
+    )
+    add_run(parser, None, "the noise")
+    parser.add_argument(
+        "--samples", type=at_least(0), default=0, metavar="K",
+        help="of the VAE family: also estimate log p(x), with K codes an image (say 100; 1000 take minutes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--classify", type=at_least(1), default=0, metavar="N",
+        help="of a cgan or cvae: have classifiers read N samples (10000 take about 3 minutes)",
+    )  # fmt: skip
+    add_split(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what ``minigen evaluate`` was asked."""
+    trained = opened(arguments)
+    model, seed = trained.model, arguments.seed
+    dataset = asked_data(arguments, trained)
+    readings = None
+    if arguments.classify:
+        splits = trained.data("train"), trained.data("test")
+        readings = class_accuracy(model, *splits, arguments.classify, seed, progress=True)
+    found = evaluate(model, dataset, arguments.samples, seed)
+    print(f"{trained.run.path}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
+    if isinstance(model, Variational):
+        print(f"-ELBO            {-found['elbo']:8.2f} nats an image")
+        print(f"  reconstruction {found['reconstruction']:8.2f}")
+        print(f"  KL             {found['kl']:8.2f}")
+        print(f"active units     {found['active_units']:5} of {found['units']}")
+        if arguments.samples:
+            at_most = f"nats an image at most, with {arguments.samples} codes"
+            print(f"-log p(x)        {-found['log_likelihood']:8.2f} {at_most}")
+    else:
+        print(f"D on the data    {found['d_data']:8.3f}")
+        print(f"D on samples     {found['d_samples']:8.3f}")
+        print(f"variety          {found['variety']:8.3f} (1: as varied as the data; near 0: all alike)")
+        print(f"How good the samples are, these do not say: look at them with minigen sample {arguments.model_run}")
+    if readings is not None:
+        _print_readings(readings)
+
+
+def _print_readings(found: ClassAccuracy) -> None:
+    hardest = np.argsort(found.per_class, kind="stable")[:3]
+    least = ", ".join(f"{found.per_class[i]:.1%} of {found.names[i]}" for i in hardest)
+    mistakes = ", ".join(f"{asked} as {read} ({count})" for asked, read, count in found.top_confusions(3))
+    accuracy = f"{found.classifier_accuracy:.1%}"
+    print(f"{found.confusion.sum()} samples, read by a classifier that reads {accuracy} of the test images right")
+    print(f"  read as asked  {found.class_accuracy:8.1%} (least: {least}; most misread: {mistakes or 'none'})")
+    score = f"{found.classification_accuracy_score:8.1%}"
+    print(f"test images read {score} by a classifier that has seen these samples only")

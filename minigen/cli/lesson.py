@@ -1,0 +1,81 @@
+"""``minigen lesson``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..lessons import Lesson, LessonError, build, find_lessons, open_lesson
+
+__all__ = ["add_arguments", "run"]
+
+WORK = "lessons-work"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the arguments of ``minigen lesson``.
+
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> parser.parse_args(["3"]).number
+    3
+    """
+    parser.description = "List the lessons, or open one in JupyterLab."
+    parser.epilog = (
+        f"Your copy lies in {WORK}/ of the current folder and is never overwritten: "
+        "to start afresh, rename it or move it away."
+    )
+    parser.add_argument("number", nargs="?", type=int, help="which lesson to open")
+    parser.add_argument(
+        "options", nargs="*", help="options for JupyterLab, after --, as in: minigen lesson 1 -- --no-browser"
+    )
+    parser.add_argument("--list", action="store_true", help="list the lessons (as without a number)")
+    parser.add_argument("--folder", type=Path, default=Path(WORK), help="where your copy goes (default: %(default)s)")
+    parser.add_argument("--build", action="store_true", help="for authors: run the text and store the notebook anew")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what ``minigen lesson`` was asked.
+
+    Parameters
+    ----------
+    args : Namespace
+        As parsed by a parser with `add_arguments`.
+
+    Returns
+    -------
+    int
+        The exit status: 0 if all went well, 2 for a mistake of the user's.
+
+    Examples
+    --------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_arguments(parser)
+    >>> run(parser.parse_args(["--list"]))  # doctest: +ELLIPSIS
+      1  Autograd: from one multiplication to the engine
+    ...
+    0
+    """
+    try:
+        lessons = find_lessons()
+        if args.number is not None:
+            lessons = [lesson for lesson in lessons if lesson.number == args.number] or _unknown(args.number, lessons)
+        if args.build:
+            for lesson in lessons:
+                build(lesson)
+                print(f"built {lesson.notebook}")
+            return 0
+        if args.number is None or args.list:
+            for lesson in lessons:
+                print(f"{lesson.number:3}  {lesson.title}")
+            print("Open one with: minigen lesson NUMBER")
+            return 0
+        return open_lesson(lessons[0], args.folder, args.options)
+    except LessonError as error:
+        print(f"minigen lesson: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"minigen lesson: {error.filename}: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def _unknown(number: int, lessons: list[Lesson]) -> list[Lesson]:
+    raise LessonError(f"there is no lesson {number}; there are {', '.join(str(lesson.number) for lesson in lessons)}")

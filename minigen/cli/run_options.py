@@ -1,0 +1,70 @@
+"""The flags that all commands on a trained run share."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from ..data import Dataset
+from ..plot import ImageTable
+from ..train import Trained, load_trained
+from ..visualize.classes import class_numbers
+from .types import at_least
+
+__all__ = ["add_class", "add_run", "add_split", "asked_classes", "asked_data", "opened", "save_table"]
+
+
+def add_run(parser: argparse.ArgumentParser, out: str | None, seed: str | None) -> None:
+    """The flags of every command here; `out` is the default name of its file, `seed` what the seed decides."""
+    parser.add_argument("model_run", metavar="RUN", help="name of a run in the folder runs, or a path")
+    if out:
+        parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to (default: {out} in the run's folder)")
+    parser.set_defaults(file_name=out, seed=None, split=None)
+    if seed:
+        parser.add_argument("--seed", type=at_least(0), default=0, help=f"decides {seed} (default: 0)")
+    parser.add_argument("--previous", action="store_true", help="use the checkpoint before the last one")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
+
+
+def add_class(parser: argparse.ArgumentParser, text: str) -> None:
+    """The flag ``--class``."""
+    parser.add_argument("--class", dest="classes", nargs="+", metavar="CLASS", help=text)
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """The flag ``--split``."""
+    parser.add_argument(
+        "--split", choices=("test", "train"), default="test", help="which images of its data set (default: test)"
+    )
+
+
+def opened(arguments: argparse.Namespace) -> Trained:
+    """The model that the command is about."""
+    trained = load_trained(arguments.model_run, arguments.previous)
+    trained.model.to(arguments.device)
+    return trained
+
+
+def asked_data(arguments: argparse.Namespace, trained: Trained) -> Dataset:
+    """The images of ``--split``."""
+    try:
+        return trained.data(arguments.split)
+    except FileNotFoundError as error:
+        hint = "; or add --split train to use images that the model was trained on" if arguments.split == "test" else ""
+        raise FileNotFoundError(f"{error}{hint}") from None
+
+
+def asked_classes(arguments: argparse.Namespace, trained: Trained) -> list[int] | None:
+    """The classes of ``--class``, None if it was not given."""
+    if arguments.classes is None:
+        return None
+    return class_numbers(trained.model, arguments.classes, trained.class_names)
+
+
+def save_table(table: ImageTable, arguments: argparse.Namespace, trained: Trained, what: str) -> None:
+    """Write the picture, with where it comes from at the end of its caption, and say so."""
+    out = arguments.out or trained.run.path / arguments.file_name
+    origin = [f"{trained.run.path.name}, step {trained.step}"]
+    origin += [] if arguments.split is None else [f"{arguments.split} images"]
+    origin += [] if arguments.seed is None else [f"seed {arguments.seed}"]
+    replace(table, caption=f"{table.caption} ({', '.join(origin)})").save(out)
+    print(f"{what} of step {trained.step}: {out}")

@@ -1,0 +1,226 @@
+"""``minigen train``."""
+
+import argparse
+import inspect
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from .._util.optional import installed_version
+from .types import at_least
+
+__all__ = ["add_arguments", "run"]
+
+DATA = "mnist5k"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``minigen train``: a model family; its own parser reads the rest."""
+    from ..models import MODELS
+
+    parser.usage = "minigen train MODEL [options]"
+    parser.description = "Train a model; everything it leaves goes to a new folder, runs/NAME."
+    width = max(map(len, MODELS))
+    lines = [f"  {name:{width}}  {_summary(model)}" for name, model in MODELS.items()]
+    parser.epilog = "\n".join(["models:", *lines, "", "The options of a model: minigen train MODEL --help"])
+    parser.add_argument("model", metavar="MODEL", choices=list(MODELS), help="which family of models")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what ``minigen train`` was asked."""
+    from ..models import MODELS
+
+    parser = _model_parser(arguments.model, MODELS[arguments.model])
+    return _train(parser.parse_args(arguments.options, arguments))
+
+
+def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
+    """The parser of ``minigen train NAME``: the flags of every training, then the options of the model.
+
+    A flag that was not given is None, so that a resumed run knows what was asked for.
+    """
+    parser = argparse.ArgumentParser(
+        f"minigen train {name}",
+        description=f"{_summary(model)}  Leaves config, log, sample grids and checkpoints in runs/NAME.",
+        epilog=f"A run that was stopped or killed goes on bit for bit: minigen train {name} --resume",
+    )
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--data", help=f"data set (see minigen data), or folder:PATH for images of your own (default: {DATA})"
+    )
+    parser.add_argument("--size", type=at_least(1), help="side of the images in pixels (default: the set's own)")
+    parser.add_argument(
+        "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
+    )
+    parser.add_argument("--batch-size", type=at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
+    parser.add_argument("--seed", type=at_least(0), help="seed of everything random (default: 0)")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="where to compute; cuda needs an NVIDIA GPU (default: cpu)"
+    )
+    parser.add_argument("--run", dest="name", metavar="NAME", help=f"name of the run, or a path (default: {name}-DATA)")
+    parser.add_argument(
+        "--checkpoint-every", type=at_least(1), metavar="STEPS", help="save this often, and after every epoch"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with a run; more --epochs than before prolong it")
+    parser.add_argument("--previous", action="store_true", help="go on from the checkpoint before the last one")
+    parser.add_argument("--overwrite", action="store_true", help="start again where there is a run of that name")
+    group = parser.add_argument_group(f"options of {name}")
+    for option, text in _options(model).items():
+        parameter = inspect.signature(model).parameters[option]
+        default = parameter.default
+        kind = (get_args(parameter.annotation) or [parameter.annotation])[0]  # int of `int | None`
+        shown = "" if default is None else f" (default: {default})"
+        group.add_argument(f"--{option.replace('_', '-')}", type=kind, help=text + shown)
+    return parser
+
+
+def _summary(model: Any) -> str:
+    """The first line of the file of a model family."""
+    return (sys.modules[model.__module__].__doc__ or "").partition("\n")[0]
+
+
+def _options(model: Any) -> dict[str, str]:
+    """A model's options, without the number of classes: like the size of the images, the data decides it."""
+    return {option: text for option, text in model.OPTIONS.items() if option != "classes"}
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from .. import kernels
+    from ..data import Loader
+    from ..train import Run, RunError, build_model, find_run, fit, load_split, open_run
+
+    def model_on(device: str, config: dict[str, Any]) -> Any:
+        model = build_model(config).to(device)
+        if device == "cuda":
+            kernels.load("cuda")  # what is missing is said before there is a folder
+        return model
+
+    def loader_of(config: dict[str, Any]) -> Loader:
+        # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
+        return Loader(load_split(config, "train"), config["batch_size"], seed=config["seed"], drop_last=True)
+
+    asked = _asked_config(arguments)
+    name = arguments.name or f"{arguments.model}-{_short(asked['data'] or DATA)}"
+    resume = arguments.resume or arguments.previous
+    if resume and arguments.overwrite:
+        raise RunError("--resume and --overwrite contradict each other: give one of them")
+    if resume:
+        run = open_run(name)
+        _reconcile(run, asked)
+        loader = loader_of(run.config)
+        device = asked["device"] or run.config.get("device", "cpu")
+        model = model_on(device, run.config)
+        run.update_config(device=device)
+    else:
+        config = _completed(asked, arguments.model)
+        loader = loader_of(config)
+        _fit_to(config, loader.dataset)
+        model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
+        run = Run.create(find_run(name), config, arguments.overwrite)
+        print(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
+
+    outcome = fit(
+        model,
+        loader,
+        run,
+        run.config["epochs"],
+        resume=resume,
+        previous=arguments.previous,
+        checkpoint_every=arguments.checkpoint_every,
+    )
+    if outcome.interrupted:
+        print(
+            f"stopped after step {outcome.step} and saved to {outcome.checkpoint}; "
+            f"to go on: minigen train {arguments.model} --run {name} --resume"
+        )
+        return 130
+    print(f"{outcome.epoch} epochs done; samples: {run.samples(outcome.epoch)}")
+    print(f"more of them: minigen sample {name}; how they came about: minigen gif {name}")
+    return 0
+
+
+def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line asks for, in the form of a config; None for what was not given."""
+    from ..models import MODELS
+
+    plain = ("model", "data", "size", "epochs", "batch_size", "seed", "device")
+    options = {name: getattr(arguments, name) for name in _options(MODELS[arguments.model])}
+    return {name: getattr(arguments, name) for name in plain} | {"options": options}
+
+
+def _completed(asked: dict[str, Any], name: str) -> dict[str, Any]:
+    """The config of a new run: what was asked for, and defaults for the rest."""
+    from ..models import MODELS
+
+    model = MODELS[name]
+    defaults: dict[str, Any] = {
+        "data": DATA,
+        "size": None,
+        "epochs": model.EPOCHS,
+        "batch_size": model.BATCH_SIZE,
+        "seed": 0,
+        "device": "cpu",
+    }
+    chosen = {key: default if asked[key] is None else asked[key] for key, default in defaults.items()}
+    parameters = inspect.signature(model).parameters
+    options = {key: parameters[key].default if value is None else value for key, value in asked["options"].items()}
+    return {"model": name, **chosen, "options": options, "versions": versions(chosen["device"])}
+
+
+def _fit_to(config: dict[str, Any], dataset: Any) -> None:
+    """Enter into the config of a new run what the data decides."""
+    from ..models import MODELS
+
+    channels, height, _ = dataset.shape
+    config["image"] = {"size": height, "channels": channels}
+    if "classes" in MODELS[config["model"]].OPTIONS:
+        if dataset.labels is None:
+            raise ValueError(
+                f"{config['model']}: learns from classes, and {config['data']} has none; "
+                "of your own images, those of each class go into a sub-folder"
+            )
+        config["options"]["classes"] = len(dataset.classes)
+        config["class_names"] = list(dataset.classes)
+
+
+def _reconcile(run: Any, asked: dict[str, Any]) -> None:
+    """Let the command line prolong a run that is resumed, or move it to another device; refuse any other change."""
+    from ..train import RunError
+
+    config = run.config
+    free = ("options", "epochs", "device")
+    given = {key: value for key, value in asked.items() if key not in free and value is not None}
+    given |= {key: value for key, value in asked["options"].items() if value is not None}
+    known = config | config["options"]
+    for key, value in given.items():
+        if known[key] != value:
+            raise RunError(
+                f"the run {run.path} was made with {key} = {known[key]}, not {value}: "
+                "leave that out to go on with it, or give another --run NAME"
+            )
+    if asked["epochs"] is not None:
+        if asked["epochs"] < config["epochs"]:
+            raise RunError(
+                f"the run {run.path} is set for {config['epochs']} epochs: --epochs can prolong it, not shorten it"
+            )
+        run.update_config(epochs=asked["epochs"])
+    was = config.get("device", "cpu")
+    device = asked["device"] or was
+    now, before = versions(device) | {"device": device}, config["versions"] | {"device": was}
+    changed = [f"{key} {before[key]}, now {now[key]}" for key in before if key in now and now[key] != before[key]]
+    if changed:
+        print(f"note: goes on, but not bit for bit: made with {'; '.join(changed)}", file=sys.stderr)
+
+
+def _short(data: str) -> str:
+    """A data set's name as part of a folder's name."""
+    kind, _, path = data.partition(":")
+    name = Path(path).resolve().name if path else kind
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name) or "data"
+
+
+def versions(device: str) -> dict[str, str | None]:
+    """The versions that a run's exact numbers depend on."""
+    packages = ["numpy", "numba", *(["cupy-cuda12x", "cupy-cuda13x", "numba-cuda"] if device == "cuda" else [])]
+    return {"minigen": installed_version("minigen-lab"), **{name: installed_version(name) for name in packages}}

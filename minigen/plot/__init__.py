@@ -1,0 +1,26 @@
+"""Pictures: image grids and tables, loss curves, computation graphs, and the style that all figures share.
+
+A function here takes arrays (`graph` takes Tensors) and returns a picture.  A notebook displays the picture, and
+`save_figure` writes it to a file.  No function changes matplotlib's global state: no window opens and no backend is
+chosen.  matplotlib is imported on first use; grids and tables of images do not need it.
+"""
+
+from .curves import loss_curves
+from .graph import graph
+from .images import image_grid, save_image, save_image_grid, show_images
+from .style import COLORS, figure, save_figure, style
+from .table import ImageTable
+
+__all__ = [
+    "COLORS",
+    "ImageTable",
+    "figure",
+    "graph",
+    "image_grid",
+    "loss_curves",
+    "save_figure",
+    "save_image",
+    "save_image_grid",
+    "show_images",
+    "style",
+]

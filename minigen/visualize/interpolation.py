@@ -1,0 +1,120 @@
+r"""The way from one random vector to another.
+
+**Why not along a straight line.**  The latent vectors that the model was trained on are draws from N(0, I) of d
+components.  For large d nearly all of them have a length close to :math:`\sqrt d`: they lie in a thin shell around the
+sphere of that radius.  Two draws are nearly orthogonal, so the middle of the straight line between them has a length
+near :math:`\sqrt{d/2}`: deep inside the sphere, where hardly a draw ever lies and the model has never been taught.  For
+d = 100 that is 7.1 in place of 10; of 140,000 draws one is as short as that.
+
+*Spherical interpolation* (Shoemake 1985; for generative models White 2016, arXiv 1609.04468) goes along the arc:
+
+.. math:: \frac{\sin((1 - t)\,\omega)}{\sin\omega}\, a + \frac{\sin(t\,\omega)}{\sin\omega}\, b,
+    \qquad \cos\omega = \frac{\langle a, b\rangle}{|a|\,|b|}
+
+At a right angle the squares of the two weights add up to 1, and every point on the way is itself a draw from N(0, I).
+It is what is used here, for noise of a GAN and codes of a VAE alike, since both are N(0, I) a priori.  The option
+``--linear`` takes the straight line, to see the difference.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..models import GenerativeModel
+from ..plot import ImageTable
+from .classes import class_numbers
+
+__all__ = ["interpolate", "slerp"]
+
+
+def slerp(first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Vectors on the arc between two vectors; on the straight line where they are parallel.
+
+    Parameters
+    ----------
+    first, last : ndarray (..., d)
+    shares : ndarray (steps,)
+        0 for `first`, 1 for `last`.
+
+    Returns
+    -------
+    ndarray (..., steps, d)
+
+    Examples
+    --------
+    >>> slerp(np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.0, 0.5, 1.0])).round(3)
+    array([[1.   , 0.   ],
+           [0.707, 0.707],
+           [0.   , 1.   ]])
+    """
+    first, last, t = first[..., None, :], last[..., None, :], shares[:, None]
+    lengths = np.linalg.norm(first, axis=-1, keepdims=True) * np.linalg.norm(last, axis=-1, keepdims=True)
+    cosine = np.where(lengths > 0, (first * last).sum(-1, keepdims=True) / np.where(lengths > 0, lengths, 1), 1)
+    angle = np.arccos(cosine.clip(-1, 1))
+    straight = np.sin(angle) < 1e-6  # sin(t w) / sin(w) tends to t with w, and between opposites no arc is the shortest
+    sine = np.where(straight, 1, np.sin(angle))
+    leave = np.where(straight, 1 - t, np.sin((1 - t) * angle) / sine)
+    arrive = np.where(straight, t, np.sin(t * angle) / sine)
+    return leave * first + arrive * last
+
+
+def interpolate(
+    model: GenerativeModel,
+    rows: int = 8,
+    steps: int = 10,
+    seed: int = 0,
+    linear: bool = False,
+    classes: Sequence[int | str] | None = None,
+    names: Sequence[str] = (),
+) -> ImageTable:
+    """Rows of images, each on the way from one random vector to another.
+
+    Parameters
+    ----------
+    model : GenerativeModel
+    rows : int
+    steps : int
+        Images in a row, both ends included.
+    seed : int
+        Of the vectors at the ends.
+    linear : bool
+        Go straight, not along the arc; `minigen.visualize.interpolation` says why the arc is the default.
+    classes : sequence of int or str, optional
+        Of a model that knows classes: those of the rows, over and over; by default all.
+    names : sequence of str
+        What the classes are called.
+
+    Returns
+    -------
+    ImageTable
+
+    Raises
+    ------
+    ValueError
+        If `rows` is less than 1, `steps` is less than 2, or the model does not know the classes.
+
+    Examples
+    --------
+    >>> from minigen.models import build
+    >>> interpolate(build("dcgan", size=8, width=4), rows=2, steps=5).images.shape
+    (2, 5, 1, 8, 8)
+    """
+    if rows < 1 or steps < 2:
+        raise ValueError(f"interpolate: expected at least 1 row of at least 2 steps, got {rows} of {steps}")
+    if classes is None and model.classes:
+        classes = range(model.classes)
+    numbers = None if classes is None else np.resize(class_numbers(model, classes, names), rows)
+    first, last = np.random.default_rng(seed).standard_normal((2, rows, model.latent))
+    if linear:
+        codes = np.linspace(first, last, steps, axis=1)
+    else:
+        codes = slerp(first, last, np.linspace(0, 1, steps))
+    labels = None if numbers is None else np.repeat(numbers, steps)
+    images = model.decode(codes.reshape(-1, model.latent), labels)
+    way = "straight lines between" if linear else "arcs between"
+    return ImageTable(
+        images.reshape(rows, steps, *images.shape[1:]),
+        f"From left to right along {way} two random vectors. A model that has not just learnt images by heart changes "
+        "smoothly, and every image on the way could be a sample.",
+        [] if numbers is None else [names[i] if names else str(i) for i in numbers],
+    )

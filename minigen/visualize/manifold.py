@@ -1,0 +1,54 @@
+"""The whole plane of a latent vector of length 2."""
+
+from ..models import GenerativeModel
+from ..plot import ImageTable
+from .classes import class_numbers
+
+__all__ = ["manifold"]
+
+
+def manifold(
+    model: GenerativeModel, side: int = 20, label: int | str | None = None, names: tuple[str, ...] = ()
+) -> ImageTable:
+    """A square of images of the places in the plane of codes.
+
+    The places are the quantiles of the prior N(0, 1) in both directions (Kingma & Welling 2014, figure 4), so that each
+    image stands for an equal share of what the model makes: where the images of one kind take up a tenth of the square,
+    a tenth of its samples are of that kind.
+
+    Parameters
+    ----------
+    model : GenerativeModel
+        With ``latent == 2``.
+    side : int
+        Images in a row and in a column.
+    label : int or str, optional
+        Of a model that knows classes: which one, by number or name; by default the first.
+    names : tuple of str
+        What the classes are called.
+
+    Returns
+    -------
+    ImageTable
+
+    Raises
+    ------
+    ValueError
+        If the code is not of length 2, `side` is less than 1, or the model does not know the class.
+
+    Examples
+    --------
+    >>> from minigen.models import build
+    >>> manifold(build("vae", size=8, latent=2, width=4), side=3).images.shape
+    (3, 3, 1, 8, 8)
+    """
+    if label is None and model.classes:
+        label = 0
+    number = None if label is None else class_numbers(model, [label], names)[0]
+    images = model.manifold(side, number)
+    said = "" if number is None else f" of class {names[number] if names else number}"
+    caption = (
+        f"The plane of codes{said}: the first component grows to the right, the second upwards, by quantiles of "
+        "N(0, 1). Every image stands for an equal share of the model's samples."
+    )
+    return ImageTable(images.reshape(side, side, *images.shape[1:]), caption)

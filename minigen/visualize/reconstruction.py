@@ -1,0 +1,62 @@
+"""Images beside what a code keeps of them."""
+
+import numpy as np
+
+from ..data import Dataset
+from ..data.dataset import random_subset
+from ..models import GenerativeModel
+from ..models.variational import Variational
+from ..plot import ImageTable
+
+__all__ = ["reconstruct", "variational"]
+
+
+def variational(model: GenerativeModel, what: str) -> Variational:
+    """The model itself, if it has an encoder; ValueError, which says what asks for one, if not."""
+    if not isinstance(model, Variational):
+        raise ValueError(f"{what}: needs a model that makes codes of images (vae, cvae, iwae), {model.name} does not")
+    return model
+
+
+def reconstruct(model: GenerativeModel, dataset: Dataset, n: int = 10, seed: int = 0) -> ImageTable:
+    """Images of a data set, and below each the mean image of the mean of its code.
+
+    Above each stands -ELBO in nats, the smaller the better: at least as much as the image's surprise -log p(x).  The
+    labels of a conditional model are those of the images.
+
+    Parameters
+    ----------
+    model : GenerativeModel
+        Of the VAE family.
+    dataset : Dataset
+    n : int
+        How many.
+    seed : int
+        Which ones.
+
+    Returns
+    -------
+    ImageTable
+        Two rows: images, reconstructions.
+
+    Raises
+    ------
+    ValueError
+        If the model makes no codes, or the data set does not fit it or has less than `n` images.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> table = reconstruct(mg.models.build("vae", size=8, width=4), mg.data.load("digits", "test"), n=5)
+    >>> table.images.shape
+    (2, 5, 1, 8, 8)
+    """
+    model = variational(model, "reconstruct")
+    picked = random_subset(dataset, n, seed)
+    bounds = model.elbo(picked.images, picked.labels)
+    images = np.stack([picked.images, model.reconstruct(picked.images, picked.labels)])
+    caption = (
+        "Above: images of the data, each with its -ELBO in nats: what is hard to describe costs more. Below: what "
+        "their codes keep of them."
+    )
+    return ImageTable(images, caption, ["image", "from its code"], [f"{-bound:.0f}" for bound in bounds])
