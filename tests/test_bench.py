@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.bench import command, custom, race, report
+from minigen.bench import custom, race, report
+from minigen.cli import bench as command
 from minigen.bench.apart import Apart
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row

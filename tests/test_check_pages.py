@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minigen.check import command
+from minigen.cli import check as command
 from minigen.check.optimizers import VARIANTS
 
 PAGES = Path(__file__).parents[1] / "lessons" / "reference"

@@ -10,6 +10,7 @@ import pytest
 
 import minigen as mg
 from minigen import lessons
+from minigen.cli import lesson as command
 from minigen.course import Exercise, Verdict, call, close, exercise, show_source
 from minigen.course import autograd as first
 from minigen.kernels import emulator
@@ -120,8 +121,8 @@ def test_execute_fails_on_a_failing_cell(tmp_path):
 
 def _command(*words):
     parser = argparse.ArgumentParser()
-    lessons.add_arguments(parser)
-    return lessons.run(parser.parse_args(words))
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(words))
 
 
 def test_list_names_the_lessons(capsys):

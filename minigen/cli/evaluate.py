@@ -16,8 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``minigen evaluate``."""
     parser.description = (
         "Measure a trained model. Of the VAE family: -ELBO and its parts, in nats an image.\n"
-        "Of a GAN, which assigns no probability to an image: how far apart its players are, and\n"
-        "how varied its samples.\n\n"
+        "Of a GAN, which assigns no probability to an image: how far apart its networks are.\n\n"
         "Of a model that knows classes, --classify N reads N samples with a classifier that has\n"
         "learnt from the training images, and the test images with another that has learnt from\n"
         "the samples alone. The first says whether samples are what was asked for, and nothing\n"
@@ -57,7 +56,6 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         print(f"D on the data    {found['d_data']:8.3f}")
         print(f"D on samples     {found['d_samples']:8.3f}")
-        print(f"variety          {found['variety']:8.3f} (1: as varied as the data; near 0: all alike)")
         print(f"How good the samples are, these do not say: look at them with minigen sample {arguments.model_run}")
     if readings is not None:
         _print_readings(readings)

@@ -9,7 +9,6 @@ from ..data.dataset import random_subset
 from ..models import GenerativeModel
 from ..models.adversarial import Adversarial
 from ..models.variational import Variational
-from ..train.diagnostics import variety
 
 __all__ = ["evaluate"]
 
@@ -26,8 +25,6 @@ def evaluate(model: GenerativeModel, dataset: Dataset, samples: int = 0, seed: i
     A GAN assigns no probability to an image, so there is no such number.  What it has are two players: ``d_data`` and
     ``d_samples`` are the mean outputs of D, as in training, for images of the data and for new ones.  On images that D
     was trained on and on others they should agree: a D that is surer of the former has learnt them by heart.
-    ``variety`` is the distance from a sample to the nearest other one, relative to the same of the data: 1 is as varied
-    as the data, 0 is one image over and over.
 
     Parameters
     ----------
@@ -54,7 +51,7 @@ def evaluate(model: GenerativeModel, dataset: Dataset, samples: int = 0, seed: i
     >>> list(evaluate(mg.models.build("vae", size=8, width=4), test))
     ['elbo', 'reconstruction', 'kl', 'active_units', 'units']
     >>> list(evaluate(mg.models.build("dcgan", size=8, width=4), test))
-    ['d_data', 'd_samples', 'variety']
+    ['d_data', 'd_samples']
     """
     if isinstance(model, Variational):
         return _of_a_vae(model, dataset, samples, seed)
@@ -83,7 +80,6 @@ def _of_a_gan(model: Adversarial, dataset: Dataset, seed: int) -> dict[str, Any]
     return {
         "d_data": _judged(model, real.images, labels),
         "d_samples": _judged(model, fake, labels),
-        "variety": variety(fake, real.images),
     }
 
 
