@@ -10,10 +10,10 @@ import pytest
 
 import minigen as mg
 from minigen.bench import custom, race, report
-from minigen.cli import bench as command
 from minigen.bench.apart import Apart
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
+from minigen.cli import bench as command
 
 
 def test_a_race_times_each_candidate_and_its_ratio():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from minigen.cli import check as command
 from minigen.check.optimizers import VARIANTS
+from minigen.cli import check as command
 
 PAGES = Path(__file__).parents[1] / "lessons" / "reference"
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import minigen as mg
-from minigen.data import Dataset, Loader
 from minigen._util.atomic_write import replace_file
+from minigen.data import Dataset, Loader
 from minigen.models import DCGAN, MODELS, build
 from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, restore, save_checkpoint
 from minigen.train.diagnostics import Diagnostics, variety
