@@ -55,7 +55,7 @@ from numba import njit
 
 import minigen as mg
 from minigen import plot
-from minigen.bench import race
+from minigen.bench import interleave
 from minigen.course import cpu_kernels as exercises
 from minigen.course import show_source
 from minigen.kernels import ladder, reference
@@ -111,14 +111,14 @@ for name, result in results.items():
 # %% tags=["varies"]
 a = np.ones((768, 768), np.float32)
 source, target = np.ones(1 << 24, np.float32), np.empty(1 << 24, np.float32)
-limits = race({"product": lambda: a @ a, "copy": lambda: np.copyto(target, source)}, rounds=15)
+limits = interleave({"product": lambda: a @ a, "copy": lambda: np.copyto(target, source)}, rounds=15)
 peak = 2 * 768**3 / min(limits.seconds["product"])
 bandwidth = 2 * source.nbytes / min(limits.seconds["copy"])  # each byte is read and written
 print(f"one core: peak {peak / 1e9:.0f} GFLOP/s, bandwidth {bandwidth / 1e9:.1f} GB/s")
 print(f"while one float32 comes from memory, {4 * peak / bandwidth:.0f} operations could be done")
 
 # %% [markdown]
-# (`race` lets its candidates take turns, again and again, and keeps all times.  So whatever slows the machine for a
+# (`interleave` lets its candidates take turns, again and again, and keeps all times.  So whatever slows the machine for a
 # moment slows all of them.  To find a *limit* of the machine, take the best time; to *compare* two kernels, take the
 # median of the ratios in each turn.  Single times lie.)
 #
@@ -186,7 +186,7 @@ everyday["matrix x vector"] = (lambda: matrix @ vector, 2 * matrix.size, 4 * mat
 for side in (32, 128, 512):
     square = np.ones((side, side), np.float32)
     everyday[f"matrices {side}"] = (lambda square=square: square @ square, 2 * side**3, 12 * side**2)
-times = race({name: call for name, (call, _, _) in everyday.items()}, rounds=5)
+times = interleave({name: call for name, (call, _, _) in everyday.items()}, rounds=5)
 points = {name: (F / B, F / min(times.seconds[name])) for name, (_, F, B) in everyday.items()}
 print(f"our layer: {flop / 1e9:.2f} GFLOP, {nbytes / 1e6:.1f} MB, {flop / nbytes:.0f} operations per byte")
 print(f"at best: computing {flop / peak * 1e3:.1f} ms, moving {nbytes / bandwidth * 1e3:.1f} ms")
@@ -253,7 +253,9 @@ for size_kib in kib:
     times_over = max(1, 2**15 // size_kib)
     touch(array, 1)
     best = min(
-        race({"touch": lambda array=array, k=times_over: touch(array, k)}, rounds=3, least=0, warmup=0).seconds["touch"]
+        interleave({"touch": lambda array=array, k=times_over: touch(array, k)}, rounds=3, least=0, warmup=0).seconds[
+            "touch"
+        ]
     )
     rates.append(2 * array.nbytes * times_over / best / 1e9)
 print(f"{max(rates):.0f} GB/s from the nearest cache, {rates[-1]:.0f} GB/s from the farthest memory that was tried")
@@ -313,7 +315,7 @@ def four_chains(u, v):
 
 reordered = njit(fastmath=True)(one_chain.py_func)
 u, v = random.normal(size=(2, 8192)).astype(np.float32)
-times = race(
+times = interleave(
     {f.__name__: (lambda f=f: f(u, v)) for f in (one_chain, four_chains)} | {"reordered": lambda: reordered(u, v)}
 )
 for name in times.seconds:
@@ -338,7 +340,7 @@ def one_output(x, w):
     return total
 
 
-python = race({"python": lambda: one_output(x, w)}, rounds=3).median("python")
+python = interleave({"python": lambda: one_output(x, w)}, rounds=3).median("python")
 print(f"{python * 1e6:.0f} us for one output; {python * exact.size:.0f} s for all {exact.size:,}")
 
 # %% [markdown]
@@ -351,7 +353,7 @@ print(f"{python * 1e6:.0f} us for one output; {python * exact.size:.0f} s for al
 patches = reference.conv._patches(x, (3, 3), *settings[:3])
 columns = patches.reshape(4, n, 32 * 32)
 filters = w.reshape(64, n)
-times = race({
+times = interleave({
     "gather": lambda: reference.conv._patches(x, (3, 3), *settings[:3]),
     "product": lambda: np.matmul(filters, columns),
     "im2col": lambda: ladder.im2col(x, w, *settings),
@@ -546,7 +548,7 @@ for level in ("direct", "default", "fast"):
 # %% tags=["varies"]
 candidates = {name: (lambda kernel=kernel: kernel(x, w, *settings)) for name, kernel in ladder.RUNGS.items()}
 candidates["NumPy's product alone"] = lambda: np.matmul(filters, columns)
-result = race(candidates, rounds=5, warmup=1)
+result = interleave(candidates, rounds=5, warmup=1)
 rates = {name: flop / min(result.seconds[name]) for name in candidates}
 for name, rate in rates.items():
     print(f"{name:22} {flop / rate * 1e3:8.2f} ms {rate / 1e9:7.1f} GFLOP/s {rate / peak:6.1%} of the peak")
@@ -609,7 +611,7 @@ print("1, 2 and 3 threads give the same bits:", bits[0] == bits[1] == bits[2])
 
 # %% tags=["varies"]
 if importlib.util.find_spec("torch") is None:
-    print("PyTorch is not installed, so there is nobody to race against. The stored notebook shows a race, or run")
+    print("PyTorch is not installed, so there is nothing to compare with. The stored notebook shows a race, or run")
     print('    python -m pip install "minigen-lab[bench]"  and this cell again.')
 else:
     import torch
@@ -628,7 +630,9 @@ else:
             made = arrays(layer)
             ours, theirs = our_passes(layer, *made), their_passes(layer)
             for kind in ours:
-                low, ratio, high = race({"ours": ours[kind], "theirs": theirs[kind]}, rounds=7).ratio("ours", "theirs")
+                low, ratio, high = interleave({"ours": ours[kind], "theirs": theirs[kind]}, rounds=7).ratio(
+                    "ours", "theirs"
+                )
                 print(f"{f'{layer}, {kind}':50} {ratio:8.2f}  ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
@@ -682,7 +686,7 @@ verdict
 
 # %% tags=["varies"]
 if verdict:
-    mine = race({"yours": lambda: my_conv2d(x, w, *settings)} | candidates, rounds=5, warmup=1)
+    mine = interleave({"yours": lambda: my_conv2d(x, w, *settings)} | candidates, rounds=5, warmup=1)
     for name in candidates:
         print(f"yours takes {mine.ratio('yours', name)[1]:7.2f} times as long as {name}")
 else:

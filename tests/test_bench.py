@@ -1,27 +1,30 @@
-"""The benchmark's own arithmetic, its twins, and its judgement of foreign kernels.  (Speed itself is no test.)"""
+"""The benchmark's own arithmetic, its PyTorch models, and its judgement of foreign kernels.  (Speed itself is no test.)"""
 
 import csv
 import functools
 import math
+import os
 import time
 
 import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.bench import custom, race, report
-from minigen.bench.apart import Apart
+from minigen.bench import interleave, own_kernel, report
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
+from minigen.bench.worker import ALLOCATOR, Worker
 from minigen.cli import bench as command
 
 
-def test_a_race_times_each_candidate_and_its_ratio():
-    result = race({"slow": lambda: time.sleep(0.004), "fast": lambda: time.sleep(0.001)}, rounds=3, least=0, warmup=1)
+def test_interleaved_timing_times_each_candidate_and_its_ratio():
+    result = interleave(
+        {"slow": lambda: time.sleep(0.004), "fast": lambda: time.sleep(0.001)}, rounds=3, least=0, warmup=1
+    )
     assert len(result.seconds["slow"]) == 3
     assert result.median("slow") > 0.003 and result.ratio("fast", "slow")[1] < 1
     with pytest.raises(ValueError, match="at least 1 round, got 1 and 0"):
-        race({"f": lambda: None}, rounds=0)
+        interleave({"f": lambda: None}, rounds=0)
 
 
 def test_nominal_operations_of_a_layer():
@@ -30,9 +33,9 @@ def test_nominal_operations_of_a_layer():
     assert math.isclose(layer.gflop, 2e-9 * 5 * 5 * 4 * 6 * 2 * 9)
 
 
-def test_a_layer_and_its_transposed_twin_share_their_kernels():
-    plain, twin = LAYERS[4], LAYERS[5]
-    assert not plain.transposed and twin.transposed
+def test_a_layer_and_its_transposed_convolution_share_their_kernels():
+    plain, transposed = LAYERS[4], LAYERS[5]
+    assert not plain.transposed and transposed.transposed
     small = Layer(2, 3, (6, 6), 4, 2, 1, batch=2), Layer(2, 3, (6, 6), 4, 2, 1, batch=2, transposed=True)
     passes = [our_passes(layer, *arrays(layer)) for layer in small]
     np.testing.assert_array_equal(passes[0][KINDS[0]](), passes[1][KINDS[1]]())
@@ -48,6 +51,9 @@ def test_tables_and_files_hold_every_row(tmp_path):
     table = report.as_table(rows)
     assert "0.50  0.40 - 0.60" in table and "two" in table
     pytest.importorskip("matplotlib")
+    report.as_markdown(tmp_path / "page.md", {"processor": "one"}, rows)
+    page = (tmp_path / "page.md").read_text()
+    assert "- processor: one" in page and "| one | 1.00 ms | 2.00 ms | 0.50 | 0.40 to 0.60 |" in page
     report.plot_ratios(tmp_path / "ratios.png", rows)
     report.plot_roofline(tmp_path / "roof.png", rows, peak=100.0, bandwidth=10.0)
     assert (tmp_path / "ratios.png").stat().st_size > 5000
@@ -70,15 +76,15 @@ def test_a_kernel_of_ones_own_is_checked_before_it_is_timed(tmp_path):
     file = tmp_path / "mine_for_bench.py"
     file.write_text(KERNELS)
     with pytest.raises(ValueError, match=r"wrong in 1 of 65536 elements: at \(3, 2, 1, 0\)"):
-        list(custom.custom_rows(f"{file}:wrong", 1))
+        list(own_kernel.own_kernel_rows(f"{file}:wrong", 1))
     with pytest.raises(ValueError, match=r"returned float64\[8, 32, 16, 16\], expected float32"):
-        list(custom.custom_rows(f"{file}:double", 1))
+        list(own_kernel.own_kernel_rows(f"{file}:double", 1))
     with pytest.raises(ValueError, match="has no function 'fast'"):
-        custom.find_kernel(f"{file}:fast")
+        own_kernel.find_kernel(f"{file}:fast")
     with pytest.raises(ValueError, match="no module is called 'no_such_module'"):
-        custom.find_kernel("no_such_module:f")
+        own_kernel.find_kernel("no_such_module:f")
     with pytest.raises(ValueError, match="expected module:function"):
-        custom.find_kernel("conv2d")
+        own_kernel.find_kernel("conv2d")
 
 
 def test_unknown_work_is_named(tmp_path):
@@ -92,9 +98,9 @@ def test_unknown_work_is_named(tmp_path):
 
 @pytest.mark.torch
 @pytest.mark.parametrize("network", ["s3", "s4", "small"])
-def test_the_twin_computes_the_same(network):
+def test_the_pytorch_model_computes_the_same(network):
     torch = pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
-    from minigen.bench.twins import twin
+    from minigen.bench.pytorch_models import to_pytorch
     from minigen.models import DCGAN
 
     mg.manual_seed(0)
@@ -102,7 +108,7 @@ def test_the_twin_computes_the_same(network):
     x = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
     z = np.random.default_rng(1).standard_normal((2, 100)).astype(np.float32)
     for ours, given in ((model.discriminator, x), (model.generator, z)):
-        theirs = twin(ours).eval()(torch.from_numpy(given)).detach().numpy()
+        theirs = to_pytorch(ours).eval()(torch.from_numpy(given)).detach().numpy()
         mine = ours(mg.tensor(given)).numpy()
         assert mine.shape == theirs.shape
         if network != "s4":  # its "same" padding lies one pixel elsewhere in PyTorch
@@ -112,21 +118,38 @@ def test_the_twin_computes_the_same(network):
 @pytest.mark.torch
 def test_a_candidate_in_another_process_is_timed_there_and_its_failure_is_told():
     pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
-    with Apart(threads=1) as apart:
-        candidates = apart.make(_sleepers, 0.01)
+    with Worker(threads=1) as worker:
+        candidates = worker.make(_sleepers, 0.01)
         assert {"slow", "broken"} == set(candidates)
         assert 0.03 <= candidates["slow"].time(3) < 1
         with pytest.raises(RuntimeError, match="ZeroDivisionError"):
             candidates["broken"].time(1)
-        result = race({"ours": lambda: time.sleep(0.02), "theirs": candidates["slow"]}, rounds=3, least=0, warmup=1)
+        result = interleave(
+            {"ours": lambda: time.sleep(0.02), "theirs": candidates["slow"]}, rounds=3, least=0, warmup=1
+        )
         assert 1.2 < result.ratio("ours", "theirs")[1] < 3
+
+
+@pytest.mark.torch
+def test_the_worker_keeps_freed_memory_and_this_process_keeps_its_environment(monkeypatch):
+    pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "12345")  # the user's choice stays
+    before = dict(os.environ)
+    with Worker(threads=1) as worker:
+        expected = {**ALLOCATOR, "MALLOC_MMAP_THRESHOLD_": "12345"}
+        assert set(worker.make(_variables, tuple(ALLOCATOR))) == {f"{k}={v}" for k, v in expected.items()}
+    assert dict(os.environ) == before
+
+
+def _variables(names):
+    return {f"{name}={os.environ[name]}": int for name in names}
 
 
 def _sleepers(seconds):
     return {"slow": functools.partial(time.sleep, seconds), "broken": lambda: 1 / 0}
 
 
-def test_the_passes_raced_against_are_the_same_passes():
+def test_the_passes_timed_beside_ours_are_the_same_passes():
     pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
     from minigen.bench.kernels import their_passes
 

@@ -1,18 +1,18 @@
-"""Races of single kernels: convolutions and their gradients, batch norm, activation, optimizer."""
+"""Times of single kernels: convolutions and their gradients, batch norm, activation, optimizer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
 from ..kernels.shapes import output_size
-from .apart import Apart
 from .report import Row
-from .timing import Race, race
+from .timing import Timings, interleave
+from .worker import Worker, fastest
 
-__all__ = ["LAYERS", "UNTUNED", "Layer", "layer_rows", "other_rows"]
+__all__ = ["LAYERS", "OTHER_LAYERS", "Layer", "layer_rows", "other_rows"]
 
 KINDS = ("forward", "input gradient", "weight gradient")
 
@@ -59,12 +59,12 @@ class Layer:
         return 4e-6 * (x + y + self.outputs * self.inputs // self.groups * self.kernel**2)
 
 
-def _with_twins(layers: Sequence[Layer]) -> list[Layer]:
-    twins = [Layer(**{**asdict(layer), "transposed": True}) for layer in layers]
-    return [one for pair in zip(layers, twins) for one in pair]
+def _with_transposed(layers: Sequence[Layer]) -> list[Layer]:
+    transposed = [replace(layer, transposed=True) for layer in layers]
+    return [one for pair in zip(layers, transposed) for one in pair]
 
 
-LAYERS = _with_twins(
+LAYERS = _with_transposed(
     [
         Layer(1, 64, (28, 28), 5, 2, 2, batch=128),
         Layer(3, 64, (64, 64), 4, 2, 1),
@@ -75,15 +75,27 @@ LAYERS = _with_twins(
         Layer(128, 128, (16, 16), 1),
     ]
 )
-"""The layers of the models, each with its transposed twin."""
+"""The layers of the models, each with the transposed convolution of the same size."""
 
-UNTUNED = [
-    Layer(48, 96, (20, 28), 3, 2, 1),
-    Layer(96, 40, (17, 17), 3, 1, 2, dilation=2),
-    Layer(64, 64, (16, 16), 3, 1, 1, groups=4),
+OTHER_LAYERS = [
+    Layer(48, 96, (20, 28), 3, 2, 1),  # strided
+    Layer(64, 128, (32, 32), 3, 2, 1),
+    Layer(96, 40, (17, 17), 3, 1, 2, dilation=2),  # dilated
+    Layer(64, 64, (32, 32), 3, 1, 4, dilation=4),
+    Layer(64, 64, (16, 16), 3, 1, 1, groups=4),  # grouped
+    Layer(64, 64, (32, 32), 3, 1, 1, groups=64),  # depthwise
+    Layer(128, 128, (16, 16), 3, 2, 1, groups=128),
+    Layer(256, 256, (14, 14), 1),  # 1x1
+    Layer(64, 128, (28, 28), 1, 2),
+    Layer(3, 32, (32, 32), 3, 1, 1),  # few channels
+    Layer(1, 16, (28, 28), 3, 1, 1, batch=64),
+    Layer(3, 64, (64, 64), 7, 2, 3),
+    Layer(512, 512, (4, 4), 3, 1, 1),  # few pixels
+    Layer(64, 64, (32, 32), 3, 1, 1, batch=1),  # small batches
     Layer(64, 128, (32, 32), 4, 2, 1, batch=7),
+    Layer(128, 64, (16, 16), 5, 1, 2, batch=4),
 ]
-"""Layers that nobody tuned anything for."""
+"""Layers of other kinds, none of which any method was tuned for."""
 
 
 def arrays(layer: Layer, seed: int = 0) -> tuple[Any, Any, Any]:
@@ -109,10 +121,18 @@ def our_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[], A
 
 
 def their_passes(layer: Layer) -> dict[str, Callable[[], Any]]:
-    """The same in PyTorch."""
+    """The same in PyTorch, each in the memory format in which it is faster here: contiguous or channels last."""
     import torch
 
-    tx, tw, tg = (torch.from_numpy(a) for a in arrays(layer))
+    formats = (torch.contiguous_format, torch.channels_last)
+    variants = [_their_passes(layer, format) for format in formats]
+    return {kind: fastest([variant[kind] for variant in variants]) for kind in KINDS}
+
+
+def _their_passes(layer: Layer, format: Any) -> dict[str, Callable[[], Any]]:
+    import torch
+
+    tx, tw, tg = (torch.from_numpy(a).to(memory_format=format) for a in arrays(layer))
     ones = lambda n: [n, n]  # noqa: E731
     rest: list[Any] = [None, ones(layer.stride), ones(layer.padding), ones(layer.dilation)]
     backward = torch.ops.aten.convolution_backward
@@ -130,18 +150,18 @@ def their_passes(layer: Layer) -> dict[str, Callable[[], Any]]:
     return dict(zip(KINDS, (forward, back, weight)))
 
 
-def layer_rows(layers: Sequence[Layer], rounds: int, apart: Apart | None) -> Iterator[Row]:
-    """Race the three passes of each layer."""
+def layer_rows(layers: Sequence[Layer], rounds: int, worker: Worker | None) -> Iterator[Row]:
+    """Time the three passes of each layer."""
     for layer in layers:
         ours = our_passes(layer, *arrays(layer))
-        theirs = apart.make(their_passes, layer) if apart else {}
+        theirs = worker.make(their_passes, layer) if worker else {}
         for kind in KINDS:
-            result = race({"ours": ours[kind], **({"theirs": theirs[kind]} if apart else {})}, rounds)
+            result = interleave({"ours": ours[kind], **({"theirs": theirs[kind]} if worker else {})}, rounds)
             yield row(f"conv {kind}", f"{layer}, {kind}", result, layer.gflop, layer.megabytes)
 
 
-def row(group: str, work: str, result: Race, gflop: float = 0.0, megabytes: float = 0.0) -> Row:
-    """A race as a row, in milliseconds."""
+def row(group: str, work: str, result: Timings, gflop: float = 0.0, megabytes: float = 0.0) -> Row:
+    """A measurement as a row, in milliseconds."""
     if "theirs" not in result.seconds:
         return Row(group, work, 1e3 * result.median("ours"), gflop=gflop, megabytes=megabytes)
     low, ratio, high = result.ratio("ours", "theirs")
@@ -157,8 +177,8 @@ def _others() -> tuple[Any, ...]:
     return x, g, weight, bias, *rng.random((2, 1_000_000), dtype=np.float32)
 
 
-def other_rows(rounds: int, apart: Apart | None) -> Iterator[Row]:
-    """Race batch norm and LeakyReLU, forward and backward, and a step of Adam."""
+def other_rows(rounds: int, worker: Worker | None) -> Iterator[Row]:
+    """Time batch norm and LeakyReLU, forward and backward, and a step of Adam."""
     x, g, weight, bias, param, grad = _others()
 
     def batch_norm() -> Any:
@@ -180,16 +200,25 @@ def other_rows(rounds: int, apart: Apart | None) -> Iterator[Row]:
         "LeakyReLU forward + backward 32x128x32x32": leaky_relu,
         "Adam step, 1M parameters": adam,
     }
-    theirs = apart.make(_their_others) if apart else {}
+    theirs = worker.make(_their_others) if worker else {}
     for name, function in work.items():
-        result = race({"ours": function, **({"theirs": theirs[name]} if apart else {})}, rounds)
+        result = interleave({"ours": function, **({"theirs": theirs[name]} if worker else {})}, rounds)
         yield row("other", name, result)
 
 
 def _their_others() -> dict[str, Callable[[], Any]]:
     import torch
 
-    tx, tg, tw, tb, param, grad = (torch.from_numpy(a.copy()) for a in _others())
+    variants = [_their_others_in(format) for format in (torch.contiguous_format, torch.channels_last)]
+    return {name: fastest([variant[name] for variant in variants]) for name in variants[0]}
+
+
+def _their_others_in(format: Any) -> dict[str, Callable[[], Any]]:
+    import torch
+
+    x, g, *rest = (torch.from_numpy(a.copy()) for a in _others())
+    tx, tg = x.to(memory_format=format), g.to(memory_format=format)
+    tw, tb, param, grad = rest
     aten = torch.ops.aten
 
     def batch_norm() -> Any:

@@ -3,13 +3,13 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .._util.atomic_write import replace_file
 
-__all__ = ["Row", "as_csv", "as_table", "geometric_mean", "plot_ratios", "plot_roofline"]
+__all__ = ["Row", "as_csv", "as_markdown", "as_table", "geometric_mean", "plot_ratios", "plot_roofline", "summary"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,36 @@ def geometric_mean(ratios: Sequence[float]) -> float:
     1.0
     """
     return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def summary(ratios: Sequence[float]) -> str:
+    """Geometric mean, worst ratio, and how many are above 1.1: slower than PyTorch by more than the noise.
+
+    >>> summary([0.5, 2.0, 1.0])
+    'geometric mean of the ratios 1.00, worst 2.00, above 1.1: 1 of 3'
+    """
+    slower = sum(ratio > 1.1 for ratio in ratios)
+    return (
+        f"geometric mean of the ratios {geometric_mean(ratios):.2f}, worst {max(ratios):.2f}, "
+        f"above 1.1: {slower} of {len(ratios)}"
+    )
+
+
+def as_markdown(path: Path, facts: Mapping[str, str], rows: Sequence[Row]) -> None:
+    """Write a page: the machine and its settings, then every row, the highest ratios of each group first."""
+    lines = ["# minigen beside PyTorch", "", *(f"- {name}: {value}" for name, value in facts.items())]
+    for group in dict.fromkeys(row.group for row in rows):
+        chosen = sorted(
+            (row for row in rows if row.group == group), key=lambda row: -row.ratio if row.ratio == row.ratio else 0
+        )
+        compared = [row.ratio for row in chosen if math.isfinite(row.ratio)]
+        lines += ["", f"## {group}", ""] + ([summary(compared), ""] if len(compared) > 1 else [])
+        lines += ["| work | minigen | PyTorch | ratio | quartiles |", "| --- | --- | --- | --- | --- |"]
+        for row in chosen:
+            theirs = f"{row.theirs:.2f} {row.unit}" if math.isfinite(row.theirs) else ""
+            ratio = f"{row.ratio:.2f} | {row.low:.2f} to {row.high:.2f}" if math.isfinite(row.ratio) else " | "
+            lines.append(f"| {row.work} | {row.ours:.2f} {row.unit} | {theirs} | {ratio} |")
+    replace_file(path, ("\n".join(lines) + "\n").encode())
 
 
 def as_table(rows: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""Races of whole training steps: our models against PyTorch twins that do the same passes with the same weights."""
+"""Times of whole training steps: our models beside PyTorch models that do the same passes with the same weights."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,11 +8,11 @@ import numpy as np
 from .. import nn
 from ..models import DCGAN, VAE
 from ..optim import Adam
-from .apart import Apart
 from .kernels import row
+from .pytorch_models import to_pytorch
 from .report import Row
-from .timing import race
-from .twins import twin
+from .timing import interleave
+from .worker import Worker, fastest
 
 __all__ = ["STEPS", "step_rows"]
 
@@ -88,20 +88,27 @@ def our_step(name: str) -> Step:
 
 
 def their_step(name: str) -> dict[str, Step]:
-    """The same step in PyTorch: the same passes, and gradients for the moving player only."""
+    """The same step in PyTorch: the same passes, and gradients for the updated network only.
+
+    In the memory format in which it is faster here: contiguous or channels last.
+    """
+    import torch
+
     make, shape = STEPS[name]
     model = make()
-    return {name: _their_vae_step(model, shape) if isinstance(model, VAE) else _their_gan_step(model, shape)}
+    step = _their_vae_step if isinstance(model, VAE) else _their_gan_step
+    return {name: fastest([step(model, shape, format) for format in (torch.contiguous_format, torch.channels_last)])}
 
 
-def _their_gan_step(model: DCGAN, shape: tuple[int, ...]) -> Step:
+def _their_gan_step(model: DCGAN, shape: tuple[int, ...], format: Any) -> Step:
     import torch
 
     softplus = torch.nn.functional.softplus
-    generator, discriminator = twin(model.generator), twin(model.discriminator)
+    networks = (to_pytorch(network) for network in (model.generator, model.discriminator))
+    generator, discriminator = (network.to(memory_format=format) for network in networks)
     up, down = list(generator.parameters()), list(discriminator.parameters())
     optimizers = [torch.optim.Adam(p, 2e-4, (0.5, 0.999)) for p in (up, down)]
-    images = torch.rand(shape) * 2 - 1
+    images = (torch.rand(shape) * 2 - 1).to(memory_format=format)
 
     def descend(loss: Any, parameters: list[Any], optimizer: Any) -> None:
         for p, g in zip(parameters, torch.autograd.grad(loss, parameters)):
@@ -122,15 +129,15 @@ def _their_gan_step(model: DCGAN, shape: tuple[int, ...]) -> Step:
     return step
 
 
-def _their_vae_step(model: VAE, shape: tuple[int, ...]) -> Step:
+def _their_vae_step(model: VAE, shape: tuple[int, ...], format: Any) -> Step:
     import torch
 
-    body, mean, log_variance = (twin(m) for m in (model.encoder.body, model.encoder.mu, model.encoder.log_var))
-    decoder = twin(model.decoder)
+    ours = (model.encoder.body, model.encoder.mu, model.encoder.log_var, model.decoder)
+    body, mean, log_variance, decoder = (to_pytorch(network).to(memory_format=format) for network in ours)
     parameters = [p for network in (body, mean, log_variance, decoder) for p in network.parameters()]
     group = model.optimizers["vae"].param_groups[0]
     optimizer = torch.optim.AdamW(parameters, group["lr"], weight_decay=group["weight_decay"])
-    images = torch.rand(shape)
+    images = torch.rand(shape).to(memory_format=format)
 
     def step() -> dict[str, float]:
         features = body(images)
@@ -146,8 +153,8 @@ def _their_vae_step(model: VAE, shape: tuple[int, ...]) -> Step:
     return step
 
 
-def step_rows(rounds: int, apart: Apart | None) -> Iterator[Row]:
-    """Race a training step of each model."""
+def step_rows(rounds: int, worker: Worker | None) -> Iterator[Row]:
+    """Time a training step of each model."""
     for name in STEPS:
-        theirs = {"theirs": apart.make(their_step, name)[name]} if apart else {}
-        yield row("step", name, race({"ours": our_step(name), **theirs}, rounds))
+        theirs = {"theirs": worker.make(their_step, name)[name]} if worker else {}
+        yield row("step", name, interleave({"ours": our_step(name), **theirs}, rounds))

@@ -1,22 +1,22 @@
-"""Races: candidates take turns, so that whatever slows the machine slows all of them."""
+"""Interleaved timing: candidates take turns, so that whatever slows the machine slows all of them."""
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .apart import Elsewhere, timed
+from .worker import RemoteFunction, timed
 
-__all__ = ["Race", "race"]
+__all__ = ["Timings", "interleave"]
 
-#: Seconds before each turn: some libraries' threads go on spinning after a call, in case more work comes, on the cores
-#: that the next candidate wants.
+#: Seconds before each turn: the threads of some libraries keep spinning after a call, on the cores that the next
+#: candidate needs.
 _PAUSE = 0.03
 
 
 @dataclass(frozen=True)
-class Race:
-    """The times of a race.
+class Timings:
+    """The times of an interleaved measurement.
 
     Parameters
     ----------
@@ -39,14 +39,17 @@ class Race:
         return low, middle, high
 
 
-def race(
-    candidates: Mapping[str, Callable[[], object] | Elsewhere], rounds: int = 11, least: float = 0.02, warmup: int = 2
-) -> Race:
+def interleave(
+    candidates: Mapping[str, Callable[[], object] | RemoteFunction],
+    rounds: int = 11,
+    least: float = 0.02,
+    warmup: int = 2,
+) -> Timings:
     """Time every candidate `rounds` times, in turn.
 
     Parameters
     ----------
-    candidates : mapping from name to function without arguments, here or `Elsewhere`
+    candidates : mapping from name to function without arguments, here or `RemoteFunction`
     rounds : int
     least : float
         Seconds that one measurement should last; short functions are called several times in it.
@@ -55,7 +58,7 @@ def race(
 
     Returns
     -------
-    Race
+    Timings
 
     Raises
     ------
@@ -64,12 +67,12 @@ def race(
 
     Examples
     --------
-    >>> result = race({"sum": lambda: sum(range(1000)), "len": lambda: len("abc")}, rounds=3, least=0.001)
+    >>> result = interleave({"sum": lambda: sum(range(1000)), "len": lambda: len("abc")}, rounds=3, least=0.001)
     >>> result.median("sum") > result.median("len")
     True
     """
     if not candidates or rounds < 1:
-        raise ValueError(f"race: expected candidates and at least 1 round, got {len(candidates)} and {rounds}")
+        raise ValueError(f"interleave: expected candidates and at least 1 round, got {len(candidates)} and {rounds}")
     calls = {}
     for name, candidate in candidates.items():
         _time(candidate, warmup)
@@ -81,9 +84,9 @@ def race(
             if len(order) > 1:
                 time.sleep(_PAUSE)
             seconds[name].append(_time(candidates[name], calls[name]) / calls[name])
-        order.reverse()  # nobody always comes after the same neighbour, with the caches it left
-    return Race(seconds)
+        order.reverse()  # so that no candidate always follows the same one and finds the caches that it left
+    return Timings(seconds)
 
 
-def _time(candidate: Callable[[], object] | Elsewhere, calls: int) -> float:
-    return candidate.time(calls) if isinstance(candidate, Elsewhere) else timed(candidate, calls)
+def _time(candidate: Callable[[], object] | RemoteFunction, calls: int) -> float:
+    return candidate.time(calls) if isinstance(candidate, RemoteFunction) else timed(candidate, calls)

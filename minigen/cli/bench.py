@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import kernels
-from ..bench.apart import Apart
-from ..bench.report import Row, as_csv, as_table, geometric_mean, plot_ratios, plot_roofline
-from ..bench.timing import race
+from ..bench.machine import describe
+from ..bench.report import Row, as_csv, as_markdown, as_table, plot_ratios, plot_roofline, summary
+from ..bench.timing import interleave
+from ..bench.worker import Worker
 
 __all__ = ["add_arguments", "run"]
 
@@ -48,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
         )
     args.out.mkdir(parents=True, exist_ok=True)
     if args.kernel:
-        from ..bench.custom import custom_rows
+        from ..bench.own_kernel import own_kernel_rows
 
-        rows = _shown("kernel", custom_rows(args.kernel, args.rounds))
+        rows = _shown("kernel", own_kernel_rows(args.kernel, args.rounds))
         as_csv(args.out / "kernel.csv", rows)
         return 0
     against = not args.alone and importlib.util.find_spec("torch") is not None
@@ -61,43 +62,45 @@ def run(args: argparse.Namespace) -> int:
     threads = _set_threads(args.threads)
     from ..kernels import precision
 
-    with precision(args.precision), Apart(threads) if against else contextlib.nullcontext() as apart:
-        rows = _measure(args.what or WHAT, args.rounds, apart)
+    facts = describe(threads, args.precision)
+    print("\n".join(f"{name:10} {value}" for name, value in facts.items()) + "\n")
+    with precision(args.precision), Worker(threads) if against else contextlib.nullcontext() as worker:
+        rows = _measure(args.what or WHAT, args.rounds, worker)
     as_csv(args.out / "bench.csv", rows)
+    as_markdown(args.out / "bench.md", facts, rows)
     peak, bandwidth = machine_limits()
     print(f"matrix product {peak:.0f} GFLOP/s, copy {bandwidth:.0f} GB/s")
     if any(row.gflop for row in rows):
         plot_roofline(args.out / "roofline.png", rows, peak, bandwidth)
     if any(math.isfinite(row.ratio) for row in rows):
         plot_ratios(args.out / "ratios.png", rows)
-    print(f"wrote {args.out / 'bench.csv'} and pictures beside it")
+    print(f"wrote {args.out / 'bench.csv'}, a page and pictures beside it")
     return 0
 
 
-def _measure(what: list[str] | tuple[str, ...], rounds: int, apart: Apart | None) -> list[Row]:
-    from ..bench.kernels import LAYERS, UNTUNED, layer_rows, other_rows
+def _measure(what: list[str] | tuple[str, ...], rounds: int, worker: Worker | None) -> list[Row]:
+    from ..bench.kernels import LAYERS, OTHER_LAYERS, layer_rows, other_rows
     from ..bench.process import process_rows
     from ..bench.steps import step_rows
 
     rows: list[Row] = []
     if "conv" in what:
-        conv = _shown("convolutions", layer_rows(LAYERS, rounds, apart))
-        if apart:
-            mean = geometric_mean([row.ratio for row in conv])
-            print(f"geometric mean of the ratios {mean:.2f}, worst {max(row.ratio for row in conv):.2f}\n")
-        rows += conv
-        rows += _shown("layers that nobody tuned for", layer_rows(UNTUNED, rounds, apart))
+        for title, layers in (("convolutions of the models", LAYERS), ("convolutions of other kinds", OTHER_LAYERS)):
+            found = _shown(title, layer_rows(layers, rounds, worker))
+            if worker:
+                print(f"{summary([row.ratio for row in found])}\n")
+            rows += found
     if "other" in what:
-        rows += _shown("batch norm, activation, optimizer", other_rows(rounds, apart))
+        rows += _shown("batch norm, activation, optimizer", other_rows(rounds, worker))
     if "step" in what:
-        rows += _shown("training steps", step_rows(rounds, apart))
+        rows += _shown("training steps", step_rows(rounds, worker))
     if "process" in what:
-        rows += _shown("fresh processes", process_rows(apart is not None))
+        rows += _shown("fresh processes", process_rows(worker is not None))
     return rows
 
 
 def _shown(title: str, rows: Iterator[Row]) -> list[Row]:
-    """Collect rows, telling the impatient on stderr how far it is; then print them."""
+    """Collect rows and show the progress on stderr; then print them."""
     found = []
     for row in rows:
         found.append(row)
@@ -109,14 +112,12 @@ def _shown(title: str, rows: Iterator[Row]) -> list[Row]:
 
 def _set_threads(wanted: int | None) -> int:
     kernels.set_num_threads(wanted or kernels.get_num_threads())
-    threads = kernels.get_num_threads()
-    print(f"{threads} threads, kernel sets {', '.join(kernels.available())}\n")
-    return threads
+    return kernels.get_num_threads()
 
 
 def machine_limits() -> tuple[float, float]:
     """What this machine does at best: GFLOP/s of a large matrix product, GB/s of a large copy, in float32."""
     a = np.ones((2048, 2048), np.float32)
     big, other = np.ones(1 << 25, np.float32), np.empty(1 << 25, np.float32)
-    result = race({"product": lambda: a @ a, "copy": lambda: np.copyto(other, big)}, rounds=5)
+    result = interleave({"product": lambda: a @ a, "copy": lambda: np.copyto(other, big)}, rounds=5)
     return 2e-9 * 2048**3 / min(result.seconds["product"]), 2 * big.nbytes / 1e9 / min(result.seconds["copy"])

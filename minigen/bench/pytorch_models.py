@@ -1,17 +1,17 @@
-"""PyTorch twins of our networks: the same layers, the same weights, to be raced against."""
+"""The PyTorch equivalent of a network of ours: the same layers with the same weights."""
 
 from typing import Any
 
 from .. import nn
 
-__all__ = ["twin"]
+__all__ = ["to_pytorch"]
 
 
-def twin(module: nn.Module) -> Any:
+def to_pytorch(module: nn.Module) -> Any:
     """The same network in PyTorch, with the same weights.
 
     With ``"same"`` padding at stride 2 PyTorch pads 2 on all sides where ours pads 1 before and 2 after: as many
-    operations, on the same sizes, one pixel apart.
+    operations, on the same sizes, one pixel worker.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ def twin(module: nn.Module) -> Any:
     Raises
     ------
     TypeError
-        If a layer has no twin here.
+        If a layer has no equivalent here.
     """
     import torch
 
     if isinstance(module, nn.Sequential):
-        return torch.nn.Sequential(*(twin(child) for child in module))
+        return torch.nn.Sequential(*(to_pytorch(child) for child in module))
     made = _layer(torch.nn, module)
     state = {name: torch.from_numpy(array) for name, array in module.state_dict().items()}
     if state:
@@ -71,4 +71,4 @@ def _layer(torch_nn: Any, m: Any) -> Any:
         return torch_nn.Dropout(m.p)
     if isinstance(m, nn.Flatten | nn.ReLU | nn.Tanh | nn.Sigmoid | nn.Softplus | nn.Identity):
         return getattr(torch_nn, type(m).__name__)()
-    raise TypeError(f"twin: no PyTorch layer is known for {m!r}")
+    raise TypeError(f"to_pytorch: no PyTorch layer is known for {m!r}")

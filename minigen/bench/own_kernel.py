@@ -1,4 +1,4 @@
-"""A kernel of one's own: checked against the reference, then raced against every rung."""
+"""A user's own kernel: checked against the reference, then timed beside every rung of the ladder."""
 
 import importlib
 import sys
@@ -11,9 +11,9 @@ import numpy as np
 from .. import kernels
 from .kernels import Layer, arrays
 from .report import Row
-from .timing import race
+from .timing import interleave
 
-__all__ = ["custom_rows", "find_kernel"]
+__all__ = ["own_kernel_rows", "find_kernel"]
 
 LAYER = Layer(16, 32, (16, 16), 3, 1, 1, batch=8)
 
@@ -45,8 +45,8 @@ def find_kernel(spec: str) -> Callable[..., Any]:
         sys.path.pop(0)
 
 
-def custom_rows(spec: str, rounds: int) -> Iterator[Row]:
-    """Check a `conv2d` of one's own and race it against the rungs of the ladder and the sets.
+def own_kernel_rows(spec: str, rounds: int) -> Iterator[Row]:
+    """Check a user's `conv2d` and time it beside the rungs of the ladder and the kernel sets.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def custom_rows(spec: str, rounds: int) -> Iterator[Row]:
     rungs = dict(ladder.RUNGS)
     rungs |= {f"the {name} set": kernels.load(name).conv2d for name in ("reference", "cpu")}
     calls = {name: (lambda f=f: f(x, w, *rest)) for name, f in {spec: mine, **rungs}.items()}
-    result = race(calls, rounds)
+    result = interleave(calls, rounds)
     for name in calls:
         low, ratio, high = result.ratio(spec, name)
         times = (1e3 * result.median(spec), 1e3 * result.median(name))
