@@ -1,5 +1,6 @@
 """Modules: registration, modes, saving, initialisation."""
 
+import copy
 import math
 
 import numpy as np
@@ -27,6 +28,97 @@ def test_parameters_and_buffers_come_in_the_order_of_assignment():
 def test_a_shared_module_counts_once():
     layer = nn.Linear(2, 2)
     assert len(list(nn.Sequential(layer, nn.ReLU(), layer).parameters())) == 2
+
+
+def tied_autoencoder():
+    encoder, decoder = nn.Linear(3, 3), nn.Linear(3, 3)
+    decoder.weight = encoder.weight
+    activation = nn.BatchNorm1d(3)
+    return nn.Sequential(encoder, activation, decoder, activation)
+
+
+def test_tied_weights_and_shared_modules_load_their_own_state():
+    mg.manual_seed(0)
+    net, other = tied_autoencoder(), tied_autoencoder()
+    net(mg.randn(5, 3))
+    state = net.state_dict()
+    assert {"0.weight", "2.weight", "1.running_mean", "3.running_mean"} <= set(state)
+    assert other.load_state_dict(state) == ([], [])
+    np.testing.assert_equal(other.state_dict(), state)
+    assert other[0].weight is other[2].weight and len(list(other.parameters())) == 5
+    del state["2.weight"]
+    with pytest.raises(ValueError, match=r"missing 2\.weight$"):
+        other.load_state_dict(state)
+    assert other.load_state_dict({**state, "extra": 0}, strict=False) == (["2.weight"], ["extra"])
+
+
+def test_a_module_that_contains_itself_is_named():
+    net = nn.Sequential(nn.Linear(2, 2))
+    net[0].parent = net
+    assert len(list(net.modules())) == 2
+    with pytest.raises(ValueError, match=r"Sequential contains itself, as '0.parent'"):
+        net.state_dict()
+
+
+def test_hooks_see_and_replace_arguments_and_output():
+    layer, seen = nn.Identity(), []
+    before = layer.register_forward_pre_hook(lambda module, args: args[0] + 1)
+    after = layer.register_forward_hook(lambda module, args, output: seen.append(args[0].item()) or output * 2)
+    assert layer(mg.ones(1)).item() == 4 and seen == [2]
+    before.remove()
+    assert copy.deepcopy(layer)(mg.ones(1)).item() == 2
+    after.remove()
+    after.remove()
+    assert layer(mg.ones(1)).item() == 1 and seen == [2, 1]
+
+
+def test_names_that_cannot_be_registered():
+    layer = nn.Linear(2, 2)
+    for register, value in (
+        (layer.register_buffer, mg.ones(1)), (layer.register_parameter, nn.Parameter(mg.ones(1))),
+        (layer.add_module, nn.ReLU()),
+    ):  # fmt: skip
+        for name in ("forward", "in_features", "training", "a.b", ""):
+            with pytest.raises(KeyError, match=r"already has an attribute|expected a name"):
+                register(name, value)
+        with pytest.raises(TypeError, match=r"expected a .*, got int"):
+            register("fresh", 3)
+    with pytest.raises(KeyError, match="already has an attribute 'forward'"):
+        nn.Sequential({"forward": nn.ReLU()})
+    layer.register_buffer("count", mg.ones(1), persistent=False)
+    del layer.count
+    layer.register_buffer("count", mg.ones(1))
+    assert "count" in layer.state_dict()
+
+
+def test_containers_hold_modules_under_the_names_that_are_saved():
+    a, b, c, d = (nn.Linear(1, i) for i in range(1, 5))
+    listed = nn.ModuleList([a, c]).append(d)
+    listed.insert(1, b)
+    assert list(listed) == [a, b, c, d] == list(listed[0:2]) + list(listed[2:]) and listed[-1] is d and b in listed
+    listed[0] = d
+    assert listed.state_dict()["0.bias"].shape == (4,)
+    assert list(nn.Sequential(a, b, c)[1:].state_dict()) == ["1.weight", "1.bias", "2.weight", "2.bias"]
+    assert nn.Sequential([a, b])[1] is b
+    named = nn.ModuleDict({"first": a})
+    named["second"] = b
+    assert list(named) == ["first", "second"] and list(named.items())[1][1] is b and "first" in named
+    assert named.pop("first") is a and list(named.state_dict()) == ["second.weight", "second.bias"]
+    for make in (lambda: nn.ModuleDict({"a": 1}), lambda: listed.append(None), lambda: nn.Sequential({"a": None})):
+        with pytest.raises(TypeError, match="expected a Module, got "):
+            make()
+
+
+def test_repr_counts_each_parameter_once():
+    assert repr(tied_autoencoder()).endswith("\n)  # 21 parameters")
+    assert repr(nn.Linear(2, 2)) == "Linear(in_features=2, out_features=2, bias=True)"
+
+
+def test_a_torch_name_that_is_left_out_names_its_replacement():
+    with pytest.raises(AttributeError, match=r"use .to\(.cuda.\)"):
+        nn.Linear(2, 2).cuda()
+    with pytest.raises(ValueError, match="expected 'cpu', 'cuda', 'float32' or 'float64', got 'int64'"):
+        nn.Linear(2, 2).to("int64")
 
 
 def test_a_typo_is_an_error_with_a_suggestion():

@@ -51,6 +51,7 @@ CASES = [  # layer, the arguments of its constructor, the shape of an input
     ("Linear", {"in_features": 3, "out_features": 2, "bias": False}, (2, 2, 3)),
     ("MaxPool2d", {"kernel_size": 2}, (1, 2, 4, 4)),
     ("MaxPool2d", {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 2}, (1, 1, 5, 4)),
+    ("ModuleDict", {"modules": {"only": nn.Linear(4, 3)}}, (2, 4)),
     ("ModuleList", {"modules": [nn.Linear(4, 3)]}, (2, 4)),
     ("ReLU", {}, (3, 4)),
     ("Sequential", {"modules": [nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Linear(3, 2)]}, (3, 4)),
@@ -78,8 +79,8 @@ def test_every_option_of_a_layer_is_used_in_a_case(name):
 
 
 def made(name, arguments):
-    if name == "ModuleList":
-        return nn.ModuleList(arguments["modules"])[0]
+    if name in ("ModuleDict", "ModuleList"):
+        return LAYERS[name](arguments["modules"])["only" if name == "ModuleDict" else 0]
     return nn.Sequential(*arguments["modules"]) if name == "Sequential" else LAYERS[name](**arguments)
 
 

@@ -152,6 +152,38 @@ def test_trajectories(name, options):
         np.testing.assert_allclose(p.numpy(), tp.detach().numpy(), rtol=1e-10, atol=1e-12)
 
 
+@st.composite
+def trees(draw):
+    """The same network of both libraries, with shared layers and tied weights."""
+    kinds = [("Linear", (3, 3)), ("BatchNorm1d", (3,)), ("Tanh", ())]
+    pool = [tuple(getattr(m.nn, name)(*args) for m in (mg, torch)) for name, args in draw(st.lists(
+        st.sampled_from(kinds), min_size=1, max_size=4))]  # fmt: skip
+    for _ in range(draw(st.integers(0, 3))):  # a Sequential of parts already there, possibly several times
+        parts = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=3))
+        pool.append(tuple(m.nn.Sequential(*(part[i] for part in parts)) for i, m in enumerate((mg, torch))))
+    linear = [pair for pair in pool if isinstance(pair[0], mg.nn.Linear)]
+    if linear and draw(st.booleans()):
+        for ours, theirs in linear[1:]:
+            ours.weight, theirs.weight = linear[0][0].weight, linear[0][1].weight
+    return tuple(m.nn.Sequential(*(pair[i] for pair in pool)) for i, m in enumerate((mg, torch)))
+
+
+@given(trees())
+def test_networks_have_pytorchs_names_and_load_its_states(networks):
+    ours, theirs = networks
+    for walk in ("named_modules", "named_parameters", "named_buffers"):
+        for duplicates in (True, False):
+            names = [[name for name, _ in getattr(net, walk)(remove_duplicate=duplicates)] for net in networks]
+            assert names[0] == names[1], walk
+    assert [name for name, _ in ours.named_children()] == [name for name, _ in theirs.named_children()]
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == list(state)
+    ours.load_state_dict(state)
+    for name, value in ours.state_dict().items():
+        np.testing.assert_array_equal(value, state[name].numpy())
+    theirs.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
+
+
 def test_dlpack_both_ways():
     a = torch.arange(3.0)
     assert mg.from_dlpack(a).numpy().tolist() == [0, 1, 2]

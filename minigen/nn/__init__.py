@@ -2,7 +2,7 @@
 
 from . import init
 from .activation import ELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
-from .containers import ModuleList, Sequential
+from .containers import ModuleDict, ModuleList, Sequential
 from .conv import Conv2d, ConvTranspose2d
 from .dropout import Dropout
 from .linear import Identity, Linear
@@ -28,6 +28,7 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "Parameter",
     "ReLU",

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -11,9 +11,12 @@ from ..tensor import Tensor, tensor
 
 __all__ = ["Module", "Parameter"]
 
+ForwardPreHook = Callable[["Module", tuple[Any, ...]], Any]
+ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
+
 
 class Parameter(Tensor):
-    """A Tensor that is learned: assigned to a `Module` it is registered there.
+    """A Tensor that is learned: a `Module` registers it when it is assigned to an attribute.
 
     Parameters
     ----------
@@ -32,6 +35,38 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True):
         super().__init__(tensor(data).data, requires_grad)
+
+
+class IncompatibleKeys(NamedTuple):
+    """The names that `Module.load_state_dict` did not find, and those that it did not use."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class HookHandle:
+    """Removes a hook from its Module."""
+
+    def __init__(self, hooks: dict[int, Any], key: int):
+        self._hooks, self._key = hooks, key
+
+    def remove(self) -> None:
+        """Remove the hook; nothing happens the second time."""
+        self._hooks.pop(self._key, None)
+
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules")
+
+_REPLACEMENTS = {
+    "cpu": 'use .to("cpu")',
+    "cuda": 'use .to("cuda")',
+    "double": 'use .to("float64")',
+    "float": 'use .to("float32")',
+    "half": "minigen computes in float32 and float64",
+    "register_full_backward_hook": "minigen.grad(loss, tensor) gives the gradient in any Tensor of the graph",
+    "to_empty": 'use .to("cuda")',
+    "type": 'use .to("float64")',
+}
 
 
 class Module:
@@ -54,11 +89,17 @@ class Module:
     """
 
     training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, "Module | None"]
+    _non_persistent: set[str]
+    _forward_pre_hooks: dict[int, ForwardPreHook]
+    _forward_hooks: dict[int, ForwardHook]
 
     def __init__(self) -> None:
-        for name in ("_parameters", "_buffers", "_modules"):
+        for name in (*_REGISTRIES, "_forward_pre_hooks", "_forward_hooks"):
             object.__setattr__(self, name, {})
-        object.__setattr__(self, "_transient", set())
+        object.__setattr__(self, "_non_persistent", set())
         object.__setattr__(self, "training", True)
 
     # ---- registration
@@ -66,10 +107,8 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if "_parameters" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
-        kinds = {"_parameters": Parameter, "_modules": Module}
-        home = next((kind for kind, cls in kinds.items() if isinstance(value, cls)), None)
-        homes = ("_parameters", "_modules", "_buffers")
-        registered = next((kind for kind in homes if name in self.__dict__[kind]), None)
+        home = "_parameters" if isinstance(value, Parameter) else "_modules" if isinstance(value, Module) else None
+        registered = next((kind for kind in _REGISTRIES if name in self.__dict__[kind]), None)
         if registered == "_buffers" and (value is None or (home is None and isinstance(value, Tensor))):
             home = "_buffers"
         elif registered and home is None and value is None:
@@ -88,91 +127,188 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked for by copy and pickle, when nothing is set up yet
             raise AttributeError(name)
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _REGISTRIES:
             if name in self.__dict__.get(kind, ()):
                 return self.__dict__[kind][name]
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() in __init__")
+        if name in _REPLACEMENTS:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {_REPLACEMENTS[name]}")
         close = difflib.get_close_matches(name, dir(self), 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     def __delattr__(self, name: str) -> None:
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _REGISTRIES:
             if name in self.__dict__[kind]:
                 del self.__dict__[kind][name]
+                self._non_persistent.discard(name)
                 return
         object.__delattr__(self, name)
 
     def __dir__(self) -> list[str]:
         return [*object.__dir__(self), *self._parameters, *self._buffers, *self._modules]
 
+    def _check_name(self, registry: str, name: str) -> None:
+        """Check that `name` can be registered: a word without a dot that is not used for something else."""
+        kind = type(self).__name__
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"{kind}: expected a name that is not empty and has no dot, got {name!r}")
+        others = [self.__dict__[other] for other in _REGISTRIES if other != registry]
+        if hasattr(type(self), name) or name in self.__dict__ or any(name in other for other in others):
+            raise KeyError(f"{kind} already has an attribute {name!r}")
+
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Keep a Tensor that is not learned, such as a running mean; part of `state_dict` if `persistent`."""
-        if hasattr(self, name):
-            raise KeyError(f"{type(self).__name__} already has an attribute {name!r}")
+        """Register a Tensor that is not learned, such as a running mean.
+
+        Parameters
+        ----------
+        name : str
+        tensor : Tensor or None
+        persistent : bool
+            Whether `state_dict` contains it.
+
+        Raises
+        ------
+        KeyError
+            If the name is in use, is empty or has a dot.
+        TypeError
+            If `tensor` is something else.
+        """
+        self._check_name("_buffers", name)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"{type(self).__name__}: buffer {name!r}: expected a Tensor, got {type(tensor).__name__}")
         self._buffers[name] = tensor
-        if not persistent:
-            self._transient.add(name)
+        (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Register a Parameter, or None in the place of one that this Module does without."""
+        """Register a Parameter; None stands for one that this Module does without.
+
+        Raises
+        ------
+        KeyError
+            If the name is in use, is empty or has a dot.
+        TypeError
+            If `param` is something else.
+        """
+        self._check_name("_parameters", name)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"{type(self).__name__}: {name!r}: expected a Parameter, got {type(param).__name__}")
         self._parameters[name] = param
+
+    def add_module(self, name: str, module: "Module | None") -> None:
+        """Register a Module under a name that need not be a Python identifier.
+
+        Raises
+        ------
+        KeyError
+            If the name is in use, is empty or has a dot.
+        TypeError
+            If `module` is something else.
+        """
+        self._check_name("_modules", name)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}: expected a Module, got {type(module).__name__}")
+        self._modules[name] = module
 
     # ---- walking the tree
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
-        """This Module and all within, each once, with dotted names."""
-        seen: set[int] = set()
-        waiting: list[tuple[str, Module]] = [(prefix, self)]
-        while waiting:
-            name, module = waiting.pop(0)
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            yield name, module
-            dot = f"{name}." if name else ""
-            waiting[:0] = [(dot + key, child) for key, child in module._modules.items() if child is not None]
+    def named_modules(
+        self, memo: set["Module"] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, "Module"]]:
+        """Walk over this Module and all within, with dotted names.
+
+        Parameters
+        ----------
+        memo : set of Module, optional
+            Modules to leave out.
+        prefix : str
+            The name of this Module.
+        remove_duplicate : bool
+            Give a Module that is used in several places only once, under its first name.
+
+        Raises
+        ------
+        ValueError
+            If duplicates are kept and a Module contains itself.
+        """
+        memo = set() if memo is None else memo
+        if self in memo:
+            if remove_duplicate:
+                return
+            raise ValueError(f"{type(self).__name__} contains itself, as {prefix!r}")
+        memo.add(self)
+        yield prefix, self
+        dot = f"{prefix}." if prefix else ""
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child.named_modules(memo, dot + name, remove_duplicate)
+        if not remove_duplicate:
+            memo.remove(self)  # the memo then holds only the Modules around the present one
 
     def modules(self) -> Iterator["Module"]:
-        """This Module and all within."""
+        """Walk over this Module and all within, each once."""
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
-        """The Modules directly within."""
-        return ((name, child) for name, child in self._modules.items() if child is not None)
+        """Walk over the Modules directly within, each once, with their names."""
+        seen: set[Module] = set()
+        for name, child in self._modules.items():
+            if child is not None and child not in seen:
+                seen.add(child)
+                yield name, child
 
     def children(self) -> Iterator["Module"]:
-        """The Modules directly within."""
+        """Walk over the Modules directly within, each once."""
         return (child for _, child in self.named_children())
 
-    def _named(self, kind: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        seen: set[int] = set()
-        for path, module in self.named_modules(prefix):
+    def _named(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        """Walk over one kind of registered Tensor."""
+        seen: set[Tensor] = set()
+        walk = self.named_modules(None, prefix, remove_duplicate) if recurse else iter([(prefix, self)])
+        for path, module in walk:
             for name, value in module.__dict__[kind].items():
-                if value is not None and id(value) not in seen:
-                    seen.add(id(value))
-                    yield (f"{path}.{name}" if path else name), value
+                if value is None or value in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(value)
+                yield (f"{path}.{name}" if path else name), value
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """All Parameters within, each once, with dotted names."""
-        return self._named("_parameters", prefix)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Walk over all Parameters within, with dotted names.
 
-    def parameters(self) -> Iterator[Parameter]:
-        """All Parameters within, each once."""
-        return (p for _, p in self.named_parameters())
+        Parameters
+        ----------
+        prefix : str
+            The name of this Module.
+        recurse : bool
+            Include those of the Modules within.
+        remove_duplicate : bool
+            Give a Parameter that has several names (*tied weights*) only once, under its first name.
+        """
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """All buffers within, with dotted names."""
-        return self._named("_buffers", prefix)
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Walk over all Parameters within, each once."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
 
-    def buffers(self) -> Iterator[Tensor]:
-        """All buffers within."""
-        return (b for _, b in self.named_buffers())
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Walk over all buffers within, with dotted names; the arguments are those of `named_parameters`."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
 
-    def apply(self, function: Callable[["Module"], Any]) -> Self:
-        """Call `function` on every Module within and on this one, children first."""
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Walk over all buffers within, each once."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def apply(self, fn: Callable[["Module"], Any]) -> Self:
+        """Call `fn` on every Module within and then on this one."""
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
     # ---- modes
@@ -194,19 +330,24 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
-        """Forget the gradients: ``grad`` becomes None."""
+        """Set the gradient of every Parameter to None."""
         for p in self.parameters():
             p.grad = None
 
     def to(self, target: Any) -> Self:
         """Move every Parameter and buffer to a device, or the floating ones to a dtype, in place.
 
-        A whole number by itself, such as batch norm's count of batches, stays on the CPU: Python reads it, and would
+        A buffer of one integer, such as batch norm's count of batches, stays on the CPU: Python reads it, and would
         have to wait for a GPU.
 
         Parameters
         ----------
         target : dtype, "cpu" or "cuda"
+
+        Raises
+        ------
+        ValueError
+            If `target` is neither a device nor float32 or float64.
 
         Examples
         --------
@@ -214,6 +355,15 @@ class Module:
         >>> mg.nn.Linear(2, 1).to("float64").weight.dtype
         dtype('float64')
         """
+        if target not in ("cpu", "cuda"):
+            try:
+                dtype = np.dtype(target)
+            except TypeError:
+                dtype = None
+            if dtype not in FLOATS:
+                raise ValueError(
+                    f"{type(self).__name__}.to: expected 'cpu', 'cuda', 'float32' or 'float64', got {target!r}"
+                )
         for t in [*self.parameters(), *self.buffers()]:
             if target in ("cpu", "cuda"):
                 if t.shape or t.dtype in FLOATS:
@@ -224,62 +374,151 @@ class Module:
 
     # ---- saving
 
-    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Parameters and persistent buffers by dotted name, as NumPy arrays of their own."""
+    def _state(self) -> dict[str, Tensor]:
+        """Return Parameters and persistent buffers under every name that they have."""
         state = {}
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(remove_duplicate=False):
             for name, value in [*module._parameters.items(), *module._buffers.items()]:
-                if value is not None and name not in module._transient:
-                    state[f"{path}.{name}" if path else name] = np.array(value.numpy())
+                if value is not None and name not in module._non_persistent:
+                    state[f"{path}.{name}" if path else name] = value
         return state
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
-        """Take over the values that `state_dict` gave.  Nothing is changed unless everything fits.
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return copies of the Parameters and persistent buffers, as NumPy arrays by dotted name.
+
+        A Parameter or Module that is used in several places is saved under each of its names, as in PyTorch.
+        """
+        return {name: np.array(value.numpy()) for name, value in self._state().items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Set the values to those that `state_dict` returned.  If something does not fit, nothing changes.
+
+        Where a Parameter has several names, the value of the last one counts, as in PyTorch.
 
         Parameters
         ----------
         state_dict : mapping from name to array or Tensor
+            PyTorch's Tensors too.
         strict : bool
-            Whether missing and unexpected names are errors.
+            Raise an error for missing and unexpected names.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The names under `missing_keys` and `unexpected_keys`.
 
         Raises
         ------
         ValueError
             Names what is missing, unexpected or of another shape.
+
+        Examples
+        --------
+        >>> import minigen as mg
+        >>> layer = mg.nn.Linear(2, 1)
+        >>> layer.load_state_dict({"bias": mg.zeros(1)}, strict=False)
+        IncompatibleKeys(missing_keys=['weight'], unexpected_keys=[])
         """
-        own = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        kept = self.state_dict()
-        own = {name: t for name, t in own.items() if name in kept}
-        problems = []
-        if strict:
-            problems += [f"missing {name}" for name in own if name not in state_dict]
-            problems += [f"unexpected {name}" for name in state_dict if name not in own]
-        for name, t in own.items():
-            if name in state_dict and tuple(state_dict[name].shape) != t.shape:
-                problems.append(f"{name} has shape {tuple(state_dict[name].shape)}, expected {t.shape}")
+        own = self._state()
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        problems = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]
+        problems = problems if strict else []
+        values = {name: _array(state_dict[name]) for name in own if name in state_dict}
+        for name, value in values.items():
+            if value.shape != own[name].shape:
+                problems.append(f"{name} has shape {value.shape}, expected {own[name].shape}")
         if problems:
             shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
             raise ValueError(f"{type(self).__name__}: state does not fit: {shown}")
-        for name, t in own.items():
-            if name in state_dict:
-                t.data = tensor(state_dict[name], dtype=t.dtype, device=t.device)
+        for name, value in values.items():
+            own[name].data = tensor(value, dtype=own[name].dtype, device=own[name].device)
+        return IncompatibleKeys(missing, unexpected)
 
     # ---- calling and showing
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output.  Subclasses say how."""
+        """Compute the output.  A subclass defines how."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output: the same as `forward`."""
-        return self.forward(*args, **kwargs)
+        """Call `forward`, and the hooks before and after it."""
+        if not self._forward_pre_hooks and not self._forward_hooks:
+            return self.forward(*args, **kwargs)
+        for before in tuple(self._forward_pre_hooks.values()):
+            changed = before(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        output = self.forward(*args, **kwargs)
+        for after in tuple(self._forward_hooks.values()):
+            changed = after(self, args, output)
+            output = output if changed is None else changed
+        return output
+
+    def register_forward_pre_hook(self, hook: ForwardPreHook) -> HookHandle:
+        """Call ``hook(module, args)`` before each `forward`.
+
+        Parameters
+        ----------
+        hook : callable
+            What it returns, unless it is None, replaces the positional arguments.
+
+        Returns
+        -------
+        HookHandle
+            Its ``remove()`` removes the hook.
+        """
+        return _add_hook(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook: ForwardHook) -> HookHandle:
+        """Call ``hook(module, args, output)`` after each `forward`.
+
+        Parameters
+        ----------
+        hook : callable
+            What it returns, unless it is None, replaces the output.
+
+        Returns
+        -------
+        HookHandle
+            Its ``remove()`` removes the hook.
+
+        Examples
+        --------
+        >>> import minigen as mg
+        >>> layer = mg.nn.Linear(3, 2)
+        >>> handle = layer.register_forward_hook(lambda module, args, output: print(output.shape))
+        >>> _ = layer(mg.ones(5, 3))
+        (5, 2)
+        >>> handle.remove()
+        """
+        return _add_hook(self._forward_hooks, hook)
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of the representation."""
+        """Return the text between the brackets of the representation."""
         return ""
 
-    def __repr__(self) -> str:
-        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+    def _tree(self) -> str:
+        """Return this Module and those within, one a line."""
+        children = [(name, child) for name, child in self._modules.items() if child is not None]
+        lines = [f"({name}): {child._tree()}".replace("\n", "\n  ") for name, child in children]
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def __repr__(self) -> str:
+        count = f"  # {sum(p.numel() for p in self.parameters()):,} parameters" if self._modules else ""
+        return self._tree() + count
+
+
+def _add_hook(hooks: dict[int, Any], hook: Any) -> HookHandle:
+    key = max(hooks, default=-1) + 1
+    hooks[key] = hook
+    return HookHandle(hooks, key)
+
+
+def _array(value: Any) -> Any:
+    """Return the array of a Tensor, or of anything that NumPy makes an array of."""
+    if isinstance(value, Tensor):
+        return value.data
+    return value if type(value).__module__.partition(".")[0] == "cupy" else np.asarray(value)
