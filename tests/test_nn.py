@@ -227,6 +227,18 @@ def test_starting_values_have_the_variance_they_promise():
     assert np.abs(default).max() <= 0.05 and abs(default.var() * 1200 - 1) < 0.02
 
 
+def test_a_truncated_normal_has_no_value_outside_and_the_variance_of_its_formula():
+    from statistics import NormalDist
+
+    w = nn.init.trunc_normal_(mg.zeros(200, 500), 1.0, 2.0, -1.0, 2.0, np.random.default_rng(0)).numpy()
+    assert w.min() >= -1 and w.max() <= 2
+    a, b, normal = -1.0, 0.5, NormalDist()  # in standard deviations from the mean
+    share = normal.cdf(b) - normal.cdf(a)
+    assert abs(w.mean() - (1 + 2 * (normal.pdf(a) - normal.pdf(b)) / share)) < 0.02
+    with pytest.raises(ValueError, match=r"trunc_normal_: \[8.0, 9.0\] is too far from mean 0.0 for std 1.0"):
+        nn.init.trunc_normal_(mg.zeros(2), a=8.0, b=9.0)
+
+
 def test_dcgan_start():
     mg.manual_seed(0)
     net = nn.init.dcgan_(nn.Sequential(nn.ConvTranspose2d(100, 64, 4), nn.BatchNorm2d(64)))

@@ -1,15 +1,16 @@
-r"""Starting values.
+r"""Starting values of weights.
 
-A layer of :math:`n` inputs with independent weights of variance :math:`\sigma^2` multiplies the variance of its signal
-by :math:`n \sigma^2`, and that of the gradient by (outputs) :math:`\cdot \sigma^2`.  Kaiming's choice
-:math:`\sigma^2 = 2 / n` keeps the first at 1 through ReLUs, which lose half of it; Xavier's
-:math:`\sigma^2 = 2 / (n_{in} + n_{out})` is the compromise between both.
+A layer of $n$ inputs with independent weights of variance $\sigma^2$ multiplies the variance of its signal
+by $n \sigma^2$, and that of the gradient by (outputs) $\cdot \sigma^2$.  Kaiming's choice
+$\sigma^2 = 2 / n$ keeps the first at 1 through ReLUs, which lose half of it; Xavier's
+$\sigma^2 = 2 / (n_{in} + n_{out})$ is a compromise between both.
 
-Each function gives a Tensor new values and returns it.  Randomness comes from the package's stream or from a
+Each function gives a Tensor new values and returns it.  Random numbers come from the package's stream or from
 `generator`.
 """
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ __all__ = [
     "calculate_gain",
     "constant_",
     "dcgan_",
+    "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
     "orthogonal_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -35,6 +38,7 @@ __all__ = [
 
 
 def _set(tensor: Tensor, values: Any) -> Tensor:
+    """Give the Tensor new values, in its dtype and on its device."""
     tensor.data = to_device(np.asarray(values).astype(tensor.dtype), tensor.device)
     return tensor
 
@@ -55,10 +59,54 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: np.rando
     """Draw from the uniform distribution on [a, b).
 
     >>> import minigen as mg
-    >>> mg.nn.uniform_(mg.zeros(2, 3)).shape
+    >>> mg.nn.init.uniform_(mg.zeros(2, 3)).shape
     (2, 3)
     """
     return _set(tensor, (generator or rng()).uniform(a, b, tensor.shape))
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Draw from the normal distribution, and again for each value outside [a, b].
+
+    Raises
+    ------
+    ValueError
+        If [a, b] holds less than about a thousandth of the distribution.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> bool(mg.nn.init.trunc_normal_(mg.zeros(100), std=0.02, a=-0.04, b=0.04).abs().max() <= 0.04)
+    True
+    """
+    inside = NormalDist(mean, std).cdf(b) - NormalDist(mean, std).cdf(a) if std > 0 else 0.0
+    if inside < 1e-3:
+        raise ValueError(f"trunc_normal_: [{a}, {b}] is too far from mean {mean} for std {std}")
+    stream = generator or rng()
+    values = mean + std * stream.standard_normal(tensor.shape)
+    while (outside := (values < a) | (values > b)).any():
+        values[outside] = mean + std * stream.standard_normal(outside.sum())
+    return _set(tensor, values)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Set the identity matrix.
+
+    >>> import minigen as mg
+    >>> mg.nn.init.eye_(mg.zeros(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"eye_: expected two dimensions, got shape {tensor.shape}")
+    return _set(tensor, np.eye(*tensor.shape))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -82,13 +130,13 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    r"""The factor by which a nonlinearity's weights must be larger to keep the signal's size.
+    r"""Return the factor on a layer's weights that makes up for its nonlinearity.
 
-    For LeakyReLU of slope a it is :math:`\sqrt{2 / (1 + a^2)}`: the second moment kept is :math:`(1 + a^2) / 2`.
+    For LeakyReLU of slope a it is $\sqrt{2 / (1 + a^2)}$: the second moment kept is $(1 + a^2) / 2$.
 
     Parameters
     ----------
-    nonlinearity : {"linear", "conv2d", "conv_transpose2d", "sigmoid", "tanh", "relu", "leaky_relu"}
+    nonlinearity : {"linear", "conv1d", "conv2d", ..., "sigmoid", "tanh", "relu", "leaky_relu", "selu"}
     param : float, optional
         The slope of LeakyReLU (0.01).
 
@@ -103,6 +151,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     1.4142
     """
     gains = {"linear": 1.0, "conv2d": 1.0, "conv_transpose2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2)}
+    gains |= {"conv1d": 1.0, "conv_transpose1d": 1.0, "selu": 0.75}
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in gains:
@@ -112,7 +161,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    """How many inputs an output of this weight sums over, and how many outputs an input reaches."""
+    """Return fan-in, the number of inputs that an output sums over, and fan-out, the reverse."""
     if tensor.ndim < 2:
         raise ValueError(f"init: fans need a weight of at least two dimensions, got shape {tensor.shape}")
     window = math.prod(tensor.shape[2:])
@@ -132,7 +181,7 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    r"""Uniform with variance :math:`gain^2 / fan` (He et al. 2015).
+    r"""Draw from a uniform distribution of variance $gain^2 / fan$ (He et al. 2015).
 
     >>> import minigen as mg
     >>> mg.nn.init.kaiming_uniform_(mg.zeros(4, 3)).shape
@@ -149,7 +198,7 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    r"""Normal with variance :math:`gain^2 / fan` (He et al. 2015).
+    r"""Draw from a normal distribution of variance $gain^2 / fan$ (He et al. 2015).
 
     >>> import minigen as mg
     >>> mg.nn.init.kaiming_normal_(mg.zeros(4, 3)).shape
@@ -159,7 +208,7 @@ def kaiming_normal_(
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    r"""Uniform with variance :math:`2\, gain^2 / (fan_{in} + fan_{out})` (Glorot & Bengio 2010); Keras's default.
+    r"""Draw from a uniform distribution of variance $2\, gain^2 / (fan_{in} + fan_{out})$ (Glorot & Bengio 2010); Keras's default.
 
     >>> import minigen as mg
     >>> mg.nn.init.xavier_uniform_(mg.zeros(4, 3)).shape
@@ -170,7 +219,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: np.random.Gene
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    r"""Normal with variance :math:`2\, gain^2 / (fan_{in} + fan_{out})` (Glorot & Bengio 2010).
+    r"""Draw from a normal distribution of variance $2\, gain^2 / (fan_{in} + fan_{out})$ (Glorot & Bengio 2010).
 
     >>> import minigen as mg
     >>> mg.nn.init.xavier_normal_(mg.zeros(4, 3)).shape
@@ -180,13 +229,15 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Gener
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    """A random orthogonal matrix over the flattened trailing dimensions (Saxe et al. 2014).
+    """Set a random orthogonal matrix, with all dimensions but the first as columns (Saxe et al. 2014).
 
     >>> import minigen as mg
     >>> w = mg.nn.init.orthogonal_(mg.zeros(3, 3, dtype="float64")).numpy()
-    >>> bool(abs(w @ w.T - mg.tensor([[1., 0., 0.], [0., 1., 0.], [0., 0., 1.]]).numpy()).max() < 1e-12)
+    >>> bool(abs(w @ w.T - np.eye(3)).max() < 1e-12)
     True
     """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_: expected at least two dimensions, got shape {tensor.shape}")
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     draws = (generator or rng()).standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(draws)
@@ -195,7 +246,9 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generato
 
 
 def dcgan_(module: Module, generator: np.random.Generator | None = None) -> Module:
-    """DCGAN's start (Radford et al. 2016, section 4): weights N(0, 0.02), batch norm's scale N(1, 0.02), biases 0.
+    """Set DCGAN's starting values: weights N(0, 0.02), batch norm's scale N(1, 0.02), biases 0.
+
+    Radford et al. 2016, section 4.  The second number is the standard deviation.
 
     >>> import minigen as mg
     >>> layer = mg.nn.init.dcgan_(mg.nn.Conv2d(3, 8, 4))
@@ -203,7 +256,8 @@ def dcgan_(module: Module, generator: np.random.Generator | None = None) -> Modu
     True
     """
     for part in module.modules():
-        weight, bias = getattr(part, "weight", None), getattr(part, "bias", None)
+        parameters = dict(part.named_parameters(recurse=False))
+        weight, bias = parameters.get("weight", parameters.get("weight_orig")), parameters.get("bias")
         if weight is not None:
             normal_(weight, 1.0 if weight.ndim == 1 else 0.0, 0.02, generator)
         if bias is not None:
@@ -212,7 +266,7 @@ def dcgan_(module: Module, generator: np.random.Generator | None = None) -> Modu
 
 
 def _start(weight: Parameter, bias: Parameter | None) -> None:
-    """PyTorch's start: both uniform within 1 / sqrt(fan_in)."""
+    """Set PyTorch's starting values: both uniform within 1 / sqrt(fan_in)."""
     fan_in = math.prod(weight.shape[1:])
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     uniform_(weight, -bound, bound)
