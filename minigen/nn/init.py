@@ -181,7 +181,7 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    r"""Draw from a uniform distribution of variance $gain^2 / fan$ (He et al. 2015).
+    r"""Draw uniformly, with variance $gain^2 / fan$ (He et al. 2015).
 
     >>> import minigen as mg
     >>> mg.nn.init.kaiming_uniform_(mg.zeros(4, 3)).shape
@@ -198,7 +198,7 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    r"""Draw from a normal distribution of variance $gain^2 / fan$ (He et al. 2015).
+    r"""Draw normally, with variance $gain^2 / fan$ (He et al. 2015).
 
     >>> import minigen as mg
     >>> mg.nn.init.kaiming_normal_(mg.zeros(4, 3)).shape
@@ -208,7 +208,9 @@ def kaiming_normal_(
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    r"""Draw from a uniform distribution of variance $2\, gain^2 / (fan_{in} + fan_{out})$ (Glorot & Bengio 2010); Keras's default.
+    r"""Draw uniformly, with variance $2\, gain^2 / (fan_{in} + fan_{out})$.
+
+    Glorot & Bengio 2010; Keras's default.
 
     >>> import minigen as mg
     >>> mg.nn.init.xavier_uniform_(mg.zeros(4, 3)).shape
@@ -219,7 +221,9 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: np.random.Gene
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    r"""Draw from a normal distribution of variance $2\, gain^2 / (fan_{in} + fan_{out})$ (Glorot & Bengio 2010).
+    r"""Draw normally, with variance $2\, gain^2 / (fan_{in} + fan_{out})$.
+
+    Glorot & Bengio 2010.
 
     >>> import minigen as mg
     >>> mg.nn.init.xavier_normal_(mg.zeros(4, 3)).shape
