@@ -93,6 +93,28 @@ def test_float32_is_exact_where_every_partial_sum_is_a_small_integer(kernel_set,
         assert np.array_equal(conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **params).data, expected_w)
 
 
+@pytest.mark.parametrize("kernel_set", KERNEL_SETS)
+def test_second_derivatives_are_exact_for_zeros_on_any_side(kernel_set):
+    """Of <C(x, w), g^2> in x and w, and of a product with these in x, w and g: all three kernels, twice."""
+    rng = np.random.default_rng(0)
+    for top, bottom, left, right, r, s in itertools.product((0, 2), (0, 1), (0, 2), (0, 1), (1, 2), (1, 2)):
+        params = {"stride": (1, s), "padding": ((top, bottom), (left, right)), "dilation": (1, 1), "groups": 1}
+        size = (4 + top + bottom - r + 1, (3 + left + right - r) // s + 1)
+        shapes = ((1, 2, 4, 3), (2, 2, r, r), (1, 2, *size))
+        arrays = [rng.integers(-3, 4, shape).astype(np.float32) for shape in (*shapes, *shapes[:2])]
+
+        def derivatives(params=params, arrays=arrays):
+            x, w, g, u, v = (mg.tensor(a, requires_grad=i < 3) for i, a in enumerate(arrays))
+            dx, dw = mg.grad((conv2d(x, w, **params) * g * g).sum(), [x, w], create_graph=True)
+            return [d.data for d in (dx, dw, *mg.grad((dx * u).sum() + (dw * v).sum(), [x, w, g]))]
+
+        with kernels.use("reference"):
+            expected = derivatives()
+        with kernels.use(kernel_set), kernels.precision("direct"):
+            for found, exact in zip(derivatives(), expected, strict=True):
+                np.testing.assert_array_equal(found, exact, err_msg=str(params))
+
+
 @given(st.data())
 def test_conv_transpose2d_is_the_adjoint_of_conv2d_output_padding_and_all(data):
     stride, dilation = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 2))

@@ -4,6 +4,7 @@ Direct kernels: each element within ``gamma_n * conv(|x|, |w|)``, and exactly ri
 sum is exact.  Winograd: a bound on the error in norm.
 """
 
+import itertools
 import os
 import subprocess
 import sys
@@ -95,6 +96,25 @@ def test_direct_kernels_are_exact_on_small_integers(method, case, seed):
         results = case.results(DIRECT[method], *operands)
     for result, exact in zip(results, case.exact(*operands), strict=True):
         np.testing.assert_array_equal(result, exact)
+
+
+#: Every combination of zeros on the four sides with 1 x 1, 1 x 2 and 3 x 3 filters, strides, dilations and groups.
+SMALL = [
+    Case(2, 3, 5, (5, 6), kernel, stride, ((top, bottom), (left, right)), dilation, groups)
+    for kernel, stride, top, bottom, left, right, dilation, groups in itertools.product(
+        ((1, 1), (1, 2), (3, 3)), ((1, 1), (2, 1)), (0, 2), (0, 1), (0, 2), (0, 1), ((1, 1), (1, 2)), (1, 2)
+    )
+]
+
+
+@pytest.mark.parametrize("method", DIRECT)
+def test_all_kinds_of_padding_are_exact_on_small_integers(method):
+    for case in SMALL:
+        operands = case.operands(0, np.float32, integers)
+        with precision("direct"):
+            results = case.results(DIRECT[method], *operands)
+        for result, exact in zip(results, case.exact(*operands), strict=True):
+            np.testing.assert_array_equal(result, exact, err_msg=str(case))
 
 
 @pytest.mark.parametrize("method", DIRECT)

@@ -131,7 +131,7 @@ def _forward_method(x_shape, y_shape, itemsize, filter_shape, stride, dilation, 
         x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
     )
     costs = {
-        "pixel lanes": _pixel_lanes_cost(x_shape[0], itemsize, outputs, filter_shape, y_shape[2:], groups),
+        "pixel lanes": _pixel_lanes_cost(x_shape, y_shape, itemsize, filter_shape, stride, groups),
         "channel lanes": _channel_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
         "winograd": winograd_cost,
     }
@@ -148,7 +148,7 @@ def _input_grad_method(g_shape, dx_shape, itemsize, filter_shape, stride, paddin
 
     tile, winograd_cost = _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
     if stride == (1, 1):
-        pixel_lanes_cost = _pixel_lanes_cost(n, itemsize, channels, (outputs, *filter_shape[1:]), dx_shape[2:], groups)
+        pixel_lanes_cost = _pixel_lanes_cost(g_shape, dx_shape, itemsize, (outputs, *filter_shape[1:]), stride, groups)
     else:
         pairs = math.prod(filter_shape)
         rows = round_up(pairs, pixel_lanes.row_height(pairs)) * outputs + pairs * LAYOUT
@@ -212,16 +212,28 @@ def _channel_lanes_cost(source, result, itemsize, pairs, groups):
     return source[0] * (groups * products + LAYOUT * layout)
 
 
-def _pixel_lanes_cost(n, itemsize, outputs, filter_shape, pixels_out, groups):
-    """Estimate for `pixel_lanes.conv2d` on `n` images."""
-    rows, columns = (1, math.prod(pixels_out)) if filter_shape[1:] == (1, 1) else pixels_out
+def _pixel_lanes_cost(source, result, itemsize, filter_shape, stride, groups):
+    """Estimate for `pixel_lanes.conv2d`, from shapes."""
+    pixelwise = _is_pixelwise(source[2:], result[2:], filter_shape[1:], stride)
+    rows, columns = (1, math.prod(result[2:])) if pixelwise else result[2:]
+    outputs = result[1] // groups
     per_pixel = round_up(outputs, pixel_lanes.row_height(outputs)) * math.prod(filter_shape)
-    return n * groups * rows * round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0])
+    per_row = round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0])
+    return source[0] * groups * rows * per_row
+
+
+def _is_pixelwise(source, result, kernel_size, stride):
+    """Whether pixel u of the result depends on pixel u of the source only: a 1 x 1 filter, no stride, no padding.
+
+    That there is no padding follows from the equal sizes.  One padding alone does not tell: zeros may stand on the
+    other side, and the adjoint has the padding of its own direction.
+    """
+    return kernel_size == (1, 1) and stride == (1, 1) and source == result
 
 
 def _as_rows(x, y, filter_shape, stride, padding):
-    """For a 1 x 1 filter without stride and padding an image is one long row, which fills vectors better."""
-    if filter_shape[1:] == (1, 1) and stride == (1, 1) and not any(map(any, padding)):
+    """Where the convolution is pixelwise an image is one long row, which fills vectors better."""
+    if _is_pixelwise(x.shape[2:], y.shape[2:], filter_shape[1:], stride):
         x, y = (array.reshape(*array.shape[:2], 1, -1) for array in (x, y))
         return x, y, ((0, 0), (0, 0))
     return x, y, padding
