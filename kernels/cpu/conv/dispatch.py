@@ -140,7 +140,7 @@ def _forward_method(x_shape, y_shape, itemsize, filter_shape, stride, dilation, 
 
 @functools.lru_cache(maxsize=512)
 def _input_grad_method(g_shape, dx_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
-    n, channels, outputs = g_shape[0], filter_shape[0], g_shape[1] // groups
+    n, outputs = g_shape[0], g_shape[1] // groups
 
     def grid(m):
         size, aligned = backward_grid(dx_shape[2:], stride, padding, m)
