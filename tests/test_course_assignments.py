@@ -1,4 +1,4 @@
-"""Every assignment in the checkout: its master is in order, and its zoo is what it should be."""
+"""Every assignment in the checkout: its template is in order, and its known answers are judged as they should be."""
 
 import contextvars
 import json
@@ -9,13 +9,13 @@ from collections import Counter
 import pytest
 
 from minigen import cli
-from minigen.course.kit import build, check, zoo
-from minigen.course.kit.assignment import MASTERS, Assignment, find, masters, stub
+from minigen.course.kit import build, check, known_answers
+from minigen.course.kit.assignment import TEMPLATES, Assignment, find, stub, templates
 from minigen.course.kit.grade import grade
 from minigen.course.kit.submission import load
-from minigen.course.kit.tests import load_tests
+from minigen.course.kit.testing import load_tests
 
-NAMES = [path.name for path in masters()]
+NAMES = [path.name for path in templates()]
 BY_NAME = pytest.mark.parametrize("name", NAMES)
 
 
@@ -24,7 +24,7 @@ def test_a_master_is_complete(name):
     assignment = find(name)
     assert 3 <= len(assignment.tasks) <= 6
     assert find(name.partition("_")[0]).folder == assignment.folder  # A1 for short
-    counts = Counter((answer.task, answer.wrong) for answer in assignment.zoo())
+    counts = Counter((answer.task, answer.wrong) for answer in assignment.known_answers())
     for task in assignment.tasks:
         assert counts[task.number, True] >= 10, f"task {task.number} has too few wrong answers"
         assert counts[task.number, False] >= 2, f"task {task.number} has too few right answers"
@@ -38,19 +38,19 @@ def test_a_master_is_complete(name):
 @BY_NAME
 def test_hidden_tests_reject_every_wrong_answer_and_pass_every_right_one(name):
     assignment = find(name)
-    specimens = zoo.visit(assignment, quick=True)
-    assert build.faults(assignment, specimens) == []
+    results = known_answers.run_all(assignment, quick=True)
+    assert build.faults(assignment, results) == []
     if sys.platform == "linux":  # elsewhere nothing limits memory, and another test may come first
-        page = (MASTERS / "ZOO.md").read_text(encoding="utf-8")
-        assert zoo.overview(assignment, specimens) in page, (
-            "out of date: minigen course zoo > lessons/assignments/ZOO.md"
+        page = (TEMPLATES / "KNOWN_ANSWERS.md").read_text(encoding="utf-8")
+        assert known_answers.overview(assignment, results) in page, (
+            "out of date: minigen course validate > lessons/assignments/KNOWN_ANSWERS.md"
         )
 
 
 @BY_NAME
 def test_the_instructors_guide_explains_every_hidden_test(name):
     """With its task and its points."""
-    guide = (MASTERS / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    guide = (TEMPLATES / "INSTRUCTORS.md").read_text(encoding="utf-8")
     section = guide.partition(f"\n### {name.partition('_')[0]}\n")[2].partition("\n### ")[0]
     found = []
     for task, names, points in re.findall(r"^\| (\d) \| (`.*`) \| (\d+) \|", section, re.MULTILINE):
@@ -132,10 +132,10 @@ def test_a_built_assignment_is_ready_to_be_handed_out_and_graded(name, course, t
 @pytest.mark.slow
 @pytest.mark.course
 @BY_NAME
-def test_building_records_hints_for_the_zoo(name, course):
+def test_building_records_hints_for_the_known_answers(name, course):
     """How every wrong answer fails, with its hint; the student's copy knows of the public tests alone."""
     student, grader = map(Assignment.read, course[name])
     known = json.loads((grader.tests / "mistakes.json").read_text(encoding="utf-8"))
-    assert {answer.hint for answer in find(name).zoo() if answer.wrong} <= {entry["hint"] for entry in known}
+    assert {answer.hint for answer in find(name).known_answers() if answer.wrong} <= {entry["hint"] for entry in known}
     given = json.loads((student.tests / "mistakes.json").read_text(encoding="utf-8"))
     assert {entry["test"] for entry in given} <= {t.name for t in load_tests(student.tests)}

@@ -15,12 +15,12 @@ import pytest
 
 from minigen import cli
 from minigen.course import kit
-from minigen.course.kit import build, grade, otter_files, zoo
+from minigen.course.kit import build, grade, known_answers, otter_files
 from minigen.course.kit.assignment import Answer, Assignment, CourseError, Task, replaced, stub
-from minigen.course.kit.borrowed import borrowed
-from minigen.course.kit.judge import judge
-from minigen.course.kit.outcome import Mistakes, Outcome
+from minigen.course.kit.forbidden_imports import forbidden_imports
+from minigen.course.kit.result import Mistakes, Outcome
 from minigen.course.kit.runner import Job, run
+from minigen.course.kit.scoring import grade_file
 from minigen.course.kit.submission import PROCESSOR_TIME, attempt, load
 
 TOML = """\
@@ -101,10 +101,10 @@ def quadruple_of_others(a):
     """quadruple of other numbers."""
     close("quadruple(x), elsewhere", a.quadruple(np.array([0.8125])), np.array([3.25]))
 '''
-ZOO = """\
+KNOWN_ANSWERS = """\
 from minigen.course.kit import right, wrong
 
-ZOO = [
+KNOWN_ANSWERS = [
     right(1, "a factor", "def double(x):\\n    return 2 * x\\n"),
     wrong(1, "squares", "Is that not a square?", {"x + x": "x * x"}),
     wrong(1, "the public case", "Only for 3?", source="def double(x):\\n    return np.array([6.0])\\n"),
@@ -115,8 +115,8 @@ GUIDE = "# %% [markdown]\n# # The toy\n\n# %%\nfrom minigen.course import kit\n\
 
 
 def write_master(folder, **changed):
-    """A toy master; `changed` gives other texts for its files."""
-    files = {"assignment.toml": TOML, "toy.py": FILE, "guide.py": GUIDE, "zoo.py": ZOO, "tests/public.py": PUBLIC,
+    """A toy template; `changed` gives other texts for its files."""
+    files = {"assignment.toml": TOML, "toy.py": FILE, "guide.py": GUIDE, "known_answers.py": KNOWN_ANSWERS, "tests/public.py": PUBLIC,
              "tests/hidden.py": HIDDEN}  # fmt: skip
     for name, text in files.items():
         path = folder / name
@@ -138,7 +138,7 @@ def grader(tmp_path_factory):
     """A grader's copy, made without the notebook, so without its packages."""
     folder = tmp_path_factory.mktemp("grader")
     assignment = Assignment.read(write_master(folder / "T1_toy"))
-    for path, text in build._grader_files(assignment, zoo.visit(assignment)).items():
+    for path, text in build._grader_files(assignment, known_answers.run_all(assignment)).items():
         build._write(folder / "copy" / path, text)
     return Assignment.read(folder / "copy")
 
@@ -147,7 +147,7 @@ RIGHT = FILE
 SQUARES = FILE.replace("x + x", "x * x")
 
 
-# ---- the master
+# ---- the template
 
 
 def test_stub_leaves_nothing_of_the_solution():
@@ -189,8 +189,8 @@ def test_replaced_changes_the_task_and_nothing_else():
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"zoo": ZOO.replace('"x * x"', '"2 * x"')}, "no hidden test rejects the wrong answer 'squares' to task 1"),
-        ({"zoo": ZOO.replace("return 2 * x", "return 3 * x")}, "rejects 'a factor', which is right"),
+        ({"known_answers": KNOWN_ANSWERS.replace('"x * x"', '"2 * x"')}, "no hidden test rejects the wrong answer 'squares' to task 1"),
+        ({"known_answers": KNOWN_ANSWERS.replace("return 2 * x", "return 3 * x")}, "rejects 'a factor', which is right"),
         ({"assignment": TOML.replace("points = 3", "points = 4")}, "the tests of task 1 have 3 points, the task 4"),
         ({"guide": GUIDE + "\n# twice = x + x\n"}, "would give away: guide.ipynb: a line of the solution"),
     ],
@@ -225,14 +225,16 @@ def test_the_students_copy_has_no_secrets_and_is_never_overwritten(built):
     assert names == {"toy.py", "guide.ipynb", "README.md", "assignment.toml", "tests/public.py", "tests/mistakes.json"}
     known = json.loads((built.student / "tests" / "mistakes.json").read_text(encoding="utf-8"))
     assert {entry["test"] for entry in known} == {"double_of_three", "quadruple_of_one"}
-    master = built.student.parents[2] / "T1_toy"
-    build.build(master, built.student.parents[1])  # the same again: nothing changes
+    template = built.student.parents[2] / "T1_toy"
+    build.build(template, built.student.parents[1])  # the same again: nothing changes
     mine = (built.student / "toy.py").read_text(encoding="utf-8") + "# my work\n"
     (built.student / "toy.py").write_text(mine, encoding="utf-8")
-    (built.grader / "zoo.md").unlink()
+    (built.grader / "known_answers.md").unlink()
     with pytest.raises(CourseError, match=r"differs in toy\.py: nothing was written"):
-        build.build(master, built.student.parents[1])
-    assert (built.student / "toy.py").read_text(encoding="utf-8") == mine and not (built.grader / "zoo.md").exists()
+        build.build(template, built.student.parents[1])
+    assert (built.student / "toy.py").read_text(encoding="utf-8") == mine and not (
+        built.grader / "known_answers.md"
+    ).exists()
 
 
 # ---- tests, outcomes, known mistakes
@@ -256,7 +258,7 @@ def test_whatever_an_answer_does_becomes_words(answer, state, reason, grader):
     if state == "time" and sys.platform == "win32":
         pytest.skip("Windows interrupts no program by its processor time; the process is ended there")
     module = load(f"import numpy as np\n\ndef double(x):\n    {answer}\n", "mine.py")
-    test = next(t for t in kit.tests.load_tests(grader.tests) if t.name == "double_of_three")
+    test = next(t for t in kit.testing.load_tests(grader.tests) if t.name == "double_of_three")
     outcome = attempt(lambda: test.function(module), "mine.py", 0.2)
     assert outcome.state == state and reason in outcome.reason
     if state in ("error", "time"):
@@ -327,7 +329,7 @@ def test_check_names_what_is_missing_in_one_line(tmp_path, capsys):
     (tmp_path / "tests" / "public.py").unlink()
     assert cli.main(["course", "check", str(tmp_path / "toy.py")]) == 2
     assert "there are no tests for" in capsys.readouterr().err
-    assert cli.main(["course", "zoo", "Z9"]) == 2
+    assert cli.main(["course", "validate", "Z9"]) == 2
     assert "no assignment Z9: expected the path of a folder" in capsys.readouterr().err
 
 
@@ -447,8 +449,8 @@ def kl(x):
     ],
 )
 def test_what_is_borrowed_is_found_on_every_way(source, path, line):
-    found = borrowed(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
-    assert list(found) == [1] and found[1].state == "borrowed"
+    found = forbidden_imports(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
+    assert list(found) == [1] and found[1].state == "forbidden"
     assert found[1].reason.startswith(f"It uses minigen.{path}. Write this yourself")
     assert found[1].where.startswith(f"line {line}") and found[1].where.endswith(source.splitlines()[line - 1].strip())
 
@@ -466,23 +468,23 @@ def test_what_is_borrowed_is_found_on_every_way(source, path, line):
     ],
 )
 def test_nobody_is_accused_who_has_borrowed_nothing(source):
-    assert 1 not in borrowed(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
+    assert 1 not in forbidden_imports(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
 
 
 def test_a_borrowed_answer_gets_no_points_in_its_own_task_and_reads_why(tmp_path):
     library = "from numpy import multiply as times\n" + RIGHT.replace("x + x", "times(2, x)")
     entry = '    wrong(1, "by NumPy", "And without?", {"x + x": "np.multiply(2, x)"}),\n'
-    master = write_master(
+    template = write_master(
         tmp_path / "T1_toy",
         assignment=TOML.replace("\n\n", '\nforbidden = ["numpy.multiply"]\n\n', 1),
-        zoo=ZOO.replace("ZOO = [\n", f"ZOO = [\n{entry}"),
+        known_answers=KNOWN_ANSWERS.replace("KNOWN_ANSWERS = [\n", f"KNOWN_ANSWERS = [\n{entry}"),
     )
-    assignment = Assignment.read(master)
-    assert build.faults(assignment, zoo.visit(assignment)) == []
+    assignment = Assignment.read(template)
+    assert build.faults(assignment, known_answers.run_all(assignment)) == []
     assert "compare with them as you like: `numpy.multiply`." in build._readme(assignment)
-    judgement = judge(assignment, library, "toy.py")
-    assert [judgement.points(task) for task in (1, 2)] == [0, 2]
-    text = judgement.outcomes["double_of_others"].text()
+    score = grade_file(assignment, library, "toy.py")
+    assert [score.points(task) for task in (1, 2)] == [0, 2]
+    text = score.outcomes["double_of_others"].text()
     assert text.splitlines() == [
         "It uses numpy.multiply. Write this yourself; then compare the two.",
         "line 10, in double: twice = times(2, x)",
@@ -491,11 +493,11 @@ def test_a_borrowed_answer_gets_no_points_in_its_own_task_and_reads_why(tmp_path
 
 def test_an_error_keeps_its_line_when_other_tasks_are_replaced(grader):
     text = SQUARES.replace("return double(double(x))", "y = double(x)\n    return y.missing")
-    judgement = judge(grader, text, "toy.py")
-    outcome = judgement.outcomes["quadruple_of_others"]
+    score = grade_file(grader, text, "toy.py")
+    outcome = score.outcomes["quadruple_of_others"]
     line = text.splitlines().index("    return y.missing") + 1
     assert outcome.where == f"line {line}, in quadruple: return y.missing"
-    assert judgement.points() == 0 and judgement.possible == 5
+    assert score.points() == 0 and score.possible == 5
 
 
 def test_an_error_in_what_was_given_comes_with_the_line_of_the_answer_too():
@@ -598,13 +600,13 @@ def test_pending_lets_a_notebook_go_on_and_hides_no_other_error(tmp_path, capsys
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGSEGV")
 def test_a_crash_says_where_it_was(grader):
     text = RIGHT.replace("twice = x + x", "twice = x + x\n    import os; os.kill(os.getpid(), 11)")
-    judgement = judge(grader, text, "toy.py", task=1)
-    assert "with signal SIGSEGV" in judgement.outcomes["double_of_three"].reason
-    assert 'File "toy.py", line 10 in double' in judgement.printed
+    score = grade_file(grader, text, "toy.py", task=1)
+    assert "with signal SIGSEGV" in score.outcomes["double_of_three"].reason
+    assert 'File "toy.py", line 10 in double' in score.printed
 
 
 def test_a_file_cannot_reach_the_terminal_or_wait_for_it(grader):
     text = RIGHT.replace("twice = x + x", "twice = x + x + len(input())")
-    outcome = judge(grader, text, "toy.py", task=1).outcomes["double_of_three"]
+    outcome = grade_file(grader, text, "toy.py", task=1).outcomes["double_of_three"]
     assert "EOFError" in outcome.reason
-    assert os.getcwd() not in judge(grader, "import os; print(os.getcwd())\n" + RIGHT, "toy.py").printed
+    assert os.getcwd() not in grade_file(grader, "import os; print(os.getcwd())\n" + RIGHT, "toy.py").printed

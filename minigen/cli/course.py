@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from ..course.kit.assignment import Assignment, CourseError, find, masters
-from ..course.kit.report import check
+from ..course.kit.assignment import Assignment, CourseError, find, templates
+from ..course.kit.check import check
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,7 +18,7 @@ for students, in the folder that was handed out:
 for instructors (lessons/assignments/INSTRUCTORS.md explains everything):
   minigen course build A1 --out course           make the student's copy and the grader's
   minigen course grade submissions --grader course/grader/A1_autograd
-  minigen course zoo A1                          known wrong answers, and which hidden tests reject each
+  minigen course validate A1                          known wrong answers, and which hidden tests reject each
 """
 
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--regrade", action="store_true", help="grade anew what has not changed, too")
     one.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time (default: 1)")
 
-    one = what.add_parser("zoo", help="for authors: known wrong answers, and what the hidden tests say to each")
+    one = what.add_parser("validate", help="for authors: known wrong answers, and what the hidden tests say to each")
     one.add_argument(
         "name", nargs="?", metavar="ASSIGNMENT", help="such as A1, or a folder (default: all there are, in short)"
     )
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        return {"check": _check, "build": _build, "grade": _grade, "zoo": _zoo}[args.what](args)
+        return {"check": _check, "build": _build, "grade": _grade, "validate": _validate}[args.what](args)
     except (CourseError, OSError) as error:
         print(f"minigen course: {error}", file=sys.stderr)
         return 2
@@ -85,7 +85,7 @@ def _check(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace) -> int:
     from ..course.kit.build import build
 
-    for name in [args.name] if args.name else masters():
+    for name in [args.name] if args.name else templates():
         built = build(name, args.out, args.wheel)
         print(f"for students   {built.student}\nfor graders    {built.grader}")
         print("\n".join(built.notes))
@@ -106,18 +106,18 @@ def _grade(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _zoo(args: argparse.Namespace) -> int:
-    from ..course.kit import zoo
+def _validate(args: argparse.Namespace) -> int:
+    from ..course.kit import known_answers
     from ..course.kit.build import faults
 
     problems = []
     if not args.name:
-        print(zoo.INTRODUCTION)
-    for name in [args.name] if args.name else masters():
+        print(known_answers.INTRODUCTION)
+    for name in [args.name] if args.name else templates():
         assignment = find(name)
-        specimens = zoo.visit(assignment, args.task, quick=not args.name)
-        print(zoo.table(assignment, specimens) if args.name else zoo.overview(assignment, specimens))
-        problems += faults(assignment, specimens)
+        results = known_answers.run_all(assignment, args.task, quick=not args.name)
+        print(known_answers.table(assignment, results) if args.name else known_answers.overview(assignment, results))
+        problems += faults(assignment, results)
     for problem in problems:
         print(f"minigen course: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -3,8 +3,8 @@
 ================================================= =====================================================
 students use                                      `check`, and in a guide's notebook `load`, `pending`
 tests are written with                            `test`, `close`, `fail`, `untouched`
-a zoo is written with                             `right`, `wrong`
-instructors use                                   ``minigen course build``, ``grade``, ``zoo``
+known answers use                                 `right`, `wrong`
+instructors use                                   ``minigen course build``, ``grade``, ``validate``
 ================================================= =====================================================
 
 Its limits keep accidents apart, not attacks: a submission runs in a process of its own, with limits on time and memory,
@@ -12,7 +12,7 @@ but with the rights of whoever runs it.  It is no sandbox.
 """
 
 from .assignment import CourseError, right, wrong
-from .report import check, load, pending
-from .tests import close, fail, test, untouched
+from .check import check, load, pending
+from .testing import close, fail, test, untouched
 
 __all__ = ["CourseError", "check", "close", "fail", "load", "pending", "right", "test", "untouched", "wrong"]

@@ -1,9 +1,9 @@
-"""An assignment as it lies in a folder: its description, the student's file, and the zoo of known answers.
+"""An assignment as it lies in a folder: its description, the student's file, and known answers.
 
 The same reader serves all three kinds of folder:
 
 =============== ============================================================================================
-the master      what authors edit, ``lessons/assignments/A1_autograd/``: everything
+the template      what authors edit, ``lessons/assignments/A1_autograd/``: everything
 the student's   made from it: the file without solutions, public tests, the guide
 the grader's    made from it: the solution, public and hidden tests, known mistakes, Otter's files
 =============== ============================================================================================
@@ -20,7 +20,7 @@ from typing import Any
 
 __all__ = ["Answer", "Assignment", "CourseError", "Task", "definitions", "replaced", "right", "stub", "wrong"]
 
-MASTERS = Path(__file__).resolve().parents[3] / "lessons" / "assignments"
+TEMPLATES = Path(__file__).resolve().parents[3] / "lessons" / "assignments"
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 
 
@@ -66,7 +66,7 @@ class Assignment:
     environment : dict of str to str
         Environment variables for the tests.
     forbidden : tuple of str
-        Modules, or what is in them, that have the answers, such as "minigen.losses"; see `borrowed`.
+        Modules, or what is in them, that have the answers, such as "minigen.losses"; see `forbidden_imports`.
     """
 
     folder: Path
@@ -119,39 +119,39 @@ class Assignment:
             raise CourseError(f"{path}: {error.args[0]!r} is missing") from None
 
     def solution(self) -> str:
-        """The student's file with the solutions; only the master and the grader's copy have it."""
+        """The student's file with the solutions; only the template and the grader's copy have it."""
         for path in (self.folder / self.file, self.folder / "solution" / self.file):
             if path.is_file() and (path.parent.name == "solution" or BEGIN in path.read_text(encoding="utf-8")):
                 return _without_markers(path.read_text(encoding="utf-8"))
         raise CourseError(f"{self.folder} holds no solution of {self.file}: is it a student's copy?")
 
-    def zoo(self) -> list["Answer"]:
-        """The known answers, right and wrong ones, of the master's ``zoo.py``."""
-        found = runpy.run_path(str(self.folder / "zoo.py"))["ZOO"]
+    def known_answers(self) -> list["Answer"]:
+        """The known answers, right and wrong ones, of the template's ``known_answers.py``."""
+        found = runpy.run_path(str(self.folder / "known_answers.py"))["KNOWN_ANSWERS"]
         names = [(answer.task, answer.name) for answer in found]
         double = sorted(name for name in names if names.count(name) > 1)
         if double:
             task, name = double[0]
-            raise CourseError(f"{self.folder / 'zoo.py'}: two answers to task {task} are named {name!r}")
+            raise CourseError(f"{self.folder / 'known_answers.py'}: two answers to task {task} are named {name!r}")
         return found
 
 
-def masters() -> list[Path]:
-    """The folders of all masters, in the checkout that this package is part of.
+def templates() -> list[Path]:
+    """The folders of all templates, in the checkout that this package is part of.
 
     Raises
     ------
     CourseError
         If there are none.
     """
-    found = sorted(path.parent for path in MASTERS.glob("*/assignment.toml"))
+    found = sorted(path.parent for path in TEMPLATES.glob("*/assignment.toml"))
     if not found:
-        raise CourseError(f"no assignments in {MASTERS}: they are part of a checkout, not of the installed package")
+        raise CourseError(f"no assignments in {TEMPLATES}: they are part of a checkout, not of the installed package")
     return found
 
 
 def find(name: str | Path) -> Assignment:
-    """The assignment in a folder, or the master whose name begins so, such as A1.
+    """The assignment in a folder, or the template whose name begins so, such as A1.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def find(name: str | Path) -> Assignment:
     """
     if (Path(name) / "assignment.toml").is_file():
         return Assignment.read(Path(name))
-    known = masters()
+    known = templates()
     fits = [path for path in known if path.name == str(name) or path.name.startswith(f"{name}_")]
     if len(fits) != 1:
         have = ", ".join(path.name for path in known)

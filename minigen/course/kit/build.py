@@ -1,4 +1,4 @@
-"""Making the student's and the grader's copy of an assignment from its master."""
+"""Making the student's and the grader's copy of an assignment from its template."""
 
 import ast
 import json
@@ -9,9 +9,9 @@ from io import StringIO
 from pathlib import Path
 
 from ..._util.atomic_write import replace_file
-from . import otter_files, zoo
+from . import known_answers, otter_files
 from .assignment import BEGIN, END, Assignment, CourseError, find, stub
-from .tests import load_tests
+from .testing import load_tests
 
 __all__ = ["Built", "build", "faults", "leaks", "student_files"]
 
@@ -39,7 +39,7 @@ def build(name: str | Path, out: Path, wheel: Path | None = None) -> Built:
     Parameters
     ----------
     name : str or Path
-        Such as A1, or the folder of a master.
+        Such as A1, or the folder of a template.
     out : Path
     wheel : Path, optional
         A wheel of minigen for the grading machine, which goes into Otter's zip.
@@ -51,15 +51,15 @@ def build(name: str | Path, out: Path, wheel: Path | None = None) -> Built:
     Raises
     ------
     CourseError
-        If the master is at fault, if something would leak into the student's copy, or if a student's copy is there
+        If the template is at fault, if something would leak into the student's copy, or if a student's copy is there
         that differs: nothing in it is ever overwritten.  Nothing is written then.
     """
     assignment = find(name)
-    specimens = zoo.visit(assignment)
-    wrongs = faults(assignment, specimens)
+    results = known_answers.run_all(assignment)
+    wrongs = faults(assignment, results)
     if wrongs:
         raise CourseError(f"{assignment.folder}: {'; '.join(wrongs)}")
-    mine = student_files(assignment, specimens)
+    mine = student_files(assignment, results)
     found = leaks(assignment, mine)
     if found:
         raise CourseError(f"{assignment.folder}: the student's copy would give away: {'; '.join(found)}")
@@ -73,7 +73,7 @@ def build(name: str | Path, out: Path, wheel: Path | None = None) -> Built:
     for path, text in mine.items():
         if not (built.student / path).exists():
             _write(built.student / path, text)
-    for path, text in _grader_files(assignment, specimens).items():
+    for path, text in _grader_files(assignment, results).items():
         _write(built.grader / path, text)
     built.notes += otter_files.write(Assignment.read(built.grader), built.grader / "otter", wheel)
     return built
@@ -88,17 +88,17 @@ def _write(path: Path, text: str) -> None:
     replace_file(path, text.encode())
 
 
-# ---- is the master in order?
+# ---- is the template in order?
 
 
-def faults(assignment: Assignment, specimens: list[zoo.Specimen]) -> list[str]:
-    """What is wrong with a master: points that do not add up, wrong answers that pass, right ones that do not.
+def faults(assignment: Assignment, results: list[known_answers.AnswerResult]) -> list[str]:
+    """What is wrong with a template: points that do not add up, wrong answers that pass, right ones that do not.
 
     Parameters
     ----------
     assignment : Assignment
-    specimens : list of Specimen
-        As `minigen.course.kit.zoo.visit` gives them.
+    results : list of AnswerResult
+        As `minigen.course.kit.known_answers.run_all` gives them.
 
     Returns
     -------
@@ -114,13 +114,13 @@ def faults(assignment: Assignment, specimens: list[zoo.Specimen]) -> list[str]:
     strays = {t.task for t in tests} - {task.number for task in assignment.tasks}
     if strays:
         found.append(f"there are tests for tasks that do not exist: {sorted(strays)}")
-    for specimen in specimens:
-        answer = specimen.answer
-        failed = [name for name, o in {**specimen.public, **specimen.hidden}.items() if not o.passed]
-        if answer.wrong and not list(specimen.rejections):
+    for result in results:
+        answer = result.answer
+        failed = [name for name, o in {**result.public, **result.hidden}.items() if not o.passed]
+        if answer.wrong and not list(result.rejections):
             found.append(f"no hidden test rejects the wrong answer {answer.name!r} to task {answer.task}")
         if not answer.wrong and failed:
-            reason = {**specimen.public, **specimen.hidden}[failed[0]].text()
+            reason = {**result.public, **result.hidden}[failed[0]].text()
             found.append(f"{failed[0]} rejects {answer.name!r}, which is right: {reason}")
     return found
 
@@ -128,7 +128,7 @@ def faults(assignment: Assignment, specimens: list[zoo.Specimen]) -> list[str]:
 # ---- the student's copy
 
 
-def student_files(assignment: Assignment, specimens: list[zoo.Specimen]) -> dict[str, str]:
+def student_files(assignment: Assignment, results: list[known_answers.AnswerResult]) -> dict[str, str]:
     """The text of every file in the student's copy, by its path in it."""
     text = (assignment.folder / assignment.file).read_text(encoding="utf-8")
     names = [name for task in assignment.tasks for name in task.names]
@@ -138,18 +138,18 @@ def student_files(assignment: Assignment, specimens: list[zoo.Specimen]) -> dict
         "README.md": _readme(assignment),
         "assignment.toml": (assignment.folder / "assignment.toml").read_text(encoding="utf-8"),
         "tests/public.py": (assignment.tests / "public.py").read_text(encoding="utf-8"),
-        "tests/mistakes.json": zoo.mistakes(specimens, hidden=False).dump(),
+        "tests/mistakes.json": known_answers.mistakes(results, hidden=False).dump(),
     }
 
 
-def _grader_files(assignment: Assignment, specimens: list[zoo.Specimen]) -> dict[str, str]:
+def _grader_files(assignment: Assignment, results: list[known_answers.AnswerResult]) -> dict[str, str]:
     return {
         f"solution/{assignment.file}": assignment.solution(),
         "assignment.toml": (assignment.folder / "assignment.toml").read_text(encoding="utf-8"),
         "tests/public.py": (assignment.tests / "public.py").read_text(encoding="utf-8"),
         "tests/hidden.py": (assignment.tests / "hidden.py").read_text(encoding="utf-8"),
-        "tests/mistakes.json": zoo.mistakes(specimens, hidden=True).dump(),
-        "zoo.md": f"# The zoo of {assignment.name}\n\n{zoo.table(assignment, specimens)}",
+        "tests/mistakes.json": known_answers.mistakes(results, hidden=True).dump(),
+        "known_answers.md": f"# Known answers of {assignment.name}\n\n{known_answers.table(assignment, results)}",
     }
 
 
@@ -202,13 +202,13 @@ other numbers, shapes and dtypes, and whatever else the guide asks for.
 def leaks(assignment: Assignment, files: dict[str, str]) -> list[str]:
     """What a student's copy holds that it must not.
 
-    Looked for are: lines of the solutions, of the hidden tests and of the zoo, the hidden tests' names and titles, and
-    numbers that stand in the hidden tests and not in the public ones.
+    Looked for are: lines of the solutions, of the hidden tests and of the known answers, the hidden tests' names and
+    titles, and numbers that stand in the hidden tests and not in the public ones.
 
     Parameters
     ----------
     assignment : Assignment
-        The master.
+        The template.
     files : dict
         Texts by path, as `student_files` gives them.
 
@@ -217,19 +217,19 @@ def leaks(assignment: Assignment, files: dict[str, str]) -> list[str]:
     list of str
         One line each; empty if all is well.
     """
-    master = (assignment.folder / assignment.file).read_text(encoding="utf-8")
+    template = (assignment.folder / assignment.file).read_text(encoding="utf-8")
     public = (assignment.tests / "public.py").read_text(encoding="utf-8")
     hidden = (assignment.tests / "hidden.py").read_text(encoding="utf-8")
-    given, shared = stub(master), stub(master) + public
+    given, shared = stub(template), stub(template) + public
     secrets = {
-        line: "a line of the solution" for line in _solution_lines(master) if line not in given and len(line) > 11
+        line: "a line of the solution" for line in _solution_lines(template) if line not in given and len(line) > 11
     }
     secrets |= dict.fromkeys(_long_lines(hidden, shared), "a line of the hidden tests")
     for t in load_tests(assignment.tests):
         if t.hidden:
             secrets |= {t.name: "the name of a hidden test", t.title: "the title of a hidden test"}
-    for answer in assignment.zoo():
-        secrets |= dict.fromkeys(_long_lines(answer.source, shared), "a line of the zoo")
+    for answer in assignment.known_answers():
+        secrets |= dict.fromkeys(_long_lines(answer.source, shared), "a line of the known answers")
     numbers = _numbers(hidden) - _numbers(public) - _numbers(given)
     found = []
     for path, text in files.items():
@@ -240,9 +240,9 @@ def leaks(assignment: Assignment, files: dict[str, str]) -> list[str]:
     return found
 
 
-def _solution_lines(master: str) -> list[str]:
+def _solution_lines(template: str) -> list[str]:
     lines, inside = [], False
-    for line in master.splitlines():
+    for line in template.splitlines():
         mark = line.strip()
         if mark in (BEGIN, END):
             inside = mark == BEGIN

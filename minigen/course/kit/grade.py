@@ -13,9 +13,9 @@ from typing import Any
 
 from ..._util.atomic_write import TEMPORARY, replace_file
 from .assignment import Assignment, CourseError
-from .judge import fingerprint, judge, read_submission
-from .outcome import UNLOADED
-from .page import page
+from .html_report import page
+from .result import UNLOADED
+from .scoring import fingerprint, grade_file, read_submission
 
 __all__ = ["Submission", "find_submissions", "grade"]
 
@@ -185,7 +185,7 @@ def _one(assignment: Assignment, submission: Submission, out: Path, rules: str, 
     problem = submission.problem
     if not problem:
         try:
-            result = judge(assignment, submission.source, assignment.file).to_dict()
+            result = grade_file(assignment, submission.source, assignment.file).to_dict()
         except Exception as error:  # ours: the others' grading goes on
             problem = f"could not be graded: {type(error).__name__}: {error}"
     result |= {"student": submission.student, "origin": submission.origin, "problem": problem, "fingerprint": mark}
@@ -219,5 +219,5 @@ def summary(row: dict[str, Any]) -> str:
     reasons = {t["reason"].splitlines()[0] for t in row["tests"] if t.get("reason", "").startswith(UNLOADED)}
     if reasons:
         return reasons.pop()
-    counts = [f"{s}: {states.count(s)}" for s in ("time", "memory", "exit", "not written", "borrowed") if s in states]
+    counts = [f"{s}: {states.count(s)}" for s in ("time", "memory", "exit", "not written", "forbidden") if s in states]
     return ", ".join(counts)

@@ -20,13 +20,13 @@ from pathlib import Path
 
 from ..._util.atomic_write import replace_file
 from .assignment import Assignment, CourseError
-from .judge import Judgement, judge, read_submission
-from .tests import load_tests
+from .scoring import Score, grade_file, read_submission
+from .testing import load_tests
 
 __all__ = ["Grader", "write"]
 
 TEST_FILE = '''\
-"""Made by minigen course build: edit the master instead."""
+"""Made by minigen course build: edit the template instead."""
 
 from otter.test_files import test_case
 
@@ -134,14 +134,14 @@ class Grader:
 
 
 @functools.cache
-def _judged(packed: str, folder: str) -> Judgement:
+def _judged(packed: str, folder: str) -> Score:
     """The verdict on the student's own file, once for all test files."""
     with tempfile.TemporaryDirectory() as scratch:
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed))) as archive:
             archive.extractall(scratch)
         assignment = Assignment.read(Path(scratch))
         path = _own_file(Path(folder), assignment.file)
-        return judge(assignment, read_submission(path), path.name)
+        return grade_file(assignment, read_submission(path), path.name)
 
 
 def _own_file(folder: Path, name: str) -> Path:

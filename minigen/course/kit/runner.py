@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .assignment import Assignment, CourseError
-from .outcome import UNLOADED, Mistakes, Outcome
+from .result import UNLOADED, Mistakes, Outcome
 from .submission import PROCESSOR_TIME, on_the_clock, too_slow
 
 __all__ = ["Job", "Run", "run"]
@@ -186,7 +186,7 @@ def _process(
 ) -> Iterator[tuple[Any, "queue.Queue[Any]"]]:
     """A child at work on a request, and its events, with None at their end; it is gone after the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "minigen.course.kit.child"],
+        [sys.executable, "-m", "minigen.course.kit.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=printed,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import Wrong
-from .outcome import Outcome, sample
+from .result import Outcome, sample
 
 __all__ = ["PROCESSOR_TIME", "Submission", "attempt", "load", "on_the_clock", "too_slow"]
 

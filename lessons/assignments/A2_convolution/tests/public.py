@@ -153,7 +153,7 @@ def elsewhere():
     return time.process_time() - time.thread_time()
 
 
-def race(a):
+def interleave(a):
     """The ratios of fast_conv2d's time to im2col's, in rounds in which they take turns with other images each time."""
     x, w, options = layer()
     rounds, others = [], elsewhere()
@@ -176,7 +176,7 @@ def ratio(a):
         theirs = min(timed(im2col, small, w, *options) for _ in range(4))
         found = [1000.0] if ours > 100 * theirs else []  # too long to wait for the layer
         while not found or (len(found) < 5 and 0.7 < found[-1] < 4):
-            found.append(statistics.median(race(a)))
+            found.append(statistics.median(interleave(a)))
         MEASURED[a.fast_conv2d] = statistics.median(found)
     return MEASURED[a.fast_conv2d]
 

@@ -1,4 +1,4 @@
-"""The zoo of A2: known wrong answers, with what their authors should read; and right ones, written differently."""
+"""Known answers of A2: known wrong answers, with what their authors should read; and right ones, written differently."""
 
 from minigen.course.kit import right, wrong
 
@@ -26,7 +26,7 @@ SWAPPED = {"i, j = r * dilation[0], s * dilation[1]": "i, j = r * dilation[1], s
 
 ADD = 'y += np.einsum("koc,nkcpq->nkopq", filters[..., r, s], padded[..., down, across])'
 
-ZOO = [
+KNOWN_ANSWERS = [
     right(1, "window by window", """
 def output_size(size, kernel, stride, padding, dilation):
     return len(range(0, size + sum(padding) - dilation * (kernel - 1), stride))
@@ -101,7 +101,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
 
 PART = 'part = np.einsum("koc,nkopq->nkcpq", filters[..., r, s], split)'
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(2, "window by window", """
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups):
     (t, b), (l, r) = padding
@@ -176,7 +176,7 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups):
 
 COLLECT = 'dw[..., r, s] = np.einsum("nkopq,nkcpq->koc", split, padded[..., down, across])'
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(3, "window by window", """
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):
     big = pad(x, padding)
@@ -285,7 +285,7 @@ def fast_conv2d(x, w, padding):
     return y
 """
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(4, "a product for each tap, on rows with their padding", FLAT),
     right(4, "all filter rows in one product, added up with shifts", """
 def fast_conv2d(x, w, padding):
@@ -372,7 +372,7 @@ def fast_conv2d(x, w, padding):
 
 LIBRARY = "The library has the answer; the task is to find it yourself."
 
-ZOO += [
+KNOWN_ANSWERS += [
     wrong(1, "by minigen's kernels", LIBRARY, source="""
 def conv2d(x, w, stride, padding, dilation, groups):
     from minigen.kernels.reference import conv

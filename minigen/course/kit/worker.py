@@ -16,10 +16,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from .borrowed import borrowed
-from .outcome import UNLOADED, Mistakes
+from .forbidden_imports import forbidden_imports
+from .result import UNLOADED, Mistakes
 from .submission import Submission, attempt, load
-from .tests import Test, load_tests
+from .testing import Test, load_tests
 
 __all__ = ["main"]
 
@@ -72,7 +72,7 @@ def _serve(
 ) -> None:
     name, filename, seconds = job["name"], job["filename"], request["seconds"]
     tasks = dict(request["tasks"])
-    theirs = borrowed(job["source"], request["forbidden"], tasks)
+    theirs = forbidden_imports(job["source"], request["forbidden"], tasks)
     names = [n for own in tasks.values() for n in own]
     loaded: list[Submission] = []
     report(job=name, begin="", seconds=seconds)

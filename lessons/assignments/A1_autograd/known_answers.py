@@ -1,4 +1,4 @@
-"""The zoo of A1: known wrong answers, with what their authors should read; and right ones, written differently."""
+"""Known answers of A1: known wrong answers, with what their authors should read; and right ones, written differently."""
 
 from minigen.course.kit import right, wrong
 
@@ -10,7 +10,7 @@ SINGLE = "Something here is float64: np.ones and np.zeros make it unless told ot
 
 # ---- task 1: rules for single operations
 
-ZOO = [
+KNOWN_ANSWERS = [
     right(1, "rules from the inputs alone", """
 def div_rule(g, out, x, y):
     return g * (1 / y), -(g * x) / (y * y)
@@ -76,7 +76,7 @@ def div_rule(g, out, x, y):
 
 ADDED = "reshape(sum_to(g, axis=stretched), shape=shape)"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(2, "axis by axis", """
 def unbroadcast(g, shape):
     while g.value.ndim > len(shape):
@@ -139,7 +139,7 @@ def unbroadcast(g, shape):
 RECURSION = "Python's recursion ends after about a thousand calls. Keep a list of what is still to be done."
 PATHS = "Every path is followed by itself, and there are 2 to the 40. Look at each Var once."
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(3, "counting users", """
 def newest_first(output):
     users, waiting = {id(output): 0}, [output] if output.op else []
@@ -211,13 +211,13 @@ def newest_first(output):
     wrong(3, "by recursion", RECURSION, source="""
 def newest_first(output):
     done, seen = [], set()
-    def visit(var):
+    def run_all(var):
         if var.op and id(var) not in seen:
             seen.add(id(var))
             for x in var.inputs:
-                visit(x)
+                run_all(x)
             done.append(var)
-    visit(output)
+    run_all(output)
     return done[::-1]
 """),
     wrong(3, "told apart by value", "Two Vars can have the same value. Tell them apart by id(var).",
@@ -270,7 +270,7 @@ SHARE = "cotangents[id(x)] = cotangents[id(x)] + share if id(x) in cotangents el
 ZERO = "Var(np.zeros_like(x.value)) for x in inputs]"
 ONE = "g = Var(np.ones_like(output.value))"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(4, "shares are collected, and added up when their turn comes", """
 def grad(output, inputs, g=None):
     if g is None:
@@ -366,7 +366,7 @@ ROW = "sum_to(slopes * slopes, axis=1)"
 ONES = "Var(np.ones((x.value.shape[0], 1), x.value.dtype))"
 PER_POINT = "Each point has a slope of its own, over its D numbers: (N, D) becomes (N, 1)."
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(5, "by the sum of f, and the square multiplied out", """
 def gradient_penalty(f, x):
     (slopes,) = grad(sum_to(f(x)), [x])
@@ -418,7 +418,7 @@ def gradient_penalty(f, x):
 
 LIBRARY = "The library has the answer; the task is to find it yourself."
 
-ZOO += [
+KNOWN_ANSWERS += [
     wrong(1, "tanh: by minigen", LIBRARY, source="""
 def tanh_rule(g, out, x):
     import minigen as mg

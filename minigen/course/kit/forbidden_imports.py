@@ -1,25 +1,25 @@
-"""What an answer borrows: names in a student's file that lead into a library that has the answers.
+"""Forbidden imports: names in a student's file that lead into a library that has the answers.
 
-``assignment.toml`` says which: ``forbidden = ["minigen.losses", "torch"]``.  `borrowed` reads the file's syntax tree,
-and follows names from where they are imported to where they are used, through ``getattr``, ``importlib`` and plain
-assignments.  Nothing of the file is run.  A name that is put together while it runs is not seen: this is a word with
-honest students, and no wall.
+``assignment.toml`` lists them: ``forbidden = ["minigen.losses", "torch"]``.  `forbidden_imports` reads the file's
+syntax tree, and follows names from where they are imported to where they are used, through ``getattr``, ``importlib``
+and plain assignments.  It does not run the file, so it does not see a name that the file builds at run time: this is a
+reminder for honest students, not a security boundary.
 
 A task is judged by what its functions use, and by whatever in the file those use in turn.  So a student who compares
-with the library at the end of the file, or imports it for nothing, has borrowed nothing.
+with the library at the end of the file, or imports it for nothing, uses nothing forbidden.
 """
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 
-from .outcome import Outcome
+from .result import Outcome
 
-__all__ = ["borrowed"]
+__all__ = ["forbidden_imports"]
 
 BUILTINS = {name: name for name in ("getattr", "vars", "__import__")}
 
 
-def borrowed(source: str, forbidden: Sequence[str], tasks: Mapping[int, Sequence[str]]) -> dict[int, Outcome]:
+def forbidden_imports(source: str, forbidden: Sequence[str], tasks: Mapping[int, Sequence[str]]) -> dict[int, Outcome]:
     """The tasks that are answered with something forbidden, each with what to say.
 
     Parameters
@@ -39,7 +39,7 @@ def borrowed(source: str, forbidden: Sequence[str], tasks: Mapping[int, Sequence
     Examples
     --------
     >>> source = "import minigen as mg\\n\\ndef kl(mu, log_var):\\n    return mg.losses.gaussian_kl(mu, log_var)\\n"
-    >>> found = borrowed(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
+    >>> found = forbidden_imports(source, ["minigen.losses"], {1: ["kl"], 2: ["elbo"]})
     >>> print(found[1].text())
     It uses minigen.losses.gaussian_kl. Write this yourself, without minigen.losses; then compare the two.
     line 4, in kl: return mg.losses.gaussian_kl(mu, log_var)
@@ -61,7 +61,7 @@ def borrowed(source: str, forbidden: Sequence[str], tasks: Mapping[int, Sequence
             place = f"line {node.lineno}{f', in {owner}' * bool(owner)}: {source.splitlines()[node.lineno - 1].strip()}"
             without = f", without {library}" * (path != library)
             said = f"It uses {path}. Write this yourself{without}; then compare the two."
-            found[number] = Outcome("borrowed", said, place)
+            found[number] = Outcome("forbidden", said, place)
     return found
 
 

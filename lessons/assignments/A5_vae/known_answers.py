@@ -1,4 +1,4 @@
-"""The zoo of A5: known wrong answers, with what their authors should read; and right ones, written differently."""
+"""Known answers of A5: known wrong answers, with what their authors should read; and right ones, written differently."""
 
 from minigen.course.kit import right, wrong
 
@@ -21,7 +21,7 @@ LIKE = "(x * logits - softplus(logits)).sum(-1)"
 SLOPE = "g[..., None] * (x - white)"
 WHITE = "np.where(logits >= 0, 1, tail) / (1 + tail)"
 
-ZOO = [
+KNOWN_ANSWERS = [
     right(1, "by the maximum; and a sigmoid by tanh", """
 def log_likelihood(logits, x):
     top = mg.maximum(logits, 0 * logits)  # where both are 0 each has half of the slope
@@ -87,7 +87,7 @@ DRAW = "mu + mg.exp(log_var / 2) * eps"
 D_MU = "return g.sum(axis=0), "
 D_LOG_VAR = "(g * eps).sum(axis=0) * np.exp(log_var / 2) / 2"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(2, "by a root", """
 def draw_code(mu, log_var, eps):
     sigma = mg.sqrt(mg.exp(log_var))
@@ -147,7 +147,7 @@ KL = "0.5 * (mu * mu + mg.exp(log_var) - 1 - log_var).sum(1)"
 G_MU = "g[:, None] * mu"
 G_LOG_VAR = "g[:, None] * (np.exp(log_var) - 1) / 2"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(3, "as many programs write it", """
 def kl(mu, log_var):
     return -0.5 * mg.sum(1 + log_var - mu**2 - log_var.exp(), 1)
@@ -207,7 +207,7 @@ STEP = "loss = vae_loss(model.decode(draw_code(mu, log_var, noise)), x, mu, log_
 ZERO = "optimizer.zero_grad()"
 ELBO = "Which of the two do you want large, and which small? A loss is made small."
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(4, "the two together, then their mean; gradients by mg.grad", """
 def vae_loss(logits, x, mu, log_var):
     return mg.mean(kl(mu, log_var) - log_likelihood(logits, x))
@@ -282,7 +282,7 @@ CODE = "z = draw_code(mu, log_var, eps)"
 IMAGE = "mg.sigmoid(model.decode(mg.cat([z, label], 1))).numpy()"
 BOTH = "The bound of p(x | c) has a condition in each density. Who has to be told the label?"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(5, "rows of the unit matrix", """
 def one_hot(labels, classes, dtype="float32"):
     for label in labels:
@@ -358,7 +358,7 @@ WEIGHT = "return log_likelihood(logits, x) + log_ratio"
 BOUND = "float(np.log(log_w.shape[0])) - mg.logsumexp(log_w, 0).mean()"
 ORDER = "The mean first, or the logarithm first? One of the two is the ELBO."
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(6, "by the two densities; and the maximum taken out by hand", """
 def log_weights(logits, x, mu, log_var, eps):
     z = draw_code(mu, log_var, eps)

@@ -1,4 +1,4 @@
-"""The zoo of A3: known wrong answers, with what their authors should read; and right ones, written differently."""
+"""Known answers of A3: known wrong answers, with what their authors should read; and right ones, written differently."""
 
 from minigen.course.kit import right, wrong
 
@@ -18,7 +18,7 @@ SCALE = "per_channel(weight / np.sqrt(var + eps), x)"
 NEW_MEAN = "(1 - momentum) * running_mean + momentum * mean"
 NEW_VAR = "(1 - momentum) * running_var + momentum * (var * n / (n - 1))"
 
-ZOO = [
+KNOWN_ANSWERS = [
     right(1, "channels last, as a matrix", """
 def batch_norm_train(x, weight, bias, running_mean, running_var, momentum=0.1, eps=1e-5):
     flat = np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
@@ -97,7 +97,7 @@ INNER = "g - per_channel(dbias / n, x) - normal * per_channel(dweight / n, x)"
 RSTD = "rstd = 1 / np.sqrt((centered * centered).mean(axis=axes) + eps)"
 BOTH = "Two paths lead from x to y besides the direct one: through the mean, and through the variance."
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(2, "step by step, as the chain rule goes", """
 def batch_norm_grad(g, x, weight, eps=1e-5):
     over = tuple(i for i in range(x.ndim) if i != 1)
@@ -177,7 +177,7 @@ AVERAGE = 'alpha * state.get("v", 0.0) + (1 - alpha) * g * g'
 MEAN = 'alpha * state.get("mean", 0.0) + (1 - alpha) * g\n'
 VELOCITY = 'momentum * state.get("velocity", 0.0) + u'
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(3, "arrays of zeros to begin with, changed in place", """
 def rmsprop_step(w, g, state, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, centered=False):
     for name in ("squares", "means", "speed"):
@@ -260,7 +260,7 @@ SECOND = 'beta2 * state.get("v", 0.0) + (1 - beta2) * g * g'
 LAST = "lr * m_corrected / (np.sqrt(v_corrected) + eps)"
 BEGINNING = "The averages begin at zero. By which factor are they too small after t steps?"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(4, "both corrections in the rate", """
 def adam_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     if not state:
@@ -345,7 +345,7 @@ APART = "adam_step(w, g, state, lr, beta1, beta2, eps) - lr * weight_decay * w"
 THROUGH = "One of the two goes through Adam's averages and its root; the other goes past them. Which is which?"
 PASSED_ON = "Are all the settings passed on to Adam, each in its place?"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(5, "w shrinks first, and Adam's step is the difference", """
 def adamw_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
     step = adam_step(w, g, state, lr=lr, beta1=beta1, beta2=beta2, eps=eps) - w
@@ -409,7 +409,7 @@ def by_library(optimizer, w, g, state, **options):
     return state["w"].numpy()
 """
 
-ZOO += [
+KNOWN_ANSWERS += [
     wrong(1, "by minigen", LIBRARY, source="""
 def batch_norm_eval(x, weight, bias, running_mean, running_var, eps=1e-5):
     from minigen import functional as F, tensor

@@ -5,7 +5,7 @@ import html
 from typing import Any
 
 from .assignment import Assignment
-from .outcome import UNLOADED
+from .result import UNLOADED
 
 __all__ = ["page"]
 
@@ -39,7 +39,7 @@ WORDS = {
     "memory": "too much memory",
     "exit": "the program ended",
     "error": "raised an error",
-    "borrowed": "borrowed from a library",
+    "forbidden": "uses a library that is not allowed",
 }
 
 

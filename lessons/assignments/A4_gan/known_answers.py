@@ -1,4 +1,4 @@
-"""The zoo of A4: known wrong answers, with what their authors should read; and right ones, written differently."""
+"""Known answers of A4: known wrong answers, with what their authors should read; and right ones, written differently."""
 
 from minigen.course.kit import right, wrong
 
@@ -16,7 +16,7 @@ CORNER = "The loss is smooth. Is every part of your formula, and what is its slo
 ON_REAL = "on_real = (1 - smoothing) * F.softplus(-real) + smoothing * F.softplus(real)"
 RETURN = "return on_real.mean() + F.softplus(fake).mean()"
 
-ZOO = [
+KNOWN_ANSWERS = [
     right(1, "the smoothing as one more term", """
 def d_loss(real, fake, smoothing=0.0):
     return mg.mean(F.softplus(-real) + smoothing * real) + mg.mean(F.softplus(fake))
@@ -95,7 +95,7 @@ SLOPE = "The loss falls when the logit rises. Which sign has its slope?"
 WHICH = "Found out, D = 0: which of the two losses is flat there, and which is steep?"
 HUGE = "What is this for logits of -800 and 800, and for float32? exp of a large number is not finite."
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(2, "by cases of the sign", """
 def g_loss_saturating(fake):
     return -(mg.maximum(fake, 0 * fake) + F.softplus(-abs(fake))).mean()
@@ -172,7 +172,7 @@ SCORE = "D gives a logit: any number. The loss does the rest."
 SLOPE_2 = "The slope of a LeakyReLU for negative numbers has a default. Is it what is asked for?"
 WIDTHS = "From 8x8 to 4x4 to 2x2: how many channels are there in each place?"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(3, "modules of their own", """
 class _Maker(nn.Module):
     def __init__(self, latent, width, channels):
@@ -292,7 +292,7 @@ OLD_D = "Which D judges G's images: the one before its move, or the one after it
 CUT = "Where does G's gradient come from? Follow it back from the loss: through D, to the images, to G."
 TURN = "One player moves at a time. Which optimizer, after which loss?"
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(4, "by mg.grad", """
 def training_step(G, D, optimizer_g, optimizer_d, x, z, smoothing=0.1):
     def descend(loss, network, optimizer):
@@ -401,7 +401,7 @@ WHOSE = "Each optimizer has the parameters of one player: all of them, and no ot
 MODE = "Evaluation mode is for this one look: before and afterwards?"
 SEED = "Everything random has to follow from seed: the weights at the start, the batches, the noise."
 
-ZOO += [
+KNOWN_ANSWERS += [
     right(5, "by epochs, with minigen's noise", """
 def train(images, steps, latent=8, width=8, batch=32, lr=0.002, seed=0):
     mg.manual_seed(seed)
@@ -468,7 +468,7 @@ def sample(G, z):
 
 LIBRARY = "The library has the answer; the task is to find it yourself."
 
-ZOO += [
+KNOWN_ANSWERS += [
     wrong(1, "by minigen's losses", LIBRARY, source="""
 def d_loss(real, fake, smoothing=0.0):
     return mg.losses.label_smoothing_d(real, fake, smoothing)

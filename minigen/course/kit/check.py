@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .assignment import Assignment, CourseError
-from .judge import Judgement, judge, read_submission
-from .outcome import Outcome
+from .result import Outcome
+from .scoring import Score, grade_file, read_submission
 from .submission import Submission
 from .submission import load as _load
-from .tests import Test
+from .testing import Test
 
 __all__ = ["Report", "check", "load", "pending"]
 
@@ -24,17 +24,17 @@ class Report:
     It is true where all of them passed.
     """
 
-    judgement: Judgement
+    score: Score
 
     def __bool__(self) -> bool:
-        return self.judgement.passed == len(self.judgement.tests)
+        return self.score.passed == len(self.score.tests)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the points of the public tests, and each test."""
-        return {**self.judgement.to_dict(), "tests_are": "public"}
+        return {**self.score.to_dict(), "tests_are": "public"}
 
     def __repr__(self) -> str:
-        own = self.judgement
+        own = self.score
         lines = []
         for task in own.assignment.tasks:
             tests = [t for t in own.tests if t.task == task.number]
@@ -56,7 +56,7 @@ class Report:
 
     def _task(self, tests: list[Test]) -> Iterator[str]:
         """A task's lines; where nothing of it works yet, or all for one reason, that is said once."""
-        outcomes = [self.judgement.outcomes[t.name] for t in tests]
+        outcomes = [self.score.outcomes[t.name] for t in tests]
         said: set[str] = set()
         for t, outcome in zip(tests, outcomes):
             mark = {"passed": "✓", "not written": "…"}.get(outcome.state, "✗")
@@ -101,7 +101,7 @@ def check(file: str | Path, task: int | None = None) -> Report:
     assignment = Assignment.read(folder)
     if path.suffix != ".py":
         raise CourseError(f"{path} cannot be checked: expected the file with your answers, {assignment.file}")
-    return Report(judge(assignment, read_submission(path), str(path), task))
+    return Report(grade_file(assignment, read_submission(path), str(path), task))
 
 
 def load(file: str | Path) -> Submission:

@@ -23,7 +23,7 @@ class Outcome:
 
     Attributes
     ----------
-    state : {"passed", "wrong", "not written", "error", "time", "memory", "exit", "borrowed"}
+    state : {"passed", "wrong", "not written", "error", "time", "memory", "exit", "forbidden"}
     reason : str
         What is wrong, in words for the student.
     where : str

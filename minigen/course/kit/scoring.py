@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from .assignment import Assignment, CourseError, Task, definitions
-from .outcome import UNLOADED, Mistakes, Outcome
+from .result import UNLOADED, Mistakes, Outcome
 from .runner import Job, run
-from .tests import Test, load_tests
+from .testing import Test, load_tests
 
-__all__ = ["Judgement", "fingerprint", "judge", "read_submission"]
+__all__ = ["Score", "fingerprint", "grade_file", "read_submission"]
 
 
 @dataclass
-class Judgement:
+class Score:
     """What a file is worth, and why.
 
     Attributes
@@ -81,7 +81,7 @@ def read_submission(path: Path) -> str:
         raise CourseError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def judge(assignment: Assignment, source: str, filename: str, task: int | None = None) -> Judgement:
+def grade_file(assignment: Assignment, source: str, filename: str, task: int | None = None) -> Score:
     """Run the tests of a student's or a grader's copy on a file.
 
     Where a test fails and a test of another task fails too, the grader's copy runs it once more with the reference
@@ -100,7 +100,7 @@ def judge(assignment: Assignment, source: str, filename: str, task: int | None =
 
     Returns
     -------
-    Judgement
+    Score
     """
     if task is not None and not 1 <= task <= len(assignment.tasks):
         raise CourseError(f"task {task}: {assignment.title} has the tasks 1 to {len(assignment.tasks)}")
@@ -115,7 +115,7 @@ def judge(assignment: Assignment, source: str, filename: str, task: int | None =
     failed = [t for t in tests if not outcomes[t.name].passed]
     if (assignment.folder / "solution").is_dir() and len({t.task for t in failed}) > 1:
         outcomes |= _second_look(assignment, source, filename, failed, outcomes, mistakes)
-    return Judgement(assignment, tests, outcomes, first.printed, first.memory_limited)
+    return Score(assignment, tests, outcomes, first.printed, first.memory_limited)
 
 
 def _second_look(
