@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigen as mg
 from minigen.optim import SGD, Adam, AdamW, RMSprop, lr_scheduler
@@ -240,19 +242,97 @@ def rates(schedule, steps):
     return found
 
 
-def test_schedules_follow_their_formulas():
-    optimizer = lambda: SGD([mg.ones(1)], lr=2.0)  # noqa: E731
-    np.testing.assert_allclose(rates(lr_scheduler.StepLR(optimizer(), 2, 0.1), 5), [2, 2, 0.2, 0.2, 0.02])
-    cosine = [1 + math.cos(math.pi * t / 4) for t in range(5)]
-    np.testing.assert_allclose(rates(lr_scheduler.CosineAnnealingLR(optimizer(), 4), 5), cosine, atol=1e-12)
-    np.testing.assert_allclose(rates(lr_scheduler.LinearLR(optimizer(), 0.5, 1.0, 2), 4), [1, 1.5, 2, 2])
+@given(st.floats(0.01, 10), st.integers(1, 6), st.floats(0.1, 1), st.floats(0, 1))
+def test_schedules_follow_their_formulas(base, n, start, end):
+    def followed(name, *args):
+        return rates(getattr(lr_scheduler, name)(SGD([mg.ones(1)], lr=base), *args), 3 * n)
+
+    t = np.arange(3 * n)
+    low = base * end / 2
+    for name, args, factors in (
+        ("StepLR", (n, start), start ** (t // n)),
+        ("MultiStepLR", ([n, 2 * n, n], start), start ** (2.0 * (t >= n) + (t >= 2 * n))),
+        ("ExponentialLR", (start,), start**t),
+        ("LinearLR", (start, end, n), start + (end - start) * np.minimum(t, n) / n),
+        ("LambdaLR", (lambda step: start / (1 + step),), start / (1 + t)),
+        ("CosineAnnealingLR", (n, low), (low + (base - low) * (1 + np.cos(np.pi * t / n)) / 2) / base),
+    ):
+        np.testing.assert_allclose(followed(name, *args), base * factors, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
-def test_a_restored_schedule_sets_the_rate():
-    optimizer = SGD([mg.ones(1)], lr=2.0)
+def test_schedules_follow_one_another_from_the_starting_rate():
+    optimizer = SGD([{"params": [mg.ones(1)]}, {"params": [mg.ones(1)], "lr": 2.0}], lr=1.0)
+    warm_up = lr_scheduler.LinearLR(optimizer, 0.1, 1.0, 3)
+    cosine = lr_scheduler.CosineAnnealingLR(optimizer, 4)
+    assert cosine.base_lrs == [1.0, 2.0]
+    schedule = lr_scheduler.SequentialLR(optimizer, [warm_up, cosine], [3])
+    factors = [0.1, 0.4, 0.7, *((1 + math.cos(math.pi * t / 4)) / 2 for t in range(5))]
+    np.testing.assert_allclose(rates(schedule, 8), np.outer(factors, [1, 2]).ravel(), atol=1e-12)
+
+
+def test_a_schedule_goes_on_from_a_rate_set_by_hand_and_takes_in_new_groups():
+    optimizer = SGD([mg.ones(1)], lr=1.0)
     schedule = lr_scheduler.StepLR(optimizer, 1, 0.5)
+    optimizer.param_groups[0]["lr"] = 8.0
+    optimizer.add_param_group({"params": [mg.ones(1)], "lr": 2.0})
     schedule.step()
-    saved = schedule.state_dict()
-    fresh = SGD([mg.ones(1)], lr=9.0)
-    lr_scheduler.StepLR(fresh, 1, 0.5).load_state_dict(saved)
-    assert fresh.param_groups[0]["lr"] == 1.0
+    assert schedule.get_last_lr() == [4.0, 1.0] and schedule.base_lrs == [1.0, 2.0]
+
+
+def test_a_plateau_lowers_the_rate_and_a_cooldown_waits():
+    optimizer = SGD([mg.ones(1)], lr=1.0)
+    schedule = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1, cooldown=2, min_lr=0.25)
+    found = []
+    for loss in [3, 2, 2, mg.tensor(2.0), 2, 2, 2, 2, 2, 2, 2, 2]:
+        schedule.step(loss)
+        found += schedule.get_last_lr()
+    assert found == [1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25]
+
+
+def test_a_restored_schedule_and_optimizer_go_on_alike():
+    def make(lr):
+        optimizer = SGD([mg.ones(1)], lr=lr)
+        parts = [lr_scheduler.LinearLR(optimizer, 0.1, 1.0, 3), lr_scheduler.ExponentialLR(optimizer, 0.9)]
+        return optimizer, lr_scheduler.SequentialLR(optimizer, parts, [4])
+
+    for stop in range(7):
+        for order in (0, 1):
+            saved, fresh = make(1.0), make(7.0)
+            rates(saved[1], stop)
+            states = [part.state_dict() for part in saved]
+            for i in (order, 1 - order):
+                fresh[i].load_state_dict(copy.deepcopy(states[i]))
+            assert rates(fresh[1], 4) == rates(saved[1], 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda o, s: s.StepLR(o.param_groups, 1), TypeError, "StepLR: expected an Optimizer, got list"),
+        (lambda o, s: s.StepLR(o, 0), ValueError, "StepLR: argument 'step_size': expected an integer of at least 1"),
+        (lambda o, s: s.LinearLR(o, 0.0), ValueError, "LinearLR: argument 'start_factor': expected a number above 0"),
+        (lambda o, s: s.LambdaLR(o, [abs, abs]), ValueError, "LambdaLR: expected 1 functions.* got 2"),
+        (lambda o, s: s.ExponentialLR(o, "0.9"), TypeError, "'gamma': expected a number, got '0.9'"),
+        (lambda o, s: s.SequentialLR(o, [s.StepLR(o, 1)], [2]), ValueError, "one milestone less .* got 1 and 1"),
+        (
+            lambda o, s: s.SequentialLR(o, [s.ReduceLROnPlateau(o)], []),
+            TypeError,
+            "expected schedules of steps, got ReduceLROnPlateau",
+        ),
+        (
+            lambda o, s: s.SequentialLR(SGD([mg.ones(1)]), [s.StepLR(o, 1)], []),
+            ValueError,
+            "StepLR is of another optimizer",
+        ),
+        (
+            lambda o, s: s.StepLR(o, 1).load_state_dict(s.LinearLR(o).state_dict()),
+            ValueError,
+            "StepLR: the state is of another schedule: it has .*start_factor.*expected .*step_size",
+        ),
+        (lambda o, s: s.ReduceLROnPlateau(o, "low"), ValueError, "'mode': expected 'min' or 'max', got 'low'"),
+        (lambda o, s: s.ReduceLROnPlateau(o, min_lr=[0, 0]), ValueError, "'min_lr': expected 1 numbers"),
+    ],
+)
+def test_bad_schedules_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make(SGD([mg.ones(1)], lr=1.0), lr_scheduler)

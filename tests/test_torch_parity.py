@@ -1,6 +1,9 @@
 """Names, argument order, defaults and semantics against PyTorch itself, where it is installed."""
 
+import copy
 import inspect
+import math
+import pickle
 
 import numpy as np
 import pytest
@@ -182,6 +185,96 @@ def test_networks_have_pytorchs_names_and_load_its_states(networks):
     for name, value in ours.state_dict().items():
         np.testing.assert_array_equal(value, state[name].numpy())
     theirs.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
+
+
+SCHEDULES = st.one_of(
+    st.tuples(st.just("StepLR"), st.integers(1, 3), st.sampled_from([0.1, 0.5])),
+    st.tuples(st.just("MultiStepLR"), st.lists(st.integers(0, 6), max_size=3), st.just(0.5)),
+    st.tuples(st.just("ExponentialLR"), st.sampled_from([0.5, 0.9])),
+    st.tuples(st.just("LinearLR"), st.sampled_from([0.25, 1.0]), st.sampled_from([0.0, 1.0]), st.integers(1, 4)),
+    st.tuples(st.just("CosineAnnealingLR"), st.integers(1, 4), st.sampled_from([0.0, 0.1])),
+    st.tuples(st.just("LambdaLR"), st.just(lambda step: 1 / (1 + step))),
+)
+
+
+@given(st.lists(SCHEDULES, min_size=1, max_size=3), st.booleans(), st.data())
+@pytest.mark.filterwarnings("ignore:Detected call:UserWarning")
+def test_schedules(specs, in_sequence, data):
+    """Chained or one after another, while rates are set by hand."""
+    sides = []
+    milestones = sorted(
+        data.draw(st.lists(st.integers(1, 6), min_size=len(specs) - 1, max_size=len(specs) - 1, unique=True))
+    )
+    for package, leaf in ((mg, mg.ones(1)), (torch, torch.ones(1))):
+        optimizer = package.optim.SGD([{"params": [leaf]}, {"params": [leaf + 0], "lr": 3.0}], lr=1.0)
+        rooms = package.optim.lr_scheduler
+        made = [getattr(rooms, name)(optimizer, *args) for name, *args in specs]
+        sides.append((optimizer, [rooms.SequentialLR(optimizer, made, milestones)] if in_sequence else made))
+    for action in data.draw(st.lists(st.sampled_from(["step", "step", "step", "set"]), max_size=10)):
+        for optimizer, schedules in sides:
+            if action == "set":
+                optimizer.param_groups[0]["lr"] *= 0.7
+            for schedule in schedules if action == "step" else ():
+                schedule.step()
+        found = [[group["lr"] for group in optimizer.param_groups] for optimizer, _ in sides]
+        np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12)
+        found = [[schedule.get_last_lr() for schedule in schedules] for _, schedules in sides]
+        np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12)
+
+
+@given(st.sampled_from(["min", "max"]), st.sampled_from(["rel", "abs"]), st.integers(0, 2), st.integers(0, 2),
+       st.lists(st.sampled_from([1.0, 1.05, 1.2, 2.0, -1.0, math.nan]), max_size=15))  # fmt: skip
+def test_plateaus(mode, threshold_mode, patience, cooldown, metrics):
+    options = {"mode": mode, "factor": 0.5, "patience": patience, "threshold": 0.1, "threshold_mode": threshold_mode,
+               "cooldown": cooldown, "min_lr": 0.2}  # fmt: skip
+    ours, theirs = (
+        package.optim.lr_scheduler.ReduceLROnPlateau(package.optim.SGD([package.ones(1)], lr=1.0), **options)
+        for package in (mg, torch)
+    )
+    for value in metrics:
+        ours.step(value)
+        theirs.step(value)
+        assert ours.get_last_lr() == theirs.get_last_lr()
+
+
+ACTIONS = ["step", "step", "copy", "pickle", "save", "lr", "decay", "group", "momentum"]
+
+
+@given(st.sampled_from(["SGD", "Adam", "AdamW", "RMSprop"]), st.lists(st.sampled_from(ACTIONS), max_size=12))
+def test_optimizers_in_any_course_of_events(name, actions):
+    """Trajectories with copies, options that change, saving and restoring, and groups that come later."""
+    options = {"lr": 0.1, **({"momentum": 0.0} if name in ("SGD", "RMSprop") else {"amsgrad": True})}
+    rng = np.random.default_rng(0)
+    params = [np.linspace(-1, 1, 3)]
+    sides = []
+    for package in (mg, torch):
+        leaves = [package.tensor(params[0], requires_grad=True)]
+        sides.append((leaves, getattr(package.optim, name)([leaves[0]], **options)))
+    for action in actions:
+        gradients = [rng.standard_normal(len(p.data)) for p in sides[0][0]]
+        for i, (package, (leaves, optimizer)) in enumerate(zip((mg, torch), sides)):
+            if action == "step":
+                for leaf, g in zip(leaves, gradients, strict=True):
+                    leaf.grad = package.tensor(g)
+                optimizer.step()
+            elif action in ("copy", "pickle"):
+                both = (leaves, optimizer)
+                sides[i] = copy.deepcopy(both) if action == "copy" else pickle.loads(pickle.dumps(both))
+            elif action == "save":
+                fresh = getattr(package.optim, name)(
+                    [{"params": g["params"]} for g in optimizer.param_groups], **options
+                )
+                fresh.load_state_dict(optimizer.state_dict())
+                sides[i] = (leaves, fresh)
+            elif action == "group":
+                leaves.append(package.tensor(params[0] * len(leaves), requires_grad=True))
+                optimizer.add_param_group({"params": [leaves[-1]], "lr": 0.5})
+            elif action == "momentum" and name == "SGD":  # PyTorch's RMSprop cannot
+                optimizer.param_groups[0]["momentum"] = 0.9 - optimizer.param_groups[0]["momentum"]
+            elif action in ("lr", "decay"):
+                optimizer.param_groups[0][{"lr": "lr", "decay": "weight_decay"}[action]] = 0.05
+    for ours, theirs in zip(sides[0][0], sides[1][0], strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-10, atol=1e-12)
 
 
 def test_dlpack_both_ways():
