@@ -23,6 +23,7 @@ from .ops.elementwise import (
     cos,
     div,
     exp,
+    expm1,
     log,
     log1p,
     maximum,
@@ -77,7 +78,7 @@ _LAZY = (
 
 __all__ = [
     "Tensor", "abs", "add", "amax", "amin", "arange", "argmax", "argmin", "backend", "cat", "clamp", "clone", "cos",
-    "div", "enable_grad", "engine", "exp", "expand", "flatten", "flip", "from_dlpack", "full", "functional",
+    "div", "enable_grad", "engine", "exp", "expand", "expm1", "flatten", "flip", "from_dlpack", "full", "functional",
     "get_rng_state", "grad", "is_grad_enabled", "kernels", "linspace", "log", "log1p", "log_softmax", "logsumexp",
     "manual_seed", "matmul", "max", "maximum", "mean", "min", "minimum", "mul", "neg", "nn", "no_grad", "ones",
     "ones_like", "ops", "optim", "permute", "pow", "rand", "randint", "randn", "randperm", "relu", "reshape",

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "Array",
     "DeviceError",
     "array_module",
     "device_of",
@@ -30,6 +31,9 @@ __all__ = [
     "to_device",
     "why_no_gpu",
 ]
+
+Array = np.ndarray[Any, Any]
+"""The type of an array in annotations; CuPy's arrays have the same methods."""
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 

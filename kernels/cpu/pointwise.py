@@ -16,7 +16,7 @@ __all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
 
 def leaky_relu(x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu`."""
-    return _leak(x, x, negative_slope, backwards=False)
+    return _leak_array(x, x, negative_slope, backwards=False)
 
 
 def leaky_relu_grad(g, x, negative_slope):
@@ -24,10 +24,10 @@ def leaky_relu_grad(g, x, negative_slope):
 
     It begins at the end: what was written or read last, in the pass before, is likeliest to be in a cache still.
     """
-    return _leak(g, x, negative_slope, backwards=True)
+    return _leak_array(g, x, negative_slope, backwards=True)
 
 
-def _leak(g, x, negative_slope, backwards):
+def _leak_array(g, x, negative_slope, backwards):
     y = empty(x.shape, x.dtype)
     flat = (array.reshape(-1) for array in (contiguous(g, like=x), contiguous(x), y))
     _leaky(*flat, x.dtype.type(negative_slope), y.nbytes >= LARGE, backwards, work=x.size)
@@ -55,6 +55,14 @@ def _leaky(thread, counter, g, x, y, slope, large, backwards):
 
 
 @subroutine
+def _leak(x, g, slope):
+    """One lane of `leaky`."""
+    if x > 0 or (slope == 0 and x != x):
+        return g
+    return slope + 0 if slope == 0 else g * slope + 0
+
+
+@subroutine
 def _leak_block(g, x, y, slope, large):
     from_g, from_x, to_y = pointer(g), pointer(x), pointer(y)
     width = lanes(to_y)
@@ -69,7 +77,7 @@ def _leak_block(g, x, y, slope, large):
         for i in range(0, whole, width):
             store(to_y, i, leaky(load(from_x, i), load(from_g, i), slope))
     for i in range(whole, x.size):
-        y[i] = g[i] if x[i] > 0 else g[i] * slope + 0
+        y[i] = _leak(x[i], g[i], slope)
 
 
 @parallel
@@ -90,4 +98,4 @@ def _bias_row(from_x, shift, to_y, size, slope):
         store(to_y, i, leaky(value, value, slope))
     for i in range(whole, size):
         value = from_x[i] + shift
-        to_y[i] = value if value > 0 else value * slope + 0
+        to_y[i] = _leak(value, value, slope)

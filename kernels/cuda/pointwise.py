@@ -21,7 +21,7 @@ def leaky_relu_grad(g, x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu_grad`."""
     x = contiguous("leaky_relu_grad: x", x)
     g, dx = contiguous("leaky_relu_grad: g", g, x), empty(x.shape, x.dtype)
-    elements(_leaky_relu_grad(x.dtype), x.size, g, x, dx, negative_slope)
+    elements(_leaky_relu_grad(negative_slope == 0, x.dtype), x.size, g, x, dx, negative_slope)
     return dx
 
 
@@ -61,12 +61,15 @@ def _leaky_relu(rectify, dtype):
 
 
 @functools.cache
-def _leaky_relu_grad(dtype):
+def _leaky_relu_grad(rectify, dtype):
     zero = dtype.type(0)
 
     def leaky_relu_grad(g, x, dx, slope, count):
         for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
-            dx[e] = g[e] if x[e] > zero else g[e] * slope
+            if x[e] > zero or (rectify and x[e] != x[e]):
+                dx[e] = g[e]
+            else:
+                dx[e] = zero if rectify else g[e] * slope
 
     return Kernel(leaky_relu_grad, (flat(dtype), flat(dtype), flat(dtype), number(dtype), int32))
 

@@ -25,6 +25,8 @@ def leaky_relu(x, negative_slope):
 def leaky_relu_grad(g, x, negative_slope):
     """``g`` where x > 0, ``negative_slope * g`` elsewhere; the kink at 0 counts as negative.
 
+    A slope of 0 gives 0 where x <= 0 whatever `g` is, and `g` elsewhere: also where x is NaN, as in PyTorch.
+
     Parameters
     ----------
     g, x : array
@@ -34,6 +36,8 @@ def leaky_relu_grad(g, x, negative_slope):
     -------
     array of x's shape
     """
+    if negative_slope == 0:
+        return np.where(x <= 0, g.dtype.type(0), g)  # a product would make NaN of an infinite g
     return np.where(x > 0, g, g * g.dtype.type(negative_slope))
 
 

@@ -91,6 +91,13 @@ def _where(draw: Any) -> Case:
 
 
 @st.composite
+def _select(draw: Any) -> Case:
+    case = draw(_broadcasting(["gaussian"], ["ties"]))
+    shape = np.broadcast_shapes(*[x.shape for x in case.inputs])
+    return Case(case.inputs[:1], {"weight": np.broadcast_to(case.inputs[1], shape)})
+
+
+@st.composite
 def _two_alike(draw: Any, kinds: Sequence[str], params: Any) -> Case:
     x = draw(arrays(shapes(), kinds))
     return Case((draw(arrays(x.shape)), x), draw(params))
@@ -327,6 +334,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     ),
     "square": _one_array(["gaussian", "wide"]),
     "exp": _one_array(["gaussian"]),
+    "expm1": _one_array(["gaussian"]),
     "log": _one_array(["positive", "log_uniform"]),
     "log1p": _one_array(["positive", "log_uniform"]),
     "sqrt": _one_array(["positive", "log_uniform"]),
@@ -338,6 +346,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "abs": _one_array(["gaussian", "ties"]),
     "maximum": _broadcasting(["gaussian", "ties"]),
     "minimum": _broadcasting(["gaussian", "ties"]),
+    "select": _select(),
     "clamp": _one_array(["gaussian", "ties"], _fixed(min=[-0.5, -1.0, None], max=[0.7, 1.0, None])),
     "leaky_relu": _one_array(["gaussian", "ties"], _SLOPES),
     "dropout": _one_array(["gaussian"], _fixed(p=[0.5, 0.1, 1.0], seed=[0, 3, 2**63 - 1])),

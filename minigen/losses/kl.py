@@ -63,7 +63,7 @@ test, or within `iwae`, where each sample needs its own $\log q - \log p$.
 
 import numpy as np
 
-from ..ops.elementwise import exp, square
+from ..ops.elementwise import exp, expm1, square
 from ..ops.reduce import sum
 from ..tensor import Tensor
 from .arrays import Array, sum_to
@@ -78,7 +78,7 @@ __all__ = ["gaussian_kl", "monte_carlo_kl"]
 def gaussian_kl(
     mu: Tensor, log_var: Tensor, prior_mu: Tensor | None = None, prior_log_var: Tensor | None = None
 ) -> Tensor:
-    """KL(q || p) of diagonal Gaussians in closed form: ``1/2 sum(mu^2 + exp(log_var) - 1 - log_var)`` for N(0, I).
+    """KL(q || p) of diagonal Gaussians in closed form: ``1/2 sum(mu^2 + expm1(log_var) - log_var)`` for N(0, I).
 
     Derived in ``derivation("kl")``; Kingma & Welling 2014, appendix B.
 
@@ -109,8 +109,8 @@ def gaussian_kl(
     check_prior("gaussian_kl", mu, prior_mu, prior_log_var)
     if prior_mu is not None and prior_log_var is not None:
         gap = log_var - prior_log_var
-        return 0.5 * sum(exp(gap) - gap - 1 + square(mu - prior_mu) * exp(-prior_log_var), -1)
-    return 0.5 * sum(square(mu) + exp(log_var) - 1 - log_var, -1)
+        return 0.5 * sum(expm1(gap) - gap + square(mu - prior_mu) * exp(-prior_log_var), -1)
+    return 0.5 * sum(square(mu) + (expm1(log_var) - log_var), -1)
 
 
 @gradient_of(gaussian_kl)

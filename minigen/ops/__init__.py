@@ -122,7 +122,7 @@ def _attach() -> None:
     methods: dict[str, Any] = {"to": to, "clamp": clamp, "__getitem__": shape.getitem, "__neg__": elementwise.neg,
                                "__abs__": elementwise.abs, "view": shape.reshape}  # fmt: skip
     for module, names in (
-        (elementwise, "abs clone cos exp log log1p maximum minimum neg relu sigmoid sin sqrt square tanh"),
+        (elementwise, "abs clone cos exp expm1 log log1p maximum minimum neg relu sigmoid sin sqrt square tanh"),
         (reduce, "amax amin argmax argmin logsumexp max mean min std sum var"),
         (shape, "expand flatten flip permute reshape squeeze take_along_dim transpose unsqueeze"),
         (linalg, "matmul"),
@@ -150,6 +150,7 @@ FROM_NUMPY: dict[Any, Any] = {
     np.negative: elementwise.neg,
     np.matmul: linalg.matmul,
     np.exp: elementwise.exp,
+    np.expm1: elementwise.expm1,
     np.log: elementwise.log,
     np.log1p: elementwise.log1p,
     np.sqrt: elementwise.sqrt,

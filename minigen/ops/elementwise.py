@@ -1,7 +1,7 @@
 r"""Operations on each element by itself.
 
-For :math:`y_i = f(x_i)` the Jacobian is diagonal and the vjp is :math:`dx_i = g_i f'(x_i)`; each docstring below
-states :math:`f'`.
+For $y_i = f(x_i)$ the Jacobian is diagonal and the vjp is $dx_i = g_i f'(x_i)$; each docstring below
+states $f'$.
 
 **Broadcasting.**  An operand of shape (3, 1) that meets one of shape (3, 4) is used four times, so its gradient is the
 sum of four shares: the adjoint of copying is adding up.  `unbroadcast` does this for all binary operations.
@@ -9,10 +9,12 @@ sum of four shares: the adjoint of copying is adding up.  `unbroadcast` does thi
 **At a kink**, where the derivative jumps, the vjp follows a fixed convention, stated with the operation.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .. import backend
-from ..backend import array_module
+from ..backend import Array, array_module
 from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor
@@ -28,6 +30,7 @@ __all__ = [
     "dropout",
     "elu",
     "exp",
+    "expm1",
     "leaky_relu",
     "log",
     "log1p",
@@ -37,6 +40,7 @@ __all__ = [
     "neg",
     "pow",
     "relu",
+    "select",
     "sigmoid",
     "sin",
     "softplus",
@@ -49,7 +53,7 @@ __all__ = [
 ]
 
 
-def unbroadcast(g, shape):
+def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum a cotangent over the axes along which an operand of `shape` was repeated.
 
     Parameters
@@ -70,7 +74,7 @@ def unbroadcast(g, shape):
 
 
 @primitive
-def add(input, other):
+def add(input: Array, other: Array) -> Array:
     """``input + other``.  Both derivatives are 1.
 
     >>> import minigen as mg
@@ -87,7 +91,7 @@ add.vjp(
 
 
 @primitive
-def sub(input, other):
+def sub(input: Array, other: Array) -> Array:
     """``input - other``.  The derivatives are 1 and -1.
 
     >>> import minigen as mg
@@ -104,7 +108,7 @@ sub.vjp(
 
 
 @primitive
-def mul(input, other):
+def mul(input: Array, other: Array) -> Array:
     """``input * other``.  The derivative in each factor is the other factor.
 
     >>> import minigen as mg
@@ -121,8 +125,8 @@ mul.vjp(
 
 
 @primitive
-def div(input, other):
-    r"""``input / other``: :math:`\partial_x (x / y) = 1 / y` and :math:`\partial_y (x / y) = -(x / y) / y`.
+def div(input: Array, other: Array) -> Array:
+    r"""``input / other``: $\partial_x (x / y) = 1 / y$ and $\partial_y (x / y) = -(x / y) / y$.
 
     >>> import minigen as mg
     >>> mg.div(mg.tensor([1.0, 2.0]), 4)
@@ -138,7 +142,7 @@ div.vjp(
 
 
 @primitive
-def neg(input):
+def neg(input: Array) -> Array:
     """``-input``.
 
     >>> import minigen as mg
@@ -152,8 +156,8 @@ neg.vjp(input=lambda g, out, input: -g)
 
 
 @primitive
-def pow(input, *, exponent):
-    r"""``input ** exponent`` for a constant exponent: :math:`f' = p x^{p-1}`, and 0 for :math:`p = 0`.
+def pow(input: Array, *, exponent: float) -> Array:
+    r"""``input ** exponent`` for a constant exponent: $f' = p x^{p-1}$, and 0 for $p = 0$.
 
     >>> import minigen as mg
     >>> mg.pow(mg.tensor([1.0, 2.0]), 3)
@@ -168,7 +172,7 @@ pow.vjp(
 
 
 @primitive
-def square(input):
+def square(input: Array) -> Array:
     """``input * input``: f' = 2x.
 
     >>> import minigen as mg
@@ -182,7 +186,7 @@ square.vjp(input=lambda g, out, input: g * (2 * input))
 
 
 @primitive
-def exp(input):
+def exp(input: Array) -> Array:
     """The exponential of each element: f' = f.
 
     >>> import minigen as mg
@@ -196,7 +200,7 @@ exp.vjp(input=lambda g, out, input: g * out)
 
 
 @primitive
-def log(input):
+def log(input: Array) -> Array:
     """Natural logarithm: f' = 1/x.  Of zero it is -inf, of a negative number NaN.
 
     >>> import minigen as mg
@@ -210,7 +214,7 @@ log.vjp(input=lambda g, out, input: g / input)
 
 
 @primitive
-def log1p(input):
+def log1p(input: Array) -> Array:
     """``log(1 + input)``, exact for small elements: f' = 1/(1 + x).
 
     >>> import minigen as mg
@@ -224,8 +228,22 @@ log1p.vjp(input=lambda g, out, input: g / (1 + input))
 
 
 @primitive
-def sqrt(input):
-    r"""Square root: :math:`f' = 1 / (2 \sqrt x)`, infinite at 0.
+def expm1(input: Array) -> Array:
+    """``exp(input) - 1``, exact for small elements: f' = f + 1.
+
+    >>> import minigen as mg
+    >>> mg.expm1(mg.tensor([0.0, 1e-8]))
+    tensor([0.e+00, 1.e-08])
+    """
+    return array_module(input).expm1(input)
+
+
+expm1.vjp(input=lambda g, out, input: g * exp(input))
+
+
+@primitive
+def sqrt(input: Array) -> Array:
+    r"""Square root: $f' = 1 / (2 \sqrt x)$, infinite at 0.
 
     >>> import minigen as mg
     >>> mg.sqrt(mg.tensor([4.0]))
@@ -238,7 +256,7 @@ sqrt.vjp(input=lambda g, out, input: g / (2 * out))
 
 
 @primitive
-def sin(input):
+def sin(input: Array) -> Array:
     """Sine: f' = cos.
 
     >>> import minigen as mg
@@ -249,7 +267,7 @@ def sin(input):
 
 
 @primitive
-def cos(input):
+def cos(input: Array) -> Array:
     """Cosine: f' = -sin.
 
     >>> import minigen as mg
@@ -264,7 +282,7 @@ cos.vjp(input=lambda g, out, input: -g * sin(input))
 
 
 @primitive
-def tanh(input):
+def tanh(input: Array) -> Array:
     """Hyperbolic tangent: f' = 1 - f^2.
 
     >>> import minigen as mg
@@ -278,11 +296,11 @@ tanh.vjp(input=lambda g, out, input: g * (1 - out * out))
 
 
 @primitive
-def sigmoid(input):
-    r"""The logistic function :math:`\sigma(x) = 1 / (1 + e^{-x})`: :math:`f' = \sigma (1 - \sigma)`.
+def sigmoid(input: Array) -> Array:
+    r"""The logistic function $\sigma(x) = 1 / (1 + e^{-x})$: $f' = \sigma (1 - \sigma)$.
 
-    Computed as :math:`e^{\min(x, 0)} / (1 + e^{-|x|})`, in which nothing can overflow.  The vjp takes
-    :math:`1 - \sigma(x)` as :math:`\sigma(-x)`: the subtraction would lose every digit where x is large.
+    Computed as $e^{\min(x, 0)} / (1 + e^{-|x|})$, in which nothing can overflow.  The vjp takes
+    $1 - \sigma(x)$ as $\sigma(-x)$: the subtraction would lose every digit where x is large.
 
     >>> import minigen as mg
     >>> mg.sigmoid(mg.tensor([0.0]))
@@ -296,8 +314,8 @@ sigmoid.vjp(input=lambda g, out, input: g * (out * sigmoid(-input)))
 
 
 @primitive
-def softplus(input):
-    r""":math:`\log(1 + e^x)`, computed as :math:`\max(x, 0) + \log(1 + e^{-|x|})`: :math:`f' = \sigma(x)`.
+def softplus(input: Array) -> Array:
+    r"""$\log(1 + e^x)$, computed as $\max(x, 0) + \log(1 + e^{-|x|})$: $f' = \sigma(x)$.
 
     The loss of a logit is a softplus, which is why the losses of a GAN need no logarithm of a sigmoid.
 
@@ -313,7 +331,7 @@ softplus.vjp(input=lambda g, out, input: g * sigmoid(input))
 
 
 @primitive
-def abs(input):
+def abs(input: Array) -> Array:
     """Absolute value: f' = sign(x).  At 0 the vjp is 0.
 
     >>> import minigen as mg
@@ -327,7 +345,20 @@ abs.vjp(input=lambda g, out, input: g * constant(array_module(input.data).sign(i
 
 
 @primitive
-def maximum(input, other):
+def select(g: Array, *, weight: Array) -> Array:
+    """``g * weight``, and exactly 0 where the weight is 0: a plain product makes NaN of infinity times 0.
+
+    The vjps of operations that pick elements use it.  It is linear, and its own adjoint.
+    Where `weight` is larger than `g`, `g` broadcasts.
+    """
+    return array_module(g).where(weight != 0, g, 0) * weight.astype(g.dtype)
+
+
+select.vjp(g=lambda u, out, g, *, weight: unbroadcast(select(u, weight=weight), g.shape))
+
+
+@primitive
+def maximum(input: Array, other: Array) -> Array:
     """The larger of two, element by element.  At a tie the vjp gives each half.
 
     >>> import minigen as mg
@@ -338,7 +369,7 @@ def maximum(input, other):
 
 
 @primitive
-def minimum(input, other):
+def minimum(input: Array, other: Array) -> Array:
     """The smaller of two, element by element.  At a tie the vjp gives each half.
 
     >>> import minigen as mg
@@ -348,24 +379,23 @@ def minimum(input, other):
     return array_module(input).minimum(input, other)
 
 
-def _share(winner, loser):
-    """1 where the first beats the second, 1/2 at a tie, else 0: constant on either side of the kink."""
-    won = winner.data > loser.data
-    return constant((won + 0.5 * (winner.data == loser.data)).astype(winner.dtype))
+def _share(g: Tensor, lost: Array, tied: Array, shape: tuple[int, ...]) -> Tensor:
+    """Nothing where the operand lost, half at a tie, else all: also where one of the two is NaN, as in PyTorch."""
+    return unbroadcast(select(g, weight=1 - (lost + 0.5 * tied)), shape)
 
 
 maximum.vjp(
-    input=lambda g, out, input, other: unbroadcast(g * _share(input, other), input.shape),
-    other=lambda g, out, input, other: unbroadcast(g * _share(other, input), other.shape),
+    input=lambda g, out, input, other: _share(g, input.data < other.data, input.data == other.data, input.shape),
+    other=lambda g, out, input, other: _share(g, other.data < input.data, input.data == other.data, other.shape),
 )
 minimum.vjp(
-    input=lambda g, out, input, other: unbroadcast(g * _share(other, input), input.shape),
-    other=lambda g, out, input, other: unbroadcast(g * _share(input, other), other.shape),
+    input=lambda g, out, input, other: _share(g, input.data > other.data, input.data == other.data, input.shape),
+    other=lambda g, out, input, other: _share(g, other.data > input.data, input.data == other.data, other.shape),
 )
 
 
 @primitive
-def clamp(input, *, min=None, max=None):
+def clamp(input: Array, *, min: float | None = None, max: float | None = None) -> Array:
     """Limit every element to [min, max]: f' = 1 inside, 0 outside.  At a limit itself the vjp is 1.
 
     >>> import minigen as mg
@@ -375,18 +405,16 @@ def clamp(input, *, min=None, max=None):
     return array_module(input).clip(input, min, max)
 
 
-def _inside(x, low, high):
+def _inside(x: Array, low: float | None, high: float | None) -> Array:
     inside = x == x if low is None else x >= low
     return inside if high is None else inside & (x <= high)
 
 
-clamp.vjp(
-    input=lambda g, out, input, *, min=None, max=None: g * constant(_inside(input.data, min, max).astype(input.dtype))
-)
+clamp.vjp(input=lambda g, out, input, *, min=None, max=None: select(g, weight=_inside(input.data, min, max)))
 
 
 @primitive
-def leaky_relu(input, *, negative_slope=0.01):
+def leaky_relu(input: Array, *, negative_slope: float = 0.01) -> Array:
     """``x`` where x > 0, ``negative_slope * x`` elsewhere (Maas et al. 2013).  At 0 the vjp takes the slope.
 
     The default slope is PyTorch's; Keras has 0.3, and DCGAN uses 0.2.
@@ -399,7 +427,7 @@ def leaky_relu(input, *, negative_slope=0.01):
 
 
 @primitive
-def leaky_relu_grad(g, input, *, negative_slope=0.01):
+def leaky_relu_grad(g: Array, input: Array, *, negative_slope: float = 0.01) -> Array:
     """The vjp of `leaky_relu`: linear in g; input only picks the branch, so its own derivative is zero."""
     return find("leaky_relu_grad", input)(g, input, negative_slope)
 
@@ -413,7 +441,7 @@ leaky_relu_grad.vjp(
 )
 
 
-def relu(input):
+def relu(input: Tensor) -> Tensor:
     """``max(input, 0)``: a `leaky_relu` of slope 0.  At 0 the vjp is 0.
 
     >>> import minigen as mg
@@ -424,7 +452,7 @@ def relu(input):
 
 
 @primitive
-def dropout(input, *, p, seed):
+def dropout(input: Array, *, p: float, seed: int) -> Array:
     """Some elements times 0, the others times 1 / (1 - p): which ones follows from the seed, so it is its own vjp."""
     return find("dropout", input)(input, p, seed)
 
@@ -433,8 +461,8 @@ dropout.vjp(input=lambda g, out, input, **params: dropout(g, **params))
 
 
 @primitive
-def elu(input, *, alpha=1.0):
-    r"""``x`` where x > 0, :math:`\alpha (e^x - 1)` elsewhere (Clevert et al. 2016), with f' = 1 or :math:`\alpha e^x`.
+def elu(input: Array, *, alpha: float = 1.0) -> Array:
+    r"""``x`` where x > 0, $\alpha (e^x - 1)$ elsewhere (Clevert et al. 2016), with f' = 1 or $\alpha e^x$.
 
     At 0 the vjp takes the exponential's side.
 
@@ -452,7 +480,7 @@ elu.vjp(
 
 
 @primitive
-def where_(input, other, *, condition):
+def where_(input: Array, other: Array, *, condition: Array) -> Array:
     """`input` where `condition`, `other` elsewhere; see `where`."""
     return array_module(input).where(condition, input, other)
 
@@ -463,7 +491,7 @@ where_.vjp(
 )
 
 
-def where(condition, input, other):
+def where(condition: Any, input: Any, other: Any) -> Tensor:
     """Choose between two, element by element: `input` where `condition` holds, `other` elsewhere.
 
     The derivative is 1 in the chosen one and 0 in the other.  A NaN in the *unchosen* branch does not reach the result,
@@ -497,7 +525,7 @@ def where(condition, input, other):
 
 
 @primitive
-def clone(input):
+def clone(input: Array) -> Array:
     """A copy: f' = 1.
 
     >>> import minigen as mg
@@ -511,7 +539,7 @@ clone.vjp(input=lambda g, out, input: g)
 
 
 @primitive
-def cast(input, *, dtype):
+def cast(input: Array, *, dtype: Any) -> Array:
     """Change between float32 and float64; the cotangent goes back in the input's dtype.
 
     >>> import minigen as mg
@@ -525,7 +553,7 @@ cast.vjp(input=lambda g, out, input, *, dtype: cast(g, dtype=input.dtype))
 
 
 @primitive
-def to_device(input, *, device):
+def to_device(input: Array, *, device: str) -> Array:
     """Copy to another device; the cotangent goes back to where the input is.
 
     >>> import minigen as mg
@@ -538,12 +566,12 @@ def to_device(input, *, device):
 to_device.vjp(input=lambda g, out, input, *, device: to_device(g, device=input.device))
 
 
-def constant(array):
+def constant(array: Array) -> Tensor:
     """Wrap an array that has no derivative, such as a mask."""
     return Tensor(array)
 
 
-def zeros_like(input):
+def zeros_like(input: Tensor) -> Tensor:
     """A Tensor of zeros with the shape, dtype and device of `input`.
 
     >>> import minigen as mg
@@ -553,7 +581,7 @@ def zeros_like(input):
     return Tensor(array_module(input.data).zeros_like(input.data))
 
 
-def ones_like(input):
+def ones_like(input: Tensor) -> Tensor:
     """A Tensor of ones with the shape, dtype and device of `input`.
 
     >>> import minigen as mg

@@ -6,62 +6,35 @@ Summing copies nothing forward and copies the cotangent backward: ``sum`` and ``
 size 1.
 """
 
-from collections import namedtuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import array_module
+from ..arguments import Dims, check_boolean, check_number, check_tensor, normalize_dim, normalize_dims
+from ..backend import Array, array_module
 from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor
-from .elementwise import constant, exp, log, sqrt, square
+from .elementwise import constant, exp, log, select, sqrt, square, where
 from .shape import expand, take_along_dim
+from .summation import kept_shape, max_array, sum_array
 
 __all__ = ["amax", "amin", "argmax", "argmin", "channel_sums", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
 
 
-def normalise_dims(op, shape, dim):
-    """`dim` as a sorted tuple of dimensions counted from 0; None or an empty tuple stands for all of them.
-
-    Raises
-    ------
-    IndexError
-        If the Tensor has no such dimension.
-    ValueError
-        If one is named twice.
-    """
-    if dim is None or dim == ():
-        return tuple(range(len(shape)))
-    dims = (dim,) if isinstance(dim, int | np.integer) else tuple(dim)
-    for d in dims:
-        if not -len(shape) <= d < len(shape):
-            raise IndexError(f"{op}: dim {d} is out of range for shape {tuple(shape)}")
-    result = tuple(sorted(d % len(shape) for d in dims))
-    if len(set(result)) < len(result):
-        raise ValueError(f"{op}: dim {dims} names a dimension twice")
-    return result
-
-
-def _kept(shape, dims):
-    return tuple(1 if d in dims else n for d, n in enumerate(shape))
-
-
 @primitive
-def sum_(input, *, dim, keepdim):
+def sum_(input: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
     """Sum over `dim`; the vjp repeats the cotangent along it."""
-    return (
-        np.asarray(input.sum(axis=dim, keepdims=keepdim))
-        if isinstance(input, np.ndarray)
-        else input.sum(axis=dim, keepdims=keepdim)
-    )
+    return sum_array(input, dim, keepdim)
 
 
 sum_.vjp(
-    input=lambda g, out, input, *, dim, keepdim: expand(g.reshape(_kept(input.shape, dim)), *input.shape),
+    input=lambda g, out, input, *, dim, keepdim: expand(g.reshape(kept_shape(input.shape, dim)), *input.shape),
 )
 
 
-def sum(input, dim=None, keepdim=False):
+def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Sum of the elements.
 
     Parameters
@@ -80,11 +53,11 @@ def sum(input, dim=None, keepdim=False):
     >>> mg.sum(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     tensor([4., 6.])
     """
-    return sum_(input, dim=normalise_dims("sum", input.shape, dim), keepdim=keepdim)
+    return sum_(input, dim=normalize_dims("sum", check_tensor("sum", "input", input).shape, dim), keepdim=keepdim)
 
 
 @primitive
-def channel_sums(input):
+def channel_sums(input: Array) -> Array:
     """Sum of each channel of (N, C, ...): what reaches a bias.  The vjp repeats the cotangent over each channel."""
     return find("channel_sums", input)(input)
 
@@ -94,14 +67,11 @@ channel_sums.vjp(
 )
 
 
-def _count(shape, dims):
-    count = 1
-    for d in dims:
-        count *= shape[d]
-    return count
+def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
+    return math.prod(shape[d] for d in dims)
 
 
-def mean(input, dim=None, keepdim=False):
+def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Mean of the elements: their sum, divided by how many there are (NaN if there are none).
 
     Parameters
@@ -120,21 +90,26 @@ def mean(input, dim=None, keepdim=False):
     >>> mg.mean(mg.tensor([1.0, 2.0, 6.0]))
     tensor(3.)
     """
-    dims = normalise_dims("mean", input.shape, dim)
+    dims = normalize_dims("mean", check_tensor("mean", "input", input).shape, dim)
     count = _count(input.shape, dims)
-    return sum_(input, dim=dims, keepdim=keepdim) * (1 / count if count else float("nan"))
+    total = sum_(input, dim=dims, keepdim=keepdim)
+    return total / count if count else total * math.nan
 
 
-def var(input, dim=None, correction=1, keepdim=False):
-    """Variance: the squared distances from the mean, summed and divided by n - `correction`.
+def var(
+    input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """Variance: the squared distances from the mean, summed and divided by n - 1.
 
     Parameters
     ----------
     input : Tensor
     dim : int or tuple of int, optional
-    correction : int
-        1 for the unbiased estimate (PyTorch's default), 0 for the plain mean, as batch norm uses.
+    unbiased : bool
+        Divide by n - 1 (True) or by n (False).
     keepdim : bool
+    correction : float, optional
+        Divide by n - `correction` instead; not with `unbiased`.
 
     Returns
     -------
@@ -146,43 +121,55 @@ def var(input, dim=None, correction=1, keepdim=False):
     >>> mg.var(mg.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    dims = normalise_dims("var", input.shape, dim)
-    left = _count(input.shape, dims) - correction
-    scatter = sum_(square(input - mean(input, dims, keepdim=True)), dim=dims, keepdim=keepdim)
-    return scatter * (1 / left if left > 0 else float("nan"))
+    return _var("var", input, dim, unbiased, keepdim, correction)
 
 
-def std(input, dim=None, correction=1, keepdim=False):
-    """Standard deviation: the square root of `var`; its derivative is infinite where the variance is 0.
+def _var(op: str, input: Tensor, dim: Dims, unbiased: bool, keepdim: bool, correction: float | None) -> Tensor:
+    check_tensor(op, "input", input)
+    if correction is None:
+        correction = 1 if check_boolean(op, "unbiased", unbiased) else 0
+    dims = normalize_dims(op, input.shape, dim)
+    left = _count(input.shape, dims) - check_number(op, "correction", correction, -math.inf)
+    # Distances from one of the elements are smaller numbers than the elements, and exactly 0 where all are equal
+    first = input.data[tuple(slice(0, 1) if d in dims else slice(None) for d in range(input.ndim))]
+    shifted = input - constant(first)
+    scatter = sum_(square(shifted - mean(shifted, dims, keepdim=True)), dim=dims, keepdim=keepdim)
+    return scatter / left if left > 0 else scatter * (math.inf if left < 0 else math.nan)
+
+
+def std(
+    input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """Standard deviation: the square root of `var`.  Where the variance is 0 the gradient is 0, as in PyTorch.
 
     >>> import minigen as mg
     >>> mg.std(mg.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    return sqrt(var(input, dim, correction, keepdim))
+    variance = _var("std", input, dim, unbiased, keepdim, correction)
+    zero = variance.data == 0
+    return where(zero, 0.0, sqrt(where(zero, 1.0, variance)))
 
 
 @primitive
-def amax_(input, *, dim, keepdim):
+def amax_(input: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
     """Largest element over `dim`; of m equal ones each gets 1/m of the cotangent."""
-    return (
-        np.asarray(input.max(axis=dim, keepdims=keepdim))
-        if isinstance(input, np.ndarray)
-        else input.max(axis=dim, keepdims=keepdim)
-    )
+    return array_module(input).asarray(input.max(axis=dim, keepdims=keepdim))
 
 
-def _amax_vjp(g, out, input, *, dim, keepdim):
-    kept = _kept(input.shape, dim)
-    winners = (input.data == out.data.reshape(kept)).astype(input.dtype)
-    share = constant(winners / winners.sum(axis=dim, keepdims=True))
-    return g.reshape(kept) * share
+def _amax_vjp(g: Tensor, out: Tensor, input: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    kept = kept_shape(input.shape, dim)
+    largest = out.data.reshape(kept)
+    winners = input.data == largest
+    winners |= (input.data != input.data) & (largest != largest)  # NaN counts as the largest of all
+    share = winners / winners.sum(axis=dim, keepdims=True)
+    return select(g.reshape(kept), weight=share)
 
 
 amax_.vjp(input=_amax_vjp)
 
 
-def amax(input, dim=None, keepdim=False):
+def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Largest element over `dim`.  Ties share the gradient evenly.
 
     Parameters
@@ -202,13 +189,13 @@ def amax(input, dim=None, keepdim=False):
     >>> mg.amax(mg.tensor([[1.0, 5.0], [3.0, 4.0]]), dim=1)
     tensor([5., 4.])
     """
-    dims = normalise_dims("amax", input.shape, dim)
+    dims = normalize_dims("amax", check_tensor("amax", "input", input).shape, dim)
     if _count(input.shape, dims) == 0:
         raise ValueError(f"amax: no elements to choose from in shape {input.shape} over dim {dims}")
     return amax_(input, dim=dims, keepdim=keepdim)
 
 
-def amin(input, dim=None, keepdim=False):
+def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Smallest element over `dim`: minus the largest of the negatives.
 
     >>> import minigen as mg
@@ -218,19 +205,20 @@ def amin(input, dim=None, keepdim=False):
     return -amax(-input, dim, keepdim)
 
 
-def argmax(input, dim=None, keepdim=False):
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest element is (the first of equals), as integers; without `dim`, in the flattened Tensor.
 
     >>> import minigen as mg
     >>> mg.argmax(mg.tensor([1.0, 5.0, 2.0])).item()
     1
     """
+    check_tensor("argmax", "input", input)
     if dim is not None:
-        (dim,) = normalise_dims("argmax", input.shape, dim)
+        dim = normalize_dim("argmax", input.shape, dim)
     return Tensor(array_module(input.data).asarray(input.data.argmax(axis=dim, keepdims=keepdim)))
 
 
-def argmin(input, dim=None, keepdim=False):
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the smallest element is (the first of equals), as integers; without `dim`, in the flattened Tensor.
 
     >>> import minigen as mg
@@ -240,10 +228,14 @@ def argmin(input, dim=None, keepdim=False):
     return argmax(-input, dim, keepdim)
 
 
-Extreme = namedtuple("Extreme", ["values", "indices"])
+class Extreme(NamedTuple):
+    """The extreme elements along a dimension, and where they are."""
+
+    values: Tensor
+    indices: Tensor
 
 
-def max(input, dim=None, keepdim=False):
+def max(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """Largest element; with `dim`, the largest along it and where it was.
 
     Without `dim` ties share the gradient evenly, as in `amax`; with `dim` the first of equals has it all.
@@ -272,7 +264,7 @@ def max(input, dim=None, keepdim=False):
     return _extreme(input, dim, indices, keepdim)
 
 
-def min(input, dim=None, keepdim=False):
+def min(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """Smallest element; with `dim`, the smallest along it and where it was.  See `max`.
 
     >>> import minigen as mg
@@ -285,15 +277,16 @@ def min(input, dim=None, keepdim=False):
     return _extreme(input, dim, indices, keepdim)
 
 
-def _extreme(input, dim, indices, keepdim):
+def _extreme(input: Tensor, dim: int, indices: Tensor, keepdim: bool) -> Extreme:
     values = take_along_dim(input, indices, dim)
     return Extreme(values, indices) if keepdim else Extreme(values.squeeze(dim), indices.squeeze(dim))
 
 
-def logsumexp(input, dim, keepdim=False):
-    r""":math:`\log \sum e^{x}` over `dim`, computed as :math:`m + \log \sum e^{x - m}` with m the largest element.
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    r"""$\log \sum e^{x}$ over `dim`, computed as $m + \log \sum e^{x - m}$ with m the largest element.
 
-    m cancels out of the result, so it is treated as a constant, and the derivative is the softmax.
+    m cancels out of the result, so it is treated as a constant, and the derivative is the softmax.  An infinite m does
+    not cancel, so it is replaced by 0.
 
     Parameters
     ----------
@@ -307,7 +300,9 @@ def logsumexp(input, dim, keepdim=False):
     >>> mg.functional.logsumexp(mg.tensor([1000.0, 1000.0]), 0)
     tensor(1000.6932)
     """
-    m = amax(input.detach(), dim, keepdim=True)
-    out = log(sum(exp(input - m), dim, keepdim=True)) + m
-    dims = normalise_dims("logsumexp", input.shape, dim)
+    dims = normalize_dims("logsumexp", check_tensor("logsumexp", "input", input).shape, dim)
+    m = max_array(input.data, dims)
+    m = constant(array_module(m).where(array_module(m).isfinite(m), m, m.dtype.type(0)))
+    with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
+        out = log(sum(exp(input - m), dims, keepdim=True)) + m
     return out if keepdim else out.reshape(tuple(n for d, n in enumerate(input.shape) if d not in dims))

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ..arguments import integer_array, normalize_dim
 from ..backend import array_module, to_device
 from ..engine import primitive
 from ..tensor import Tensor
@@ -82,20 +83,13 @@ def flatten(input, start_dim=0, end_dim=-1):
     >>> mg.flatten(mg.ones(2, 3, 4), 1).shape
     (2, 12)
     """
-    start, end = (_one_dim("flatten", input, d) for d in (start_dim, end_dim))
+    start, end = (normalize_dim("flatten", input.shape, d) for d in (start_dim, end_dim))
     if input.ndim == 0:
         return reshape(input, 1)
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
     merged = int(np.prod(input.shape[start : end + 1], dtype=np.int64))
     return reshape(input, (*input.shape[:start], merged, *input.shape[end + 1 :]))
-
-
-def _one_dim(op, input, dim, extra=0):
-    n = input.ndim + extra
-    if not -n <= dim < max(n, 1):
-        raise IndexError(f"{op}: dim {dim} is out of range for shape {input.shape}")
-    return dim % n if n else 0
 
 
 def squeeze(input, dim=None):
@@ -105,7 +99,7 @@ def squeeze(input, dim=None):
     >>> mg.squeeze(mg.ones(2, 1, 3)).shape
     (2, 3)
     """
-    drop = range(input.ndim) if dim is None else [_one_dim("squeeze", input, dim)]
+    drop = range(input.ndim) if dim is None else [normalize_dim("squeeze", input.shape, dim)]
     return reshape(input, tuple(n for d, n in enumerate(input.shape) if not (d in drop and n == 1)))
 
 
@@ -116,7 +110,7 @@ def unsqueeze(input, dim):
     >>> mg.unsqueeze(mg.ones(2, 3), 1).shape
     (2, 1, 3)
     """
-    dim = _one_dim("unsqueeze", input, dim, extra=1)
+    dim = normalize_dim("unsqueeze", input.shape, dim, extra=1)
     return reshape(input, (*input.shape[:dim], 1, *input.shape[dim:]))
 
 
@@ -143,7 +137,7 @@ def permute(input, *dims):
     >>> mg.permute(mg.ones(2, 3, 4), 2, 0, 1).shape
     (4, 2, 3)
     """
-    dims = tuple(_one_dim("permute", input, d) for d in _sizes(dims))
+    dims = tuple(normalize_dim("permute", input.shape, d) for d in _sizes(dims))
     if sorted(dims) != list(range(input.ndim)):
         raise ValueError(f"permute: dims {dims} do not name each dimension of shape {input.shape} once")
     return permute_(input, dims=dims)
@@ -157,7 +151,7 @@ def transpose(input, dim0, dim1):
     (3, 2)
     """
     dims = list(range(input.ndim))
-    a, b = _one_dim("transpose", input, dim0), _one_dim("transpose", input, dim1)
+    a, b = normalize_dim("transpose", input.shape, dim0), normalize_dim("transpose", input.shape, dim1)
     dims[a], dims[b] = dims[b], dims[a]
     return permute_(input, dims=tuple(dims))
 
@@ -216,8 +210,8 @@ def flip(input, dims):
     >>> mg.flip(mg.tensor([1.0, 2.0, 3.0]), 0)
     tensor([3., 2., 1.])
     """
-    dims = (dims,) if isinstance(dims, int) else dims
-    return flip_(input, dims=tuple(_one_dim("flip", input, d) for d in dims))
+    dims = (dims,) if isinstance(dims, int | np.integer) else dims
+    return flip_(input, dims=tuple(normalize_dim("flip", input.shape, d) for d in dims))
 
 
 @primitive
@@ -283,15 +277,23 @@ def getitem(input, index):
         raise IndexError(f"index into shape {input.shape}: {error}") from None
 
 
-def take_along_dim(input, indices, dim):
+def take_along_dim(input, indices, dim=None):
     """Pick along `dim` the element that `indices` names at each place.
 
     Parameters
     ----------
     input : Tensor
     indices : integer Tensor or array
-        Of `input`'s shape, except along `dim`.
-    dim : int
+        Of as many dimensions as `input`; their sizes broadcast, except along `dim`.
+    dim : int, optional
+        Without it both are flattened.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    IndexError
+        If an index is out of range (on the CPU: a GPU is not waited for).
 
     Examples
     --------
@@ -300,14 +302,32 @@ def take_along_dim(input, indices, dim):
     tensor([[5.],
             [3.]])
     """
-    dim = _one_dim("take_along_dim", input, dim)
-    indices = indices.data if isinstance(indices, Tensor) else indices
-    xp = array_module(indices)
-    places = [
-        indices if d == dim else xp.arange(n).reshape([-1 if e == d else 1 for e in range(input.ndim)])
-        for d, n in enumerate(indices.shape)
+    op = "take_along_dim"
+    places = integer_array(op, "indices", indices)
+    if dim is None:
+        input, places, dim = reshape(input, -1), places.reshape(-1), 0
+    dim = normalize_dim(op, input.shape, dim)
+    try:
+        fits = input.ndim == places.ndim
+        np.broadcast_shapes(*[(*shape[:dim], 1, *shape[dim + 1 :]) for shape in (input.shape, places.shape)])
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{op}: indices of shape {places.shape} do not fit input of shape {input.shape}: "
+            f"expected as many dimensions, with sizes that broadcast except along dim {dim}"
+        )
+    n = input.shape[dim] if input.ndim else 1
+    if isinstance(places, np.ndarray) and places.size and not -n <= places.min() <= places.max() < n:
+        raise IndexError(f"{op}: expected indices from {-n} to {n - 1}, got {places.min()} to {places.max()}")
+    if input.ndim == 0:
+        return getitem(reshape(input, 1), places)
+    xp = array_module(places)
+    index = [
+        places if d == dim else xp.arange(m).reshape([-1 if e == d else 1 for e in range(input.ndim)])
+        for d, m in enumerate(input.shape)
     ]
-    return getitem(input, tuple(places))
+    return getitem(input, tuple(index))
 
 
 @primitive
@@ -341,7 +361,7 @@ def cat(tensors, dim=0):
     tensors = list(tensors)
     if not tensors:
         raise ValueError("cat: expected at least one Tensor, got none")
-    dim = _one_dim("cat", tensors[0], dim)
+    dim = normalize_dim("cat", tensors[0].shape, dim)
     for i, t in enumerate(tensors):
         same = t.ndim == tensors[0].ndim and all(
             d == dim or n == m for d, (n, m) in enumerate(zip(t.shape, tensors[0].shape))

@@ -70,14 +70,19 @@ def fence(typing):
 
 @intrinsic
 def leaky(typing, x, g, slope):
-    """``g`` in the lanes where ``x > 0``, ``slope * g`` in the others; `slope` is a number."""
+    """``g`` in the lanes where ``x > 0``, ``slope * g`` in the others; `slope` is a number.
+
+    A slope of 0 selects instead of multiplying, because infinity times 0 is NaN: 0 where ``x <= 0``, `g` elsewhere.
+    """
 
     def generate(context, builder, signature, args):
         x, g, slope = args
-        positive = builder.fcmp_ordered(">", x, ir.Constant(x.type, None))
-        # plus zero, so that a slope of 0 gives 0.0 and not -0.0
-        scaled = builder.fadd(builder.fmul(g, splat(builder, slope, g.type)), ir.Constant(g.type, None))
-        return builder.select(positive, g, scaled)
+        zeros = ir.Constant(g.type, None)
+        rectify = builder.fcmp_ordered("==", splat(builder, slope, g.type), zeros)
+        kept = builder.fcmp_ordered(">", x, zeros)
+        kept = builder.or_(kept, builder.and_(rectify, builder.fcmp_unordered("uno", x, x)))
+        scaled = builder.fmul(builder.select(rectify, zeros, g), splat(builder, slope, g.type))
+        return builder.select(kept, g, builder.fadd(scaled, zeros))  # plus zero: 0.0 and not -0.0
 
     return g(x, g, slope), generate
 

@@ -1,0 +1,136 @@
+"""Infinities, NaN, equal and extreme numbers, long sums, and wrong types: the right value or one clear line."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minigen as mg
+import minigen.functional as F
+from minigen import kernels
+from minigen.losses import gaussian_kl
+
+inf, nan = math.inf, math.nan
+
+
+def value_and_gradient(function, x, cotangent=1.0):
+    x = mg.tensor(x, requires_grad=True)
+    y = function(x)
+    (g,) = mg.grad(y, x, mg.full(y.shape, cotangent, dtype=y.dtype))
+    return y.numpy(), g.numpy()
+
+
+# ---- sums
+
+LONG = [((200_000, 3), 0), ((3, 200_000), 0), ((40, 5000, 3), 1), ((2, 3000, 7), (0, 1)), ((600, 4, 6, 5), (0, 2, 3)),
+        ((70, 33), 0), ((500, 20, 3), (0, 2))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "dim"), LONG)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_float32_sums_over_any_dimension_are_within_a_few_units_in_the_last_place(shape, dim, order):
+    x = np.full(shape, 0.1, np.float32, order) + np.random.default_rng(0).random(shape, np.float32) / 50
+    x = np.asarray(x, order=order)
+    exact = np.apply_along_axis(math.fsum, 0, x.astype(np.float64).reshape(-1, 1) if x.ndim == 0 else
+                                np.moveaxis(x, dim if isinstance(dim, tuple) else (dim,), range(len(np.atleast_1d(dim))))
+                                .reshape(math.prod(np.take(shape, dim, 0).reshape(-1)), -1))  # fmt: skip
+    found = mg.sum(mg.tensor(x), dim).numpy().reshape(-1)
+    assert np.abs(found / exact - 1).max() < 8 * 2**-24
+
+
+def test_a_broadcast_gradient_and_a_mean_of_many_rows_keep_their_digits():
+    x, b = mg.full((500_000, 3), 0.1), mg.zeros(3, requires_grad=True)
+    ((x + b) * 0.1).sum().backward()
+    np.testing.assert_allclose(b.grad.numpy(), 50_000, rtol=1e-6)
+    np.testing.assert_allclose(x.mean(0).numpy(), 0.1, rtol=1e-6)
+    assert mg.var(mg.full((500_000, 2), 100.1), 0).numpy().tolist() == [0, 0]
+
+
+def test_equal_numbers_have_their_mean_exactly_and_no_variance():
+    for n in range(1, 300):
+        assert mg.ones(n).mean().item() == 1
+        assert n == 1 or mg.var(mg.full((n,), 3.3)).item() == 0
+    assert value_and_gradient(mg.std, [2.7, 2.7, 2.7])[1].tolist() == [0, 0, 0]
+
+
+def test_var_and_std_divide_by_what_is_asked_for():
+    x = np.array([1.0, 2.0, 4.0])
+    for options, left in (({}, 2), ({"unbiased": False}, 3), ({"correction": 0.5}, 2.5)):
+        expected = x.var() * 3 / left
+        np.testing.assert_allclose(mg.var(mg.tensor(x), **options).item(), expected)
+        np.testing.assert_allclose(mg.std(mg.tensor(x), **options).item(), math.sqrt(expected))
+
+
+# ---- choosing is not multiplying with 0
+
+
+@pytest.mark.parametrize("name", ["reference", "cpu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [7, 40])
+def test_relu_selects(name, dtype, size):
+    x = np.resize(np.array([nan, -inf, inf, -1, 0, -0.0, 2], dtype), size)
+    g = np.resize(np.array([inf, inf, inf, -inf, nan, 1, -inf], dtype), size)
+    with kernels.use(name):
+        y, dx = kernels.find("leaky_relu", x)(x, 0.0), kernels.find("leaky_relu_grad", x)(g, x, 0.0)
+    np.testing.assert_array_equal(y, np.resize([nan, 0, inf, 0, 0, 0, 2], size))
+    np.testing.assert_array_equal(dx, np.resize([inf, 0, inf, 0, 0, 0, -inf], size))
+    assert not np.signbit(y[x <= 0]).any()
+
+
+@pytest.mark.parametrize(("function", "x", "expected"), [
+    (lambda x: mg.relu(x), [-1.0, 0, 1], [0, 0, inf]),
+    (lambda x: mg.clamp(x, -1, 1), [-2.0, 0, 2], [0, inf, 0]),
+    (lambda x: mg.maximum(x, mg.tensor([1.0, 0, 0])), [0.0, 1, 0], [0, inf, inf]),
+    (lambda x: mg.minimum(x, mg.tensor([1.0, 0, 0])), [0.0, 1, 0], [inf, 0, inf]),
+    (lambda x: mg.amax(x, 0), [1.0, 3, 2], [0, inf, 0]),
+    (lambda x: mg.amin(x, 0), [1.0, 3, 2], [inf, 0, 0]),
+])  # fmt: skip
+def test_an_infinite_cotangent_stays_with_the_element_that_was_chosen(function, x, expected):
+    assert value_and_gradient(function, x, inf)[1].tolist() == expected
+
+
+# ---- infinities and guards
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_logsumexp_of_infinities_and_of_nothing():
+    for x, expected in (([-inf, -inf], -inf), ([inf, 1], inf), ([inf, inf], inf), ([-inf, 1], 1), ([3e38, 3e38], 3e38)):
+        assert mg.logsumexp(mg.tensor(np.array(x, np.float32)), 0).item() == np.float32(expected)
+    assert np.isnan(mg.logsumexp(mg.tensor([nan, 1]), 0).item())
+    assert mg.logsumexp(mg.zeros(2, 0), 1).numpy().tolist() == [-inf, -inf]
+    assert mg.softmax(mg.zeros(2, 0), 1).shape == mg.log_softmax(mg.zeros(2, 0), 1).shape == (2, 0)
+
+
+def test_the_kl_of_gaussians_is_never_negative_and_keeps_its_digits_near_0():
+    log_var = np.concatenate([s * np.logspace(-12, 0, 1000, dtype=np.float32) for s in (1, -1)])[:, None]
+    kl = gaussian_kl(mg.zeros(*log_var.shape), mg.tensor(log_var)).numpy()
+    wide = log_var[:, 0].astype(np.float64)
+    assert (kl >= 0).all()
+    np.testing.assert_allclose(kl, (np.expm1(wide) - wide) / 2, rtol=2e-2, atol=1e-12)
+
+
+# ---- dimensions and indices
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "std", "amax", "amin", "logsumexp", "softmax", "log_softmax"])
+def test_a_dimension_is_an_integer(name):
+    x, function = mg.ones(2, 3), getattr(mg, name)
+    np.testing.assert_array_equal(function(x, np.int64(-1)).numpy(), function(x, -1).numpy())
+    for wrong in (False, True, 1.0, "0"):
+        with pytest.raises(TypeError, match=f"{name}: argument 'dim': expected an integer"):
+            function(x, wrong)
+    with pytest.raises(IndexError, match="out of range"):
+        function(x, 2)
+
+
+def test_take_along_dim_broadcasts_or_says_why_not():
+    x = mg.arange(6.0).reshape(2, 3)
+    assert mg.take_along_dim(x, mg.tensor([[1]]), 1).numpy().tolist() == [[1], [4]]
+    assert mg.take_along_dim(x, mg.tensor([[1], [0]]), 1).numpy().tolist() == [[1], [3]]
+    assert mg.take_along_dim(x, mg.tensor([[0, 1, 1], [1, 0, 0]]), 0).numpy().tolist() == [[0, 4, 5], [3, 1, 2]]
+    assert mg.take_along_dim(x[:1], mg.tensor([[2], [0], [1]]), 1).numpy().tolist() == [[2], [0], [1]]
+    assert mg.take_along_dim(x, mg.tensor([5, 0])).numpy().tolist() == [5, 0]
+    for indices, error, message in (([1, 0], ValueError, r"\(2,\).*\(2, 3\)"), ([[1], [0], [1]], ValueError, "fit"),
+                                    ([[3]], IndexError, "from -3 to 2, got 3"), ([[0.0]], TypeError, "integers")):  # fmt: skip
+        with pytest.raises(error, match=message):
+            mg.take_along_dim(x, mg.tensor(indices), 1)
