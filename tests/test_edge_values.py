@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import minigen as mg
-import minigen.functional as F
 from minigen import kernels
 from minigen.losses import gaussian_kl
 
