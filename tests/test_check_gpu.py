@@ -87,13 +87,13 @@ def test_the_report_names_a_wrong_kernel_and_goes_on(emulated, tmp_path, capsys)
         raise IndexError("planted")
 
     out = tmp_path / "gpu.md"
-    names = ("adam_step", "bias_leaky_relu", "leaky_relu", "leaky_relu_grad")
+    names = ("adam_step", "add_bias", "leaky_relu", "leaky_relu_grad")
     command = ["check", "--gpu", *names, "--examples", "2", "--output", str(out)]
     with kernels.register("leaky_relu_grad", wrong(cuda.leaky_relu_grad)), kernels.register("adam_step", broken):
         assert main(command) == 1
     rows = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))["rows"]
     found = {(row["name"].split(",")[0], row["status"]) for row in rows}
-    right = {("bias_leaky_relu", "pass"), ("leaky_relu", "pass")}
+    right = {("add_bias", "pass"), ("leaky_relu", "pass")}
     assert found == {("adam_step", "error"), ("leaky_relu_grad", "fail")} | right
     text = out.read_text(encoding="utf-8")
     assert "**4 of 8 checks failed.**" in text and "IndexError: planted (test_check_gpu.py" in text

@@ -87,19 +87,19 @@ def test_large_activations_with_a_ragged_end_equal_the_reference(dtype):
 
 
 @given(images(), DTYPES, st.data())
-def test_bias_leaky_relu_equals_the_reference_and_may_overwrite_its_input(image, dtype, data):
+def test_add_bias_equals_the_reference_and_may_overwrite_its_input(image, dtype, data):
     rng, shape = image
     x, bias = normal(rng, shape, dtype), normal(rng, shape[1], dtype)
-    expected = reference.bias_leaky_relu(x, bias, 0.2)
-    np.testing.assert_array_equal(pointwise.bias_leaky_relu(data.draw(layouts(x)), bias, 0.2), expected)
+    expected = reference.add_bias(x, bias)
+    np.testing.assert_array_equal(cpu.add_bias(data.draw(layouts(x)), bias), expected)
     spread = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
     for out in (x, spread):
         x = x.copy() if out is spread else x
-        assert pointwise.bias_leaky_relu(x, bias, 0.2, out=out) is out
+        assert cpu.add_bias(x, bias, out=out) is out
         if out is x:
             np.testing.assert_array_equal(out, expected)
             x = normal(rng, shape, dtype)
-            expected = reference.bias_leaky_relu(x, bias, 0.2)
+            expected = reference.add_bias(x, bias)
         else:
             np.testing.assert_array_equal(out, expected)
 
@@ -318,7 +318,7 @@ def everything(rng_seed=5):
     mean, var = cpu.batch_norm_stats(x)
     results = [mean, var, cpu.batch_norm(x, mean, var, weight[0], bias, 1e-5)]
     results += cpu.batch_norm_grad(g, x, mean, var, weight[1], 1e-5)
-    results += [pointwise.leaky_relu_grad(g, x, 0.2), pointwise.bias_leaky_relu(x, bias, 0.2)]
+    results += [pointwise.leaky_relu_grad(g, x, 0.2), cpu.add_bias(x, bias)]
     values, index = pool.max_pool2d(x, (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1))
     results += [values, index, pool.max_pool2d_grad(values, index, x.shape[2:])]
     param, m = x.copy(), np.zeros_like(x)
@@ -448,7 +448,7 @@ def test_the_environment_sets_the_number_of_threads():
 def test_compiling_is_announced_once_and_the_cache_ends_it(tmp_path):
     work = """
         import numpy as np
-        this["pointwise"].bias_leaky_relu(np.ones((2, 2), np.float32), np.ones(2, np.float32), 0.1)
+        this["cpu"].add_bias(np.ones((2, 2), np.float32), np.ones(2, np.float32))
         this["pointwise"].leaky_relu(np.ones(2, np.float32), 0.1)
         """
     first, second = (in_new_process(work, NUMBA_CACHE_DIR=str(tmp_path))[1] for _ in range(2))

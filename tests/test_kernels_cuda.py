@@ -63,16 +63,16 @@ def test_leaky_relu_and_its_gradient_equal_the_reference(slope, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7, 5), (0, 3, 4)])
-def test_bias_leaky_relu_equals_the_reference_and_may_overwrite_its_input(shape, dtype):
+def test_add_bias_equals_the_reference_and_may_overwrite_its_input(shape, dtype):
     rng = np.random.default_rng(0)
     x, bias = normal(rng, shape, dtype), normal(rng, shape[1], dtype)
-    expected = reference.bias_leaky_relu(x, bias, 0.2)
-    (y,) = in_every_order(lambda: cuda.bias_leaky_relu(x, bias, 0.2))
+    expected = reference.add_bias(x, bias)
+    (y,) = in_every_order(lambda: cuda.add_bias(x, bias))
     np.testing.assert_array_equal(y, expected)
     spread = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
     with emulated(check=True):
-        assert cuda.bias_leaky_relu(x, bias, 0.2, out=spread) is spread
-        assert cuda.bias_leaky_relu(x, bias, 0.2, out=x) is x
+        assert cuda.add_bias(x, bias, out=spread) is spread
+        assert cuda.add_bias(x, bias, out=x) is x
     np.testing.assert_array_equal(spread, expected)
     np.testing.assert_array_equal(x, expected)
 

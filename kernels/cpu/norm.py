@@ -25,7 +25,15 @@ from .runtime.thread_pool import chunked_range, parallel
 from .simd import VECTOR_BYTES, lanes, load, pointer, store
 from .simd.streaming import LARGE, fence, load_like, prefetch, to_double, write
 
-__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "channel_sums"]
+__all__ = [
+    "as_matrix",
+    "batch_norm",
+    "batch_norm_grad",
+    "batch_norm_stats",
+    "channel_groups",
+    "group_channels",
+    "group_sums",
+]
 
 _WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
 
@@ -33,22 +41,15 @@ _WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
 def batch_norm_stats(x):
     """As `minigen.kernels.reference.batch_norm_stats`."""
     mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    _stats(_matrix(contiguous(x)), mean, var, work=x.size)
+    _stats(as_matrix(contiguous(x)), mean, var, work=x.size)
     return mean, var
-
-
-def channel_sums(x):
-    """As `minigen.kernels.reference.channel_sums`."""
-    sums = np.empty(x.shape[1], x.dtype)
-    _sums(_matrix(contiguous(x)), sums, work=x.size)
-    return sums
 
 
 def batch_norm(x, mean, var, weight, bias, eps):
     """As `minigen.kernels.reference.batch_norm`."""
     y = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + x.dtype.type(eps))
-    _normalize(_matrix(contiguous(x)), *_channels(x, mean, scale, bias), _matrix(y), _streamed(y), work=x.size)
+    _normalize(as_matrix(contiguous(x)), *_channels(x, mean, scale, bias), as_matrix(y), _streamed(y), work=x.size)
     return y
 
 
@@ -56,12 +57,15 @@ def batch_norm_grad(g, x, mean, var, weight, eps):
     """As `minigen.kernels.reference.batch_norm_grad`."""
     dx, dweight, dbias = empty(x.shape, x.dtype), np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
     rstd = 1 / np.sqrt(var + x.dtype.type(eps))
-    matrices = _matrix(contiguous(g, like=x)), _matrix(contiguous(x))
-    _grad(*matrices, *_channels(x, mean, rstd, weight * rstd), _matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
+    matrices = as_matrix(contiguous(g, like=x)), as_matrix(contiguous(x))
+    _grad(
+        *matrices, *_channels(x, mean, rstd, weight * rstd), as_matrix(dx), dweight, dbias, _streamed(dx), work=x.size
+    )
     return dx, dweight, dbias
 
 
-def _matrix(x):
+def as_matrix(x):
+    """View (N, C, ...) as N rows and C * L columns."""
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
@@ -78,34 +82,25 @@ def _channels(x, *vectors):
 
 @parallel
 def _stats(thread, counter, x, mean, var):
-    for group in chunked_range(counter, _groups(x, mean)):
-        first, last = _group(x, mean, group)
+    for group in chunked_range(counter, channel_groups(x, mean)):
+        first, last = group_channels(x, mean, group)
         _group_stats(pointer(x), x.shape, x.shape[1] // mean.size, first, mean[first:last], var[first:last])
 
 
 @parallel
-def _sums(thread, counter, x, sums):
-    for group in chunked_range(counter, _groups(x, sums)):
-        first, last = _group(x, sums, group)
-        totals = _group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first)
-        for c in range(last - first):  # an assignment of a slice takes Numba five seconds to compile
-            sums[first + c] = totals[c]
-
-
-@parallel
 def _normalize(thread, counter, x, mean, scale, bias, y, large):
-    groups = _groups(x, mean)
+    groups = channel_groups(x, mean)
     for item in chunked_range(counter, groups):
         # Backwards: what `_stats` read last is likeliest to be in a cache still.
-        first, last = _group(x, mean, groups - 1 - item)
+        first, last = group_channels(x, mean, groups - 1 - item)
         of_channels = mean[first:last], scale[first:last], bias[first:last]
         _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large)
 
 
 @parallel
 def _grad(thread, counter, g, x, mean, rstd, scale, dx, dweight, dbias, large):
-    for group in chunked_range(counter, _groups(x, mean)):
-        first, last = _group(x, mean, group)
+    for group in chunked_range(counter, channel_groups(x, mean)):
+        first, last = group_channels(x, mean, group)
         of_channels = mean[first:last], rstd[first:last], scale[first:last], dweight[first:last], dbias[first:last]
         _group_grad(pointer(g), pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(dx), large)
 
@@ -116,19 +111,21 @@ def _channels_per_group(x, mean):
 
 
 @subroutine
-def _groups(x, mean):
+def channel_groups(x, mean):
+    """How many groups there are."""
     return -(-mean.size // _channels_per_group(x, mean))
 
 
 @subroutine
-def _group(x, mean, number):
+def group_channels(x, mean, number):
     """First channel of a group, and the one after its last."""
     channels = _channels_per_group(x, mean)
     return number * channels, min((number + 1) * channels, mean.size)
 
 
 @subroutine
-def _group_sums(x, shape, length, first, channels):
+def group_sums(x, shape, length, first, channels):
+    """Sum each of `channels` channels of `length` columns, from `first` on, in double precision."""
     rows, pitch = shape
     begin, end = first * length, (first + channels) * length
     sums = np.zeros(_WIDTH)
@@ -150,7 +147,7 @@ def _group_sums(x, shape, length, first, channels):
 def _group_stats(x, shape, length, first, mean, var):
     rows, pitch = shape
     begin, end = first * length, (first + mean.size) * length
-    totals = _group_sums(x, shape, length, first, mean.size)
+    totals = group_sums(x, shape, length, first, mean.size)
     for c in range(mean.size):
         totals[c] /= rows * length
         mean[c] = totals[c]

@@ -3,15 +3,13 @@
 Same results as `minigen.kernels.reference.pointwise`, to the last bit.
 """
 
-import math
-
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import BLOCK, chunked_range, parallel
-from .simd import VECTOR_BYTES, add, advance, broadcast, lanes, load, pointer, store
+from .simd import VECTOR_BYTES, lanes, load, pointer, store
 from .simd.streaming import LARGE, fence, interleaved_index, leaky, stream
 
-__all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
+__all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
 def leaky_relu(x, negative_slope):
@@ -32,17 +30,6 @@ def _leak_array(g, x, negative_slope, backwards):
     flat = (array.reshape(-1) for array in (contiguous(g, like=x), contiguous(x), y))
     _leaky(*flat, x.dtype.type(negative_slope), y.nbytes >= LARGE, backwards, work=x.size)
     return y
-
-
-def bias_leaky_relu(x, bias, negative_slope, out=None):
-    """As `minigen.kernels.reference.bias_leaky_relu`; `out` may be `x` itself."""
-    rows = (x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
-    y = out if out is not None and out.flags.c_contiguous else empty(x.shape, x.dtype)
-    bias = contiguous(bias, like=x, shape=x.shape[1:2])
-    _bias_leaky(contiguous(x).reshape(rows), bias, y.reshape(rows), x.dtype.type(negative_slope), work=x.size)
-    if out is not None and out is not y:
-        out[...] = y
-    return y if out is None else out
 
 
 @parallel
@@ -78,24 +65,3 @@ def _leak_block(g, x, y, slope, large):
             store(to_y, i, leaky(load(from_x, i), load(from_g, i), slope))
     for i in range(whole, x.size):
         y[i] = _leak(x[i], g[i], slope)
-
-
-@parallel
-def _bias_leaky(thread, counter, x, bias, y, slope):
-    size = x.shape[1]
-    for row in chunked_range(counter, x.shape[0]):
-        from_x, to_y = advance(pointer(x), row * size), advance(pointer(y), row * size)
-        _bias_row(from_x, bias[row % bias.size], to_y, size, slope)
-
-
-@subroutine
-def _bias_row(from_x, shift, to_y, size, slope):
-    width = lanes(to_y)
-    whole = size // width * width
-    shifts = broadcast(shift)
-    for i in range(0, whole, width):
-        value = add(load(from_x, i), shifts)
-        store(to_y, i, leaky(value, value, slope))
-    for i in range(whole, size):
-        value = from_x[i] + shift
-        to_y[i] = _leak(value, value, slope)

@@ -19,18 +19,19 @@ reference and with every access to memory checked.  Then they ran on one GPU, an
 """
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .bias import add_bias
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .optimizers import adam_step, rmsprop_step, sgd_step
-from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
+from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 
 __all__ = [
     "adam_step",
+    "add_bias",
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
-    "bias_leaky_relu",
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",

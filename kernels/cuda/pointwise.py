@@ -1,12 +1,11 @@
 """Activations in one pass over memory, a thread for each element: their speed is the memory's."""
 
 import functools
-import math
 
-from .launch import Kernel, contiguous, deliver, elements, empty, receiver
+from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, device, flat, int32, number
 
-__all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
+__all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
 def leaky_relu(x, negative_slope):
@@ -23,16 +22,6 @@ def leaky_relu_grad(g, x, negative_slope):
     g, dx = contiguous("leaky_relu_grad: g", g, x), empty(x.shape, x.dtype)
     elements(_leaky_relu_grad(negative_slope == 0, x.dtype), x.size, g, x, dx, negative_slope)
     return dx
-
-
-def bias_leaky_relu(x, bias, negative_slope, out=None):
-    """As `minigen.kernels.reference.bias_leaky_relu`; `out` may be `x` itself."""
-    images = contiguous("bias_leaky_relu: x", x)
-    bias = contiguous("bias_leaky_relu: bias", bias, x, x.shape[1:2])
-    y = receiver("bias_leaky_relu: out", out, x, x.shape)
-    kernel = _bias_leaky_relu(x.shape[1], math.prod(x.shape[2:]), negative_slope == 0, x.dtype)
-    elements(kernel, x.size, images, bias, y, negative_slope)
-    return deliver(y, out)
 
 
 @functools.cache
@@ -72,14 +61,3 @@ def _leaky_relu_grad(rectify, dtype):
                 dx[e] = zero if rectify else g[e] * slope
 
     return Kernel(leaky_relu_grad, (flat(dtype), flat(dtype), flat(dtype), number(dtype), int32))
-
-
-@functools.cache
-def _bias_leaky_relu(channels, length, rectify, dtype):
-    leak = _leak(rectify, dtype)
-
-    def bias_leaky_relu(x, bias, y, slope, count):
-        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
-            y[e] = leak(x[e] + bias[e // length % channels], slope)
-
-    return Kernel(bias_leaky_relu, (flat(dtype), flat(dtype), flat(dtype), number(dtype), int32))

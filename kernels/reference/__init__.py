@@ -4,20 +4,21 @@ They keep the dtype they are given (float32 or float64), leave their inputs unto
 optimizer steps write into what they are handed, as their names say.
 """
 
+from .bias import add_bias, channel_sums
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
-from .norm import batch_norm, batch_norm_grad, batch_norm_stats, channel_sums
+from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, rmsprop_step, sgd_step
-from .pointwise import bias_leaky_relu, leaky_relu, leaky_relu_grad
+from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 
 __all__ = [
     "adam_step",
+    "add_bias",
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
-    "bias_leaky_relu",
     "channel_sums",
     "conv2d",
     "conv2d_input_grad",

@@ -6,7 +6,7 @@ Statistics are taken per channel, over every axis but the second: :math:`\mu = \
 
 import numpy as np
 
-__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "channel_sums"]
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
 
 
 def _per_channel(vector, x):
@@ -32,20 +32,6 @@ def batch_norm_stats(x):
     mean = x.mean(axis=_axes(x))
     var = np.square(x - _per_channel(mean, x)).mean(axis=_axes(x))
     return mean, var
-
-
-def channel_sums(x):
-    """Sum of each channel: what reaches a bias.
-
-    Parameters
-    ----------
-    x : array (N, C, ...)
-
-    Returns
-    -------
-    array (C,)
-    """
-    return x.sum(axis=_axes(x))
 
 
 def batch_norm(x, mean, var, weight, bias, eps):

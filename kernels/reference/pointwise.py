@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["bias_leaky_relu", "leaky_relu", "leaky_relu_grad"]
+__all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
 def leaky_relu(x, negative_slope):
@@ -39,25 +39,3 @@ def leaky_relu_grad(g, x, negative_slope):
     if negative_slope == 0:
         return np.where(x <= 0, g.dtype.type(0), g)  # a product would make NaN of an infinite g
     return np.where(x > 0, g, g * g.dtype.type(negative_slope))
-
-
-def bias_leaky_relu(x, bias, negative_slope, out=None):
-    """``leaky_relu(x + bias)``, the bias being added channel by channel.
-
-    Parameters
-    ----------
-    x : array (N, C, ...)
-    bias : array (C,)
-    negative_slope : float
-    out : array of x's shape, optional
-        Where to write the result; may be `x` itself.
-
-    Returns
-    -------
-    array of x's shape
-    """
-    y = leaky_relu(x + bias.reshape(1, -1, *(1,) * (x.ndim - 2)), negative_slope)
-    if out is None:
-        return y
-    out[...] = y
-    return out

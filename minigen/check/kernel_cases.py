@@ -120,11 +120,11 @@ def _dropout(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x), p, seed), lambda u, x, p, seed: gamma(3, u) * np.abs(x) / (1 - p if p < 1 else 1))
 
 
-def _bias_leaky_relu(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
-    def bound(u: float, x: Array, bias: Array, slope: float) -> Array:
-        return gamma(3, u) * (np.abs(x) + np.abs(bias).reshape(1, -1, 1, 1))
+def _add_bias(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, x: Array, bias: Array) -> Array:
+        return gamma(1, u) * (np.abs(x) + np.abs(bias).reshape(1, -1, 1, 1))
 
-    return Call((fill(shapes.x), fill(shapes.x[1:2]), 0.25), bound)
+    return Call((fill(shapes.x), fill(shapes.x[1:2])), bound)
 
 
 def _pooling(shapes: Convolution) -> tuple[tuple[int, ...], tuple[Any, ...]]:
@@ -262,7 +262,7 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
     make.__name__[1:]: make
-    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _bias_leaky_relu, _dropout, _max_pool2d, _max_pool2d_grad,
+    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _add_bias, _dropout, _max_pool2d, _max_pool2d_grad,
                  _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step)
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ module                    holds
 `minigen.ops.reduce`      sums, means, extremes
 `minigen.ops.shape`       reshaping, indexing, joining, padding
 `minigen.ops.linalg`      matrix products
+`minigen.ops.bias`        the gradient of a bias
 `minigen.ops.conv`        convolution and its two adjoints
 `minigen.ops.norm`        batch normalisation
 `minigen.ops.pool`        max pooling

@@ -20,7 +20,7 @@ T needs the size of x and W the size of w as parameters: stride rounds down, so 
 
 from ..engine import primitive
 from ..kernels import find
-from .reduce import channel_sums
+from .bias import share_vjps
 
 __all__ = ["conv2d", "conv2d_bias", "conv2d_input_grad", "conv2d_input_grad_bias", "conv2d_weight_grad"]
 
@@ -57,32 +57,22 @@ conv2d_weight_grad.vjp(
 )
 
 
-# A layer's bias, b for each channel of the result, is added where the result lies, which is not written twice.
+# The bias of a layer, b[c] for channel c of the result, is added in place.
 
 
 @primitive
 def conv2d_bias(x, w, b, **params):
     """C(x, w) + b."""
-    return _add(conv2d.forward(x, w, **params), b)
+    y = conv2d.forward(x, w, **params)
+    return find("add_bias", y)(y, b, out=y)
 
 
 @primitive
 def conv2d_input_grad_bias(g, w, b, **params):
     """T(g, w) + b."""
-    return _add(conv2d_input_grad.forward(g, w, **params), b)
+    x = conv2d_input_grad.forward(g, w, **params)
+    return find("add_bias", x)(x, b, out=x)
 
 
-def _add(y, b):
-    return find("bias_leaky_relu", y)(y, b, 1.0, out=y)
-
-
-conv2d_bias.vjp(
-    x=lambda g, out, x, w, b, **p: conv2d_input_grad(g, w, input_size=x.shape[2:], **p),
-    w=lambda g, out, x, w, b, **p: conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **p),
-    b=lambda g, out, x, w, b, **p: channel_sums(g),
-)
-conv2d_input_grad_bias.vjp(
-    g=lambda u, out, g, w, b, *, input_size, **p: conv2d(u, w, **p),
-    w=lambda u, out, g, w, b, *, input_size, **p: conv2d_weight_grad(u, g, kernel_size=w.shape[2:], **p),
-    b=lambda u, out, g, w, b, **p: channel_sums(u),
-)
+share_vjps(conv2d_bias, conv2d)
+share_vjps(conv2d_input_grad_bias, conv2d_input_grad)

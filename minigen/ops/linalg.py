@@ -14,8 +14,8 @@ import numpy as np
 from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor, tensor
+from .bias import share_vjps
 from .elementwise import unbroadcast
-from .reduce import channel_sums
 from .shape import squeeze, transpose, unsqueeze
 
 __all__ = ["dense", "dense_bias", "dense_weight_grad", "matmul"]
@@ -63,11 +63,7 @@ def dense_bias(input, weight, bias):
     return out
 
 
-dense_bias.vjp(
-    input=lambda g, out, input, weight, bias: matmul_(g, weight),
-    weight=lambda g, out, input, weight, bias: dense_weight_grad(input, g),
-    bias=lambda g, out, input, weight, bias: channel_sums(g),
-)
+share_vjps(dense_bias, dense)
 
 
 def matmul(input, other):

@@ -14,13 +14,12 @@ import numpy as np
 from ..arguments import Dims, check_boolean, check_number, check_tensor, normalize_dim, normalize_dims
 from ..backend import Array, array_module
 from ..engine import primitive
-from ..kernels import find
 from ..tensor import Tensor
 from .elementwise import constant, exp, log, select, sqrt, square, where
 from .shape import expand, take_along_dim
 from .summation import kept_shape, max_array, sum_array
 
-__all__ = ["amax", "amin", "argmax", "argmin", "channel_sums", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
+__all__ = ["amax", "amin", "argmax", "argmin", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
 
 
 @primitive
@@ -54,17 +53,6 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     tensor([4., 6.])
     """
     return sum_(input, dim=normalize_dims("sum", check_tensor("sum", "input", input).shape, dim), keepdim=keepdim)
-
-
-@primitive
-def channel_sums(input: Array) -> Array:
-    """Sum of each channel of (N, C, ...): what reaches a bias.  The vjp repeats the cotangent over each channel."""
-    return find("channel_sums", input)(input)
-
-
-channel_sums.vjp(
-    input=lambda g, out, input: expand(g.reshape(1, -1, *[1] * (input.ndim - 2)), *input.shape),
-)
 
 
 def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:

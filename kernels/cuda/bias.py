@@ -1,0 +1,27 @@
+"""A layer's bias, added in one pass over memory, a thread for each element."""
+
+import functools
+import math
+
+from .launch import Kernel, contiguous, deliver, elements, receiver
+from .target import cuda, flat, int32
+
+__all__ = ["add_bias"]
+
+
+def add_bias(x, bias, out=None):
+    """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
+    images = contiguous("add_bias: x", x)
+    bias = contiguous("add_bias: bias", bias, x, x.shape[1:2])
+    y = receiver("add_bias: out", out, x, x.shape)
+    elements(_add_bias(x.shape[1], math.prod(x.shape[2:]), x.dtype), x.size, images, bias, y)
+    return deliver(y, out)
+
+
+@functools.cache
+def _add_bias(channels, length, dtype):
+    def add_bias(x, bias, y, count):
+        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+            y[e] = x[e] + bias[e // length % channels]
+
+    return Kernel(add_bias, (flat(dtype), flat(dtype), flat(dtype), int32))
