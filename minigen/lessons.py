@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ._util.atomic_write import replace_file
+from ._util.optional import missing_package
 
 __all__ = [
     "Lesson", "LessonError", "build", "execute", "find_lessons", "open_lesson", "picture_sizes", "stale",
@@ -114,7 +115,7 @@ def _need(*modules: str) -> None:
     """Make sure that the packages of the lessons are there."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            raise LessonError(f'{module} is not installed: python -m pip install "minigen-lab[lessons]"')
+            raise LessonError(missing_package(module))
 
 
 # ---- making notebooks

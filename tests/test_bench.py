@@ -14,7 +14,7 @@ from minigen.bench import interleave, own_kernel, report
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
 from minigen.bench.worker import ALLOCATOR, Worker
-from minigen.cli import bench as command
+from minigen.cli import main
 
 
 def test_interleaved_timing_times_each_candidate_and_its_ratio():
@@ -88,12 +88,8 @@ def test_a_kernel_of_ones_own_is_checked_before_it_is_timed(tmp_path):
 
 
 def test_unknown_work_is_named(tmp_path):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
     with pytest.raises(ValueError, match="got convs and 11"):
-        command.run(parser.parse_args(["convs", "--out", str(tmp_path)]))
+        main(["bench", "convs", "--out", str(tmp_path), "--debug"])
 
 
 @pytest.mark.torch

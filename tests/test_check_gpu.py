@@ -219,7 +219,7 @@ def test_the_whole_report_has_every_section(hosted, tmp_path, monkeypatch):
 def test_without_a_gpu_one_line_says_so(monkeypatch, capsys):
     monkeypatch.setattr(gpu_report, "why_no_gpu", lambda: "there is none")
     assert main(["check", "--gpu"]) == 2
-    assert capsys.readouterr().err == "minigen check: --gpu: there is none\n"
+    assert capsys.readouterr().err == "minigen: --gpu: there is none\n"
 
 
 def test_an_unknown_kernel_is_named(hosted, tmp_path):

@@ -1,6 +1,5 @@
 """The pages about checking: their code runs, and their table is the table."""
 
-import argparse
 import json
 import re
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minigen.check.optimizers import VARIANTS
-from minigen.cli import check as command
+from minigen.cli import main
 
 PAGES = Path(__file__).parents[1] / "lessons" / "reference"
 
@@ -31,9 +30,7 @@ def test_every_variant_stands_on_the_page_with_its_options():
 
 
 def run(*words):
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(words))
+    return main(["check", *words])
 
 
 def test_checking_minigen_from_the_command_line(capsys):

@@ -263,16 +263,77 @@ def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
     assert main(["train", "dcgan", "--run", "dcgan-digits", "--resume"]) == 0
 
 
-def test_debug_shows_the_traceback_of_a_mistake_and_ours_always_show(monkeypatch):
-    with pytest.raises(ValueError, match="unknown data set"):
-        main(["train", "dcgan", "--data", "mnsit", "--debug"])
+def test_debug_shows_the_traceback_before_and_after_the_command():
+    for arguments in (
+        ["train", "dcgan", "--data", "mnsit", "--debug"],
+        ["--debug", "train", "dcgan", "--data", "mnsit"],
+    ):
+        with pytest.raises(ValueError, match="unknown data set"):
+            main(arguments)
 
-    def broken(*_, **__):
-        raise TypeError("a mistake of ours")
 
-    monkeypatch.setattr("minigen.data.load", broken)
-    with pytest.raises(TypeError, match="a mistake of ours"):
-        main(["train", "dcgan"])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (lambda: int("many"), "ValueError: invalid literal for int() with base 10: 'many'"),
+        (lambda: np.zeros(3).reshape(2), "ValueError: cannot reshape array of size 3"),
+        (lambda: {}["missing"], "KeyError: 'missing'"),
+        (lambda: mg.ones(2).shape(), "TypeError: 'tuple' object is not callable"),
+    ],
+)
+def test_a_fault_of_ours_is_not_told_as_a_mistake_of_the_user(fault, words, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.data.load", lambda *_, **__: fault())
+    assert main(["train", "dcgan"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line.startswith("minigen: internal error at load.py in load_split(): ") and words in line and "--debug" in line
+    )
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        main(["train", "dcgan", "--debug"])
+
+
+def test_a_value_error_that_numpy_raises_inside_minigen_is_a_fault(monkeypatch, capsys):
+    monkeypatch.setattr("minigen.data.load", lambda *_, **__: mg.data.dataset.pad_to(np.ones((1, 1, 9, 9)), 3))
+    assert main(["train", "dcgan"]) == 1
+    assert "at dataset.py in pad_to(): ValueError: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n", [10**13, 10**18, 10**30])
+def test_too_much_memory_is_said_in_one_line(n, run, capsys):
+    line = mistake(capsys, "sample", "dcgan-digits", "-n", str(n))
+    assert line.startswith("not enough memory: ") and "fewer or smaller images" in line
+    if n == 10**13:
+        assert "TiB" in line  # the size that was asked for
+
+
+def test_a_missing_package_names_its_extra(monkeypatch, capsys):
+    def missing(*_, **__):
+        raise ModuleNotFoundError("No module named 'hypothesis'", name="hypothesis")
+
+    monkeypatch.setattr("minigen.data.load", missing)
+    assert 'python -m pip install "minigen-lab[test]"' in mistake(capsys, "train", "dcgan")
+
+
+def test_a_file_where_the_run_should_be(here, capsys):
+    (here / "taken").write_text("mine")
+    assert "taken is a file" in mistake(capsys, "train", "dcgan", *TINY, "--run", "./taken")
+    assert (here / "taken").read_text() == "mine"
+
+
+def test_arguments_after_a_double_dash_are_not_ours(monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr("minigen.cli.lesson.open_lesson", lambda lesson, folder, options: given.append(options) or 0)
+    assert main(["lesson", "1", "--", "--debug", "--no-browser"]) == 0
+    assert given == [["--debug", "--no-browser"]]
+
+
+def test_a_command_loads_only_its_own_module():
+    code = (
+        "import sys; from minigen.cli import main; main(['manifold', 'bench'])\n"
+        "print([name for name in ('bench', 'train', 'check', 'manifold') if f'minigen.cli.{name}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "['manifold']\n" and "no run at" in done.stderr
 
 
 # ---- what it is all for

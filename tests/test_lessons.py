@@ -10,7 +10,7 @@ import pytest
 
 import minigen as mg
 from minigen import lessons
-from minigen.cli import lesson as command
+from minigen.cli import main
 from minigen.course import Exercise, Verdict, call, close, exercise, show_source
 from minigen.course import autograd as first
 from minigen.kernels import emulator
@@ -120,9 +120,7 @@ def test_execute_fails_on_a_failing_cell(tmp_path):
 
 
 def _command(*words):
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(words))
+    return main(["lesson", *words])
 
 
 def test_list_names_the_lessons(capsys):
@@ -169,7 +167,7 @@ def test_unknown_lesson_and_missing_lessons_are_said_in_one_line(tmp_path, monke
 def test_opening_without_jupyterlab_names_the_extra(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert _command("1", "--folder", str(tmp_path / "work")) == 2
-    assert 'jupyterlab is not installed: python -m pip install "minigen-lab[lessons]"' in capsys.readouterr().err
+    assert 'python -m pip install "minigen-lab[lessons]"' in capsys.readouterr().err
     assert not (tmp_path / "work").exists()
 
 

@@ -5,7 +5,7 @@ import importlib.util
 from importlib import metadata
 from types import ModuleType
 
-__all__ = ["check_installed", "installed_version", "missing_package", "require"]
+__all__ = ["check_installed", "extra_of", "installed_version", "missing_package", "require"]
 
 _DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -28,6 +28,17 @@ _EXTRAS = {
 """The extra of minigen-lab that brings each optional package."""
 
 
+def extra_of(module: str) -> str | None:
+    """The extra of minigen-lab that brings the package of `module`; None for any other package.
+
+    >>> extra_of("matplotlib.figure"), extra_of("my_module")
+    ('data', None)
+    """
+    top = module.partition(".")[0]
+    name = _DISTRIBUTIONS.get(top, top)
+    return next((extra for extra, names in _EXTRAS.items() if name in names), None)
+
+
 def missing_package(module: str) -> str:
     """Say in one line how to install the package of `module`.
 
@@ -36,14 +47,14 @@ def missing_package(module: str) -> str:
     """
     top = module.partition(".")[0]
     name = _DISTRIBUTIONS.get(top, top)
-    extra = next((extra for extra, names in _EXTRAS.items() if name in names), None)
+    extra = extra_of(module)
     if extra is None:
         return f"{name} is not installed: python -m pip install {name}"
     return f'{name} is not installed; the extra {extra!r} brings it: python -m pip install "minigen-lab[{extra}]"'
 
 
 def check_installed(module: str) -> str:
-    """Find the folder of the package of `module` without importing it.
+    """Find the folder of the package of `module` without importing it; empty for a module without a folder.
 
     Raises
     ------
@@ -52,9 +63,9 @@ def check_installed(module: str) -> str:
     """
     top = module.partition(".")[0]
     spec = importlib.util.find_spec(top)
-    if spec is None or not spec.submodule_search_locations:
+    if spec is None:
         raise ModuleNotFoundError(missing_package(module), name=top)
-    return spec.submodule_search_locations[0]
+    return (spec.submodule_search_locations or [""])[0]
 
 
 def require(module: str) -> ModuleType:

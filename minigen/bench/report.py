@@ -1,13 +1,12 @@
 """What the measurements become: a table to read, a CSV file to keep, pictures to look at."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from .._util.atomic_write import replace_file
+from .._util.tables import Table
 
 __all__ = ["Row", "as_csv", "as_markdown", "as_table", "geometric_mean", "plot_ratios", "plot_roofline", "summary"]
 
@@ -81,11 +80,7 @@ def as_markdown(path: Path, facts: Mapping[str, str], rows: Sequence[Row]) -> No
         )
         compared = [row.ratio for row in chosen if math.isfinite(row.ratio)]
         lines += ["", f"## {group}", ""] + ([summary(compared), ""] if len(compared) > 1 else [])
-        lines += ["| work | minigen | PyTorch | ratio | quartiles |", "| --- | --- | --- | --- | --- |"]
-        for row in chosen:
-            theirs = f"{row.theirs:.2f} {row.unit}" if math.isfinite(row.theirs) else ""
-            ratio = f"{row.ratio:.2f} | {row.low:.2f} to {row.high:.2f}" if math.isfinite(row.ratio) else " | "
-            lines.append(f"| {row.work} | {row.ours:.2f} {row.unit} | {theirs} | {ratio} |")
+        lines.append(_table(chosen).markdown())
     replace_file(path, ("\n".join(lines) + "\n").encode())
 
 
@@ -93,27 +88,33 @@ def as_table(rows: Sequence[Row]) -> str:
     """The rows, aligned for reading.
 
     >>> print(as_table([Row("conv", "1x1", 2.0, 4.0, 0.5, 0.45, 0.55, gflop=0.1)]))
-    work  minigen    PyTorch   ratio  quartiles      GFLOP/s
-    1x1     2.00 ms     4.00 ms   0.50  0.45 - 0.55         50
+    work  minigen  PyTorch  ratio    quartiles  GFLOP/s
+    1x1   2.00 ms  4.00 ms   0.50  0.45 - 0.55       50
     """
-    width = max([4, *(len(row.work) for row in rows)])
-    lines = [f"{'work':{width}}  minigen    PyTorch   ratio  quartiles      GFLOP/s"]
+    return _table(rows).text()
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    cells = []
     for row in rows:
-        theirs = f"{row.theirs:8.2f} {row.unit}" if math.isfinite(row.theirs) else " " * 11
-        ratio = f"{row.ratio:5.2f}  {row.low:.2f} - {row.high:.2f}" if math.isfinite(row.ratio) else " " * 18
-        rate = f"{row.rate:10.0f}" if row.gflop else ""
-        lines.append(f"{row.work:{width}} {row.ours:8.2f} {row.unit} {theirs}  {ratio} {rate}".rstrip())
-    return "\n".join(lines)
+        compared = math.isfinite(row.ratio)
+        cells.append(
+            [
+                row.work,
+                f"{row.ours:.2f} {row.unit}",
+                f"{row.theirs:.2f} {row.unit}" if math.isfinite(row.theirs) else "",
+                f"{row.ratio:.2f}" if compared else "",
+                f"{row.low:.2f} - {row.high:.2f}" if compared else "",
+                f"{row.rate:.0f}" if row.gflop else "",
+            ]
+        )
+    return Table(["work", "minigen", "PyTorch", "ratio", "quartiles", "GFLOP/s"], cells, "lrrrrr")
 
 
 def as_csv(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows to a CSV file, all columns, in one indivisible step."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    names = [field.name for field in fields(Row)]
-    writer.writerow(names)
-    writer.writerows([getattr(row, name) for name in names] for row in rows)
-    replace_file(path, text.getvalue().encode())
+    table = Table([field.name for field in fields(Row)], [astuple(row) for row in rows])
+    replace_file(path, table.csv().encode())
 
 
 def plot_ratios(path: Path, rows: Sequence[Row]) -> None:

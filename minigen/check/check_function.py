@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._util.optional import require
 from .op_registry import OP_REGISTRY, Case, Entry
 from .report import Finding, Report
 from .repro import repro
@@ -153,7 +154,7 @@ class _Wrong(Exception):  # noqa: N818 - not an error of the program
 
 def _search(entry, fixed, layouts, look, found, examples, seed):
     """Try `examples` points; where one is wrong, let Hypothesis find the smallest that is."""
-    import hypothesis
+    hypothesis = require("hypothesis")
     from hypothesis import HealthCheck, Phase, Verbosity, given, settings
     from hypothesis import strategies as st
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from .._util.optional import require
+
 __all__ = ["VARIANTS", "Variant", "check_optimizer", "gradients", "trajectory"]
 
 Rule = Callable[..., Any]
@@ -311,7 +313,7 @@ def trajectory(
     >>> trajectory("sgd", [1.0], np.array([[2.0], [0.5]]), lr=0.1).ravel().tolist()
     [0.8, 0.75]
     """
-    import mpmath
+    mpmath = require("mpmath")
 
     variant = VARIANTS[name]
     known = {k: mpmath.mpf(v) if type(v) is float else v for k, v in {**variant.options, **options}.items()}

@@ -13,17 +13,15 @@ from typing import Any
 
 import numpy as np
 
-try:
-    from hypothesis import strategies as st
-except ImportError as error:  # pragma: no cover - depends on the installation
-    raise ImportError('minigen.check.strategies needs Hypothesis: python -m pip install "minigen-lab[test]"') from error
-
+from .._util.optional import require
 from ..kernels.shapes import output_size
 from .array_generators import KINDS, LAYOUTS, lay_out
 from .kernel_cases import window
 from .op_registry import OP_REGISTRY, Case, Source
 
 __all__ = ["Case", "STRATEGIES", "DrawnSource", "arrays", "cases", "layouts", "shapes", "windows"]
+
+st = require("hypothesis.strategies")
 
 Array = np.ndarray
 

@@ -38,6 +38,7 @@ from typing import Any
 
 import numpy as np
 
+from .._util.optional import require
 from .compare import draw
 from .differences import U, jitter
 from .op_registry import OP_REGISTRY, Case, Entry, RandomSource
@@ -61,7 +62,7 @@ SIZE = 60
 
 def _mp(x: Array) -> Array:
     """An array of floats as mpmath numbers, exactly."""
-    import mpmath
+    mpmath = require("mpmath")
 
     if x.dtype.kind != "f":
         return x
@@ -87,7 +88,7 @@ class _Exact:
     """The specification of one case and its derivatives, in high precision."""
 
     def __init__(self, entry: Entry, case: Case):
-        import mpmath
+        mpmath = require("mpmath")
 
         self.entry = entry
         self.names = entry.inputs[: len(case.inputs)]
@@ -142,7 +143,7 @@ _KINKED = {"relu", "leaky_relu", "elu", "max_pool2d", "l1_loss"}
 
 def _tensors(entry: Entry, case: Case, seed: int) -> tuple[dict[str, Array], float]:
     """Everything that is stored of one case, and its bound."""
-    import mpmath
+    mpmath = require("mpmath")
 
     rng = np.random.default_rng([FORMAT, seed])
     which = [i for i in entry.differentiable if i < len(case.inputs)]
@@ -227,7 +228,7 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
         If mpmath is missing.
     """
     try:
-        import mpmath
+        mpmath = require("mpmath")
     except ImportError as error:
         raise ImportError('golden vectors need mpmath: python -m pip install "minigen-lab[test]"') from error
     from safetensors.numpy import save_file

@@ -1,4 +1,4 @@
-"""``minigen check``: the checks from the command line."""
+"""``minigen check``."""
 
 import argparse
 import html
@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from .._util.tables import Table, html_page
 
 __all__ = ["add_arguments", "run"]
 
@@ -60,24 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say; 0 where everything is right, 1 where something is wrong, 2 for a mistaken command."""
-    try:
-        if args.export:
-            return _export(args)
-        if args.against:
-            return _against(args)
-        if args.score:
-            return _score(args)
-        if args.report == "markdown" and not args.cuda:
-            raise ValueError("--report markdown is for --cuda; expected text, json or html")
-        if args.cuda:
-            return _cuda(args)
-        if args.gpu:
-            return _gpu(args)
-        return _own(args)
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        print(f"minigen check: {error}", file=sys.stderr)
-        return 2
+    """Do what the arguments say; 0 if everything is right, 1 if something is wrong."""
+    if args.report == "markdown" and not args.cuda:
+        raise ValueError("--report markdown is for --cuda; expected text, json or html")
+    for asked, action in (
+        (args.export, _export),
+        (args.against, _against),
+        (args.score, _score),
+        (args.cuda, _cuda),
+        (args.gpu, _gpu),
+    ):
+        if asked:
+            return action(args)
+    return _own(args)
 
 
 def _ops(args: argparse.Namespace, known: Sequence[str]) -> list[str]:
@@ -204,18 +201,11 @@ def _text(rows: list[dict[str, Any]]) -> str:
 
 
 def _html(rows: list[dict[str, Any]]) -> str:
-    def cells(row: dict[str, Any]) -> str:
-        shown = [str(row["op"]), str(row["case"]), str(row["status"]), str(row["reason"])]
-        return "".join(f"<td>{html.escape(cell)}</td>" for cell in shown)
-
-    body = "\n".join(f'<tr class="{html.escape(row["status"])}">{cells(row)}</tr>' for row in rows)
     style = (
         "body{font-family:sans-serif} td,th{padding:.2em .8em;text-align:left;white-space:pre-wrap;vertical-align:top}"
         " .fail,.wrong{background:#f6c9b7} .pass,.right{background:#cfe8f3} .inconclusive{background:#f5e6a8}"
     )
-    head = "<tr><th>operation</th><th>case</th><th>result</th><th>reason</th></tr>"
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>minigen check</title>'
-        f"<style>{style}</style>"
-        f"</head>\n<body><h1>minigen check</h1>\n<table>\n{head}\n{body}\n</table></body></html>"
-    )
+    names = ["op", "case", "status", "reason"]
+    table = Table(["operation", "case", "result", "reason"], [[row[name] for name in names] for row in rows])
+    classes = [str(row["status"]) for row in rows]
+    return html_page("minigen check", f"<h1>minigen check</h1>\n{table.html(classes)}", style).rstrip()

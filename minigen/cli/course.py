@@ -1,11 +1,11 @@
-"""``minigen course``: assignments for students and instructors."""
+"""``minigen course``."""
 
 import argparse
 import json
 import sys
 from pathlib import Path
 
-from ..course.kit.assignment import Assignment, CourseError, find, templates
+from ..course.kit.assignment import Assignment, find, templates
 from ..course.kit.check import check
 
 __all__ = ["add_arguments", "run"]
@@ -64,16 +64,12 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0 if all is well, 1 where a test does not pass or something could not be graded, 2 for a mistaken command.
+        0 if all is well, 1 where a test does not pass or something could not be graded.
     """
     for stream in (sys.stdout, sys.stderr):  # a console of Windows may know no check marks
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    try:
-        return {"check": _check, "build": _build, "grade": _grade, "validate": _validate}[args.what](args)
-    except (CourseError, OSError) as error:
-        print(f"minigen course: {error}", file=sys.stderr)
-        return 2
+    return {"check": _check, "build": _build, "grade": _grade, "validate": _validate}[args.what](args)
 
 
 def _check(args: argparse.Namespace) -> int:

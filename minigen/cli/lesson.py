@@ -1,7 +1,6 @@
 """``minigen lesson``."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ..lessons import Lesson, LessonError, build, find_lessons, open_lesson
@@ -44,7 +43,12 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        The exit status: 0 if all went well, 2 for a mistake of the user's.
+        The exit status: 0, or that of JupyterLab.
+
+    Raises
+    ------
+    LessonError
+        If there is no such lesson, or JupyterLab is not installed.
 
     Examples
     --------
@@ -55,26 +59,20 @@ def run(args: argparse.Namespace) -> int:
     ...
     0
     """
-    try:
-        lessons = find_lessons()
-        if args.number is not None:
-            lessons = [lesson for lesson in lessons if lesson.number == args.number] or _unknown(args.number, lessons)
-        if args.build:
-            for lesson in lessons:
-                build(lesson)
-                print(f"built {lesson.notebook}")
-            return 0
-        if args.number is None or args.list:
-            for lesson in lessons:
-                print(f"{lesson.number:3}  {lesson.title}")
-            print("Open one with: minigen lesson NUMBER")
-            return 0
-        return open_lesson(lessons[0], args.folder, args.options)
-    except LessonError as error:
-        print(f"minigen lesson: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"minigen lesson: {error.filename}: {error.strerror}", file=sys.stderr)
-    return 2
+    lessons = find_lessons()
+    if args.number is not None:
+        lessons = [lesson for lesson in lessons if lesson.number == args.number] or _unknown(args.number, lessons)
+    if args.build:
+        for lesson in lessons:
+            build(lesson)
+            print(f"built {lesson.notebook}")
+        return 0
+    if args.number is None or args.list:
+        for lesson in lessons:
+            print(f"{lesson.number:3}  {lesson.title}")
+        print("Open one with: minigen lesson NUMBER")
+        return 0
+    return open_lesson(lessons[0], args.folder, args.options)
 
 
 def _unknown(number: int, lessons: list[Lesson]) -> list[Lesson]:

@@ -1,15 +1,19 @@
 """Parse the command line, run the command, and turn an error into one line.
 
-A mistake of the user costs one line on the standard error stream and exit code 2.  ``--debug`` shows the traceback.
+An error costs one line on the standard error stream.  ``--debug`` shows the traceback.
 """
 
 import argparse
+import opcode
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from .._util.optional import installed_version
+from .._util.optional import extra_of, installed_version, missing_package
 
 __all__ = ["COMMANDS", "main"]
 
@@ -84,18 +88,61 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nstopped", file=sys.stderr)
         return 130
     except Exception as error:
-        if arguments.debug or not isinstance(error, _expected()):
+        if arguments.debug:
             raise
-        print(f"minigen: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        line, code = _explain(error)
+        print(f"minigen: {' '.join(line.split())}", file=sys.stderr)
+        return code
 
 
-def _expected() -> tuple[type[Exception], ...]:
-    """Errors whose message is written for the user.  Anything else is a mistake of ours, and shows its traceback."""
+def _explain(error: Exception) -> tuple[str, int]:
+    """The line that tells the user about an error, and the exit code.
+
+    A mistake of the user (exit code 2) is an error that minigen raised for bad input, or one of the system: a file
+    that cannot be read, memory that is not there, a package that is not installed.  Any other error, such as a
+    ValueError from inside NumPy, is a fault of minigen (exit code 1), and the line says where it happened.
+    """
+    if isinstance(error, MemoryError | OverflowError) or str(error).startswith(_TOO_LARGE):
+        return f"not enough memory: {error or 'an array does not fit'}; ask for fewer or smaller images or networks", 2
+    if isinstance(error, ModuleNotFoundError) and error.name and extra_of(error.name):
+        return missing_package(error.name), 2
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", 2
+    if isinstance(error, OSError | ImportError) or (isinstance(error, _user_errors()) and _raised_on_purpose(error)):
+        return str(error), 2
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    place = ([frame for frame in frames if _is_ours(frame)] or frames)[-1].f_code
+    where = f"{Path(place.co_filename).name} in {place.co_name}()"
+    return f"internal error at {where}: {type(error).__name__}: {error}; --debug shows the traceback", 1
+
+
+_TOO_LARGE = ("array is too big", "Maximum allowed dimension")
+"""How NumPy's ValueErrors begin where a size is beyond all memory."""
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    """The types of errors whose message is written for the user."""
     from ..backend import DeviceError
+    from ..course.kit.assignment import CourseError
+    from ..lessons import LessonError
     from ..train import RunError
 
-    return (RunError, DeviceError, ValueError, OSError, ImportError)
+    return (RunError, DeviceError, CourseError, LessonError, ValueError)
+
+
+def _raised_on_purpose(error: Exception) -> bool:
+    """Whether a `raise` statement of minigen raised the error: not NumPy, and not a built-in function as in int("")."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and _is_ours(last.tb_frame) and last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
+
+
+_RAISE = opcode.opmap["RAISE_VARARGS"]
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _parser() -> argparse.ArgumentParser:

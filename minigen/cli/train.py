@@ -105,6 +105,8 @@ def _train(arguments: argparse.Namespace) -> int:
     resume = arguments.resume or arguments.previous
     if resume and arguments.overwrite:
         raise RunError("--resume and --overwrite contradict each other: give one of them")
+    if find_run(name).is_file():
+        raise RunError(f"{find_run(name)} is a file; choose another name with --run NAME")
     if resume:
         run = open_run(name)
         _reconcile(run, asked)

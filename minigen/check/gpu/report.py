@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._util.atomic_write import replace_file
+from ..._util.tables import Table
 from .result import Row
 
 __all__ = ["markdown", "write"]
@@ -42,31 +43,23 @@ def markdown(facts: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The page: the verdict and what failed first."""
     bad = [row for row in rows if row.status != "pass"]
     verdict = f"{len(bad)} of {len(rows)} checks failed." if bad else f"All {len(rows)} checks passed."
-    lines = ["# minigen on a GPU", "", f"**{verdict}**", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {_cell(value)} |" for name, value in facts.items()]
+    lines = ["# minigen on a GPU", "", f"**{verdict}**", "", Table(["", ""], list(facts.items())).markdown()]
     if bad:
         lines += ["", "## What failed", "", *(f"- **{row.section}: {row.name}**: {row.detail}" for row in bad)]
     for section in dict.fromkeys(row.section for row in rows):
         mine = [row for row in rows if row.section == section]
         lines += ["", f"## {section.capitalize()}", ""]
-        lines += _speed(mine) if section == "speed" else _outcomes(mine)
+        lines += [_LEGEND, "", _speed(mine)] if section == "speed" else [_results(mine)]
     return "\n".join(lines) + "\n"
 
 
-def _outcomes(rows: Sequence[Row]) -> list[str]:
-    lines = ["| check | result | |", "|---|---|---|"]
-    return lines + [f"| {_cell(row.name)} | {row.status} | {_cell(row.detail)} |" for row in rows]
+def _results(rows: Sequence[Row]) -> str:
+    return Table(["check", "result", ""], [[row.name, row.status, row.detail] for row in rows]).markdown()
 
 
-def _speed(rows: Sequence[Row]) -> list[str]:
-    lines = [_LEGEND, "", f"| convolution | {' | '.join(_SPEED.values())} |", "|---|" + "--:|" * len(_SPEED)]
-    for row in rows:
-        numbers = [row.numbers.get(name) for name in _SPEED]
-        cells = ["-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in numbers]
-        lines.append(f"| {_cell(row.name)} | {' | '.join(cells)} |")
-    return lines
+def _speed(rows: Sequence[Row]) -> str:
+    def cell(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
-
-def _cell(value: Any) -> str:
-    """Text that does not end a cell of a table."""
-    return " ".join(str(value).replace("|", "\\|").split())
+    cells = [[row.name, *(cell(row.numbers.get(name)) for name in _SPEED)] for row in rows]
+    return Table(["convolution", *_SPEED.values()], cells, "l" + "r" * len(_SPEED)).markdown()
