@@ -301,7 +301,7 @@ def show_source(*things: Any, docstring: bool = False) -> Source:
     >>> show_source(mg.exp)
     # minigen/ops/elementwise.py
     @primitive
-    def exp(input):
+    def exp(input: Array) -> Array:
         return array_module(input).exp(input)
     <BLANKLINE>
     exp.vjp(input=lambda g, out, input: g * out)

@@ -177,10 +177,14 @@ def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> mg.amax(mg.tensor([[1.0, 5.0], [3.0, 4.0]]), dim=1)
     tensor([5., 4.])
     """
-    dims = normalize_dims("amax", check_tensor("amax", "input", input).shape, dim)
+    return amax_(input, dim=_nonempty_dims("amax", input, dim), keepdim=keepdim)
+
+
+def _nonempty_dims(op: str, input: Tensor, dim: Dims) -> tuple[int, ...]:
+    dims = normalize_dims(op, check_tensor(op, "input", input).shape, dim)
     if _count(input.shape, dims) == 0:
-        raise ValueError(f"amax: no elements to choose from in shape {input.shape} over dim {dims}")
-    return amax_(input, dim=dims, keepdim=keepdim)
+        raise ValueError(f"{op}: no elements to choose from in shape {input.shape} over dim {dims}")
+    return dims
 
 
 def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -190,7 +194,7 @@ def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> mg.amin(mg.tensor([[1.0, 5.0], [3.0, 4.0]]), dim=1)
     tensor([1., 3.])
     """
-    return -amax(-input, dim, keepdim)
+    return -amax_(-input, dim=_nonempty_dims("amin", input, dim), keepdim=keepdim)
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
