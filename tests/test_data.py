@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import minigen
 import minigen.data as data
 from minigen.data import Dataset, Loader, packaged
 
@@ -52,24 +53,24 @@ def test_registry_tells_the_truth(name, split):
     info, loaded = data.DATASETS[name], data.load(name, split)
     assert len(loaded) == getattr(info, split)
     assert loaded.shape == info.shape
-    assert loaded.data.dtype == np.float32 and loaded.data.flags.c_contiguous
+    assert loaded.examples.dtype == np.float32 and loaded.examples.flags.c_contiguous
     assert loaded.name == name
     assert loaded.labels.dtype == np.int64
     assert set(loaded.labels.tolist()) == set(range(len(loaded.classes)))
     if len(info.shape) == 3:
-        assert loaded.data.min() == -1 and loaded.data.max() == 1
+        assert loaded.examples.min() == -1 and loaded.examples.max() == 1
 
 
 @pytest.mark.parametrize("name", LOCAL)
 def test_the_same_call_gives_the_same_data(name):
     first, second = data.load(name, "test"), data.load(name, "test")
-    np.testing.assert_array_equal(first.data, second.data)
+    np.testing.assert_array_equal(first.examples, second.examples)
     np.testing.assert_array_equal(first.labels, second.labels)
 
 
 @pytest.mark.parametrize("name", ["shapes", "stacked_mnist", "ring8", "grid25"])
 def test_seed_changes_a_drawn_set(name):
-    assert not np.array_equal(data.load(name, "test", seed=0).data, data.load(name, "test", seed=1).data)
+    assert not np.array_equal(data.load(name, "test", seed=0).examples, data.load(name, "test", seed=1).examples)
 
 
 def test_table_lists_every_set_with_licence_and_source():
@@ -115,16 +116,76 @@ def test_missing_package_names_the_command(monkeypatch, name, package):
     assert 'python -m pip install "minigen-lab[data]"' in str(caught.value)
 
 
-def test_dataset_refuses_wrong_arrays():
-    good = np.zeros((3, 1, 2, 2), np.float32)
-    with pytest.raises(ValueError, match=r"data must be float32 of shape .* got float64 of shape \(3, 1, 2, 2\)"):
-        Dataset("x", good.astype(np.float64))
-    with pytest.raises(ValueError, match=r"got float32 of shape \(3, 1, 4\)"):
-        Dataset("x", good.reshape(3, 1, 4))
-    with pytest.raises(ValueError, match="labels must be int64 with 3 rows, got int64 with 2"):
-        Dataset("x", good, np.arange(2))
-    with pytest.raises(ValueError, match="factors must be int64 with 3 rows, got float64 with 3"):
-        Dataset("x", good, factors=np.zeros((3, 2)))
+GOOD = np.zeros((5, 1, 8, 6), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"images": GOOD.astype(np.float64)}, "images must be float32, got float64"),
+        ({"images": np.full((5, 3, 8, 6), 200, np.uint8)}, "images must be float32, got uint8"),
+        ({"images": GOOD + 200}, r"images must be in \[-1, 1\], got 200 to 200"),
+        ({"images": GOOD - 3}, r"images must be in \[-1, 1\], got -3 to -3"),
+        ({"images": GOOD[:, 0]}, r"images must be \(N, C, H, W\), got \(5, 8, 6\)"),
+        ({"images": np.zeros((5, 8, 6, 3), np.float32)}, ".*the channels are last"),
+        ({"images": GOOD, "partners": GOOD + 100}, r"partners must be in \[-1, 1\], got 100 to 100"),
+        ({"images": GOOD, "labels": np.arange(5, dtype=np.int32)}, "labels must be int64, got int32"),
+        ({"images": GOOD, "labels": [0, 1, 2, 3, 4]}, "labels must be a NumPy array, got list"),
+        ({"images": GOOD, "factors": np.zeros((5, 2))}, "factors must be int64, got float64"),
+    ],
+)
+def test_dataset_refuses_wrong_arrays_and_its_remedy_works(fields, words):
+    with pytest.raises(ValueError, match=f"x: {words}.*; use ") as caught:
+        Dataset("x", **fields)
+    remedy = str(caught.value).partition("; use ")[2].replace(" for one channel", "")
+    field = remedy.removeprefix("minigen.data.from_levels(").removeprefix("np.asarray(").partition(".")[0].strip(")[:, None]")
+    Dataset("x", **(fields | {field: eval(remedy, {"minigen": minigen, "np": np, **fields})}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "expected images or points, got neither"),
+        ({"images": GOOD, "points": np.zeros((5, 2), np.float32)}, "expected images or points, got both"),
+        ({"images": np.where(GOOD == 0, np.float32(np.nan), GOOD)}, "images must be finite, got NaN or infinite"),
+        ({"points": np.full((5, 2), np.inf, np.float32)}, "points must be finite"),
+        ({"images": GOOD, "labels": np.arange(4)}, r"labels must have 5 rows, one for each example, got shape \(4,\)"),
+        ({"images": GOOD, "labels": np.zeros((5, 1), np.int64)}, r"labels must be \(N,\), got \(5, 1\)"),
+        ({"images": GOOD, "weights": np.ones(3)}, "weights must have 5 rows"),
+        ({"images": GOOD, "weights": np.array(1.0)}, "weights must have 5 rows"),
+    ],
+)
+def test_dataset_refuses_what_has_no_remedy(fields, words):
+    with pytest.raises(ValueError, match=f"x: {words}"):
+        Dataset("x", **fields)
+
+
+def test_further_fields_go_into_batches_and_subsets():
+    weights = np.arange(5) / 5
+    mine = Dataset("mine", GOOD, partners=GOOD, weights=weights)
+    batch = next(Loader(mine, 2, seed=1).epoch(0))
+    assert list(batch) == ["images", "partners", "weights"]
+    np.testing.assert_array_equal(batch["weights"], weights[Loader(mine, 2, seed=1).order(0)[:2]])
+    np.testing.assert_array_equal(mine.subset(slice(1, 3))["weights"], weights[1:3])
+    with pytest.raises(ValueError, match="mine: has no field 'label'; it has images, partners, weights"):
+        mine["label"]
+
+
+def test_a_transform_draws_the_same_numbers_wherever_the_epoch_starts():
+    def noisy(batch, generator):
+        batch["points"] += generator.normal(size=batch["points"].shape)
+        return batch | {"extra": generator.integers(100, size=len(batch["labels"]))}
+
+    def batches(**options):
+        return list(Loader(numbered(7), 3, seed=2, transform=noisy).epoch(**options))
+
+    whole, rest = batches(epoch=4), batches(epoch=4, start_batch=1)
+    assert len(whole) == 3 and len(rest) == 2
+    for one, two in zip(whole[1:], rest):
+        for field in ("points", "labels", "extra"):
+            np.testing.assert_array_equal(one[field], two[field])
+    assert not np.array_equal(whole[0]["extra"], batches(epoch=5)[0]["extra"])
+    assert not np.array_equal(whole[0]["extra"], whole[1]["extra"])
 
 
 def test_subset_takes_labels_and_factors_along():
@@ -323,7 +384,7 @@ def test_mixture_has_its_modes_and_its_sigma(name, sigma, modes):
     else:
         expected = [(x, y) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)]
     np.testing.assert_allclose(data.centres(name), expected, atol=1e-12)
-    away = drawn.data - np.array(expected)[drawn.labels]
+    away = drawn.points - np.array(expected)[drawn.labels]
     assert np.abs(away).max() < 6 * sigma
     np.testing.assert_allclose(away.std(axis=0), sigma, rtol=0.02)
     np.testing.assert_allclose(away.mean(axis=0), 0, atol=5 * sigma / np.sqrt(50_000))
@@ -333,7 +394,7 @@ def test_mixture_has_its_modes_and_its_sigma(name, sigma, modes):
 
 
 def test_points_are_not_images_and_say_so():
-    with pytest.raises(ValueError, match=r"ring8: holds points of shape \(2,\), not images"):
+    with pytest.raises(ValueError, match=r"ring8: has points of shape \(2,\), not images"):
         _ = data.load("ring8", count=3).images
     with pytest.raises(ValueError, match="no mixture is named 'ring9'"):
         data.centres("ring9")
@@ -443,8 +504,8 @@ def test_folder_without_classes_has_no_labels(tmp_path):
         save(tmp_path / f"{name}.png")
     loaded = data.load(f"folder:{tmp_path}")
     assert loaded.labels is None and loaded.classes == ()
-    batch, labels = next(Loader(loaded, 2).epoch(0))
-    assert batch.shape == (2, 1, 4, 4) and labels is None
+    batch = next(Loader(loaded, 2).epoch(0))
+    assert list(batch) == ["images"] and batch["images"].shape == (2, 1, 4, 4)
 
 
 def test_folder_train_and_test(tmp_path):
@@ -516,9 +577,9 @@ def numbered(count):
     """A set whose example i is the point (i, -i) of class i."""
     return Dataset(
         "numbered",
-        np.stack([np.arange(count), -np.arange(count)], axis=1).astype(np.float32),
-        np.arange(count),
-        tuple(map(str, range(count))),
+        points=np.stack([np.arange(count), -np.arange(count)], axis=1).astype(np.float32),
+        labels=np.arange(count),
+        classes=tuple(map(str, range(count))),
     )
 
 
@@ -536,26 +597,26 @@ def test_every_epoch_visits_every_example_once(choose, count, shuffle, drop_last
     loader = Loader(numbered(count), batch_size, shuffle, seed, drop_last)
     batches = list(loader.epoch(epoch))
     assert len(batches) == len(loader)
-    assert all(len(labels) == batch_size for _, labels in batches[:-1])
-    seen = np.concatenate([labels for _, labels in batches])
+    assert all(len(batch["labels"]) == batch_size for batch in batches[:-1])
+    seen = np.concatenate([batch["labels"] for batch in batches])
     rest = count % batch_size
     assert len(seen) == len(set(seen.tolist())) == count - (rest if drop_last else 0)
-    for points, labels in batches:
-        np.testing.assert_array_equal(points, np.stack([labels, -labels], axis=1))
+    for batch in batches:
+        np.testing.assert_array_equal(batch["points"], np.stack([batch["labels"], -batch["labels"]], axis=1))
     if not shuffle:
         np.testing.assert_array_equal(seen, np.arange(len(seen)))
     # A run resumed in the middle sees what the others would have seen.
     start = choose.draw(st.integers(0, len(loader)))
     resumed = Loader(numbered(count), batch_size, shuffle, seed, drop_last).epoch(epoch, start_batch=start)
-    assert [labels.tolist() for _, labels in resumed] == [labels.tolist() for _, labels in batches[start:]]
+    assert [b["labels"].tolist() for b in resumed] == [b["labels"].tolist() for b in batches[start:]]
 
 
 def test_loops_run_the_epochs_in_turn_and_epochs_differ():
     loader = Loader(numbered(50), 8, seed=4)
-    loops = [np.concatenate([labels for _, labels in loader]) for _ in range(3)]
+    loops = [np.concatenate([batch["labels"] for batch in loader]) for _ in range(3)]
     fresh = Loader(numbered(50), 8, seed=4)
     for epoch in (2, 0, 1):  # in any order: no state
-        np.testing.assert_array_equal(np.concatenate([labels for _, labels in fresh.epoch(epoch)]), loops[epoch])
+        np.testing.assert_array_equal(np.concatenate([batch["labels"] for batch in fresh.epoch(epoch)]), loops[epoch])
     assert len({tuple(loop.tolist()) for loop in loops}) == 3
     other = Loader(numbered(50), 8, seed=5)
     assert not np.array_equal(other.order(0), fresh.order(0))
@@ -564,10 +625,10 @@ def test_loops_run_the_epochs_in_turn_and_epochs_differ():
 def test_changing_a_batch_leaves_the_data_alone():
     for shuffle in (True, False):
         source = numbered(10)
-        for points, labels in Loader(source, 10, shuffle=shuffle):
-            points += 1
-            labels += 1
-        np.testing.assert_array_equal(source.data[:, 0], np.arange(10))
+        for batch in Loader(source, 10, shuffle=shuffle):
+            batch["points"] += 1
+            batch["labels"] += 1
+        np.testing.assert_array_equal(source.points[:, 0], np.arange(10))
         np.testing.assert_array_equal(source.labels, np.arange(10))
 
 

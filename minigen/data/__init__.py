@@ -6,16 +6,16 @@ Everything here is NumPy arrays; networks above turn batches into Tensors.
 >>> digits = data.load("mnist5k", size=32)
 >>> digits
 Dataset('mnist5k', 4000 of shape (1, 32, 32), 10 classes)
->>> images, labels = next(data.Loader(digits, batch_size=64).epoch(0))
->>> images.shape, float(images.min()), float(images.max())
-((64, 1, 32, 32), -1.0, 1.0)
+>>> batch = next(data.Loader(digits, batch_size=64).epoch(0))
+>>> batch["images"].shape, batch["labels"].shape
+((64, 1, 32, 32), (64,))
 
 `load` knows the sets of `DATASETS`; Pillow, pooch and the packages that ship data are imported when a set needs them.
 """
 
-from .dataset import Dataset, from_levels, to_unit
+from .dataset import Batch, Dataset, from_levels, to_unit
 from .download import cache_folder
-from .loader import Loader
+from .loader import Loader, Transform
 from .points import centres
 from .registry import DATASETS, DataInfo, describe, load, table
 from .shapes import FACTORS, render_shapes
@@ -23,9 +23,11 @@ from .shapes import FACTORS, render_shapes
 __all__ = [
     "DATASETS",
     "FACTORS",
+    "Batch",
     "DataInfo",
     "Dataset",
     "Loader",
+    "Transform",
     "cache_folder",
     "centres",
     "describe",

@@ -1,98 +1,187 @@
 """What a data set is, and the small conversions that every set shares."""
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .._util.optional import require
 
-__all__ = ["Dataset", "from_levels", "pad_to", "random_subset", "resize", "to_unit"]
+__all__ = ["Batch", "Dataset", "from_levels", "pad_to", "random_subset", "resize", "to_unit"]
 
 
-@dataclass(frozen=True, eq=False)
+Batch = Mapping[str, np.ndarray]
+"""Some examples of a data set: its fields by name, ``images`` (N, C, H, W) and ``labels`` (N,) among them."""
+
+_RANKS = {"images": 4, "partners": 4, "points": 2}  # dimensions of the fields of floats
+_INTEGERS = ("labels", "factors")
+
+
 class Dataset:
-    """A finite set of examples held in memory.
+    """A finite set of examples held in memory: named fields with one row for each example.
 
     Parameters
     ----------
     name : str
         The name it was loaded by.
-    data : ndarray, float32
-        Images (N, C, H, W) with values in [-1, 1], the range of a generator's tanh; or points (N, D), not scaled.
-    labels : ndarray of int64 (N,), or None
-        Index into `classes`; None where the set has no classes.
-    classes : tuple of str
+    images : ndarray (N, C, H, W), float32, optional
+        Values in [-1, 1], the range of a generator's tanh.
+    labels : ndarray (N,), int64, optional
+        Index into `classes`.
+    classes : sequence of str
         What the labels mean.
-    factors : ndarray of int64 (N, F), or None
-        For procedural sets: the value index of each of the F factors that made the example.
-    factor_names : tuple of str
+    points : ndarray (N, D), float32, optional
+        In place of images: points of a space of few dimensions, not scaled.
+    partners : ndarray (N, C, H, W), float32, optional
+        A second image for each, in [-1, 1]: the target of a model from image to image.
+    factors : ndarray (N, F), int64, optional
+        For drawn images: the index of the value of each of the F factors that made the image.
+    factor_names : sequence of str
         Names of the F columns of `factors`.
+    **fields : ndarray (N, ...)
+        Further fields under names of your own; a batch has them too.
 
     Raises
     ------
     ValueError
-        If the arrays' shapes or types are not those above.
+        If there are neither images nor points, or an array has another shape, dtype or range; the message says how to
+        convert it.
 
     Examples
     --------
-    >>> points = Dataset("two points", np.zeros((2, 2), np.float32), np.array([0, 1]), ("a", "b"))
+    >>> points = Dataset("two points", points=np.zeros((2, 2), np.float32), labels=np.array([0, 1]), classes=("a", "b"))
     >>> points
     Dataset('two points', 2 of shape (2,), 2 classes)
     >>> len(points), points.subset([1]).labels
     (2, array([1]))
+    >>> list(points.batch([1]))
+    ['points', 'labels']
     >>> points.images
     Traceback (most recent call last):
         ...
-    ValueError: two points: holds points of shape (2,), not images (C, H, W); use .data
+    ValueError: two points: has points of shape (2,), not images (C, H, W); use .points
+    >>> Dataset("mine", images=np.zeros((2, 28, 28, 3), np.float32))
+    Traceback (most recent call last):
+        ...
+    ValueError: mine: images must be (N, C, H, W), got (2, 28, 28, 3): the channels are last; \
+use images.transpose(0, 3, 1, 2)
     """
 
-    name: str
-    data: np.ndarray
-    labels: np.ndarray | None = None
-    classes: tuple[str, ...] = ()
-    factors: np.ndarray | None = None
-    factor_names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.data.dtype != np.float32 or self.data.ndim not in (2, 4):
-            raise ValueError(
-                f"{self.name}: data must be float32 of shape (N, C, H, W) or (N, D), "
-                f"got {self.data.dtype} of shape {self.data.shape}"
-            )
-        for what, array in (("labels", self.labels), ("factors", self.factors)):
-            if array is not None and (array.dtype != np.int64 or len(array) != len(self.data)):
-                raise ValueError(
-                    f"{self.name}: {what} must be int64 with {len(self.data)} rows, got {array.dtype} with {len(array)}"
-                )
+    def __init__(
+        self,
+        name: str,
+        images: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        classes: Sequence[str] = (),
+        *,
+        points: np.ndarray | None = None,
+        partners: np.ndarray | None = None,
+        factors: np.ndarray | None = None,
+        factor_names: Sequence[str] = (),
+        **fields: np.ndarray,
+    ):
+        given = {"images": images, "points": points, "labels": labels, "partners": partners, "factors": factors}
+        self.name, self.classes, self.factor_names = name, tuple(classes), tuple(factor_names)
+        self.fields: dict[str, np.ndarray] = {key: value for key, value in given.items() if value is not None} | fields
+        if (images is None) == (points is None):
+            raise ValueError(f"{name}: expected images or points, got {'both' if points is not None else 'neither'}")
+        for field, array in self.fields.items():
+            _check(name, field, array, len(self))
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self.examples)
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""
         return f"Dataset({self.name!r}, {len(self)} of shape {self.shape}{classes})"
 
+    def __getitem__(self, field: str) -> np.ndarray:
+        """Return one field by name; ValueError if there is no such field."""
+        if field not in self.fields:
+            raise ValueError(f"{self.name}: has no field {field!r}; it has {', '.join(self.fields)}")
+        return self.fields[field]
+
+    @property
+    def examples(self) -> np.ndarray:
+        """The images, or the points of a set that has no images."""
+        return self.fields["images" if "images" in self.fields else "points"]
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one example: (C, H, W) or (D,)."""
-        return self.data.shape[1:]
+        return self.examples.shape[1:]
 
     @property
     def images(self) -> np.ndarray:
-        """The images (N, C, H, W) in [-1, 1]; ValueError if the set holds points."""
-        if self.data.ndim != 4:
-            raise ValueError(f"{self.name}: holds points of shape {self.shape}, not images (C, H, W); use .data")
-        return self.data
+        """The images (N, C, H, W) in [-1, 1]; ValueError if the set has points."""
+        if "images" not in self.fields:
+            raise ValueError(f"{self.name}: has points of shape {self.shape}, not images (C, H, W); use .points")
+        return self.fields["images"]
+
+    @property
+    def points(self) -> np.ndarray:
+        """The points (N, D); ValueError if the set has images."""
+        return self["points"]
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The labels (N,), or None."""
+        return self.fields.get("labels")
+
+    @property
+    def partners(self) -> np.ndarray | None:
+        """The partner of each image, or None."""
+        return self.fields.get("partners")
+
+    @property
+    def factors(self) -> np.ndarray | None:
+        """The factors (N, F), or None."""
+        return self.fields.get("factors")
+
+    def batch(self, index: np.ndarray | list[int] | slice) -> dict[str, np.ndarray]:
+        """Copy the examples that `index` selects into a batch, in its order."""
+        copied = {field: array[index] for field, array in self.fields.items()}
+        return {field: array.copy() for field, array in copied.items()} if isinstance(index, slice) else copied
 
     def subset(self, index: np.ndarray | list[int] | slice) -> "Dataset":
-        """The examples that `index` (integers, booleans or a slice) picks, in its order."""
+        """Return the examples that `index` (integers, booleans or a slice) selects, in its order."""
+        part = copy.copy(self)  # the values were checked when the set was made
+        part.fields = {field: array[index] for field, array in self.fields.items()}
+        return part
 
-        def pick(array: np.ndarray | None) -> np.ndarray | None:
-            return None if array is None else array[index]
 
-        return Dataset(
-            self.name, self.data[index], pick(self.labels), self.classes, pick(self.factors), self.factor_names
+def _check(name: str, field: str, array: np.ndarray, count: int) -> None:
+    """Refuse an array that cannot be the field of a data set, and say how to convert it."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name}: {field} must be a NumPy array, got {type(array).__name__}; use np.asarray({field})")
+    if array.ndim < 1 or len(array) != count:
+        raise ValueError(f"{name}: {field} must have {count} rows, one for each example, got shape {array.shape}")
+    if field in _INTEGERS:
+        if array.dtype != np.int64:
+            raise ValueError(f"{name}: {field} must be int64, got {array.dtype}; use {field}.astype(np.int64)")
+        if field == "labels" and array.ndim != 1:
+            raise ValueError(f"{name}: labels must be (N,), got {array.shape}")
+        return
+    if field not in _RANKS:
+        return
+    shape = "(N, C, H, W)" if _RANKS[field] == 4 else "(N, D)"
+    if array.ndim != _RANKS[field]:
+        hint = f"; use {field}[:, None] for one channel" if array.ndim == 3 and _RANKS[field] == 4 else ""
+        raise ValueError(f"{name}: {field} must be {shape}, got {array.shape}{hint}")
+    if _RANKS[field] == 4 and array.shape[1] > 4 >= array.shape[3]:
+        raise ValueError(
+            f"{name}: {field} must be {shape}, got {array.shape}: the channels are last; "
+            f"use {field}.transpose(0, 3, 1, 2)"
         )
+    if array.dtype != np.float32:
+        remedy = f"minigen.data.from_levels({field})" if array.dtype.kind in "iu" else f"{field}.astype(np.float32)"
+        raise ValueError(f"{name}: {field} must be float32, got {array.dtype}; use {remedy}")
+    low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(f"{name}: {field} must be finite, got NaN or infinite values")
+    if _RANKS[field] == 4 and not -1 <= low <= high <= 1:
+        remedy = f"minigen.data.from_levels({field})" if 0 <= low and 1 < high <= 255 else f"{field}.clip(-1, 1)"
+        raise ValueError(f"{name}: {field} must be in [-1, 1], got {low:g} to {high:g}; use {remedy}")
 
 
 def from_levels(levels: np.ndarray, top: int = 255) -> np.ndarray:

@@ -63,7 +63,7 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
     ...         (Path(place) / name).mkdir()
     ...         Image.new("RGB", (60, 40), "white").save(Path(place) / name / "1.png")
     ...     pets = folder(place, size=32)
-    >>> pets.data.shape, pets.classes, pets.labels
+    >>> pets.images.shape, pets.classes, pets.labels
     ((2, 3, 32, 32), ('cat', 'dog'), array([0, 1]))
     """
     if channels not in (None, 1, 3):

@@ -1,12 +1,15 @@
-"""Batches in a shuffled order that anyone can compute again."""
+"""Batches in a shuffled order that is a function of seed and epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from .dataset import Dataset
 
-__all__ = ["Loader"]
+__all__ = ["Loader", "Transform"]
+
+Transform = Callable[[dict[str, np.ndarray], np.random.Generator], dict[str, np.ndarray]]
+"""A function of a batch and of a random generator to a batch."""
 
 
 class Loader:
@@ -25,7 +28,12 @@ class Loader:
     seed : int
         Not negative.
     drop_last : bool
-        Leave out the last batch if it is smaller than the others.
+        Leave out the last batch if it is smaller than the others.  ``minigen train`` does so: batch norm needs more than
+        one image, and its statistics of few images are poor.
+    transform : callable, optional
+        Function (batch, generator) to a batch, applied to each batch: augmentation, damage.  It may change the batch, a
+        copy, in place.  The generator is a new one for each batch, made from `seed`, the epoch and the number of the
+        batch, so a resumed run draws the same random numbers.
 
     Raises
     ------
@@ -34,19 +42,30 @@ class Loader:
 
     Examples
     --------
-    >>> points = Dataset("five", np.arange(10, dtype=np.float32).reshape(5, 2), np.arange(5))
-    >>> loader = Loader(points, batch_size=2, seed=3)
+    >>> five = Dataset("five", points=np.arange(10, dtype=np.float32).reshape(5, 2), labels=np.arange(5))
+    >>> loader = Loader(five, batch_size=2, seed=3)
     >>> len(loader)
     3
-    >>> seen = [labels.tolist() for batch, labels in loader]  # epoch 0; the next loop would run epoch 1
+    >>> seen = [batch["labels"].tolist() for batch in loader]  # epoch 0; the next loop would run epoch 1
     >>> [len(labels) for labels in seen], sorted(sum(seen, []))
     ([2, 2, 1], [0, 1, 2, 3, 4])
-    >>> [labels.tolist() for batch, labels in loader.epoch(0, start_batch=1)] == seen[1:]
+    >>> [batch["labels"].tolist() for batch in loader.epoch(0, start_batch=1)] == seen[1:]
     True
+    >>> def noisy(batch, generator):
+    ...     return batch | {"points": batch["points"] + generator.normal(size=batch["points"].shape)}
+    >>> next(Loader(five, batch_size=2, transform=noisy).epoch(0))["points"].shape
+    (2, 2)
     """
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, shuffle: bool = True, seed: int = 0, drop_last: bool = False
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+        *,
+        transform: Transform | None = None,
     ) -> None:
         if not 1 <= batch_size <= len(dataset):
             raise ValueError(
@@ -60,27 +79,28 @@ class Loader:
         self.shuffle = shuffle
         self.seed = seed
         self.drop_last = drop_last
+        self.transform = transform
         self._next_epoch = 0
 
     def __len__(self) -> int:
-        """Number of batches in an epoch."""
+        """Return the number of batches in an epoch."""
         whole, rest = divmod(len(self.dataset), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
         """Run the next epoch: 0 at first, then 1, ..."""
         epoch = self._next_epoch
         self._next_epoch += 1
         return self.epoch(epoch)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Indices of the examples, in the order in which `epoch` takes them."""
+        """Return the indices of the examples, in the order in which `epoch` takes them."""
         if not self.shuffle:
             return np.arange(len(self.dataset))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
 
-    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Batches of one epoch, from batch `start_batch` on.
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the batches of one epoch, from batch `start_batch` on.
 
         Parameters
         ----------
@@ -91,9 +111,9 @@ class Loader:
 
         Yields
         ------
-        batch : ndarray (B, C, H, W) or (B, D), float32
-            A copy: it may be changed.
-        labels : ndarray of int64 (B,), or None if the set has none
+        dict of str to ndarray
+            Each field of the data set, with one row for each example of the batch: ``images``, ``labels`` and others.
+            Copies: they may be changed.
 
         Raises
         ------
@@ -104,6 +124,12 @@ class Loader:
             raise ValueError(f"Loader: epoch must not be negative, got {epoch}")
         if not 0 <= start_batch <= len(self):
             raise ValueError(f"Loader: start_batch must be between 0 and {len(self)}, got {start_batch}")
-        order, data, labels = self.order(epoch), self.dataset.data, self.dataset.labels
-        picks = (order[b * self.batch_size : (b + 1) * self.batch_size] for b in range(start_batch, len(self)))
-        return ((data[pick], None if labels is None else labels[pick]) for pick in picks)
+        return self._batches(epoch, start_batch)
+
+    def _batches(self, epoch: int, start_batch: int) -> Iterator[dict[str, np.ndarray]]:
+        order = self.order(epoch)
+        for number in range(start_batch, len(self)):
+            batch = self.dataset.batch(order[number * self.batch_size : (number + 1) * self.batch_size])
+            if self.transform is not None:
+                batch = self.transform(batch, np.random.default_rng([self.seed, epoch, number, 1]))
+            yield batch

@@ -55,7 +55,7 @@ def ring8(split: str = "train", count: int | None = None, seed: int = 0) -> Data
     Returns
     -------
     Dataset
-        ``data`` (count, 2); ``labels`` are the modes, in the order of `centres`.
+        ``points`` (count, 2); ``labels`` are the modes, in the order of `centres`.
 
     References
     ----------
@@ -91,7 +91,12 @@ def _mixture(name: str, sigma: float, split: str, count: int | None, seed: int) 
     rng = split_rng(seed, split)
     labels = rng.integers(len(modes), size=count)
     points = modes[labels] + sigma * rng.standard_normal((count, 2))
-    return Dataset(name, points.astype(np.float32), labels, tuple(str(mode) for mode in range(len(modes))))
+    return Dataset(
+        name,
+        points=points.astype(np.float32),
+        labels=labels,
+        classes=[str(mode) for mode in range(len(modes))],
+    )
 
 
 def split_rng(seed: int, split: str) -> np.random.Generator:

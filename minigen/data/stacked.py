@@ -79,4 +79,4 @@ def stacked_mnist(
         picks[here] = rng.choice(np.flatnonzero(source.labels == digit), size=here.sum())
     images = source.images[picks, 0]
     classes = tuple(f"{label:03d}" for label in range(1000))
-    return Dataset("stacked_mnist", images, labels, classes, factors, ("red", "green", "blue"))
+    return Dataset("stacked_mnist", images, labels, classes, factors=factors, factor_names=("red", "green", "blue"))
