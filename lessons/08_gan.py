@@ -541,7 +541,7 @@ picture
 
 # %%
 mg.manual_seed(0)
-model = mg.models.DenseGAN(size=28, channels=1, smoothing=0.0)
+model = mg.models.MLPGAN(size=28, channels=1, smoothing=0.0)
 G, D = model.generator, model.discriminator
 fixed = mg.randn(64, 100)
 batches = mg.data.Loader(digits, 32, seed=0).epoch(0)
@@ -554,12 +554,12 @@ def norm(loss):
 
 
 rows = []
-for _step, (real, _) in zip(range(60), batches):
+for _step, batch in zip(range(60), batches):
     ell = D(G(fixed))
     mean_d = ell.sigmoid().mean().item()
     rows.append((mean_d, norm(losses.minimax_g(ell)), norm(losses.non_saturating_g(ell)), norm(ell.mean())))
     fake = G(mg.randn(32, 100)).detach()
-    model.descend(losses.minimax_d(D(mg.tensor(real)), D(fake)), model.optimizers["discriminator"])
+    model.update(losses.minimax_d(D(mg.tensor(batch["images"])), D(fake)), model.optimizers["discriminator"])
 mean_d, minimax, non_saturating, u = np.array(rows).T
 
 near = lambda ours, formula: abs(ours / formula - 1).max() < 0.25  # noqa: E731
@@ -598,15 +598,15 @@ picture
 # of this library do it:
 
 # %%
-show_source(mg.models.DenseGAN.training_step, mg.models.DenseGAN.descend)
+show_source(mg.models.MLPGAN.training_step, mg.models.MLPGAN.update)
 
 # %% [markdown]
-# (`_draw` is $G(z)$, `_judge` gives D's logits, and `_reading` makes probabilities of them for the log.  `game` holds the
-# two losses.  `condition` and `_move_average` are for models with labels or averaged weights; here they do nothing.)
+# (`generate` is $G(z)$, `discriminate` gives D's logits, and `as_probability` makes probabilities of them for the log.  `gan_loss` holds the
+# two losses.  `condition` and `update_average` are for models with labels or averaged weights; here they do nothing.)
 # Read it with three questions:
 #
 # - **Why two optimizers?**  One loss cannot serve both: the sum of $L_D = -V$ and $L_G = V$ is 0, and has no gradient.  And
-#   each loss depends on *both* networks, so that one must say whose weights it may move.  `descend` asks the engine for
+#   each loss depends on *both* networks, so that one must say whose weights it may move.  `update` asks the engine for
 #   the gradients of one player's weights only.
 # - **Why `fake.detach()` in D's move?**  $L_D$ depends on G through the generated images.  The gradient in G's weights exists, and
 #   says how to help D: how to make worse forgeries.  Nobody wants it.  To D the images are given data, so they are cut
@@ -682,7 +682,7 @@ exercises.training_step(training_step)
 # Both networks are dense.  G turns 100 random numbers into 784 pixels by way of 128 and 128 units; D goes 784-128-128-1.
 
 # %%
-show_source(mg.models.dense_gan.dense_networks)
+show_source(mg.models.networks.gan.mlp_networks)
 
 # %%
 for name, network in (("generator", G), ("discriminator", D)):
@@ -708,13 +708,13 @@ for name, network in (("generator", G), ("discriminator", D)):
 def train(model, epochs, seed=0, data=digits):
     """Train a model; the log as arrays."""
     loader = mg.data.Loader(data, 32, seed=seed, drop_last=True)
-    rows = [model.training_step(*batch) for epoch in range(epochs) for batch in loader.epoch(epoch)]
+    rows = [model.training_step(batch) for epoch in range(epochs) for batch in loader.epoch(epoch)]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 # %% tags=["varies"]
 mg.manual_seed(0)
-model = mg.models.DenseGAN(size=28, channels=1)
+model = mg.models.MLPGAN(size=28, channels=1)
 start = time.perf_counter()
 log, looks = {}, []
 for part, epochs in enumerate((1, 3, 6)):
@@ -840,10 +840,10 @@ print(f"its floor on real images, the entropy of the label 0.9: {-(0.9 * np.log(
 mysteries = {}
 for letter, game in exercises.MYSTERIES.items():
     mg.manual_seed(0)
-    model = mg.models.DenseGAN(size=28, channels=1, smoothing=0.0)
+    model = mg.models.MLPGAN(size=28, channels=1, smoothing=0.0)
     model.game = game
     loader = mg.data.Loader(digits, 32, seed=0).epoch(0)
-    rows = [model.training_step(*next(loader)) for _ in range(100)]
+    rows = [model.training_step(next(loader)) for _ in range(100)]
     mysteries[letter] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     last = {name: values[-10:].mean() for name, values in mysteries[letter].items()}
     print(letter, "  ".join(f"{name} {value:9.3f}" for name, value in last.items()))

@@ -56,7 +56,7 @@ from minigen import lessons, nn, plot
 from minigen.course import dcgan as exercises
 from minigen.course import show_source
 from minigen.data import Loader, load
-from minigen.models.dcgan import s3_networks, s4_networks, small_networks
+from minigen.models.networks.gan import conv_k4_bn_networks, conv_k5_dropout_networks, conv_networks
 
 mg.kernels.use("reference")  # plain NumPy is enough until the training
 random = np.random.default_rng(0)
@@ -85,7 +85,7 @@ def read(network, t):
 
 
 mg.manual_seed(0)
-generator, discriminator = small_networks(28, 1)
+generator, discriminator = conv_networks(28, 1)
 noise = mg.randn(16, 100)
 read(generator, noise)
 read(discriminator, generator(noise))
@@ -108,9 +108,9 @@ read(discriminator, generator(noise))
 # 64 x 64 pixels in colour, S4 digits:
 
 # %%
-for name, networks in (("S3", s3_networks(64, 3)), ("S4", s4_networks(28, 1))):
+for name, networks in (("S3", conv_k4_bn_networks(64, 3)), ("S4", conv_k5_dropout_networks(28, 1))):
     print(f"{name}: generator {trainable(networks[0]):,}, discriminator {trainable(networks[1]):,}")
-read(s3_networks(64, 3)[0], mg.randn(2, 100))
+read(conv_k4_bn_networks(64, 3)[0], mg.randn(2, 100))
 
 # %% [markdown]
 # **What had to be repaired.**  S4's listing has one transposed convolution too few.  Nothing complains until a generated image meets the
@@ -124,7 +124,7 @@ as_listed = nn.Sequential(
 small_image = as_listed(noise)
 print("S4's generator as listed gives", small_image.shape[1:])
 try:
-    s4_networks(28, 1)[1](small_image)
+    conv_k5_dropout_networks(28, 1)[1](small_image)
 except ValueError as error:
     print("its discriminator:", error)
 
@@ -272,7 +272,7 @@ for name, layer in first_layers.items():
 
 # %%
 mg.manual_seed(0)
-judge = s3_networks(64, 3)[1]
+judge = conv_k4_bn_networks(64, 3)[1]
 for norms in (True, False):
     t, deviations = mg.randn(16, 3, 64, 64), []
     for layer in judge:
@@ -300,7 +300,7 @@ for norms in (True, False):
 # %%
 digits = mg.tensor(train.images[:32])
 pale = 0.3 * digits - 0.4
-with_norm = nn.Sequential(nn.BatchNorm2d(1), *s4_networks(28, 1)[1]).train()
+with_norm = nn.Sequential(nn.BatchNorm2d(1), *conv_k5_dropout_networks(28, 1)[1]).train()
 without = nn.Sequential(*list(with_norm)[1:])
 for layer in with_norm:
     if isinstance(layer, nn.Dropout):
@@ -316,7 +316,7 @@ for name, network in (("batch norm at the input", with_norm), ("no batch norm th
 
 # %%
 mg.manual_seed(0)
-fresh = s3_networks(64, 3)[0]
+fresh = conv_k4_bn_networks(64, 3)[0]
 for mode in (True, False):
     with mg.no_grad():
         images = fresh.train(mode)(mg.randn(64, 100)).numpy()
@@ -335,7 +335,7 @@ for mode in (True, False):
 open_paths = {}
 for slope in (0.0, 0.2):
     mg.manual_seed(0)
-    judge = small_networks(28, 1)[1]
+    judge = conv_networks(28, 1)[1]
     for layer in judge:
         if isinstance(layer, nn.LeakyReLU):
             layer.negative_slope = slope
@@ -427,7 +427,7 @@ picture
 # there for this lesson's sake, though.  Look for them:
 
 # %%
-show_source(mg.models.adversarial.Adversarial.training_step)
+show_source(mg.models.GAN.training_step)
 
 # %% [markdown]
 # - **Real and generated images are judged one after the other**, in two batches: because of batch norm.  Each batch is standardised by its own
@@ -444,7 +444,7 @@ show_source(mg.models.adversarial.Adversarial.training_step)
 def what_d_learns(loss_d, steps=40):
     """D's probabilities for real and generated digits, and the size of the gradient that G would get, after some steps of D."""
     mg.manual_seed(0)
-    g_network, d_network = small_networks(28, 1, width=8)
+    g_network, d_network = conv_networks(28, 1, width=8)
     optimizer = mg.optim.Adam(d_network.parameters(), lr=1e-3, betas=(0.5, 0.999))
     for step in range(steps):
         real = mg.tensor(train.images[step * 32 : step * 32 + 32])
@@ -485,9 +485,9 @@ EPOCHS, LOOK_AT = 4, (0, 30, 60, 125, 250, 500)
 log = {"step": [], "loss_d": [], "loss_g": [], "d_real": [], "d_fake": []}
 watched = [model.sample(10, np.random.default_rng(3))]
 for epoch in range(EPOCHS):
-    for images, labels in loader.epoch(epoch):
+    for batch in loader.epoch(epoch):
         model.schedule(len(log["step"]) / (EPOCHS * len(loader)))
-        numbers = model.training_step(images, labels)
+        numbers = model.training_step(batch)
         log["step"].append(len(log["step"]) + 1)
         for key, value in numbers.items():
             log[key].append(value)
@@ -791,6 +791,6 @@ picture
 # goes the same way back.  All the rules of DCGAN serve one end, that a useful gradient travels from the verdict through the whole discriminator to every pixel and
 # on to the noise.  Whether it draws well, none of its numbers says: look, compare with the training images, and walk through the noise.
 #
-# **Go on.**  `minigen train dcgan --network s3` (or `s4`), `--ema 0.995`, `--beta1 0.9`; `minigen train dcgan --data folder:PATH --size 64` for your own images.  The
+# **Go on.**  `minigen train dcgan --network conv_k4_bn` (or `conv_k5_dropout`), `--ema 0.995`, `--beta1 0.9`; `minigen train dcgan --data folder:PATH --size 64` for your own images.  The
 # source: `minigen/models/dcgan.py`.  The paper: Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional generative
 # adversarial networks" (2016).  The solutions: `lessons/solutions/09_dcgan.py`.

@@ -149,10 +149,10 @@ show_source(mg.models.CGAN.training_step)
 
 # %% [markdown]
 # Compare with lesson 8: it is the same function.  The losses are those of any GAN; only what D and G are *shown* has
-# changed, in `_draw` and `_judge`:
+# changed, in `generate` and `discriminate`:
 
 # %%
-show_source(mg.models.CGAN._draw, mg.models.CGAN._judge)
+show_source(mg.models.CGAN.generate, mg.models.CGAN.discriminate)
 
 # %% [markdown]
 # ## 3. How the class gets in
@@ -186,12 +186,12 @@ print("appended one-hot = a bias for the class:", np.allclose(appended, by_hand,
 # pictures: *label maps*, a channel for each class, all 1 for the image's own class and all 0 for the others.
 
 # %%
-show_source(mg.models.condition.one_hot_labels, mg.models.condition.with_label_maps)
+show_source(mg.models.GenerativeModel.condition, mg.models.condition.concat_label_maps)
 
 # %% jupyter={"source_hidden": true}
 seven = digits.subset(np.flatnonzero(digits.labels == 7)[:1])
-channels = mg.models.condition.with_label_maps(
-    mg.tensor(seven.images), mg.models.condition.one_hot_labels("cgan", seven.labels, 1, 10)
+channels = mg.models.condition.concat_label_maps(
+    mg.tensor(seven.images), mg.functional.one_hot(mg.tensor(seven.labels), 10).to(np.float32)
 ).numpy()[0]
 plot.show_images(
     np.stack([channels[0], *(1.5 * channels[1:] - 1)])[:, None], ["image"] + [f"is it a {c}?" for c in range(10)], ncols=6,
@@ -248,8 +248,8 @@ exercises.label_bias(label_bias)
 # %%
 mg.manual_seed(0)
 first = mg.models.CGAN().discriminator[0]
-condition = mg.models.condition.one_hot_labels("cgan", np.array([3, 8]), 2, 10)
-out = first(mg.models.condition.with_label_maps(mg.zeros(2, 1, 28, 28), condition)).detach().numpy()
+condition = mg.functional.one_hot(mg.tensor(np.array([3, 8])), 10).to(np.float32)
+out = first(mg.models.condition.concat_label_maps(mg.zeros(2, 1, 28, 28), condition)).detach().numpy()
 middle = out[:, :, 7:8, 7:8]
 print("inside, an output channel is the same everywhere:", np.allclose(out[:, :, 1:-1, 1:-1], middle, atol=1e-6))
 print("and not the same for a 3 as for an 8:            ", not np.allclose(middle[0], middle[1], atol=1e-3))
@@ -274,8 +274,8 @@ bells4 = mg.data.Dataset("four bells", points.reshape(-1, 2, 1, 1), which, ("0",
 class BlindCGAN(mg.models.CGAN):
     """D's condition is always zero: it has the inputs for the class, and learns nothing from them."""
 
-    def _judge(self, images, condition):
-        return super()._judge(images, condition * 0)
+    def discriminate(self, images, condition):
+        return super().discriminate(images, condition * 0)
 
 
 def train(model, data, epochs, seed=0, apart=False):
@@ -284,8 +284,8 @@ def train(model, data, epochs, seed=0, apart=False):
     random = np.random.default_rng(seed)
     for epoch in range(epochs):
         reports = [
-            model.training_step(images, random.permutation(labels) if apart else labels)
-            for images, labels in loader.epoch(epoch)
+            model.training_step(batch | {"labels": random.permutation(batch["labels"])} if apart else batch)
+            for batch in loader.epoch(epoch)
         ]
     return reports
 
@@ -297,7 +297,7 @@ for name, kind, apart in (
     ("x and c apart", mg.models.CGAN, True),
 ):
     mg.manual_seed(0)
-    model = kind(size=1, channels=2, network="dense", latent=8, width=32, classes=4, lr=4e-3)
+    model = kind(size=1, channels=2, network="mlp", latent=8, width=32, classes=4, lr=4e-3)
     reports[name] = train(model, bells4, 25, apart=apart)
     drawn[name] = model.sample(800, np.random.default_rng(1), labels=np.arange(800) % 4).reshape(800, 2)
     nearest = ((drawn[name][:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
@@ -465,9 +465,9 @@ asked = np.arange(400) % K
 stages, shares = {}, []
 start = time.perf_counter()
 for epoch in range(EPOCHS):
-    for step, (images, labels) in enumerate(loader.epoch(epoch)):
+    for step, batch in enumerate(loader.epoch(epoch)):
         model.schedule((epoch + step / len(loader)) / EPOCHS)
-        model.training_step(images, labels)
+        model.training_step(batch)
     if epoch + 1 in (2, EPOCHS):
         stages[epoch + 1] = model.sample(len(asked_columns), np.random.default_rng(1), labels=asked_columns)
     shares.append((read(classifier, model.sample(len(asked), np.random.default_rng(2), labels=asked)) == asked).mean())

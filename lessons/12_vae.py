@@ -64,7 +64,7 @@ from minigen.losses import (
     gaussian_log_likelihood,
     monte_carlo_kl,
     negative_elbo,
-    reparameterise,
+    reparameterize,
 )
 
 mg.kernels.use("reference")  # plain NumPy is enough until section 6
@@ -191,10 +191,10 @@ print("mu + sigma * eps:        made from mu, says the engine?", z_sample.requir
 #
 # $$\nabla\, E_{z \sim q}[f(z)] = \nabla\, E_{\epsilon}[f(\mu + \sigma\epsilon)] = E_{\epsilon}\big[\nabla f(\mu + \sigma\epsilon)\big].$$
 #
-# This is the **reparameterisation**.  The distribution of $z$ is what it was; only its gradient can be had now.
+# This is the **reparameterization**.  The distribution of $z$ is what it was; only its gradient can be had now.
 
 # %%
-show_source(reparameterise)
+show_source(reparameterize)
 
 # %% [markdown]
 # ### Exercise 12.1: the gradients of a sample
@@ -232,17 +232,17 @@ exercises.sample_vjp(sample_vjp)
 # true gradient in $\mu_1$ is $-2$.  Both estimators have that mean.  Their variances, by the moments of the normal
 # distribution, for a code of $d$ numbers:
 #
-# $$\text{reparameterised: } 4 \qquad\qquad \text{score function: } 4d^2 + 14d + 12 .$$
+# $$\text{reparameterized: } 4 \qquad\qquad \text{score function: } 4d^2 + 14d + 12 .$$
 
 # %%
 lengths = [1, 2, 5, 10, 20, 50, 100]
 draws = 20_000
-spread = {"score function": [], "reparameterised": []}
+spread = {"score function": [], "reparameterized": []}
 for d in lengths:
     noise = random.normal(size=(draws, d))
     one_each = {
         "score function": ((noise - 1) ** 2).sum(axis=1) * noise[:, 0],
-        "reparameterised": 2 * (noise[:, 0] - 1),
+        "reparameterized": 2 * (noise[:, 0] - 1),
     }
     for name, gradients in one_each.items():
         assert abs(gradients.mean() + 2) < 4 * gradients.std() / np.sqrt(
@@ -252,19 +252,19 @@ for d in lengths:
 
 d = lengths.index(20)
 print(f"20 components: variance {spread['score function'][d]:.0f} by the score function "
-      f"(formula {4 * 20**2 + 14 * 20 + 12}), {spread['reparameterised'][d]:.1f} reparameterised (formula 4)")  # fmt: skip
+      f"(formula {4 * 20**2 + 14 * 20 + 12}), {spread['reparameterized'][d]:.1f} reparameterized (formula 4)")  # fmt: skip
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
     picture, axes = plot.figure(
         size=(7, 3.6),
         caption="Variance of one sample's gradient for mu_1 against the length of the code; marks are measured on 20,000 draws, lines "
-        "are the formulas. The other components' noise drowns the score function; the reparameterised gradient "
+        "are the formulas. The other components' noise drowns the score function; the reparameterized gradient "
         "does not see it.",
     )
     grid = np.array(lengths)
     axes.loglog(grid, spread["score function"], marker="o", linestyle="", label="score function")
-    axes.loglog(grid, spread["reparameterised"], marker="s", linestyle="", label="reparameterised")
+    axes.loglog(grid, spread["reparameterized"], marker="s", linestyle="", label="reparameterized")
     axes.loglog(grid, 4.0 * grid**2 + 14 * grid + 12, color=plot.COLORS["blue"], linestyle="-", linewidth=1)
     axes.loglog(grid, np.full(len(grid), 4.0), color=plot.COLORS["orange"], linestyle="-", linewidth=1)
     axes.set(xlabel="components of z", ylabel="variance")
@@ -437,7 +437,7 @@ for step in range(800):
     log_var = lam.expand(*mu.shape)
     path.append(exact_elbo(mu.numpy(), lam.numpy()))
     eps = mg.tensor(random.normal(size=(4, *mu.shape)))
-    z_draws = reparameterise(mu, log_var, eps)
+    z_draws = reparameterize(mu, log_var, eps)
     log_likelihood = gaussian_log_likelihood(z_draws @ mg.tensor(W.T) + mg.tensor(b), data, float(np.log(v)))
     loss = negative_elbo(log_likelihood, gaussian_kl(mu, log_var))
     optimizer.zero_grad()
@@ -615,14 +615,14 @@ exercises.vae_loss(vae_loss)
 
 # %%
 show_source(
-    mg.models.variational.Variational.training_step,
-    mg.models.variational.Variational._log_likelihood,
+    mg.models.BaseVAE.training_step,
+    mg.models.BaseVAE._log_likelihood,
     mg.models.VAE.loss,
 )
 
 # %% [markdown]
 # Line by line: the encoder gives `mu` and `log_var`; fresh noise; the log-likelihood of the codes so drawn
-# (`reparameterise`, decode, sum over pixels); minus the ELBO; one optimizer for both networks (`descend` is the
+# (`reparameterize`, decode, sum over pixels); minus the ELBO; one optimizer for both networks (`update` is the
 # gradient and the optimizer's step).  **Nothing is detached**, unlike in a GAN: encoder and decoder want the same.
 # (`average` holds a moving average of the weights, which draws and measures, but takes no part in training.
 # `condition` and several `samples` come in section 9.)
@@ -639,7 +639,7 @@ def train_model(name, epochs, lr=5e-3, **options):
     loader = Loader(train, batch_size=64, seed=0, drop_last=True)
     history = {"epoch": [], "reconstruction": [], "kl": []}
     for epoch in range(epochs):
-        reports = [model.training_step(images, labels) for images, labels in loader.epoch(epoch)]
+        reports = [model.training_step(batch) for batch in loader.epoch(epoch)]
         history["epoch"].append(epoch + 1)
         for key in ("reconstruction", "kl"):
             history[key].append(np.mean([report[key] for report in reports]))
@@ -854,7 +854,7 @@ picture
 # is the rest: slant, width, stroke.  To draw a 7 in a given style, decode that style's $z$ with $c = 7$.
 
 # %%
-show_source(mg.models.CVAE.loss, mg.models.variational.Variational._decode)
+show_source(mg.models.CVAE.loss, mg.models.BaseVAE._decode)
 
 # %% tags=["varies"]
 cvae, _ = train_model("cvae", epochs=3, network="mlp", latent=10)  # as many as the one without
@@ -970,7 +970,7 @@ exercises.iwae_bound(iwae_bound)
 # | "the loss is the ELBO", and descends it | makes the images as improbable as it can |
 # | "$\beta$ balances generator and discriminator" | there is no second player: it weighs the KL against the reconstruction |
 # | the decoder trained apart, on noise | it never sees which image a code belongs to |
-# | "reparameterisation: $z \sim p_z$" | that is the prior; $z = \mu + \sigma\epsilon$ |
+# | "reparameterization: $z \sim p_z$" | that is the prior; $z = \mu + \sigma\epsilon$ |
 #
 # ## Why this sign, this scale, this detach?
 #
@@ -983,7 +983,7 @@ exercises.iwae_bound(iwae_bound)
 #   probabilities.  The last only makes the loss independent of the batch.
 # - **Why nothing detached?**  Encoder and decoder go down the same loss.  The decoder gets no gradient from the KL
 #   because it does not occur there.  $\epsilon$ needs no detach: it is a constant from the start.
-# - **Why one draw an image?**  The reparameterised gradient varies little, and the mean over the batch and over the
+# - **Why one draw an image?**  The reparameterized gradient varies little, and the mean over the batch and over the
 #   steps does the rest.
 # - **Why logits?**  $x\ell - \log(1 + e^\ell)$, by `logaddexp`, never overflows, and its gradient is simply $x - \pi$.
 # - **Why is the code of an image that is looked at $\mu$, without noise?**  It is the middle of $q$; noise is for
@@ -998,6 +998,6 @@ exercises.iwae_bound(iwae_bound)
 #
 # **Go on.**  In a shell: `minigen train vae` (40 epochs, a few minutes), `--latent 2`, `--beta 4`,
 # `minigen train cvae`, `minigen train iwae`; and `minigen sample` for new images.  The derivations, with their
-# gradients: `mg.losses.derivation("elbo")`, also `kl`, `bernoulli`, `gaussian`, `reparameterisation`, `beta_vae`,
-# `cvae` and `iwae`.  The source: `minigen/models/variational.py`.  Kingma and Welling, "Auto-Encoding Variational
+# gradients: `mg.losses.derivation("elbo")`, also `kl`, `bernoulli`, `gaussian`, `reparameterization`, `beta_vae`,
+# `cvae` and `iwae`.  The source: `minigen/models/vae/base.py`.  Kingma and Welling, "Auto-Encoding Variational
 # Bayes" (2014), is ten pages.  The solutions: `lessons/solutions/12_vae.py`.

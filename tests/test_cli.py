@@ -12,10 +12,10 @@ import pytest
 import minigen as mg
 from minigen.cli import main
 from minigen.cli.main import COMMANDS
-from minigen.models import MODELS
+from minigen.models import families
 from minigen.train import Run, load_checkpoint
 
-OWN, ELSE = [["train", name] for name in MODELS], [[name] for name in COMMANDS]
+OWN, ELSE = [["train", name] for name in families()], [[name] for name in COMMANDS]
 TINY = ["--data", "digits", "--epochs", "2", "--batch-size", "256", "--width", "2", "--latent", "4"]
 
 
@@ -82,7 +82,7 @@ def test_help_names_every_default(capsys):
     with pytest.raises(SystemExit):
         main(["train", "dcgan", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("(default: mnist5k)", "(default: small)", "Adam's first decay rate", "--resume"):
+    for words in ("(default: mnist5k)", "(default: conv)", "first decay rate of Adam", "--resume"):
         assert words in text
 
 
@@ -96,7 +96,7 @@ def test_train_leaves_a_run(run):
     config = json.loads((run / "config.json").read_text())
     assert (config["model"], config["data"], config["epochs"], config["seed"]) == ("dcgan", "digits", 2, 0)
     assert config["options"]["width"] == 2 and config["options"]["lr_decay"] > 0
-    assert config["image"] == {"size": 8, "channels": 1}
+    assert (config["options"]["size"], config["options"]["channels"]) == (8, 1)
     assert len((run / "log.csv").read_text().splitlines()) == 1 + 2 * (1442 // 256)
     assert sorted(p.name for p in run.iterdir()) == ["checkpoints", "config.json", "curves.png", "log.csv", "samples"]
 
@@ -143,7 +143,8 @@ def test_a_folder_of_images(here):
     assert main([*command, "--epochs", "1"]) == 0
     (run,) = (here / "runs").iterdir()
     assert run.name == f"dcgan-{here.name}"
-    assert json.loads((run / "config.json").read_text())["image"] == {"size": 8, "channels": 3}
+    options = json.loads((run / "config.json").read_text())["options"]
+    assert (options["size"], options["channels"]) == (8, 3)
 
 
 def test_info_and_data(capsys):
@@ -170,11 +171,15 @@ def test_the_example_of_the_readme_runs(capsys):
     ("arguments", "words"),
     [
         (["train", "dcgan", "--data", "mnsit"], "unknown data set 'mnsit', did you mean mnist?"),
-        (["train", "dcgan", "--data", "ring8"], "holds points"),
+        (["train", "dcgna"], "unknown model 'dcgna', did you mean dcgan?"),
+        (["train", "dcgan", "--data", "ring8"], "has points"),
         (["train", "dcgan", "--data", "folder:nowhere", "--size", "28"], "nowhere"),
         (["train", "dcgan", "--data", "digits", "--size", "30"], "size"),
         (["train", "dcgan", "--data", "digits", "--batch-size", "5000"], "batch_size must be between 1 and 1442"),
-        (["train", "dcgan", "--data", "digits", "--network", "big"], "network must be small, s3 or s4, got 'big'"),
+        (
+            ["train", "dcgan", "--data", "digits", "--network", "big"],
+            "network must be one of conv, conv_k4_bn, conv_k5_dropout, got 'big'",
+        ),
         (["train", "dcgan", "--data", "digits", "--lr", "-1"], "lr"),
         (["train", "dcgan", "--resume"], "no run at"),
         (["train", "dcgan", "--resume", "--overwrite"], "contradict"),
@@ -188,7 +193,7 @@ def test_a_mistake_costs_one_line_and_leaves_nothing(arguments, words, capsys, h
 
 @pytest.mark.parametrize(
     "arguments",
-    [["train", "dcgan", "--epochs", "0"], ["train", "dcgan", "--epochs", "many"], ["train", "dcgna"], ["fly"], []],
+    [["train", "dcgan", "--epochs", "0"], ["train", "dcgan", "--epochs", "many"], ["fly"], []],
 )
 def test_what_the_parser_refuses(arguments, capsys):
     with pytest.raises(SystemExit) as end:
@@ -252,10 +257,10 @@ def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
 
     step = DCGAN.training_step
 
-    def pressed(self, data, labels=None):
+    def pressed(self, batch):
         monkeypatch.setattr(DCGAN, "training_step", step)
         signal.raise_signal(signal.SIGINT)
-        return step(self, data, labels)
+        return step(self, batch)
 
     monkeypatch.setattr(DCGAN, "training_step", pressed)
     assert main(["train", "dcgan", *TINY]) == 130

@@ -138,7 +138,12 @@ def test_dataset_refuses_wrong_arrays_and_its_remedy_works(fields, words):
     with pytest.raises(ValueError, match=f"x: {words}.*; use ") as caught:
         Dataset("x", **fields)
     remedy = str(caught.value).partition("; use ")[2].replace(" for one channel", "")
-    field = remedy.removeprefix("minigen.data.from_levels(").removeprefix("np.asarray(").partition(".")[0].strip(")[:, None]")
+    field = (
+        remedy.removeprefix("minigen.data.from_levels(")
+        .removeprefix("np.asarray(")
+        .partition(".")[0]
+        .strip(")[:, None]")
+    )
     Dataset("x", **(fields | {field: eval(remedy, {"minigen": minigen, "np": np, **fields})}))
 
 

@@ -26,7 +26,7 @@ from minigen.cli import main
 from minigen.data import Dataset, Loader
 from minigen.engine import primitives
 from minigen.kernels import emulator
-from minigen.models import MODELS, build
+from minigen.models import build, families
 from minigen.nn import Module
 from minigen.train import Run, RunError, fit, load_trained
 from minigen.train.metric_buffer import READ_EVERY, MetricBuffer
@@ -360,14 +360,14 @@ def loader():
     return Loader(Dataset("noise", IMAGES[:16], LABELS[:16], ("a", "b", "c")), 4, seed=1)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", families())
 def test_every_model_steps_alike_and_never_waits(name):
     logs, states = [], []
     for device in DEVICES:
         model = family(name, device)
         assert model.device == device
         with double.no_sync():
-            log = [model.training_step(IMAGES[i : i + 6], LABELS[i : i + 6]) for i in (0, 6, 12)]
+            log = [model.training_step({"images": IMAGES[i : i + 6], "labels": LABELS[i : i + 6]}) for i in (0, 6, 12)]
         assert {value.device for numbers in log for value in numbers.values()} == {device}
         assert all(value.shape == () and not value.requires_grad for numbers in log for value in numbers.values())
         logs.append(log)
@@ -381,12 +381,12 @@ def test_every_model_steps_alike_and_never_waits(name):
             assert_equal(got[key], value, key)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", families())
 def test_every_model_draws_alike(name):
     drawn = []
     for device in DEVICES:
         model = family(name, device)
-        model.training_step(IMAGES[:6], LABELS[:6])
+        model.training_step({"images": IMAGES[:6], "labels": LABELS[:6]})
         found = [model.sample(5, np.random.default_rng(2))]
         if hasattr(model, "judge"):
             found.append(model.compare(IMAGES[:6], LABELS[:6]))
@@ -404,10 +404,10 @@ def train(name, path, device, resume=False, interrupted=None):
     model, count = family(name, device), itertools.count(1)
     step = model.training_step
 
-    def training_step(batch, labels):
+    def training_step(batch):
         if next(count) == interrupted:
             signal.raise_signal(signal.SIGINT)
-        return step(batch, labels)
+        return step(batch)
 
     object.__setattr__(model, "training_step", training_step)
     run = Run(path) if resume else Run.create(path, {"model": name})
@@ -453,10 +453,10 @@ def test_the_loop_waits_for_the_gpu_only_to_read_the_losses_now_and_then(device,
     model, counts = family("gan", device), []
     step = model.training_step
 
-    def training_step(batch, labels):
+    def training_step(batch):
         counts.append(len(double.SYNCS))
         with double.no_sync():
-            return step(batch, labels)
+            return step(batch)
 
     object.__setattr__(model, "training_step", training_step)
     fit(model, Loader(data, 1), Run.create(tmp_path / "run", {}), 1, progress=False)
@@ -471,8 +471,8 @@ def test_a_loss_that_is_no_number_is_found_when_it_is_read_and_its_own_step_is_n
     model, count = family("gan", "cuda"), itertools.count(1)
     step = model.training_step
 
-    def training_step(batch, labels):
-        numbers = step(batch, labels)
+    def training_step(batch):
+        numbers = step(batch)
         return {**numbers, "loss_g": numbers["loss_g"] * (np.nan if next(count) == 3 else 1)}
 
     object.__setattr__(model, "training_step", training_step)
@@ -603,9 +603,9 @@ def test_a_step_of_the_dcgan_on_emulated_cuda_kernels_equals_the_cpus_and_never_
     step, results = 5e-4, []
     for device in DEVICES:
         mg.manual_seed(0)
-        model = mg.models.DCGAN(network="s4", lr=step).to(device)
+        model = mg.models.DCGAN(network="conv_k5_dropout", lr=step).to(device)
         with emulated(arrays=double.xp), double.no_sync():
-            numbers = model.training_step(images)
+            numbers = model.training_step({"images": images})
         results.append((model.state_dict(), {name: float(value) for name, value in numbers.items()}))
     (want, losses), (got, same_losses) = results
     assert same_losses == pytest.approx(losses, rel=1e-4)
@@ -617,11 +617,11 @@ def test_a_step_of_the_dcgan_on_emulated_cuda_kernels_equals_the_cpus_and_never_
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("place", ["gpu"], indirect=True)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", families())
 def test_every_model_steps_on_a_real_gpu_as_on_the_cpu(name, place):
     logs = []
     for device in DEVICES:
         model = family(name, device)
-        log = [model.training_step(IMAGES[i : i + 6], LABELS[i : i + 6]) for i in (0, 6, 12)]
+        log = [model.training_step({"images": IMAGES[i : i + 6], "labels": LABELS[i : i + 6]}) for i in (0, 6, 12)]
         logs.append([[float(value) for value in numbers.values()] for numbers in log])
     np.testing.assert_allclose(logs[1], logs[0], rtol=2e-2, atol=2e-3)

@@ -12,8 +12,8 @@ import pytest
 import minigen as mg
 from minigen.data import Dataset, Loader
 from minigen.models import build
-from minigen.models.adversarial import GAMES
 from minigen.models.ema import EMA
+from minigen.models.gan.base import GAN_LOSSES
 from minigen.train import Run, fit
 
 CONV = {"size": 8, "channels": 1, "latent": 3, "width": 2}
@@ -25,9 +25,9 @@ FAMILIES = {
     "dcgan-lsgan": ("dcgan", {**CONV, "loss": "lsgan"}),
     "dcgan-hinge-ema": ("dcgan", {**CONV, "loss": "hinge", "ema": 0.9}),
     "cgan": ("cgan", {**CONV, "classes": 3}),
-    "cgan-dense-ema": ("cgan", {**DENSE, "network": "dense", "classes": 3, "ema": 0.9}),
+    "cgan-dense-ema": ("cgan", {**DENSE, "network": "mlp", "classes": 3, "ema": 0.9}),
     "wgan": ("wgan", {**CONV, "n_critic": 3}),
-    "wgan-dense": ("wgan", {**DENSE, "network": "dense", "n_critic": 3}),
+    "wgan-dense": ("wgan", {**DENSE, "network": "mlp", "n_critic": 3}),
     "wgan-gp-ema": ("wgan-gp", {**CONV, "n_critic": 3, "ema": 0.9}),
     "wgan-gp-instance": ("wgan-gp", {**CONV, "n_critic": 3, "norm": "instance"}),
 }
@@ -90,14 +90,14 @@ def test_counts_of_the_repaired_s1_listing():
     assert trainable(model.discriminator) == d == 117_121
 
 
-@pytest.mark.parametrize("network", ["small", "dense"])
+@pytest.mark.parametrize("network", ["conv", "mlp"])
 def test_a_condition_adds_one_input_a_class(network):
-    plain = build("gan" if network == "dense" else "dcgan", **CONV)
+    plain = build("gan" if network == "mlp" else "dcgan", **CONV)
     told = build("cgan", **CONV, network=network, classes=3)
     units = trainable(told.generator) - trainable(plain.generator)
-    assert units == 3 * (2 if network == "dense" else 2 * 4 * 4)  # 3 more inputs of G's first dense layer
+    assert units == 3 * (2 if network == "mlp" else 2 * 4 * 4)  # 3 more inputs of G's first dense layer
     more = trainable(told.discriminator) - trainable(plain.discriminator)
-    assert more == 3 * 2 * (1 if network == "dense" else 4 * 4)  # 3 more pixels of one, channels of the other
+    assert more == 3 * 2 * (1 if network == "mlp" else 4 * 4)  # 3 more pixels of one, channels of the other
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -107,18 +107,18 @@ def test_a_condition_adds_one_input_a_class(network):
     [
         ("gan", {}),
         ("cgan", {}),
-        ("cgan", {"network": "dense"}),
+        ("cgan", {"network": "mlp"}),
         ("wgan", {}),
         ("wgan-gp", {}),
         ("wgan-gp", {"norm": "none"}),
-        ("wgan-gp", {"network": "dense"}),
+        ("wgan-gp", {"network": "mlp"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value.values()),
 )
 def test_every_size_and_number_of_channels(name, options, size, channels):
     model = build(name, size=size, channels=channels, latent=4, width=2, **options)
     data = np.random.default_rng(0).uniform(-1, 1, (2, channels, size, size)).astype(np.float32)
-    numbers = model.training_step(data, np.array([0, 9]))
+    numbers = model.training_step({"images": data, "labels": np.array([0, 9])})
     made = model.sample(3)
     assert all(map(math.isfinite, numbers.values()))
     assert made.shape == (3, channels, size, size) and made.dtype == np.float32 and np.abs(made).max() <= 1
@@ -134,8 +134,8 @@ def test_every_size_and_number_of_channels(name, options, size, channels):
         ("gan", {"ema": -0.1}, "gan: ema must be at least 0 and below 1, got -0.1"),
         ("dcgan", {"loss": "l2"}, "dcgan: loss must be one of"),
         ("cgan", {"classes": 0}, "cgan: classes must be at least 1, got 0"),
-        ("cgan", {"network": "s3"}, "cgan: network must be small or dense, got 's3'"),
-        ("cgan", {"size": 30}, "cgan: the small networks need a size .* got 30"),
+        ("cgan", {"network": "conv_k4_bn"}, "cgan: network must be one of conv, mlp, got 'conv_k4_bn'"),
+        ("cgan", {"size": 30}, "cgan: the conv networks need a size .* got 30"),
         ("cgan", {"smoothing": 1.0}, "cgan: smoothing must be at least 0 and below 1, got 1.0"),
         ("wgan", {"clip": 0.0}, "wgan: clip must be above 0, got 0.0"),
         ("wgan", {"n_critic": 0}, "wgan: n_critic must be at least 1, got 0"),
@@ -144,7 +144,7 @@ def test_every_size_and_number_of_channels(name, options, size, channels):
         (
             "wgan-gp",
             {"norm": "batch"},
-            "wgan-gp: norm must be .* 'batch': it makes an image's score depend on the other",
+            "wgan-gp: norm must be one of layer, instance, none, got 'batch'",
         ),
         ("wgan-gp", {"penalty": -1.0}, "wgan-gp: penalty must be at least 0, got -1.0"),
     ],
@@ -178,10 +178,10 @@ def interrupted(model, when):
     """Presses Ctrl-C in its step number `when`."""
     step, count = model.training_step, itertools.count(1)
 
-    def training_step(data, labels):
+    def training_step(batch):
         if next(count) == when:
             signal.raise_signal(signal.SIGINT)
-        return step(data, labels)
+        return step(batch)
 
     model.training_step = training_step
     return model
@@ -205,9 +205,9 @@ def test_the_learning_rate_falls_to_zero_in_the_last_share_of_the_training(tmp_p
     model, rates = build("cgan", size=8, width=4, classes=3, lr=0.01, lr_decay=0.5), []
     step = model.training_step
 
-    def training_step(data, labels):
+    def training_step(batch):
         rates.append([optimizer.param_groups[0]["lr"] for optimizer in model.optimizers.values()])
-        return step(data, labels)
+        return step(batch)
 
     model.training_step = training_step
     loader = Loader(Dataset("noise", images(0, 20), labels(20), ("a", "b", "c")), batch_size=4, seed=1)
@@ -221,7 +221,7 @@ def test_the_seed_decides_everything(name):
     def train(seed):
         model = fresh(name, seed)
         for i in range(4):
-            model.training_step(images(i), labels())
+            model.training_step({"images": images(i), "labels": labels()})
         return model.state_dict()
 
     one, again, other = train(1), train(1), train(2)
@@ -236,7 +236,7 @@ def test_each_optimizer_moves_its_own_player_and_no_other(name, still):
     model = fresh(name, **critic, **wide)
     model.optimizers[still].param_groups[0]["lr"] = 0.0
     before = {player: weights(getattr(model, player)) for player in ("generator", "discriminator")}
-    model.training_step(images(), labels())
+    model.training_step({"images": images(), "labels": labels()})
     assert all(p.grad is None for p in model.parameters())
     for player, old in before.items():
         for key, new in weights(getattr(model, player)).items():
@@ -273,14 +273,14 @@ def by_hand_g(loss, fake, smoothing):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-@pytest.mark.parametrize("loss", GAMES)
+@pytest.mark.parametrize("loss", GAN_LOSSES)
 def test_the_numbers_are_those_of_the_move(loss, smoothing):
     options = {**DENSE, "loss": loss, "smoothing": smoothing}
     model = fresh("gan", **options)
     noise = np.random.default_rng(3).standard_normal((6, 3), dtype=np.float32)
     before = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
     mg.manual_seed(3)
-    numbers = model.training_step(images())
+    numbers = model.training_step({"images": images()})
 
     generator, discriminator = before
     with mg.no_grad():
@@ -296,14 +296,14 @@ def test_the_numbers_are_those_of_the_move(loss, smoothing):
 
 
 @pytest.mark.parametrize(("player", "number"), [("discriminator", "loss_d"), ("generator", "loss_g")])
-@pytest.mark.parametrize("loss", GAMES)
+@pytest.mark.parametrize("loss", GAN_LOSSES)
 def test_each_player_lowers_its_own_loss_when_the_other_stands_still(loss, player, number):
     model = fresh("gan", **DENSE, loss=loss, lr=2e-3)
     model.optimizers[{"generator": "discriminator", "discriminator": "generator"}[player]].param_groups[0]["lr"] = 0.0
     seen = []
     for _ in range(20):
         mg.manual_seed(5)  # the same noise every time: descent, not luck
-        seen.append(model.training_step(images())[number])
+        seen.append(model.training_step({"images": images()})[number])
     assert seen[-1] < seen[0] - 0.004, seen
 
 
@@ -313,7 +313,7 @@ def test_each_player_lowers_its_own_loss_when_the_other_stands_still(loss, playe
 def test_dense_networks_get_the_label_appended_one_hot():
     model = fresh("cgan-dense-ema")
     told, judged = spied(model.generator), spied(model.discriminator)
-    model.training_step(images(), labels())
+    model.training_step({"images": images(), "labels": labels()})
     one_hot = np.eye(3, dtype=np.float32)[labels()]
     assert told[0].shape == (6, 3 + 3) and np.array_equal(told[0][:, 3:], one_hot)
     assert len(judged) == 3  # real, generated, and the generator's move
@@ -324,7 +324,7 @@ def test_dense_networks_get_the_label_appended_one_hot():
 def test_convolutions_get_the_label_as_maps():
     model = fresh("cgan")
     told, judged = spied(model.generator), spied(model.discriminator)
-    model.training_step(images(), labels())
+    model.training_step({"images": images(), "labels": labels()})
     assert np.array_equal(told[0][:, 3:], np.eye(3, dtype=np.float32)[labels()])
     maps = np.zeros((6, 3, 8, 8), np.float32)
     for i, label in enumerate(labels()):
@@ -338,7 +338,7 @@ def test_convolutions_get_the_label_as_maps():
 def test_samples_are_of_the_asked_class(name):
     model = fresh(name)
     for i in range(5):
-        model.training_step(images(i), labels())
+        model.training_step({"images": images(i), "labels": labels()})
 
     def draw(n=4, **asked):
         return model.sample(n, np.random.default_rng(7), **asked)
@@ -367,7 +367,7 @@ def test_labels_that_do_not_fit_are_refused(asked, words):
 
 def test_a_conditional_model_asks_for_labels_and_the_others_refuse_them():
     with pytest.raises(ValueError, match="cgan: the labels are missing"):
-        fresh("cgan").training_step(images(), None)
+        fresh("cgan").training_step({"images": images()})
     for name in ("gan", "wgan"):
         with pytest.raises(ValueError, match=f"{name}: this model knows no classes: leave labels out, or train a cgan"):
             fresh(name).sample(4, labels=1)
@@ -382,7 +382,7 @@ def test_the_generator_moves_in_every_nth_step_only(name):
     moved = []
     for i in range(7):
         before = weights(model.generator)
-        model.training_step(images(i))
+        model.training_step({"images": images(i)})
         moved.append(not same(before, weights(model.generator)))
     assert moved == [False, False, True, False, False, True, False]
 
@@ -390,7 +390,7 @@ def test_the_generator_moves_in_every_nth_step_only(name):
 def test_every_weight_of_the_critic_is_clipped_after_every_move():
     model = fresh("wgan", clip=0.02, lr=0.1)
     for i in range(4):
-        model.training_step(images(i))
+        model.training_step({"images": images(i)})
         assert max(np.abs(p).max() for p in weights(model.discriminator).values()) == np.float32(0.02)
     assert max(np.abs(p).max() for p in weights(model.generator).values()) > 0.02
 
@@ -402,7 +402,7 @@ def test_the_numbers_of_a_critic_are_those_of_its_move(name):
     draws = np.random.default_rng(3)
     noise, mix = draws.standard_normal((6, 3), dtype=np.float32), draws.random(6, dtype=np.float32)
     mg.manual_seed(3)
-    numbers = model.training_step(images())
+    numbers = model.training_step({"images": images()})
 
     with mg.no_grad():
         fakes = generator(mg.tensor(noise)).numpy()
@@ -438,7 +438,7 @@ def test_the_critic_learns_from_its_penalty(norm):
     seen = []
     for _ in range(60):
         mg.manual_seed(5)
-        seen.append(model.training_step(images())["penalty"])
+        seen.append(model.training_step({"images": images()})["penalty"])
     assert seen[0] > 300 and seen[-1] < 30, seen[::10]
 
 
@@ -448,7 +448,7 @@ def test_a_critic_that_learns_tells_real_from_generated(name):
     seen = []
     for _ in range(30):
         mg.manual_seed(5)
-        seen.append(model.training_step(np.sign(images()))["distance"])
+        seen.append(model.training_step({"images": np.sign(images())})["distance"])
     assert seen[-1] > seen[0] and seen[-1] > 0, seen[::5]
 
 
@@ -470,7 +470,7 @@ def test_the_average_follows_its_recursion_and_takes_no_part_in_the_game(name):
     for i in range(6):
         for model in (with_average, without):
             mg.manual_seed(i)
-            model.training_step(images(i), labels())
+            model.training_step({"images": images(i), "labels": labels()})
         if name.startswith("wgan") and i % 3 < 2:
             continue  # the generator did not move
         decay = min(0.6, (1 + moves) / (10 + moves))
@@ -486,7 +486,7 @@ def test_the_average_follows_its_recursion_and_takes_no_part_in_the_game(name):
 def test_samples_are_drawn_with_the_average():
     model = fresh("gan-ema")
     for i in range(3):
-        model.training_step(images(i))
+        model.training_step({"images": images(i)})
     drawn = model.sample(4, np.random.default_rng(7))
     averaged = model.average.network.state_dict()
     model.average = None
@@ -539,5 +539,5 @@ def test_a_deep_copy_of_a_network_is_a_network_of_its_own():
 def test_the_common_options_have_the_same_defaults_in_every_family():
     common = {"loss": "non_saturating", "beta1": 0.5, "smoothing": 0.1}
     for name in ("gan", "dcgan", "cgan"):
-        parameters = inspect.signature(mg.models.MODELS[name]).parameters
+        parameters = inspect.signature(mg.models.families()[name]).parameters
         assert {key: parameters[key].default for key in common} == common

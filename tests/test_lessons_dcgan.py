@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigen.course import dcgan as lesson
-from minigen.models.dcgan import s3_networks
+from minigen.models.networks.gan import conv_k4_bn_networks
 
 
 def _count(bias=1, norm=2, taps=2, swap=False, last_only=False):
@@ -102,5 +102,5 @@ def test_a_loop_over_the_samples_needs_little_enough_memory():
 
 
 def test_the_layers_of_exercise_1_are_those_of_the_network():
-    for layers, network in zip((lesson.S3_GENERATOR, lesson.S3_DISCRIMINATOR), s3_networks(64, 3)):
+    for layers, network in zip((lesson.S3_GENERATOR, lesson.S3_DISCRIMINATOR), conv_k4_bn_networks(64, 3)):
         assert _count()(layers) == sum(p.numel() for p in network.parameters())

@@ -152,7 +152,7 @@ CASES = {
         lambda real, fake, u, weight: np.mean(fake) - np.mean(real) + penalty(u, weight),
         lambda rng: ([*scores(rng, 2), gradients_case(rng)], {"weight": 5.0}),
     ),
-    "reparameterise": (
+    "reparameterize": (
         lambda mu, log_var, eps: mu + np.sqrt(np.exp(log_var)) * eps,
         lambda rng: (codes(rng, False, int(rng.integers(0, 3))), {}),
     ),
@@ -612,7 +612,7 @@ def test_the_kl_is_zero_for_equal_gaussians_and_positive_otherwise(seed):
 def test_samples_have_the_mean_and_variance_asked_for():
     rng = numbers(0)
     mu, log_var = np.array([[1.0, -2.0]]), np.array([[0.0, 2 * math.log(3)]])  # standard deviations 1 and 3
-    z = losses.reparameterise(*(mg.tensor(a) for a in (mu, log_var, rng.standard_normal((40000, 1, 2))))).numpy()
+    z = losses.reparameterize(*(mg.tensor(a) for a in (mu, log_var, rng.standard_normal((40000, 1, 2))))).numpy()
     np.testing.assert_allclose(z.mean((0, 1)), [1, -2], atol=0.06)
     np.testing.assert_allclose(z.std((0, 1)), [1, 3], rtol=0.02)
 
@@ -666,7 +666,7 @@ def test_the_gradient_of_a_whole_vae_loss_is_the_chain_of_the_hand_gradients(see
     mu, log_var, eps = (rng.standard_normal((n, latent)) for _ in range(3))
 
     leaves = [mg.tensor(a, requires_grad=True) for a in (mu, log_var, W)]
-    z = losses.reparameterise(leaves[0], leaves[1], mg.tensor(eps))
+    z = losses.reparameterize(leaves[0], leaves[1], mg.tensor(eps))
     likelihood = losses.bernoulli_log_likelihood(z @ leaves[2], mg.tensor(x))
     found = mg.grad(losses.negative_elbo(likelihood, losses.gaussian_kl(*leaves[:2])), leaves)
 
@@ -675,7 +675,7 @@ def test_the_gradient_of_a_whole_vae_loss_is_the_chain_of_the_hand_gradients(see
     d_likelihood, d_kl = losses.gradient("negative_elbo")(np.zeros(n), np.zeros(n))
     d_logits, _ = losses.gradient("bernoulli_log_likelihood")(code @ W, x, g=d_likelihood)
     close([d_logits], [(sigma(code @ W) - x) / n], 1e-12)
-    through_z = losses.gradient("reparameterise")(mu, log_var, eps, g=d_logits @ W.T)
+    through_z = losses.gradient("reparameterize")(mu, log_var, eps, g=d_logits @ W.T)
     prior = losses.gradient("gaussian_kl")(mu, log_var, g=d_kl)
     by_hand = [through_z[0] + prior[0], through_z[1] + prior[1], code.T @ d_logits]
     close([d.numpy() for d in found], by_hand, 1e-12)
@@ -706,7 +706,7 @@ class LinearGaussian:
         self.posterior = away @ self.W / self.s2 / precision, np.tile(-np.log(precision), (n, 1))
 
     def log_likelihood(self, mu, log_var, eps):
-        z = losses.reparameterise(mu, log_var, eps)
+        z = losses.reparameterize(mu, log_var, eps)
         mean = z @ mg.tensor(self.W.T) + mg.tensor(self.b)
         return losses.gaussian_log_likelihood(mean, mg.tensor(self.x), math.log(self.s2))
 
@@ -808,7 +808,7 @@ def test_a_mean_over_pixels_is_a_beta_vae():
     assert losses.beta_vae_loss(likelihood, divergence, 784).item() == pytest.approx(wrong)
 
 
-# ---- regularisation
+# ---- regularization
 
 
 def test_the_l2_penalty_is_the_weight_decay_of_sgd():
@@ -854,7 +854,7 @@ BAD = {
         r"expected the critic to score each of 2 images, got \(\)",
     ),
     "latent": (lambda: losses.gaussian_kl(zeros(2, 3), zeros(2, 4)), r"gaussian_kl: expected mu and log_var of one shape"),
-    "noise": (lambda: losses.reparameterise(zeros(2, 3), zeros(2, 3), zeros(3, 3)), r"'eps': expected \(..., 2, 3\) like mu, got \(3, 3\)"),
+    "noise": (lambda: losses.reparameterize(zeros(2, 3), zeros(2, 3), zeros(3, 3)), r"'eps': expected \(..., 2, 3\) like mu, got \(3, 3\)"),
     "half a prior": (lambda: losses.gaussian_kl(zeros(2, 3), zeros(2, 3), zeros(2, 3)), "'prior_log_var' is missing"),
     "prior": (
         lambda: losses.monte_carlo_kl(*[zeros(2, 3)] * 3, zeros(2, 3), zeros(1, 3)),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.models import DCGAN, MODELS, build
+from minigen.models import DCGAN, build, families
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,7 +30,7 @@ def with_statistics(network):
 
 
 def test_counts_of_the_s3_listing():
-    model = DCGAN(64, 3, network="s3")
+    model = DCGAN(64, 3, network="conv_k4_bn")
     g = (100 * 256 + 256) + (4 * 128 * 16 + 128 + 2 * 128) + (128 * 64 * 16 + 64 + 2 * 64) + (64 * 3 * 16 + 3)
     d = (3 * 64 * 16 + 64) + (64 * 128 * 16 + 128 + 2 * 128) + (128 * 256 * 16 + 256 + 2 * 256) + (256 * 64 + 1)
     assert trainable(model.generator) == g == 168_771
@@ -40,14 +40,14 @@ def test_counts_of_the_s3_listing():
 
 
 def test_counts_of_the_repaired_s4_listing():
-    model = DCGAN(28, 1, network="s4")
+    model = DCGAN(28, 1, network="conv_k5_dropout")
     g = (100 * 128 + 128) + (128 * 12544 + 12544) + (256 * 128 * 25 + 128) + (128 * 64 * 25 + 64) + (64 * 25 + 1)
     d = (64 * 25 + 64) + (64 * 128 * 25 + 128) + (7 * 7 * 128 + 1)
     assert trainable(model.generator) == with_statistics(model.generator) == g == 2_656_897
     assert trainable(model.discriminator) == with_statistics(model.discriminator) == d == 212_865
 
 
-def test_counts_of_the_small_networks():
+def test_counts_of_the_conv_networks():
     model = DCGAN(28, 1, width=32)
     g = (100 * 64 * 49 + 2 * 64) + (64 * 32 * 16 + 2 * 32) + (32 * 16 + 1)
     d = (32 * 16 + 32) + (32 * 64 * 16 + 2 * 64) + (64 * 49 + 1)
@@ -56,7 +56,11 @@ def test_counts_of_the_small_networks():
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [28, 32, 64])
-@pytest.mark.parametrize("options", [{"width": 4}, {"network": "s3"}, {"network": "s4"}], ids=["small", "s3", "s4"])
+@pytest.mark.parametrize(
+    "options",
+    [{"width": 4}, {"network": "conv_k4_bn"}, {"network": "conv_k5_dropout"}],
+    ids=["conv", "conv_k4_bn", "conv_k5_dropout"],
+)
 def test_every_size_and_number_of_channels(options, size, channels):
     model = DCGAN(size, channels, latent=5, **options)
     with mg.no_grad():
@@ -71,12 +75,12 @@ def test_every_size_and_number_of_channels(options, size, channels):
     [
         ({"size": 30}, "size"),
         ({"size": 7}, "size"),
-        ({"size": 20, "network": "s3"}, "size"),
-        ({"size": 30, "network": "s4"}, "size"),
-        ({"network": "big"}, "network must be small, s3 or s4, got 'big'"),
+        ({"size": 20, "network": "conv_k4_bn"}, "size"),
+        ({"size": 30, "network": "conv_k5_dropout"}, "size"),
+        ({"network": "big"}, "network must be one of conv, conv_k4_bn, conv_k5_dropout, got 'big'"),
         ({"latent": 0}, "latent must be at least 1, got 0"),
         ({"width": 0}, "width must be at least 1, got 0"),
-        ({"width": 8, "network": "s4"}, "width is an option of the small networks"),
+        ({"width": 8, "network": "conv_k5_dropout"}, "width is an option of the conv and mlp networks"),
         ({"lr": -1.0}, "lr"),
         ({"beta1": 1.0}, "betas"),
         ({"smoothing": 1.0}, "smoothing"),
@@ -93,11 +97,15 @@ def test_unknown_family_is_named_with_the_nearest():
         build("dcgna")
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", families())
 def test_every_option_is_described_and_has_a_default(name):
-    parameters = inspect.signature(MODELS[name]).parameters
-    assert list(parameters) == ["size", "channels", *MODELS[name].OPTIONS]
-    assert all(p.default is not inspect.Parameter.empty for p in parameters.values())
+    family = families()[name]
+    options = {each.name: each for each in family.Options.specifications()}
+    parameters = inspect.signature(family).parameters
+    assert list(parameters) == list(options) and list(parameters)[:2] == ["size", "channels"]
+    for key, each in options.items():
+        assert parameters[key].default == each.default and each.kind is not None
+        assert f"\n{key} : " in family.__doc__ and each.help[1:] in family.__doc__
 
 
 def sigmoid(x):
@@ -111,12 +119,12 @@ def sigmoid(x):
     ("options", "rate"),
     [
         ({}, 0.01),
-        ({"network": "s3"}, 0.01),
-        ({"network": "s4"}, 5e-4),
+        ({"network": "conv_k4_bn"}, 0.01),
+        ({"network": "conv_k5_dropout"}, 5e-4),
         ({"loss": "hinge"}, 0.01),
         ({"loss": "lsgan"}, 0.01),
         ({"loss": "minimax"}, 5e-4),
-        ({"network": "s4", "lr": 0.02}, 0.02),
+        ({"network": "conv_k5_dropout", "lr": 0.02}, 0.02),
     ],
 )
 def test_the_rate_begins_high_where_the_game_bears_it_and_falls_to_0(options, rate):
@@ -148,7 +156,7 @@ def test_each_optimizer_moves_its_own_player_and_no_other(still):
     model = small_model()
     set_rate(model, still, 0.0)
     before = {name: weights(getattr(model, name)) for name in ("generator", "discriminator")}
-    model.training_step(images())
+    model.training_step({"images": images()})
     for player, old in before.items():
         for name, new in weights(getattr(model, player)).items():
             assert np.array_equal(new, old[name]) == (player == still), f"{player}.{name}"
@@ -156,7 +164,7 @@ def test_each_optimizer_moves_its_own_player_and_no_other(still):
 
 def test_no_gradient_is_left_behind():
     model = small_model()
-    model.training_step(images())
+    model.training_step({"images": images()})
     assert all(p.grad is None for p in model.parameters())
 
 
@@ -167,7 +175,7 @@ def test_each_player_lowers_its_own_loss_when_the_other_stands_still(player, los
     seen = []
     for _ in range(30):
         mg.manual_seed(5)  # the same noise every time: descent, not luck
-        seen.append(model.training_step(images())[loss])
+        seen.append(model.training_step({"images": images()})[loss])
     assert seen[-1] < seen[0] - 0.005, seen
 
 
@@ -177,7 +185,7 @@ def test_the_numbers_are_those_of_the_move():
     before = {name: t.copy() for name, t in model.state_dict().items()}
     noise = np.random.default_rng(3).standard_normal((16, 6), dtype=np.float32)
     mg.manual_seed(3)
-    numbers = model.training_step(images())
+    numbers = model.training_step({"images": images()})
 
     twin = small_model()
     twin.load_state_dict(before)
@@ -195,7 +203,7 @@ def test_the_seed_decides_everything():
     def train(seed):
         model = small_model(seed)
         for i in range(3):
-            model.training_step(images(i))
+            model.training_step({"images": images(i)})
         return model.state_dict()
 
     one, same, other = train(1), train(1), train(2)
@@ -208,7 +216,7 @@ def test_the_seed_decides_everything():
 
 def test_samples_are_a_function_of_weights_and_noise():
     model = small_model()
-    model.training_step(images())
+    model.training_step({"images": images()})
     before, stream = model.state_dict(), mg.get_rng_state()
     one, two = (model.sample(5, np.random.default_rng(7)) for _ in range(2))
     assert np.array_equal(one, two) and one.shape == (5, 1, 8, 8)

@@ -20,7 +20,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import minigen as mg
 from minigen._util.atomic_write import replace_file
 from minigen.data import Dataset, Loader
-from minigen.models import DCGAN, MODELS, build
+from minigen.models import DCGAN, build, families
 from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, restore, save_checkpoint
 from minigen.train.diagnostics import Diagnostics, variety
 from minigen.train.log import CsvLog
@@ -264,9 +264,9 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
 def test_looking_at_samples_does_not_change_the_training(uninterrupted):
     model = fresh()
     for epoch in range(EPOCHS):
-        for step, (data, labels) in enumerate(loader().epoch(epoch), epoch * BATCHES):
+        for step, batch in enumerate(loader().epoch(epoch), epoch * BATCHES):
             model.schedule(step / (EPOCHS * BATCHES))
-            model.training_step(data, labels)
+            model.training_step(batch)
     assert same(model.state_dict(), final_state(uninterrupted)["model"])
 
 
@@ -275,12 +275,12 @@ class Interrupted(DCGAN):
 
     when, times, count = 0, 1, 0
 
-    def training_step(self, data, labels=None):
+    def training_step(self, batch):
         self.count += 1
         if self.count == self.when:
             for _ in range(self.times):
                 signal.raise_signal(signal.SIGINT)
-        return super().training_step(data, labels)
+        return super().training_step(batch)
 
 
 def interrupted(when, times=1, **options):
@@ -304,9 +304,9 @@ def test_ctrl_c_saves_and_resuming_is_exact(when, tmp_path, uninterrupted, capsy
 
 def test_resuming_is_exact_with_dropout(tmp_path):
     straight, run = new_run(tmp_path / "straight"), new_run(tmp_path / "run")
-    fit(fresh(network="s4", width=None), loader(2), straight, 2, progress=False)
-    fit(interrupted(3, network="s4", width=None), loader(2), run, 2, progress=False)
-    fit(fresh(network="s4", width=None), loader(2), run, 2, resume=True, progress=False)
+    fit(fresh(network="conv_k5_dropout", width=None), loader(2), straight, 2, progress=False)
+    fit(interrupted(3, network="conv_k5_dropout", width=None), loader(2), run, 2, progress=False)
+    fit(fresh(network="conv_k5_dropout", width=None), loader(2), run, 2, resume=True, progress=False)
     assert_same_run(run, straight)
 
 
@@ -354,9 +354,9 @@ class Diverging(DCGAN):
 
     count, kind = 0, "loss"
 
-    def training_step(self, data, labels=None):
+    def training_step(self, batch):
         self.count += 1
-        numbers = super().training_step(data, labels)
+        numbers = super().training_step(batch)
         if self.count == 6 and self.kind == "loss":
             numbers["loss_g"] = math.nan
         elif self.count == 6:
@@ -396,7 +396,7 @@ OWN = {"cgan": {"classes": 3}, "cvae": {"classes": 3}, "iwae": {"samples": 3}}
 
 def labelled_loader(batches=BATCHES):
     plain = loader(batches).dataset
-    return Loader(Dataset("noise", plain.data, np.arange(len(plain)) % 3, ("a", "b", "c")), 4, seed=1, drop_last=True)
+    return Loader(Dataset("noise", plain.images, np.arange(len(plain)) % 3, ("a", "b", "c")), 4, seed=1, drop_last=True)
 
 
 def family(name, seed=0, **options):
@@ -404,7 +404,7 @@ def family(name, seed=0, **options):
     return build(name, size=8, channels=1, **TINY, **OWN.get(name, {}), **options)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", families())
 def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_path, monkeypatch):
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
     straight, broken = new_run(tmp_path / "straight"), new_run(tmp_path / "broken")
@@ -412,10 +412,10 @@ def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_
 
     model, steps = family(name), itertools.count(1)
 
-    def interrupted_step(data, labels):
+    def interrupted_step(batch):
         if next(steps) == BATCHES + 2:
             signal.raise_signal(signal.SIGINT)
-        return type(model).training_step(model, data, labels)
+        return type(model).training_step(model, batch)
 
     object.__setattr__(model, "training_step", interrupted_step)
     assert fit(model, labelled_loader(), broken, 2, progress=False).step == BATCHES + 2
@@ -424,7 +424,7 @@ def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_
     assert_same_run(broken, straight)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", families())
 def test_a_learning_rate_far_too_large_is_noticed_in_every_family(name, tmp_path, monkeypatch):
     monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
     monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 20)
@@ -551,7 +551,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_with_the_differences(tm
     ):
         fit(fresh(width=3), loader(), uninterrupted, EPOCHS, resume=True, progress=False)
     with pytest.raises(CheckpointError, match=r"does not fit: .*(missing|unexpected) "):
-        fit(fresh(width=None, network="s4"), loader(), uninterrupted, EPOCHS, resume=True, progress=False)
+        fit(fresh(width=None, network="conv_k5_dropout"), loader(), uninterrupted, EPOCHS, resume=True, progress=False)
 
 
 def test_other_data_is_refused(uninterrupted):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import minigen as mg
 from minigen.data import Dataset, Loader
 from minigen.models import CVAE, IWAE, VAE, build
-from minigen.models.vae_networks import NETWORKS, Encoder
+from minigen.models.networks.vae import NETWORKS, Encoder
 from minigen.train import Run, fit
 
 FAMILIES = {"vae": VAE, "cvae": CVAE, "iwae": IWAE}
@@ -46,17 +46,17 @@ LABELS = np.arange(12) % 4
 
 
 def test_counts_of_the_repaired_s0_listing():
-    encoder = VAE(64, 3, network="s0").encoder
+    encoder = VAE(64, 3, network="conv_k5").encoder
     flat = 128 * 16 * 16
     counted = (3 * 64 * 25 + 64) + (64 * 128 * 25 + 128) + 2 * (flat * 256 + 256)
     assert trainable(encoder) == counted == 16_987_520
-    decoder = VAE(32, 3, network="s0").decoder
+    decoder = VAE(32, 3, network="conv_k5").decoder
     counted = (256 * 4096 + 4096) + (256 * 128 * 25 + 128) + (128 * 64 * 25 + 64) + (64 * 3 * 25 + 3)
     assert trainable(decoder) == counted == 2_081_667
 
 
 def test_counts_of_the_repaired_s2_listing():
-    model = VAE(32, 3, network="s2")
+    model = VAE(32, 3, network="mlp_512")
     widths = [3 * 32 * 32, 512, 256, 128, 64]
     body = sum(a * b + b for a, b in zip(widths, widths[1:]))
     assert trainable(model.encoder) == body + 2 * (64 * 32 + 32)
@@ -69,7 +69,7 @@ def test_counts_of_the_repaired_s2_listing():
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("family", ["vae", "cvae"])
 def test_every_size_and_number_of_channels(family, network, size, channels):
-    width = {"width": 4} if network in ("small", "mlp") else {}
+    width = {"width": 4} if network in ("conv", "mlp") else {}
     model = build(family, size=size, channels=channels, network=network, latent=5, **width)
     pictures = images(2, size, channels)
     assert model.encode(pictures, [3, 0]).shape == (2, 5)
@@ -77,7 +77,7 @@ def test_every_size_and_number_of_channels(family, network, size, channels):
     assert made.shape == pictures.shape and made.dtype == np.float32 and np.abs(made).max() <= 1
 
 
-@pytest.mark.parametrize(("network", "latent"), [("small", 20), ("mlp", 20), ("s0", 256), ("s2", 32)])
+@pytest.mark.parametrize(("network", "latent"), [("conv", 20), ("mlp", 20), ("conv_k5", 256), ("mlp_512", 32)])
 def test_the_code_is_as_long_as_the_networks_want_it(network, latent):
     assert VAE(32, 1, network=network).sample(1).shape == (1, 1, 32, 32)
     assert VAE(32, 1, network=network).latent == latent
@@ -86,18 +86,21 @@ def test_the_code_is_as_long_as_the_networks_want_it(network, latent):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"size": 30}, "vae: the small networks need a size that halves to 4 to 7 pixels.*got 30"),
+        ({"size": 30}, "vae: the conv networks need a size that halves to 4 to 7 pixels.*got 30"),
         ({"size": 7}, "size"),
-        ({"size": 20, "network": "s0"}, "vae: the s0 networks need size 28 or a multiple of 8 from 16, got 20"),
-        ({"network": "big"}, "network must be one of small, mlp, s0, s2, got 'big'"),
-        ({"likelihood": "laplace"}, "likelihood must be bernoulli or gaussian, got 'laplace'"),
+        (
+            {"size": 20, "network": "conv_k5"},
+            "vae: the conv_k5 networks need size 28 or a multiple of 8 from 16, got 20",
+        ),
+        ({"network": "big"}, "network must be one of conv, mlp, conv_k5, mlp_512, got 'big'"),
+        ({"likelihood": "laplace"}, "likelihood must be one of bernoulli, gaussian, got 'laplace'"),
         ({"channels": 0}, "channels must be at least 1, got 0"),
         ({"latent": 0}, "latent must be at least 1, got 0"),
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"depth": 0}, "depth must be at least 1, got 0"),
-        ({"depth": 2, "network": "s0"}, "depth is an option of the small and mlp networks, not of s0"),
-        ({"width": 8, "network": "s2"}, "width is an option of the small and mlp networks, not of s2"),
-        ({"dropout": 0.1, "network": "s0"}, "dropout is an option of the small and mlp networks, not of s0"),
+        ({"depth": 2, "network": "conv_k5"}, "depth is an option of the conv and mlp networks, not of conv_k5"),
+        ({"width": 8, "network": "mlp_512"}, "width is an option of the conv and mlp networks, not of mlp_512"),
+        ({"dropout": 0.1, "network": "conv_k5"}, "dropout is an option of the conv and mlp networks, not of conv_k5"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"lr": -1.0}, "lr"),
         ({"weight_decay": -1.0}, "weight_decay"),
@@ -117,7 +120,7 @@ def test_bad_counts_are_named(family, option):
         build(family, **{option: 0})
 
 
-@pytest.mark.parametrize("network", ["small", "mlp"])
+@pytest.mark.parametrize("network", ["conv", "mlp"])
 def test_a_short_code_gets_more_layers(network):
     def layers(**options):
         return sum(isinstance(module, mg.nn.Linear) for module in VAE(network=network, width=4, **options).modules())
@@ -178,11 +181,11 @@ def stretch(model):
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("beta", [0.0, 1.0, 2.5])
 def test_the_vae_descends_minus_the_elbo(likelihood, beta):
-    model = tiny("vae", network="s2", width=None, likelihood=likelihood, beta=beta)
+    model = tiny("vae", network="mlp_512", width=None, likelihood=likelihood, beta=beta)
     stretch(model)
     state = model.state_dict()
     mg.manual_seed(5)
-    numbers = model.training_step(images(), LABELS)
+    numbers = model.training_step({"images": images(), "labels": LABELS})
     log_likelihood, kl, _ = by_hand(state, images(), noise_of_seed(5, 1, 12, 3), gaussian=likelihood == "gaussian")
     np.testing.assert_allclose(numbers["reconstruction"], -log_likelihood.mean(), rtol=1e-5)
     np.testing.assert_allclose(numbers["kl"], kl.mean(), rtol=1e-5)
@@ -190,22 +193,22 @@ def test_the_vae_descends_minus_the_elbo(likelihood, beta):
 
 
 def test_the_cvae_descends_minus_the_conditional_elbo():
-    model = tiny("cvae", network="s2", width=None)
+    model = tiny("cvae", network="mlp_512", width=None)
     stretch(model)
     state = model.state_dict()
     mg.manual_seed(5)
-    numbers = model.training_step(images(), LABELS)
+    numbers = model.training_step({"images": images(), "labels": LABELS})
     log_likelihood, kl, _ = by_hand(state, images(), noise_of_seed(5, 1, 12, 3), hot=np.eye(4)[LABELS])
     np.testing.assert_allclose(numbers["loss"], kl.mean() - log_likelihood.mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("samples", [1, 4])
 def test_the_iwae_descends_minus_the_importance_weighted_bound(samples):
-    model = tiny("iwae", network="s2", width=None, samples=samples)
+    model = tiny("iwae", network="mlp_512", width=None, samples=samples)
     stretch(model)
     state = model.state_dict()
     mg.manual_seed(5)
-    numbers = model.training_step(images(), LABELS)
+    numbers = model.training_step({"images": images(), "labels": LABELS})
     log_likelihood, kl, sampled = by_hand(state, images(), noise_of_seed(5, samples, 12, 3))
     bound = np.log(np.exp(log_likelihood - sampled).mean(0)).mean()
     np.testing.assert_allclose(numbers["loss"], -bound, rtol=1e-5)
@@ -221,9 +224,9 @@ def test_an_iwae_of_one_sample_is_the_vae_in_the_mean():
     gaps = []
     for _ in range(200):
         before = mg.get_rng_state()
-        one = vae.training_step(images())["loss"]
+        one = vae.training_step({"images": images()})["loss"]
         mg.set_rng_state(before)  # the same noise for both: what is left is the noise of the estimated KL
-        gaps.append(iwae.training_step(images())["loss"] - one)
+        gaps.append(iwae.training_step({"images": images()})["loss"] - one)
     assert np.std(gaps) > 0
     assert abs(np.mean(gaps)) < 4 * np.std(gaps) / math.sqrt(len(gaps))
 
@@ -250,12 +253,12 @@ def test_both_networks_learn_from_the_reconstruction_and_only_the_encoder_from_t
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-@pytest.mark.parametrize("network", ["small", "mlp"])
+@pytest.mark.parametrize("network", ["conv", "mlp"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_training_lowers_the_loss(family, network, likelihood):
     model = tiny(family, network=network, likelihood=likelihood, lr=1e-2)
     halves = np.broadcast_to(np.where(np.arange(8) < 4, -0.9, 0.9).astype(np.float32), (12, 1, 8, 8))
-    seen = [model.training_step(halves, LABELS)["loss"] for _ in range(40)]
+    seen = [model.training_step({"images": halves, "labels": LABELS})["loss"] for _ in range(40)]
     assert np.mean(seen[-5:]) < np.mean(seen[:5]) - 5, seen
 
 
@@ -264,7 +267,7 @@ def test_the_seed_decides_everything(family):
     def train(seed):
         model = tiny(family, seed, dropout=0.2)
         for i in range(3):
-            model.training_step(images(seed=i), LABELS)
+            model.training_step({"images": images(seed=i), "labels": LABELS})
         return model.state_dict()
 
     one, same, other = train(1), train(1), train(2)
@@ -277,7 +280,7 @@ def test_averaged_weights_measure_and_draw_but_take_no_part_in_training():
     losses = []
     for model in (plain, averaged):
         mg.manual_seed(3)
-        losses.append([model.training_step(images(seed=i))["loss"] for i in range(8)])
+        losses.append([model.training_step({"images": images(seed=i)})["loss"] for i in range(8)])
     assert losses[0] == losses[1]
     learned = averaged.encoder.mu.weight.numpy()
     assert np.array_equal(learned, plain.encoder.mu.weight.numpy())
@@ -317,7 +320,7 @@ def test_resuming_is_exact(family, tmp_path):
 def test_a_learned_variance_approaches_the_mean_squared_error():
     model = tiny("vae", network="mlp", latent=1, likelihood="gaussian", lr=1e-2)
     for i in range(400):  # uniform on [0, 1] inside, always new: nothing to learn but their mean and variance, 1/12
-        model.training_step(images(32, seed=i))
+        model.training_step({"images": images(32, seed=i)})
     np.testing.assert_allclose(np.exp(model.decoder.pixel_log_var.numpy()), 1 / 12, rtol=0.1)
 
 
@@ -385,7 +388,7 @@ def test_with_another_posterior_the_elbo_is_less_and_many_samples_come_near():
 
 
 def test_each_code_is_weighed_under_the_condition_of_its_own_image():
-    model = tiny("cvae", network="s2", width=None, ema=0.0)
+    model = tiny("cvae", network="mlp_512", width=None, ema=0.0)
     stretch(model)
     log_likelihood, _, sampled = by_hand(
         model.state_dict(), images(), noise_of_seed(0, 5, 12, 3), hot=np.eye(4)[LABELS]
@@ -404,7 +407,7 @@ def test_weights_that_no_float_can_hold_are_added_up():
 
 
 def test_evaluation_adds_up_and_sees_which_units_are_active():
-    model = tiny("vae", network="s2", width=None, ema=0.0)
+    model = tiny("vae", network="mlp_512", width=None, ema=0.0)
     weight = np.zeros((3, 64), np.float32)
     weight[1] = 50.0
     state = model.state_dict() | {
@@ -430,7 +433,7 @@ def test_evaluation_adds_up_and_sees_which_units_are_active():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_measuring_and_looking_change_nothing(family):
     model = tiny(family, dropout=0.5)
-    model.training_step(images(), LABELS)
+    model.training_step({"images": images(), "labels": LABELS})
     before, stream = model.state_dict(), mg.get_rng_state()
     for _ in range(2):
         found = [
@@ -454,7 +457,7 @@ def test_samples_do_not_depend_on_how_many_are_made_together():
     assert many.shape[0] == 230 and not np.array_equal(many[100:110], many[:10])
 
 
-@pytest.mark.parametrize("network", ["small", "mlp", "s0"])
+@pytest.mark.parametrize("network", ["conv", "mlp", "conv_k5"])
 def test_the_condition_reaches_decoder_and_encoder(network):
     mg.manual_seed(0)
     model = CVAE(16, 1, network=network, latent=3, classes=4)
@@ -517,8 +520,14 @@ def test_no_images_give_no_codes():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda m: m.training_step(images(size=16)), r"vae: expected images \(N, 1, 8, 8\), got \(12, 1, 16, 16\)"),
-        (lambda m: m.training_step(images() * 3), r"vae: expected images in \[-1, 1\], got -2\.9.* to 2\.9"),
+        (
+            lambda m: m.training_step({"images": images(size=16)}),
+            r"vae: expected images \(N, 1, 8, 8\), got \(12, 1, 16, 16\)",
+        ),
+        (
+            lambda m: m.training_step({"images": images() * 3}),
+            r"vae: expected images in \[-1, 1\], got -2\.9.* to 2\.9",
+        ),
         (lambda m: m.encode(images()[0]), "expected images"),
         (lambda m: m.encode(np.full((1, 1, 8, 8), np.nan, np.float32)), r"expected images in \[-1, 1\], got nan"),
         (lambda m: m.decode(np.zeros((2, 4))), r"vae: expected codes \(N, 3\), got \(2, 4\)"),
@@ -549,7 +558,7 @@ def test_bad_input_is_named(call, words):
 )
 def test_bad_labels_are_named(labels, words):
     with pytest.raises(ValueError, match=words):
-        tiny("cvae").training_step(images(), labels)
+        tiny("cvae").training_step({"images": images(), "labels": labels})
 
 
 def test_a_manifold_has_at_least_one_image():

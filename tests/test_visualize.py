@@ -248,12 +248,12 @@ def test_traversals_begin_with_the_component_that_tells_most(monkeypatch):
 
 def test_a_discriminator_judges_as_in_training_and_stays_as_it_is():
     model = tiny("dcgan")
-    model.training_step(DIGITS.images[:32])
+    model.training_step({"images": DIGITS.images[:32]})
     before = model.state_dict()
     twin = copy.deepcopy(model.discriminator).train()
     logits = twin(mg.tensor(DIGITS.images[:8])).numpy().astype(np.float64)
     model.eval()
-    np.testing.assert_allclose(model.judge(DIGITS.images[:8]), 1 / (1 + np.exp(-logits[:, 0])), rtol=1e-5)
+    np.testing.assert_allclose(model.score(DIGITS.images[:8]), 1 / (1 + np.exp(-logits[:, 0])), rtol=1e-5)
     assert not model.discriminator.training
     assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
 
@@ -261,7 +261,7 @@ def test_a_discriminator_judges_as_in_training_and_stays_as_it_is():
 def test_a_critic_judges_in_scores_of_its_own():
     model = tiny("wgan-gp")
     scores = model.discriminator(mg.tensor(DIGITS.images[:8])).numpy()[:, 0]
-    np.testing.assert_allclose(model.judge(DIGITS.images[:8]), scores, rtol=1e-5)
+    np.testing.assert_allclose(model.score(DIGITS.images[:8]), scores, rtol=1e-5)
     assert set(evaluate(model, DIGITS)) == {"d_data", "d_samples"}
 
 

@@ -45,7 +45,7 @@ def _wide() -> DCGAN:
     for before, after in ((64, 128), (128, 256)):
         down += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
     down += [nn.Flatten(), nn.Linear(256 * 64, 1)]
-    return _gan(DCGAN(64, 3, network="s3"), nn.Sequential(*up), nn.Sequential(*down))
+    return _gan(DCGAN(64, 3, network="conv_k4_bn"), nn.Sequential(*up), nn.Sequential(*down))
 
 
 def _dense() -> DCGAN:
@@ -67,9 +67,12 @@ def _dense() -> DCGAN:
 
 
 STEPS: dict[str, tuple[Callable[[], Model], tuple[int, ...]]] = {
-    "DCGAN-64 step (S3's networks), batch 32": (lambda: DCGAN(64, 3, network="s3"), (32, 3, 64, 64)),
+    "DCGAN-64 step (S3's networks), batch 32": (lambda: DCGAN(64, 3, network="conv_k4_bn"), (32, 3, 64, 64)),
     "DCGAN-64 step (wide), batch 32": (_wide, (32, 3, 64, 64)),
-    "DCGAN-28 step (S4's networks, repaired), batch 128": (lambda: DCGAN(28, 1, network="s4"), (128, 1, 28, 28)),
+    "DCGAN-28 step (S4's networks, repaired), batch 128": (
+        lambda: DCGAN(28, 1, network="conv_k5_dropout"),
+        (128, 1, 28, 28),
+    ),
     "dense GAN step (S1's networks), batch 128": (_dense, (128, 1, 28, 28)),
     "conv VAE step (32-64 channels, latent 20), batch 128": (
         lambda: VAE(28, 1, width=32, latent=20, dropout=0.0, ema=0.0),
@@ -84,7 +87,7 @@ def our_step(name: str) -> Step:
     make, shape = STEPS[name]
     model = make()
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    return lambda: model.training_step(images)
+    return lambda: model.training_step({"images": images})
 
 
 def their_step(name: str) -> dict[str, Step]:

@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 
 from ..metrics import ClassAccuracy, class_accuracy, evaluate
-from ..models.variational import Variational
+from ..models import BaseVAE
 from .run_options import add_run, add_split, asked_data, opened
 from .types import at_least
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         readings = class_accuracy(model, *splits, arguments.classify, seed, progress=True)
     found = evaluate(model, dataset, arguments.samples, seed)
     print(f"{trained.run.path}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
-    if isinstance(model, Variational):
+    if isinstance(model, BaseVAE):
         print(f"-ELBO            {-found['elbo']:8.2f} nats an image")
         print(f"  reconstruction {found['reconstruction']:8.2f}")
         print(f"  KL             {found['kl']:8.2f}")

@@ -1,10 +1,9 @@
 """``minigen train``."""
 
 import argparse
-import inspect
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from .._util.optional import installed_version
 from .types import at_least
@@ -16,22 +15,24 @@ DATA = "mnist5k"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``minigen train``: a model family; its own parser reads the rest."""
-    from ..models import MODELS
+    from ..models import families
 
+    known = families()
     parser.usage = "minigen train MODEL [options]"
     parser.description = "Train a model; everything it leaves goes to a new folder, runs/NAME."
-    width = max(map(len, MODELS))
-    lines = [f"  {name:{width}}  {_summary(model)}" for name, model in MODELS.items()]
-    parser.epilog = "\n".join(["models:", *lines, "", "The options of a model: minigen train MODEL --help"])
-    parser.add_argument("model", metavar="MODEL", choices=list(MODELS), help="which family of models")
+    width = max(map(len, known))
+    lines = [f"  {name:{width}}  {model.summary()}" for name, model in known.items()]
+    own = f"  {'FILE.py:CLASS'}  a family in a file of your own"
+    parser.epilog = "\n".join(["models:", *lines, own, "", "The options of a model: minigen train MODEL --help"])
+    parser.add_argument("model", metavar="MODEL", help="which family of models, or FILE.py:CLASS")
     parser.add_argument("options", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what ``minigen train`` was asked."""
-    from ..models import MODELS
+    from ..models import family
 
-    parser = _model_parser(arguments.model, MODELS[arguments.model])
+    parser = _model_parser(arguments.model, family(arguments.model))
     return _train(parser.parse_args(arguments.options, arguments))
 
 
@@ -42,7 +43,7 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(
         f"minigen train {name}",
-        description=f"{_summary(model)}  Leaves config, log, sample grids and checkpoints in runs/NAME.",
+        description=f"{model.summary()}.  Leaves config, log, sample grids and checkpoints in runs/NAME.",
         epilog=f"A run that was stopped or killed goes on bit for bit: minigen train {name} --resume",
     )
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -66,28 +67,40 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     parser.add_argument("--previous", action="store_true", help="go on from the checkpoint before the last one")
     parser.add_argument("--overwrite", action="store_true", help="start again where there is a run of that name")
     group = parser.add_argument_group(f"options of {name}")
-    for option, text in _options(model).items():
-        parameter = inspect.signature(model).parameters[option]
-        default = parameter.default
-        kind = (get_args(parameter.annotation) or [parameter.annotation])[0]  # int of `int | None`
-        shown = "" if default is None else f" (default: {default})"
-        group.add_argument(f"--{option.replace('_', '-')}", type=kind, help=text + shown)
+    for each in _options(model):
+        shown = each.help if each.default is None else f"{each.help} (default: {each.default})".lstrip()
+        shown = shown.replace("%", "%%")
+        flag = f"--{each.name.replace('_', '-')}"
+        if flag in parser._option_string_actions:
+            raise ValueError(f"{name}: the option {each.name!r} has the name of a flag of every training; rename it")
+        if each.kind is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=shown)
+        else:
+            group.add_argument(flag, type=_flag_type(each), help=shown, metavar=each.name.upper())
     return parser
 
 
-def _summary(model: Any) -> str:
-    """The first line of the file of a model family."""
-    return (sys.modules[model.__module__].__doc__ or "").partition("\n")[0]
+def _options(model: Any) -> list[Any]:
+    """The options of a model that a user chooses; the others, such as the size of the images, the data decides."""
+    return [each for each in model.Options.specifications() if not each.from_data]
 
 
-def _options(model: Any) -> dict[str, str]:
-    """A model's options, without the number of classes: like the size of the images, the data decides it."""
-    return {option: text for option, text in model.OPTIONS.items() if option != "classes"}
+def _flag_type(specification: Any) -> Any:
+    """The type of a flag for an option; the model checks the range of the value."""
+
+    def value(text: str) -> Any:
+        try:
+            return specification.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return value
 
 
 def _train(arguments: argparse.Namespace) -> int:
     from .. import kernels
     from ..data import Loader
+    from ..models import family
     from ..train import Run, RunError, build_model, find_run, fit, load_split, open_run
 
     def model_on(device: str, config: dict[str, Any]) -> Any:
@@ -101,7 +114,7 @@ def _train(arguments: argparse.Namespace) -> int:
         return Loader(load_split(config, "train"), config["batch_size"], seed=config["seed"], drop_last=True)
 
     asked = _asked_config(arguments)
-    name = arguments.name or f"{arguments.model}-{_short(asked['data'] or DATA)}"
+    name = arguments.name or f"{family(arguments.model).name}-{_short(asked['data'] or DATA)}"
     resume = arguments.resume or arguments.previous
     if resume and arguments.overwrite:
         raise RunError("--resume and --overwrite contradict each other: give one of them")
@@ -115,7 +128,7 @@ def _train(arguments: argparse.Namespace) -> int:
         model = model_on(device, run.config)
         run.update_config(device=device)
     else:
-        config = _completed(asked, arguments.model)
+        config = _completed(asked)
         loader = loader_of(config)
         _fit_to(config, loader.dataset)
         model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
@@ -144,18 +157,19 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, in the form of a config; None for what was not given."""
-    from ..models import MODELS
+    from ..models import absolute_name, family
 
-    plain = ("model", "data", "size", "epochs", "batch_size", "seed", "device")
-    options = {name: getattr(arguments, name) for name in _options(MODELS[arguments.model])}
-    return {name: getattr(arguments, name) for name in plain} | {"options": options}
+    plain = ("data", "size", "epochs", "batch_size", "seed", "device")
+    options = {each.name: getattr(arguments, each.name) for each in _options(family(arguments.model))}
+    asked = {name: getattr(arguments, name) for name in plain}
+    return {"model": absolute_name(arguments.model), **asked, "options": options}
 
 
-def _completed(asked: dict[str, Any], name: str) -> dict[str, Any]:
+def _completed(asked: dict[str, Any]) -> dict[str, Any]:
     """The config of a new run: what was asked for, and defaults for the rest."""
-    from ..models import MODELS
+    from ..models import family
 
-    model = MODELS[name]
+    model = family(asked["model"])
     defaults: dict[str, Any] = {
         "data": DATA,
         "size": None,
@@ -165,24 +179,19 @@ def _completed(asked: dict[str, Any], name: str) -> dict[str, Any]:
         "device": "cpu",
     }
     chosen = {key: default if asked[key] is None else asked[key] for key, default in defaults.items()}
-    parameters = inspect.signature(model).parameters
-    options = {key: parameters[key].default if value is None else value for key, value in asked["options"].items()}
-    return {"model": name, **chosen, "options": options, "versions": versions(chosen["device"])}
+    options = {
+        each.name: each.default if asked["options"][each.name] is None else asked["options"][each.name]
+        for each in _options(model)
+    }
+    return {"model": asked["model"], **chosen, "options": options, "versions": versions(chosen["device"])}
 
 
 def _fit_to(config: dict[str, Any], dataset: Any) -> None:
     """Enter into the config of a new run what the data decides."""
-    from ..models import MODELS
+    from ..models import family
 
-    channels, height, _ = dataset.shape
-    config["image"] = {"size": height, "channels": channels}
-    if "classes" in MODELS[config["model"]].OPTIONS:
-        if dataset.labels is None:
-            raise ValueError(
-                f"{config['model']}: learns from classes, and {config['data']} has none; "
-                "of your own images, those of each class go into a sub-folder"
-            )
-        config["options"]["classes"] = len(dataset.classes)
+    config["options"] |= family(config["model"]).data_options(dataset)
+    if "classes" in config["options"]:
         config["class_names"] = list(dataset.classes)
 
 

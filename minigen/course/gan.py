@@ -10,7 +10,7 @@ from .. import nn
 from ..engine import grad
 from ..functional import softplus
 from ..losses import minimax_d, minimax_g, non_saturating_g
-from ..models.adversarial import GAMES
+from ..models import GAN_LOSSES
 from ..ops.elementwise import sigmoid
 from ..optim import SGD
 from ..tensor import Tensor, tensor
@@ -269,7 +269,7 @@ def _twice_squashed(real: Tensor, fake: Tensor, _: float) -> Tensor:
     return minimax_d(sigmoid(real), sigmoid(fake))
 
 
-_RIGHT = GAMES["non_saturating"]
+_RIGHT = GAN_LOSSES["non_saturating"]
 
 MYSTERIES = {
     "A": _RIGHT._replace(generator=lambda fake, _: -non_saturating_g(fake)),

@@ -180,7 +180,7 @@ def _check(name: str, field: str, array: np.ndarray, count: int) -> None:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"{name}: {field} must be finite, got NaN or infinite values")
     if _RANKS[field] == 4 and not -1 <= low <= high <= 1:
-        remedy = f"minigen.data.from_levels({field})" if 0 <= low and 1 < high <= 255 else f"{field}.clip(-1, 1)"
+        remedy = f"minigen.data.from_levels({field})" if low >= 0 and 1 < high <= 255 else f"{field}.clip(-1, 1)"
         raise ValueError(f"{name}: {field} must be in [-1, 1], got {low:g} to {high:g}; use {remedy}")
 
 

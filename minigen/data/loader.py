@@ -28,8 +28,8 @@ class Loader:
     seed : int
         Not negative.
     drop_last : bool
-        Leave out the last batch if it is smaller than the others.  ``minigen train`` does so: batch norm needs more than
-        one image, and its statistics of few images are poor.
+        Leave out the last batch if it is smaller than the others.  ``minigen train`` does so: batch norm needs more
+        than one image, and its statistics of few images are poor.
     transform : callable, optional
         Function (batch, generator) to a batch, applied to each batch: augmentation, damage.  It may change the batch, a
         copy, in place.  The generator is a new one for each batch, made from `seed`, the epoch and the number of the

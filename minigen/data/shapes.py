@@ -157,4 +157,6 @@ def shapes(split: str = "train", size: int | None = None, count: int | None = No
     sizes = [len(values) for values in FACTORS.values()]
     factors = np.stack(np.unravel_index(available[:count], sizes), axis=1).astype(np.int64)
     images = render_shapes(factors, 64 if size is None else size)
-    return Dataset("shapes", images, factors[:, 0].copy(), FACTORS["shape"], factors=factors, factor_names=tuple(FACTORS))
+    return Dataset(
+        "shapes", images, factors[:, 0].copy(), FACTORS["shape"], factors=factors, factor_names=tuple(FACTORS)
+    )

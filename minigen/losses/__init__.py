@@ -10,7 +10,7 @@ loss                                      family (file and derivation)       for
 `hinge_d`, `hinge_g`                      ``hinge``                          margins
 `wgan_d`, `wgan_g`                        ``wgan``                           earth mover's distance, `clip_weights`
 `wgan_gp_d`, `gradient_penalty`           ``wgan_gp``                        the same, `critic_gradients` penalised
-`reparameterise`                          ``reparameterisation``             sampling that a gradient can pass
+`reparameterize`                          ``reparameterization``             sampling that a gradient can pass
 `bernoulli_log_likelihood`                ``bernoulli``                      images in [0, 1], on logits
 `gaussian_log_likelihood`                 ``gaussian``                       images of any values
 `gaussian_kl`, `monte_carlo_kl`           ``kl``                             how far codes are from their prior
@@ -18,7 +18,7 @@ loss                                      family (file and derivation)       for
 `beta_vae_loss`                           ``beta_vae``                       beta-VAE
 `cvae_loss`                               ``cvae``                           conditional VAE
 `iwae_loss`                               ``iwae``                           several weighted samples an image
-`l1_penalty`, `l2_penalty`                ``regularisation``                 weights
+`l1_penalty`, `l2_penalty`                ``regularization``                 weights
 ========================================= ================================== ==========================================
 
 `derivation` gives the text that derives a family, `gradient` the gradient derived there, in plain NumPy.
@@ -37,8 +37,8 @@ from .lsgan import lsgan_d, lsgan_g
 from .minimax import minimax_d, minimax_g
 from .non_saturating import non_saturating_d, non_saturating_g
 from .registry import LOSSES, Loss, derivation, gradient
-from .regularisation import l1_penalty, l2_penalty
-from .reparameterisation import reparameterise
+from .regularization import l1_penalty, l2_penalty
+from .reparameterization import reparameterize
 from .wgan import clip_weights, wgan_d, wgan_g
 from .wgan_gp import critic_gradients, gradient_penalty, wgan_gp_d
 
@@ -69,7 +69,7 @@ __all__ = [
     "negative_elbo",
     "non_saturating_d",
     "non_saturating_g",
-    "reparameterise",
+    "reparameterize",
     "wgan_d",
     "wgan_g",
     "wgan_gp_d",

@@ -33,7 +33,7 @@ Minus the ELBO, averaged over the images of a batch (and over the samples of $z$
 
 $$L = -\frac{1}{NK} \sum_{n,k} \log p(x_n \mid z_{nk}) + \frac1N \sum_n KL_n$$
 
-with $\log p(x \mid z)$ from `bernoulli_log_likelihood` or `gaussian_log_likelihood`, $z_{nk}$ from `reparameterise` and
+with $\log p(x \mid z)$ from `bernoulli_log_likelihood` or `gaussian_log_likelihood`, $z_{nk}$ from `reparameterize` and
 the KL from `gaussian_kl`.
 
 ## 4. The gradient

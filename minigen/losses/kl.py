@@ -33,7 +33,7 @@ $$\frac{\partial L}{\partial \mu_j} = g\, (\mu_j - m_j)\, e^{-\rho_j} = -\frac{\
 ## 3. By Monte Carlo
 
 Where no closed form exists one averages $\log q(z) - \log p(z)$ over samples.  With $z = \mu + e^{\lambda/2} \epsilon$
-(see `reparameterisation`) $(z - \mu)^2 e^{-\lambda} = \epsilon^2$, and one sample gives
+(see `reparameterization`) $(z - \mu)^2 e^{-\lambda} = \epsilon^2$, and one sample gives
 
 $$\widehat{KL} = \frac12 \sum_j \Big[ \rho_j - \lambda_j - \epsilon_j^2 + (z_j - m_j)^2\, e^{-\rho_j} \Big]$$
 
@@ -69,7 +69,7 @@ from ..tensor import Tensor
 from .arrays import Array, sum_to
 from .checks import check_latent, check_prior
 from .registry import gradient_of, loss
-from .reparameterisation import reparameterise
+from .reparameterization import reparameterize
 
 __all__ = ["gaussian_kl", "monte_carlo_kl"]
 
@@ -172,7 +172,7 @@ def monte_carlo_kl(
     >>> abs(estimate.item() - gaussian_kl(mu, log_var).item()) < 0.1
     True
     """
-    z = reparameterise(mu, log_var, eps)
+    z = reparameterize(mu, log_var, eps)
     check_prior("monte_carlo_kl", mu, prior_mu, prior_log_var)
     if prior_mu is not None and prior_log_var is not None:
         return 0.5 * sum(square(z - prior_mu) * exp(-prior_log_var) - square(eps) + prior_log_var - log_var, -1)

@@ -1,4 +1,4 @@
-r"""L1 and L2 regularisation
+r"""L1 and L2 regularization
 
 Hoerl & Kennard 1970 (L2, ridge regression); Tibshirani 1996 (L1, the lasso); Goodfellow, Bengio & Courville 2016, *Deep
 Learning*, section 7.1.
@@ -58,7 +58,7 @@ __all__ = ["l1_penalty", "l2_penalty"]
 def l1_penalty(parameters: Iterable[Tensor], weight: float = 1e-4) -> Tensor:
     """``weight * sum(abs(w))`` over all parameters.
 
-    Derived in ``derivation("regularisation")``.
+    Derived in ``derivation("regularization")``.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def l1_penalty_gradient(parameters: Iterable[Array], weight: float = 1e-4, *, g:
 def l2_penalty(parameters: Iterable[Tensor], weight: float = 1e-4) -> Tensor:
     """``weight / 2 * sum(w^2)`` over all parameters.
 
-    Derived in ``derivation("regularisation")``.
+    Derived in ``derivation("regularization")``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-r"""Reparameterisation: sampling that a gradient can pass
+r"""Reparameterization: sampling that a gradient can pass
 
 Kingma & Welling 2014, *Auto-Encoding Variational Bayes* (arXiv 1312.6114), section 2.4; Rezende, Mohamed & Wierstra
 2014 (arXiv 1401.4082).
@@ -52,14 +52,14 @@ from .arrays import Array, sum_to
 from .checks import check_latent
 from .registry import gradient_of, loss
 
-__all__ = ["reparameterise"]
+__all__ = ["reparameterize"]
 
 
 @loss
-def reparameterise(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+def reparameterize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
     """A sample of N(mu, exp(log_var)): ``mu + exp(log_var / 2) * eps``.
 
-    Derived in ``derivation("reparameterisation")``; Kingma & Welling 2014, section 2.4.
+    Derived in ``derivation("reparameterization")``; Kingma & Welling 2014, section 2.4.
 
     Parameters
     ----------
@@ -80,15 +80,15 @@ def reparameterise(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
     Examples
     --------
     >>> import minigen as mg
-    >>> reparameterise(mg.ones(1, 2), mg.zeros(1, 2), mg.tensor([[0.5, -2.0]]))
+    >>> reparameterize(mg.ones(1, 2), mg.zeros(1, 2), mg.tensor([[0.5, -2.0]]))
     tensor([[ 1.5, -1. ]])
     """
-    check_latent("reparameterise", mu, log_var, eps)
+    check_latent("reparameterize", mu, log_var, eps)
     return mu + exp(0.5 * log_var) * eps
 
 
-@gradient_of(reparameterise)
-def reparameterise_gradient(
+@gradient_of(reparameterize)
+def reparameterize_gradient(
     mu: Array, log_var: Array, eps: Array, *, g: Array | float = 1.0
 ) -> tuple[Array, Array, Array]:
     """Step 3: shares of samples of the same image are added."""

@@ -18,7 +18,7 @@ from ..backend import seeded
 from ..data import Dataset, Loader
 from ..engine import no_grad
 from ..functional import cross_entropy
-from ..models.base import halvings
+from ..models.sizes import downsampled_sizes
 from ..optim import AdamW
 from ..optim.lr_scheduler import LinearLR
 from ..tensor import Tensor, tensor
@@ -58,7 +58,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.shape, self.classes = (channels, size, size), classes
         layers: list[nn.Module] = []
-        *halved, base = halvings(size, 4)
+        *halved, base = downsampled_sizes(size, 4)
         before, after = channels, width
 
         def add(kernel: int, stride: int) -> None:
@@ -153,7 +153,8 @@ def train_classifier(
         rate = LinearLR(optimizer, 1.0, 0.0, steps)
         batches = chain.from_iterable(map(loader.epoch, count()))
         bar = tqdm(range(steps), "training a classifier", leave=False, disable=None if progress else True)
-        for _, (images, labels) in zip(bar, batches):
+        for _, batch in zip(bar, batches):
+            images, labels = batch["images"], batch["labels"]
             logits = classifier(tensor(_augmented(images, random)))
             optimizer.zero_grad()
             cross_entropy(logits, tensor(labels)).backward()

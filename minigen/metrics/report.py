@@ -6,9 +6,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import GenerativeModel
-from ..models.adversarial import Adversarial
-from ..models.variational import Variational
+from ..models import GAN, BaseVAE, GenerativeModel
 
 __all__ = ["evaluate"]
 
@@ -53,16 +51,16 @@ def evaluate(model: GenerativeModel, dataset: Dataset, samples: int = 0, seed: i
     >>> list(evaluate(mg.models.build("dcgan", size=8, width=4), test))
     ['d_data', 'd_samples']
     """
-    if isinstance(model, Variational):
+    if isinstance(model, BaseVAE):
         return _of_a_vae(model, dataset, samples, seed)
-    if not isinstance(model, Adversarial):
+    if not isinstance(model, GAN):
         raise ValueError(f"evaluate: expected a GAN or a VAE, got {type(model).__name__}")
     if samples:
         raise ValueError(f"evaluate: --samples estimates log p(x), and {model.name} assigns no probability to an image")
     return _of_a_gan(model, dataset, seed)
 
 
-def _of_a_vae(model: Variational, dataset: Dataset, samples: int, seed: int) -> dict[str, Any]:
+def _of_a_vae(model: BaseVAE, dataset: Dataset, samples: int, seed: int) -> dict[str, Any]:
     found = model.evaluate(dataset.images, dataset.labels, np.random.default_rng(seed))
     del found["kl_per_unit"]
     found["units"] = model.latent
@@ -73,19 +71,19 @@ def _of_a_vae(model: Variational, dataset: Dataset, samples: int, seed: int) -> 
     return found
 
 
-def _of_a_gan(model: Adversarial, dataset: Dataset, seed: int) -> dict[str, Any]:
+def _of_a_gan(model: GAN, dataset: Dataset, seed: int) -> dict[str, Any]:
     real = random_subset(dataset, min(len(dataset), _IMAGES), seed)
     labels = real.labels if model.classes else None  # the samples are of the same classes
     fake = model.sample(len(real), np.random.default_rng(seed), labels)
     return {
-        "d_data": _judged(model, real.images, labels),
-        "d_samples": _judged(model, fake, labels),
+        "d_data": _mean_score(model, real.images, labels),
+        "d_samples": _mean_score(model, fake, labels),
     }
 
 
-def _judged(model: Adversarial, images: np.ndarray, labels: np.ndarray | None) -> float:
+def _mean_score(model: GAN, images: np.ndarray, labels: np.ndarray | None) -> float:
     """D's mean output for images in random order, in batches as in training."""
     size = min(model.BATCH_SIZE, len(images))
     whole = [slice(start, start + size) for start in range(0, len(images) - size + 1, size)]
-    outputs = [model.judge(images[part], None if labels is None else labels[part]) for part in whole]
+    outputs = [model.score(images[part], None if labels is None else labels[part]) for part in whole]
     return float(np.mean(np.concatenate(outputs), dtype=np.float64))

@@ -1,90 +1,318 @@
-"""What every family of generative models shares; `minigen.train.Trainable` is the same thing seen from the loop."""
+"""What all families share: `Model`, and below it `GenerativeModel` and `ImageModel`.
 
+A `GenerativeModel` makes images of vectors, an `ImageModel` makes images of images.
+`minigen.train.Trainable` is the part of `Model` that the training loop uses.
+"""
+
+import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ..creation import randn
+from ..data import Dataset
 from ..engine import grad, no_grad
+from ..functional import one_hot
 from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor, tensor
-from .condition import one_hot_labels
+from .condition import broadcast_labels
+from .options import Options as BaseOptions
+from .options import option
+from .sizes import parts
 
-__all__ = ["GenerativeModel"]
+__all__ = ["GenerativeModel", "ImageModel", "Model"]
 
-_AT_ONCE = 100  # images generated together: bounds the memory, whatever number is asked for
+_SECTIONS = ("Parameters", "Attributes", "Raises", "Notes", "References", "Examples")
 
 
-class GenerativeModel(Module):
-    """Base of all families: networks (Modules among the attributes), their optimizers, and a step of training.
+def _with_parameters(text: str, parameters: str) -> str:
+    """Put the section "Parameters" into a docstring that has none."""
+    lines = inspect.cleandoc(text).split("\n")
+    if "Parameters" in lines:
+        return text
+    starts = [i for i, (line, rule) in enumerate(zip(lines, lines[1:])) if line in _SECTIONS and set(rule) == {"-"}]
+    first = starts[0] if starts else len(lines)
+    before, after = "\n".join(lines[:first]).rstrip(), "\n".join(lines[first:])
+    return "\n\n".join(part for part in (before, parameters, after) if part) + "\n"
 
-    A family defines `training_step` and `generate`, sets `name`, `latent` and `optimizers`, and describes the options
-    of its constructor in `OPTIONS`, from which the command line makes its flags.
+
+class Model(Module):
+    """Base of all families: networks (Modules among the attributes), their optimizers, and a training step.
+
+    A family is registered by `minigen.models.register`.  It declares its options in a nested class `Options`, builds
+    its networks and `optimizers` in ``__init__(self, **options)``, which calls ``super().__init__(**options)`` first,
+    and defines `training_step` and `preview`.
+
+    Parameters
+    ----------
+    **options
+        The options; those not given have their defaults.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown or not allowed.
     """
 
-    OPTIONS: ClassVar[dict[str, str]] = {}
-    """What each keyword of the constructor means, `size` and `channels` aside: they come from the data."""
+    @dataclass(frozen=True)
+    class Options(BaseOptions):
+        """The options of the family; see `minigen.models.option`."""
 
     EPOCHS: ClassVar[int] = 16
+    """Epochs that ``minigen train`` takes by default."""
+
     BATCH_SIZE: ClassVar[int] = 32
+    """Images in a batch that ``minigen train`` takes by default."""
 
-    name: str
-    """The family's, for messages."""
+    name: ClassVar[str] = "model"
+    """The name of the family, for messages and the command line."""
 
-    latent: int
-    """Length of the vector that an image is made from: a GAN's noise, a VAE's code; a priori N(0, I)."""
+    options: Any
+    """The values of the options, an instance of the family's `Options`."""
 
     optimizers: dict[str, Optimizer]
+    """Every optimizer by name; their state is part of a checkpoint."""
 
-    classes: int = 0
-    """How many classes the model can be asked for; 0 if it knows none."""
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give the family the signature and the documentation of its options."""
+        super().__init_subclass__(**kwargs)
+        if "name" not in vars(cls):
+            cls.name = cls.__name__.lower()
+        cls.__signature__ = cls.Options.signature()  # type: ignore[attr-defined]
+        cls.__doc__ = _with_parameters(cls.__doc__ or cls.__name__, cls.Options.documentation())
+
+    def __init__(self, **options: Any):
+        super().__init__()
+        try:
+            self.options = self.Options.from_mapping(options)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the family's docstring, without the full stop."""
+        return (cls.__doc__ or cls.__name__).strip().partition("\n")[0].rstrip(".")
+
+    @classmethod
+    def data_options(cls, dataset: Dataset) -> dict[str, Any]:
+        """Find the options that a data set decides: of `size`, `channels` and `classes` those that the family has.
+
+        Parameters
+        ----------
+        dataset : Dataset
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        ValueError
+            If the data set does not suit the family: no labels, or images that are not square.
+        """
+        names = {each.name for each in cls.Options.specifications() if each.from_data}
+        found: dict[str, Any] = {}
+        if names & {"size", "channels"}:
+            channels, height, width = dataset.images.shape[1:]
+            if "size" in names and height != width:
+                raise ValueError(
+                    f"{cls.name}: expected square images, {dataset.name} has {height}x{width}: give a size"
+                )
+            found = {"size": height, "channels": channels}
+        if "classes" in names:
+            if dataset.labels is None or not dataset.classes:
+                raise ValueError(
+                    f"{cls.name}: learns from classes, and {dataset.name} has none; of your own images, those of each "
+                    "class go into a sub-folder"
+                )
+            found["classes"] = len(dataset.classes)
+        return {name: value for name, value in found.items() if name in names}
 
     @property
     def device(self) -> str:
-        """``"cpu"`` or ``"cuda"``: where the weights are, and so where the model computes."""
+        """The device of the weights, ``"cpu"`` or ``"cuda"``: the model computes there."""
         return next(self.parameters()).device
 
     def to(self, target: Any) -> Self:
         """Move networks and optimizers to a device or a dtype, in place; see `minigen.nn.Module.to`."""
         super().to(target)
         for optimizer in self.optimizers.values():
-            optimizer.load_state_dict(optimizer.state_dict())  # what they remember follows the weights
+            optimizer.load_state_dict(optimizer.state_dict())  # the state of the optimizer follows the weights
         return self
 
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None) -> dict[str, Tensor]:
-        """Learn from one batch and return what to log; see `minigen.train.Trainable`.
+    def training_step(self, batch: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """Update the weights by one batch and return the numbers to log.
 
-        The batch comes in NumPy arrays, and goes to where the model is.  What is returned stays there, as Tensors of
-        one element without a graph: to read one, by ``float``, the CPU has to wait until the GPU has come so far.
+        Parameters
+        ----------
+        batch : mapping of str to ndarray
+            The fields of the data set: ``images`` (N, C, H, W) in [-1, 1]; ``labels`` (N,) if there are classes;
+            ``partners`` and others if the data set has them.
+
+        Returns
+        -------
+        dict of str to Tensor
+            Tensors of one element without a graph, on the model's device: reading one by ``float`` makes the CPU wait
+            for the GPU.  Losses have names that begin with ``loss``.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define training_step()")
 
-    def schedule(self, done: float) -> None:
-        """Told before each step which share of the training is done, from 0 to 1; for what changes in its course."""
+    def preview(self, n: int, dataset: Dataset, generator: np.random.Generator) -> tuple[np.ndarray, int | None]:
+        """Make images that show how far the training is.
 
-    def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        """Images (N, C, H, W) of vectors z (N, latent), given one-hot labels (N, classes) if the model knows classes.
+        Parameters
+        ----------
+        n : int
+            How many images at most.
+        dataset : Dataset
+            The data of the training.
+        generator : numpy.random.Generator
+            The only source of randomness: the same generator and weights give the same images.
 
-        In whatever mode the networks are; `sample` and `decode` are what users call.
+        Returns
+        -------
+        images : ndarray (M, C, H, W), float32, in [-1, 1]
+        columns : int or None
+            Images in a row of their grid; None for a grid that is about square.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define generate()")
+        raise NotImplementedError(f"{type(self).__name__} does not define preview()")
+
+    def schedule(self, done: float) -> None:
+        """Prepare the next step; `done` is the share of the training that is done, from 0 to 1."""
+
+    def reference_levels(self) -> dict[str, float]:
+        """Return levels to compare logged numbers with, such as the loss of a discriminator that is undecided."""
+        return {}
 
     def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
-        """Name what is wrong in a training: kind to message; see `minigen.train.diagnostics`.
+        """Find what goes wrong in a training, from the numbers that it logs.
 
         Parameters
         ----------
         means : mapping of str to float
-            What `training_step` returned, as means over the last steps.
+            The numbers that `training_step` returned, as means over the last steps.
 
         Returns
         -------
         dict of str to str
+            For each kind of problem what is seen and what to try.
         """
         return {}
+
+    def update(self, loss: Tensor, optimizer: Optimizer) -> None:
+        """Do one step of `optimizer` along the gradient of `loss`, in its own parameters only.
+
+        The loss of one network may run through another network.  ``loss.backward()`` would leave gradients in both, and
+        one of them would have to be cleared by hand; `minigen.grad` computes only the gradients that are needed.
+        """
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for p, g in zip(parameters, grad(loss, parameters)):
+            p.grad = g
+        optimizer.step()
+        optimizer.zero_grad()
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Stay in evaluation mode and record no graph inside the block."""
+        mode = self.training
+        self.eval()
+        try:
+            with no_grad():
+                yield
+        finally:
+            self.train(mode)
+
+    def field(self, batch: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+        """Return one field of a batch; ValueError if the batch does not have it."""
+        try:
+            return np.asarray(batch[name])
+        except (KeyError, IndexError, TypeError):
+            given = ", ".join(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
+            raise ValueError(
+                f"{self.name}: expected a batch with the field {name!r}, such as {{'{name}': ...}}, got {given}"
+            ) from None
+
+    def check_images(self, images: Any, shape: tuple[int | str, ...]) -> np.ndarray:
+        """Check images of a batch and return them as float32.
+
+        Parameters
+        ----------
+        images : ndarray (N, C, H, W)
+        shape : tuple
+            Expected size of each dimension behind N; a string for any size.
+
+        Raises
+        ------
+        ValueError
+            If the shape differs, or a value is NaN or outside [-1, 1].
+        """
+        images = np.asarray(images)
+        fits = images.ndim == len(shape) + 1 and all(
+            isinstance(size, str) or size == given for size, given in zip(shape, images.shape[1:])
+        )
+        if not fits:
+            raise ValueError(f"{self.name}: expected images (N, {', '.join(map(str, shape))}), got {images.shape}")
+        if images.size and not (images.min() >= -1 and images.max() <= 1):
+            raise ValueError(f"{self.name}: expected images in [-1, 1], got {images.min():g} to {images.max():g}")
+        return images.astype(np.float32, copy=False)
+
+
+class GenerativeModel(Model):
+    """Base of the families that make an image from a vector: noise of a GAN, a code of a VAE; a priori N(0, I).
+
+    A family defines `training_step` and `generate`.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown or not allowed.
+    """
+
+    @dataclass(frozen=True)
+    class Options(Model.Options):
+        """Options of every generative model."""
+
+        size: int = option(28, "side of the images in pixels", minimum=1, from_data=True)
+        channels: int = option(1, "channels of the images", minimum=1, from_data=True)
+        latent: int | None = option(100, "length of the vector that an image is made from", minimum=1)
+
+    latent: int
+    """Length of the vector that an image is made from."""
+
+    classes: int = 0
+    """How many classes the model can be asked for; 0 if it does not use classes."""
+
+    def __init__(self, size: int = 28, channels: int = 1, **options: Any):
+        super().__init__(size=size, channels=channels, **options)
+        self.shape = (self.options.channels, self.options.size, self.options.size)
+        self.classes = getattr(self.options, "classes", 0)
+        if self.options.latent is not None:
+            self.latent = self.options.latent
+
+    def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """Compute the images of vectors, in the mode that the networks are in; users call `sample` and `decode`.
+
+        Parameters
+        ----------
+        z : Tensor (N, latent)
+        condition : Tensor (N, classes) or None
+            One-hot labels if the model uses classes.
+
+        Returns
+        -------
+        Tensor (N, C, H, W), in [-1, 1]
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define generate()")
+
+    def preview(self, n: int, dataset: Dataset, generator: np.random.Generator) -> tuple[np.ndarray, int | None]:
+        """Make samples; those of a conditional model go through the classes in turn, one column for each class."""
+        columns = self.classes if self.classes <= n else 0
+        return self.sample(n - n % max(columns, 1), generator), columns or None
 
     def sample(self, n: int, generator: np.random.Generator | None = None, labels: Any = None) -> np.ndarray:
         """Make new images, in evaluation mode: the same weights and noise give the same images.
@@ -93,9 +321,9 @@ class GenerativeModel(Module):
         ----------
         n : int
         generator : numpy.random.Generator, optional
-            Where the noise comes from; fresh by default.
+            Source of the noise; fresh by default.
         labels : int or ndarray of int (n,), optional
-            Of a model that knows classes: which ones; by default 0, 1, 2 ... in turn.
+            The classes, for a model that uses classes; by default 0, 1, 2 ... in turn.
 
         Returns
         -------
@@ -114,13 +342,13 @@ class GenerativeModel(Module):
         return self.decode(randn(n, self.latent, generator=generator).numpy(), labels)
 
     def decode(self, codes: np.ndarray, labels: Any = None) -> np.ndarray:
-        """The image of each given vector, in evaluation mode: G(z) of a GAN, the mean of p(x | z) of a VAE.
+        """Make the image of each vector, in evaluation mode: G(z) of a GAN, the mean of p(x | z) of a VAE.
 
         Parameters
         ----------
         codes : ndarray (N, latent)
         labels : int or ndarray of int (N,), optional
-            Of a model that knows classes, which then needs them.
+            The classes; required by a model that uses classes.
 
         Returns
         -------
@@ -136,14 +364,13 @@ class GenerativeModel(Module):
             raise ValueError(f"{self.name}: expected codes (N, {self.latent}), got {codes.shape}")
         if labels is not None and not self.classes:
             raise ValueError(f"{self.name}: this model knows no classes: leave labels out, or train a cgan or a cvae")
-        condition = self._condition(labels, len(codes))
-        parts = [slice(start, start + _AT_ONCE) for start in range(0, max(len(codes), 1), _AT_ONCE)]
-        with no_grad(), _evaluating(self):
-            images = [
-                self.generate(tensor(codes[part], device=self.device), None if condition is None else condition[part])
-                for part in parts
-            ]
-            return np.concatenate([image.numpy() for image in images])
+        condition = self.condition(labels, len(codes))
+        images = [np.zeros((0, *self.shape), np.float32)]
+        with self.evaluating():
+            for part in parts(len(codes)):
+                z = tensor(codes[part], device=self.device)
+                images.append(self.generate(z, None if condition is None else condition[part]).numpy())
+        return np.concatenate(images)
 
     def manifold(self, side: int = 20, label: int | None = None) -> np.ndarray:
         """The plane of a code (or noise) of length 2, as a square of images (Kingma & Welling 2014, figure 4).
@@ -174,43 +401,85 @@ class GenerativeModel(Module):
         places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
         return self.decode(np.array([(right, up) for up in places[::-1] for right in places]), label)
 
-    def _condition(self, labels: Any, n: int) -> Tensor | None:
-        """One-hot labels (n, classes); None for a model without a condition."""
-        return one_hot_labels(self.name, labels, n, self.classes).to(self.device) if self.classes else None
+    def condition(self, labels: Any, n: int) -> Tensor | None:
+        """Make the condition of `n` images: one-hot labels, because classes have no order.
 
-    def descend(self, loss: Tensor, optimizer: Optimizer) -> None:
-        """One step of `optimizer` down the gradient of `loss`, for its own parameters and no others.
+        Parameters
+        ----------
+        labels : int or ndarray of int (n,)
+        n : int
 
-        In a game one player's loss runs through the other's network.  ``loss.backward()`` would leave gradients in
-        both, to be computed for nothing and cleared by hand; `minigen.grad` computes those that are asked for.
+        Returns
+        -------
+        Tensor (n, classes), float32, or None
+            None for a model that does not use classes.
+
+        Raises
+        ------
+        ValueError
+            If the labels are missing, not whole numbers, not `n`, or out of range.
         """
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for p, g in zip(parameters, grad(loss, parameters)):
-            p.grad = g
-        optimizer.step()
-        optimizer.zero_grad()
+        if not self.classes:
+            return None
+        if labels is None:
+            raise ValueError(f"{self.name}: the labels are missing: a conditional model needs one for each image")
+        labels = broadcast_labels(labels, n)
+        if n and not 0 <= labels.min() <= labels.max() < self.classes:
+            raise ValueError(
+                f"{self.name}: expected labels from 0 to {self.classes - 1}, got {labels.min()} to {labels.max()}"
+            )
+        return one_hot(tensor(labels, device=self.device), self.classes).to(np.float32)
 
 
-class _evaluating:  # noqa: N801 - reads as a phrase
-    """Evaluation mode inside the block, then the mode that was."""
+class ImageModel(Model):
+    """Base of the families that make an image from an image: repair, translation.  Any height and width.
 
-    def __init__(self, model: Module):
-        self._model, self._mode = model, model.training
+    A family defines `training_step` and ``forward``, from a Tensor (N, C, H, W) to one of as many images.
 
-    def __enter__(self) -> None:
-        self._model.eval()
-
-    def __exit__(self, *exception: Any) -> None:
-        self._model.train(self._mode)
-
-
-def halvings(size: int, least: int) -> Iterator[int]:
-    """Sizes from `size` down, halved while they stay whole and at least `least`.
-
-    >>> list(halvings(28, 4)), list(halvings(64, 8))
-    ([28, 14, 7], [64, 32, 16, 8])
+    Raises
+    ------
+    ValueError
+        If an option is unknown or not allowed.
     """
-    yield size
-    while size % 2 == 0 and size // 2 >= least:
-        size //= 2
-        yield size
+
+    @dataclass(frozen=True)
+    class Options(Model.Options):
+        """Options of every model from image to image."""
+
+        channels: int = option(1, "channels of the images", minimum=1, from_data=True)
+
+    def __init__(self, channels: int = 1, **options: Any):
+        super().__init__(channels=channels, **options)
+
+    def apply(self, images: Any) -> Any:
+        """Compute the output images of given images, in evaluation mode.
+
+        (A function is applied to every sub-module instead, see `minigen.nn.Module.apply`.)
+
+        Parameters
+        ----------
+        images : ndarray (N, C, H, W)
+            In [-1, 1].
+
+        Returns
+        -------
+        ndarray (N, C', H', W'), float32, in [-1, 1]
+
+        Raises
+        ------
+        ValueError
+            If the images have another number of channels, or a value is outside [-1, 1].
+        """
+        if callable(images):
+            return super().apply(images)
+        images = self.check_images(images, (self.options.channels, "H", "W"))
+        with self.evaluating():
+            outputs = [self(tensor(images[part], device=self.device)).numpy() for part in parts(len(images))]
+        return np.concatenate(outputs).clip(-1, 1) if outputs else images
+
+    def preview(self, n: int, dataset: Dataset, generator: np.random.Generator) -> tuple[np.ndarray, int | None]:
+        """Show in each row an image of the data, the output for it, and its partner if the data set has partners."""
+        columns = 2 if dataset.partners is None else 3
+        rows = dataset.subset(generator.permutation(len(dataset))[: max(n // columns, 1)])
+        shown = [rows.images, self.apply(rows.images), *([] if rows.partners is None else [rows.partners])]
+        return np.stack(shown, 1).reshape(-1, *rows.images.shape[1:]), columns

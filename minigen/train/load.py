@@ -37,10 +37,9 @@ class Trained:
     @property
     def class_names(self) -> tuple[str, ...]:
         """What its classes are called; empty if it knows none."""
-        if not self.model.classes:
-            return ()
+        count = getattr(self.model, "classes", 0)
         names = tuple(self.run.config.get("class_names", ()))
-        return names if len(names) == self.model.classes else tuple(map(str, range(self.model.classes)))
+        return names if len(names) == count else tuple(map(str, range(count)))
 
 
 def load_trained(name: str | Path, previous: bool = False) -> Trained:
@@ -84,19 +83,27 @@ def open_run(name: str) -> Run:
     return run
 
 
-def build_model(config: dict[str, Any]) -> GenerativeModel:
-    """The model of a config, as at the start of its run: the seed decides its first weights too."""
+def build_model(config: dict[str, Any]) -> Any:
+    """The model of a config, as at the start of its run: the seed decides its first weights too.
+
+    Raises
+    ------
+    RunError
+        If the model is a class in a file of the user's, and the file is gone or has no such class.
+    ValueError
+        If an option is unknown or out of range.
+    """
+    try:
+        family = models.family(config["model"])
+    except (FileNotFoundError, ImportError, ValueError) as error:
+        raise RunError(f"cannot build the model of the run: {error}") from error
     backend.manual_seed(config["seed"])
-    return models.build(config["model"], **config["image"], **config["options"])
+    return family(**config["options"])
 
 
 def load_split(config: dict[str, Any], split: str) -> Dataset:
-    """The data of a config, as square images; ValueError if they are not."""
+    """The data of a config; errors as `minigen.data.load`."""
     options: dict[str, Any] = {}
-    if config["data"].startswith("folder:") and "image" in config:
-        options["channels"] = config["image"]["channels"]  # in a split of grey images of a coloured set too
-    dataset = data.load(config["data"], split, size=config["size"], **options)
-    height, width = dataset.images.shape[2:]
-    if height != width:
-        raise ValueError(f"{config['data']}: images of {height}x{width}, expected square ones: give --size")
-    return dataset
+    if config["data"].startswith("folder:") and "channels" in config["options"]:
+        options["channels"] = config["options"]["channels"]  # in a split of grey images of a coloured set too
+    return data.load(config["data"], split, size=config["size"], **options)

@@ -230,15 +230,16 @@ class _Fit:
         self.history = []
         began = time.monotonic()
         seen = 0
-        for data, labels in self.loader.epoch(epoch, start_batch):
+        for batch in self.loader.epoch(epoch, start_batch):
             self.model.schedule(self.step / (self.epochs * len(self.loader)))
-            numbers = self.model.training_step(data, labels)
+            numbers = self.model.training_step(batch)
             self.step += 1
             self.metrics.add({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3)}, numbers)
             if self.metrics.due:
                 self.read(log)
-            seen += len(data)
-            self.bar.update(len(data))
+            size = len(next(iter(batch.values())))
+            seen += size
+            self.bar.update(size)
             if self.step % len(self.loader) == 0:
                 break  # the end of an epoch is saved below
             if stop or (self.checkpoint_every and self.step % self.checkpoint_every == 0):
@@ -272,10 +273,8 @@ class _Fit:
 
         # The same noise every time, from a stream of its own, so that looking does not change the training.
         generator = np.random.default_rng(self.loader.seed)
-        # Samples go through the classes in turn: in rows as long as there are classes, each has a column.
-        columns = self.model.classes if self.model.classes <= NUM_PREVIEW_SAMPLES else 0
-        samples = self.model.sample(NUM_PREVIEW_SAMPLES - NUM_PREVIEW_SAMPLES % max(columns, 1), generator)
-        plot.save_image_grid(self.run.samples(epoch), samples, columns or None)
+        samples, columns = self.model.preview(NUM_PREVIEW_SAMPLES, self.loader.dataset, generator)
+        plot.save_image_grid(self.run.samples(epoch), samples, columns)
         return samples
 
     def curves(self) -> None:

@@ -4,16 +4,15 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import GenerativeModel
-from ..models.variational import Variational
+from ..models import BaseVAE, GenerativeModel
 from ..plot import ImageTable
 
 __all__ = ["reconstruct", "variational"]
 
 
-def variational(model: GenerativeModel, what: str) -> Variational:
+def variational(model: GenerativeModel, what: str) -> BaseVAE:
     """The model itself, if it has an encoder; ValueError, which says what asks for one, if not."""
-    if not isinstance(model, Variational):
+    if not isinstance(model, BaseVAE):
         raise ValueError(f"{what}: needs a model that makes codes of images (vae, cvae, iwae), {model.name} does not")
     return model
 

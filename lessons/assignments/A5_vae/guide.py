@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # A5: a VAE: ELBO, reparameterisation, conditional
+# # A5: a VAE: ELBO, reparameterization, conditional
 #
 # **The question.** A variational autoencoder is trained like any network, on one loss that goes down.  Why do so many of them
 # learn nothing?  Because the loss has two terms, each with a sign, a scale and a sum, and a network trains calmly on a
@@ -317,5 +317,5 @@ kit.check(FILE, task=6)
 # - A mistake in one task costs points in that task only: the others are then graded with a reference solution in its place.
 # - Hand in `vae_a5.py`, nothing else, with its name and the names in it unchanged.
 #
-# *To read on:* `minigen/models/variational.py` is this library's training step, and `minigen/losses` its losses, each with its
+# *To read on:* `minigen/models/vae/base.py` is this library's training step, and `minigen/losses` its losses, each with its
 # derivation.  What have they more, and why?

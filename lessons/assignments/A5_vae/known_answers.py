@@ -122,7 +122,7 @@ def draw_code_grad(g, mu, log_var, eps):
     wrong(2, "drawn by NumPy's generator", NO_PAST, {DRAW: "mg.tensor(mu.numpy() + np.exp(log_var.numpy() / 2) * eps.numpy())"}),
     wrong(2, "the gradient without a second", "The first gradient is right, but a part of it is seen as a constant when it is differentiated again.",
           {DRAW: "mu + mg.exp(log_var.detach() / 2) * (1 + (log_var - log_var.detach()) / 2) * eps"}),
-    wrong(2, "by the library", LIBRARY, {DRAW: "mg.losses.reparameterise(mu, log_var, eps)"}),
+    wrong(2, "by the library", LIBRARY, {DRAW: "mg.losses.reparameterize(mu, log_var, eps)"}),
     wrong(2, "float64 inside", SINGLE, {DRAW: "mu.to('float64') + mg.exp(log_var.to('float64') / 2) * eps.to('float64')"}),
     wrong(2, "only the public numbers", PUBLIC, {DRAW: "mu + (1 + (mg.exp(log_var) - 1) / 3) * eps"}),
     wrong(2, "gradient: no half", "log_var moves sigma = exp(log_var / 2). What is the derivative of that?", {D_LOG_VAR: "(g * eps).sum(axis=0) * np.exp(log_var / 2)"}),

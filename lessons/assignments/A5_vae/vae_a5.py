@@ -1,4 +1,4 @@
-"""A5: a VAE: ELBO, reparameterisation, conditional.
+"""A5: a VAE: ELBO, reparameterization, conditional.
 
 Images are rows of P pixels from 0 (black) to 1 (white), codes rows of D numbers.  Some functions are written with
 minigen's Tensors, so that a gradient can come back through them; others are gradients by hand, on NumPy arrays.  All

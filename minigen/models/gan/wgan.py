@@ -1,176 +1,145 @@
-r"""WGAN: a critic with clipped weights measures the earth mover's distance (Arjovsky et al. 2017, arXiv 1701.07875).
+"""WGAN: a critic with clipped weights measures the earth mover's distance (Arjovsky et al. 2017, arXiv 1701.07875).
 
-The game of a GAN asks whether an image is real.  Where D is always right the answer teaches nothing.  A *critic* gives
-a score instead, and the difference of the mean scores of real and generated images estimates how far apart the two
-distributions lie.  A better critic gives a better gradient, so it may be trained further than G: `n_critic` moves to
-one.  The mathematics, and why the weights must be bounded, stands in ``minigen.losses.derivation("wgan")``.
+The discriminator of a GAN decides whether an image is real.  If D is always right, its gradient vanishes.  A *critic*
+gives a score instead, and the difference of the mean scores of real and generated images estimates the distance of the
+two distributions.  A better critic gives a better gradient, so it may be trained more than G: `n_critic` updates for
+one of G.  The mathematics, and why the weights must be bounded, is in ``minigen.losses.derivation("wgan")``.
 
-Three things are left out on purpose: no logarithm, no sigmoid (a score is not a probability), and no momentum.
+Three things are absent on purpose: no logarithm, no sigmoid (a score is not a probability), and no momentum.
 """
 
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..creation import randn
-from ..engine import no_grad
-from ..losses import clip_weights, wgan_d, wgan_g
-from ..optim import RMSprop
-from ..tensor import Tensor, tensor
-from .adversarial import Adversarial
-from .dcgan import NORMS
-from .gan_networks import small_or_dense
+from ...creation import randn
+from ...engine import no_grad
+from ...losses import clip_weights, wgan_d, wgan_g
+from ...optim import Optimizer, RMSprop
+from ...tensor import Tensor, tensor
+from ..base import GenerativeModel
+from ..networks.gan import NORMS, Networks, builder
+from ..options import option
+from ..registry import register
+from .base import GAN
 
-__all__ = ["WASSERSTEIN_OPTIONS", "WGAN", "Wasserstein"]
-
-WASSERSTEIN_OPTIONS = {
-    "network": "which networks: small (convolutions) or dense",
-    "latent": "length of the noise vector",
-    "width": "channels next to the image of small (default: 32), units of a layer of dense (default: 128)",
-    "n_critic": "moves of the critic for each of the generator",
-    "lr": "learning rate of both players",
-    "ema": "draw samples with the generator's weights averaged over about 1 / (1 - EMA) moves; 0 for the last weights",
-}
-"""Options of both Wasserstein families, with a line of help."""
+__all__ = ["WGAN", "BaseWGAN"]
 
 
-class Wasserstein(Adversarial):
-    """Base of `WGAN` and `WGANGP`: the critic moves in every step, the generator in every `n_critic`-th.
-
-    Parameters
-    ----------
-    name : str
-        The family's, for messages.
-    size, channels : int
-        Of the images.
-    network : {"small", "dense"}
-        The small networks of `DCGAN`, or those of `DenseGAN`.
-    optimizer : callable
-        Parameters to their optimizer.
-    latent : int
-    width : int or None
-        Of the networks; None for their own.
-    norm : str
-        What the small critic standardises by; see `minigen.models.dcgan.small_networks`.
-    n_critic : int
-        Moves of the critic for each of the generator.
-    ema : float
-        Decay of the average of the generator's weights; 0 for none.
+class BaseWGAN(GAN):
+    """Base of `WGAN` and `WGANGP`: every step updates the critic, every `n_critic`-th step the generator too.
 
     Raises
     ------
     ValueError
-        If an option is out of range, or the networks cannot make images of that size.
+        If an option is not allowed, or the networks cannot make images of that size.
     """
 
-    moves: Tensor
+    # Not the options of `GAN`: there is no pair of losses to choose, no label to smooth, no Adam in both families.
+    @dataclass(frozen=True)
+    class Options(GenerativeModel.Options):
+        """Options of both Wasserstein families."""
+
+        network: str = option("conv", "networks; see minigen.models.networks", choices=("conv", "mlp"))
+        width: int | None = option(
+            None,
+            "channels of the critic's first layer for conv (default: 32), units of a layer for mlp (default: 128)",
+            minimum=1,
+        )
+        norm: str = option("batch", "what the conv critic normalizes by", choices=tuple(NORMS))
+        n_critic: int = option(5, "updates of the critic for each update of the generator", minimum=1)
+        lr: float = option(5e-4, "learning rate of both networks", minimum=0)
+        ema: float = option(
+            0.0,
+            "make samples with an average of the generator's weights over about 1 / (1 - ema) updates; 0 for the last "
+            "weights",
+            minimum=0,
+            below=1,
+        )
 
     EPOCHS: ClassVar[int] = 40
+    options: Options  # type: ignore[assignment]
+    critic_steps: Tensor
 
-    def __init__(
-        self,
-        name: str,
-        optimizer: Any,
-        size: int,
-        channels: int,
-        *,
-        network: str,
-        latent: int,
-        width: int | None,
-        norm: str,
-        n_critic: int,
-        ema: float,
-    ):
-        if n_critic < 1:
-            raise ValueError(f"{name}: n_critic must be at least 1, got {n_critic}")
-        networks = small_or_dense(name, network, width, norm=norm)
-        super().__init__(name, networks, optimizer, size, channels, latent, ema=ema)
-        self.n_critic = n_critic
-        # How often the critic has moved: part of the state, so that a resumed run knows when it is G's turn.
-        self.register_buffer("moves", tensor(np.array(0)))
+    def __init__(self, size: int = 28, channels: int = 1, **options: Any):
+        super().__init__(size, channels, **options)
+        # A buffer is part of the state, so a resumed run knows which step updates G.
+        self.register_buffer("critic_steps", tensor(np.array(0)))
+
+    def build_networks(self) -> Networks:
+        """Build the networks that the option `network` names."""
+        return builder(self.options.network, self.options.width, norm=self.options.norm)(
+            self.options.size, self.options.channels, self.latent
+        )
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The critic's loss on a batch of real and one of (detached) generated images, and what to log of it."""
+        """Compute the critic's loss on a batch of real and one of (detached) generated images, and what to log."""
         raise NotImplementedError(f"{type(self).__name__} does not define critic_loss()")
 
-    def restrain(self) -> None:
-        """Bound the critic's slope after its move, if the loss does not."""
+    def constrain_critic(self) -> None:
+        """Bound the slope of the critic after its update, if the loss does not."""
 
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Tensor]:
-        """One move of the critic on one batch, and in every `n_critic`-th step one of the generator.
+    def training_step(self, batch: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """Update the critic by one batch, and in every `n_critic`-th step the generator.
 
         Parameters
         ----------
-        data : ndarray (N, C, H, W)
-            Real images in [-1, 1].
-        labels : ignored
-            A plain GAN has no use for classes.
+        batch : mapping of str to ndarray
+            ``images`` (N, C, H, W) in [-1, 1]; labels are ignored.
 
         Returns
         -------
         dict
-            ``loss_d``, ``loss_g`` and ``distance``, all as the critic judged before its move.  The distance, the mean
-            score of real images less that of generated ones, is what to watch: it rises while the critic learns, and
-            from then on should fall.
+            ``loss_d``, ``loss_g`` and ``distance``, all from the scores before the critic's update.  The distance is
+            the mean score of real images minus that of generated images.  It rises while the critic learns, and should
+            fall after that.
         """
-        real = tensor(data, device=self.device)
-        # The critic's move.  Its own noise, and no graph through G: to the critic the fakes are given images.
+        images = self.check_images(self.field(batch, "images"), self.shape)
+        real = tensor(images, device=self.device)
+        # The critic.  It has its own noise, and no graph through G: for the critic the generated images are given.
         with no_grad():
-            fake = self.generator(randn(len(data), self.latent, device=self.device))
+            fake = self.generator(randn(len(images), self.latent, device=self.device))
         loss_d, numbers = self.critic_loss(real, fake)
-        self.descend(loss_d, self.optimizers["discriminator"])
-        self.restrain()
+        self.update(loss_d, self.optimizers["discriminator"])
+        self.constrain_critic()
 
-        self.moves.data = np.array(self.moves.item() + 1)
-        if self.moves.item() % self.n_critic == 0:
-            # The generator's move, against the critic as it is now, with fresh noise (Algorithm 1, line 9).  Its loss
-            # has the minus: G is to raise its images' scores.  No detach: the gradient reaches G through the critic.
-            fake = self.generator(randn(len(data), self.latent, device=self.device))
-            self.descend(wgan_g(self.discriminator(fake)), self.optimizers["generator"])
-            self._move_average()
+        self.critic_steps.data = np.array(self.critic_steps.item() + 1)
+        if self.critic_steps.item() % self.options.n_critic == 0:
+            # The generator, with the updated critic and fresh noise (Algorithm 1, line 9).  Its loss has a minus: G is
+            # to raise the scores of its images.  No detach: the gradient reaches G through the critic.
+            fake = self.generator(randn(len(images), self.latent, device=self.device))
+            self.update(wgan_g(self.discriminator(fake)), self.optimizers["generator"])
+            self.update_average()
         return {"loss_d": loss_d.detach(), **numbers}
 
-    def _reading(self, outputs: Tensor) -> Tensor:
-        """Scores as they are; they have no scale of their own, only their differences say something."""
+    def as_probability(self, outputs: Tensor) -> Tensor:
+        """Return scores unchanged: only their differences have a meaning."""
         return outputs.detach()
 
+    def schedule(self, done: float) -> None:
+        """Keep the learning rates."""
+
+    def reference_levels(self) -> dict[str, float]:
+        """Return the distance of equal distributions."""
+        return {"distance": 0.0}
+
     @staticmethod
-    def _scores(real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
-        """What every critic's move tells, at no cost."""
+    def _log_scores(real_scores: Tensor, fake_scores: Tensor) -> dict[str, Tensor]:
         real_scores, fake_scores = real_scores.detach(), fake_scores.detach()
-        # Minus the critic's loss without a penalty: the sign with which a distance is positive.
+        # Minus the critic's loss without a penalty: with this sign the distance is positive.
         return {"loss_g": wgan_g(fake_scores), "distance": -wgan_d(real_scores, fake_scores)}
 
 
-class WGAN(Wasserstein):
-    """A generator and a critic whose weights stay in [-clip, clip].
-
-    Parameters
-    ----------
-    size, channels : int
-        Of the images.
-    network : {"small", "dense"}
-        The small networks of `DCGAN`, or those of `DenseGAN`.
-    latent : int
-        Length of the noise vector z.
-    width : int, optional
-        Channels next to the image of the small networks (32 if not given), or units of a dense layer (128).
-    n_critic : int
-        Moves of the critic for each of the generator.
-    lr : float
-        RMSprop's learning rate, of both players.
-    ema : float
-        Decay of the average of the generator's weights that samples are drawn with; 0 for the weights as they are.
-    norm : {"batch", "layer", "instance", "none"}
-        What the small critic standardises by.
-    clip : float
-        The bound of every weight of the critic; the paper's c.
+@register("wgan")
+class WGAN(BaseWGAN):
+    """WGAN: a critic with clipped weights measures the earth mover's distance (Arjovsky et al. 2017).
 
     Raises
     ------
     ValueError
-        If an option is out of range, or the networks cannot make images of that size.
+        If an option is not allowed, or the networks cannot make images of that size.
 
     Examples
     --------
@@ -178,53 +147,28 @@ class WGAN(Wasserstein):
     >>> import minigen as mg
     >>> mg.manual_seed(0)
     >>> model = WGAN(size=28, channels=1, width=8)
-    >>> numbers = model.training_step(np.zeros((16, 1, 28, 28), np.float32))
+    >>> numbers = model.training_step({"images": np.zeros((16, 1, 28, 28), np.float32)})
     >>> list(numbers), max(p.abs().max().item() for p in model.discriminator.parameters()) <= 0.01
     (['loss_d', 'loss_g', 'distance'], True)
     """
 
-    OPTIONS: ClassVar[dict[str, str]] = {
-        **WASSERSTEIN_OPTIONS,
-        "norm": f"what the small critic standardises by: {', '.join(NORMS)}",
-        "clip": "bound of every weight of the critic",
-    }
+    @dataclass(frozen=True)
+    class Options(BaseWGAN.Options):
+        """Options of the WGAN."""
 
-    def __init__(
-        self,
-        size: int = 28,
-        channels: int = 1,
-        *,
-        network: str = "small",
-        latent: int = 100,
-        width: int | None = None,
-        n_critic: int = 5,
-        lr: float = 5e-4,
-        ema: float = 0.0,
-        norm: str = "batch",
-        clip: float = 0.01,
-    ):
-        if not clip > 0:
-            raise ValueError(f"wgan: clip must be above 0, got {clip}")
-        # RMSprop, as the paper has it: with Adam's momentum the authors saw unstable critics (section 4).
-        super().__init__(
-            "wgan",
-            partial(RMSprop, lr=lr),
-            size,
-            channels,
-            network=network,
-            latent=latent,
-            width=width,
-            norm=norm,
-            n_critic=n_critic,
-            ema=ema,
-        )
-        self.clip = clip
+        clip: float = option(0.01, "bound of every weight of the critic; the paper's c", above=0)
+
+    options: Options  # type: ignore[assignment]
+
+    def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:
+        """Build RMSprop, as the paper: with the momentum of Adam its critics were unstable (section 4)."""
+        return RMSprop(parameters, lr=self.options.lr)
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Minus the difference of the mean scores; see `minigen.losses.wgan_d`."""
+        """Compute minus the difference of the mean scores; see `minigen.losses.wgan_d`."""
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
-        return wgan_d(real_scores, fake_scores), self._scores(real_scores, fake_scores)
+        return wgan_d(real_scores, fake_scores), self._log_scores(real_scores, fake_scores)
 
-    def restrain(self) -> None:
-        """Put every weight of the critic back into [-clip, clip] (Algorithm 1, line 7)."""
-        clip_weights(self.discriminator.parameters(), self.clip)
+    def constrain_critic(self) -> None:
+        """Clip every weight of the critic to [-clip, clip] (Algorithm 1, line 7)."""
+        clip_weights(self.discriminator.parameters(), self.options.clip)

@@ -1,35 +1,27 @@
-"""Encoders and decoders of the variational autoencoders.
+"""Encoders and decoders.
 
-Four pairs, each for images of 28, 32 or 64 pixels (and other sizes that halve well) with 1 or 3 channels:
+Each function gives a pair: an `Encoder` from images to the mean and the log-variance of q(z | x), and a *decoder* from
+codes (N, latent) to logits, or to means of p(x | z).  With a one-hot label, if `classes` is not 0, both get the label
+too; see `minigen.models.condition`.
 
-======= =============================================================================================================
-name    what it is
-======= =============================================================================================================
-small   convolutions with batch norm, as wide as a laptop likes; the default
-mlp     two dense layers in each (Burda et al. 2016), and batch norm; cheap where many codes of an image are decoded
-s0      S0's listing in the errata lesson, repaired.  At 64x64x3 its encoder has 16,987,520 parameters, at 32x32x3 its
-        decoder 2,081,667
-s2      S2's listing in the errata lesson, repaired: dense, 512-256-128-64 and a code of 32, and the mirror of that
-======= =============================================================================================================
-
-What had to be repaired: both listings made *one* vector a code, and so were plain autoencoders.  A VAE's encoder has
-two heads, the mean and the log-variance of q(z | x), both without an activation: a ReLU there (S0) forbids negative
-means, a sigmoid (S2) means outside (0, 1).  And a decoder ends in numbers without bounds: logits, or means of p(x | z).
+The listings made *one* vector a code, and so were plain autoencoders.  The encoder of a VAE has two heads, the mean and
+the log-variance of q(z | x), both without an activation: a ReLU there (listing S0) forbids negative means, a sigmoid
+(listing S2) forbids means outside (0, 1).  A decoder ends in numbers without bounds.
 """
 
 from collections.abc import Callable
 
-from .. import nn
-from ..ops.shape import cat
-from ..tensor import Tensor
-from .base import halvings
-from .condition import with_label_maps
+from ... import nn
+from ...ops.shape import cat
+from ...tensor import Tensor
+from ..condition import concat_label_maps
+from ..sizes import downsampled_sizes
 
-__all__ = ["NETWORKS", "Encoder", "mlp_networks", "s0_networks", "s2_networks", "small_networks"]
+__all__ = ["NETWORKS", "Encoder", "conv_k5_networks", "conv_networks", "mlp_512_networks", "mlp_networks"]
 
 
 class Encoder(nn.Module):
-    """From an image to the mean and the log-variance of its code: a body, and a linear head for each.
+    """Compute mean and log-variance of the code of an image: a body, and a linear head for each.
 
     Parameters
     ----------
@@ -55,7 +47,7 @@ class Encoder(nn.Module):
         self.log_var = nn.Linear(features, latent)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The parameters of q(z | x), or of q(z | x, c).
+        """Compute the parameters of q(z | x), or of q(z | x, c).
 
         Parameters
         ----------
@@ -70,15 +62,16 @@ class Encoder(nn.Module):
         if self.flat:
             x = x.flatten(1)
         if condition is not None:
-            x = cat([x, condition], 1) if self.flat else with_label_maps(x, condition)
+            x = cat([x, condition], 1) if self.flat else concat_label_maps(x, condition)
         features = self.body(x)
         return self.mu(features), self.log_var(features)
 
 
 Networks = tuple[Encoder, nn.Sequential]
+"""An encoder and a decoder."""
 
 
-def small_networks(
+def conv_networks(
     size: int,
     channels: int,
     latent: int,
@@ -87,14 +80,15 @@ def small_networks(
     depth: int | None = None,
     dropout: float = 0.0,
 ) -> Networks:
-    """Strided convolutions from the image down to 4 to 7 pixels, a dense layer, and the mirror of both.
+    """Build strided convolutions down to 4 to 7 pixels, a dense layer, and the mirror of both.
 
-    Batch norm is what makes a few thousand images enough.  With mlp, 30 epochs on 3,600 digits leave -ELBO at 113 nats
-    for 400 others with it and at 121 without.
+    Because of batch norm a few thousand images are enough.  With mlp, 30 epochs on 3,600 digits leave -ELBO at 113 nats
+    for 400 other digits with batch norm, and at 121 without.
 
-    A short code must be unfolded by more layers than a long one: with a code of 2 that measure falls, after 40 epochs,
-    from 156 nats with one dense layer next to it to 144 with four.  A code of 20 needs no unfolding, and behind three
-    layers some of its components go unused (a KL of 16 nats in place of 23): 108 in place of 104, after 30 epochs.
+    A short code needs more dense layers than a long one.  With a code of 2 the -ELBO after 40 epochs falls from 156
+    nats with one dense layer next to the code to 144 with four.  With a code of 20 more layers do harm: behind three
+    layers some components of the code are unused (KL 16 nats and not 23), and after 30 epochs the -ELBO is 108 and not
+    104.
 
     Parameters
     ----------
@@ -118,12 +112,12 @@ def small_networks(
     Raises
     ------
     ValueError
-        If `size` does not halve as it must.
+        If `size` does not halve to 4 to 7 pixels.
     """
-    *halved, base = halvings(size, 4)
+    *halved, base = downsampled_sizes(size, 4)
     if not halved or base > 7:
         raise ValueError(
-            f"the small networks need a size that halves to 4 to 7 pixels, such as 28, 32 or 64, got {size}"
+            f"the conv networks need a size that halves to 4 to 7 pixels, such as 28, 32 or 64, got {size}"
         )
     widths = [width * 2**i for i in range(len(halved))]
     flat, hidden = widths[-1] * base * base, 16 * width
@@ -131,7 +125,7 @@ def small_networks(
     down: list[nn.Module] = []
     for narrow, wide in zip([channels + classes, *widths], widths):
         down += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
-    depth = _own_depth(latent) if depth is None else depth
+    depth = _default_depth(latent) if depth is None else depth
     down += [nn.Flatten(), *_dense([flat, *[hidden] * depth], dropout)]
 
     up = [*_dense([latent + classes, *[hidden] * depth], dropout), *_dense([hidden, flat])]
@@ -151,11 +145,12 @@ def mlp_networks(
     depth: int | None = None,
     dropout: float = 0.0,
 ) -> Networks:
-    """A dense layer next to the image and `depth` next to the code; parameters and returns as `small_networks`.
+    """Build one dense layer next to the image and `depth` next to the code (Burda et al. 2016), with batch norm.
 
-    `width` is the number of units of every layer.
+    Parameters and returns as `conv_networks`; `width` is the number of units of every layer.  Cheap where many codes of
+    each image are decoded.
     """
-    hidden = [width] * (1 + (_own_depth(latent) if depth is None else depth))
+    hidden = [width] * (1 + (_default_depth(latent) if depth is None else depth))
     pixels = channels * size * size
     up = [*_dense([latent + classes, *hidden], dropout), nn.Linear(width, pixels)]
     up += [nn.Unflatten(1, (channels, size, size))]
@@ -164,12 +159,12 @@ def mlp_networks(
     ), nn.Sequential(*up)
 
 
-def _own_depth(latent: int) -> int:
+def _default_depth(latent: int) -> int:
     return 4 if latent < 5 else 1
 
 
 def _dense(sizes: list[int], dropout: float = 0.0) -> list[nn.Module]:
-    """Dense layers from the first size to the last, each with batch norm, ReLU and dropout."""
+    """Build dense layers from the first size to the last, each with batch norm, ReLU and dropout."""
     layers: list[nn.Module] = []
     for before, after in zip(sizes, sizes[1:]):
         # A bias before batch norm would be subtracted again with the mean: left out.
@@ -177,11 +172,15 @@ def _dense(sizes: list[int], dropout: float = 0.0) -> list[nn.Module]:
     return layers
 
 
-def s0_networks(size: int, channels: int, latent: int = 256, classes: int = 0) -> Networks:
-    """S0's listing, repaired: two heads, and one size for both networks (its encoder took 64, its decoder made 32).
+def conv_k5_networks(size: int, channels: int, latent: int = 256, classes: int = 0) -> Networks:
+    """Build the networks of listing S0 (lines 133-155), repaired: kernel 5, stride 2, a code of 256.
 
-    Kept from the listing: k5 s2 with "same" padding, and hardly any layer between the convolutions and the code.  At 28
-    pixels the decoder starts from 7 and has one layer fewer.
+    At 64x64x3 the encoder has 16,987,520 parameters, at 32x32x3 the decoder 2,081,667.  Kept from the listing: kernel 5
+    and stride 2 with "same" padding, and no layer between the convolutions and the code.  At 28 pixels the decoder
+    starts from 7 and has one layer fewer.
+
+    Repaired: the encoder gave one vector through a ReLU and has two heads now; the encoder took 64 pixels and the
+    decoder made 32, now both have one size.
 
     Parameters
     ----------
@@ -191,7 +190,7 @@ def s0_networks(size: int, channels: int, latent: int = 256, classes: int = 0) -
     Returns
     -------
     encoder, decoder
-        As `small_networks`.
+        As `conv_networks`.
 
     Raises
     ------
@@ -199,7 +198,7 @@ def s0_networks(size: int, channels: int, latent: int = 256, classes: int = 0) -
         If `size` is something else.
     """
     if size != 28 and (size % 8 or size < 16):
-        raise ValueError(f"the s0 networks need size 28 or a multiple of 8 from 16, got {size}")
+        raise ValueError(f"the conv_k5 networks need size 28 or a multiple of 8 from 16, got {size}")
     body = nn.Sequential(
         nn.Conv2d(channels + classes, 64, 5, 2, "same"),
         nn.ReLU(),
@@ -220,8 +219,11 @@ def s0_networks(size: int, channels: int, latent: int = 256, classes: int = 0) -
     return Encoder(body, 128 * (size // 4) ** 2, latent), nn.Sequential(*up)
 
 
-def s2_networks(size: int, channels: int, latent: int = 32, classes: int = 0) -> Networks:
-    """S2's listing, repaired: activations between the layers, two heads, and a last layer of the image's size.
+def mlp_512_networks(size: int, channels: int, latent: int = 32, classes: int = 0) -> Networks:
+    """Build the networks of listing S2 (lines 220-240), repaired: dense layers 512-256-128-64, a code of 32.
+
+    Repaired: there was no activation between the layers; the encoder gave one vector through a sigmoid and has two
+    heads now; the last layer did not have the size of the image.
 
     Parameters
     ----------
@@ -230,7 +232,7 @@ def s2_networks(size: int, channels: int, latent: int = 32, classes: int = 0) ->
     Returns
     -------
     encoder, decoder
-        As `small_networks`.
+        As `conv_networks`.
     """
     pixels, widths = channels * size * size, [512, 256, 128, 64]
     body: list[nn.Module] = []
@@ -244,9 +246,9 @@ def s2_networks(size: int, channels: int, latent: int = 32, classes: int = 0) ->
 
 
 NETWORKS: dict[str, tuple[Callable[..., Networks], int]] = {
-    "small": (small_networks, 20),
+    "conv": (conv_networks, 20),
     "mlp": (mlp_networks, 20),
-    "s0": (s0_networks, 256),
-    "s2": (s2_networks, 32),
+    "conv_k5": (conv_k5_networks, 256),
+    "mlp_512": (mlp_512_networks, 32),
 }
-"""Each pair's builder by name, and how long its code is if nothing else is asked for."""
+"""The function that builds each pair of networks, by name, and the default length of its code."""

@@ -1,152 +1,129 @@
-r"""What all variational autoencoders share: the two networks, their data, and what is measured and shown of them.
+"""What all variational autoencoders share: encoder, decoder and the training step.
 
-Everything is in nats an image.  Pixels run from 0 to 1 inside (`minigen.data` gives -1 to 1, for tanh): a Bernoulli
-pixel is the probability of white.  Codes of images that are looked at are the means of q(z | x); codes that are learnt
-from, or measured with, are drawn.  The mathematics stands in `minigen.losses`; a family adds the bound that it raises.
+Everything is in nats an image.  Inside, pixels are in [0, 1] (`minigen.data` gives [-1, 1], for tanh): a Bernoulli
+pixel is the probability of white.  The code of an image that is shown is the mean of q(z | x); codes in training and
+for estimates are drawn from q(z | x).  The mathematics is in `minigen.losses`; a family adds the bound that it
+maximizes.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import nn
-from ..creation import full, randn
-from ..data import to_unit
-from ..engine import no_grad
-from ..losses import (
+from ... import nn
+from ...creation import full, randn
+from ...data import to_unit
+from ...engine import no_grad
+from ...losses import (
     bernoulli_log_likelihood,
     gaussian_kl,
     gaussian_log_likelihood,
     monte_carlo_kl,
-    reparameterise,
+    reparameterize,
 )
-from ..ops.shape import cat
-from ..optim import AdamW
-from ..tensor import Tensor, tensor
-from .base import GenerativeModel, _evaluating
-from .ema import EMA
-from .vae_networks import NETWORKS
+from ...ops.shape import cat
+from ...optim import AdamW
+from ...tensor import Tensor, tensor
+from ..base import GenerativeModel
+from ..ema import EMA
+from ..networks.vae import NETWORKS, Encoder
+from ..options import option
+from ..sizes import parts
 
-__all__ = ["SHARED_OPTIONS", "Variational"]
+__all__ = ["BaseVAE"]
 
-_AT_ONCE = 100  # images that are encoded or decoded together: bounds the memory
-_CODES_AT_ONCE = 1000  # codes that are decoded together where there are many of each image
+_CODE_CHUNK = 1000  # codes decoded together where there are many codes of each image
 
-_VANISHED = 0.1  # nats: the KL below which a code is said to tell nothing
+_VANISHED_KL = 0.1  # nats: below this KL the code says nothing about the image
 
-_ACTIVE = 0.01  # the variance of a code's mean from which Burda et al. 2016 (section 5.2) call it active
-
-SHARED_OPTIONS = {
-    "network": "which networks: small (convolutions), mlp (dense), s0 or s2 (two published listings, repaired)",
-    "latent": "length of the code z (default: 20; 256 of s0, 32 of s2)",
-    "width": "channels next to the image of small (default: 16), units of a layer of mlp (default: 200)",
-    "depth": "dense layers next to the code, for small and mlp (default: 1; 4 if the code is shorter than 5)",
-    "likelihood": "of a pixel: bernoulli (grey values in [0, 1]) or gaussian (with one learned variance)",
-    "dropout": "share of the hidden features dropped in training, for small and mlp",
-    "weight_decay": "AdamW's: share of lr by which every weight shrinks in a step",
-    "lr": "learning rate",
-    "ema": "measure and draw with the weights averaged over about 1 / (1 - EMA) steps; 0 for the last weights",
-}
-"""Options of all variational autoencoders, with a line of help."""
+_ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 5.2: a component is active if the variance of its mean is larger
 
 
-class Variational(GenerativeModel):
+class BaseVAE(GenerativeModel):
     """Base of `VAE`, `CVAE` and `IWAE`: an encoder q(z | x), a decoder p(x | z) and the prior N(0, I).
-
-    Parameters
-    ----------
-    name : str
-        The family's, for messages.
-    size, channels : int
-        Of the images.
-    network : {"small", "mlp", "s0", "s2"}
-        See `minigen.models.vae_networks`.
-    latent : int or None
-        Length of the code; None for the networks' own.
-    width, depth : int or None
-        Of the small and mlp networks; None for their own.
-    likelihood : {"bernoulli", "gaussian"}
-    dropout, weight_decay, lr, ema : float
-    classes : int
-        Length of the one-hot condition; 0 for none.
-    samples : int
-        Codes drawn for each image in training.
 
     Raises
     ------
     ValueError
-        If an option is out of range, or the networks cannot make images of that size.
+        If an option is not allowed, or the networks cannot make images of that size.
     """
 
-    beta: float = 1.0
-    """Weight of the KL in the loss."""
+    @dataclass(frozen=True)
+    class Options(GenerativeModel.Options):
+        """Options of every variational autoencoder."""
+
+        network: str = option("conv", "networks; see minigen.models.networks", choices=tuple(NETWORKS))
+        latent: int | None = option(
+            None, "length of the code z (default: 20; 256 for conv_k5, 32 for mlp_512)", minimum=1
+        )
+        width: int | None = option(
+            None,
+            "channels of the first layer for conv (default: 16), units of a layer for mlp (default: 200)",
+            minimum=1,
+        )
+        depth: int | None = option(
+            None,
+            "dense layers next to the code, for conv and mlp (default: 1; 4 if the code is shorter than 5)",
+            minimum=1,
+        )
+        likelihood: str = option(
+            "bernoulli",
+            "distribution of a pixel: bernoulli (grey values in [0, 1]) or gaussian (one learned variance)",
+            choices=("bernoulli", "gaussian"),
+        )
+        dropout: float = option(
+            0.0, "share of the hidden features set to 0 in training, for conv and mlp", minimum=0, below=1
+        )
+        weight_decay: float = option(
+            0.0, "weight decay of AdamW: share of lr by which every weight shrinks in a step", minimum=0
+        )
+        lr: float = option(2e-3, "learning rate", minimum=0)
+        ema: float = option(
+            0.995,
+            "measure and sample with the weights averaged over about 1 / (1 - ema) steps; 0 for the last weights",
+            minimum=0,
+            below=1,
+        )
+
+    options: Options
+    encoder: Encoder
+    decoder: nn.Sequential
+    average: EMA | None
 
     EPOCHS: ClassVar[int] = 40
     BATCH_SIZE: ClassVar[int] = 64
 
-    def __init__(
-        self,
-        name: str,
-        size: int,
-        channels: int,
-        network: str,
-        latent: int | None,
-        width: int | None,
-        depth: int | None,
-        likelihood: str,
-        dropout: float,
-        weight_decay: float,
-        lr: float,
-        ema: float,
-        *,
-        classes: int = 0,
-        samples: int = 1,
-    ):
-        super().__init__()
-        if network not in NETWORKS:
-            raise ValueError(f"{name}: network must be one of {', '.join(NETWORKS)}, got {network!r}")
-        if likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(f"{name}: likelihood must be bernoulli or gaussian, got {likelihood!r}")
-        counts = {
-            "size": size,
-            "channels": channels,
-            "latent": latent,
-            "width": width,
-            "depth": depth,
-            "samples": samples,
-        }
-        for option, value in counts.items():
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: {option} must be at least 1, got {value}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"{name}: dropout must be at least 0 and below 1, got {dropout}")
-        extra: dict[str, Any] = {"width": width, "depth": depth, "dropout": dropout or None}
-        extra = {option: value for option, value in extra.items() if value is not None}
-        if extra and network not in ("small", "mlp"):
+    def __init__(self, size: int = 28, channels: int = 1, **options: Any):
+        super().__init__(size, channels, **options)
+        choice = self.options
+        build, default_latent = NETWORKS[choice.network]
+        extra = {"width": choice.width, "depth": choice.depth, "dropout": choice.dropout or None}
+        extra = {name: value for name, value in extra.items() if value is not None}
+        if extra and choice.network not in ("conv", "mlp"):
             raise ValueError(
-                f"{name}: {next(iter(extra))} is an option of the small and mlp networks, not of {network}"
+                f"{self.name}: {next(iter(extra))} is an option of the conv and mlp networks, not of {choice.network}"
             )
-        builder, own_latent = NETWORKS[network]
-        self.latent, self.classes, self.samples = latent or own_latent, classes, samples
+        self.latent = choice.latent or default_latent
+        self.samples: int = getattr(choice, "samples", 1)  # codes drawn for each image in training
         try:
-            self.encoder, self.decoder = builder(size, channels, self.latent, classes, **extra)
+            self.encoder, self.decoder = build(choice.size, choice.channels, self.latent, self.classes, **extra)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-        self.name, self.shape, self.likelihood = name, (channels, size, size), likelihood
-        if likelihood == "gaussian":
-            # One variance for all pixels, learned: nobody has to choose the weight of the squared error against the KL
-            # (the derivation "gaussian", step 3).  Its root starts at 0.2, where black is 0 and white 1.
+            raise ValueError(f"{self.name}: {error}") from None
+        if choice.likelihood == "gaussian":
+            # One learned variance for all pixels: the weight of the squared error against the KL need not be chosen
+            # (the derivation "gaussian", step 3).  The standard deviation starts at 0.2, where black is 0 and white 1.
             self.decoder.pixel_log_var = nn.Parameter(full((1,), 2 * np.log(0.2)))
-        self.optimizers = {"vae": AdamW(list(self.parameters()), lr, weight_decay=weight_decay)}
-        # Each step follows the noise of its few images and of one code for each.  The average of some hundred steps
-        # (Polyak & Juditsky 1992) is better than any of them, on 4,000 digits by 3 nats.  It takes no part in training.
-        self.average = EMA(nn.ModuleList([self.encoder, self.decoder]), ema) if ema else None
+        self.optimizers = {"vae": AdamW(list(self.parameters()), choice.lr, weight_decay=choice.weight_decay)}
+        # Each step has the noise of few images and of one code for each.  The average over some hundred steps (Polyak &
+        # Juditsky 1992) is better than any of them, on 4,000 digits by 3 nats.  The training does not use it.
+        self.average = EMA(nn.ModuleList([self.encoder, self.decoder]), choice.ema) if choice.ema else None
 
     # ---- training
 
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
-        """Minus the bound that this family raises.
+        """Compute minus the bound that this family maximizes.
 
         Parameters
         ----------
@@ -163,30 +140,28 @@ class Variational(GenerativeModel):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define loss()")
 
-    def training_step(self, data: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Tensor]:
-        """One step down the loss, of encoder and decoder together.
+    def training_step(self, batch: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """Update encoder and decoder together by one batch.
 
         Parameters
         ----------
-        data : ndarray (N, C, H, W)
-            Images in [-1, 1].
-        labels : ndarray of int (N,), optional
-            For a conditional model; the others ignore them.
+        batch : mapping of str to ndarray
+            ``images`` (N, C, H, W) in [-1, 1]; and ``labels`` (N,) for a conditional model.
 
         Returns
         -------
         dict
-            ``loss``; and its two parts as they are at beta = 1, a mean over images each: ``reconstruction``, that is
+            ``loss``; and its two parts as they are at beta = 1, means over the images: ``reconstruction``, which is
             -log p(x | z) summed over the pixels, and ``kl``, summed over the code.
         """
-        x, condition = self._given(data, labels)
+        x, condition = self._inputs(self.field(batch, "images"), batch.get("labels"))
         mu, log_var = self._encode(x, condition)
-        # Fresh noise in every step.  Nothing is detached: by z = mu + sigma * eps the gradient of the reconstruction
-        # reaches the encoder, and one optimizer moves both networks down one loss.
+        # Fresh noise in every step.  Nothing is detached: through z = mu + sigma * eps the gradient of the
+        # reconstruction reaches the encoder, and one optimizer updates both networks.
         eps = randn(self.samples, *mu.shape, device=self.device)
         log_likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
         loss = self.loss(log_likelihood, mu, log_var, eps)
-        self.descend(loss, self.optimizers["vae"])
+        self.update(loss, self.optimizers["vae"])
         if self.average is not None:
             self.average.update(nn.ModuleList([self.encoder, self.decoder]))
         with no_grad():
@@ -195,12 +170,12 @@ class Variational(GenerativeModel):
 
     def _log_likelihood(self, x: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor, condition: Tensor | None) -> Tensor:
         """The log-likelihoods log p(x | z) (K, N) for the codes that the noise (K, N, latent) makes."""
-        z = reparameterise(mu, log_var, eps)
+        z = reparameterize(mu, log_var, eps)
         count = len(eps.data)
         if condition is not None and count > 1:
             condition = condition.expand(count, *condition.shape).reshape(-1, self.classes)
         output = self._decode(z.reshape(-1, self.latent), condition).reshape(count, *x.shape)
-        if self.likelihood == "bernoulli":
+        if self.options.likelihood == "bernoulli":
             return bernoulli_log_likelihood(output, x)
         return gaussian_log_likelihood(output, x, self._networks()[1].pixel_log_var)
 
@@ -217,30 +192,26 @@ class Variational(GenerativeModel):
     def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
         return self._networks()[1](z if condition is None else cat([z, condition], 1))
 
-    def _given(self, images: np.ndarray, labels: Any) -> tuple[Tensor, Tensor | None]:
+    def _inputs(self, images: np.ndarray, labels: Any) -> tuple[Tensor, Tensor | None]:
         """Images in [0, 1], and their condition."""
-        images = np.asarray(images)
-        if images.ndim != 4 or images.shape[1:] != self.shape:
-            raise ValueError(f"{self.name}: expected images (N, {', '.join(map(str, self.shape))}), got {images.shape}")
-        if images.size and not (images.min() >= -1 and images.max() <= 1):
-            raise ValueError(f"{self.name}: expected images in [-1, 1], got {images.min():g} to {images.max():g}")
-        x = tensor(to_unit(images.astype(np.float32, copy=False)), device=self.device)
-        return x, self._condition(labels, len(images))
+        images = self.check_images(images, self.shape)
+        return tensor(to_unit(images), device=self.device), self.condition(labels, len(images))
 
     def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
-        """Notice a KL that has vanished; see `GenerativeModel.diagnose`.
+        """Find a KL that has vanished; see `Model.diagnose`.
 
-        The KL is at least as much as the code tells of an image; to tell two kinds apart takes log 2 = 0.69 nats.
-        Below 0.1 the code tells nothing.  With beta = 100 it is 0.04 on digits; healthy models end at 5 (a code of 2)
-        to 25, and the lowest seen in their first steps was 0.4, of a `CVAE` on images of 8x8.
+        The KL is at least the information of the code about the image; to tell two kinds apart takes log 2 = 0.69 nats.
+        Below 0.1 the code says nothing.  With beta = 100 the KL is 0.04 on digits; healthy models end at 5 (a code of
+        2) to 25, and the lowest value in their first steps was 0.4, of a `CVAE` on images of 8x8.
         """
-        if self.beta > 0 and means["kl"] < _VANISHED:
-            other = "a smaller --beta" if self.beta > 1 else "a smaller --lr, another --seed, or the small networks"
-            return {
-                "vanished": f"the KL has vanished ({means['kl']:.3f} nats an image): the code tells "
-                f"nothing of its image, and all samples are alike. Try {other}"
-            }
-        return {}
+        beta = getattr(self.options, "beta", 1.0)
+        if not (beta > 0 and means["kl"] < _VANISHED_KL):
+            return {}
+        remedy = "a smaller --beta" if beta > 1 else "a smaller --lr, another --seed, or --network conv"
+        return {
+            "vanished": f"the KL has vanished ({means['kl']:.3f} nats an image): the code says nothing about its "
+            f"image, and all samples are alike. Try {remedy}"
+        }
 
     # ---- from images to codes and back
 
@@ -264,7 +235,7 @@ class Variational(GenerativeModel):
             If the images or labels do not fit the model.
         """
         codes = [np.zeros((0, self.latent), np.float32)]
-        with no_grad(), _evaluating(self):
+        with self.evaluating():
             for x, condition in self._batches(images, labels):
                 codes.append(self._encode(x, condition)[0].numpy())
         return np.concatenate(codes)
@@ -275,7 +246,7 @@ class Variational(GenerativeModel):
         Not draws from p(x | z): the independent noise of its pixels is no part of what was learnt.
         """
         output = self._decode(z, condition)
-        return 2 * (output.sigmoid() if self.likelihood == "bernoulli" else output.clamp(0, 1)) - 1
+        return 2 * (output.sigmoid() if self.options.likelihood == "bernoulli" else output.clamp(0, 1)) - 1
 
     def reconstruct(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
         """Images sent through the code and back; parameters and errors as `encode`.
@@ -391,7 +362,7 @@ class Variational(GenerativeModel):
             "elbo": -sum(parts.values()),
             **parts,
             "kl_per_unit": kl_per_unit,
-            "active_units": int((means.var(0) > _ACTIVE).sum()),
+            "active_units": int((means.var(0) > _ACTIVE_VARIANCE).sum()),
         }
 
     def elbo(self, images: np.ndarray, labels: Any = None, generator: np.random.Generator | None = None) -> np.ndarray:
@@ -406,7 +377,7 @@ class Variational(GenerativeModel):
         generator = np.random.default_rng(0) if generator is None else generator
         none = np.zeros((0, self.latent))
         reconstruction, kl, means = [none[:, 0]], [none], [none]
-        with no_grad(), _evaluating(self):
+        with self.evaluating():
             for x, condition in self._batches(images, labels):
                 mu, log_var = self._encode(x, condition)
                 eps = randn(1, *mu.shape, generator=generator, device=self.device)
@@ -453,11 +424,11 @@ class Variational(GenerativeModel):
             raise ValueError(f"log_likelihood: samples must be at least 1, got {samples}")
         generator = np.random.default_rng(0) if generator is None else generator
         estimates = [np.zeros(0)]
-        with no_grad(), _evaluating(self):
+        with self.evaluating():
             for x, condition in self._batches(images, labels):
                 mu, log_var = self._encode(x, condition)
                 log_weights = []
-                for part in _parts(samples, max(_CODES_AT_ONCE // len(x.data), 1)):
+                for part in parts(samples, max(_CODE_CHUNK // len(x.data), 1)):
                     eps = randn(part.stop - part.start, *mu.shape, generator=generator, device=self.device)
                     likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
                     log_weights.append((likelihood - monte_carlo_kl(mu, log_var, eps)).numpy().astype(np.float64))
@@ -468,15 +439,6 @@ class Variational(GenerativeModel):
         return np.concatenate(estimates)
 
     def _batches(self, images: np.ndarray, labels: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
-        x, condition = self._given(images, labels)
-        for part in _parts(len(x.data), _AT_ONCE):
+        x, condition = self._inputs(images, labels)
+        for part in parts(len(x.data)):
             yield x[part], None if condition is None else condition[part]
-
-
-def _parts(n: int, most: int) -> list[slice]:
-    """Slices of at most `most` that cover range(n).
-
-    >>> _parts(5, 2)
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
-    """
-    return [slice(start, min(start + most, n)) for start in range(0, n, most)]

@@ -1,34 +1,32 @@
 """IWAE: a VAE trained on a tighter bound, of several weighted codes an image (Burda et al. 2016, arXiv 1509.00519).
 
-The same networks as the VAE's and another loss, ``derivation("iwae")``: a code that explains its image badly costs
-little if another explains it well, so that q(z | x) may spread wider and the decoder is not held to posteriors that are
-Gaussian.
+The same networks as the VAE and another loss, ``derivation("iwae")``: a code that explains its image badly costs little
+if another code explains it well.  So q(z | x) may be wider, and the true posterior need not be Gaussian.
 """
 
-from typing import ClassVar
+from dataclasses import dataclass
 
-from ..losses import iwae_loss, monte_carlo_kl
-from ..ops.elementwise import maximum
-from ..tensor import Tensor, tensor
-from .variational import SHARED_OPTIONS, Variational
+from ...losses import iwae_loss, monte_carlo_kl
+from ...ops.elementwise import maximum
+from ...tensor import Tensor, tensor
+from ..options import option
+from ..registry import register
+from .base import BaseVAE
 
 __all__ = ["IWAE"]
 
 
-class IWAE(Variational):
-    """An importance-weighted autoencoder.
+@register("iwae")
+class IWAE(BaseVAE):
+    """IWAE: a VAE trained on a tighter bound, of several weighted codes an image (Burda et al. 2016).
 
-    Parameters
-    ----------
-    size, channels, network, latent, width, depth, likelihood, dropout, weight_decay, lr, ema
-        See `VAE`; the mlp networks by default, because every image is decoded `samples` times.
-    samples : int
-        Codes an image; with 1 this is the VAE, but for the KL, which is estimated from the code drawn.
+    The mlp networks are the default, because every image is decoded `samples` times.  With one sample this is the VAE,
+    except that the KL is estimated from the code drawn.
 
     Raises
     ------
     ValueError
-        If an option is out of range, or the networks cannot make images of that size.
+        If an option is not allowed, or the networks cannot make images of that size.
 
     Examples
     --------
@@ -37,42 +35,28 @@ class IWAE(Variational):
     >>> mg.manual_seed(0)
     >>> model = IWAE(size=28, channels=1, width=8, samples=5)
     >>> digits = -np.ones((16, 1, 28, 28), np.float32)
-    >>> numbers = model.training_step(digits)
+    >>> numbers = model.training_step({"images": digits})
     >>> bool(numbers["loss"] < numbers["reconstruction"] + numbers["kl"])  # the tighter bound
     True
-    >>> model.log_likelihood(digits, samples=20).shape
-    (16,)
     """
 
-    OPTIONS: ClassVar[dict[str, str]] = {**SHARED_OPTIONS, "samples": "weighted codes drawn for each image"}
+    @dataclass(frozen=True)
+    class Options(BaseVAE.Options):
+        """Options of the IWAE."""
 
-    def __init__(
-        self,
-        size: int = 28,
-        channels: int = 1,
-        *,
-        network: str = "mlp",
-        latent: int | None = None,
-        width: int | None = None,
-        depth: int | None = None,
-        likelihood: str = "bernoulli",
-        dropout: float = 0.0,
-        weight_decay: float = 0.0,
-        lr: float = 2e-3,
-        ema: float = 0.995,
-        samples: int = 50,
-    ):
-        shared = (network, latent, width, depth, likelihood, dropout, weight_decay, lr, ema)
-        super().__init__("iwae", size, channels, *shared, samples=samples)
+        network: str = "mlp"
+        samples: int = option(50, "weighted codes drawn for each image", minimum=1)
+
+    options: Options
 
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
-        """Minus the importance-weighted bound; see `Variational.loss`.
+        """Compute minus the importance-weighted bound; see `BaseVAE.loss`.
 
-        Each code needs its own log q - log p, so the KL is the one of the sample, not the closed form.  The log-weights
-        are not detached: the gradient of the logsumexp is what weighs the codes.
+        Each code needs its own log q - log p, so the KL is that of the sample, not the closed form.  The log-weights
+        are not detached: the gradient of the logsumexp weights the codes.
         """
         log_weights = log_likelihood - monte_carlo_kl(mu, log_var, eps)
-        # Weights below e^-60 of an image's greatest count for nothing in float32, in the sum and in the gradient;
-        # but they make subnormal numbers of the gradients, with which processors are slow.  The floor makes them zeros.
+        # Weights below e^-60 of the largest one of an image do not change the sum or the gradient in float32.  But they
+        # make gradients subnormal, which is slow on CPUs.  With this floor they become zero.
         floor = tensor(log_weights.data.max(0) - 60)
         return iwae_loss(maximum(log_weights, floor))

@@ -151,7 +151,7 @@ def codes_teach(a):
     """draw_code's gradients for all that goes in, the first and the second."""
     for seed, lead in enumerate([(), (3,)]):
         given = {"mu": random(seed, 2, 4), "log_var": random(seed + 10, 2, 4), "eps": random(seed + 20, *lead, 2, 4)}
-        derivatives(a, "draw_code", losses.reparameterise, given)
+        derivatives(a, "draw_code", losses.reparameterize, given)
 
 
 @test(task=2, points=2)
@@ -165,7 +165,7 @@ def codes_by_hand(a):
             random(seed + 30, k, n, d),
         )
         got = by_hand(a, "draw_code_grad", 2, g=g, mu=mu, log_var=log_var, eps=eps)
-        wanted = EXACT("reparameterise")(mu, log_var, eps, g=g)
+        wanted = EXACT("reparameterize")(mu, log_var, eps, g=g)
         for i, name in enumerate(("mu", "log_var")):
             close(f"draw_code_grad for {name}, {k} draws, mu of shape {mu.shape}", got[i], wanted[i])
 
@@ -303,7 +303,7 @@ def steps_are_steps_down(a):
         m, v, w = tensors(*before)
         mu, log_var = x @ m, mg.tanh(x @ v)
         eps = (model.decoded[-1] - mu.numpy()) / np.exp(log_var.numpy() / 2)
-        z = losses.reparameterise(mu, log_var, mg.tensor(eps))
+        z = losses.reparameterize(mu, log_var, mg.tensor(eps))
         wanted = negative_elbo(mg.tanh(z @ w) * 3, x, mu, log_var)
         if not isinstance(loss, float):
             fail("training_step(model, optimizer, x)", f"expected a Python number, got {type(loss).__name__}.")
@@ -387,7 +387,7 @@ def conditional_losses_teach(a):
             m, v, w = model.parameters()
             given = mg.cat([x, label], 1)
             mu, log_var = given @ m, mg.tanh(given @ v)
-            z = losses.reparameterise(mu, log_var, eps)
+            z = losses.reparameterize(mu, log_var, eps)
             wanted = negative_elbo(mg.tanh(mg.cat([z, label], 1) @ w) * 3, x, mu, log_var)
             close(f"conditional_loss of {case}", got.numpy(), wanted.numpy(), rtol=rtol, atol=rtol / 10)
             flows(f"conditional_loss of {case}", got)
