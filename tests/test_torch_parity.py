@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minigen as mg
@@ -16,6 +16,7 @@ import minigen.functional as F
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
 TF = torch.nn.functional
+cheap = settings(max_examples=10 * settings.default.max_examples)  # for tests that take a millisecond an example
 
 DROPPED = {"inplace", "size_average", "reduce", "return_indices", "ceil_mode", "_stacklevel", "dtype", "antialias",
            "recompute_scale_factor", "layout", "out", "device", "foreach", "fused", "differentiable", "capturable",
@@ -171,6 +172,7 @@ def trees(draw):
     return tuple(m.nn.Sequential(*(pair[i] for pair in pool)) for i, m in enumerate((mg, torch)))
 
 
+@cheap
 @given(trees())
 def test_networks_have_pytorchs_names_and_load_its_states(networks):
     ours, theirs = networks
@@ -197,6 +199,7 @@ SCHEDULES = st.one_of(
 )
 
 
+@cheap
 @given(st.lists(SCHEDULES, min_size=1, max_size=3), st.booleans(), st.data())
 @pytest.mark.filterwarnings("ignore:Detected call:UserWarning")
 def test_schedules(specs, in_sequence, data):
@@ -222,6 +225,7 @@ def test_schedules(specs, in_sequence, data):
         np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12)
 
 
+@cheap
 @given(st.sampled_from(["min", "max"]), st.sampled_from(["rel", "abs"]), st.integers(0, 2), st.integers(0, 2),
        st.lists(st.sampled_from([1.0, 1.05, 1.2, 2.0, -1.0, math.nan]), max_size=15))  # fmt: skip
 def test_plateaus(mode, threshold_mode, patience, cooldown, metrics):
@@ -237,43 +241,47 @@ def test_plateaus(mode, threshold_mode, patience, cooldown, metrics):
         assert ours.get_last_lr() == theirs.get_last_lr()
 
 
-ACTIONS = ["step", "step", "copy", "pickle", "save", "lr", "decay", "group", "momentum"]
+EVENTS = ["copy", "pickle", "save", "lr", "weight_decay", "group", "momentum"]
+OPTIONS = {
+    "SGD": {"lr": 0.1, "momentum": 0.0, "dampening": 0.3},
+    "Adam": {"lr": 0.1, "amsgrad": True},
+    "AdamW": {"lr": 0.1},
+    "RMSprop": {"lr": 0.1, "centered": True, "momentum": 0.5},
+}
 
 
-@given(st.sampled_from(["SGD", "Adam", "AdamW", "RMSprop"]), st.lists(st.sampled_from(ACTIONS), max_size=12))
-def test_optimizers_in_any_course_of_events(name, actions):
-    """Trajectories with copies, options that change, saving and restoring, and groups that come later."""
-    options = {"lr": 0.1, **({"momentum": 0.0} if name in ("SGD", "RMSprop") else {"amsgrad": True})}
-    rng = np.random.default_rng(0)
-    params = [np.linspace(-1, 1, 3)]
+@cheap
+@given(st.sampled_from(sorted(OPTIONS)), st.lists(st.sampled_from(EVENTS), max_size=8))
+def test_optimizers_in_any_course_of_events(name, events):
+    """Copies, options that change, saving and restoring, and groups that come later, with a step after each."""
+    start = np.linspace(-1, 1, 3)
     sides = []
     for package in (mg, torch):
-        leaves = [package.tensor(params[0], requires_grad=True)]
-        sides.append((leaves, getattr(package.optim, name)([leaves[0]], **options)))
-    for action in actions:
-        gradients = [rng.standard_normal(len(p.data)) for p in sides[0][0]]
-        for i, (package, (leaves, optimizer)) in enumerate(zip((mg, torch), sides)):
-            if action == "step":
-                for leaf, g in zip(leaves, gradients, strict=True):
-                    leaf.grad = package.tensor(g)
-                optimizer.step()
-            elif action in ("copy", "pickle"):
-                both = (leaves, optimizer)
-                sides[i] = copy.deepcopy(both) if action == "copy" else pickle.loads(pickle.dumps(both))
-            elif action == "save":
-                fresh = getattr(package.optim, name)(
-                    [{"params": g["params"]} for g in optimizer.param_groups], **options
-                )
-                fresh.load_state_dict(optimizer.state_dict())
-                sides[i] = (leaves, fresh)
-            elif action == "group":
-                leaves.append(package.tensor(params[0] * len(leaves), requires_grad=True))
+        leaves = [package.tensor(start, requires_grad=True)]
+        sides.append((package, leaves, getattr(package.optim, name)(leaves, **OPTIONS[name])))
+    for step, event in enumerate(["start", *events]):
+        for i, (package, leaves, optimizer) in enumerate(sides):
+            if event == "copy":
+                leaves, optimizer = copy.deepcopy((leaves, optimizer))
+            elif event == "pickle":
+                leaves, optimizer = pickle.loads(pickle.dumps((leaves, optimizer)))
+            elif event == "save":
+                state, groups = optimizer.state_dict(), [{"params": [leaf]} for leaf in leaves]
+                optimizer = getattr(package.optim, name)(groups, **OPTIONS[name])
+                optimizer.load_state_dict(state)
+            elif event == "group":
+                leaves.append(package.tensor(start * len(leaves), requires_grad=True))
                 optimizer.add_param_group({"params": [leaves[-1]], "lr": 0.5})
-            elif action == "momentum" and name == "SGD":  # PyTorch's RMSprop cannot
+            elif event == "momentum" and name == "SGD":  # on or off; PyTorch's RMSprop cannot
                 optimizer.param_groups[0]["momentum"] = 0.9 - optimizer.param_groups[0]["momentum"]
-            elif action in ("lr", "decay"):
-                optimizer.param_groups[0][{"lr": "lr", "decay": "weight_decay"}[action]] = 0.05
-    for ours, theirs in zip(sides[0][0], sides[1][0], strict=True):
+            elif event in ("lr", "weight_decay"):
+                optimizer.param_groups[0][event] = 0.05
+            rng = np.random.default_rng(step)
+            for leaf in leaves:
+                leaf.grad = package.tensor(rng.standard_normal(3))
+            optimizer.step()
+            sides[i] = (package, leaves, optimizer)
+    for ours, theirs in zip(sides[0][1], sides[1][1], strict=True):
         np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-10, atol=1e-12)
 
 
