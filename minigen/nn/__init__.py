@@ -1,6 +1,9 @@
 """Layers and what holds them together, with PyTorch's names, argument order and defaults."""
 
-from . import init
+import difflib
+from typing import Any
+
+from . import functional, init, utils
 from .activation import ELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from .containers import ModuleDict, ModuleList, Sequential
 from .conv import Conv2d, ConvTranspose2d
@@ -38,5 +41,36 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "Upsample",
+    "functional",
     "init",
+    "utils",
 ]
+
+_REPLACEMENTS = {
+    "AdaptiveMaxPool2d": "use minigen.amax over the last two dimensions, or MaxPool2d",
+    "AlphaDropout": "the nearest is Dropout",
+    "Bilinear": "use minigen.matmul",
+    "CELU": "the nearest is ELU",
+    "ConstantPad2d": "use minigen.nn.functional.pad",
+    "CosineSimilarity": "use minigen.sum over the product of vectors of length 1",
+    "DataParallel": "minigen runs on one device",
+    "Hardtanh": "use minigen.clamp",
+    "KLDivLoss": "minigen.losses has the divergences of the models",
+    "LogSigmoid": "use minigen.nn.functional.softplus: log(sigmoid(x)) = -softplus(-x)",
+    "ParameterList": "assign each Parameter to an attribute",
+    "ParameterDict": "assign each Parameter to an attribute",
+    "ReLU6": "use minigen.clamp(x, 0, 6)",
+    "SELU": "the nearest is ELU",
+    "SyncBatchNorm": "use BatchNorm2d",
+    "UpsamplingBilinear2d": 'use Upsample(mode="bilinear", align_corners=True)',
+    "UpsamplingNearest2d": "use Upsample",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Name the replacement of a PyTorch name that minigen leaves out."""
+    hint = _REPLACEMENTS.get(name)
+    if hint is None:
+        close = difflib.get_close_matches(name, __all__, 1)
+        hint = f"did you mean {close[0]!r}?" if close else "compose it from minigen's functions in a Module"
+    raise AttributeError(f"minigen.nn has no {name!r}: {hint}")

@@ -505,3 +505,20 @@ class ReduceLROnPlateau(_Schedule):
             lr = max(group["lr"] * self.factor, least)
             if group["lr"] - lr > self.eps:
                 group["lr"] = lr
+
+
+_REPLACEMENTS = {
+    "ChainedScheduler": "call step() of each schedule: their factors multiply",
+    "ConstantLR": "use LambdaLR",
+    "CosineAnnealingWarmRestarts": "use SequentialLR with several CosineAnnealingLR",
+    "CyclicLR": "use LambdaLR",
+    "MultiplicativeLR": "use LambdaLR or ExponentialLR",
+    "OneCycleLR": "use SequentialLR with LinearLR and CosineAnnealingLR",
+    "PolynomialLR": "use LambdaLR",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Name the replacement of a PyTorch name that minigen leaves out."""
+    hint = _REPLACEMENTS.get(name, f"there are {', '.join(__all__)}")
+    raise AttributeError(f"minigen.optim.lr_scheduler has no {name!r}: {hint}")
