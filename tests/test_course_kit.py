@@ -370,7 +370,7 @@ def test_one_broken_submission_never_stops_the_rest(tmp_path, grader, capsys):
         (tmp_path / "in" / "ivy_toy.py").unlink()  # memory is limited on Linux alone
         del expected["ivy"]
     command = ["course", "grade", str(tmp_path / "in"), "--grader", str(grader.folder), "--jobs", "2"]
-    assert cli.main(command) == 1  # some could not be graded
+    assert cli.main(command) == 0  # though some could not be graded
     out = tmp_path / "in-grades"
     with (out / "grades.csv").open(encoding="utf-8") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0 if all is well, 1 where a test does not pass or something could not be graded.
+        0 if all is well, 1 where a test does not pass.
     """
     for stream in (sys.stdout, sys.stderr):  # a console of Windows may know no check marks
         if hasattr(stream, "reconfigure"):
@@ -99,7 +99,9 @@ def _grade(args: argparse.Namespace) -> int:
         print(f"{row['points']:5g} of {row['possible']:g}  {row['student']}  {summary(row)}{kept}", flush=True)
         failed += bool(row["problem"])
     print(f"{out / 'grades.csv'}, and a page for each student in {out / 'pages'}")
-    return 1 if failed else 0
+    if failed:
+        print(f"{failed} could not be graded; the column problem of grades.csv says why")
+    return 0
 
 
 def _validate(args: argparse.Namespace) -> int:

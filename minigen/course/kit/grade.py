@@ -1,10 +1,13 @@
 """Grading a folder of submissions: a CSV file for all, a page for each student."""
 
 import csv
+import hashlib
 import io
 import json
 import re
+import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,16 +16,20 @@ from typing import Any
 
 from ..._util.atomic_write import TEMPORARY, replace_file
 from .assignment import Assignment, CourseError
-from .html_report import page
+from .html_report import html_page, withheld
 from .result import UNLOADED
-from .scoring import fingerprint, grade_file, read_submission
+from .scoring import decoded, fingerprint, grade_file, read_submission
 
 __all__ = ["Submission", "find_submissions", "grade"]
 
 LARGEST = 1_000_000
 """No answer has more bytes than this."""
 
-IGNORED = ("__MACOSX", ".ipynb_checkpoints", "__pycache__")
+IGNORED = ("__MACOSX", ".ipynb_checkpoints", "__pycache__", "Thumbs.db", "desktop.ini")
+"""Names that operating systems and notebooks leave in folders."""
+
+LONGEST = 80
+"""Characters of a student's name in the names of files; file systems allow some 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -69,27 +76,39 @@ def find_submissions(folder: Path, file: str) -> list[Submission]:
         raise CourseError(f"{folder} is not a folder; expected one with the submissions")
     found: dict[str, Submission] = {}
     entries = [e for e in sorted(folder.iterdir()) if not e.name.startswith(".") and e.name not in IGNORED]
-    others = [e for e in entries if e.is_file() and e.suffix not in (".py", ".zip")]
+    others = [e for e in entries if not e.is_dir() and not (e.is_file() and e.suffix in (".py", ".zip"))]
     for entry in (e for e in entries if e not in others):
         student = _student(entry, file)
         while student in found:
             student += "-again"
         try:
-            found[student] = Submission(student, *_read(entry, file))
-        except (CourseError, OSError, zipfile.BadZipFile, RuntimeError) as error:
-            found[student] = Submission(student, origin=entry.name, problem=str(error))
-    for entry in others:  # somebody may have handed in the notebook alone
+            found[student] = Submission(student, *(_readable(text) for text in _read(entry, file)))
+        except Exception as error:  # whatever is wrong with one file, the others are graded
+            found[student] = Submission(student, origin=_readable(entry.name), problem=_problem(error))
+    for entry in others:  # a student may have handed in the notebook alone
         student = _student(entry, file)
-        problem = f"expected {file}, a .zip or a folder, got {entry.name}"
-        found.setdefault(student, Submission(student, origin=entry.name, problem=problem))
+        problem = f"expected {file}, a .zip or a folder, got {_readable(entry.name)}"
+        found.setdefault(student, Submission(student, origin=_readable(entry.name), problem=problem))
     if not found:
         raise CourseError(f"no submissions in {folder}: expected a .py, a .zip or a folder for each student")
     return sorted(found.values(), key=lambda submission: submission.student)
 
 
+def _problem(error: Exception) -> str:
+    """Why a submission cannot be read, in one line."""
+    said = _readable(" ".join(str(error).split()))
+    expected = isinstance(error, CourseError | OSError | zipfile.BadZipFile)
+    return said if said and expected else f"cannot be read: {type(error).__name__}{f': {said}' * bool(said)}"
+
+
+def _readable(text: str) -> str:
+    """Text without what UTF-8 cannot hold: names of files may consist of any bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not text.isascii() else text
+
+
 def _student(entry: Path, file: str) -> str:
     """A student's name from that of what was handed in, such as ``smith_autograd_a1.py``."""
-    name = entry.name if entry.is_dir() else entry.stem
+    name = _readable(entry.name if entry.is_dir() else entry.stem)
     stem = re.escape(Path(file).stem)
     return re.sub(rf"[-_ ]*{stem}([-_ ]*\(?\d+\)?)?$", "", name) or name
 
@@ -103,7 +122,7 @@ def _read(entry: Path, file: str) -> tuple[str, str]:
             if sizes[name] > LARGEST:
                 raise CourseError(f"{name} has {sizes[name]} bytes; expected at most {LARGEST}")
             with archive.open(name) as inside:
-                return inside.read(LARGEST).decode("utf-8-sig"), f"{entry.name}: {name}"
+                return decoded(inside.read(LARGEST), name), f"{entry.name}: {name}"
     path = entry
     if entry.is_dir():
         inside_it = [p.relative_to(entry).as_posix() for p in sorted(entry.rglob("*.py")) if p.is_file()]
@@ -159,12 +178,36 @@ def grade(
         for rest in (out / name).glob(f"{TEMPORARY}*"):
             rest.unlink()
     rules = fingerprint(*(p.read_text(encoding="utf-8") for p in _rules(assignment)))
+    stems = file_stems([submission.student for submission in submissions])
     rows = []
     with ThreadPoolExecutor(jobs) as pool:
-        for row in pool.map(lambda s: _one(assignment, s, out, rules, regrade), submissions):
+        for row in pool.map(lambda s: _one(assignment, s, out, stems[s.student], rules, regrade), submissions):
             rows.append(row)
             yield row
-    replace_file(out / "grades.csv", _table(assignment, rows).encode())
+    replace_file(out / "grades.csv", _bytes(_table(assignment, rows)))
+
+
+def file_stems(students: list[str]) -> dict[str, str]:
+    """The names of each student's files: no two alike, not even where upper and lower case are the same.
+
+    >>> file_stems(["smith", "li wei", "li_wei"])
+    {'smith': 'smith', 'li wei': 'li_wei-4f03cf', 'li_wei': 'li_wei'}
+    """
+    plain = {
+        student: re.sub(r"[^\w.@+-]", "_", unicodedata.normalize("NFC", student))[:LONGEST] for student in students
+    }
+    counts = Counter(stem.casefold() for student, stem in plain.items() if stem == student)
+    stems = {}
+    for student, stem in plain.items():
+        digest = hashlib.sha256(student.encode("utf-8", "backslashreplace")).hexdigest()[:6]
+        alone = stem == student and counts[stem.casefold()] == 1 and len(stem.encode()) < 200
+        stems[student] = stem if alone else f"{stem.encode()[:180].decode('utf-8', 'ignore')}-{digest}"
+    return stems
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8, with an escape for what it cannot hold: a student's program may print or raise any text."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _rules(assignment: Assignment) -> list[Path]:
@@ -172,26 +215,54 @@ def _rules(assignment: Assignment) -> list[Path]:
     return [assignment.folder / "assignment.toml", assignment.folder / "solution" / assignment.file, *tests]
 
 
-def _one(assignment: Assignment, submission: Submission, out: Path, rules: str, regrade: bool) -> dict[str, Any]:
+def _one(
+    assignment: Assignment, submission: Submission, out: Path, stem: str, rules: str, regrade: bool
+) -> dict[str, Any]:
     """One student's result; whatever goes wrong is part of it."""
-    stem = re.sub(r"[^\w.@+-]", "_", submission.student)
-    stored = out / "results" / f"{stem}.json"
     mark = fingerprint(rules, submission.source, submission.problem)
-    if stored.is_file() and not regrade:
-        before = json.loads(stored.read_text(encoding="utf-8"))
-        if before["fingerprint"] == mark:
+    if not regrade:
+        before = _before(out / "results" / f"{stem}.json")
+        if (before.get("fingerprint"), before.get("student")) == (mark, submission.student):
             return {**before, "kept": True}
     result: dict[str, Any] = {"points": 0, "possible": assignment.points, "passed": 0, "tests": [], "printed": ""}
     problem = submission.problem
     if not problem:
         try:
             result = grade_file(assignment, submission.source, assignment.file).to_dict()
-        except Exception as error:  # ours: the others' grading goes on
+        except Exception as error:  # a fault of the kit: the others' grading goes on
             problem = f"could not be graded: {type(error).__name__}: {error}"
     result |= {"student": submission.student, "origin": submission.origin, "problem": problem, "fingerprint": mark}
-    replace_file(out / "pages" / f"{stem}.html", page(assignment, result, submission.source).encode())
-    replace_file(stored, json.dumps(result, indent=1, ensure_ascii=False).encode())
+    result["notes"] = _notes(assignment, submission.source, result["printed"])
+    for path, text in (
+        (out / "results" / f"{stem}.json", lambda: json.dumps(result, indent=1, ensure_ascii=False)),
+        (out / "pages" / f"{stem}.html", lambda: html_page(assignment, result, submission.source)),
+    ):
+        try:
+            replace_file(path, _bytes(text()))
+        except Exception as error:  # a full disk, say: the row in the CSV file remains
+            result["problem"] = problem = f"{path.name} cannot be written: {type(error).__name__}: {error}"
     return {**result, "kept": False}
+
+
+def _before(path: Path) -> dict[str, Any]:
+    """An earlier result; empty where there is none, or its file is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+LOOKED_AT = ("_getframe", "currentframe", "get_referrers", "get_objects", "__subclasses__", "f_globals", "f_locals")
+"""Names by which a file can reach the tests that run it; hardly an honest answer needs one."""
+
+
+def _notes(assignment: Assignment, source: str, printed: str) -> list[str]:
+    """What an instructor should look at before trusting a result."""
+    notes = [f"uses {name}" for name in LOOKED_AT if re.search(rf"\b{name}\b", source)]
+    if withheld(assignment, printed) != printed:
+        notes.append("prints lines of the hidden tests or of the solution")
+    return notes
 
 
 def _table(assignment: Assignment, rows: list[dict[str, Any]]) -> str:
@@ -199,12 +270,23 @@ def _table(assignment: Assignment, rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
-        ["student", "points", "possible", *(f"task {t.number}" for t in assignment.tasks), "problem", "origin"]
+        ["student", "points", "possible", *(f"task {t.number}" for t in assignment.tasks), "problem", "origin", "notes"]
     )
     for row in sorted(rows, key=lambda row: row["student"]):
         tasks = [sum(t["points"] for t in row["tests"] if t["task"] == task.number) for task in assignment.tasks]
-        table.writerow([row["student"], row["points"], row["possible"], *tasks, summary(row), row["origin"]])
+        names = [row["student"], summary(row), row["origin"], "; ".join(row.get("notes", []))]
+        student, problem, origin, notes = map(_no_formula, names)
+        table.writerow([student, row["points"], row["possible"], *tasks, problem, origin, notes])
     return text.getvalue()
+
+
+def _no_formula(text: str) -> str:
+    """Text that a spreadsheet shows as it is: it would compute what begins like a formula.
+
+    >>> _no_formula("=1+1")
+    "'=1+1"
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def summary(row: dict[str, Any]) -> str:

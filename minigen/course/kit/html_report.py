@@ -2,12 +2,13 @@
 
 import hashlib
 import html
+import re
 from typing import Any
 
 from .assignment import Assignment
 from .result import UNLOADED
 
-__all__ = ["page"]
+__all__ = ["html_page", "withheld"]
 
 STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
@@ -43,7 +44,7 @@ WORDS = {
 }
 
 
-def page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
+def html_page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
     """The page of one student, as HTML that needs nothing else.
 
     Parameters
@@ -72,8 +73,9 @@ def page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
             parts.append(f'<div class="problem">No test could be run.<pre>{_text(_feedback(broken[0]))}</pre></div>')
         else:
             parts += [_task(result, task.number, task.title) for task in assignment.tasks]
-        if result["printed"].strip():
-            parts.append(f"<h2>What your file printed</h2>\n<pre>{_text(result['printed'][:2000])}</pre>")
+        printed = _own_calls(assignment, withheld(assignment, result["printed"]))
+        if printed.strip():
+            parts.append(f"<h2>What your file printed</h2>\n<pre>{_text(printed[:2000])}</pre>")
     parts.append(_footer(assignment, result, source))
     body = "\n".join(parts)
     title = f"{assignment.name}: {student}"
@@ -82,6 +84,28 @@ def page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title>\n<style>\n{STYLE}\n</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+
+
+def withheld(assignment: Assignment, printed: str) -> str:
+    """What a file printed, without the lines of the hidden tests and of the solution: students see the page."""
+    secret: set[str] = set()
+    for path in (assignment.tests / "hidden.py", assignment.folder / "solution" / assignment.file):
+        if path.is_file():
+            secret |= {line.strip() for line in path.read_text(encoding="utf-8").splitlines()}
+    public = assignment.tests / "public.py"
+    if public.is_file():
+        secret -= {line.strip() for line in public.read_text(encoding="utf-8").splitlines()}
+    long = [line for line in secret if len(line) >= 20]
+    lines = printed.splitlines(keepends=True)
+    return "".join(line for line in lines if not any(part in line for part in long))
+
+
+def _own_calls(assignment: Assignment, printed: str) -> str:
+    """What a file printed, without the calls in other files that a crash reports."""
+    lines = printed.splitlines(keepends=True)
+    call = re.compile(r'\s*File "(.*)", line \d+ in ')
+    found = ((line, call.match(line)) for line in lines)
+    return "".join(line for line, match in found if match is None or match[1].endswith(assignment.file))
 
 
 def _text(text: str) -> str:

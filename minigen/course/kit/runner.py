@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,15 +17,15 @@ from typing import Any
 
 from .assignment import Assignment, CourseError
 from .result import UNLOADED, Mistakes, Outcome
-from .submission import PROCESSOR_TIME, on_the_clock, too_slow
+from .submission import GRACE, on_the_clock, too_slow
 
 __all__ = ["Job", "Run", "run"]
 
 PATIENCE = 2
 """When so many tests of a job have overrun their time, the others are not run."""
 
-GRACE = 2.0 if PROCESSOR_TIME else 0.0
-"""Seconds that a process has to stop a test by itself, and to say in which line it was; then it is ended."""
+IDLE = 5.0
+"""A process that uses no processor time for this many seconds, or for its limit if that is longer, waits in vain."""
 
 START = 60.0
 """Seconds that Python, NumPy and the tests may take to be there, on the slowest machine."""
@@ -118,25 +119,33 @@ def _one_process(
         "tasks": [[task.number, task.names] for task in assignment.tasks],
         "jobs": [asdict(job) for job in jobs],
     }
-    at, running, limit, ready = 0, "", START, False
+    at, running, limit, ready, late = 0, "", START, False, False
     with _process(request, assignment.environment, scratch, printed) as (process, events):
         while True:
             try:
-                event = events.get(timeout=on_the_clock(limit) + GRACE if ready else START)
+                event = _next(process, events, limit if ready else None)
             except queue.Empty:
                 cause = Outcome("time", too_slow(limit))
                 break
+            except _Idle:
+                cause = Outcome("time", "it waits without computing: for input, in a sleep or on a lock?")
+                break
             if event is None:
                 end = _signal(process.wait())
+                if late or end == "signal SIGXCPU":
+                    cause = Outcome("time", too_slow(limit))
+                    break
                 cause = Outcome("exit", f"the program ended by itself, with {end}: does something crash or end it?")
                 break
             if "ready" in event:
                 ready, result.memory_limited = True, event["ready"]
             elif "done" in event:
                 return []
+            elif "time_up" in event:
+                late = True
             elif "begin" in event:
                 at = [job.name for job in jobs].index(event["job"])
-                running, limit = event["begin"], event["seconds"]
+                running, limit, late = event["begin"], event["seconds"], False
             else:
                 cause = Outcome(**event["outcome"])
                 tests = [event["end"]] if event["end"] else jobs[at].tests
@@ -148,6 +157,48 @@ def _one_process(
         said = printed.read().decode("utf-8", "replace").strip().splitlines()
         raise CourseError(f"{assignment.tests}: the tests could not be loaded: {said[-1] if said else cause.reason}")
     return _after(jobs, at, running, cause, mistakes, result)
+
+
+class _Idle(Exception):  # noqa: N818 - not an error of the program
+    """The process waits without computing."""
+
+
+def _next(process: "subprocess.Popen[bytes]", events: "queue.Queue[Any]", limit: float | None) -> Any:
+    """The next event of a process that may compute for `limit` seconds; None while it starts.
+
+    Raises
+    ------
+    queue.Empty
+        If it computes for longer, by `GRACE` or more.
+    _Idle
+        If it has used no processor time for a while.
+    """
+    started, begun = time.monotonic(), _processor_time(process)
+    moved, before = started, begun
+    patience = START if limit is None else on_the_clock(limit) + GRACE
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return events.get(timeout=0.25)
+        now, used = time.monotonic(), _processor_time(process)
+        if now - started > patience:
+            raise queue.Empty
+        if limit is None or used is None or begun is None or before is None:
+            continue
+        if used - begun > limit + GRACE + 1:
+            raise queue.Empty
+        if used > before + 0.02:
+            moved, before = now, used
+        elif now - moved > max(IDLE, limit):
+            raise _Idle
+
+
+def _processor_time(process: "subprocess.Popen[bytes]") -> float | None:
+    """Seconds of processor time that a process has used; None where the system does not tell (outside Linux)."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
 
 
 def _late(outcomes: dict[str, Outcome]) -> int:

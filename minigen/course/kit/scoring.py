@@ -1,6 +1,9 @@
 """Judging one file: all tests, and for the grader a second look with the reference solution of the other tasks."""
 
+import codecs
 import hashlib
+import io
+import tokenize
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from .result import UNLOADED, Mistakes, Outcome
 from .runner import Job, run
 from .testing import Test, load_tests
 
-__all__ = ["Score", "fingerprint", "grade_file", "read_submission"]
+__all__ = ["Score", "decoded", "fingerprint", "grade_file", "read_submission"]
 
 
 @dataclass
@@ -74,11 +77,43 @@ def read_submission(path: Path) -> str:
         If it cannot be read as such.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CourseError(f"{path.name} is not a text file in UTF-8: {error.reason} at byte {error.start}") from None
+        return decoded(path.read_bytes(), path.name)
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def decoded(data: bytes, name: str) -> str:
+    """A Python file as text: in UTF-8, or in the encoding that its first lines declare (PEP 263).
+
+    Parameters
+    ----------
+    data : bytes
+    name : str
+        The file's, for messages.
+
+    Raises
+    ------
+    CourseError
+        If it is empty, or no Python file in such an encoding.
+
+    Examples
+    --------
+    >>> decoded(b"# -*- coding: latin-1 -*-\\nname = '\\xe9'\\n", "a1.py").splitlines()[1]
+    "name = 'é'"
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise CourseError(f"{name} is in UTF-16: save it as UTF-8")
+    if b"\0" in data:
+        raise CourseError(f"{name} holds NUL bytes, so it is no text file: save it as plain text in UTF-8")
+    if not data.strip():
+        raise CourseError(f"{name} is empty")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return io.TextIOWrapper(io.BytesIO(data), encoding).read()
+    except UnicodeDecodeError as error:
+        raise CourseError(f"{name} is not a text file in UTF-8: {error.reason} at byte {error.start}") from None
+    except SyntaxError as error:  # an unknown encoding, or a byte of another one in the first lines
+        raise CourseError(f"{name} is not a text file in UTF-8: {error.msg}") from None
 
 
 def grade_file(assignment: Assignment, source: str, filename: str, task: int | None = None) -> Score:
@@ -142,4 +177,4 @@ def reference_for(assignment: Assignment, solution: str, task: Task) -> dict[str
 
 def fingerprint(*texts: str) -> str:
     """Changes whenever one of the texts does."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "backslashreplace")).hexdigest()[:16]

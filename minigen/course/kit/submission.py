@@ -5,19 +5,24 @@ import contextlib
 import linecache
 import signal
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import Wrong
 from .result import Outcome, sample
 
-__all__ = ["PROCESSOR_TIME", "Submission", "attempt", "load", "on_the_clock", "too_slow"]
+__all__ = ["GRACE", "PROCESSOR_TIME", "Submission", "attempt", "load", "on_the_clock", "too_slow"]
 
 PROCESSOR_TIME = hasattr(signal, "setitimer")
 """Whether this system can interrupt a program by the processor time that it has used; Windows cannot."""
+
+GRACE = 2.0 if PROCESSOR_TIME else 0.0
+"""Seconds that a process has to stop a test by itself, and to report the line; then it is ended from outside."""
 
 REFERENCE = "<reference solution>"
 
@@ -58,20 +63,36 @@ def load(source: str, filename: str, reference: dict[str, str] | None = None) ->
     module.__file__ = filename
     sys.modules[module.__name__] = module
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    exec(compile(_with_reference(source, filename, module, reference or {}), filename, "exec"), module.__dict__)
+    codes = {name: compile(text, REFERENCE, "exec") for name, text in (reference or {}).items()}
+    made: dict[str, Any] = {}
+
+    def put(name: str) -> None:
+        exec(codes[name], module.__dict__)
+        made[name] = module.__dict__[name]
+
+    module.__dict__["_put_reference"] = put
+    tree = _with_reference(source, filename, codes)
+    # The file may use, while it runs, a definition that it lacks.  One that needs names of the file comes below.
+    for name in codes:
+        with contextlib.suppress(Exception):
+            put(name)
+    exec(compile(tree, filename, "exec"), module.__dict__)
+    # By name: the file may lack a definition, or make it in a place that `_with_reference` does not see.
+    for name in codes:
+        if name not in made or module.__dict__.get(name) is not made[name]:
+            put(name)
     return module
 
 
-def _with_reference(source: str, filename: str, module: Submission, reference: dict[str, str]) -> ast.Module:
-    """The file's syntax tree, with the reference's definitions where its own were; all else keeps its line numbers."""
+def _with_reference(source: str, filename: str, codes: dict[str, types.CodeType]) -> ast.Module:
+    """The file's syntax tree with the reference's definitions in place of its own; line numbers stay the same."""
     tree = ast.parse(source, filename)
-    module.__dict__["_reference"] = {name: compile(text, REFERENCE, "exec") for name, text in reference.items()}
     for i, node in enumerate(tree.body):
         names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        for name in {*names} & {*reference}:
-            (call,) = ast.parse(f"exec(_reference[{name!r}], globals())").body
+        for name in {*names} & {*codes}:
+            (call,) = ast.parse(f"_put_reference({name!r})").body
             tree.body[i] = ast.copy_location(call, node)
             ast.fix_missing_locations(tree.body[i])
     return tree
@@ -81,26 +102,51 @@ class _Overtime(BaseException):
     """The time is up."""
 
 
-@contextlib.contextmanager
-def _deadline(seconds: float | None) -> Iterator[None]:
-    """Raise `_Overtime` within the block once it has used so much processor time, or `on_the_clock` of it."""
+@dataclass
+class _Clock:
+    """Whether the time of a `_deadline` is up, and in which frame it ended."""
 
-    def stop(*_: Any) -> None:
+    over: bool = False
+    frame: types.FrameType | None = None
+
+
+AGAIN = 0.05
+"""Seconds between two attempts to stop code that has used up its time: it may have caught the exception."""
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float | None, on_time_up: Callable[[], None] | None = None) -> Iterator[_Clock]:
+    """Raise `_Overtime` within the block once it has used `seconds` of processor time, or `on_the_clock` of them.
+
+    The code may catch the exception, and an exception that is raised while Python collects garbage is ignored.  So
+    the clock records that the time is up before the exception is raised, the exception is raised again and again, and
+    the caller reads the clock afterwards.  What still goes on is for another process to end: see `on_time_up`.
+    """
+    clock = _Clock()
+    if seconds is None or not PROCESSOR_TIME or threading.current_thread() is not threading.main_thread():
+        yield clock
+        return
+
+    def stop(number: int, frame: types.FrameType | None) -> None:
+        if not clock.over:
+            clock.over, clock.frame = True, frame
+            if on_time_up is not None:
+                on_time_up()
         raise _Overtime
 
-    if seconds is None or not PROCESSOR_TIME:
-        yield
-        return
     timers = (
         (signal.SIGPROF, signal.ITIMER_PROF, seconds),
         (signal.SIGALRM, signal.ITIMER_REAL, on_the_clock(seconds)),
     )
     before = [signal.signal(number, stop) for number, _, _ in timers]
-    for _, timer, limit in timers:
-        signal.setitimer(timer, limit)
     try:
-        yield
+        for _, timer, limit in timers:
+            signal.setitimer(timer, limit, AGAIN)
+        yield clock
     finally:
+        # First the handlers: a signal that is pending when the timers stop must not raise outside the block.
+        for number, _, _ in timers:
+            signal.signal(number, signal.SIG_IGN)
         for _, timer, _ in timers:
             signal.setitimer(timer, 0)
         for (number, _, _), handler in zip(timers, before):
@@ -108,7 +154,11 @@ def _deadline(seconds: float | None) -> Iterator[None]:
 
 
 def attempt(
-    action: Callable[[], Any], filename: str, seconds: float | None = None, names: Sequence[str] = ()
+    action: Callable[[], Any],
+    filename: str,
+    seconds: float | None = None,
+    names: Sequence[str] = (),
+    on_time_up: Callable[[], None] | None = None,
 ) -> Outcome:
     """Do something with a student's code; whatever happens becomes an `Outcome`.
 
@@ -122,17 +172,30 @@ def attempt(
         Stop the action after so much processor time, where the system can.
     names : sequence of str
         What the student writes, so that the feedback shows a line of it.
+    on_time_up : callable, optional
+        Called once when the time is up, before the action is stopped.
 
     Examples
     --------
     >>> attempt(lambda: 1 / 0, "a1.py").reason
     'What your code gave could not be used: ZeroDivisionError: division by zero'
     """
+    clock = _Clock()
     try:
-        with _deadline(seconds):
-            said = action()
+        with _deadline(seconds, on_time_up) as clock:
+            outcome = _attempt(action, filename, names)
+    except _Overtime:  # in the lines around the action
+        outcome = Outcome("time")
+    if not clock.over:
+        return outcome
+    return Outcome("time", too_slow(seconds), _lines(_frames(clock.frame), filename, names))
+
+
+def _attempt(action: Callable[[], Any], filename: str, names: Sequence[str]) -> Outcome:
+    try:
+        said = action()
     except _Overtime:
-        return Outcome("time", too_slow(seconds), _place(filename, names))
+        return Outcome("time")
     except Wrong as fault:
         shape, values = sample(getattr(fault, "got", None)) if hasattr(fault, "got") else (None, None)
         return Outcome("wrong", str(fault), what=getattr(fault, "what", ""), shape=shape, values=values)
@@ -184,7 +247,16 @@ def _place(filename: str, names: Sequence[str]) -> str:
 
     The very last one; and before it, where that is in something that was given, the last in what the student wrote.
     """
-    frames = [f for f in traceback.extract_tb(sys.exc_info()[2]) if f.filename == filename]
+    return _lines(traceback.extract_tb(sys.exc_info()[2]), filename, names)
+
+
+def _frames(frame: types.FrameType | None) -> traceback.StackSummary:
+    """The calls that led to a frame, as a traceback would list them."""
+    return traceback.extract_stack(frame) if frame is not None else traceback.StackSummary()
+
+
+def _lines(summary: traceback.StackSummary, filename: str, names: Sequence[str]) -> str:
+    frames = [f for f in summary if f.filename == filename]
     own = [f for f in frames if f.name in names]
     shown = ([] if frames[-1].name in names else own[-1:]) + frames[-1:] if frames else []
     return "\n".join(f"line {f.lineno}, in {f.name}: {(f.line or '').strip()}" for f in shown)

@@ -5,9 +5,11 @@ standard output; whatever the student's file prints goes elsewhere.  This keeps 
 that wants to can read the tests and write results of its own.
 """
 
+import contextlib
 import faulthandler
 import functools
 import json
+import math
 import os
 import sys
 import warnings
@@ -18,7 +20,7 @@ from typing import Any
 
 from .forbidden_imports import forbidden_imports
 from .result import UNLOADED, Mistakes
-from .submission import Submission, attempt, load
+from .submission import GRACE, Submission, attempt, load
 from .testing import Test, load_tests
 
 __all__ = ["main"]
@@ -39,6 +41,16 @@ def _limit(megabytes: int) -> bool:
     return True
 
 
+def _limit_processor(seconds: float) -> None:
+    """Let the system end this process if it uses `seconds` and `GRACE` of processor time more than now."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used + seconds + GRACE), hard))
+
+
 def main() -> None:
     """Read a request, serve it, report."""
     request = json.load(sys.stdin)
@@ -47,10 +59,16 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
 
+    own = os.getpid()
+
     def report(**event: Any) -> None:
+        if os.getpid() != own:  # a copy of this process that the file has made goes on here: it has no part in this
+            os._exit(0)
         channel.write(json.dumps(event) + "\n")
         channel.flush()
 
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file may print any text
     faulthandler.enable(all_threads=False)  # a crash says where, among what the file has printed
     warnings.simplefilter("ignore")
     tests = {t.name: t for t in load_tests(Path(request["tests"]))}
@@ -76,7 +94,11 @@ def _serve(
     names = [n for own in tasks.values() for n in own]
     loaded: list[Submission] = []
     report(job=name, begin="", seconds=seconds)
-    first = attempt(lambda: loaded.append(load(job["source"], filename, job["reference"])), filename, seconds)
+    time_up = functools.partial(report, time_up=True)
+    _limit_processor(seconds)
+    first = attempt(
+        lambda: loaded.append(load(job["source"], filename, job["reference"])), filename, seconds, (), time_up
+    )
     if not first.passed:
         report(job=name, end="", outcome=asdict(replace(first, reason=f"{UNLOADED}: {first.reason}")))
         return
@@ -86,7 +108,8 @@ def _serve(
         outcome = theirs.get(tests[test].task)
         if outcome is None:
             call = functools.partial(tests[test].function, loaded[0])
-            outcome = attempt(call, filename, limit, names)
+            _limit_processor(limit)
+            outcome = attempt(call, filename, limit, names, time_up)
         if not outcome.passed:
             outcome = replace(outcome, hint=mistakes.hint(test, outcome))
         report(job=name, end=test, outcome=asdict(outcome))
