@@ -49,7 +49,7 @@ def test_tables_and_files_hold_every_row(tmp_path):
         found = list(csv.DictReader(file))
     assert [row["work"] for row in found] == ["one", "two"] and float(found[0]["ratio"]) == 0.5
     table = report.as_table(rows)
-    assert "0.50  0.40 - 0.60" in table and "two" in table
+    assert "0.50  0.40 to 0.60" in table and "two" in table
     pytest.importorskip("matplotlib")
     report.as_markdown(tmp_path / "page.md", {"processor": "one"}, rows)
     page = (tmp_path / "page.md").read_text()

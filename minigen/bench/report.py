@@ -88,8 +88,8 @@ def as_table(rows: Sequence[Row]) -> str:
     """The rows, aligned for reading.
 
     >>> print(as_table([Row("conv", "1x1", 2.0, 4.0, 0.5, 0.45, 0.55, gflop=0.1)]))
-    work  minigen  PyTorch  ratio    quartiles  GFLOP/s
-    1x1   2.00 ms  4.00 ms   0.50  0.45 - 0.55       50
+    work  minigen  PyTorch  ratio     quartiles  GFLOP/s
+    1x1   2.00 ms  4.00 ms   0.50  0.45 to 0.55       50
     """
     return _table(rows).text()
 
@@ -104,7 +104,7 @@ def _table(rows: Sequence[Row]) -> Table:
                 f"{row.ours:.2f} {row.unit}",
                 f"{row.theirs:.2f} {row.unit}" if math.isfinite(row.theirs) else "",
                 f"{row.ratio:.2f}" if compared else "",
-                f"{row.low:.2f} - {row.high:.2f}" if compared else "",
+                f"{row.low:.2f} to {row.high:.2f}" if compared else "",
                 f"{row.rate:.0f}" if row.gflop else "",
             ]
         )
