@@ -11,7 +11,7 @@ from PIL import Image
 
 import minigen as mg
 from minigen import plot
-from minigen.plot.graph_layout import arrange
+from minigen.plot.graph import _layout, _nodes
 
 # ---- image grids, without matplotlib
 
@@ -285,7 +285,7 @@ def test_graph_draws_an_arrow_for_every_use():
 
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     picture = plot.graph((x * x + x).sum())
-    assert sum(isinstance(p, FancyArrowPatch) for p in picture.axes[0].patches) == 5
+    assert sum(isinstance(p, FancyArrowPatch) for p in picture.axes[0].patches) == 8  # 5 to operations, 3 from them
     assert "[1, 2]" in _texts(picture)
 
 
@@ -309,46 +309,48 @@ def test_a_detached_tensor_is_drawn_as_a_constant_without_arrows():
     x = mg.tensor(3.0, requires_grad=True)
     picture = plot.graph(x * x.detach(), {"x": x})
     legend = [text.get_text() for text in picture.axes[0].get_legend().get_texts()]
-    assert legend == ["leaf, wants a gradient", "constant", "computed", "operation"]
+    assert legend == ["leaf, requires grad", "constant", "computed", "operation"]
     assert sorted(_texts(picture)) == ["3", "9", "x\n3", "× mul"]
 
 
 @st.composite
-def graphs(draw):
-    count = draw(st.integers(1, 12))
-    widths = draw(st.lists(st.floats(0.4, 3), min_size=count, max_size=count))
-    pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda p: p[0] < p[1])
-    return widths, draw(st.lists(pairs, max_size=20)) if count > 1 else []
+def expressions(draw):
+    """The outputs of a few operations, each on any two of the Tensors before it."""
+    tensors = [mg.tensor(float(i + 1), requires_grad=True) for i in range(draw(st.integers(1, 3)))]
+    for _ in range(draw(st.integers(0, 9))):
+        one, other = (draw(st.sampled_from(tensors)) for _ in range(2))
+        tensors.append(draw(st.sampled_from([mg.Tensor.__add__, mg.Tensor.__sub__]))(one, other))
+    return tensors[-draw(st.integers(1, len(tensors))) :]
 
 
-@given(graphs())
-def test_layout_puts_boxes_below_their_inputs_and_never_on_each_other(graph):
-    widths, edges = graph
-    layout = arrange(widths, edges)
-    for i, j in edges:
-        assert layout.layer[i] < layout.layer[j]
-    for bends, (i, j) in zip(layout.bends, edges):
-        assert [row for row, _ in bends] == list(range(layout.layer[i] + 1, layout.layer[j]))
-    # Bends count as boxes of no width, so that no arrow runs through a box.
-    rows = {}
-    for i, w in enumerate(widths):
-        rows.setdefault(layout.layer[i], []).append((layout.x[i] - w / 2, layout.x[i] + w / 2))
-    for bends in layout.bends:
-        for row, x in bends:
-            rows[row].append((x, x))
-    for row in rows.values():
+@pytest.mark.usefixtures("matplotlib")
+@given(expressions())
+def test_boxes_are_below_their_inputs_and_never_on_each_other_and_no_arrow_runs_through_one(outputs):
+    nodes = _nodes(outputs, None, 100)
+    places, (width, height) = _layout(nodes)
+    spans = {}
+    for node, place in zip(nodes, places):
+        spans.setdefault(place.y, []).append((place.x - place.width / 2, place.x + place.width / 2))
+        assert -width / 2 - 1e-9 <= place.x - place.width / 2 and -height - 1e-9 <= place.y - place.height / 2
+        for source, _ in node.inputs:
+            assert places[source].y - places[source].height / 2 > place.y + place.height / 2
+            assert {y for _, y in place.bends[source]} == {
+                other.y for other in places if place.y < other.y < places[source].y
+            }
+            for x, y in place.bends[source]:
+                spans.setdefault(y, []).append((x, x))
+    for row in spans.values():
         ordered = sorted(row)
         assert all(a[1] + 0.29 < b[0] for a, b in zip(ordered, ordered[1:]))
-        assert ordered[0][0] >= -1e-3 and ordered[-1][1] <= layout.width + 1e-3
 
 
-def test_layout_of_a_tree_crosses_no_arrows():
-    layout = arrange([1.0] * 7, [(0, 4), (3, 5), (1, 4), (2, 5), (4, 6), (5, 6)])
-    assert max(layout.x[0], layout.x[1]) < min(layout.x[2], layout.x[3]) or (
-        min(layout.x[0], layout.x[1]) > max(layout.x[2], layout.x[3])
-    )
-
-
-def test_layout_refuses_a_cycle():
-    with pytest.raises(ValueError, match="cycle"):
-        arrange([1, 1], [(0, 1), (1, 0)])
+def test_mermaid_and_dot_name_every_node_and_arrow_once_and_quote_what_they_must():
+    x = mg.tensor(2.0, requires_grad=True)
+    y = x / (x * x)
+    for text, arrow in ((plot.to_mermaid(y, {'a "<b>"': x}), "-->"), (plot.to_dot(y, {'a "<b>"': x}), "->")):
+        lines = [line.strip() for line in text.splitlines()]
+        assert sum(arrow in line for line in lines) == 6
+        assert [sum(line.startswith(f"n{i}") and arrow not in line for line in lines) for i in range(5)] == [1] * 5
+        assert any("other" in line for line in lines) and "÷ div" in text
+    assert "a #quot;#lt;b>#quot;<br>2" in plot.to_mermaid(y, {'a "<b>"': x})
+    assert 'label="a \\"<b>\\"\\n2"' in plot.to_dot(y, {'a "<b>"': x})

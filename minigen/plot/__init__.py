@@ -6,7 +6,7 @@ chosen.  matplotlib is imported on first use; grids and tables of images do not 
 """
 
 from .curves import loss_curves
-from .graph import graph
+from .graph import graph, to_dot, to_mermaid
 from .images import image_grid, save_image, save_image_grid, show_images
 from .style import COLORS, figure, save_figure, style
 from .table import ImageTable
@@ -23,4 +23,6 @@ __all__ = [
     "save_image_grid",
     "show_images",
     "style",
+    "to_dot",
+    "to_mermaid",
 ]
