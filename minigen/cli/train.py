@@ -1,11 +1,10 @@
 """``minigen train``."""
 
 import argparse
-import sys
+import math
 from pathlib import Path
 from typing import Any
 
-from .._util.optional import installed_version
 from .types import at_least
 
 __all__ = ["add_arguments", "run"]
@@ -54,6 +53,7 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
     )
+    parser.add_argument("--steps", type=at_least(1), help="train for so many batches, in place of --epochs")
     parser.add_argument("--batch-size", type=at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
     parser.add_argument("--seed", type=at_least(0), help="seed of everything random (default: 0)")
     parser.add_argument(
@@ -63,7 +63,7 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint-every", type=at_least(1), metavar="STEPS", help="save this often, and after every epoch"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with a run; more --epochs than before prolong it")
+    parser.add_argument("--resume", action="store_true", help="go on with a run; more --epochs or --steps prolong it")
     parser.add_argument("--previous", action="store_true", help="go on from the checkpoint before the last one")
     parser.add_argument("--overwrite", action="store_true", help="start again where there is a run of that name")
     group = parser.add_argument_group(f"options of {name}")
@@ -102,18 +102,21 @@ def _train(arguments: argparse.Namespace) -> int:
     from ..data import Loader
     from ..models import family
     from ..train import Run, RunError, build_model, find_run, fit, load_split, open_run
+    from ..train.environment import describe_environment
 
-    def model_on(device: str, config: dict[str, Any]) -> Any:
-        model = build_model(config).to(device)
+    def model_on(device: str, config: dict[str, Any], source: Path | None = None) -> Any:
+        model = build_model(config, source).to(device)
         if device == "cuda":
             kernels.load("cuda")  # what is missing is said before there is a folder
         return model
 
-    def loader_of(config: dict[str, Any]) -> Loader:
+    def loader_of(config: dict[str, Any], source: Path | None = None) -> Loader:
         # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
-        return Loader(load_split(config, "train"), config["batch_size"], seed=config["seed"], drop_last=True)
+        return Loader(load_split(config, "train", source), config["batch_size"], seed=config["seed"], drop_last=True)
 
     asked = _asked_config(arguments)
+    if asked["epochs"] and asked["steps"]:
+        raise RunError("--epochs and --steps contradict each other: give one of them")
     name = arguments.name or f"{family(arguments.model).name}-{_short(asked['data'] or DATA)}"
     resume = arguments.resume or arguments.previous
     if resume and arguments.overwrite:
@@ -122,35 +125,41 @@ def _train(arguments: argparse.Namespace) -> int:
         raise RunError(f"{find_run(name)} is a file; choose another name with --run NAME")
     if resume:
         run = open_run(name)
-        _reconcile(run, asked)
-        loader = loader_of(run.config)
-        device = asked["device"] or run.config.get("device", "cpu")
-        model = model_on(device, run.config)
-        run.update_config(device=device)
+        changes = _reconcile(run, asked)
+        source = run.path / "config.json"
+        loader = loader_of(run.config, source)
+        device = asked["device"] or run.config["device"]
+        model = model_on(device, run.config, source)
+        changes |= {"device": device, "environment": describe_environment(device)}
     else:
         config = _completed(asked)
         loader = loader_of(config)
         _fit_to(config, loader.dataset)
         model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
-        run = Run.create(find_run(name), config, arguments.overwrite)
+        run, changes = Run.create(find_run(name), config, arguments.overwrite), {}
         print(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
 
-    outcome = fit(
-        model,
-        loader,
-        run,
-        run.config["epochs"],
-        resume=resume,
-        previous=arguments.previous,
-        checkpoint_every=arguments.checkpoint_every,
-    )
-    if outcome.interrupted:
+    with run.lock:
+        if changes:
+            run.update_config(**changes)
+        result = fit(
+            model,
+            loader,
+            run,
+            run.config["epochs"],
+            steps=run.config.get("steps"),
+            resume=resume,
+            previous=arguments.previous,
+            checkpoint_every=arguments.checkpoint_every,
+        )
+    if result.interrupted:
         print(
-            f"stopped after step {outcome.step} and saved to {outcome.checkpoint}; "
+            f"stopped after step {result.step} and saved to {result.checkpoint}; "
             f"to go on: minigen train {arguments.model} --run {name} --resume"
         )
         return 130
-    print(f"{outcome.epoch} epochs done; samples: {run.samples(outcome.epoch)}")
+    done = f"{result.epoch} epochs" if run.config["epochs"] else f"{result.step} steps"
+    print(f"{done} done; samples: {run.samples(math.ceil(result.step / len(loader)))}")
     print(f"more of them: minigen sample {name}; how they came about: minigen gif {name}")
     return 0
 
@@ -159,7 +168,7 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, in the form of a config; None for what was not given."""
     from ..models import absolute_name, family
 
-    plain = ("data", "size", "epochs", "batch_size", "seed", "device")
+    plain = ("data", "size", "epochs", "steps", "batch_size", "seed", "device")
     options = {each.name: getattr(arguments, each.name) for each in _options(family(arguments.model))}
     asked = {name: getattr(arguments, name) for name in plain}
     return {"model": absolute_name(arguments.model), **asked, "options": options}
@@ -168,12 +177,14 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
 def _completed(asked: dict[str, Any]) -> dict[str, Any]:
     """The config of a new run: what was asked for, and defaults for the rest."""
     from ..models import family
+    from ..train.environment import describe_environment
 
     model = family(asked["model"])
     defaults: dict[str, Any] = {
         "data": DATA,
         "size": None,
-        "epochs": model.EPOCHS,
+        "epochs": None if asked["steps"] else model.EPOCHS,
+        "steps": None,
         "batch_size": model.BATCH_SIZE,
         "seed": 0,
         "device": "cpu",
@@ -183,7 +194,8 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
         each.name: each.default if asked["options"][each.name] is None else asked["options"][each.name]
         for each in _options(model)
     }
-    return {"model": asked["model"], **chosen, "options": options, "versions": versions(chosen["device"])}
+    environment = describe_environment(chosen["device"])
+    return {"model": asked["model"], **chosen, "options": options, "environment": environment}
 
 
 def _fit_to(config: dict[str, Any], dataset: Any) -> None:
@@ -195,12 +207,15 @@ def _fit_to(config: dict[str, Any], dataset: Any) -> None:
         config["class_names"] = list(dataset.classes)
 
 
-def _reconcile(run: Any, asked: dict[str, Any]) -> None:
-    """Let the command line prolong a run that is resumed, or move it to another device; refuse any other change."""
+def _reconcile(run: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    """Compare what is asked of a run that is resumed with its config; return the changes to its length.
+
+    Another device is fine; any other change is refused.
+    """
     from ..train import RunError
 
     config = run.config
-    free = ("options", "epochs", "device")
+    free = ("options", "epochs", "steps", "device")
     given = {key: value for key, value in asked.items() if key not in free and value is not None}
     given |= {key: value for key, value in asked["options"].items() if value is not None}
     known = config | config["options"]
@@ -210,18 +225,18 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> None:
                 f"the run {run.path} was made with {key} = {known[key]}, not {value}: "
                 "leave that out to go on with it, or give another --run NAME"
             )
-    if asked["epochs"] is not None:
-        if asked["epochs"] < config["epochs"]:
+    changes: dict[str, Any] = {}
+    for unit, other in (("epochs", "steps"), ("steps", "epochs")):
+        if asked[unit] is None:
+            continue
+        if config.get(unit) is None:
+            raise RunError(f"the run {run.path} is set for {config[other]} {other}: give --{other} to prolong it")
+        if asked[unit] < config[unit]:
             raise RunError(
-                f"the run {run.path} is set for {config['epochs']} epochs: --epochs can prolong it, not shorten it"
+                f"the run {run.path} is set for {config[unit]} {unit}: --{unit} can prolong it, not shorten it"
             )
-        run.update_config(epochs=asked["epochs"])
-    was = config.get("device", "cpu")
-    device = asked["device"] or was
-    now, before = versions(device) | {"device": device}, config["versions"] | {"device": was}
-    changed = [f"{key} {before[key]}, now {now[key]}" for key in before if key in now and now[key] != before[key]]
-    if changed:
-        print(f"note: goes on, but not bit for bit: made with {'; '.join(changed)}", file=sys.stderr)
+        changes[unit] = asked[unit]
+    return changes
 
 
 def _short(data: str) -> str:
@@ -229,9 +244,3 @@ def _short(data: str) -> str:
     kind, _, path = data.partition(":")
     name = Path(path).resolve().name if path else kind
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name) or "data"
-
-
-def versions(device: str) -> dict[str, str | None]:
-    """The versions that a run's exact numbers depend on."""
-    packages = ["numpy", "numba", *(["cupy-cuda12x", "cupy-cuda13x", "numba-cuda"] if device == "cuda" else [])]
-    return {"minigen": installed_version("minigen-lab"), **{name: installed_version(name) for name in packages}}

@@ -7,12 +7,13 @@ stands in the family's file, and progress, logs, checkpoints and their exact res
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
 from .load import Trained, build_model, load_split, load_trained, open_run
-from .loop import TrainingResult, fit, restore
+from .loop import EpochReport, TrainingResult, fit, restore
 from .run import Run, find_run
 from .trainable import Trainable
 
 __all__ = [
     "CheckpointError",
+    "EpochReport",
     "Run",
     "RunError",
     "Trainable",

@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend, data, models
 from ..data import Dataset
 from ..models import GenerativeModel
+from .config import check_config
 from .errors import RunError
 from .loop import restore
 from .run import Run, find_run
@@ -32,7 +33,7 @@ class Trained:
 
     def data(self, split: str = "test") -> Dataset:
         """One split of the data that it was trained on; errors as `minigen.data.load`."""
-        return load_split(self.run.config, split)
+        return load_split(self.run.config, split, self.run.path / "config.json")
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -70,40 +71,84 @@ def load_trained(name: str | Path, previous: bool = False) -> Trained:
     """
     run = open_run(str(name))
     state = run.load(previous)
-    model = build_model(run.config)
+    model = build_model(run.config, run.path / "config.json")
     counters = restore(model, state, run.path)
     return Trained(model, run, counters["step"])
 
 
 def open_run(name: str) -> Run:
-    """The run called `name`, if it is one that the command line made; RunError if not."""
+    """Open the run called `name`, if it is one that the command line made.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, or its config was edited so that a field is missing or holds something else.
+    """
     run = Run(find_run(name))
     if "model" not in run.config:
         raise RunError(f"the run {run.path} was not made by minigen train: its config names no model")
+    check_config(run.config, run.path / "config.json")
     return run
 
 
-def build_model(config: dict[str, Any]) -> Any:
-    """The model of a config, as at the start of its run: the seed decides its first weights too.
+def build_model(config: dict[str, Any], source: Path | None = None) -> Any:
+    """Build the model of a config, as at the start of its run: the seed decides its first weights too.
+
+    Parameters
+    ----------
+    config : dict
+    source : Path, optional
+        The file that it was read from, for messages.
 
     Raises
     ------
     RunError
         If the model is a class in a file of the user's, and the file is gone or has no such class.
-    ValueError
+    RunError, or ValueError without `source`
         If an option is unknown or out of range.
     """
     try:
         family = models.family(config["model"])
     except (FileNotFoundError, ImportError, ValueError) as error:
-        raise RunError(f"cannot build the model of the run: {error}") from error
+        place = f" (field 'model' of {source})" if source else ""
+        raise RunError(f"cannot build the model of the run{place}: {error}") from error
     backend.manual_seed(config["seed"])
-    return family(**config["options"])
+    try:
+        return family(**config["options"])
+    except (ValueError, TypeError) as error:
+        if source is None:
+            raise
+        raise RunError(f"{source}: the fields 'model' and 'options' do not fit: {error}") from error
 
 
-def load_split(config: dict[str, Any], split: str) -> Dataset:
-    """The data of a config; errors as `minigen.data.load`."""
-    options: dict[str, Any] = {}
-    if config["data"].startswith("folder:") and "channels" in config["options"]:
-        options["channels"] = config["options"]["channels"]  # in a split of grey images of a coloured set too
-    return data.load(config["data"], split, size=config["size"], **options)
+def load_split(config: dict[str, Any], split: str, source: Path | None = None) -> Dataset:
+    """Load one split of the data of a config.
+
+    Parameters
+    ----------
+    config : dict
+    split : str
+    source : Path, optional
+        The file that it was read from, for messages.
+
+    Raises
+    ------
+    RunError, or ValueError without `source`
+        If there is no such data set or split, or its images have not the size and channels that the options say.
+    """
+    chosen = config["options"]
+    grey = {"channels": chosen["channels"]} if config["data"].startswith("folder:") and "channels" in chosen else {}
+    try:
+        # The channels: a split of a coloured set may hold grey images only.
+        dataset = data.load(config["data"], split, size=config["size"], **grey)
+    except ValueError as error:
+        if source is None:
+            raise
+        raise RunError(f"{source}: the fields 'data' and 'size': {error}") from error
+    for name, dimensions in (("channels", slice(1, 2)), ("size", slice(2, 4))):
+        if source is not None and name in chosen and {*dataset.images.shape[dimensions]} != {chosen[name]}:
+            raise RunError(
+                f"{source}: the field 'options' holds {name} = {chosen[name]}, but the images of {config['data']} are "
+                f"{'x'.join(map(str, dataset.images.shape[1:]))}: see the fields 'data' and 'size'"
+            )
+    return dataset

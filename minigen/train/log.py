@@ -1,12 +1,14 @@
 """The log of a run: a CSV file with one row a step, for spreadsheets and `minigen.plot.loss_curves`."""
 
 import csv
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .._util.atomic_write import replace_file
+from .errors import RunError
 
 __all__ = ["CsvLog"]
 
@@ -19,6 +21,11 @@ class CsvLog:
     path : Path
     keep : int
         Rows of an older log are kept up to this step and the others dropped: a resumed run writes them again.
+
+    Raises
+    ------
+    RunError
+        If the older log was edited or cut, so that it does not hold the steps up to `keep`.
 
     Examples
     --------
@@ -37,18 +44,30 @@ class CsvLog:
     """
 
     def __init__(self, path: Path, keep: int = 0):
-        kept = _rows_up_to(path, keep) if keep else ""
-        replace_file(path, kept.encode())
-        self._has_header = bool(kept)
+        self._path = path
+        kept = _rows_up_to(path, keep) if keep else []
+        replace_file(path, _as_csv(kept).encode())
+        self._columns = kept[0] if kept else None
         self._file = path.open("a", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row; its key ``step`` comes first."""
-        writer = csv.DictWriter(self._file, row, lineterminator="\n")
-        if not self._has_header:
-            writer.writeheader()
-            self._has_header = True
-        writer.writerow(row)
+        """Append one row; its key ``step`` comes first.
+
+        Raises
+        ------
+        RunError
+            If its columns are not those of the rows before.
+        """
+        if self._columns is None:
+            self._columns = list(row)
+            self._writer.writerow(self._columns)
+        elif self._columns != list(row):
+            raise RunError(
+                f"{self._path}: line 1 names the columns {', '.join(self._columns)}, but this step gave "
+                f"{', '.join(row)}; every step of a run must give the same"
+            )
+        self._writer.writerow(row.values())
 
     def sync(self) -> None:
         """Force the rows to the disk, so that a checkpoint never knows of steps that the log does not."""
@@ -62,10 +81,64 @@ class CsvLog:
         self._file.close()
 
 
-def _rows_up_to(path: Path, step: int) -> str:
-    """The header and the whole rows of steps up to `step`; a row that a crash cut off has no end of line."""
+def _as_csv(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _rows_up_to(path: Path, step: int) -> list[list[str]]:
+    """The header and the rows of steps up to `step`; empty if there is no such row.
+
+    Blank lines are left out, and so is a last line without its end, which a crash cut off.
+    """
     if not path.is_file():
-        return ""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    rows = [line for line in lines[1:] if line.endswith("\n") and int(line.partition(",")[0]) <= step]
-    return "".join(lines[:1] + rows)
+        return []
+
+    def damaged(line: int, what: str) -> RunError:
+        return RunError(f"{path}: line {line}: {what}; put it right, or delete the file to begin a new log")
+
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise damaged(data[: error.start].count(b"\n") + 1, "not UTF-8 text") from None
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        rows = [(reader.line_num, row) for row in reader if row]
+        rows = rows if text.endswith(("\n", "\r")) else rows[:-1]
+    except csv.Error as error:
+        raise damaged(reader.line_num, str(error)) from None
+    if not rows:
+        return []
+    line, header = rows[0]
+    if header[0] != "step":
+        raise damaged(line, f"the first column is {header[0]!r}, expected 'step'")
+    kept: list[list[str]] = []
+    for line, row in rows[1:]:
+        if kept and int(kept[-1][0]) == step:
+            break
+        number = int(row[0]) if row[0].isascii() and row[0].isdigit() and len(row[0]) < 19 else None
+        if number is None:
+            raise damaged(line, f"column 'step' holds {row[0]!r}, expected a whole number")
+        if number > step:
+            break
+        if kept and number != int(kept[-1][0]) + 1:
+            raise damaged(line, f"column 'step' holds {number}, expected {int(kept[-1][0]) + 1}")
+        if len(row) != len(header):
+            raise damaged(line, f"{len(row)} cells, expected {len(header)}: {', '.join(header)}")
+        for name, cell in zip(header, row):
+            if not _is_number(cell):
+                raise damaged(line, f"column {name!r} holds {cell!r}, expected a number")
+        kept.append(row)
+    if kept and int(kept[-1][0]) != step:
+        raise damaged(rows[-1][0], f"column 'step' ends at {kept[-1][0]}, but the checkpoint is of step {step}")
+    return [header, *kept] if kept else []
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return cell.isascii()

@@ -3,11 +3,13 @@
 **Resuming is exact.**  A checkpoint holds the weights, the optimizers' averages, the position of the random stream and
 the number of steps taken; the order of the data is a function of the seed and the epoch.  So a run that was killed at
 any moment goes on from its last checkpoint with the very numbers that an uninterrupted run would have seen, and ends
-with the same weights, bit for bit (on the same machine with the same versions, kernels and number of threads).
+with the same weights, bit for bit.  This holds for the same config on the same machine with the same versions, kernels,
+SIMD instructions and number of threads; where one of them differs, `fit` says so.
 """
 
 import contextlib
 import math
+import shutil
 import signal
 import sys
 import threading
@@ -16,24 +18,49 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from .. import backend
 from ..data import Loader
 from .diagnostics import Diagnostics
+from .environment import describe_environment, differences
 from .errors import CheckpointError, RunError
 from .log import CsvLog
 from .metric_buffer import MetricBuffer
 from .run import Run
 from .trainable import Trainable
 
-__all__ = ["TrainingResult", "fit", "restore"]
+__all__ = ["EpochReport", "TrainingResult", "fit", "restore"]
 
 NUM_PREVIEW_SAMPLES = 64
-MAX_LOSS = 1e8  # a loss of float32 resolves no more than 8 here: whatever there was to learn from is rounded away
+PREVIEW_SIDE = 600  # pixels: the longer side of a picture of samples is at least this
+MAX_LOSS = 1e8  # float32 numbers of this size are 8 apart: a smaller change of the loss is rounded away
+MAX_REPORTS = 100  # a run of very many short epochs leaves no more pictures than this
 CURVES_EVERY = 10.0  # seconds: in a run of short epochs the curves would else take longer than the training
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What `fit` tells its callback after an epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        The epoch, from 1.
+    step : int
+        Batches seen since the beginning of the run.
+    means : dict of str to float
+        Of the numbers that the steps since the last report returned.
+    images : ndarray (N, C, H, W)
+        The samples, from the same noise after every epoch.
+    """
+
+    epoch: int
+    step: int
+    means: Mapping[str, float]
+    images: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -47,11 +74,11 @@ class TrainingResult:
     epoch : int
         Whole epochs among them.
     interrupted : bool
-        Whether Ctrl-C, or a request to terminate, ended it early.
+        Whether Ctrl-C, a closed terminal or a request to terminate ended it early.
     checkpoint : Path
         The last one.
     warnings : tuple of str
-        What looked ill on the way; see `minigen.train.diagnostics`.
+        What went wrong on the way; see `minigen.train.diagnostics`.
     """
 
     step: int
@@ -65,19 +92,23 @@ def fit(
     model: Trainable,
     loader: Loader,
     run: Run,
-    epochs: int,
+    epochs: int | None = None,
     *,
+    steps: int | None = None,
     resume: bool = False,
     previous: bool = False,
     checkpoint_every: int | None = None,
     progress: bool = True,
+    on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> TrainingResult:
-    """Train `model` until it has seen `epochs` epochs, and record the run.
+    """Train `model` for a number of epochs or steps, and record the run.
 
     After every epoch: a grid of samples from always the same noise, a checkpoint, and now and then the curves of the
-    losses.  Ctrl-C finishes the step at hand and saves; a second Ctrl-C stops at once.  A training that goes wrong is
-    noticed and said (see `minigen.train.diagnostics`); NaN ends it.  A model on a GPU is looked at every
-    `minigen.train.metric_buffer.READ_EVERY` steps, so that it never waits for the CPU in between.
+    losses.  (Of more than 100 epochs, after every second, third, ... so that there are at most 100 pictures; always
+    after the last.)  Ctrl-C finishes the step at hand and saves; a second Ctrl-C stops at once.  SIGTERM and SIGHUP (a
+    closed terminal) save likewise.  A training that goes wrong is noticed and said (see `minigen.train.diagnostics`);
+    NaN ends it.  Numbers of a model on a GPU are read every `minigen.train.metric_buffer.READ_EVERY` steps, so that it
+    does not wait for the CPU in between.  While it runs, no other process can write to the run.
 
     Parameters
     ----------
@@ -85,8 +116,8 @@ def fit(
         Fresh; with `resume` it takes over the state of the checkpoint.
     loader : Loader
     run : Run
-    epochs : int
-        Counted from the beginning of the run, not from the resumption.
+    epochs, steps : int
+        One of the two: when to end, counted from the beginning of the run, not from the resumption.
     resume : bool
         Go on from the run's last checkpoint; from the beginning, if the run was stopped before its first.
     previous : bool
@@ -95,6 +126,8 @@ def fit(
         Save every so many steps too.
     progress : bool
         Whether to show a bar, and a line for each epoch, on the standard error stream.
+    on_epoch : callable, optional
+        Called with an `EpochReport` after each picture of samples.
 
     Returns
     -------
@@ -102,9 +135,12 @@ def fit(
 
     Raises
     ------
+    ValueError
+        If not exactly one of `epochs` and `steps` is given, or it is less than 1.
     RunError
         If a loss or a weight becomes NaN or infinite, or a loss so large that it means nothing, or a file cannot be
-        written (the disk is full); the last good checkpoint is kept, and named in the message.
+        written (the disk is full); the last good checkpoint is kept, and named in the message.  Also if another process
+        trains this run, or its log was damaged.
     CheckpointError
         If the checkpoint is damaged or does not fit the model or the data.
 
@@ -116,17 +152,46 @@ def fit(
     >>> model = mg.models.DCGAN(size=8, channels=3, width=4)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = Run.create(Path(folder, "mine"), {})
-    ...     outcome = fit(model, mg.data.Loader(data, batch_size=32), run, epochs=2, progress=False)
-    ...     outcome.step, sorted(p.name for p in run.path.iterdir())
+    ...     result = fit(model, mg.data.Loader(data, batch_size=32), run, epochs=2, progress=False)
+    ...     result.step, sorted(p.name for p in run.path.iterdir())
     (4, ['checkpoints', 'config.json', 'curves.png', 'log.csv', 'samples'])
     """
-    counters = {"step": 0, "seconds": 0.0}
-    if previous or (resume and run.checkpoints()):
-        counters = restore(model, run.load(previous), run.path, batches=len(loader))
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"fit: expected one of epochs and steps, got epochs={epochs}, steps={steps}")
+    total = steps if epochs is None else epochs * len(loader)
+    if total is None or total < 1:
+        raise ValueError(f"fit: expected epochs or steps of at least 1, got {steps if epochs is None else epochs}")
+    options = {"checkpoint_every": checkpoint_every, "progress": progress, "on_epoch": on_epoch}
     try:
-        return _Fit(model, loader, run, epochs, counters, checkpoint_every, progress).run_epochs()
+        with run.lock:
+            counters = {"step": 0, "seconds": 0.0}
+            if previous or (resume and run.checkpoints()):
+                state = run.load(previous)
+                counters = restore(model, state, run.path, batches=len(loader))
+                _compare(state.get("made_with", {}), _made_with(model, run))
+            run.make_folders()
+            return _Fit(model, loader, run, total, counters, **options).run_steps()
     except OSError as error:
         raise RunError(f"cannot write to {run.path}: {error.strerror or error}; {_last_good(run)}") from error
+
+
+def _made_with(model: Trainable, run: Run) -> dict[str, Any]:
+    """All that the numbers of a training depend on, beside its state."""
+    free = ("epochs", "steps", "device", "environment")  # how far, and on what: recorded with the environment
+    config = {name: value for name, value in run.config.items() if name not in free}
+    return {"config": config, "environment": describe_environment(getattr(model, "device", "cpu"))}
+
+
+def _compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Say what differs between a checkpoint's making and now."""
+    if not before:
+        return
+    # The packages that only one of two devices uses are not what differs, the device is.
+    common = [name for name in before["environment"] if name in now["environment"]]
+    environments = [{name: one["environment"][name] for name in common} for one in (before, now)]
+    changed = differences(*environments) + differences(before["config"], now["config"])
+    if changed:
+        print(f"note: goes on, but not bit for bit: made with {'; '.join(changed)}", file=sys.stderr)
 
 
 def restore(model: Trainable, state: Mapping[str, Any], source: Path, batches: int | None = None) -> dict[str, Any]:
@@ -179,14 +244,20 @@ class _Fit:
         model: Trainable,
         loader: Loader,
         run: Run,
-        epochs: int,
-        counters: dict[str, Any],
+        total: int,
+        counters: Mapping[str, Any],
+        *,
         checkpoint_every: int | None,
         progress: bool,
+        on_epoch: Callable[[EpochReport], None] | None,
     ):
-        self.model, self.loader, self.run, self.epochs = model, loader, run, epochs
-        self.checkpoint_every, self.progress = checkpoint_every, progress
+        self.model, self.loader, self.run, self.total = model, loader, run, total
+        self.checkpoint_every, self.progress, self.on_epoch = checkpoint_every, progress, on_epoch
+        self.epochs = math.ceil(total / len(loader))
+        self.report_every = math.ceil(self.epochs / MAX_REPORTS)
         self.step, self.started = counters["step"], time.monotonic() - counters["seconds"]
+        self.first_step, self.began = self.step, time.monotonic()
+        self.made_with = _made_with(model, run)
         self.draw_curves: Callable[..., Any] | None = None
         self.curves_drawn = -math.inf
         self.bar: Any = None
@@ -194,79 +265,83 @@ class _Fit:
         self.diagnostics = Diagnostics(model, loader.dataset.images[some])
         self.warnings: list[str] = []
         self.metrics = MetricBuffer()
-        self.history: list[dict[str, float]] = []  # what the steps of this epoch returned
+        self.history: list[dict[str, float]] = []  # what the steps since the last report returned
+        self.reported = time.monotonic(), self.step
 
-    def run_epochs(self) -> TrainingResult:
-        from tqdm import tqdm
-
+    def run_steps(self) -> TrainingResult:
         from .. import plot
 
         self.draw_curves = plot.loss_curves
-        first, done = divmod(self.step, len(self.loader))
-        images = min(len(self.loader) * self.loader.batch_size, len(self.loader.dataset))
-        self.bar = tqdm(
-            total=self.epochs * images,
-            initial=first * images + done * self.loader.batch_size,
-            unit="img",
-            file=sys.stderr,
-            # Without a terminal the line of each epoch is enough.
-            disable=None if self.progress else True,
-        )
+        self.bar = _progress_bar(self.total, self.step, self.progress)
         # What overflows is found at once by `check`, which says so in one line; NumPy's warnings would bury that.
         quiet = np.errstate(all="ignore")
         with CsvLog(self.run.log, keep=self.step) as log, _StopRequest() as stop, self.bar, quiet:
             if self.step == 0:
                 self.preview(0)
                 self.save(log)
-            for epoch in range(first, self.epochs):
-                self.one_epoch(epoch, self.step - epoch * len(self.loader), log, stop)
-                if stop:
-                    break
+            while self.step < self.total and not stop:
+                self.one_epoch(*divmod(self.step, len(self.loader)), log, stop)
         epoch = self.step // len(self.loader)
-        return TrainingResult(self.step, epoch, epoch < self.epochs, self.run.checkpoints()[-1], tuple(self.warnings))
+        interrupted = self.step < self.total
+        return TrainingResult(self.step, epoch, interrupted, self.run.checkpoints()[-1], tuple(self.warnings))
 
     def one_epoch(self, epoch: int, start_batch: int, log: CsvLog, stop: "_StopRequest") -> None:
-        self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}")
-        self.history = []
-        began = time.monotonic()
-        seen = 0
+        self.bar.set_description_str(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
         for batch in self.loader.epoch(epoch, start_batch):
-            self.model.schedule(self.step / (self.epochs * len(self.loader)))
+            self.model.schedule(self.step / self.total)
             numbers = self.model.training_step(batch)
             self.step += 1
             self.metrics.add({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3)}, numbers)
             if self.metrics.due:
                 self.read(log)
-            size = len(next(iter(batch.values())))
-            seen += size
-            self.bar.update(size)
-            if self.step % len(self.loader) == 0:
-                break  # the end of an epoch is saved below
+            self.bar.update()
+            if self.step == self.total or self.step % len(self.loader) == 0:
+                break
             if stop or (self.checkpoint_every and self.step % self.checkpoint_every == 0):
                 self.save(log)
             if stop:
                 return
+        if self.step == self.total or (epoch + 1) % self.report_every == 0:
+            self.report(epoch + 1, log)
+        elif stop:
+            self.save(log)
+
+    def report(self, epoch: int, log: CsvLog) -> None:
+        """Leave pictures and a checkpoint, and say how far the training is."""
         self.read(log)
-        # Pictures first: should the process be killed among them, the resumed run draws them again.
-        speed = seen / (time.monotonic() - began)
-        samples = self.preview(epoch + 1)
+        # Pictures first: if the process is killed during them, the resumed run draws them again.
+        now, (then, step) = time.monotonic(), self.reported
+        speed = (self.step - step) * self.loader.batch_size / max(now - then, 1e-9)
+        samples = self.preview(epoch)
         log.sync()
-        if epoch + 1 == self.epochs or time.monotonic() - self.curves_drawn > CURVES_EVERY:
+        if self.step == self.total or time.monotonic() - self.curves_drawn > CURVES_EVERY:
             self.curves()
         self.save(log)
-        means = {name: np.mean([numbers[name] for numbers in self.history]) for name in self.history[0]}
+        means = {name: float(np.mean([numbers[name] for numbers in self.history])) for name in self.history[0]}
         said = "  ".join(f"{name} {mean:.3f}" for name, mean in means.items())
-        self.say(f"epoch {epoch + 1}/{self.epochs}  {said}  {speed:.0f} img/s")
+        self.say(f"epoch {epoch}/{self.epochs}  {said}  {speed:.0f} img/s{self.time_left()}")
         for text in self.diagnostics.new_warnings(samples):
             self.warnings.append(text)
             self.say(f"note: {text}")
+        if self.on_epoch is not None:
+            self.on_epoch(EpochReport(epoch, self.step, means, samples))
+        self.history, self.reported = [], (time.monotonic(), self.step)
+
+    def time_left(self) -> str:
+        """How long the rest will take at the speed so far; empty at the end."""
+        if self.step == self.total:
+            return ""
+        seconds = (time.monotonic() - self.began) / (self.step - self.first_step) * (self.total - self.step)
+        minutes, seconds = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"  {hours}:{minutes:02}:{seconds:02} left"
 
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
     def say(self, line: str) -> None:
         if self.progress:
-            self.bar.write(line, file=sys.stderr)
+            self.bar.write(line, file=_console())
 
     def preview(self, epoch: int) -> np.ndarray:
         from .. import plot
@@ -274,7 +349,10 @@ class _Fit:
         # The same noise every time, from a stream of its own, so that looking does not change the training.
         generator = np.random.default_rng(self.loader.seed)
         samples, columns = self.model.preview(NUM_PREVIEW_SAMPLES, self.loader.dataset, generator)
-        plot.save_image_grid(self.run.samples(epoch), samples, columns)
+        columns = columns or math.isqrt(len(samples))
+        rows = math.ceil(len(samples) / columns)
+        scale = math.ceil(PREVIEW_SIDE / max(rows * samples.shape[2], columns * samples.shape[3]))
+        plot.save_image_grid(self.run.samples(epoch), samples, columns, scale=scale)
         return samples
 
     def curves(self) -> None:
@@ -287,14 +365,14 @@ class _Fit:
                 self.say(f"no picture of the losses: {error}")
 
     def read(self, log: CsvLog) -> None:
-        """Log what the steps since the last time returned, and see whether all is well."""
+        """Log what the steps since the last time returned, and stop at NaN."""
         for row, numbers in self.metrics.read():
             log.write({**row, **numbers})
             self.check(numbers, row["step"], log)
             self.history.append(numbers)
             self.diagnostics.update(numbers)
-            losses = {name: f"{value:.3f}" for name, value in numbers.items() if name.startswith("loss")}
-            self.bar.set_postfix(losses, refresh=False)
+            losses = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items() if name.startswith("loss"))
+            self.bar.set_postfix_str(losses, refresh=False)
 
     def save(self, log: CsvLog) -> None:
         self.read(log)
@@ -304,6 +382,7 @@ class _Fit:
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.model.optimizers.items()},
             "rng": backend.get_rng_state(),
             "counters": {"step": self.step, "seconds": self.seconds(), "batches": len(self.loader)},
+            "made_with": self.made_with,
         }
         for name, value in state["model"].items():
             if not np.isfinite(np.asarray(value)).all():
@@ -322,13 +401,52 @@ class _Fit:
         )
 
 
-class _StopRequest:
-    """While active, the first Ctrl-C (or SIGTERM) makes it true, for the loop to read between two steps.
+def _progress_bar(total: int, done: int, progress: bool) -> Any:
+    """A bar of at most 79 columns on a terminal or in a notebook; without either the line of each epoch is enough."""
+    from tqdm import tqdm
 
-    In the midst of a step the weights are of no use: one network may be updated and the other not.
+    notebook = "ipykernel" in sys.modules and not sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        initial=done,
+        file=_console(),
+        ncols=min(79, shutil.get_terminal_size().columns - 1),
+        bar_format="{desc} {percentage:3.0f}% {bar} {elapsed}<{remaining}{postfix}",
+        leave=False,
+        disable=not progress or not (notebook or sys.stderr.isatty()),
+    )
+
+
+class _Console:
+    """The standard error stream, which may have been closed: a training goes on without it."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _console() -> Any:
+    return _Console(sys.stderr)
+
+
+class _StopRequest:
+    """While active, the first Ctrl-C, SIGTERM or SIGHUP makes it true, for the loop to read between two steps.
+
+    In the middle of a step the weights are useless: one network may be updated and the other not.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    # SIGHUP comes when the terminal is closed; Windows has none.
+    SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def __init__(self) -> None:
         self._asked = False
@@ -339,7 +457,10 @@ class _StopRequest:
 
     def __enter__(self) -> "_StopRequest":
         if threading.current_thread() is threading.main_thread():  # Python delivers signals there only
-            self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
+            for number in self.SIGNALS:
+                if signal.getsignal(number) is signal.SIG_IGN and number != signal.SIGINT:
+                    continue  # started by nohup
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -348,7 +469,8 @@ class _StopRequest:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        with contextlib.suppress(RuntimeError):  # the signal may have come in the midst of another line
+        # The signal may have come during another line (RuntimeError), or because the terminal is gone (OSError).
+        with contextlib.suppress(RuntimeError, OSError):
             print("\nfinishing this step, then saving (once more to stop at once)", file=sys.stderr)
         for number, handler in self._before.items():
             signal.signal(number, handler)

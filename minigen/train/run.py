@@ -19,6 +19,7 @@ from typing import Any
 from .._util.atomic_write import TEMPORARY, replace_file
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
+from .lock import RunLock
 
 __all__ = ["Run", "find_run"]
 
@@ -38,6 +39,8 @@ def find_run(name: str) -> Path:
 class Run:
     """An existing run; `Run.create` makes a new one.
 
+    Reading changes nothing in the folder.  What writes takes the run's lock, `lock`.
+
     Parameters
     ----------
     path : Path
@@ -47,6 +50,14 @@ class Run:
     ------
     RunError
         If there is no run, or its config is damaged.
+
+    Attributes
+    ----------
+    path : Path
+    config : dict
+        What ``config.json`` holds.
+    lock : RunLock
+        ``with run.lock:`` keeps other processes from writing to the run.
 
     Examples
     --------
@@ -62,13 +73,15 @@ class Run:
     def __init__(self, path: Path):
         self.path = path
         try:
-            self.config: dict[str, Any] = json.loads(self._config.read_text(encoding="utf-8"))
+            config = json.loads(self._config.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"no run at {path}: it has no config.json") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{self._config} is damaged ({error})") from None
-        for part in (path / "samples", path / "checkpoints"):
-            part.mkdir(exist_ok=True)
+        if not isinstance(config, dict):
+            raise RunError(f"{self._config} is damaged (expected a JSON object, got {type(config).__name__})")
+        self.config: dict[str, Any] = config
+        self.lock = RunLock(path)
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any], overwrite: bool = False) -> "Run":
@@ -85,11 +98,14 @@ class Run:
         Raises
         ------
         RunError
-            If there is something at `path` already.
+            If there is something at `path` already, or another process trains there.
         OSError
             If the folder cannot be made.
         """
-        if path.is_dir() and any(not part.name.startswith(TEMPORARY) for part in path.iterdir()):
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path} is a file, not the folder of a run; choose another name with --run NAME")
+        old = path.is_dir() and any(not part.name.startswith((TEMPORARY, ".lock")) for part in path.iterdir())
+        if old:
             if not (path / "config.json").is_file():
                 raise RunError(f"{path} is in use and is not a run; choose another name with --run NAME")
             if not overwrite:
@@ -97,17 +113,26 @@ class Run:
                     f"the run {path} exists already: add --resume to go on with it, --overwrite to start again, "
                     "or --run NAME to make another"
                 )
-            for part in (path / "samples", path / "checkpoints"):
-                shutil.rmtree(part, ignore_errors=True)
-            for part in (path / "log.csv", path / "curves.png"):
-                part.unlink(missing_ok=True)
         path.mkdir(parents=True, exist_ok=True)
-        replace_file(path / "config.json", json.dumps(config, indent=2).encode() + b"\n")
-        return cls(path)
+        with RunLock(path):
+            if old:
+                for part in (path / "samples", path / "checkpoints"):
+                    shutil.rmtree(part, ignore_errors=True)
+                for part in (path / "log.csv", path / "curves.png"):
+                    part.unlink(missing_ok=True)
+            replace_file(path / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+        run = cls(path)
+        run.make_folders()
+        return run
 
     @property
     def _config(self) -> Path:
         return self.path / "config.json"
+
+    def make_folders(self) -> None:
+        """Make the folders that a training writes to, where they are missing."""
+        for part in (self.path / "samples", self.path / "checkpoints"):
+            part.mkdir(exist_ok=True)
 
     @property
     def log(self) -> Path:
@@ -129,8 +154,9 @@ class Run:
 
     def update_config(self, **changes: Any) -> None:
         """Change the config, in the file too."""
-        self.config |= changes
-        replace_file(self._config, json.dumps(self.config, indent=2).encode() + b"\n")
+        with self.lock:
+            self.config |= changes
+            replace_file(self._config, json.dumps(self.config, indent=2).encode() + b"\n")
 
     def save(self, step: int, state: Mapping[str, Any]) -> Path:
         """Write a checkpoint, then delete all but it and the one before.
@@ -138,12 +164,15 @@ class Run:
         The older is deleted only when the newer is safely there, so that one good checkpoint exists at every moment.
         """
         path = self.path / "checkpoints" / f"step-{step:08d}.safetensors"
-        save_checkpoint(path, state)
-        before = [p for p in self.checkpoints() if p < path][-1:]
-        for old in set(self.checkpoints()) - {path, *before}:
-            old.unlink()
-        for unfinished in self.path.rglob(f"{TEMPORARY}*"):
-            unfinished.unlink()  # of a process that was killed
+        with self.lock:
+            save_checkpoint(path, state)
+            before = [p for p in self.checkpoints() if p < path][-1:]
+            for old in set(self.checkpoints()) - {path, *before}:
+                old.unlink()
+            # Left by a training that was killed: while we have the lock, no other process writes files of these names.
+            for place in ("samples/{}*", "checkpoints/{}*", "{}*-config.json", "{}*-log.csv", "{}*-curves.png"):
+                for unfinished in self.path.glob(place.format(TEMPORARY)):
+                    unfinished.unlink(missing_ok=True)
         return path
 
     def load(self, previous: bool = False) -> dict[str, Any]:
