@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("plain_kernels")
 
 HOLDER = """
 import sys, time
+from pathlib import Path
 from minigen.train import Run
 with Run(Path(sys.argv[1])).lock:
     print("ready", flush=True)

@@ -279,7 +279,7 @@ class GenerativeModel(Model):
 
         size: int = option(28, "side of the images in pixels", minimum=1, from_data=True)
         channels: int = option(1, "channels of the images", minimum=1, from_data=True)
-        latent: int | None = option(100, "length of the vector that an image is made from", minimum=1)
+        latent: int = option(100, "length of the vector that an image is made from", minimum=1)
 
     latent: int
     """Length of the vector that an image is made from."""

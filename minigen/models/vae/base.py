@@ -55,7 +55,7 @@ class BaseVAE(GenerativeModel):
         """Options of every variational autoencoder."""
 
         network: str = option("conv", "networks; see minigen.models.networks", choices=tuple(NETWORKS))
-        latent: int | None = option(
+        latent: int | None = option(  # type: ignore[assignment]
             None, "length of the code z (default: 20; 256 for conv_k5, 32 for mlp_512)", minimum=1
         )
         width: int | None = option(
