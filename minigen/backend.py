@@ -21,9 +21,11 @@ __all__ = [
     "Array",
     "DeviceError",
     "array_module",
+    "describe",
     "device_of",
     "freeze",
     "get_rng_state",
+    "is_array",
     "manual_seed",
     "rng",
     "seeded",
@@ -39,24 +41,53 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class DeviceError(RuntimeError):
-    """What device "cuda" needs is missing; the message is one line that says what, and how to get it."""
+    """Device "cuda" cannot be used; the message says in one line what is missing, and how to get it."""
+
+
+def is_array(x: Any) -> bool:
+    """Say whether `x` is an array of NumPy (or one of its scalars) or of CuPy, and of no other library.
+
+    >>> is_array(np.ones(3)), is_array([1.0])
+    (True, False)
+    """
+    return isinstance(x, np.ndarray | np.generic) or type(x).__module__.partition(".")[0] == "cupy"
+
+
+def describe(x: Any) -> str:
+    """Name the type of `x` for an error message, with dtype and shape if it is an array or a Tensor.
+
+    >>> describe(np.ones((2, 3))), describe(1.5)
+    ('ndarray float64[2, 3]', 'float')
+    """
+    kind = type(x)
+    name = (
+        kind.__qualname__
+        if kind.__module__.partition(".")[0] in _OWN_MODULES
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    if hasattr(x, "dtype") and hasattr(x, "shape"):
+        return f"{name} {x.dtype}{list(x.shape)}"
+    return name
+
+
+_OWN_MODULES = ("builtins", "cupy", "minigen", "numpy")
 
 
 def array_module(array: Any) -> ModuleType:
-    """The module, ``numpy`` or ``cupy``, that `array` belongs to."""
+    """Return the module, ``numpy`` or ``cupy``, that `array` belongs to."""
     return np if isinstance(array, np.ndarray) else sys.modules[type(array).__module__.partition(".")[0]]
 
 
 def device_of(array: Any) -> str:
-    """``"cpu"`` for a NumPy array, ``"cuda"`` for any other."""
+    """Return ``"cpu"`` for a NumPy array, ``"cuda"`` for CuPy's."""
     return "cpu" if isinstance(array, np.ndarray) else "cuda"
 
 
 def to_device(array: Any, device: str) -> Any:
     """Copy `array` to `device`; an array that is already there is returned as it is.
 
-    To the GPU the CPU does not wait: CuPy copies the numbers to memory from where the GPU fetches them in its turn.
-    From the GPU it waits, until that has done all it was asked for; a training step must not.
+    A copy to the GPU does not make the CPU wait.  A copy from the GPU does: the CPU waits until the GPU has finished
+    all its work.  A training step must avoid that.
 
     Parameters
     ----------
@@ -99,7 +130,7 @@ def _cupy() -> ModuleType:
 
 
 def why_no_gpu() -> str:
-    """What device "cuda" needs and has not; empty if it is ready."""
+    """Say what device "cuda" lacks on this machine; an empty string if it is ready."""
     try:
         _cupy()
     except DeviceError as error:
@@ -108,7 +139,7 @@ def why_no_gpu() -> str:
 
 
 def freeze(array: Any) -> Any:
-    """Make a NumPy array read-only, so that no one can change what a gradient still needs.  Returns the array."""
+    """Make a NumPy array read-only, because a gradient may still need its values, and return it."""
     if isinstance(array, np.ndarray):
         array.setflags(write=False)
     return array
@@ -118,17 +149,17 @@ _rng = np.random.default_rng()
 
 
 def rng() -> np.random.Generator:
-    """The random stream that every function without a ``generator`` argument of its own draws from."""
+    """Return the random stream that functions draw from when no ``generator`` is given."""
     return _rng
 
 
 def manual_seed(seed: int) -> None:
-    """Start the package's random stream afresh from `seed`.
+    """Start the package's random stream again from `seed`.
 
-    Whatever the device, numbers are drawn by NumPy on the CPU and then copied, without waiting for the GPU
-    (`to_device`).  So a seed means the same on every device, and the stream's position is a part of a checkpoint that
-    any device can go on from.  CuPy's own generators would be faster, and give other numbers.  Dropout's masks, by far
-    the most numbers, are made where they are needed, from one number that is drawn so.
+    Numbers are drawn by NumPy on the CPU and then copied to the device, without waiting for the GPU (`to_device`).  So
+    a seed gives the same numbers on every device, and a checkpoint can be continued on any device.  CuPy's own
+    generators would be faster, but they give other numbers.  Dropout's masks are made on the device itself, from one
+    number that is drawn here.
 
     >>> manual_seed(0); a = rng().random()
     >>> manual_seed(0); a == rng().random()
@@ -138,7 +169,7 @@ def manual_seed(seed: int) -> None:
 
 
 def get_rng_state() -> dict[str, Any]:
-    """The random stream's position, as plain numbers and strings that JSON can hold.
+    """Return the random stream's position, as plain numbers and strings that JSON can hold.
 
     >>> state = get_rng_state(); draw = rng().random()
     >>> set_rng_state(state); draw == rng().random()
@@ -148,7 +179,7 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Return the random stream to a position that `get_rng_state` gave.
+    """Set the random stream to a position that `get_rng_state` returned.
 
     >>> set_rng_state(get_rng_state())
     """
@@ -157,7 +188,7 @@ def set_rng_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Start the package's random stream from `seed` inside the block; afterwards it is back where it was.
+    """Start the random stream from `seed` inside the block, and restore its position afterwards.
 
     >>> manual_seed(0); expected = rng().random()
     >>> manual_seed(0)

@@ -1,15 +1,15 @@
 r"""The engine: reverse-mode automatic differentiation, to any order.
 
-**A primitive** is a function on arrays together with one *vector-Jacobian product* (vjp) per argument.  For
-:math:`y = f(x)` and a loss :math:`L(y)` the vjp turns :math:`g = \partial L / \partial y`, the *cotangent*, into
-:math:`\partial L / \partial x = g^\top \partial f / \partial x` without ever forming the Jacobian.
+**A primitive** is a function on arrays together with one *vector-Jacobian product* (vjp) per argument.  For $y = f(x)$
+and a loss $L(y)$ the vjp turns the *cotangent* $g = \partial L / \partial y$ into
+$\partial L / \partial x = g^\top \partial f / \partial x$.  The Jacobian itself is never formed.
 
 **Forward sees arrays, gradient rules see Tensors.**  A vjp is written with Tensor operations, which are themselves
-primitives.  So a backward pass is an ordinary computation, it can be recorded like any other, and the gradient of a
+primitives.  So a backward pass is an ordinary computation and can be recorded like any other.  The gradient of a
 gradient needs no further code.
 
-**The backward pass** visits the nodes from the newest to the oldest.  Every node is made after its inputs, so that
-when a node's turn comes, everyone who used its output has already added its part.
+**The backward pass** visits the nodes from the newest to the oldest.  Every node is made after its inputs.  So when a
+node is visited, every operation that used its output has already added its part of the gradient.
 """
 
 import inspect
@@ -17,41 +17,67 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ContextDecorator
-from typing import Any
+from types import MethodType
+from typing import Any, Self, TypeAlias, overload
 
 import numpy as np
 
 from . import backend
-from .tensor import Tensor, tensor
+from .tensor import DType, Tensor, tensor
 
-__all__ = ["Node", "Primitive", "backward", "grad", "is_grad_enabled", "no_grad", "primitive", "primitives"]
+__all__ = [
+    "Node",
+    "Primitive",
+    "backward",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "primitive",
+    "primitives",
+]
 
-Rule = Callable[..., Tensor]
+Rule: TypeAlias = Callable[..., Tensor]
 
 primitives: dict[str, "Primitive"] = {}
-"""Every primitive by name: what the test suite enumerates."""
+"""Every primitive by name; the test suite enumerates them."""
 
 
-class _Mode(threading.local):
-    """Whether this thread records operations; and in a list `outer`, whether it did outside its blocks."""
+class _GradMode(threading.local):
+    """Hold this thread's grad mode; `outer` is the stack of modes to restore."""
 
-    recording = True
+    def __init__(self) -> None:
+        self.enabled = True
+        self.outer: list[bool] = []
 
 
-_mode = _Mode()
+_grad_mode = _GradMode()
 _sequence_numbers = itertools.count()
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are being recorded in this thread.
+    """Say whether operations are being recorded in this thread.
 
     >>> is_grad_enabled()
     True
     """
-    return _mode.recording
+    return _grad_mode.enabled
 
 
-class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
+class _SetGradMode(ContextDecorator):
+    """Set this thread's grad mode inside a block, and restore it afterwards."""
+
+    enabled: bool
+
+    def __enter__(self) -> None:
+        _grad_mode.outer.append(_grad_mode.enabled)
+        _grad_mode.enabled = self.enabled
+
+    def __exit__(self, *exception: object) -> None:
+        _grad_mode.enabled = _grad_mode.outer.pop()
+
+
+class no_grad(_SetGradMode):  # noqa: N801 - PyTorch's name
     """Do not record operations inside this block (or function, as a decorator).
 
     >>> import minigen as mg
@@ -62,17 +88,10 @@ class no_grad(ContextDecorator):  # noqa: N801 - PyTorch's name
     False
     """
 
-    _recording = False
-
-    def __enter__(self) -> None:
-        _mode.__dict__.setdefault("outer", []).append(_mode.recording)
-        _mode.recording = self._recording
-
-    def __exit__(self, *exception: object) -> None:
-        _mode.recording = _mode.outer.pop()
+    enabled = False
 
 
-class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
+class enable_grad(_SetGradMode):  # noqa: N801 - PyTorch's name
     """Record operations inside this block, even within `no_grad`.
 
     >>> import minigen as mg
@@ -81,11 +100,11 @@ class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
     True
     """
 
-    _recording = True
+    enabled = True
 
 
 class Node:
-    """One use of a primitive: which one, on which Tensors, with which parameters."""
+    """Record one use of a primitive: which one, on which Tensors, with which parameters."""
 
     __slots__ = ("inputs", "params", "primitive", "sequence_number", "versions")
 
@@ -97,7 +116,7 @@ class Node:
         self.sequence_number = next(_sequence_numbers)
 
     def read_inputs(self) -> tuple[Tensor, ...]:
-        """The inputs, if they are still there and still hold the values of the forward pass."""
+        """Return the inputs, if they are still there and still hold the values of the forward pass."""
         if self.inputs is None:
             raise RuntimeError(
                 f"{self.primitive.name}: this graph was already used and freed; "
@@ -113,16 +132,20 @@ class Node:
 
 
 class Primitive:
-    """A function on arrays with a vjp per argument.  Made by the decorator `primitive`."""
+    """A function on arrays with a vjp per argument, made by the decorator `primitive`.
 
-    def __init__(self, forward: Callable[..., Any]):
+    As an attribute of a class it is a method, like any function.
+    """
+
+    def __init__(self, forward: Callable[..., Any], any_dtype: bool = False):
         self.forward = forward
+        self.any_dtype = any_dtype
         self.name = forward.__name__.rstrip("_")
         self.__name__, self.__doc__, self.__module__ = forward.__name__, forward.__doc__, forward.__module__
         self.__wrapped__ = forward
-        kinds = inspect.signature(forward).parameters.values()
-        self.arguments = [p.name for p in kinds if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self.variadic = next((p.name for p in kinds if p.kind is p.VAR_POSITIONAL), None)
+        parameters = inspect.signature(forward).parameters.values()
+        self.arguments = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.rules: dict[str, Rule | None] = {}
         self.rule_for_all: Callable[..., Sequence[Tensor]] | None = None
         if self.name in primitives and self.__module__ != "__main__":  # a notebook's cell may be run again
@@ -141,96 +164,133 @@ class Primitive:
             raise ValueError(f"{self.name}: vjp for unknown arguments {sorted(unknown)}")
         self.rules.update(rules)
 
-    def argument(self, i: int) -> str:
-        """The name of the i-th input."""
-        return f"{self.variadic}[{i}]" if self.variadic else self.arguments[i]
-
     def vjp_all(self, rule: Callable[..., Sequence[Tensor]]) -> None:
-        """Give one rule for all arguments, ``rule(g, out, *inputs, **params)``, whose vjps have work in common."""
+        """Give one rule for all arguments, ``rule(g, out, *inputs, **params)``, where their vjps share work."""
         self.rule_for_all = rule
 
+    def argument(self, i: int) -> str:
+        """Return the name of the i-th input."""
+        return f"{self.variadic}[{i}]" if self.variadic else self.arguments[i]
+
     def apply_vjps(
-        self, wanted: Sequence[int], g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], params: dict[str, Any]
+        self, needed: Iterable[int], g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], params: dict[str, Any]
     ) -> Iterator[tuple[int, Tensor]]:
-        """The vjps of the inputs at the positions `wanted`, each with its position; zero derivatives are left out."""
-        together = self.rule_for_all and self.rule_for_all(g, out, *inputs, **params)
-        for i in wanted:
-            if together:
-                grad_input = together[i]
+        """Compute the vjps of the inputs at the positions `needed`.
+
+        Yields pairs (position, gradient).  An input whose derivative is zero everywhere is left out.
+        """
+        gradients = self.rule_for_all(g, out, *inputs, **params) if self.rule_for_all else None
+        for i in needed:
+            if gradients is not None:
+                gradient = gradients[i]
             else:
                 rule = self.rules[self.variadic or self.arguments[i]]
                 if rule is None:
                     continue
-                place = (i,) if self.variadic else ()
-                grad_input = rule(*place, g, out, *inputs, **params)
-            yield i, _check_vjp(grad_input, inputs[i], self, i)
+                position = (i,) if self.variadic else ()
+                gradient = rule(*position, g, out, *inputs, **params)
+            yield i, _check_gradient(gradient, inputs[i], self, i)
 
     def __call__(self, *inputs: Any, **params: Any) -> Tensor:
         """Apply to Tensors (or arrays and numbers, as constants) and record how."""
         tensors = inputs if _are_float_tensors(inputs) else self._as_tensors(inputs)
-        array = self.forward(*[t.data for t in tensors], **params)
+        array = self.forward(*[t._data for t in tensors], **params)
         out = Tensor(array)
         owner = array if array.base is None else array.base
-        for t in tensors:  # a view shares its memory's count of changes
-            if owner is t.data or owner is t.data.base:
+        requires_grad = False
+        for t in tensors:
+            if owner is t._data or owner is t._data.base:  # a view shares its memory's count of changes
                 out.version = t.version
-        if _mode.recording and any(t.requires_grad for t in tensors):
-            out.requires_grad = True
+                if owner is t._data and len(t.version) == 1:
+                    t.version.append(owner)
+            requires_grad = requires_grad or t._requires_grad
+        if requires_grad and _grad_mode.enabled:
+            out._requires_grad = True
             out.node = Node(self, tensors, params)
         return out
 
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: Any = None) -> Callable[..., Tensor]: ...
+    def __get__(self, instance: object, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
     def _as_tensors(self, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
-        """Inputs as Tensors of one float dtype; Python numbers take the dtype of their company."""
-        known = [x.dtype for x in inputs if hasattr(x, "dtype") and not isinstance(x, np.generic)]
-        floats = [dtype for dtype in known if dtype in backend.FLOATS]
-        scalar = floats[0] if floats else np.dtype(np.float32)
-        tensors = []
-        for i, x in enumerate(inputs):
-            if isinstance(x, bool | int | float | np.generic):
-                x = Tensor(np.asarray(x, scalar))
-            elif not isinstance(x, Tensor):
-                if not hasattr(x, "dtype"):
-                    raise TypeError(
-                        f"{self.name}: argument {self.argument(i)!r}: expected a Tensor, array or number, got "
-                        f"{type(x).__name__}"
-                    )
-                x = tensor(x)
-            if x.dtype != scalar:
+        """Convert inputs to Tensors of one dtype on one device."""
+        dtype = self._common_dtype(inputs)
+        tensors = tuple(self._as_tensor(i, x, dtype) for i, x in enumerate(inputs))
+        if all(t.device == "cpu" for t in tensors):
+            return tensors
+        if any(t.device == "cpu" and t.shape for t in tensors):
+            found = ", ".join(f"{self.argument(i)!r} on {t.device}" for i, t in enumerate(tensors))
+            raise ValueError(f"{self.name}: arguments on different devices ({found}); move them with .to(device)")
+        return tuple(t.to("cuda") for t in tensors)
+
+    def _common_dtype(self, inputs: Sequence[Any]) -> DType:
+        """Choose the dtype of the first float array (of the first array, if any dtype will do), else float32."""
+        for x in inputs:
+            is_array = isinstance(x, Tensor) or (backend.is_array(x) and not isinstance(x, np.generic))
+            if is_array and (self.any_dtype or x.dtype in backend.FLOATS):
+                dtype: DType = x.dtype
+                return dtype
+        return np.dtype(np.float32)
+
+    def _as_tensor(self, i: int, x: Any, dtype: DType) -> Tensor:
+        """Convert the i-th input to a Tensor; a number takes `dtype`, an array must have it."""
+        if isinstance(x, bool | int | float | np.generic):
+            if dtype not in backend.FLOATS and not np.can_cast(np.min_scalar_type(x), dtype, "same_kind"):
+                raise TypeError(f"{self.name}: argument {self.argument(i)!r}: {x} does not fit dtype {dtype}")
+            return Tensor(np.asarray(x, dtype))
+        if not isinstance(x, Tensor):
+            if not backend.is_array(x):
                 raise TypeError(
-                    f"{self.name}: argument {self.argument(i)!r} has dtype {x.dtype}, expected {scalar}"
-                    + (" like the others" if len(inputs) > 1 else "")
-                    + "; convert it with .to(dtype)"
+                    f"{self.name}: argument {self.argument(i)!r}: expected a Tensor, array or number, got "
+                    f"{backend.describe(x)}"
                 )
-            tensors.append(x)
-        on_gpu = any(t.device == "cuda" for t in tensors)
-        if on_gpu and any(t.device == "cpu" and t.shape for t in tensors):
-            tensors_on = ", ".join(f"{self.argument(i)!r} on {t.device}" for i, t in enumerate(tensors))
-            raise ValueError(f"{self.name}: arguments on different devices ({tensors_on}); move them with .to(device)")
-        if on_gpu:
-            tensors = [t.to("cuda") for t in tensors]
-        return tuple(tensors)
+            x = tensor(x)
+        if x.dtype != dtype:
+            raise TypeError(
+                f"{self.name}: argument {self.argument(i)!r} has dtype {x.dtype}, expected {dtype}"
+                + (" like the others" if len(self.arguments) > 1 or self.variadic else "")
+                + "; convert it with .to(dtype)"
+            )
+        return x
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.arguments) or '*' + str(self.variadic)})>"
 
 
-def primitive(forward: Callable[..., Any]) -> Primitive:
-    """Make a function on arrays a primitive: positional arguments are its inputs, keyword-only ones its parameters.
+@overload
+def primitive(forward: Callable[..., Any]) -> Primitive: ...
+@overload
+def primitive(*, any_dtype: bool) -> Callable[[Callable[..., Any]], Primitive]: ...
+def primitive(forward: Callable[..., Any] | None = None, *, any_dtype: bool = False) -> Any:
+    """Make a function on arrays a primitive.
 
-    Its vjps follow with ``name.vjp(argument=rule, ...)``.
+    Its positional arguments are the inputs, its keyword-only ones are parameters.  The vjps follow with
+    ``name.vjp(argument=rule, ...)``.
+
+    Parameters
+    ----------
+    forward : callable
+    any_dtype : bool
+        Accept integers and booleans too, as for an operation that only moves elements: ``@primitive(any_dtype=True)``.
     """
-    return Primitive(forward)
+    if forward is None:
+        return lambda function: Primitive(function, any_dtype)
+    return Primitive(forward, any_dtype)
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    outputs: Tensor | Iterable[Tensor],
+    inputs: Tensor | Iterable[Tensor],
+    grad_outputs: Tensor | Iterable[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """The gradients of `outputs` with respect to `inputs`, summed over the outputs.
+) -> tuple[Any, ...]:
+    """Compute the gradients of `outputs` with respect to `inputs`, summed over the outputs.
 
     Parameters
     ----------
@@ -243,7 +303,7 @@ def grad(
     create_graph : bool
         Record the pass itself, so that the result can be differentiated again.
     allow_unused : bool
-        Give None for an input that the outputs do not depend on, in place of an error.
+        Give None for an input that the outputs do not depend on, instead of an error.
 
     Returns
     -------
@@ -254,6 +314,8 @@ def grad(
     ------
     RuntimeError
         If an input is unused, the graph was freed, or a Tensor changed since the forward pass.
+    TypeError
+        If an output or an input is not a Tensor.
     ValueError
         If a cotangent is missing or has another shape or dtype.
 
@@ -266,100 +328,105 @@ def grad(
     >>> dy.item(), d2y.item()
     (27.0, 18.0)
     """
-    outputs, inputs = _as_list(outputs), _as_list(inputs)
-    grad_outputs = [None] * len(outputs) if grad_outputs is None else _as_list(grad_outputs)
-    if len(grad_outputs) != len(outputs):
-        raise ValueError(f"grad: expected {len(outputs)} grad_outputs, one per output, got {len(grad_outputs)}")
+    outputs, inputs = _as_tensor_list("outputs", outputs), _as_tensor_list("inputs", inputs)
+    cotangents: list[Tensor | None] = [None] * len(outputs)
+    if grad_outputs is not None:
+        cotangents = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    if len(cotangents) != len(outputs):
+        raise ValueError(f"grad: expected {len(outputs)} grad_outputs, one per output, got {len(cotangents)}")
     for i, x in enumerate(inputs):
         if not x.requires_grad:
             raise RuntimeError(f"grad: inputs[{i}] (shape {x.shape}) does not require a gradient")
-    cotangents = _backward_pass(outputs, grad_outputs, {id(x) for x in inputs}, retain_graph, create_graph)
-    results = _copy_aliased([cotangents.get(id(x)) for x in inputs], grad_outputs)
-    for i, (x, g) in enumerate(zip(inputs, results)):
+    gradients = _backward_pass(outputs, cotangents, inputs, retain_graph, create_graph)
+    for i, (x, g) in enumerate(zip(inputs, gradients)):
         if g is None and not allow_unused:
             raise RuntimeError(
                 f"grad: the outputs do not depend on inputs[{i}] (shape {x.shape}); allow_unused=True gives None for it"
             )
-    return tuple(results)
+    return tuple(gradients)
 
 
 def backward(output: Tensor, gradient: Tensor | None, retain_graph: bool | None, create_graph: bool) -> None:
     """Add the gradient of `output` to the ``grad`` of every leaf; see `Tensor.backward`."""
-    leaves = {id(t): t for t in _graph([output]) if t.node is None and t.requires_grad}
-    cotangents = _backward_pass([output], [gradient], set(leaves), retain_graph, create_graph)
-    fresh = _copy_aliased([cotangents.get(i) for i in leaves], [gradient])
+    receivers = [t for t in _graph([output]) if t.node is None or t._retains_grad]
+    gradients = _backward_pass([output], [gradient], receivers, retain_graph, create_graph)
     with enable_grad() if create_graph else no_grad():
-        for leaf, g in zip(leaves.values(), fresh):
+        for t, g in zip(receivers, gradients):
             if g is not None:
-                leaf.grad = g if leaf.grad is None else leaf.grad + g
+                t._grad = g if t._grad is None else t._grad + g
 
 
 def _are_float_tensors(inputs: tuple[Any, ...]) -> bool:
-    """Whether all are Tensors of one float dtype on the CPU: the usual case, in which `_tensors` has nothing to do."""
+    """Say whether all are Tensors of one float dtype on the CPU: the usual case, which needs no conversion."""
     dtype = None
     for x in inputs:
-        if not isinstance(x, Tensor) or type(x.data) is not np.ndarray or (dtype and x.data.dtype != dtype):
+        if not isinstance(x, Tensor) or type(x._data) is not np.ndarray or (dtype and x._data.dtype != dtype):
             return False
-        dtype = x.data.dtype
+        dtype = x._data.dtype
     return dtype in backend.FLOATS
 
 
-def _as_list(tensors: Any) -> list[Any]:
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+def _as_tensor_list(name: str, tensors: Any) -> list[Tensor]:
+    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"grad: {name}[{i}]: expected a Tensor, got {backend.describe(t)}")
+    return tensors
 
 
 def _graph(outputs: Iterable[Tensor]) -> list[Tensor]:
     """Every Tensor that `outputs` were computed from and that has a gradient: leaves first, then from old to new."""
     found: dict[int, Tensor] = {}
-    waiting = [t for t in outputs if t.requires_grad]
+    waiting = [t for t in outputs if t._requires_grad]
     while waiting:
         t = waiting.pop()
         if id(t) not in found:
             found[id(t)] = t
             if t.node is not None and t.node.inputs is not None:
-                waiting.extend(x for x in t.node.inputs if x.requires_grad)
+                waiting.extend(x for x in t.node.inputs if x._requires_grad)
     return sorted(found.values(), key=lambda t: -1 if t.node is None else t.node.sequence_number)
 
 
 def _backward_pass(
     outputs: list[Tensor],
     grad_outputs: list[Tensor | None],
-    wanted: set[int],
+    inputs: list[Tensor],
     retain_graph: bool | None,
     create_graph: bool,
-) -> dict[int, Tensor]:
-    """Carry the cotangents from `outputs` back to the `wanted` Tensors; the result is keyed by ``id``."""
+) -> list[Tensor | None]:
+    """Carry the cotangents from `outputs` back to `inputs`; None for an input that is not reached."""
     cotangents: dict[int, Tensor] = {}
 
     def add(t: Tensor, g: Tensor) -> None:
         cotangents[id(t)] = cotangents[id(t)] + g if id(t) in cotangents else g
 
     graph = _graph(outputs)
-    useful = set(wanted)  # only what lies between the outputs and the wanted Tensors needs a gradient
+    wanted = {id(x) for x in inputs}
+    useful = set(wanted)  # only what is between the outputs and the inputs needs a gradient
     for t in graph:
         if t.node is not None and (t.node.inputs is None or any(id(x) in useful for x in t.node.inputs)):
             useful.add(id(t))
 
-    keep = create_graph if retain_graph is None else retain_graph
+    keep_graph = create_graph if retain_graph is None else retain_graph
     with enable_grad() if create_graph else no_grad():
         for i, (t, grad_output) in enumerate(zip(outputs, grad_outputs)):
-            add(t, _grad_output(i, t, grad_output))
+            add(t, _check_grad_output(i, t, grad_output))
         while graph:
             t = graph.pop()
             if t.node is None or id(t) not in useful or id(t) not in cotangents:
                 continue
             g = cotangents[id(t)] if id(t) in wanted else cotangents.pop(id(t))
-            node, inputs = t.node, t.node.read_inputs()
-            needed = [i for i, x in enumerate(inputs) if x.requires_grad and id(x) in useful]
-            for i, grad_input in node.primitive.apply_vjps(needed, g, t, inputs, node.params):
-                add(inputs[i], grad_input)
-            if not keep:
+            node, node_inputs = t.node, t.node.read_inputs()
+            needed = [i for i, x in enumerate(node_inputs) if x._requires_grad and id(x) in useful]
+            for i, gradient in node.primitive.apply_vjps(needed, g, t, node_inputs, node.params):
+                add(node_inputs[i], gradient)
+            if not keep_graph:
                 node.inputs = None
-    return cotangents
+        return _copy_aliased([cotangents.get(id(x)) for x in inputs], grad_outputs)
 
 
-def _grad_output(i: int, output: Tensor, grad_output: Tensor | None) -> Tensor:
-    """The cotangent that the backward pass starts from."""
+def _check_grad_output(i: int, output: Tensor, grad_output: Tensor | None) -> Tensor:
+    """Return the cotangent that the backward pass starts from: `grad_output` if it fits, or 1 for one element."""
     if not output.requires_grad:
         raise RuntimeError(
             f"output {i} (shape {output.shape}) does not require a gradient: nothing it was computed from does, "
@@ -370,23 +437,19 @@ def _grad_output(i: int, output: Tensor, grad_output: Tensor | None) -> Tensor:
             raise ValueError(f"output {i} has shape {output.shape}: only for one element may the cotangent be left out")
         return Tensor(backend.array_module(output.data).ones_like(output.data))
     if not isinstance(grad_output, Tensor) or grad_output.shape != output.shape or grad_output.dtype != output.dtype:
-        found = (
-            f"{grad_output.dtype}{list(grad_output.shape)}"
-            if hasattr(grad_output, "dtype")
-            else type(grad_output).__name__
-        )
-        kind = "" if isinstance(grad_output, Tensor) else f"{type(grad_output).__name__} "
         raise ValueError(
-            f"cotangent of output {i}: expected Tensor {output.dtype}{list(output.shape)}, got {kind}{found}"
+            f"cotangent of output {i}: expected Tensor {output.dtype}{list(output.shape)}, "
+            f"got {backend.describe(grad_output)}"
         )
     return grad_output
 
 
-def _check_vjp(g: Any, x: Tensor, primitive: Primitive, i: int) -> Tensor:
+def _check_gradient(g: Any, x: Tensor, primitive: Primitive, i: int) -> Tensor:
+    """Return what a vjp gave for the i-th input `x`, if it has the shape and dtype of `x`."""
     if not isinstance(g, Tensor) or g.shape != x.shape or g.dtype != x.dtype:
-        found = f"{g.dtype}{list(g.shape)}" if isinstance(g, Tensor) else type(g).__name__
         raise AssertionError(
-            f"vjp of {primitive.name} for {primitive.argument(i)!r} returned {found}, expected {x.dtype}{list(x.shape)}"
+            f"vjp of {primitive.name} for {primitive.argument(i)!r} returned {backend.describe(g)}, "
+            f"expected Tensor {x.dtype}{list(x.shape)}"
         )
     return g
 
@@ -394,7 +457,7 @@ def _check_vjp(g: Any, x: Tensor, primitive: Primitive, i: int) -> Tensor:
 def _copy_aliased(gradients: list[Tensor | None], grad_outputs: Iterable[Tensor | None]) -> list[Tensor | None]:
     """Copy each gradient that shares memory with another one or with a cotangent."""
     taken = {id(_base_array(g)) for g in grad_outputs if g is not None}
-    results = []
+    results: list[Tensor | None] = []
     for g in gradients:
         if g is not None and id(_base_array(g)) in taken:
             g = g.clone()

@@ -1,34 +1,46 @@
-"""The Tensor: an array, and how it came to be.
+"""The Tensor: an array, and how it was computed.
 
-A Tensor holds an array (`data`), whether anyone wants its gradient (`requires_grad`), the gradient once it is known
-(`grad`), and the `Node` that made it (`node`; None for a *leaf*, which nobody made).  The operators and methods that
-compute, such as ``x * y`` and ``x.sum()``, are attached by `minigen.ops`; the gradients are worked out by
-`minigen.engine`.
+A Tensor holds an array (`data`), whether its gradient is asked for (`requires_grad`), the gradient once it is computed
+(`grad`), and the `Node` of the operation that made it (`node`; None for a *leaf*, which no operation made).  The
+operators and methods that compute, such as ``x * y`` and ``x.sum()``, are attached by `minigen.ops`; the gradients are
+computed by `minigen.engine`.
 
-**Arrays do not change under a gradient's feet.**  A vjp reads the inputs of its operation long after the forward pass.
-So the array of a Tensor is read-only; to change a Tensor one either gives it another array (``t.data = array``) or
-writes in place in the open (``with t.inplace() as array:``).  Both are counted, and a backward pass that would read a
-changed Tensor raises an error in place of a wrong gradient.
+**Arrays must not change between the forward and the backward pass.**  A vjp reads the inputs of its operation long
+after the forward pass.  So the array of a Tensor is read-only.  There are three ways to change a Tensor:
+
+- an in-place operator or an assignment, under `no_grad` where a gradient is asked for: ``w -= 0.1 * w.grad``;
+- another array: ``w.data = array``;
+- the array itself, opened for writing: ``with w.inplace() as array: array[0] = 1``.
+
+All three are counted.  A backward pass that would read a changed Tensor raises an error instead of computing a wrong
+gradient.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from . import backend
+from . import backend, hints
+from .backend import Array
 
 if TYPE_CHECKING:
+    import builtins
+
+    from . import ops
     from .engine import Node
 
-__all__ = ["Tensor", "from_dlpack", "tensor"]
+__all__ = ["Tensor", "as_tensor", "from_dlpack", "tensor"]
+
+DType: TypeAlias = np.dtype[Any]
 
 
 class Tensor:
     """An array that remembers how it was computed.
 
-    Make one with `tensor`, which copies; ``Tensor(array)`` takes the array over and freezes it.
+    Make one with `tensor`, which copies.  ``Tensor(array)`` takes the array over and makes it read-only.
 
     Parameters
     ----------
@@ -51,11 +63,11 @@ class Tensor:
     tensor([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_data", "grad", "node", "requires_grad", "version")
+    __slots__ = ("__weakref__", "_data", "_grad", "_requires_grad", "_retains_grad", "node", "version")
 
     def __init__(self, data: Any, requires_grad: bool = False):
-        if not hasattr(data, "dtype") or not hasattr(data, "shape"):
-            raise TypeError(f"Tensor: expected an array, got {type(data).__name__}; minigen.tensor(...) makes one")
+        if not backend.is_array(data):
+            raise TypeError(f"Tensor: expected an array, got {backend.describe(data)}; minigen.tensor(...) makes one")
         if data.dtype not in backend.FLOATS:
             if data.dtype.kind not in "iub":
                 raise TypeError(f"Tensor: expected float32, float64, integers or booleans, got dtype {data.dtype}")
@@ -63,38 +75,43 @@ class Tensor:
                 raise TypeError(f"Tensor: only float32 and float64 can have a gradient, got dtype {data.dtype}")
         if isinstance(data, np.generic):
             data = np.asarray(data)
-        self._data = backend.freeze(data)
-        self.requires_grad = requires_grad
-        self.grad: Tensor | None = None
+        self._data: Array = backend.freeze(data)
+        self._requires_grad = requires_grad
+        self._retains_grad = False
+        self._grad: Tensor | None = None
         self.node: Node | None = None
-        # One count per piece of memory: Tensors whose arrays are views of one another share it.
-        self.version = [0]
+        # The number of changes to this memory; all Tensors whose arrays are views of it share the list.
+        # A second element is the array that owns the memory, once there is a view of it.
+        self.version: list[Any] = [0]
 
-    # ---- what it is
+    # ---- the array
 
     @property
-    def data(self) -> Any:
-        """The array; NumPy's are read-only.  Assigning gives another array of the same shape, dtype and device."""
+    def data(self) -> Array:
+        """The array; NumPy's are read-only.
+
+        Assigning gives the Tensor another array of the same shape, dtype and device.  ``w.data -= x`` fails, because
+        NumPy writes into the array before it assigns: write ``w -= x`` under `no_grad`, or ``w.data = w.data - x``.
+        """
         return self._data
 
     @data.setter
     def data(self, array: Any) -> None:
         array = array.data if isinstance(array, Tensor) else array
-        if not hasattr(array, "dtype") or array.shape != self.shape or array.dtype != self.dtype:
-            found = f"{array.dtype}{list(array.shape)}" if hasattr(array, "dtype") else type(array).__name__
-            raise ValueError(f"data: expected an array {self.dtype}{list(self.shape)}, got {found}")
+        if not backend.is_array(array) or array.shape != self.shape or array.dtype != self.dtype:
+            raise ValueError(f"data: expected an array {self.dtype}{list(self.shape)}, got {backend.describe(array)}")
         if backend.device_of(array) != self.device:
             raise ValueError(f"data: expected an array on {self.device}, got one on {backend.device_of(array)}")
         self.set_array(array)
 
     def set_array(self, array: Any) -> None:
-        """Give the Tensor another array, of whatever shape, dtype and device; `data` checks that they stay."""
-        self._data = backend.freeze(array.copy() if _is_borrowed(array) else array)
+        """Give the Tensor another array of any shape, dtype and device, without the checks of `data`."""
+        self._data = backend.freeze(array.copy() if array.base is not None else array)
         self.version = [0]
 
     @contextmanager
-    def inplace(self) -> Iterator[Any]:
-        """Open the array for writing in place; graphs that still need its old values will say so.
+    def inplace(self) -> Iterator[Array]:
+        """Open the array for writing; a graph that still needs the old values raises an error.
 
         >>> import minigen as mg
         >>> w = mg.tensor([1.0, 2.0])
@@ -103,15 +120,20 @@ class Tensor:
         >>> w
         tensor([0.5, 1.5])
         """
-        if _is_borrowed(self._data):
-            self.data = self._data
+        base = self._data.base
+        if base is not None and not (len(self.version) > 1 and self.version[1] is base):
+            self.set_array(self._data)  # the memory belongs to no Tensor: write into a copy
+            base = None
         self.version[0] += 1
-        if isinstance(self._data, np.ndarray):
-            self._data.flags.writeable = True
+        array = self._data
+        locked = [a for a in (base, array) if isinstance(a, np.ndarray)]
+        for a in locked:  # a view can be opened only after its base
+            a.flags.writeable = True
         try:
-            yield self._data
+            yield array
         finally:
-            backend.freeze(self._data)
+            for a in locked:
+                backend.freeze(a)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -124,7 +146,7 @@ class Tensor:
         return self._data.ndim
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """Element type, as NumPy names it."""
         return self._data.dtype
 
@@ -139,13 +161,35 @@ class Tensor:
         return self.node is None
 
     def numel(self) -> int:
-        """Number of elements."""
+        """Return the number of elements."""
         return self._data.size
+
+    def dim(self) -> int:
+        """Return the number of dimensions, as `ndim`."""
+        return self._data.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """Return the shape, or the size along `dim`.
+
+        >>> import minigen as mg
+        >>> mg.ones(2, 3).size(), mg.ones(2, 3).size(-1)
+        ((2, 3), 3)
+        """
+        if dim is None:
+            return self.shape
+        if not -self.ndim <= dim < self.ndim:
+            raise IndexError(f"size: dim {dim} is out of range for shape {self.shape}")
+        return self.shape[dim]
 
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of a Tensor without dimensions")
         return self.shape[0]
+
+    def __iter__(self) -> "Iterator[Tensor]":
+        if not self.shape:
+            raise TypeError("iteration over a Tensor without dimensions; t.item() gives its number")
+        return (self[i] for i in range(self.shape[0]))
 
     def __repr__(self) -> str:
         body = np.array2string(backend.to_device(self._data, "cpu"), separator=", ", prefix="tensor(", threshold=100)
@@ -156,14 +200,14 @@ class Tensor:
             notes.append(f"device={self.device!r}")
         if self.node is not None:
             notes.append(f"made by {self.node.primitive.name}")
-        elif self.requires_grad:
+        elif self._requires_grad:
             notes.append("requires_grad=True")
         return f"tensor({', '.join([body, *notes])})"
 
-    # ---- leaving the graph
+    # ---- copies and other types
 
     def detach(self) -> "Tensor":
-        """The same values as a constant: gradients stop here.
+        """Return the same values as a constant: gradients stop here.
 
         A generator's images are detached before the discriminator's update, which must not reach the generator.
         """
@@ -172,7 +216,7 @@ class Tensor:
         return out
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
-        """A leaf with an array of its own, for ``copy.deepcopy`` of a Module; a gradient is not copied.
+        """Copy a leaf and its array, for ``copy.deepcopy`` of a Module; a gradient is not copied.
 
         >>> import copy
         >>> import minigen as mg
@@ -182,20 +226,35 @@ class Tensor:
         """
         if self.node is not None:
             raise RuntimeError(f"deepcopy: expected a leaf, got a Tensor made by {self.node.primitive.name}: detach it")
-        memo[id(self)] = out = type(self)(self._data.copy(), self.requires_grad)
+        memo[id(self)] = out = type(self)(self._data.copy(), self._requires_grad)
         return out
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.node is not None:
+            raise RuntimeError(f"pickle: expected a leaf, got a Tensor made by {self.node.primitive.name}: detach it")
+        return type(self), (self._data, self._requires_grad)
+
     def item(self) -> Any:
-        """The one element of a Tensor of one element, as a Python number."""
+        """Return the one element of a Tensor of one element, as a Python number."""
         if self._data.size != 1:
             raise ValueError(f"item: expected one element, got shape {self.shape}")
         return self._data.item()
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """The values as a read-only NumPy array; copy it to write."""
-        return backend.to_device(self._data, "cpu")
+    def tolist(self) -> Any:
+        """Return the values as nested lists of Python numbers.
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        >>> import minigen as mg
+        >>> mg.arange(3).tolist()
+        [0, 1, 2]
+        """
+        return self._data.tolist()
+
+    def numpy(self) -> Array:
+        """Return the values as a read-only NumPy array; copy it to write."""
+        array: Array = backend.to_device(self._data, "cpu")
+        return array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
@@ -211,10 +270,10 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self._data.size != 1:
-            raise ValueError(f"truth value of a Tensor of shape {self.shape} is ambiguous")
+            raise ValueError(f"truth value of a Tensor of shape {self.shape} is ambiguous; use t.any() or t.all()")
         return bool(self._data.item())
 
-    def __float__(self) -> float:
+    def __float__(self) -> "builtins.float":
         return float(self.item())
 
     def __int__(self) -> int:
@@ -226,6 +285,83 @@ class Tensor:
         return int(self.item())
 
     # ---- gradients
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients with respect to this Tensor are asked for.
+
+        Assigning turns it on or off for a leaf.  For a Tensor that an operation made it cannot be turned off: use
+        `detach`.
+        """
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"requires_grad: expected a bool, got {backend.describe(value)}")
+        if value and self.dtype not in backend.FLOATS:
+            raise TypeError(f"requires_grad: only float32 and float64 can have a gradient, got dtype {self.dtype}")
+        if not value and self.node is not None:
+            raise RuntimeError(
+                f"requires_grad: cannot be turned off for a Tensor made by {self.node.primitive.name}; use t.detach()"
+            )
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
+        """Turn `requires_grad` on or off, and return the Tensor itself.
+
+        >>> import minigen as mg
+        >>> mg.ones(2).requires_grad_()
+        tensor([1., 1.], requires_grad=True)
+        """
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def grad(self) -> "Tensor | None":
+        """The gradient that `backward` has added up here; None before the first one.
+
+        Only a leaf keeps its gradient.  For any other Tensor call `retain_grad` before `backward`, or use
+        `minigen.grad`.
+        """
+        if self._grad is None and self.node is not None and self._requires_grad and not self._retains_grad:
+            warnings.warn(
+                f"grad: a Tensor made by {self.node.primitive.name} does not keep its gradient; call t.retain_grad() "
+                "before backward(), or use minigen.grad(loss, t)",
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: "Tensor | None") -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"grad: expected a Tensor or None, got {backend.describe(value)}; minigen.tensor(...) makes one"
+                )
+            if value is self:
+                raise ValueError("grad: a Tensor cannot be its own gradient")
+            if value.shape != self.shape or value.dtype != self.dtype or value.device != self.device:
+                raise ValueError(
+                    f"grad: expected a Tensor {self.dtype}{list(self.shape)} on {self.device}, "
+                    f"got {value.dtype}{list(value.shape)} on {value.device}"
+                )
+        self._grad = value
+
+    def retain_grad(self) -> None:
+        """Let `backward` keep the gradient of this Tensor too, though an operation made it.
+
+        >>> import minigen as mg
+        >>> x = mg.tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (2 * y).backward()
+        >>> y.grad
+        tensor(2.)
+        """
+        if not self._requires_grad:
+            raise RuntimeError("retain_grad: this Tensor does not require a gradient")
+        self._retains_grad = True
 
     def backward(
         self, gradient: "Tensor | None" = None, retain_graph: bool | None = None, create_graph: bool = False
@@ -244,7 +380,7 @@ class Tensor:
         Raises
         ------
         RuntimeError
-            If no gradient is wanted here, the graph was freed, or a Tensor changed since the forward pass.
+            If no gradient is asked for here, the graph was freed, or a Tensor changed since the forward pass.
         ValueError
             If `gradient` is missing or has another shape or dtype.
         """
@@ -261,45 +397,153 @@ class Tensor:
 
         function = ops.FROM_NUMPY.get(ufunc) if method == "__call__" and not kwargs else None
         if function is None:
-            raise TypeError(f"numpy.{ufunc.__name__} does not work on a Tensor: {_REMEDY}")
+            remedy = _IN_PLACE if "out" in kwargs else _REMEDY
+            raise TypeError(f"numpy.{ufunc.__name__} does not work on a Tensor: {remedy}")
         return function(*inputs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         raise TypeError(f"numpy.{function.__name__} does not work on a Tensor: {_REMEDY}")
 
-    if TYPE_CHECKING:  # attached by minigen.ops; declared here for readers and type checkers
+    # ---- attached by minigen.ops; declared here for readers, editors and type checkers
 
-        def _computed(self, *args: Any, **kwargs: Any) -> "Tensor": ...
+    if TYPE_CHECKING:
+        __hash__ = object.__hash__
 
-        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _computed
-        __pow__ = __rpow__ = __neg__ = __matmul__ = __rmatmul__ = __getitem__ = __abs__ = _computed
-        __lt__ = __le__ = __gt__ = __ge__ = _computed
-        exp = log = sqrt = square = abs = tanh = sigmoid = clamp = relu = maximum = minimum = matmul = _computed
-        sum = mean = var = std = max = min = amax = amin = argmax = argmin = logsumexp = softmax = _computed
-        reshape = view = flatten = squeeze = unsqueeze = permute = transpose = expand = flip = _computed
-        clone = to = cos = sin = log1p = log_softmax = take_along_dim = _computed
-        T: Any
+        def __getitem__(self, index: Any) -> "Tensor": ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> "Tensor": ...
+        def __radd__(self, other: Any) -> "Tensor": ...
+        def __sub__(self, other: Any) -> "Tensor": ...
+        def __rsub__(self, other: Any) -> "Tensor": ...
+        def __mul__(self, other: Any) -> "Tensor": ...
+        def __rmul__(self, other: Any) -> "Tensor": ...
+        def __truediv__(self, other: Any) -> "Tensor": ...
+        def __rtruediv__(self, other: Any) -> "Tensor": ...
+        def __pow__(self, other: Any) -> "Tensor": ...
+        def __rpow__(self, other: Any) -> "Tensor": ...
+        def __matmul__(self, other: Any) -> "Tensor": ...
+        def __rmatmul__(self, other: Any) -> "Tensor": ...
+        def __and__(self, other: Any) -> "Tensor": ...
+        def __rand__(self, other: Any) -> "Tensor": ...
+        def __or__(self, other: Any) -> "Tensor": ...
+        def __ror__(self, other: Any) -> "Tensor": ...
+        def __xor__(self, other: Any) -> "Tensor": ...
+        def __rxor__(self, other: Any) -> "Tensor": ...
+        def __invert__(self) -> "Tensor": ...
+        def __neg__(self) -> "Tensor": ...
+        def __abs__(self) -> "Tensor": ...
+        def __lt__(self, other: Any) -> "Tensor": ...
+        def __le__(self, other: Any) -> "Tensor": ...
+        def __gt__(self, other: Any) -> "Tensor": ...
+        def __ge__(self, other: Any) -> "Tensor": ...
+        def __eq__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+
+        clamp = ops.clamp
+        all = ops.compare.all
+        allclose = ops.compare.allclose
+        any = ops.compare.any
+        equal = ops.compare.equal
+        isfinite = ops.compare.isfinite
+        isnan = ops.compare.isnan
+        double = ops.convert.double
+        float = ops.convert.float
+        long = ops.convert.long
+        to = ops.convert.to
+        cumsum = ops.cumulative.cumsum
+        prod = ops.cumulative.prod
+        abs = ops.elementwise.abs
+        add = ops.elementwise.add
+        clone = ops.elementwise.clone
+        cos = ops.elementwise.cos
+        div = ops.elementwise.div
+        exp = ops.elementwise.exp
+        expm1 = ops.elementwise.expm1
+        log = ops.elementwise.log
+        log1p = ops.elementwise.log1p
+        maximum = ops.elementwise.maximum
+        minimum = ops.elementwise.minimum
+        mul = ops.elementwise.mul
+        neg = ops.elementwise.neg
+        relu = ops.elementwise.relu
+        sigmoid = ops.elementwise.sigmoid
+        sin = ops.elementwise.sin
+        sqrt = ops.elementwise.sqrt
+        square = ops.elementwise.square
+        sub = ops.elementwise.sub
+        tanh = ops.elementwise.tanh
+        copy_ = ops.inplace.copy_
+        fill_ = ops.inplace.fill_
+        zero_ = ops.inplace.zero_
+        bmm = ops.linalg.bmm
+        matmul = ops.linalg.matmul
+        mm = ops.linalg.mm
+        norm = ops.linalg.norm
+        pow = ops.pow
+        amax = ops.reduce.amax
+        amin = ops.reduce.amin
+        argmax = ops.reduce.argmax
+        argmin = ops.reduce.argmin
+        logsumexp = ops.reduce.logsumexp
+        max = ops.reduce.max
+        mean = ops.reduce.mean
+        min = ops.reduce.min
+        std = ops.reduce.std
+        sum = ops.reduce.sum
+        var = ops.reduce.var
+        chunk = ops.shape.chunk
+        expand = ops.shape.expand
+        flatten = ops.shape.flatten
+        flip = ops.shape.flip
+        gather = ops.shape.gather
+        masked_fill = ops.shape.masked_fill
+        permute = ops.shape.permute
+        repeat = ops.shape.repeat
+        reshape = ops.shape.reshape
+        view = ops.shape.reshape
+        split = ops.shape.split
+        squeeze = ops.shape.squeeze
+        t = ops.shape.t
+        take_along_dim = ops.shape.take_along_dim
+        transpose = ops.shape.transpose
+        tril = ops.shape.tril
+        triu = ops.shape.triu
+        unsqueeze = ops.shape.unsqueeze
+        log_softmax = ops.softmax.log_softmax
+        softmax = ops.softmax.softmax
+
+        add_: Callable[..., "Tensor"]
+        clamp_: Callable[..., "Tensor"]
+        div_: Callable[..., "Tensor"]
+        mul_: Callable[..., "Tensor"]
+        pow_: Callable[..., "Tensor"]
+        sub_: Callable[..., "Tensor"]
+        T: "Tensor"
+        mT: "Tensor"  # noqa: N815 - PyTorch's name
+
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            known = () if name.startswith("_") else dir(type(self))  # NumPy and notebooks ask for many private names
+            raise AttributeError(hints.missing("Tensor", name, hints.TENSOR, known))
 
 
 _REMEDY = "use minigen's function of that name, or give NumPy the values alone, t.numpy()"
+_IN_PLACE = "a Tensor's array is read-only; write `t -= x` under minigen.no_grad(), or `with t.inplace() as array`"
 
 
-def _is_borrowed(array: Any) -> bool:
-    """Whether the array's memory belongs to someone else, who could write to it (or hold it against writing)."""
-    return array.base is not None
-
-
-def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None) -> Tensor:
+def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Make a Tensor from numbers, nested lists or an array.  The values are copied.
 
     Parameters
     ----------
     data : number, sequence, array or Tensor
         An array keeps its dtype, if that is float32, float64, integer or boolean; Python floats become float32.
-    requires_grad : bool
+        Arrays of other libraries, such as PyTorch's, come in by DLPack.
     dtype : dtype, optional
     device : {"cpu", "cuda"}, optional
         By default an array stays where it is, and other data goes to the CPU.
+    requires_grad : bool
 
     Returns
     -------
@@ -318,7 +562,9 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: st
     """
     if isinstance(data, Tensor):
         data = data.data
-    if not hasattr(data, "dtype"):
+    if not backend.is_array(data) and hasattr(data, "__dlpack__"):
+        data = from_dlpack(data).data
+    if not backend.is_array(data):
         try:
             data = np.array(data)
         except ValueError as error:
@@ -332,8 +578,20 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, device: st
     return Tensor(array if device is None else backend.to_device(array, device), requires_grad)
 
 
+def as_tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
+    """Make a Tensor as `tensor` does, but return a Tensor that fits already as it is.
+
+    >>> x = tensor([1.0])
+    >>> as_tensor(x) is x
+    True
+    """
+    if not isinstance(data, Tensor):
+        return tensor(data, dtype=dtype, device=device)
+    return data.to(dtype=dtype, device=device)
+
+
 def from_dlpack(source: Any) -> Tensor:
-    """A Tensor with a copy of the values of any array that speaks DLPack (PyTorch, JAX, CuPy, NumPy ...).
+    """Make a Tensor with a copy of the values of any array that speaks DLPack (PyTorch, JAX, CuPy, NumPy ...).
 
     >>> import numpy as np
     >>> from_dlpack(np.ones(2, np.float32))

@@ -68,7 +68,8 @@ def test_backward_accumulates_into_leaves_only():
     y2 = x * 4
     y2.sum().backward()
     assert x.grad.data.tolist() == [7.0, 7.0]
-    assert y.grad is None and y2.grad is None
+    with pytest.warns(UserWarning, match=r"grad: a Tensor made by mul does not keep its gradient; call t.retain_grad"):
+        assert y.grad is None
 
 
 def test_grad_gives_a_tuple_and_leaves_grad_alone():
@@ -214,9 +215,9 @@ def test_a_cotangent_may_only_be_left_out_for_one_element():
 @pytest.mark.parametrize(
     ("rule", "found"),
     [
-        (lambda g, out, alpha: g.sum(), r"float64\[\]"),
-        (lambda g, out, alpha: g.to("float32"), r"float32\[2\]"),
-        (lambda g, out, alpha: g.data, "ndarray"),
+        (lambda g, out, alpha: g.sum(), r"Tensor float64\[\]"),
+        (lambda g, out, alpha: g.to("float32"), r"Tensor float32\[2\]"),
+        (lambda g, out, alpha: g.data, r"ndarray float64\[2\]"),
         (lambda g, out, alpha: None, "NoneType"),
     ],
 )
@@ -226,7 +227,7 @@ def test_a_vjp_that_returns_something_else_is_named_with_op_and_argument(scratch
         return alpha * 2
 
     crooked.vjp(alpha=rule)
-    message = rf"vjp of crooked for 'alpha' returned {found}, expected float64\[2\]"
+    message = rf"vjp of crooked for 'alpha' returned {found}, expected Tensor float64\[2\]"
     with pytest.raises(AssertionError, match=message):
         crooked(t([1.0, 2.0])).sum().backward()
 
@@ -306,9 +307,9 @@ def test_detached_tensors_share_their_count_of_changes():
 
 def test_data_must_keep_shape_and_dtype():
     x = t([1.0, 2.0])
-    with pytest.raises(ValueError, match=r"data: expected an array float64\[2\], got float64\[3\]"):
+    with pytest.raises(ValueError, match=r"data: expected an array float64\[2\], got ndarray float64\[3\]"):
         x.data = np.ones(3)
-    with pytest.raises(ValueError, match=r"got float32\[2\]"):
+    with pytest.raises(ValueError, match=r"got ndarray float32\[2\]"):
         x.data = np.ones(2, np.float32)
 
 
@@ -374,10 +375,12 @@ def test_numpy_functions_are_ours_or_say_why_not():
         lambda: np.arctan(x),
         lambda: np.concatenate([x, x]),
         lambda: np.add.reduce(x),
-        lambda: np.add(x, x, out=x),
     ):
         with pytest.raises(TypeError, match=r"does not work on a Tensor: use minigen's function .* t\.numpy\(\)"):
             call()
+    for out in (x, np.ones(2)):
+        with pytest.raises(TypeError, match=r"a Tensor's array is read-only; write `t -= x` under minigen.no_grad\(\)"):
+            np.add(out, x, out=out)
 
 
 def test_dlpack_both_ways():

@@ -23,7 +23,7 @@ def test_import_loads_no_heavy_library():
 
 FLOORS = [
     {"_util", "kernels"},
-    {"backend"},
+    {"backend", "hints"},
     {"data", "tensor"},
     {"engine", "arguments", "plot"},
     {"ops", "creation"},

@@ -369,6 +369,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "batch_norm": _batch_norm(),
     "max_pool2d": _max_pool(),
     "max_unpool2d": _max_unpool(),
+    "cumsum": _along_one(["gaussian", "spread"]),
     "softmax": _along_one(["gaussian", "spread"]),
     "log_softmax": _along_one(["gaussian", "spread"]),
 }

@@ -5,29 +5,54 @@ module                    holds
 ========================= ======================================================
 `minigen.ops.elementwise` arithmetic, exponentials, activations, choices
 `minigen.ops.reduce`      sums, means, extremes
+`minigen.ops.cumulative`  running sums and products
 `minigen.ops.shape`       reshaping, indexing, joining, padding
 `minigen.ops.linalg`      matrix products
+`minigen.ops.einsum`      sums of products named by letters
 `minigen.ops.bias`        the gradient of a bias
 `minigen.ops.conv`        convolution and its two adjoints
-`minigen.ops.norm`        batch normalisation
+`minigen.ops.norm`        batch normalization
 `minigen.ops.pool`        max pooling
 `minigen.ops.softmax`     softmax and its logarithm
+`minigen.ops.compare`     comparisons and logic
+`minigen.ops.convert`     dtypes and devices
+`minigen.ops.inplace`     changes in place
 ========================= ======================================================
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..backend import FLOATS
-from ..tensor import Tensor, tensor
-from . import conv, elementwise, linalg, norm, pool, reduce, shape, softmax
+from ..tensor import Tensor
+from . import (
+    compare,
+    conv,
+    convert,
+    cumulative,
+    einsum,
+    elementwise,
+    inplace,
+    linalg,
+    norm,
+    pool,
+    reduce,
+    shape,
+    softmax,
+)
 
 __all__ = [
     "FROM_NUMPY",
+    "METHODS",
     "clamp",
+    "compare",
     "conv",
+    "convert",
+    "cumulative",
+    "einsum",
     "elementwise",
+    "inplace",
     "linalg",
     "norm",
     "pool",
@@ -35,7 +60,6 @@ __all__ = [
     "reduce",
     "shape",
     "softmax",
-    "to",
 ]
 
 
@@ -65,85 +89,87 @@ def clamp(input: Tensor, min: float | None = None, max: float | None = None) -> 
     return elementwise.clamp(input, min=min, max=max)
 
 
-def to(input: Tensor, target: Any) -> Tensor:
-    """The Tensor on another device or in another dtype; itself if there is nothing to change.
+METHODS: dict[str, Callable[..., Any]] = {
+    "view": shape.reshape,
+    "pow": pow,
+    "clamp": clamp,
+    **{
+        name: getattr(module, name)
+        for module, names in (
+            (compare, "all allclose any equal isfinite isnan"),
+            (convert, "double float long to"),
+            (
+                elementwise,
+                "abs add clone cos div exp expm1 log log1p maximum minimum mul neg relu sigmoid sin sqrt square sub "
+                "tanh",
+            ),
+            (inplace, "copy_ fill_ zero_"),
+            (linalg, "bmm matmul mm norm"),
+            (cumulative, "cumsum prod"),
+            (reduce, "amax amin argmax argmin logsumexp max mean min std sum var"),
+            (
+                shape,
+                "chunk expand flatten flip gather masked_fill permute repeat reshape split squeeze t take_along_dim "
+                "transpose tril triu unsqueeze",
+            ),
+            (softmax, "log_softmax softmax"),
+        )
+        for name in names.split()
+    },
+}
+"""The methods of `Tensor`: each is a function whose first argument is the Tensor."""
 
-    Parameters
-    ----------
-    input : Tensor
-    target : dtype, or one of "cpu" and "cuda"
-
-    Examples
-    --------
-    >>> import minigen as mg
-    >>> mg.ones(1).to("float64")
-    tensor([1.], dtype=float64)
-    """
-    if target in ("cpu", "cuda"):
-        if target == input.device:
-            return input
-        return elementwise.to_device(input, device=target) if input.dtype in FLOATS else tensor(input, device=target)
-    try:
-        dtype = np.dtype(target)
-    except TypeError:
-        raise TypeError(f"to: expected a dtype, 'cpu' or 'cuda', got {target!r}") from None
-    if dtype == input.dtype:
-        return input
-    if dtype in FLOATS and input.dtype in FLOATS:
-        return elementwise.cast(input, dtype=dtype)
-    return tensor(input, dtype=dtype)
-
-
-def _comparison(symbol: str) -> Any:
-    def compare(self: Tensor, other: Any) -> Tensor:
-        other = other.data if isinstance(other, Tensor) else other
-        if not isinstance(other, bool | int | float | np.generic) and not hasattr(other, "dtype"):
-            return NotImplemented
-        result = getattr(self.data, symbol)(other)
-        return Tensor(np.asarray(result) if isinstance(result, np.generic) else result)
-
-    compare.__name__ = symbol
-    compare.__doc__ = "Compare element by element: a boolean Tensor, without a gradient."
-    return compare
+_ARITHMETIC: dict[str, tuple[str, Callable[..., Any]]] = {
+    "add": ("+", elementwise.add),
+    "sub": ("-", elementwise.sub),
+    "mul": ("*", elementwise.mul),
+    "truediv": ("/", elementwise.div),
+    "pow": ("**", pow),
+}
 
 
-def _swapped(function: Any) -> Any:
+def _swapped(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, other: function(other, self)
+
+
+def _direct(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: function(self, other)
+
+
+def _transposed(self: Tensor) -> Tensor:
+    """The matrix with its two dimensions swapped; a vector or a number stays as it is."""
+    if self.ndim > 2:
+        raise ValueError(f"T: expected at most 2 dimensions, got shape {self.shape}; use t.mT or t.transpose(...)")
+    return shape.t(self)
 
 
 def _attach() -> None:
     """Give `Tensor` its operators and its methods, which mirror the functions."""
-    for name, function in (("add", elementwise.add), ("sub", elementwise.sub), ("mul", elementwise.mul),
-                           ("truediv", elementwise.div), ("matmul", linalg.matmul), ("pow", pow)):  # fmt: skip
-        setattr(Tensor, f"__{name}__", lambda self, other, function=function: function(self, other))
-        setattr(Tensor, f"__r{name}__", _swapped(function))
-    for symbol in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__"):
-        setattr(Tensor, symbol, _comparison(symbol))
-    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
-    methods: dict[str, Any] = {"to": to, "clamp": clamp, "__getitem__": shape.getitem, "__neg__": elementwise.neg,
-                               "__abs__": elementwise.abs, "view": shape.reshape}  # fmt: skip
-    for module, names in (
-        (elementwise, "abs clone cos exp expm1 log log1p maximum minimum neg relu sigmoid sin sqrt square tanh"),
-        (reduce, "amax amin argmax argmin logsumexp max mean min std sum var"),
-        (shape, "expand flatten flip permute reshape squeeze take_along_dim transpose unsqueeze"),
-        (linalg, "matmul"),
-        (softmax, "log_softmax softmax"),
-    ):
-        methods |= {name: getattr(module, name) for name in names.split()}
-    for name, function in methods.items():
-        setattr(Tensor, name, _method(function))
-    Tensor.T = property(lambda self: shape.transpose(self, -1, -2))
+    operators = {
+        **compare.OPERATORS,
+        "__getitem__": shape.getitem,
+        "__setitem__": shape.setitem,
+        "__neg__": elementwise.neg,
+        "__abs__": elementwise.abs,
+        "__matmul__": _direct(linalg.matmul),
+        "__rmatmul__": _swapped(linalg.matmul),
+        "__hash__": object.__hash__,
+    }
+    for name, (symbol, function) in _ARITHMETIC.items():
+        operators[f"__{name}__"] = _direct(function)
+        operators[f"__r{name}__"] = _swapped(function)
+        operators[f"__i{name}__"] = inplace.operator(f"{symbol}=", function)
+    for name, symbol in (("and", "&"), ("or", "|"), ("xor", "^")):
+        operators[f"__i{name}__"] = inplace.operator(f"{symbol}=", operators[f"__{name}__"])
+    for name in ("add", "sub", "mul", "div", "pow", "clamp"):
+        METHODS[f"{name}_"] = inplace.method(f"{name}_", METHODS[name])
+    for name, function in {**operators, **METHODS}.items():
+        setattr(Tensor, name, function)
+    Tensor.T = property(_transposed)  # type: ignore[assignment, method-assign]
+    Tensor.mT = property(lambda self: shape.transpose(self, -1, -2))  # type: ignore[assignment, method-assign]
 
 
-def _method(function: Any) -> Any:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
-
-    method.__name__, method.__doc__ = function.__name__, function.__doc__
-    return method
-
-
-FROM_NUMPY: dict[Any, Any] = {
+FROM_NUMPY: dict[Any, Callable[..., Any]] = {
     np.add: elementwise.add,
     np.subtract: elementwise.sub,
     np.multiply: elementwise.mul,

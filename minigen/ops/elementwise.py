@@ -479,7 +479,7 @@ elu.vjp(
 )
 
 
-@primitive
+@primitive(any_dtype=True)
 def where_(input: Array, other: Array, *, condition: Array) -> Array:
     """`input` where `condition`, `other` elsewhere; see `where`."""
     return array_module(input).where(condition, input, other)
@@ -524,7 +524,7 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
     return where_(input, other, condition=condition)
 
 
-@primitive
+@primitive(any_dtype=True)
 def clone(input: Array) -> Array:
     """A copy: f' = 1.
 
@@ -552,7 +552,7 @@ def cast(input: Array, *, dtype: Any) -> Array:
 cast.vjp(input=lambda g, out, input, *, dtype: cast(g, dtype=input.dtype))
 
 
-@primitive
+@primitive(any_dtype=True)
 def to_device(input: Array, *, device: str) -> Array:
     """Copy to another device; the cotangent goes back to where the input is.
 

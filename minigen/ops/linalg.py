@@ -9,16 +9,22 @@ and the gradient of its weights are primitives of their own, which share the tri
 :math:`\langle X W^\top, G \rangle` with the product :math:`G W`, as the three convolutions share theirs.
 """
 
+import math
+from typing import Any
+
 import numpy as np
 
+from ..arguments import normalize_dims
+from ..backend import array_module
 from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor, tensor
 from .bias import share_vjps
-from .elementwise import unbroadcast
+from .elementwise import abs, square, unbroadcast, where
+from .reduce import amax, sum
 from .shape import squeeze, transpose, unsqueeze
 
-__all__ = ["dense", "dense_bias", "dense_weight_grad", "matmul"]
+__all__ = ["bmm", "dense", "dense_bias", "dense_weight_grad", "matmul", "mm", "norm"]
 
 
 @primitive
@@ -102,3 +108,69 @@ def matmul(input, other):
     out = matmul_(unsqueeze(input, 0) if row else input, unsqueeze(other, 1) if column else other)
     out = squeeze(out, -1) if column else out
     return squeeze(out, -1 if column else -2) if row else out
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Product of two matrices.
+
+    >>> import minigen as mg
+    >>> mg.mm(mg.ones(2, 3), mg.ones(3, 1))
+    tensor([[3.],
+            [3.]])
+    """
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise ValueError(f"mm: expected two matrices, got shapes {input.shape} and {mat2.shape}; use matmul")
+    return matmul(input, mat2)
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Products of the matrices of two batches, (B, n, k) and (B, k, m).
+
+    >>> import minigen as mg
+    >>> mg.bmm(mg.ones(5, 2, 3), mg.ones(5, 3, 1)).shape
+    (5, 2, 1)
+    """
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise ValueError(
+            f"bmm: expected two batches of matrices, got shapes {input.shape} and {mat2.shape}; use matmul"
+        )
+    return matmul(input, mat2)
+
+
+def norm(input: Tensor, p: float = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
+    r"""Length of the vectors along `dim`: $\left( \sum |x|^p \right)^{1/p}$.
+
+    The elements are divided by the largest one before they are squared, so that nothing overflows.  At a vector of
+    zeros, where there is no derivative, the gradient is 0 (for p = 2, as in PyTorch).
+
+    Parameters
+    ----------
+    input : Tensor
+    p : float
+        2, 1, another positive number, or infinity for the largest absolute value.
+    dim : int or tuple of int, optional
+    keepdim : bool
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.norm(mg.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    if p == math.inf:
+        return amax(abs(input), dim, keepdim)
+    if not p > 0:
+        raise ValueError(f"norm: p: expected a positive number or inf, got {p}")
+    if p == 1:
+        return sum(abs(input), dim, keepdim)
+    dims = normalize_dims("norm", input.shape, dim)
+    if math.prod(input.shape[d] for d in dims) == 0:
+        return sum(abs(input), dims, keepdim)
+    largest = array_module(input.data).abs(input.data).max(axis=dims, keepdims=True)
+    usable = (largest > 0) & (largest < math.inf)
+    scale = Tensor(array_module(input.data).where(usable, largest, 1).astype(input.dtype))
+    scaled = input / scale
+    total = sum(square(scaled) if p == 2 else abs(scaled) ** p, dims, keepdim=True)
+    zero = total.data == 0
+    root = where(zero, 0.0, where(zero, 1.0, total) ** (1 / p)) * scale
+    return root if keepdim else root.reshape(tuple(n for d, n in enumerate(input.shape) if d not in dims))

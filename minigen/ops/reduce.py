@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arguments import Dims, check_boolean, check_number, check_tensor, normalize_dim, normalize_dims
-from ..backend import Array, array_module
+from ..backend import FLOATS, Array, array_module
 from ..engine import primitive
 from ..tensor import Tensor
 from .elementwise import constant, exp, log, select, sqrt, square, where
@@ -34,7 +34,7 @@ sum_.vjp(
 
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Sum of the elements.
+    """Sum of the elements; of integers and booleans it is an int64.
 
     Parameters
     ----------
@@ -52,7 +52,21 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> mg.sum(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     tensor([4., 6.])
     """
-    return sum_(input, dim=normalize_dims("sum", check_tensor("sum", "input", input).shape, dim), keepdim=keepdim)
+    dims = normalize_dims("sum", check_tensor("sum", "input", input).shape, dim)
+    if input.dtype not in FLOATS:
+        return _constant(input.data.sum(axis=dims, keepdims=keepdim, dtype=np.int64))
+    return sum_(input, dim=dims, keepdim=keepdim)
+
+
+def _constant(array: Any) -> Tensor:
+    """Wrap the result of a reduction that has no derivative, which NumPy gives as a scalar if it has no dimensions."""
+    return Tensor(np.asarray(array) if isinstance(array, np.generic) else array)
+
+
+def _check_float(op: str, input: Tensor) -> Tensor:
+    if check_tensor(op, "input", input).dtype not in FLOATS:
+        raise TypeError(f"{op}: argument 'input' has dtype {input.dtype}, expected float32 or float64; use t.float()")
+    return input
 
 
 def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
@@ -78,7 +92,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> mg.mean(mg.tensor([1.0, 2.0, 6.0]))
     tensor(3.)
     """
-    dims = normalize_dims("mean", check_tensor("mean", "input", input).shape, dim)
+    dims = normalize_dims("mean", _check_float("mean", input).shape, dim)
     count = _count(input.shape, dims)
     total = sum_(input, dim=dims, keepdim=keepdim)
     return total / count if count else total * math.nan
@@ -113,7 +127,7 @@ def var(
 
 
 def _var(op: str, input: Tensor, dim: Dims, unbiased: bool, keepdim: bool, correction: float | None) -> Tensor:
-    check_tensor(op, "input", input)
+    _check_float(op, input)
     if correction is None:
         correction = 1 if check_boolean(op, "unbiased", unbiased) else 0
     dims = normalize_dims(op, input.shape, dim)
@@ -139,7 +153,7 @@ def std(
     return where(zero, 0.0, sqrt(where(zero, 1.0, variance)))
 
 
-@primitive
+@primitive(any_dtype=True)
 def amax_(input: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
     """Largest element over `dim`; of m equal ones each gets 1/m of the cotangent."""
     return array_module(input).asarray(input.max(axis=dim, keepdims=keepdim))
@@ -194,7 +208,10 @@ def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     >>> mg.amin(mg.tensor([[1.0, 5.0], [3.0, 4.0]]), dim=1)
     tensor([1., 3.])
     """
-    return -amax_(-input, dim=_nonempty_dims("amin", input, dim), keepdim=keepdim)
+    dims = _nonempty_dims("amin", input, dim)
+    if input.dtype not in FLOATS:
+        return _constant(input.data.min(axis=dims, keepdims=keepdim))
+    return -amax_(-input, dim=dims, keepdim=keepdim)
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -204,10 +221,16 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> mg.argmax(mg.tensor([1.0, 5.0, 2.0])).item()
     1
     """
-    check_tensor("argmax", "input", input)
+    return _arg("argmax", input, dim, keepdim)
+
+
+def _arg(op: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    check_tensor(op, "input", input)
     if dim is not None:
-        dim = normalize_dim("argmax", input.shape, dim)
-    return Tensor(array_module(input.data).asarray(input.data.argmax(axis=dim, keepdims=keepdim)))
+        dim = normalize_dim(op, input.shape, dim)
+    if (input.numel() if dim is None or not input.ndim else input.shape[dim]) == 0:
+        raise ValueError(f"{op}: no elements to choose from in shape {input.shape}")
+    return _constant(getattr(input.data, op)(axis=dim, keepdims=keepdim))
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -217,7 +240,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     >>> mg.argmin(mg.tensor([1.0, 5.0, 0.5])).item()
     2
     """
-    return argmax(-input, dim, keepdim)
+    return _arg("argmin", input, dim, keepdim)
 
 
 class Extreme(NamedTuple):

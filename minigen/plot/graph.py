@@ -199,7 +199,7 @@ def _history(outputs: list[Tensor], limit: int) -> list[Tensor]:
 
 def _label(t: Tensor, name: str | None) -> str:
     lines = [*([name] if name else []), _short(t)]
-    if t.grad is not None:
+    if t.is_leaf and t.grad is not None:
         lines.append(f"grad {_short(t.grad)}")
     return "\n".join(lines)
 
