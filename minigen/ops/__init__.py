@@ -45,6 +45,7 @@ from . import (
 __all__ = [
     "FROM_NUMPY",
     "METHODS",
+    "OPERATORS",
     "clamp",
     "compare",
     "conv",
@@ -143,27 +144,29 @@ def _transposed(self: Tensor) -> Tensor:
     return shape.t(self)
 
 
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **compare.OPERATORS,
+    "__getitem__": shape.getitem,
+    "__setitem__": shape.setitem,
+    "__neg__": elementwise.neg,
+    "__abs__": elementwise.abs,
+    "__matmul__": _direct(linalg.matmul),
+    "__rmatmul__": _swapped(linalg.matmul),
+}
+"""The operators of `Tensor` by their Python names."""
+
+
 def _attach() -> None:
     """Give `Tensor` its operators and its methods, which mirror the functions."""
-    operators = {
-        **compare.OPERATORS,
-        "__getitem__": shape.getitem,
-        "__setitem__": shape.setitem,
-        "__neg__": elementwise.neg,
-        "__abs__": elementwise.abs,
-        "__matmul__": _direct(linalg.matmul),
-        "__rmatmul__": _swapped(linalg.matmul),
-        "__hash__": object.__hash__,
-    }
     for name, (symbol, function) in _ARITHMETIC.items():
-        operators[f"__{name}__"] = _direct(function)
-        operators[f"__r{name}__"] = _swapped(function)
-        operators[f"__i{name}__"] = inplace.operator(f"{symbol}=", function)
+        OPERATORS[f"__{name}__"] = _direct(function)
+        OPERATORS[f"__r{name}__"] = _swapped(function)
+        OPERATORS[f"__i{name}__"] = inplace.operator(f"{symbol}=", function)
     for name, symbol in (("and", "&"), ("or", "|"), ("xor", "^")):
-        operators[f"__i{name}__"] = inplace.operator(f"{symbol}=", operators[f"__{name}__"])
+        OPERATORS[f"__i{name}__"] = inplace.operator(f"{symbol}=", OPERATORS[f"__{name}__"])
     for name in ("add", "sub", "mul", "div", "pow", "clamp"):
         METHODS[f"{name}_"] = inplace.method(f"{name}_", METHODS[name])
-    for name, function in {**operators, **METHODS}.items():
+    for name, function in {**OPERATORS, **METHODS, "__hash__": object.__hash__}.items():
         setattr(Tensor, name, function)
     Tensor.T = property(_transposed)  # type: ignore[assignment, method-assign]
     Tensor.mT = property(lambda self: shape.transpose(self, -1, -2))  # type: ignore[assignment, method-assign]

@@ -82,10 +82,7 @@ def copy_(input: Tensor, source: Any) -> Tensor:
     >>> mg.zeros(2).copy_(mg.tensor([1.0, 2.0]))
     tensor([1., 2.])
     """
-    _refuse_recording("copy_", input, source)
-    with no_grad():
-        input[...] = source
-    return input
+    return _fill("copy_", input, source)
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:
@@ -95,10 +92,7 @@ def fill_(input: Tensor, value: Any) -> Tensor:
     >>> mg.zeros(2).fill_(7)
     tensor([7., 7.])
     """
-    _refuse_recording("fill_", input, value)
-    with no_grad():
-        input[...] = value
-    return input
+    return _fill("fill_", input, value)
 
 
 def zero_(input: Tensor) -> Tensor:
@@ -108,4 +102,11 @@ def zero_(input: Tensor) -> Tensor:
     >>> mg.ones(2).zero_()
     tensor([0., 0.])
     """
-    return fill_(input, 0)
+    return _fill("zero_", input, 0)
+
+
+def _fill(op: str, input: Tensor, value: Any) -> Tensor:
+    _refuse_recording(op, input, value)
+    with no_grad():
+        input[...] = value
+    return input

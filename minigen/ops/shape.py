@@ -608,7 +608,7 @@ def _triangle(input: Tensor, op: str, diagonal: int, upper: bool) -> Tensor:
     xp = array_module(input.data)
     rows, columns = input.shape[-2:]
     above = xp.arange(columns) - xp.arange(rows).reshape(-1, 1)  # 0 on the diagonal, positive above it
-    return where(above >= diagonal if upper else above <= diagonal, input, 0)
+    return where(above >= diagonal if upper else above <= diagonal, input, input.dtype.type(0))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
