@@ -309,12 +309,12 @@ show_source(mg.engine._graph, mg.engine._backward_pass)
 # %% [markdown]
 # Read it with the table beside it:
 #
-# - `add(t, _grad_output(...))` is the first row: the gradient that it starts from is $\bar L = 1$.
+# - `add(t, _check_grad_output(...))` is the first row: the gradient that it starts from is $\bar L = 1$.
 # - `graph.pop()` takes the newest Tensor; the leaves, sorted as $-1$, come last and have nobody to pass anything on to.
 # - `cotangents` holds what each has received so far; once passed on it is dropped (`pop`), unless it was `wanted`.
 # - `read_inputs` gives the inputs of a node, or an error if one of them was changed since.
-# - `apply_vjps` runs the rules of the primitive, for those inputs that need it; `add` adds a share to what is there.
-# - `useful` leaves out what does not lie between `outputs` and the Tensors whose gradients are `wanted`.
+# - `apply_vjps` runs the rules of the primitive, for those inputs that need it; `add` adds each gradient to what is there.
+# - `useful` leaves out what does not lie between `outputs` and the `inputs` whose gradients are `wanted`.
 # - At the end of its turn a node forgets its inputs (`node.inputs = None`), so that the memory is free as soon as
 #   possible.  `retain_graph=True` prevents that, for a second sweep over the same graph.
 # - `enable_grad() if create_graph else no_grad()`: is the sweep itself to be written down?  That is section 5.
