@@ -23,7 +23,7 @@ from minigen.kernels.cpu.conv import channel_lanes, dispatch, pixel_lanes
 from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.runtime.allocator import contiguous
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
-from minigen.kernels.cpu.winograd.transforms import matrices
+from minigen.kernels.cpu.winograd.transforms import amplification, matrices
 from minigen.kernels.shapes import output_size
 
 #: Bound on |error| / |result| in norm, for each tile (m, r) that the precision levels may choose.
@@ -206,6 +206,70 @@ def test_what_tiles_of_default_precision_err_in_units_of_a_plain_sum(tile, chann
         results = case.results(by_winograd(tile), *operands), plain_sums(case, *operands), case.exact(*operands)
         ratios += [abs(a - exact).max() / abs(b - exact).max() for a, b, exact in zip(*results, strict=True)]
     assert max(ratios) <= 3.5 and np.median(ratios) <= 2.5  # maxima of few elements scatter
+
+
+def largest_near(a, window, start, stride, pixels, around):
+    """``[..., p, q]``: the largest |a| in the window that begins at ``p * stride + start``, and `around` pixels outside."""
+    reach = [range(first - more, first + n + more) for first, n, more in zip(start, window, around, strict=True)]
+    found = np.zeros((*a.shape[:2], *pixels))
+    for p, q in np.ndindex(*pixels):
+        rows, columns = ([s * at + k for k in axis if 0 <= s * at + k < n]
+                         for s, at, axis, n in zip(stride, (p, q), reach, a.shape[2:], strict=True))  # fmt: skip
+        if rows and columns:
+            found[:, :, p, q] = abs(a[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).max((2, 3))
+    return found
+
+
+def bounds_of_tiles(case, tile, x, w, g):
+    """The documented bound on the error of each element of the three results, for any data."""
+    (m, r), kernel, stride = tile, case.kernel, case.stride
+    kappa, more = amplification(m, r), [(m + r - 1) * s - 1 for s in stride]
+    before = [a for a, _ in case.padding]
+    n_y, n_dx, n_dw = (n + 6 * (m + r) for n in case.terms())
+    near = largest_near(x, kernel, [-b for b in before], stride, case.y[2:], more)
+    y = np.einsum("ncpq,oc->nopq", near, abs(w).sum((2, 3)))
+    # pixel i of dx meets the rows of g from (i + before - kernel + 1) / stride to (i + before) / stride
+    spread = np.zeros((*g.shape[:2], *((n - 1) * s + 1 for n, s in zip(g.shape[2:], stride, strict=True))))
+    spread[:, :, :: stride[0], :: stride[1]] = g
+    start = [b - k + 1 for b, k in zip(before, kernel, strict=True)]
+    near = largest_near(spread, kernel, start, (1, 1), x.shape[2:], more)
+    dx = np.einsum("nohw,oc->nchw", near, abs(w).sum((2, 3)))
+    dw = np.einsum("nc,no->oc", abs(x).max((2, 3)), abs(g).sum((2, 3)))[:, :, None, None] + np.zeros(w.shape)
+    return [kappa * gamma(n, np.float32) * size for n, size in zip((n_y, n_dx, n_dw), (y, dx, dw), strict=True)]
+
+
+@pytest.mark.parametrize("tile", dispatch.TILES["fast"], ids=str)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 9), size=st.sampled_from([1e-8, 1e4, 1e8]))
+def test_tiles_stay_within_the_documented_bound_for_any_outliers(tile, data, seed, size):
+    case = data.draw(cases(dilations=(1,), strides=(1, 2), groups=(1,), most_taps=2 * tile[1] + 1))
+    taps = [-(-k // s) for k, s in zip(case.kernel, case.stride, strict=True)]
+    assume(case.stride == (1, 1) or max(taps) <= tile[1])
+    operands, rng = case.operands(seed, np.float32, normal), np.random.default_rng(seed)
+    for a in operands:
+        a.ravel()[rng.integers(0, a.size, 1 + a.size // 50)] *= size
+    results, bounds = case.results(by_winograd(tile), *operands), bounds_of_tiles(case, tile, *operands)
+    for result, exact, bound in zip(results, case.exact(*operands), bounds, strict=True):
+        assert (abs(result - exact) <= bound).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("level, outside", [("direct", 0), ("default", 6)])
+@pytest.mark.parametrize("kernel, stride, channels", [(3, 1, 24), (4, 2, 24), (3, 1, 2), (1, 1, 24), (5, 3, 6)])
+def test_nan_and_infinity_reach_what_the_documentation_says(bad, level, outside, kernel, stride, channels):
+    before = kernel // 2
+    case = Case(2, channels, 24, (17, 19), (kernel,) * 2, (stride,) * 2, ((before, before),) * 2, (1, 1), 1)
+    x, w, g = case.operands(0, np.float32, normal)
+    x[1, 0, 8, 9] = bad
+    touched = np.zeros_like(x[:, :1])
+    touched[1, 0, 8, 9] = 1
+    with precision(level):
+        y, _, dw = case.results(conv, x, w, g)
+    window = largest_near(touched, case.kernel, (-before,) * 2, case.stride, case.y[2:], (0, 0)) > 0
+    around = largest_near(touched, case.kernel, (-before,) * 2, case.stride, case.y[2:], (outside * stride,) * 2) > 0
+    finite = np.isfinite(y)
+    assert not (finite & window).any() and (finite | around).all()
+    assert np.isfinite(dw[:, 1:]).all() and not np.isfinite(dw[:, 0]).all()
 
 
 @settings(max_examples=25, deadline=None)

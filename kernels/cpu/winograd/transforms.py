@@ -28,8 +28,9 @@ transform domain is a matrix product.
 **Rounding.**  The transforms amplify rounding errors, the more the larger alpha is, and how much depends on the points.
 Whole numbers, as one sees them in most descriptions, are not the best: with 0, 5/8, -5/8, 3/2, -3/2 the worst error of
 F(4 x 4, 3 x 3) is a third of that with 0, 1, -1, 2, -2.  Those in `POINTS` came out best among all symmetrical sets of
-eighths up to 5/2 (whose powers are exact in float32), on random images of 16 channels and more.  See
-`minigen.kernels.cpu.precision`.
+eighths up to 5/2 (whose powers are exact in float32), on random images of 16 channels and more.  Each of the
+:math:`\alpha^2` products contains every input of the tile, so an output's error grows with the largest input of the
+tile, not of its window: `amplification` bounds how much.  See `minigen.kernels.cpu.precision`.
 
 **Missing taps.**  A filter with fewer than r taps is one with zeros.  If its last coefficient is zero, so is its
 transform at infinity; if its first is, at the point 0.  There is nothing to multiply at these points.
@@ -58,7 +59,7 @@ from numba.extending import intrinsic
 
 from ..simd import INT64, emit_prefetch, load_vector, multiply_add, store_vector, vector_of
 
-__all__ = ["Transform", "apply", "matrices", "size_in", "size_out", "transform"]
+__all__ = ["Transform", "amplification", "apply", "matrices", "size_in", "size_out", "transform"]
 
 
 def _plus_minus(numerator, denominator):
@@ -94,6 +95,23 @@ def matrices(m, r):
         g[i] = [entry / denominator for entry in g[i]]  # ... which the filter's transform divides by
     bt.append(_from_roots(points))
     return {"A": a, "AT": _transposed(a), "G": g, "GT": _transposed(g), "BT": bt}
+
+
+def amplification(m, r):
+    r"""How far rounding errors of F(m x m, r x r) may exceed those of a direct sum of inputs of one size.
+
+    Replace every entry of the matrices by its absolute value, and every input by the largest, M: then each output is at
+    most :math:`\kappa M \sum |w|`, where :math:`\kappa` is the square (one factor for each direction) of
+    :math:`\max_{i,j} \sum_p |A_{pi}| |G_{pj}| \sum_k |B^T_{pk}|`.  Roundings are relative to these numbers.
+
+    >>> [round(amplification(m, r)) for m, r in ((2, 2), (2, 3), (4, 3))]
+    [9, 16, 175]
+    """
+    entries = matrices(m, r)
+    reach = [sum(map(abs, row)) for row in entries["BT"]]
+    a, g = entries["A"], entries["G"]
+    sums = (sum(abs(a[p][i] * g[p][j]) * reach[p] for p in range(len(reach))) for i in range(m) for j in range(r))
+    return float(max(sums) ** 2)
 
 
 def _powers(points, n):
