@@ -31,6 +31,8 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+from .signatures import checked
+
 __all__ = [
     "SETS",
     "available",
@@ -122,7 +124,8 @@ class register:  # noqa: N801 - reads as a statement, `with register(...)`
     op : str
         The kernel's name, such as ``"conv2d"``.
     function : callable
-        Takes the same arguments as ``minigen.kernels.reference.<op>`` and returns the same.
+        Takes the same arguments as ``minigen.kernels.reference.<op>`` and returns the same.  Its arguments are checked
+        before each call (`minigen.kernels.signatures`), so it need not look at shapes and dtypes.
 
     Raises
     ------
@@ -135,7 +138,7 @@ class register:  # noqa: N801 - reads as a statement, `with register(...)`
     >>> def mine(*args, **kwargs):
     ...     return reference.conv2d(*args, **kwargs)
     >>> with register("conv2d", mine):
-    ...     find("conv2d") is mine
+    ...     find("conv2d").__wrapped__ is mine
     True
     """
 
@@ -143,8 +146,8 @@ class register:  # noqa: N801 - reads as a statement, `with register(...)`
         names = load("reference").__all__
         if op not in names:
             raise ValueError(f"register: no kernel is called {op!r}; expected one of {', '.join(names)}")
-        self._op, self._function = op, function
-        _registered.setdefault(op, []).append(function)
+        self._op, self._function = op, checked(op)(function)
+        _registered.setdefault(op, []).append(self._function)
 
     def __enter__(self) -> None:
         return None

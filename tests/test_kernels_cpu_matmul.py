@@ -72,8 +72,3 @@ def test_leading_dimensions_broadcast():
     rng = np.random.default_rng(0)
     a, b = rng.integers(-9, 10, (2, 1, 3, 4)).astype(np.float32), rng.integers(-9, 10, (5, 4, 6)).astype(np.float32)
     np.testing.assert_array_equal(matmul(a, b), np.einsum("aibc,jcd->ajbd", a, b))
-
-
-def test_mixed_precision_is_refused():
-    with pytest.raises(TypeError, match="one dtype, got float32 and float64"):
-        matmul(np.ones((2, 2), np.float32), np.ones((2, 2)))

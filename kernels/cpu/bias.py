@@ -5,8 +5,7 @@
 
 import math
 
-import numpy as np
-
+from ..signatures import checked
 from .norm import as_matrix, channel_groups, group_channels, group_sums
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
@@ -16,20 +15,21 @@ from .simd import add, advance, broadcast, lanes, load, pointer, store
 __all__ = ["add_bias", "channel_sums"]
 
 
+@checked("add_bias")
 def add_bias(x, bias, out=None):
     """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
     rows = (x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
-    y = out if out is not None and out.flags.c_contiguous else empty(x.shape, x.dtype)
-    bias = contiguous(bias, like=x, shape=x.shape[1:2])
-    _add_bias(contiguous(x).reshape(rows), bias, y.reshape(rows), work=x.size)
+    y = out if out is not None and out.flags.c_contiguous and out.flags.aligned else empty(x.shape, x.dtype)
+    _add_bias(contiguous(x).reshape(rows), contiguous(bias), y.reshape(rows), work=x.size)
     if out is not None and out is not y:
         out[...] = y
     return y if out is None else out
 
 
+@checked("channel_sums")
 def channel_sums(x):
     """As `minigen.kernels.reference.channel_sums`."""
-    sums = np.empty(x.shape[1], x.dtype)
+    sums = empty(x.shape[1:2], x.dtype)
     _channel_sums(as_matrix(contiguous(x)), sums, work=x.size)
     return sums
 

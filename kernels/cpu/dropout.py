@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..reference.dropout import FIRST, HALF, SECOND, STEP, threshold_and_scale
+from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import BLOCK, chunked_range, parallel
@@ -10,6 +11,7 @@ from .runtime.thread_pool import BLOCK, chunked_range, parallel
 __all__ = ["dropout"]
 
 
+@checked("dropout")
 def dropout(x, p, seed):
     """As `minigen.kernels.reference.dropout`."""
     y = empty(x.shape, x.dtype)

@@ -16,6 +16,7 @@ import functools
 
 import numpy as np
 
+from ..signatures import checked
 from .microkernel import ROWS, VECTORS, matmul_kernel
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import inlined
@@ -35,10 +36,9 @@ _PIECES = 8
 _DEPTH = 384
 
 
+@checked("matmul")
 def matmul(a, b):
     """As `minigen.kernels.reference.matmul`."""
-    if a.dtype != b.dtype:
-        raise TypeError(f"matmul: expected arrays of one dtype, got {a.dtype} and {b.dtype}")
     if a.ndim == b.ndim == 2:
         return _product(a, b)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])

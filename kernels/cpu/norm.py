@@ -19,6 +19,7 @@ import math
 
 import numpy as np
 
+from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import chunked_range, parallel
@@ -38,29 +39,31 @@ __all__ = [
 _WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
 
 
+@checked("batch_norm_stats")
 def batch_norm_stats(x):
     """As `minigen.kernels.reference.batch_norm_stats`."""
-    mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
+    mean, var = empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
     _stats(as_matrix(contiguous(x)), mean, var, work=x.size)
     return mean, var
 
 
+@checked("batch_norm")
 def batch_norm(x, mean, var, weight, bias, eps):
     """As `minigen.kernels.reference.batch_norm`."""
     y = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + x.dtype.type(eps))
-    _normalize(as_matrix(contiguous(x)), *_channels(x, mean, scale, bias), as_matrix(y), _streamed(y), work=x.size)
+    _normalize(as_matrix(contiguous(x)), *map(contiguous, (mean, scale, bias)), as_matrix(y), _streamed(y), work=x.size)
     return y
 
 
+@checked("batch_norm_grad")
 def batch_norm_grad(g, x, mean, var, weight, eps):
     """As `minigen.kernels.reference.batch_norm_grad`."""
-    dx, dweight, dbias = empty(x.shape, x.dtype), np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
+    dx, dweight, dbias = empty(x.shape, x.dtype), empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
     rstd = 1 / np.sqrt(var + x.dtype.type(eps))
-    matrices = as_matrix(contiguous(g, like=x)), as_matrix(contiguous(x))
-    _grad(
-        *matrices, *_channels(x, mean, rstd, weight * rstd), as_matrix(dx), dweight, dbias, _streamed(dx), work=x.size
-    )
+    matrices = as_matrix(contiguous(g)), as_matrix(contiguous(x))
+    vectors = map(contiguous, (mean, rstd, weight * rstd))
+    _grad(*matrices, *vectors, as_matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
     return dx, dweight, dbias
 
 
@@ -73,11 +76,6 @@ def _streamed(y):
     """Whether to write `y` past the caches: it is large, and its images and channels all start at whole vectors."""
     aligned = y.ctypes.data % VECTOR_BYTES == 0 and y[:1, :1].nbytes % VECTOR_BYTES == 0
     return y.nbytes >= LARGE and aligned
-
-
-def _channels(x, *vectors):
-    """Check that each vector holds one number per channel of `x`, in its dtype."""
-    return [contiguous(vector, like=x, shape=x.shape[1:2]) for vector in vectors]
 
 
 @parallel

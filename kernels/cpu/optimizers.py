@@ -8,18 +8,21 @@ import math
 
 import numpy as np
 
+from ..signatures import checked
 from .runtime.allocator import contiguous
 from .runtime.thread_pool import BLOCK, chunked_range, indices, parallel
 
 __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
 
 
+@checked("sgd_step")
 def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
     """As `minigen.kernels.reference.sgd_step`."""
     rates = _scalars(param, lr, momentum, 1 - dampening, weight_decay)
     _step(_sgd, (param, velocity), grad, (*rates, bool(nesterov), bool(first)))
 
 
+@checked("adam_step")
 def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay, decoupled):
     """As `minigen.kernels.reference.adam_step`."""
     shrink = 1 - lr * weight_decay if decoupled else 1
@@ -29,6 +32,7 @@ def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay
     _step(_adam, (param, m, v, vmax), grad, rates)
 
 
+@checked("rmsprop_step")
 def rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum):
     """As `minigen.kernels.reference.rmsprop_step`."""
     rates = _scalars(param, lr, alpha, 1 - alpha, eps, weight_decay, momentum)
@@ -42,23 +46,20 @@ def _scalars(param, *values):
 def _step(function, arrays, grad, rates):
     """Run a kernel on flat arrays, of which it overwrites all but `grad`; those that are None it does without."""
     param = arrays[0]
-    flat = [None if array is None else _flat(array, param) for array in arrays]
-    function(*flat, contiguous(grad, like=param).reshape(-1), *rates, work=param.size)
+    flat = [None if array is None else _flat(array) for array in arrays]
+    function(*flat, contiguous(grad).reshape(-1), *rates, work=param.size)
     for array, updated in zip(arrays, flat):
-        if array is not None and not array.flags.c_contiguous:
+        if array is not None and not _plain(array):
             array[...] = updated.reshape(array.shape)
 
 
-def _flat(array, like):
-    """`array` in one dimension; a copy, to be written back, where it is not contiguous."""
-    if not array.flags.writeable:
-        raise ValueError(f"optimizer step: an array of shape {array.shape} is read-only, and would be overwritten")
-    if array.shape != like.shape or array.dtype != like.dtype:
-        raise ValueError(
-            f"optimizer step: state of shape {array.shape} and dtype {array.dtype}, "
-            f"expected those of the parameter, {like.shape} and {like.dtype}"
-        )
-    return array.reshape(-1)
+def _flat(array):
+    """`array` in one dimension; a copy, to be written back, where a kernel cannot write to it."""
+    return array.reshape(-1) if _plain(array) else array.flatten()
+
+
+def _plain(array):
+    return array.flags.c_contiguous and array.flags.aligned
 
 
 @parallel

@@ -3,6 +3,7 @@
 Same results as `minigen.kernels.reference.pointwise`, to the last bit.
 """
 
+from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import BLOCK, chunked_range, parallel
@@ -12,11 +13,13 @@ from .simd.streaming import LARGE, fence, interleaved_index, leaky, stream
 __all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
+@checked("leaky_relu")
 def leaky_relu(x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu`."""
     return _leak_array(x, x, negative_slope, backwards=False)
 
 
+@checked("leaky_relu_grad")
 def leaky_relu_grad(g, x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu_grad`.
 
@@ -27,7 +30,7 @@ def leaky_relu_grad(g, x, negative_slope):
 
 def _leak_array(g, x, negative_slope, backwards):
     y = empty(x.shape, x.dtype)
-    flat = (array.reshape(-1) for array in (contiguous(g, like=x), contiguous(x), y))
+    flat = (array.reshape(-1) for array in (contiguous(g), contiguous(x), y))
     _leaky(*flat, x.dtype.type(negative_slope), y.nbytes >= LARGE, backwards, work=x.size)
     return y
 

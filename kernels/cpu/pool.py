@@ -6,12 +6,14 @@ Same results as `minigen.kernels.reference.pool`, to the last bit.
 import numpy as np
 
 from ..shapes import output_size
+from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.thread_pool import chunked_range, parallel
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
 
 
+@checked("max_pool2d")
 def max_pool2d(x, kernel_size, stride, padding, dilation):
     """As `minigen.kernels.reference.max_pool2d`."""
     pixels = [output_size(x.shape[2 + i], kernel_size[i], stride[i], padding[i], dilation[i]) for i in range(2)]
@@ -23,6 +25,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
     return values, index
 
 
+@checked("max_pool2d_grad")
 def max_pool2d_grad(g, index, input_size):
     """As `minigen.kernels.reference.max_pool2d_grad`.
 
@@ -31,13 +34,9 @@ def max_pool2d_grad(g, index, input_size):
     IndexError
         If `index` points outside the image.
     """
-    if index.shape != g.shape:
-        raise ValueError(f"max_pool2d_grad: index of shape {index.shape}, expected that of g, {g.shape}")
     dx = empty((*g.shape[:2], *input_size), g.dtype)
-    places = np.array(index, np.int64, order="C", copy=None).view()
-    places.flags.writeable = False
     wrong = np.zeros(g.shape[0] * g.shape[1], np.bool_)
-    _max_pool_grad(_planes(contiguous(g)), _planes(places), _planes(dx), wrong, work=max(dx.size, g.size))
+    _max_pool_grad(_planes(contiguous(g)), _planes(contiguous(index)), _planes(dx), wrong, work=max(dx.size, g.size))
     if wrong.any():
         raise IndexError(f"max_pool2d_grad: index points outside an image of {tuple(input_size)}")
     return dx

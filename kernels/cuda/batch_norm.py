@@ -15,6 +15,7 @@ sums :math:`d_i = x_i - m` and :math:`d_i^2` about the rounded mean m, corrects 
 import functools
 import math
 
+from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty, launch, square_root
 from .target import cuda, device, flat, int32, number
 
@@ -24,6 +25,7 @@ __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
 THREADS = 512
 
 
+@checked("batch_norm_stats")
 def batch_norm_stats(x):
     """As `minigen.kernels.reference.batch_norm_stats`."""
     x = contiguous("batch_norm_stats: x", x)
@@ -32,6 +34,7 @@ def batch_norm_stats(x):
     return mean, var
 
 
+@checked("batch_norm")
 def batch_norm(x, mean, var, weight, bias, eps):
     """As `minigen.kernels.reference.batch_norm`."""
     x = contiguous("batch_norm: x", x)
@@ -42,6 +45,7 @@ def batch_norm(x, mean, var, weight, bias, eps):
     return y
 
 
+@checked("batch_norm_grad")
 def batch_norm_grad(g, x, mean, var, weight, eps):
     """As `minigen.kernels.reference.batch_norm_grad`."""
     x = contiguous("batch_norm_grad: x", x)

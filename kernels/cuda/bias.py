@@ -3,12 +3,14 @@
 import functools
 import math
 
+from ..signatures import checked
 from .launch import Kernel, contiguous, deliver, elements, receiver
 from .target import cuda, flat, int32
 
 __all__ = ["add_bias"]
 
 
+@checked("add_bias")
 def add_bias(x, bias, out=None):
     """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
     images = contiguous("add_bias: x", x)

@@ -5,6 +5,7 @@ over channels and kernel elements, `weight_grad` over pixels.
 """
 
 from ..shapes import output_size
+from ..signatures import checked
 from .correlate import Plan, correlate, taps
 from .launch import contiguous, deliver, receiver
 from .layout import Images, pack_filters, pack_images
@@ -14,6 +15,7 @@ from .weight_grad import Products, weight_grad
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
+@checked("conv2d")
 def conv2d(x, w, stride, padding, dilation, groups, out=None):
     """Cross-correlate images with a bank of filters; see `minigen.kernels.reference.conv.conv2d`."""
     x = contiguous("conv2d: x", x)
@@ -23,6 +25,7 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
     return _correlate("conv2d", x, w, False, axes, pixels, groups, out)
 
 
+@checked("conv2d_input_grad")
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in x; see `minigen.kernels.reference.conv.conv2d_input_grad`."""
     g = contiguous("conv2d_input_grad: g", g)
@@ -31,6 +34,7 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=N
     return _correlate("conv2d_input_grad", g, w, True, axes, tuple(input_size), groups, out)
 
 
+@checked("conv2d_weight_grad")
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in w; see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
     x, kernel_size = contiguous("conv2d_weight_grad: x", x), tuple(kernel_size)

@@ -5,12 +5,14 @@ import functools
 import numpy as np
 
 from ..reference.dropout import FIRST, HALF, SECOND, STEP, threshold_and_scale
+from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, flat, int32, number, types
 
 __all__ = ["dropout"]
 
 
+@checked("dropout")
 def dropout(x, p, seed):
     """As `minigen.kernels.reference.dropout`."""
     images = contiguous("dropout: x", x)

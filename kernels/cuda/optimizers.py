@@ -3,18 +3,21 @@
 import functools
 import math
 
+from ..signatures import checked
 from .launch import Kernel, contiguous, elements
 from .target import cuda, flat, int32, number
 
 __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
 
 
+@checked("sgd_step")
 def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
     """As `minigen.kernels.reference.sgd_step`."""
     kernel = _sgd(velocity is not None, bool(weight_decay), bool(nesterov), bool(first), param.dtype)
     _step("sgd_step", kernel, param, grad, {"velocity": velocity}, lr, momentum, 1 - dampening, weight_decay)
 
 
+@checked("adam_step")
 def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay, decoupled):
     """As `minigen.kernels.reference.adam_step`."""
     shrink = 1 - lr * weight_decay if decoupled else 1
@@ -24,6 +27,7 @@ def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay
     _step("adam_step", kernel, param, grad, {"m": m, "v": v, "vmax": vmax}, *rates, eps)
 
 
+@checked("rmsprop_step")
 def rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum):
     """As `minigen.kernels.reference.rmsprop_step`."""
     kernel = _rmsprop(mean is not None, velocity is not None, bool(weight_decay), param.dtype)

@@ -2,12 +2,14 @@
 
 import functools
 
+from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, device, flat, int32, number
 
 __all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
+@checked("leaky_relu")
 def leaky_relu(x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu`."""
     images = contiguous("leaky_relu: x", x)
@@ -16,6 +18,7 @@ def leaky_relu(x, negative_slope):
     return y
 
 
+@checked("leaky_relu_grad")
 def leaky_relu_grad(g, x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu_grad`."""
     x = contiguous("leaky_relu_grad: x", x)

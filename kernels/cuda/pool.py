@@ -9,12 +9,14 @@ import functools
 import numpy as np
 
 from ..shapes import output_size
+from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, flat, int32, types
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
 
 
+@checked("max_pool2d")
 def max_pool2d(x, kernel_size, stride, padding, dilation):
     """As `minigen.kernels.reference.max_pool2d`."""
     x = contiguous("max_pool2d: x", x)
@@ -27,6 +29,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
     return values, index
 
 
+@checked("max_pool2d_grad")
 def max_pool2d_grad(g, index, input_size):
     """As `minigen.kernels.reference.max_pool2d_grad`, but an index that lies outside the image is passed over.
 

@@ -5,12 +5,15 @@ any cache holds.  But a matrix product needs only a few of its columns at a time
 time, gather their patches, (C*R*S) x PANEL numbers that fit the cache, and multiply all filters with them.
 """
 
+import math
+
 import numpy as np
 
 from ..cpu.runtime.allocator import contiguous
 from ..cpu.runtime.compile import subroutine
 from ..cpu.runtime.thread_pool import chunked_range, parallel
 from ..cpu.runtime.threads import get_num_threads
+from ..signatures import checked
 from .shapes import deliver, empty_output
 
 __all__ = ["PANEL", "gather", "implicit_gemm"]
@@ -19,12 +22,13 @@ __all__ = ["PANEL", "gather", "implicit_gemm"]
 PANEL = 32
 
 
+@checked("conv2d")
 def implicit_gemm(x, w, stride, padding, dilation, groups, out=None):
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)
-    patches = np.empty((get_num_threads(), w[0].size, PANEL), x.dtype)
+    patches = np.empty((get_num_threads(), math.prod(w.shape[1:]), PANEL), x.dtype)
     before = padding[0][0], padding[1][0]
-    filters = contiguous(w.reshape(w.shape[0], -1))
+    filters = contiguous(w.reshape(w.shape[0], math.prod(w.shape[1:])))
     _multiply(contiguous(x), filters, y, w.shape[2:], stride, before, dilation, groups, patches)
     return deliver(y, out)
 

@@ -2,11 +2,13 @@
 
 from ..cpu.runtime.allocator import contiguous
 from ..cpu.runtime.thread_pool import chunked_range, parallel
+from ..signatures import checked
 from .shapes import deliver, empty_output
 
 __all__ = ["naive"]
 
 
+@checked("conv2d")
 def naive(x, w, stride, padding, dilation, groups, out=None):
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)

@@ -5,6 +5,8 @@ ROWS filters x 2 vectors of pixels, stays in registers for the whole sum (`minig
 it takes 2 loads of pixels, and one filter coefficient for every 2 multiply-adds.
 """
 
+import math
+
 import numpy as np
 
 from ..cpu.microkernel import ROWS, pixels_kernel
@@ -12,16 +14,18 @@ from ..cpu.runtime.allocator import contiguous
 from ..cpu.runtime.thread_pool import chunked_range, parallel
 from ..cpu.runtime.threads import get_num_threads
 from ..cpu.simd import VECTOR_BYTES, advance, lanes, pointer
+from ..signatures import checked
 from .implicit_gemm import gather
 from .shapes import deliver, empty_output
 
 __all__ = ["simd"]
 
 
+@checked("conv2d")
 def simd(x, w, stride, padding, dilation, groups, out=None):
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)
-    per_group, depth = w.shape[0] // groups, w[0].size
+    per_group, depth = w.shape[0] // groups, math.prod(w.shape[1:])
     blocks = -(-per_group // ROWS)
     packed = np.zeros((groups, blocks * ROWS, depth), x.dtype)  # ROWS filters side by side for each k
     packed[:, :per_group] = w.reshape(groups, per_group, depth)

@@ -8,6 +8,7 @@ enters is in `minigen.kernels.cpu.winograd.geometry`.
 from ..cpu import winograd as tiles
 from ..cpu.conv import channel_lanes
 from ..cpu.runtime.allocator import contiguous
+from ..signatures import checked
 from .shapes import deliver, empty_output
 
 __all__ = ["winograd"]
@@ -16,6 +17,7 @@ __all__ = ["winograd"]
 _TILE = {2: 3, 3: 2, 5: 2}
 
 
+@checked("conv2d")
 def winograd(x, w, stride, padding, dilation, groups, out=None):
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`.
 

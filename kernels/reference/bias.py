@@ -1,8 +1,11 @@
 """A layer's bias, one number for each channel, and its gradient, in plain NumPy."""
 
+from ..signatures import checked
+
 __all__ = ["add_bias", "channel_sums"]
 
 
+@checked("add_bias")
 def add_bias(x, bias, out=None):
     """Add one number to each channel.
 
@@ -24,6 +27,7 @@ def add_bias(x, bias, out=None):
     return out
 
 
+@checked("channel_sums")
 def channel_sums(x):
     """Sum each channel: the adjoint of `add_bias` in the bias.
 

@@ -22,13 +22,17 @@ All three go through one array of *patches* (im2col): ``patches[n, c, r, s, p, q
 element (r, s) meets at output pixel (p, q).  Convolution is then a matrix product.
 """
 
+import math
+
 import numpy as np
 
 from ..shapes import output_size
+from ..signatures import checked
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
+@checked("conv2d")
 def conv2d(x, w, stride, padding, dilation, groups, out=None):
     """Cross-correlate images with a bank of filters, as deep learning calls convolution.
 
@@ -51,11 +55,12 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
     n, o = x.shape[0], w.shape[0]
     patches = _patches(x, w.shape[2:], stride, padding, dilation)
     pixels = patches.shape[4:]
-    columns = patches.reshape(n, groups, w[0].size, pixels[0] * pixels[1])
+    columns = patches.reshape(n, groups, math.prod(w.shape[1:]), pixels[0] * pixels[1])
     rows = w.reshape(groups, o // groups, columns.shape[2])
     return _deliver(np.matmul(rows, columns).reshape(n, o, *pixels), out)
 
 
+@checked("conv2d_input_grad")
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in x: each output pixel hands its cotangent back to the pixels it was made from.
 
@@ -77,12 +82,13 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=N
     """
     n, o = g.shape[:2]
     c = w.shape[1] * groups
-    rows = w.reshape(groups, o // groups, w[0].size)
+    rows = w.reshape(groups, o // groups, math.prod(w.shape[1:]))
     columns = np.matmul(rows.transpose(0, 2, 1), g.reshape(n, groups, o // groups, g.shape[2] * g.shape[3]))
     patches = columns.reshape(n, c, *w.shape[2:], *g.shape[2:])
     return _deliver(_add_patches(patches, input_size, stride, padding, dilation), out)
 
 
+@checked("conv2d_weight_grad")
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in w: each filter element collects the inputs it met, weighted by the cotangent.
 

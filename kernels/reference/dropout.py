@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..signatures import checked
+
 __all__ = ["FIRST", "HALF", "SECOND", "STEP", "dropout", "random_bits", "threshold_and_scale"]
 
 STEP, FIRST, SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
@@ -36,6 +38,7 @@ def random_bits(seed, count):
     return z ^ z >> np.uint64(31)
 
 
+@checked("dropout")
 def dropout(x, p, seed):
     """Zero each element with probability `p`, and divide the rest by ``1 - p``.
 

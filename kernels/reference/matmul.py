@@ -1,8 +1,11 @@
 """The matrix product."""
 
+from ..signatures import checked
+
 __all__ = ["matmul"]
 
 
+@checked("matmul")
 def matmul(a, b):
     """``a @ b``: products of the last two dimensions.
 

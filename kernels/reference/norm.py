@@ -6,6 +6,8 @@ Statistics are taken per channel, over every axis but the second: :math:`\mu = \
 
 import numpy as np
 
+from ..signatures import checked
+
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
 
 
@@ -18,6 +20,7 @@ def _axes(x):
     return (0, *range(2, x.ndim))
 
 
+@checked("batch_norm_stats")
 def batch_norm_stats(x):
     """Mean and biased variance of each channel, in two passes so that a large offset does no harm.
 
@@ -34,6 +37,7 @@ def batch_norm_stats(x):
     return mean, var
 
 
+@checked("batch_norm")
 def batch_norm(x, mean, var, weight, bias, eps):
     """``(x - mean) / sqrt(var + eps) * weight + bias``, channel by channel.
 
@@ -51,6 +55,7 @@ def batch_norm(x, mean, var, weight, bias, eps):
     return (x - _per_channel(mean, x)) * _per_channel(scale, x) + _per_channel(bias, x)
 
 
+@checked("batch_norm_grad")
 def batch_norm_grad(g, x, mean, var, weight, eps):
     r"""Gradient of ``batch_norm(x, *batch_norm_stats(x), weight, bias, eps)`` in x, weight and bias.
 

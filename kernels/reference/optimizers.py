@@ -8,9 +8,12 @@ import math
 
 import numpy as np
 
+from ..signatures import checked
+
 __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
 
 
+@checked("sgd_step")
 def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
     """Stochastic gradient descent: ``param -= lr * grad``, or along a running velocity.
 
@@ -36,6 +39,7 @@ def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, neste
     param -= lr * grad
 
 
+@checked("adam_step")
 def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay, decoupled):
     r"""One step of Adam (Kingma & Ba 2015, algorithm 1), or of AdamW where the decay is decoupled.
 
@@ -69,6 +73,7 @@ def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay
     param -= lr / (1 - beta1**step) * m / denominator
 
 
+@checked("rmsprop_step")
 def rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum):
     r"""RMSprop (Hinton 2012, lecture 6e): :math:`\theta \leftarrow \theta - \alpha g / (\sqrt{v} + \epsilon)`.
 

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from ..signatures import checked
+
 __all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
+@checked("leaky_relu")
 def leaky_relu(x, negative_slope):
     """``x`` where x > 0, ``negative_slope * x`` elsewhere.
 
@@ -22,6 +25,7 @@ def leaky_relu(x, negative_slope):
     return np.where(x > 0, x, x * x.dtype.type(negative_slope))
 
 
+@checked("leaky_relu_grad")
 def leaky_relu_grad(g, x, negative_slope):
     """``g`` where x > 0, ``negative_slope * g`` elsewhere; the kink at 0 counts as negative.
 

@@ -3,10 +3,12 @@
 import numpy as np
 
 from ..shapes import output_size
+from ..signatures import checked
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
 
 
+@checked("max_pool2d")
 def max_pool2d(x, kernel_size, stride, padding, dilation):
     """The largest element of each window, and where it was.
 
@@ -42,6 +44,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
     return values, index
 
 
+@checked("max_pool2d_grad")
 def max_pool2d_grad(g, index, input_size):
     """Hand each window's cotangent to the element that won it.
 
@@ -55,7 +58,14 @@ def max_pool2d_grad(g, index, input_size):
     Returns
     -------
     array (N, C, H, W)
+
+    Raises
+    ------
+    IndexError
+        If `index` points outside the image.
     """
+    if index.size and not 0 <= index.min() <= index.max() < input_size[0] * input_size[1]:
+        raise IndexError(f"max_pool2d_grad: index points outside an image of {input_size}")
     n, c = g.shape[:2]
     dx = np.zeros((n * c, input_size[0] * input_size[1]), g.dtype)
     windows = g.shape[2] * g.shape[3]

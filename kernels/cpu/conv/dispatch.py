@@ -17,6 +17,7 @@ import functools
 import math
 
 from ...shapes import output_size, round_up
+from ...signatures import checked
 from .. import winograd
 from ..microkernel import PLACES, SUM_ROWS, WIDE_PLACES
 from ..precision import current
@@ -41,6 +42,7 @@ SUM_LAYOUT, COPY = 50, 20
 NARROW = 1.3
 
 
+@checked("conv2d")
 def conv2d(x, w, stride, padding, dilation, groups, out=None):
     """Cross-correlate images with a bank of filters; see `minigen.kernels.reference.conv.conv2d`."""
     sizes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
@@ -48,12 +50,14 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
     return _run(_forward, x, w, out, (w.shape[1:], stride, padding, dilation, groups))
 
 
+@checked("conv2d_input_grad")
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in x; see `minigen.kernels.reference.conv.conv2d_input_grad`."""
     out = _output(out, (g.shape[0], w.shape[1] * groups, *input_size), g.dtype)
     return _run(_input_grad, g, w, out, (w.shape[1:], stride, padding, dilation, groups))
 
 
+@checked("conv2d_weight_grad")
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in w; see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
     out = _output(out, (g.shape[1], x.shape[1] // groups, *kernel_size), x.dtype)
@@ -66,9 +70,6 @@ def _output(out, shape, dtype):
 
 def _run(operation, first, second, out, how):
     """Bring the operands into the form that kernels read, and the result into `out`."""
-    if out.dtype != first.dtype or second.dtype != first.dtype:
-        found = f"{first.dtype}, {second.dtype} and, for the result, {out.dtype}"
-        raise TypeError(f"convolution: expected arrays of one dtype, got {found}")
     if 0 in (first.size, second.size, out.size):
         out[...] = 0
         return out

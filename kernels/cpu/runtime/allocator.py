@@ -20,6 +20,7 @@ _SMALLEST = 1 << 17  # bytes; below, NumPy's own allocation is fast enough
 _LIMIT = 256 << 20  # bytes of idle memory kept; beyond it, what has been idle longest is given back
 _SPARE = 1.5  # a block may be so much larger than what it is lent for
 _ALIGNMENT = 64  # a cache line, and the widest SIMD register
+_DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64)))
 
 _lock = threading.Lock()
 _returned: deque[np.ndarray] = deque()  # blocks whose arrays have died, not yet sorted in
@@ -97,17 +98,13 @@ def release() -> None:
         _idle_bytes = 0
 
 
-def contiguous(x, like=None, shape=None):
+def contiguous(x):
     """`x` as an input of a compiled kernel: C-contiguous, aligned, and read-only so that Numba sees a single type.
 
     Parameters
     ----------
     x : array
-        Any strides; copied only where it is not contiguous.
-    like : array, optional
-        Another input, of which `x` must have the dtype, and the shape if no other is given: kernels do not check their
-        indices.
-    shape : tuple of int, optional
+        Of float32, float64 or int64, with any strides; copied only where it is not contiguous.
 
     Returns
     -------
@@ -117,21 +114,17 @@ def contiguous(x, like=None, shape=None):
     Raises
     ------
     TypeError
-        If `x` is of another dtype than float32 and float64, or than `like`.
-    ValueError
-        If `x` is of another shape than is expected.
+        If `x` is not an array of NumPy's, or has another dtype.
 
     Examples
     --------
     >>> contiguous(np.ones((4, 6))[:, ::2]).strides
     (24, 8)
     """
-    if x.dtype != np.float32 and x.dtype != np.float64:
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"CPU kernels take NumPy arrays, got {type(x).__module__}.{type(x).__qualname__}")
+    if x.dtype not in _DTYPES:
         raise TypeError(f"CPU kernels take arrays of float32 or float64, got {x.dtype} of shape {x.shape}")
-    if like is not None and x.dtype != like.dtype:
-        raise TypeError(f"CPU kernels take arrays of one dtype, got {x.dtype} and {like.dtype}")
-    if like is not None and x.shape != (expected := like.shape if shape is None else shape):
-        raise ValueError(f"CPU kernel: arrays of shapes {x.shape} and {expected}, expected equal ones")
     flags = x.flags
     if type(x) is np.ndarray and flags.c_contiguous and flags.aligned and not flags.writeable:
         return x

@@ -1,0 +1,476 @@
+"""What each kernel accepts: one check for every kernel, the same for every set and for kernels of your own.
+
+A compiled kernel does not check its indices, so a wrong shape would read or write outside an array.  `checked` puts the
+check of a kernel's arguments before a function:
+
+- arrays are float32 or float64, of one dtype, and of the shapes that the reference's docstring says;
+- stride, padding, dilation, groups and sizes are Python integers (NumPy's are converted), in tuples;
+- an array that the kernel writes to is writeable and shares no memory with another argument.  An input that shares
+  memory with `out` is copied first, so the result is that of the reference.
+
+A failed check raises TypeError or ValueError and names the argument, what was given and what is expected; nothing has
+been written then.  A check takes a few microseconds.
+"""
+
+import functools
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .shapes import output_size
+
+__all__ = ["checked"]
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+#: Integers from here on could overflow in a kernel's index arithmetic.
+_LIMIT = 1 << 31
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def checked(kernel: str) -> Callable[[_Function], _Function]:
+    """Decorate a function that serves `kernel`: its arguments are checked before each call.
+
+    Parameters
+    ----------
+    kernel : str
+        The kernel's name, such as ``"conv2d"``.
+
+    Examples
+    --------
+    >>> @checked("matmul")
+    ... def product(a, b):
+    ...     return np.dot(a, b)
+    >>> product(np.ones((2, 3)), np.ones((4, 5)))
+    Traceback (most recent call last):
+    ...
+    ValueError: matmul: b: got shape (4, 5), expected (..., 3, m), as a has shape (2, 3)
+    """
+    check = _CHECKS[kernel]
+
+    def decorate(function: _Function) -> _Function:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return function(*check(*args, **kwargs))
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def _array(kernel: str, name: str, x: Any, shape: tuple[int, ...] | None = None, like: Any = None) -> Any:
+    """`x`, an array of floats; of `shape` and of the dtype of `like` if those are given."""
+    if type(x) is not np.ndarray:
+        x = _foreign(kernel, name, x)
+    dtype = x.dtype
+    if dtype not in _FLOATS:
+        raise TypeError(f"{kernel}: {name}: got dtype {dtype}, expected float32 or float64")
+    if like is not None and dtype != like.dtype:
+        raise TypeError(f"{kernel}: {name}: got dtype {dtype}, expected {like.dtype} as the other arrays")
+    if shape is not None and x.shape != shape:
+        raise ValueError(f"{kernel}: {name}: got shape {x.shape}, expected {shape}")
+    return x
+
+
+def _foreign(kernel: str, name: str, x: Any) -> Any:
+    """A subclass of NumPy's array as a plain one; an array of a device as it is."""
+    if isinstance(x, np.ndarray):
+        return x.view(np.ndarray)
+    if hasattr(x, "__cuda_array_interface__"):
+        return x
+    raise TypeError(f"{kernel}: {name}: got {type(x).__module__}.{type(x).__qualname__}, expected an array")
+
+
+def _images(kernel: str, name: str, x: Any, like: Any = None) -> Any:
+    """An array (N, C, H, W)."""
+    x = _array(kernel, name, x, like=like)
+    if x.ndim != 4:
+        raise ValueError(f"{kernel}: {name}: got shape {x.shape}, expected four dimensions")
+    return x
+
+
+def _channels_second(kernel: str, name: str, x: Any) -> Any:
+    """An array (N, C, ...)."""
+    x = _array(kernel, name, x)
+    if x.ndim < 2:
+        raise ValueError(f"{kernel}: {name}: got shape {x.shape}, expected (N, C, ...)")
+    return x
+
+
+def _writeable(kernel: str, name: str, x: Any) -> None:
+    if not getattr(x.flags, "writeable", True):
+        raise ValueError(f"{kernel}: {name}: got a read-only array, and the kernel writes to it")
+
+
+def _out(kernel: str, out: Any, shape: tuple[int, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs and `out`, which has been checked; an input that shares its memory is a copy."""
+    if out is None:
+        return (*inputs, None)
+    plain = _array(kernel, "out", out, shape, inputs[0])
+    _writeable(kernel, "out", plain)
+    return (*(x.copy() if _overlap(x, plain) else x for x in inputs), plain)
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    """Whether two arrays may share memory: whether the spans between their first and last byte meet."""
+    if a is b:
+        return bool(a.size)
+    if type(a) is np.ndarray and type(b) is np.ndarray:
+        # distinct arrays that own their memory cannot meet
+        return (a.base is not None or b.base is not None) and np.may_share_memory(a, b)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
+    (a_low, a_high), (b_low, b_high) = _span(a), _span(b)
+    return a_low < b_high and b_low < a_high
+
+
+def _span(x: Any) -> Pair:
+    """Addresses of a device array's first byte and of the byte after its last."""
+    interface = x.__cuda_array_interface__
+    low = high = interface["data"][0]
+    if not x.size:
+        return low, high
+    strides = interface.get("strides")
+    if strides is None:
+        return low, high + x.size * x.itemsize
+    for count, stride in zip(interface["shape"], strides):
+        low, high = low + min(0, (count - 1) * stride), high + max(0, (count - 1) * stride)
+    return low, high + x.itemsize
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _integer(kernel: str, name: str, n: Any, least: int) -> int:
+    if type(n) is not int:
+        try:
+            if isinstance(n, (bool, np.bool_)):
+                raise TypeError
+            n = operator.index(n)
+        except TypeError:
+            raise TypeError(f"{kernel}: {name}: got {n!r}, expected an integer") from None
+    if not least <= n < _LIMIT:
+        raise ValueError(f"{kernel}: {name}: got {n}, expected {least} or more, and less than 2**31")
+    return int(n)
+
+
+def _pair(kernel: str, name: str, pair: Any, least: int) -> Pair:
+    if type(pair) is tuple and len(pair) == 2:  # the usual case, quickly
+        first, second = pair
+        if type(first) is type(second) is int and least <= first < _LIMIT and least <= second < _LIMIT:
+            return pair
+    try:
+        first, second = pair
+    except (TypeError, ValueError):
+        raise TypeError(f"{kernel}: {name}: got {pair!r}, expected two integers") from None
+    return _integer(kernel, name, first, least), _integer(kernel, name, second, least)
+
+
+def _padding(kernel: str, padding: Any) -> Padding:
+    try:
+        vertical, horizontal = padding
+    except (TypeError, ValueError):
+        raise TypeError(f"{kernel}: padding: got {padding!r}, expected ((top, bottom), (left, right))") from None
+    return _pair(kernel, "padding", vertical, 0), _pair(kernel, "padding", horizontal, 0)
+
+
+def _real(kernel: str, name: str, x: Any) -> float:
+    if type(x) is not float:
+        try:
+            if isinstance(x, str | bytes | complex):
+                raise TypeError
+            x = float(x)
+        except (TypeError, ValueError):
+            raise TypeError(f"{kernel}: {name}: got {x!r}, expected a number") from None
+    return x  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------- one check for each kernel
+
+
+def _window(
+    kernel: str, size: tuple[int, ...], kernel_size: tuple[int, ...], stride: Pair, padding: Padding, dilation: Pair
+) -> Pair:
+    """The size (P, Q) of the result."""
+    if kernel_size[0] < 1 or kernel_size[1] < 1:
+        raise ValueError(f"{kernel}: got a kernel of size {tuple(kernel_size)}, expected at least (1, 1)")
+    pixels = (
+        output_size(size[0], kernel_size[0], stride[0], padding[0], dilation[0]),
+        output_size(size[1], kernel_size[1], stride[1], padding[1], dilation[1]),
+    )
+    if pixels[0] < 0 or pixels[1] < 0:
+        raise ValueError(
+            f"{kernel}: a kernel of size {tuple(kernel_size)} with dilation {dilation} does not fit an image of size "
+            f"{tuple(size)} with padding {padding}"
+        )
+    return pixels
+
+
+def _divisible(kernel: str, name: str, count: int, groups: int) -> None:
+    if count % groups:
+        raise ValueError(f"{kernel}: {name}: got {count} channels, expected a multiple of groups={groups}")
+
+
+def _conv2d(x: Any, w: Any, stride: Any, padding: Any, dilation: Any, groups: Any, out: Any = None) -> tuple[Any, ...]:
+    name = "conv2d"
+    x, stride, padding = _images(name, "x", x), _pair(name, "stride", stride, 1), _padding(name, padding)
+    w, dilation, groups = (
+        _images(name, "w", w, x),
+        _pair(name, "dilation", dilation, 1),
+        _integer(name, "groups", groups, 1),
+    )
+    (n, channels, *size), (outputs, per_group, *kernel_size) = x.shape, w.shape
+    if channels != per_group * groups:
+        raise ValueError(
+            f"{name}: w: got shape {w.shape}, expected (O, {channels / groups:g}, R, S) for x of shape {x.shape} "
+            f"with groups={groups}"
+        )
+    _divisible(name, "w", outputs, groups)
+    pixels = _window(name, size, kernel_size, stride, padding, dilation)
+    x, w, out = _out(name, out, (n, outputs, *pixels), (x, w))
+    return x, w, stride, padding, dilation, groups, out
+
+
+def _conv2d_input_grad(
+    g: Any, w: Any, input_size: Any, stride: Any, padding: Any, dilation: Any, groups: Any, out: Any = None
+) -> tuple[Any, ...]:
+    name = "conv2d_input_grad"
+    g, stride, padding = _images(name, "g", g), _pair(name, "stride", stride, 1), _padding(name, padding)
+    w, dilation, groups = (
+        _images(name, "w", w, g),
+        _pair(name, "dilation", dilation, 1),
+        _integer(name, "groups", groups, 1),
+    )
+    input_size = _pair(name, "input_size", input_size, 0)
+    if g.shape[1] != w.shape[0]:
+        raise ValueError(f"{name}: w: got shape {w.shape}, expected ({g.shape[1]}, C, R, S) for g of shape {g.shape}")
+    _divisible(name, "g", g.shape[1], groups)
+    pixels = _window(name, input_size, w.shape[2:], stride, padding, dilation)
+    if g.shape[2:] != pixels:
+        expected = f"(N, {w.shape[0]}, {pixels[0]}, {pixels[1]})"
+        raise ValueError(f"{name}: g: got shape {g.shape}, expected {expected} for w of shape {w.shape}")
+    g, w, out = _out(name, out, (g.shape[0], w.shape[1] * groups, *input_size), (g, w))
+    return g, w, input_size, stride, padding, dilation, groups, out
+
+
+def _conv2d_weight_grad(
+    x: Any, g: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, groups: Any, out: Any = None
+) -> tuple[Any, ...]:
+    name = "conv2d_weight_grad"
+    x, stride, padding = _images(name, "x", x), _pair(name, "stride", stride, 1), _padding(name, padding)
+    g, dilation, groups = (
+        _images(name, "g", g, x),
+        _pair(name, "dilation", dilation, 1),
+        _integer(name, "groups", groups, 1),
+    )
+    kernel_size = _pair(name, "kernel_size", kernel_size, 1)
+    _divisible(name, "x", x.shape[1], groups)
+    _divisible(name, "g", g.shape[1], groups)
+    pixels = _window(name, x.shape[2:], kernel_size, stride, padding, dilation)
+    if g.shape[0] != x.shape[0] or g.shape[2:] != pixels:
+        expected = f"({x.shape[0]}, O, {pixels[0]}, {pixels[1]})"
+        raise ValueError(f"{name}: g: got shape {g.shape}, expected {expected} for x of shape {x.shape}")
+    x, g, out = _out(name, out, (g.shape[1], x.shape[1] // groups, *kernel_size), (x, g))
+    return x, g, kernel_size, stride, padding, dilation, groups, out
+
+
+def _matmul(a: Any, b: Any) -> tuple[Any, ...]:
+    a = _array("matmul", "a", a)
+    b = _array("matmul", "b", b, like=a)
+    if a.ndim < 2 or b.ndim < 2:
+        name, x = ("a", a) if a.ndim < 2 else ("b", b)
+        raise ValueError(f"matmul: {name}: got shape {x.shape}, expected two dimensions or more")
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"matmul: b: got shape {b.shape}, expected (..., {a.shape[-1]}, m), as a has shape {a.shape}")
+    if a.ndim > 2 or b.ndim > 2:
+        try:
+            np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        except ValueError:
+            raise ValueError(
+                f"matmul: b: got shape {b.shape}, whose leading dimensions do not broadcast with those of a, {a.shape}"
+            ) from None
+    return a, b
+
+
+def _statistics(kernel: str) -> Callable[[Any], tuple[Any, ...]]:
+    def check(x: Any) -> tuple[Any, ...]:
+        return (_channels_second(kernel, "x", x),)
+
+    return check
+
+
+def _per_channel(kernel: str, x: Any, **vectors: Any) -> Iterable[Any]:
+    shape = x.shape[1:2]
+    return [_array(kernel, name, vector, shape, x) for name, vector in vectors.items()]
+
+
+def _batch_norm(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: Any) -> tuple[Any, ...]:
+    x, eps = _channels_second("batch_norm", "x", x), _real("batch_norm", "eps", eps)
+    return x, *_per_channel("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias), eps
+
+
+def _batch_norm_grad(g: Any, x: Any, mean: Any, var: Any, weight: Any, eps: Any) -> tuple[Any, ...]:
+    name = "batch_norm_grad"
+    x, eps = _channels_second(name, "x", x), _real(name, "eps", eps)
+    return _array(name, "g", g, x.shape, x), x, *_per_channel(name, x, mean=mean, var=var, weight=weight), eps
+
+
+def _leaky_relu(x: Any, negative_slope: Any) -> tuple[Any, ...]:
+    return _array("leaky_relu", "x", x), _real("leaky_relu", "negative_slope", negative_slope)
+
+
+def _leaky_relu_grad(g: Any, x: Any, negative_slope: Any) -> tuple[Any, ...]:
+    name = "leaky_relu_grad"
+    x = _array(name, "x", x)
+    return _array(name, "g", g, x.shape, x), x, _real(name, "negative_slope", negative_slope)
+
+
+def _add_bias(x: Any, bias: Any, out: Any = None) -> tuple[Any, ...]:
+    name = "add_bias"
+    x = _channels_second(name, "x", x)
+    bias = _array(name, "bias", bias, x.shape[1:2], x)
+    if out is x:  # in place: each element is read before it is written
+        _writeable(name, "out", x)
+        return x, bias.copy() if _overlap(bias, x) else bias, out
+    return _out(name, out, x.shape, (x, bias))
+
+
+def _dropout(x: Any, p: Any, seed: Any) -> tuple[Any, ...]:
+    x, p = _array("dropout", "x", x), _real("dropout", "p", p)
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p: got {p}, expected a number from 0 to 1")
+    if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
+        raise TypeError(f"dropout: seed: got {seed!r}, expected an integer")
+    seed = operator.index(seed)
+    if not 0 <= seed < 1 << 63:
+        raise ValueError(f"dropout: seed: got {seed}, expected 0 or more, and less than 2**63")
+    return x, p, seed
+
+
+def _max_pool2d(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> tuple[Any, ...]:
+    name = "max_pool2d"
+    x, kernel_size, padding = _images(name, "x", x), _pair(name, "kernel_size", kernel_size, 1), _padding(name, padding)
+    stride, dilation = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
+    _window(name, x.shape[2:], kernel_size, stride, padding, dilation)
+    return x, kernel_size, stride, padding, dilation
+
+
+def _max_pool2d_grad(g: Any, index: Any, input_size: Any) -> tuple[Any, ...]:
+    name = "max_pool2d_grad"
+    g, input_size = _images(name, "g", g), _pair(name, "input_size", input_size, 0)
+    if type(index) is not np.ndarray:
+        index = _foreign(name, "index", index)
+    if index.dtype != np.int64:
+        raise TypeError(f"{name}: index: got dtype {index.dtype}, expected int64")
+    if index.shape != g.shape:
+        raise ValueError(f"{name}: index: got shape {index.shape}, expected that of g, {g.shape}")
+    return g, index, input_size
+
+
+def _updated(kernel: str, param: Any, grad: Any, state: dict[str, Any]) -> tuple[Any, ...]:
+    """The parameter, its gradient and the state arrays (or None) of an optimizer step, which overwrites the state."""
+    plain = _array(kernel, "param", param)
+    _writeable(kernel, "param", plain)
+    arrays = {"param": plain}
+    for name, x in state.items():
+        if x is not None:
+            arrays[name] = _array(kernel, name, x, plain.shape, plain)
+            _writeable(kernel, name, x)
+    arrays["grad"] = _array(kernel, "grad", grad, plain.shape, plain)
+    names = list(arrays)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            if _overlap(arrays[first], arrays[second]):
+                raise ValueError(f"{kernel}: {first} and {second} share memory, expected separate arrays")
+    return plain, arrays["grad"], *(arrays.get(name) for name in state)
+
+
+def _sgd_step(
+    param: Any,
+    grad: Any,
+    velocity: Any,
+    lr: Any,
+    momentum: Any,
+    dampening: Any,
+    weight_decay: Any,
+    nesterov: Any,
+    first: Any,
+) -> tuple[Any, ...]:
+    name = "sgd_step"
+    arrays = _updated(name, param, grad, {"velocity": velocity})
+    rates = _real(name, "lr", lr), _real(name, "momentum", momentum), _real(name, "dampening", dampening)
+    return *arrays, *rates, _real(name, "weight_decay", weight_decay), bool(nesterov), bool(first)
+
+
+def _adam_step(
+    param: Any,
+    grad: Any,
+    m: Any,
+    v: Any,
+    vmax: Any,
+    step: Any,
+    lr: Any,
+    beta1: Any,
+    beta2: Any,
+    eps: Any,
+    weight_decay: Any,
+    decoupled: Any,
+) -> tuple[Any, ...]:
+    name = "adam_step"
+    for state, what in ((m, "m"), (v, "v")):
+        if state is None:
+            raise TypeError(f"{name}: {what}: got None, expected an array")
+    arrays = _updated(name, param, grad, {"m": m, "v": v, "vmax": vmax})
+    rates = _real(name, "lr", lr), _real(name, "beta1", beta1), _real(name, "beta2", beta2), _real(name, "eps", eps)
+    step = _integer(name, "step", step, 1)
+    return *arrays, step, *rates, _real(name, "weight_decay", weight_decay), bool(decoupled)
+
+
+def _rmsprop_step(
+    param: Any,
+    grad: Any,
+    v: Any,
+    mean: Any,
+    velocity: Any,
+    lr: Any,
+    alpha: Any,
+    eps: Any,
+    weight_decay: Any,
+    momentum: Any,
+) -> tuple[Any, ...]:
+    name = "rmsprop_step"
+    if v is None:
+        raise TypeError(f"{name}: v: got None, expected an array")
+    arrays = _updated(name, param, grad, {"v": v, "mean": mean, "velocity": velocity})
+    rates = _real(name, "lr", lr), _real(name, "alpha", alpha), _real(name, "eps", eps)
+    return *arrays, *rates, _real(name, "weight_decay", weight_decay), _real(name, "momentum", momentum)
+
+
+_CHECKS: dict[str, Callable[..., tuple[Any, ...]]] = {
+    "adam_step": _adam_step,
+    "add_bias": _add_bias,
+    "batch_norm": _batch_norm,
+    "batch_norm_grad": _batch_norm_grad,
+    "batch_norm_stats": _statistics("batch_norm_stats"),
+    "channel_sums": _statistics("channel_sums"),
+    "conv2d": _conv2d,
+    "conv2d_input_grad": _conv2d_input_grad,
+    "conv2d_weight_grad": _conv2d_weight_grad,
+    "dropout": _dropout,
+    "leaky_relu": _leaky_relu,
+    "leaky_relu_grad": _leaky_relu_grad,
+    "matmul": _matmul,
+    "max_pool2d": _max_pool2d,
+    "max_pool2d_grad": _max_pool2d_grad,
+    "rmsprop_step": _rmsprop_step,
+    "sgd_step": _sgd_step,
+}

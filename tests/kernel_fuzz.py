@@ -1,0 +1,464 @@
+"""Random calls of kernels between guard pages: run as a program by `test_kernel_arguments.py`, since a fault kills it.
+
+    python tests/kernel_fuzz.py SEED CALLS [FIRST]
+
+Every array that a kernel reads, writes or allocates ends (or begins) at a page that must not be touched.  A call is
+valid, or has one argument changed.  It must give what the plain NumPy function gives; or raise, and have written nothing.
+What NumPy itself cannot compute must raise.
+"""
+
+import ctypes
+import faulthandler
+import mmap
+import sys
+import warnings
+from collections import Counter
+
+import numpy as np
+
+from minigen import kernels
+from minigen.kernels import cpu, ladder, reference
+from minigen.kernels.cpu.runtime import allocator, thread_pool
+from minigen.kernels.shapes import output_size
+
+PAGE = mmap.PAGESIZE
+REGION = 64 * PAGE
+REFUSALS = (TypeError, ValueError, IndexError, MemoryError, OverflowError, ZeroDivisionError)
+
+
+# ---------------------------------------------------------------- guarded memory
+
+
+class Guarded:
+    """Memory regions, each between two pages that cannot be touched; all are free again after `reset`."""
+
+    def __init__(self):
+        self.free, self.used = [], []
+        self.protect = ctypes.CDLL(None, use_errno=True).mprotect
+        self.protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+    def region(self, size):
+        """At least `size` bytes, as an array of bytes."""
+        if size <= REGION and self.free:
+            memory = self.free.pop()
+        else:
+            pages = -(-max(size, REGION) // PAGE)
+            block = mmap.mmap(-1, (pages + 2) * PAGE)
+            whole = np.frombuffer(block, np.uint8)
+            for start in (0, (pages + 1) * PAGE):
+                if self.protect(whole.ctypes.data + start, PAGE, mmap.PROT_NONE if hasattr(mmap, "PROT_NONE") else 0):
+                    raise OSError(ctypes.get_errno(), "mprotect")
+            memory = whole[PAGE : (pages + 1) * PAGE]
+        self.used.append(memory)
+        return memory
+
+    def reset(self):
+        self.free += [memory for memory in self.used if memory.size == REGION]
+        self.used.clear()
+
+    def array(self, rng, shape, dtype, strides=None, slack=0):
+        """An uninitialised array that touches one of the guards; `slack` bytes are left between."""
+        dtype = np.dtype(dtype)
+        if strides is None:
+            strides, step = [], dtype.itemsize
+            for n in reversed(shape):
+                strides.insert(0, step)
+                step *= max(n, 1)
+        spans = [(n - 1) * s for n, s in zip(shape, strides)] if 0 not in shape else []
+        low, high = sum(s for s in spans if s < 0), sum(s for s in spans if s > 0) + dtype.itemsize
+        memory = self.region(high - low + slack)
+        start = slack if rng.random() < 0.4 else memory.size - (high - low) - slack
+        return np.ndarray(shape, dtype, memory, start - low, strides)
+
+
+GUARDED = Guarded()
+
+
+def guarded_empty(rng):
+    """In place of the allocator's `empty`: between guards, and not a number, so that unwritten elements show."""
+
+    def empty(shape, dtype):
+        array = GUARDED.array(rng, tuple(shape), dtype)
+        array.fill(np.nan if array.dtype.kind == "f" else -1)
+        return array
+
+    return empty
+
+
+def place(rng, values, writeable=False):
+    """The same values in guarded memory: permuted, backwards, spread out, unaligned, broadcast."""
+    shape, size = values.shape, values.itemsize
+    strides, slack = None, 0
+    if rng.random() < 0.6:
+        strides, step = [0] * values.ndim, size
+        for axis in rng.permutation(values.ndim):
+            step *= int(rng.integers(1, 3)) if rng.random() < 0.3 else 1
+            strides[axis] = step * int(rng.choice([1, 1, 1, -1]))
+            step *= max(shape[axis], 1)
+    if rng.random() < 0.15 and size > 1:
+        slack = int(rng.integers(1, size))
+    array = GUARDED.array(rng, shape, values.dtype, strides, slack)
+    array[...] = values
+    if not writeable:
+        if values.ndim and rng.random() < 0.1:
+            axis = int(rng.integers(values.ndim))
+            if shape[axis]:  # one entry stands for all of an axis
+                array = np.broadcast_to(array.take([0], axis), shape)
+        elif rng.random() < 0.5:
+            array.flags.writeable = False
+    return array
+
+
+# ---------------------------------------------------------------- valid calls
+
+
+def numbers(rng, shape, dtype):
+    return rng.integers(-3, 4, shape).astype(dtype)
+
+
+def size(rng, most):
+    return int(rng.choice([1, int(rng.integers(1, most + 1))])) if rng.random() < 0.97 else 0
+
+
+def convolution(rng):
+    """Arrays x, w and g of a random convolution, and how it moves."""
+    dtype = rng.choice([np.float32, np.float32, np.float64])
+    groups = int(rng.choice([1, 1, 1, 2, 3]))
+    pair = lambda most: (int(rng.integers(1, most + 1)), int(rng.integers(1, most + 1)))  # noqa: E731
+    kernel = pair(4) if rng.random() < 0.6 else ((3, 3) if rng.random() < 0.6 else (1, 1))
+    stride = pair(3) if rng.random() < 0.5 else (1, 1)
+    dilation = pair(2) if rng.random() < 0.3 else (1, 1)
+    padding = tuple((int(rng.integers(0, 3)), int(rng.integers(0, 3))) for _ in range(2))
+    most = 40 if rng.random() < 0.3 else 10
+    need = [max(1, d * (k - 1) + 1 - sum(p)) for k, d, p in zip(kernel, dilation, padding)]
+    height, width = (n + int(rng.integers(0, most)) for n in need)
+    channels, outputs, n = size(rng, most), size(rng, most), size(rng, 3)
+    pixels = map(output_size, (height, width), kernel, stride, padding, dilation)
+    x = numbers(rng, (n, channels * groups, height, width), dtype)
+    w = numbers(rng, (outputs * groups, channels, *kernel), dtype)
+    return x, w, numbers(rng, (n, outputs * groups, *pixels), dtype), (stride, padding, dilation, groups)
+
+
+def with_out(rng, arguments, shape, dtype):
+    """Now and then with a place for the result."""
+    return {**arguments, "out": numbers(rng, shape, dtype)} if rng.random() < 0.4 else arguments
+
+
+def how(moves):
+    return dict(zip(("stride", "padding", "dilation", "groups"), moves))
+
+
+def conv2d(rng):
+    x, w, g, moves = convolution(rng)
+    return with_out(rng, {"x": x, "w": w, **how(moves)}, g.shape, x.dtype)
+
+
+def conv2d_input_grad(rng):
+    x, w, g, moves = convolution(rng)
+    return with_out(rng, {"g": g, "w": w, "input_size": x.shape[2:], **how(moves)}, x.shape, x.dtype)
+
+
+def conv2d_weight_grad(rng):
+    x, w, g, moves = convolution(rng)
+    return with_out(rng, {"x": x, "g": g, "kernel_size": w.shape[2:], **how(moves)}, w.shape, x.dtype)
+
+
+def matmul(rng):
+    dtype = rng.choice([np.float32, np.float64])
+    n, k, m = (size(rng, 70) for _ in range(3))
+    batch = [(), (), (), (2,), (2, 1)][rng.integers(5)]
+    return {"a": numbers(rng, (*batch, n, k), dtype), "b": numbers(rng, (*batch[:1], k, m), dtype)}
+
+
+def some_images(rng):
+    shape = (size(rng, 4), size(rng, 20), *(size(rng, 9) for _ in range(rng.integers(3))))
+    return numbers(rng, shape, rng.choice([np.float32, np.float64]))
+
+
+def batch_norm_stats(rng):
+    x = some_images(rng)
+    return {"x": x if x.size else np.ones((2, 3), np.float32)}  # of no numbers there is no mean
+
+
+def vectors(rng, x, *names):
+    return {name: rng.integers(1, 4, x.shape[1]).astype(x.dtype) for name in names}
+
+
+def batch_norm(rng):
+    x = some_images(rng)
+    return {"x": x, **vectors(rng, x, "mean", "var", "weight", "bias"), "eps": 1e-5}
+
+
+def batch_norm_grad(rng):
+    x = some_images(rng)
+    return {"g": numbers(rng, x.shape, x.dtype), "x": x, **vectors(rng, x, "mean", "var", "weight"), "eps": 1e-5}
+
+
+def leaky_relu(rng):
+    return {"x": some_images(rng), "negative_slope": float(rng.choice([0.0, 0.2, 1.0]))}
+
+
+def leaky_relu_grad(rng):
+    x = some_images(rng)
+    return {"g": numbers(rng, x.shape, x.dtype), "x": x, "negative_slope": 0.25}
+
+
+def add_bias(rng):
+    x = some_images(rng)
+    return with_out(rng, {"x": x, "bias": numbers(rng, x.shape[1:2], x.dtype)}, x.shape, x.dtype)
+
+
+def dropout(rng):
+    return {"x": some_images(rng), "p": float(rng.choice([0.0, 0.3, 1.0])), "seed": int(rng.integers(1 << 62))}
+
+
+def pooling(rng):
+    x, _, _, (stride, padding, dilation, _) = convolution(rng)
+    kernel = tuple(min(3, x.shape[2 + i] + sum(padding[i])) if dilation[i] == 1 else 1 for i in range(2))
+    return {"x": x, "kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+
+
+def max_pool2d_grad(rng):
+    x = convolution(rng)[0]
+    g = numbers(rng, (*x.shape[:2], size(rng, 5), size(rng, 5)), x.dtype)
+    index = rng.integers(0, x.shape[2] * x.shape[3], g.shape)
+    return {"g": g, "index": index, "input_size": x.shape[2:]}
+
+
+def state(rng, *names, optional=()):
+    x = some_images(rng)
+    arrays = {name: rng.integers(0, 4, x.shape).astype(x.dtype) for name in ("param", "grad", *names)}
+    return arrays | {n: numbers(rng, x.shape, x.dtype) ** 2 if rng.random() < 0.5 else None for n in optional}
+
+
+def flag(rng):
+    return bool(rng.integers(2))
+
+
+def sgd_step(rng):
+    rates = {"lr": 0.1, "momentum": 0.9, "dampening": 0.1, "weight_decay": float(rng.choice([0.0, 0.1]))}
+    return {**state(rng, optional=["velocity"]), **rates, "nesterov": flag(rng), "first": flag(rng)}
+
+
+def adam_step(rng):
+    rates = {"step": int(rng.integers(1, 9)), "lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
+    decay = {"weight_decay": float(rng.choice([0.0, 0.1])), "decoupled": flag(rng)}
+    return {**state(rng, "m", "v", optional=["vmax"]), **rates, **decay}
+
+
+def rmsprop_step(rng):
+    rates = {"lr": 0.1, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.5}
+    return {**state(rng, "v", optional=["mean", "velocity"]), **rates}
+
+
+CALLS = {
+    "adam_step": adam_step,
+    "add_bias": add_bias,
+    "batch_norm": batch_norm,
+    "batch_norm_grad": batch_norm_grad,
+    "batch_norm_stats": batch_norm_stats,
+    "channel_sums": batch_norm_stats,
+    "conv2d": conv2d,
+    "conv2d_input_grad": conv2d_input_grad,
+    "conv2d_weight_grad": conv2d_weight_grad,
+    "dropout": dropout,
+    "leaky_relu": leaky_relu,
+    "leaky_relu_grad": leaky_relu_grad,
+    "matmul": matmul,
+    "max_pool2d": pooling,
+    "max_pool2d_grad": max_pool2d_grad,
+    "rmsprop_step": rmsprop_step,
+    "sgd_step": sgd_step,
+}
+#: Kernels that promise the reference's very bits.
+EXACT = {
+    name for name in CALLS if name.endswith(("bias", "relu", "step", "relu_grad")) or name.startswith(("drop", "max"))
+}
+
+
+def written(name, arguments):
+    """The names of the arrays that the kernel may write to."""
+    if name.endswith("_step"):
+        return [key for key, x in arguments.items() if isinstance(x, np.ndarray) and key != "grad"]
+    return [key for key in ("out",) if isinstance(arguments.get(key), np.ndarray)]
+
+
+# ---------------------------------------------------------------- invalid calls
+
+
+WRONG_NUMBERS = (-1, 0, 1.5, True, None, "2", 1 << 40, 1 << 63, -(1 << 70), float("nan"), np.int64(2), 3, np.float32(2))
+OTHER_DTYPES = (
+    np.float16,
+    np.int32,
+    np.int64,
+    np.complex64,
+    ">f4",
+    np.float32,
+    np.float64,
+    np.longdouble,
+    object,
+    bool,
+)
+
+
+def changed(rng, name, arguments):
+    """The call with one argument changed, which seldom leaves it valid."""
+    key = list(arguments)[rng.integers(len(arguments))]
+    value = arguments[key]
+    arguments = dict(arguments)
+    if isinstance(value, np.ndarray):
+        arguments[key] = changed_array(rng, name, arguments, key)
+    elif isinstance(value, tuple):
+        arguments[key] = changed_tuple(rng, value)
+    else:
+        arguments[key] = WRONG_NUMBERS[rng.integers(len(WRONG_NUMBERS))]
+    return arguments
+
+
+def changed_array(rng, name, arguments, key):
+    value, choice = arguments[key], rng.integers(8)
+    if choice == 0:
+        return [None, value.tolist(), "array", 3.0, np.float32(3)][rng.integers(5)]
+    if choice == 1:
+        value = value.astype(OTHER_DTYPES[rng.integers(len(OTHER_DTYPES))])
+        return value if value.dtype.hasobject else place(rng, value)
+    if choice == 2 and key in written(name, arguments):
+        value = place(rng, value, writeable=True)
+        value.flags.writeable = False
+        return value
+    if choice == 3:  # the memory of another argument
+        others = [x for k, x in arguments.items() if isinstance(x, np.ndarray) and k != key and x.dtype == value.dtype]
+        fitting = [x for x in others if x.size >= value.size]
+        if fitting:
+            other = fitting[rng.integers(len(fitting))]
+            flat = other.reshape(-1)
+            start = int(rng.integers(0, flat.size - value.size + 1))
+            return flat[start : start + value.size].reshape(value.shape)
+    shape = list(value.shape)
+    if choice == 4 and shape:
+        del shape[rng.integers(len(shape))]
+    elif choice == 5:
+        shape.insert(int(rng.integers(len(shape) + 1)), int(rng.integers(0, 3)))
+    elif shape:
+        axis = rng.integers(len(shape))
+        shape[axis] = max(0, shape[axis] + int(rng.choice([-1, 1, 1, -shape[axis], 3])))
+    return place(
+        rng, np.resize(value, shape) if value.size else np.ones(shape, value.dtype), key in written(name, arguments)
+    )
+
+
+def changed_tuple(rng, value):
+    if rng.random() < 0.1:
+        return [None, 1, value[:1], (*value, value[0]), list(value)][rng.integers(5)]
+    place, parts = rng.integers(len(value)), list(value)
+    inner = parts[place]
+    parts[place] = (
+        changed_tuple(rng, inner) if isinstance(inner, tuple) else WRONG_NUMBERS[rng.integers(len(WRONG_NUMBERS))]
+    )
+    return tuple(parts)
+
+
+# ---------------------------------------------------------------- one call
+
+
+def functions():
+    """(name, function) of every kernel of the CPU's sets, from their registers."""
+    found = [(name, getattr(cpu, name)) for name in reference.__all__ if name in cpu.__all__]
+    return found + [("conv2d", rung) for rung in ladder.RUNGS.values()]
+
+
+def results(value):
+    return value if isinstance(value, tuple) else (value,)
+
+
+def compare(name, got, expected):
+    if got is None and expected is None:
+        return
+    for a, b in zip(results(got), results(expected), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype, f"{a.dtype} {a.shape}, expected {b.dtype} {b.shape}"
+        if name in EXACT:
+            np.testing.assert_array_equal(a, b)
+        elif b.size:
+            scale = max(1.0, float(np.nanmax(np.abs(b), initial=0)), 1e-3 * b.size)
+            np.testing.assert_allclose(a, b, rtol=0, atol=2e-3 * scale)
+
+
+def twin(array):
+    """A copy that is read-only if `array` is."""
+    copy = array.copy()
+    copy.flags.writeable = array.flags.writeable
+    return copy
+
+
+def one(rng, kernel, function):
+    """Make one call; what came of it."""
+    arguments = CALLS[kernel](rng)
+    targets = written(kernel, arguments)
+    arguments = {
+        key: place(rng, value, key in targets) if isinstance(value, np.ndarray) else value
+        for key, value in arguments.items()
+    }
+    valid = rng.random() < 0.5
+    if not valid:
+        arguments = changed(rng, kernel, arguments)
+    arrays = {key: value for key, value in arguments.items() if isinstance(value, np.ndarray)}
+    before = {key: value.copy() for key, value in arrays.items()}
+    copies, spare = ({key: twin(value) if key in before else value for key, value in arguments.items()} for _ in "ab")
+    try:
+        getattr(reference, kernel).__wrapped__(**spare)
+        possible = True
+    except Exception:
+        possible = False
+    try:
+        got = function(**arguments)
+    except REFUSALS as error:
+        for key, value in arrays.items():
+            same = value.tobytes() == before[key].tobytes()
+            assert same, f"{key} was written to, and then came {type(error).__name__}: {error}"
+        assert not valid, f"a valid call was refused: {type(error).__name__}: {error}"
+        assert str(error), "an error without a message"
+        return "refused"
+    assert possible, "NumPy cannot compute this, and the kernel said nothing"
+    expected = getattr(reference, kernel)(**copies)
+    if kernel.endswith("_step"):
+        for key in before:
+            compare(kernel, arrays[key], copies[key])
+    else:
+        compare(kernel, got, expected)
+        for key, value in arrays.items():
+            untouched = key == "out" or value.tobytes() == before[key].tobytes()
+            assert untouched or overlaps(arguments.get("out"), value), f"{key} was written to"
+    return "valid" if valid else "still valid"
+
+
+def overlaps(a, b):
+    return isinstance(a, np.ndarray) and np.may_share_memory(a, b)
+
+
+def main(seed, calls, first=0):
+    faulthandler.enable()
+    warnings.simplefilter("ignore")
+    thread_pool.SMALL = 1  # several threads even on little work
+    every, counts = functions(), Counter()
+    modules = [m for name, m in list(sys.modules.items()) if name.startswith("minigen.kernels.")]
+    for index in range(first, calls):
+        print(f"\r{seed} {index}", file=sys.stderr, end="", flush=True)
+        rng = np.random.default_rng((seed, index))
+        kernel, function = every[rng.integers(len(every))]
+        empty = guarded_empty(np.random.default_rng((seed, index, 1)))
+        for module in modules:
+            if getattr(module, "empty", None) is allocator.empty or hasattr(module, "_plain_empty"):
+                module._plain_empty, module.empty = True, empty
+        kernels.set_num_threads(int(rng.integers(1, 4)))
+        try:
+            with cpu.precision(str(rng.choice(["default", "fast", "direct"]))):
+                counts[one(rng, kernel, function)] += 1
+        except AssertionError as error:
+            name = f"{function.__module__}.{function.__name__}"
+            raise SystemExit(f"\n{name}: {error}\nagain: tests/kernel_fuzz.py {seed} {index + 1} {index}") from error
+        GUARDED.reset()
+    print(dict(counts))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

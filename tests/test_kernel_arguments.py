@@ -1,0 +1,119 @@
+"""What kernels accept when they are called directly: the same checks in every set, and never an access outside an array."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigen import kernels
+from minigen.kernels import cpu, ladder, reference, signatures
+
+FUZZ = Path(__file__).with_name("kernel_fuzz.py")
+HOW = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)  # stride, padding, dilation, groups
+
+
+def test_every_kernel_of_every_set_is_checked():
+    assert set(signatures._CHECKS) == set(reference.__all__)
+    for kernel in reference.__all__:
+        sets = [reference, *([cpu] if kernel in cpu.__all__ else [])]
+        assert all(hasattr(getattr(each, kernel), "__wrapped__") for each in sets), kernel
+    assert all(hasattr(rung, "__wrapped__") for rung in ladder.RUNGS.values())
+
+
+def f32(*shape):
+    return np.ones(shape, np.float32)
+
+
+def frozen(*shape):
+    array = f32(*shape)
+    array.flags.writeable = False
+    return array
+
+
+X, W, V = f32(2, 3, 8, 8), f32(4, 3, 3, 3), f32(3)
+REFUSED = [
+    ("matmul", (f32(2, 3), f32(4, 5)), ValueError, "b: got shape (4, 5), expected (..., 3, m)"),
+    ("matmul", (f32(2, 3), np.ones((3, 5))), TypeError, "b: got dtype float64, expected float32"),
+    ("matmul", (f32(3), f32(3, 5)), ValueError, "a: got shape (3,), expected two dimensions"),
+    ("conv2d", (X, f32(4, 2, 3, 3), *HOW), ValueError, "w: got shape (4, 2, 3, 3), expected (O, 3, R, S)"),
+    ("conv2d", (X, W, *HOW[:3], 3), ValueError, "expected (O, 1, R, S) for x of shape (2, 3, 8, 8) with groups=3"),
+    ("conv2d", (X, W, (0, 1), *HOW[1:]), ValueError, "stride: got 0, expected 1 or more"),
+    ("conv2d", (X, W, (1, 1.0), *HOW[1:]), TypeError, "stride: got 1.0, expected an integer"),
+    ("conv2d", (X, W, (1, 1), ((-1, 1), (1, 1)), (1, 1), 1), ValueError, "padding: got -1, expected 0 or more"),
+    ("conv2d", (X, f32(4, 3, 14, 3), *HOW), ValueError, "does not fit an image of size (8, 8)"),
+    ("conv2d", (X, W, *HOW, f32(2, 4, 8, 7)), ValueError, "out: got shape (2, 4, 8, 7), expected (2, 4, 8, 8)"),
+    ("conv2d", (X, W, *HOW, frozen(2, 4, 8, 8)), ValueError, "out: got a read-only array"),
+    ("conv2d_input_grad", (f32(2, 4, 8, 8), W, (9, 8), *HOW), ValueError, "g: got shape (2, 4, 8, 8), expected (N, 4, 9, 8)"),
+    ("conv2d_weight_grad", (X, f32(1, 4, 8, 8), (3, 3), *HOW), ValueError, "g: got shape (1, 4, 8, 8), expected (2, O, 8, 8)"),
+    ("leaky_relu", (np.arange(3), 0.1), TypeError, "x: got dtype int64, expected float32 or float64"),
+    ("leaky_relu", ([1.0], 0.1), TypeError, "x: got builtins.list, expected an array"),
+    ("leaky_relu_grad", (X[..., 0], X, 0.1), ValueError, "g: got shape (2, 3, 8), expected (2, 3, 8, 8)"),
+    ("add_bias", (frozen(2, 3), V, None), None, ""),
+    ("add_bias", (X, V, frozen(2, 3, 8, 8)), ValueError, "out: got a read-only array"),
+    ("batch_norm", (X, V, V, V, V[:2], 1e-5), ValueError, "bias: got shape (2,), expected (3,)"),
+    ("dropout", (X, 1.5, 1), ValueError, "p: got 1.5, expected a number from 0 to 1"),
+    ("dropout", (X, 0.5, -1), ValueError, "seed: got -1, expected 0 or more"),
+    ("max_pool2d_grad", (f32(1, 1, 2, 2), np.zeros((1, 1, 1, 1), np.int64), (3, 4)), ValueError, "index: got shape"),
+    ("max_pool2d_grad", (f32(1, 1, 1, 1), np.full((1, 1, 1, 1), -1), (3, 4)), IndexError, "outside an image of (3, 4)"),
+    ("sgd_step", (frozen(3), V, None, 0.1, 0, 0, 0, False, True), ValueError, "param: got a read-only array"),
+    ("sgd_step", (V, V[:2], None, 0.1, 0, 0, 0, False, True), ValueError, "grad: got shape (2,), expected (3,)"),
+    ("sgd_step", (V, V[::-1], None, 0.1, 0, 0, 0, False, True), ValueError, "param and grad share memory"),
+    ("adam_step", (f32(3), f32(3), f32(3), None, None, 1, 0.1, 0.9, 0.9, 1, 0, False), TypeError, "v: got None"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel, arguments, error, message", REFUSED)
+def test_the_sets_say_the_same_in_one_line(kernel, arguments, error, message):
+    with kernels.register(kernel, getattr(reference, kernel).__wrapped__):
+        registered = kernels.find(kernel)
+    for function in (getattr(reference, kernel), getattr(cpu, kernel), registered):
+        if error is None:
+            function(*arguments)
+            continue
+        with pytest.raises(error, match=f"^{kernel}: .*{re.escape(message)}[^\n]*$"):
+            function(*arguments)
+    assert (X == 1).all() and (V == 1).all()
+
+
+def test_a_result_may_be_written_over_an_input():
+    """As in NumPy, the result is that for separate memory."""
+    memory = np.arange(2 * 3 * 8 * 8 + 5, dtype=np.float32)
+    x, out = memory[:-5].reshape(2, 3, 8, 8), memory[5:].reshape(2, 3, 8, 8)
+    w = np.arange(81, dtype=np.float32).reshape(3, 3, 3, 3) % 5
+    expected = reference.conv2d(x.copy(), w, *HOW)
+    np.testing.assert_allclose(cpu.conv2d(x, w, *HOW, out), expected, rtol=1e-5)
+    x[...] = 1 + np.arange(x.size).reshape(x.shape)
+    expected = reference.add_bias(x.copy(), V)
+    np.testing.assert_array_equal(cpu.add_bias(x, V, out), expected)
+
+
+# ---------------------------------------------------------------- between guard pages
+
+
+def fuzz(seed, calls, **environment):
+    """Random calls in a process, which a fault kills; what it counted."""
+    done = subprocess.run(
+        [sys.executable, str(FUZZ), str(seed), str(calls)], env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}: {done.stderr[-3000:]}"
+    return done.stdout.strip()
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="guard pages are made with mprotect")
+
+
+@posix
+def test_random_calls_between_guard_pages():
+    assert "'refused'" in fuzz(0, 500)
+
+
+@posix
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("simd", ["avx512", "avx2", "sse"])
+def test_many_random_calls_between_guard_pages(simd, seed):
+    print(simd, seed, fuzz(seed, 2000, MINIGEN_SIMD=simd))
