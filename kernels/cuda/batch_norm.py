@@ -49,7 +49,7 @@ def batch_norm(x, mean, var, weight, bias, eps):
 def batch_norm_grad(g, x, mean, var, weight, eps):
     """As `minigen.kernels.reference.batch_norm_grad`."""
     x = contiguous("batch_norm_grad: x", x)
-    g = contiguous("batch_norm_grad: g", g, x)
+    g = contiguous("batch_norm_grad: g", g)
     mean, var, weight = _vectors("batch_norm_grad", x, mean=mean, var=var, weight=weight)
     dx, dweight, dbias = (empty(shape, x.dtype) for shape in (x.shape, x.shape[1:2], x.shape[1:2]))
     rstd = 1 / square_root(var + x.dtype.type(eps))
@@ -66,7 +66,7 @@ def _sizes(x):
 
 def _vectors(name, x, **vectors):
     """Check that each vector holds one number per channel of `x`, in its dtype."""
-    return [contiguous(f"{name}: {key}", vector, x, x.shape[1:2]) for key, vector in vectors.items()]
+    return [contiguous(f"{name}: {key}", vector) for key, vector in vectors.items()]
 
 
 @functools.cache

@@ -14,7 +14,7 @@ __all__ = ["add_bias"]
 def add_bias(x, bias, out=None):
     """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
     images = contiguous("add_bias: x", x)
-    bias = contiguous("add_bias: bias", bias, x, x.shape[1:2])
+    bias = contiguous("add_bias: bias", bias)
     y = receiver("add_bias: out", out, x, x.shape)
     elements(_add_bias(x.shape[1], math.prod(x.shape[2:]), x.dtype), x.size, images, bias, y)
     return deliver(y, out)

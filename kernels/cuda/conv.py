@@ -19,7 +19,7 @@ __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 def conv2d(x, w, stride, padding, dilation, groups, out=None):
     """Cross-correlate images with a bank of filters; see `minigen.kernels.reference.conv.conv2d`."""
     x = contiguous("conv2d: x", x)
-    w = contiguous("conv2d: w", w, x, (w.shape[0], x.shape[1] // groups, *w.shape[2:]))
+    w = contiguous("conv2d: w", w)
     pixels = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
     axes = map(gather_axis, w.shape[2:], stride, (before for before, _ in padding), dilation, pixels)
     return _correlate("conv2d", x, w, False, axes, pixels, groups, out)
@@ -29,7 +29,7 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
 def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in x; see `minigen.kernels.reference.conv.conv2d_input_grad`."""
     g = contiguous("conv2d_input_grad: g", g)
-    w = contiguous("conv2d_input_grad: w", w, g, (g.shape[1], *w.shape[1:]))
+    w = contiguous("conv2d_input_grad: w", w)
     axes = map(scatter_axis, w.shape[2:], stride, (before for before, _ in padding), dilation, input_size)
     return _correlate("conv2d_input_grad", g, w, True, axes, tuple(input_size), groups, out)
 
@@ -38,7 +38,7 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=N
 def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out=None):
     """The adjoint of `conv2d` in w; see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
     x, kernel_size = contiguous("conv2d_weight_grad: x", x), tuple(kernel_size)
-    g = contiguous("conv2d_weight_grad: g", g, x, (x.shape[0], *g.shape[1:]))
+    g = contiguous("conv2d_weight_grad: g", g)
     channels, outputs, pixels = x.shape[1] // groups, g.shape[1] // groups, g.shape[2:]
     target = receiver("conv2d_weight_grad: out", out, x, (g.shape[1], channels, *kernel_size))
     if x.size and g.size:

@@ -156,7 +156,7 @@ def square_root(array: Any) -> Any:
     return _here().arrays.sqrt(array)
 
 
-def contiguous(name: str, array: Any, like: Any = None, shape: Any = None) -> Any:
+def contiguous(name: str, array: Any) -> Any:
     """`array` as a kernel reads it: C-contiguous, on the device; copied only where it is not contiguous.
 
     Parameters
@@ -164,29 +164,17 @@ def contiguous(name: str, array: Any, like: Any = None, shape: Any = None) -> An
     name : str
         What to call it in an error.
     array : array
-    like : array, optional
-        An input whose dtype it must have, and whose shape if none is given.
-    shape : tuple of int, optional
-        The shape it must have.
+        Whose dtype and shape have been checked (`minigen.kernels.signatures`).
 
     Raises
     ------
     TypeError
-        If it is no array of the device, or of a dtype that kernels do not take, or of another than `like`.
-    ValueError
-        If it has another shape.
+        If it is no array of the device.
     """
     arrays = _here().arrays
     if not isinstance(array, arrays.ndarray):
         kind = f"{type(array).__module__}.{type(array).__name__}"
         raise TypeError(f"{name}: expected an array of {arrays.__name__}, got {kind}; arrays are not copied silently")
-    if array.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name}: CUDA kernels take float32 or float64, got {array.dtype} of shape {array.shape}")
-    if like is not None and array.dtype != like.dtype:
-        raise TypeError(f"{name}: expected {like.dtype} as the first argument, got {array.dtype}")
-    shape = like.shape if like is not None and shape is None else shape
-    if shape is not None and tuple(array.shape) != tuple(shape):
-        raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(array.shape)}")
     return arrays.ascontiguousarray(array)
 
 
@@ -194,7 +182,7 @@ def receiver(name: str, out: Any, like: Any, shape: Any) -> Any:
     """What a kernel writes a result of `shape` to: `out` itself where that is contiguous, else a new array."""
     if out is None:
         return empty(shape, like.dtype)
-    return out if contiguous(name, out, like, shape) is out else empty(shape, like.dtype)
+    return out if contiguous(name, out) is out else empty(shape, like.dtype)
 
 
 def deliver(result: Any, out: Any) -> Any:

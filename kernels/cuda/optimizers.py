@@ -40,8 +40,8 @@ def _step(name, kernel, param, grad, states, *rates):
     arrays = [param, *states.values()]
     flat = [contiguous(f"{name}: param", param)]
     for key, state in states.items():
-        flat.append(flat[0] if state is None else contiguous(f"{name}: {key}", state, param))
-    grad = contiguous(f"{name}: grad", grad, param)
+        flat.append(flat[0] if state is None else contiguous(f"{name}: {key}", state))
+    grad = contiguous(f"{name}: grad", grad)
     elements(kernel, param.size, *flat, grad, *rates)
     for array, updated in zip(arrays, flat):
         if array is not None and array is not updated:

@@ -22,7 +22,7 @@ def leaky_relu(x, negative_slope):
 def leaky_relu_grad(g, x, negative_slope):
     """As `minigen.kernels.reference.leaky_relu_grad`."""
     x = contiguous("leaky_relu_grad: x", x)
-    g, dx = contiguous("leaky_relu_grad: g", g, x), empty(x.shape, x.dtype)
+    g, dx = contiguous("leaky_relu_grad: g", g), empty(x.shape, x.dtype)
     elements(_leaky_relu_grad(negative_slope == 0, x.dtype), x.size, g, x, dx, negative_slope)
     return dx
 

@@ -36,14 +36,9 @@ def max_pool2d_grad(g, index, input_size):
     Telling the caller would make the CPU wait for the GPU.
     """
     g = contiguous("max_pool2d_grad: g", g)
-    if tuple(index.shape) != tuple(g.shape) or index.dtype != np.int64:
-        raise ValueError(
-            f"max_pool2d_grad: index of shape {tuple(index.shape)} and dtype {index.dtype}, "
-            f"expected that of g, {tuple(g.shape)}, and int64"
-        )
     dx = empty((*g.shape[:2], *input_size), g.dtype)
     kernel = _max_pool_grad(g.shape[2] * g.shape[3], input_size[0] * input_size[1], g.dtype)
-    elements(kernel, g.shape[0] * g.shape[1], g, index.reshape(-1), dx)
+    elements(kernel, g.shape[0] * g.shape[1], g, contiguous("max_pool2d_grad: index", index), dx)
     return dx
 
 
