@@ -616,7 +616,7 @@ exercises.vae_loss(vae_loss)
 # %%
 show_source(
     mg.models.BaseVAE.training_step,
-    mg.models.BaseVAE._log_likelihood,
+    mg.models.BaseVAE.pixel_log_likelihood,
     mg.models.VAE.loss,
 )
 
@@ -663,7 +663,9 @@ plane, plane_history = train_model("vae", epochs=5, lr=2e-3, latent=2)
 
 # %% tags=["varies"]
 wide, wide_history = train_model("vae", epochs=3, latent=20)
-results = {name: model.evaluate(test.images) for name, model in (("code of 2", plane), ("code of 20", wide))}
+results = {
+    name: mg.metrics.elbo_terms(model, test.images) for name, model in (("code of 2", plane), ("code of 20", wide))
+}
 for name, found in results.items():
     print(
         f"{name:10}: -ELBO on 1,000 test digits {-found['elbo']:.1f} nats "
@@ -722,7 +724,7 @@ with plot.style():
         caption="What the decoder draws from each place of the plane. Neighbours are alike, so that digits melt into one another: the KL "
         "leaves no gaps between codes.",
     )
-    images = plot.image_grid(plane.manifold(side), side, padding=0)
+    images = plot.image_grid(mg.visualize.manifold(plane, side).images.reshape(-1, *plane.shape), side, padding=0)
     axes.imshow(images // 32 * 36, vmin=0, vmax=255, interpolation="nearest")
     axes.set(xlabel="first component of z", ylabel="second component of z")
     shown = np.array([1, 4, 7, 8, 11, 14])
@@ -777,7 +779,7 @@ BETAS = (0.01, 1.0, 10.0, 784.0)
 family = {}
 for beta in BETAS:
     family[beta], _ = train_model("vae", epochs=3, network="mlp", latent=10, beta=beta)
-measured = {beta: model.evaluate(test.images) for beta, model in family.items()}
+measured = {beta: mg.metrics.elbo_terms(model, test.images) for beta, model in family.items()}
 print("beta    reconstruction     KL   -ELBO   active components")
 for beta, found in measured.items():
     print(
@@ -858,7 +860,7 @@ show_source(mg.models.CVAE.loss, mg.models.BaseVAE._decode)
 
 # %% tags=["varies"]
 cvae, _ = train_model("cvae", epochs=3, network="mlp", latent=10)  # as many as the one without
-found = cvae.evaluate(test.images, test.labels)
+found = mg.metrics.elbo_terms(cvae, test.images, test.labels)
 print(f"-ELBO with the label {-found['elbo']:.1f}, without {-measured[1.0]['elbo']:.1f}")
 
 # %% jupyter={"source_hidden": true}
@@ -911,7 +913,7 @@ picture
 
 # %%
 counts = [1, 2, 5, 10, 20, 50, 100]
-bounds = np.array([wide.log_likelihood(test.images[::8], samples=count) for count in counts])
+bounds = np.array([mg.metrics.log_likelihood(wide, test.images[::8], samples=count) for count in counts])
 tighter = {count: bounds[i] for i, count in enumerate(counts)}
 print("the mean bound rises with every step of K:", bool((np.diff(bounds.mean(axis=1)) > 0).all()))
 for low, high in ((1, 5), (5, 50)):

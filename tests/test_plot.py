@@ -103,10 +103,19 @@ def test_a_table_shows_every_image_in_its_place_enlarged_by_whole_pixels():
         np.testing.assert_array_equal(place, np.stack([expected] * 3, 2))
 
 
+@given(st.integers(1, 30), st.integers(4, 80))
+def test_a_table_is_at_least_600_pixels_wide_and_pixels_stay_square(columns, side):
+    table = plot.ImageTable(-np.ones((1, columns, 1, side, side)))
+    pixels = np.asarray(table.draw().convert("L"))
+    dark = np.argwhere(pixels == 0)
+    assert pixels.shape[1] >= min(600, 32 * side) and pixels.shape[1] < 2 * 600 + columns * (side + 2)
+    assert np.ptp(dark[:, 0]) + 1 == (np.ptp(dark[:, 1]) + 1 - 2 * (columns - 1)) // columns
+
+
 def test_labels_and_caption_stand_beside_the_images_and_never_on_them():
     images = -np.ones((2, 2, 3, 8, 8))
     bare, captioned = plot.ImageTable(images).draw(4), plot.ImageTable(images, "words " * 60).draw(4)
-    full = plot.ImageTable(images, "words", ["first", "a much longer label"], ["1", "2"]).draw(4)
+    full = plot.ImageTable(images, "words", ["first", "a much longer label"], ["1", "2"], "A title").draw(4)
     assert captioned.height > bare.height + 3 * 17 and full.width > bare.width
     assert all((np.asarray(p) == 0).all(2).sum() >= 4 * 32 * 32 for p in (bare, captioned, full))
     box = np.argwhere((np.asarray(captioned) < 255).any(2))

@@ -12,8 +12,9 @@ from PIL import Image
 
 import minigen as mg
 from minigen.cli import main
-from minigen.metrics import evaluate
-from minigen.models import build
+from minigen.data import Dataset
+from minigen.metrics import elbo_terms, evaluate, memorization, nearest_distances
+from minigen.models import ImageModel, build
 from minigen.plot import save_image_grid
 from minigen.train import Run, RunError, load_trained
 from minigen.visualize import animate, interpolate, manifold, reconstruct, sample, slerp, traverse
@@ -78,7 +79,7 @@ def test_gif(here, capsys):
 
 
 def test_evaluate_prints_the_numbers_of_the_model(here, capsys):
-    found = load_trained("vae").model.evaluate(DIGITS.images)
+    found = elbo_terms(load_trained("vae").model, DIGITS.images)
     assert main(["evaluate", "vae", "--samples", "3"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert f"-ELBO {-found['elbo']:.2f} nats an image" in out
@@ -87,7 +88,36 @@ def test_evaluate_prints_the_numbers_of_the_model(here, capsys):
 
     assert main(["evaluate", "cgan"]) == 0
     out = capsys.readouterr().out
-    assert all(words in out for words in ("355 images of digits (test)", "D on the data", "look at them"))
+    assert all(
+        words in out
+        for words in (
+            "355 images of digits (test)",
+            "D on the data",
+            "nearest training image of samples",
+            "minigen sample cgan",
+        )
+    )
+
+
+def test_samples_are_written_as_an_array_and_as_files(here, capsys):
+    from minigen.data import from_levels
+
+    assert main(["sample", "cgan", "--class", "7", "3", "-n", "4", "--out", "s.npz"]) == 0
+    with np.load(here / "s.npz") as found:
+        images, labels = found["images"], found["labels"]
+    assert images.shape == (8, 1, 8, 8) and images.dtype == np.float32 and labels.tolist() == [7] * 4 + [3] * 4
+    assert main(["sample", "cgan", "--class", "7", "3", "-n", "4", "--out", "files/"]) == 0
+    paths = sorted((here / "files").iterdir())
+    assert [path.name for path in paths][3:5] == ["00003-class-7.png", "00004-class-3.png"]
+    for path, image in zip(paths, images, strict=True):
+        with Image.open(path) as picture:
+            np.testing.assert_allclose(from_levels(np.asarray(picture)), image[0], atol=1.01 / 255)
+    assert main(["sample", "vae", "-n", "3", "--out", "more.npz"]) == 0
+    with np.load(here / "more.npz") as found:
+        assert list(found) == ["images"] and len(found["images"]) == 3
+    capsys.readouterr()
+    assert main(["sample", "vae", "--out", "files"]) == 2
+    assert "files is not empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -173,7 +203,7 @@ def test_rows_of_samples_are_of_their_class_and_columns_share_their_noise():
     noise = np.random.default_rng(6).standard_normal((5, 3), np.float32)
     for row, label in zip(table.images, (3, 1)):
         np.testing.assert_allclose(row, model.decode(noise, label), atol=1e-6)
-    assert table.rows == ["3", "1"] and "a class a row" in table.caption
+    assert table.rows == ["3", "1"] and "one class in each row" in table.caption
     assert sample(model, names=["a", "b", "c", "d"]).rows == ["a", "b", "c", "d"]
 
 
@@ -216,6 +246,22 @@ def test_an_interpolation_runs_from_noise_to_noise():
         interpolate(model, rows=1, steps=1)
 
 
+def test_an_interpolation_between_given_codes_keeps_their_lengths():
+    model = tiny("cvae", classes=2)
+    first, last = np.random.default_rng(5).standard_normal((2, 3, 3))
+    last *= np.linalg.norm(first, axis=1, keepdims=True) / np.linalg.norm(last, axis=1, keepdims=True)
+    codes = []
+    model.decode = lambda z, labels: codes.append((z, labels)) or type(model).decode(model, z, labels)
+    table = interpolate(model, steps=5, ends=(first, last), classes=[1])
+    ((found, labels),) = codes
+    assert table.images.shape == (3, 5, 1, 8, 8) and (labels == 1).all()
+    found = found.reshape(3, 5, 3)
+    np.testing.assert_allclose(found[:, [0, -1]], np.stack([first, last], 1), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=2), np.linalg.norm(first, axis=1)[:, None].repeat(5, 1))
+    with pytest.raises(ValueError, match=r"ends of shape \(rows, 3\) each, got \(2, 3\) and \(3, 3\)"):
+        interpolate(model, ends=(first[:2], last))
+
+
 def test_a_manifold_of_noise_of_length_2_works_too():
     table = manifold(tiny("dcgan", latent=2), side=3)
     assert table.images.shape == (3, 3, 1, 8, 8)
@@ -229,14 +275,14 @@ def test_reconstructions_stand_below_their_images_with_their_bounds():
     assert np.array_equal(table.images[0], DIGITS.images[picked])
     expected = model.reconstruct(DIGITS.images[picked], DIGITS.labels[picked])
     np.testing.assert_allclose(table.images[1], expected, atol=1e-6)
-    mean = model.evaluate(DIGITS.images[picked], DIGITS.labels[picked])["elbo"]
+    mean = elbo_terms(model, DIGITS.images[picked], DIGITS.labels[picked])["elbo"]
     assert abs(np.mean([float(label) for label in table.columns]) + mean) < 0.5  # rounded to whole nats
 
 
 def test_traversals_begin_with_the_component_that_tells_most(monkeypatch):
     model = tiny("vae", latent=4)
     kl = np.array([0.5, 0.0, 2.0, 1.0])
-    monkeypatch.setattr(type(model), "evaluate", lambda *_: {"kl_per_unit": kl})
+    monkeypatch.setattr("minigen.visualize.traversal.elbo_terms", lambda *_: {"kl_per_unit": kl})
     table = traverse(model, DIGITS, rows=3, steps=2, limit=1.5, seed=3)
     assert table.rows == ["z3, 2.00 nats", "z4, 1.00 nats", "z1, 0.50 nats"]
     assert list(table.columns) == ["-1.5", "1.5"] and "The other 1 have less" in table.caption
@@ -256,6 +302,43 @@ def test_a_discriminator_judges_as_in_training_and_stays_as_it_is():
     np.testing.assert_allclose(model.score(DIGITS.images[:8]), 1 / (1 + np.exp(-logits[:, 0])), rtol=1e-5)
     assert not model.discriminator.training
     assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_model_that_copies_its_training_images_is_found_out():
+    train, test = mg.data.load("digits", "train"), DIGITS.subset(range(200))
+    distances = nearest_distances(test.images, train.images)
+    brute = [np.sqrt(((image - train.images) ** 2).sum((1, 2, 3), dtype=np.float64).min()) for image in test.images]
+    np.testing.assert_allclose(distances, brute, rtol=1e-6)
+    assert (nearest_distances(train.images[:700], train.images) == 0).all()  # exactly, with any BLAS
+
+    class Copies:
+        classes = 0
+
+        def sample(self, n, generator, labels):
+            return train.images[generator.permutation(len(train))[:n]]
+
+    found = memorization(Copies(), train, test)
+    assert found.samples == 0 and found.test == np.median(distances)
+    assert memorization(tiny("dcgan"), train, test).samples > found.test
+    with pytest.raises(ValueError, match="images of one shape"):
+        nearest_distances(test.images, train.images[:, :, :4])
+
+
+def test_a_model_from_image_to_image_is_measured_by_the_partners_of_its_data():
+    class Negative(ImageModel):
+        name = "negative"
+
+        def forward(self, x):
+            return -x
+
+        def parameters(self):
+            return iter([mg.nn.Parameter(mg.zeros(1))])
+
+    images = DIGITS.images[:9]
+    data = Dataset("pairs", images, partners=-images + np.float32(0))
+    assert evaluate(Negative(), data) == {"mse": 0.0, "mse_of_input": pytest.approx(4 * np.mean(images**2), rel=1e-5)}
+    with pytest.raises(ValueError, match="negative makes images from images; digits has no partners"):
+        evaluate(Negative(), DIGITS)
 
 
 def test_a_critic_judges_in_scores_of_its_own():

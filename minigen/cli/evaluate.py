@@ -5,7 +5,6 @@ import argparse
 import numpy as np
 
 from ..metrics import ClassAccuracy, class_accuracy, evaluate
-from ..models import BaseVAE
 from .run_options import add_run, add_split, asked_data, opened
 from .types import at_least
 
@@ -15,12 +14,12 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``minigen evaluate``."""
     parser.description = (
-        "Measure a trained model. Of the VAE family: -ELBO and its parts, in nats an image.\n"
-        "Of a GAN, which assigns no probability to an image: how far apart its networks are.\n\n"
-        "Of a model that knows classes, --classify N reads N samples with a classifier that has\n"
-        "learnt from the training images, and the test images with another that has learnt from\n"
-        "the samples alone. The first says whether samples are what was asked for, and nothing\n"
-        "about their variety; the second suffers if they lack some."
+        "Measure a trained model of any family. VAE: -ELBO and its terms, in nats an image. GAN, which assigns\n"
+        "no probability to an image: the outputs of D for data and samples. Every generative model: whether its\n"
+        "samples are copies of training images.\n\n"
+        "Of a model that knows classes, --classify N lets one classifier, trained on the training images, read N\n"
+        "samples, and another, trained on the samples only, read the test images. The first number measures\n"
+        "whether samples are of the class asked for; the second is lower if samples lack what the data has."
     )
     add_run(parser, None, "the noise")
     parser.add_argument(
@@ -43,9 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.classify:
         splits = trained.data("train"), trained.data("test")
         readings = class_accuracy(model, *splits, arguments.classify, seed, progress=True)
-    found = evaluate(model, dataset, arguments.samples, seed)
+    train = trained.data("train") if arguments.split == "test" else None
+    found = evaluate(model, dataset, arguments.samples, seed, train)
     print(f"{trained.run.path}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
-    if isinstance(model, BaseVAE):
+    if "elbo" in found:
         print(f"-ELBO            {-found['elbo']:8.2f} nats an image")
         print(f"  reconstruction {found['reconstruction']:8.2f}")
         print(f"  KL             {found['kl']:8.2f}")
@@ -53,10 +53,20 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.samples:
             at_most = f"nats an image at most, with {arguments.samples} codes"
             print(f"-log p(x)        {-found['log_likelihood']:8.2f} {at_most}")
-    else:
+    if "d_data" in found:
         print(f"D on the data    {found['d_data']:8.3f}")
         print(f"D on samples     {found['d_samples']:8.3f}")
-        print(f"How good the samples are, these do not say: look at them with minigen sample {arguments.model_run}")
+        print(f"  difference     {found['d_data'] - found['d_samples']:8.3f} (0: D cannot tell samples from data)")
+    if "nearest_data" in found:
+        print(f"nearest training image of samples     {found['nearest_samples']:8.3f} (median distance)")
+        print(f"nearest training image of test images {found['nearest_data']:8.3f}")
+        print("  much nearer samples are copies; farther ones say nothing about quality")
+    if "mse" in found:
+        print(f"mean squared error {found['mse']:8.4f}")
+    if "mse_of_input" in found:
+        print(f"  of the input     {found['mse_of_input']:8.4f}")
+    if "elbo" not in found and "mse" not in found:
+        print(f"These numbers do not measure how good the samples are: see minigen sample {arguments.model_run}")
     if readings is not None:
         _print_readings(readings)
 

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``minigen interpolate``."""
     parser.description = "Go from one random latent vector to another, and write the images on the way as one picture."
     add_run(parser, "interpolation.png", "the vectors at the ends")
-    parser.add_argument("--rows", type=at_least(1), default=8, help="how many ways, each a row (default: 8)")
+    parser.add_argument("--rows", type=at_least(1), help="rows of images (default: 8, or one for each class)")
     parser.add_argument("--steps", type=at_least(2), default=10, help="images in a row (default: 10)")
     parser.add_argument(
         "--linear", action="store_true",
@@ -28,4 +28,4 @@ def run(arguments: argparse.Namespace) -> None:
     classes = asked_classes(arguments, trained)
     ask = arguments.rows, arguments.steps, arguments.seed, arguments.linear
     table = interpolate(trained.model, *ask, classes=classes, names=trained.class_names)
-    save_table(table, arguments, trained, f"{arguments.rows} interpolations")
+    save_table(table, arguments, trained, f"{len(table.images)} interpolations")

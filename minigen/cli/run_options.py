@@ -17,7 +17,7 @@ def add_run(parser: argparse.ArgumentParser, out: str | None, seed: str | None) 
     """The flags of every command here; `out` is the default name of its file, `seed` what the seed decides."""
     parser.add_argument("model_run", metavar="RUN", help="name of a run in the folder runs, or a path")
     if out:
-        parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to (default: {out} in the run's folder)")
+        parser.add_argument("--out", metavar="FILE", help=f"where to (default: {out} in the run's folder)")
     parser.set_defaults(file_name=out, seed=None, split=None)
     if seed:
         parser.add_argument("--seed", type=at_least(0), default=0, help=f"decides {seed} (default: 0)")
@@ -62,9 +62,10 @@ def asked_classes(arguments: argparse.Namespace, trained: Trained) -> list[int] 
 
 def save_table(table: ImageTable, arguments: argparse.Namespace, trained: Trained, what: str) -> None:
     """Write the picture, with where it comes from at the end of its caption, and say so."""
-    out = arguments.out or trained.run.path / arguments.file_name
+    out = Path(arguments.out) if arguments.out else trained.run.path / arguments.file_name
     origin = [f"{trained.run.path.name}, step {trained.step}"]
     origin += [] if arguments.split is None else [f"{arguments.split} images"]
     origin += [] if arguments.seed is None else [f"seed {arguments.seed}"]
-    replace(table, caption=f"{table.caption} ({', '.join(origin)})").save(out)
+    caption = f"{table.caption} ({', '.join(origin[1:])})" if origin[1:] else table.caption
+    replace(table, title=origin[0], caption=caption).save(out)
     print(f"{what} of step {trained.step}: {out}")

@@ -1,18 +1,31 @@
 """``minigen sample``."""
 
 import argparse
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..visualize import sample
+import numpy as np
+
+from .._util.atomic_write import replace_file
+from ..plot import save_image_grid
+from ..visualize import sample, sample_images
 from ..visualize.samples import MANY, OF_EACH
 from .run_options import add_class, add_run, asked_classes, opened, save_table
 from .types import at_least
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``minigen sample``."""
-    parser.description = "Make new images with a trained model, and write them as one picture."
+    parser.description = (
+        "Make new images with a trained model: one picture of them all (--out FILE.png), an array for other programs\n"
+        "(--out FILE.npz: images (N, C, H, W) in [-1, 1], and labels), or one file for each (--out FOLDER/)."
+    )
     add_run(parser, "sample.png", "the noise")
     text = f"how many, or how many of each class (default: {MANY}, or {OF_EACH} of each class)"
     parser.add_argument("-n", type=at_least(1), help=text)
@@ -22,7 +35,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen sample`` was asked."""
     trained = opened(arguments)
-    classes = asked_classes(arguments, trained)
-    table = sample(trained.model, arguments.n, classes, arguments.seed, trained.class_names)
-    rows, columns = table.images.shape[:2]
-    save_table(table, arguments, trained, f"{rows * columns if table.rows else arguments.n or MANY} samples")
+    asked = arguments.n, asked_classes(arguments, trained), arguments.seed, trained.class_names
+    out = arguments.out or ""
+    if out.endswith((".npz", "/", "\\")) or Path(out or ".png").is_dir():
+        images, labels = sample_images(trained.model, *asked)
+        _save_array(Path(out), images, labels) if out.endswith(".npz") else _save_files(Path(out), images, labels)
+        print(f"{len(images)} samples of step {trained.step}: {out}")
+    else:
+        table = sample(trained.model, *asked)
+        rows, columns = table.images.shape[:2]
+        save_table(table, arguments, trained, f"{rows * columns if table.rows else arguments.n or MANY} samples")
+
+
+def _save_array(path: Path, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> None:
+    memory = io.BytesIO()
+    np.savez_compressed(memory, images=images, **({} if labels is None else {"labels": labels}))
+    replace_file(path, memory.getvalue())
+
+
+def _save_files(folder: Path, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> None:
+    """One PNG file for each image; the class is in its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: give a new folder")
+    for i, image in enumerate(images):
+        name = f"{i:05d}.png" if labels is None else f"{i:05d}-class-{labels[i]}.png"
+        save_image_grid(folder / name, image[None], padding=0)

@@ -1,37 +1,52 @@
 """Measure a trained model on a data set."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import GAN, BaseVAE, GenerativeModel
+from ..models import GAN, BaseVAE, GenerativeModel, ImageModel
+from .likelihood import elbo_terms, log_likelihood
+from .memorization import memorization
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["evaluate"]
 
-_IMAGES = 1000  # images that a GAN's players are judged on
+_IMAGES = 1000  # images on which samples and the outputs of D are compared
 
 
-def evaluate(model: GenerativeModel, dataset: Dataset, samples: int = 0, seed: int = 0) -> dict[str, Any]:
-    """Measure a model on a data set, best one that it was not trained on.
+def evaluate(
+    model: Any, dataset: Dataset, samples: int = 0, seed: int = 0, train: Dataset | None = None
+) -> dict[str, Any]:
+    """Measure a model of any family on a data set, preferably one that it did not learn from.
 
-    Of a VAE, in nats an image: ``elbo`` = -(``reconstruction`` + ``kl``), the bound on log p(x); ``active_units`` of
-    its ``units`` components; and with `samples` the importance-weighted estimate ``log_likelihood`` (Burda et al.
-    2016).
+    ==================================== =====================================================================
+    VAE, in nats an image                ``elbo`` = -(``reconstruction`` + ``kl``); ``active_units`` of ``units``;
+                                         with `samples` also ``log_likelihood``, see `minigen.metrics.log_likelihood`
+    GAN                                  ``d_data`` and ``d_samples``, the mean outputs of D for images of the data
+                                         and for samples, as in training
+    every generative model, with `train` ``nearest_samples`` and ``nearest_data``, median distances to the nearest
+                                         training image, see `minigen.metrics.memorization`
+    model from image to image            ``mse``, the mean squared error to the partners of the data set, and
+                                         ``mse_of_input``, the same of the unchanged input
+    ==================================== =====================================================================
 
-    A GAN assigns no probability to an image, so there is no such number.  What it has are two players: ``d_data`` and
-    ``d_samples`` are the mean outputs of D, as in training, for images of the data and for new ones.  On images that D
-    was trained on and on others they should agree: a D that is surer of the former has learnt them by heart.
+    A GAN assigns no probability to an image.  Its ``d_data`` should agree on images that D learned from and on
+    others: if D is surer of the former, it has memorized them.
 
     Parameters
     ----------
-    model : GenerativeModel
+    model : Model
     dataset : Dataset
     samples : int
-        Codes an image for the estimate of log p(x), of the VAE family only; 0 for no estimate.
+        Codes for each image in the estimate of log p(x), for the VAE family only; 0 for no estimate.
     seed : int
-        Of the noise, and of the choice of images for a GAN (1,000 at most).
+        Of the noise, and of the choice of images (1,000 at most) for samples and for D.
+    train : Dataset, optional
+        The images that the model learned from.
 
     Returns
     -------
@@ -40,50 +55,65 @@ def evaluate(model: GenerativeModel, dataset: Dataset, samples: int = 0, seed: i
     Raises
     ------
     ValueError
-        If the data set does not fit the model, or `samples` are asked of a GAN.
+        If the data set does not fit the model, or `samples` are asked of a model without a likelihood.
 
     Examples
     --------
     >>> import minigen as mg
-    >>> test = mg.data.load("digits", "test")
+    >>> train, test = (mg.data.load("digits", split) for split in ("train", "test"))
     >>> list(evaluate(mg.models.build("vae", size=8, width=4), test))
     ['elbo', 'reconstruction', 'kl', 'active_units', 'units']
-    >>> list(evaluate(mg.models.build("dcgan", size=8, width=4), test))
-    ['d_data', 'd_samples']
+    >>> list(evaluate(mg.models.build("dcgan", size=8, width=4), test, train=train))
+    ['d_data', 'd_samples', 'nearest_samples', 'nearest_data']
     """
-    if isinstance(model, BaseVAE):
-        return _of_a_vae(model, dataset, samples, seed)
-    if not isinstance(model, GAN):
-        raise ValueError(f"evaluate: expected a GAN or a VAE, got {type(model).__name__}")
-    if samples:
+    if samples and not isinstance(model, BaseVAE):
         raise ValueError(f"evaluate: --samples estimates log p(x), and {model.name} assigns no probability to an image")
-    return _of_a_gan(model, dataset, seed)
+    if isinstance(model, ImageModel):
+        return _image_model(model, dataset)
+    if not isinstance(model, GenerativeModel):
+        raise ValueError(f"evaluate: expected a GenerativeModel or an ImageModel, got {type(model).__name__}")
+    found: dict[str, Any] = {}
+    if isinstance(model, BaseVAE):
+        found |= _vae(model, dataset, samples, seed)
+    elif isinstance(model, GAN):
+        found |= _gan(model, dataset, seed)
+    if train is not None:
+        copies = memorization(model, train, dataset, _IMAGES, seed)
+        found |= {"nearest_samples": copies.samples, "nearest_data": copies.test}
+    return found
 
 
-def _of_a_vae(model: BaseVAE, dataset: Dataset, samples: int, seed: int) -> dict[str, Any]:
-    found = model.evaluate(dataset.images, dataset.labels, np.random.default_rng(seed))
+def _vae(model: BaseVAE, dataset: Dataset, samples: int, seed: int) -> dict[str, Any]:
+    found = elbo_terms(model, dataset.images, dataset.labels, np.random.default_rng(seed))
     del found["kl_per_unit"]
     found["units"] = model.latent
     if samples:
         generator = np.random.default_rng(seed)
-        estimates = model.log_likelihood(dataset.images, dataset.labels, samples, generator)
+        estimates = log_likelihood(model, dataset.images, dataset.labels, samples, generator)
         found["log_likelihood"] = float(estimates.mean())
     return found
 
 
-def _of_a_gan(model: GAN, dataset: Dataset, seed: int) -> dict[str, Any]:
+def _gan(model: GAN, dataset: Dataset, seed: int) -> dict[str, Any]:
     real = random_subset(dataset, min(len(dataset), _IMAGES), seed)
     labels = real.labels if model.classes else None  # the samples are of the same classes
     fake = model.sample(len(real), np.random.default_rng(seed), labels)
-    return {
-        "d_data": _mean_score(model, real.images, labels),
-        "d_samples": _mean_score(model, fake, labels),
-    }
+    return {"d_data": _mean_score(model, real.images, labels), "d_samples": _mean_score(model, fake, labels)}
 
 
-def _mean_score(model: GAN, images: np.ndarray, labels: np.ndarray | None) -> float:
-    """D's mean output for images in random order, in batches as in training."""
+def _mean_score(model: GAN, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> float:
+    """The mean output of D for images in random order, in batches as in training."""
     size = min(model.BATCH_SIZE, len(images))
     whole = [slice(start, start + size) for start in range(0, len(images) - size + 1, size)]
     outputs = [model.score(images[part], None if labels is None else labels[part]) for part in whole]
     return float(np.mean(np.concatenate(outputs), dtype=np.float64))
+
+
+def _image_model(model: ImageModel, dataset: Dataset) -> dict[str, Any]:
+    partners = dataset.partners
+    if partners is None:
+        raise ValueError(f"evaluate: {model.name} makes images from images; {dataset.name} has no partners to compare")
+    found = {"mse": float(np.mean(np.square(model.apply(dataset.images) - partners), dtype=np.float64))}
+    if partners.shape == dataset.images.shape:
+        found["mse_of_input"] = float(np.mean(np.square(dataset.images - partners), dtype=np.float64))
+    return found

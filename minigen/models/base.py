@@ -8,7 +8,6 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -371,35 +370,6 @@ class GenerativeModel(Model):
                 z = tensor(codes[part], device=self.device)
                 images.append(self.generate(z, None if condition is None else condition[part]).numpy())
         return np.concatenate(images)
-
-    def manifold(self, side: int = 20, label: int | None = None) -> np.ndarray:
-        """The plane of a code (or noise) of length 2, as a square of images (Kingma & Welling 2014, figure 4).
-
-        The places are the quantiles of the prior, so that every image stands for an equal share of it.
-
-        Parameters
-        ----------
-        side : int
-            Images in a row and in a column.
-        label : int, optional
-            Of a conditional model: the class.
-
-        Returns
-        -------
-        ndarray (side * side, C, H, W), float32, in [-1, 1]
-            Row by row; the first component grows to the right, the second upwards.
-
-        Raises
-        ------
-        ValueError
-            If the code is not of length 2, `side` is less than 1, or the label does not fit.
-        """
-        if self.latent != 2:
-            raise ValueError(f"manifold: needs a code of length 2, got {self.latent}: train with --latent 2")
-        if side < 1:
-            raise ValueError(f"manifold: side must be at least 1, got {side}")
-        places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
-        return self.decode(np.array([(right, up) for up in places[::-1] for right in places]), label)
 
     def condition(self, labels: Any, n: int) -> Tensor | None:
         """Make the condition of `n` images: one-hot labels, because classes have no order.

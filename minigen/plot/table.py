@@ -4,6 +4,7 @@ Drawn by Pillow, pixel by pixel, so that an image is enlarged by a whole number 
 """
 
 import io
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ImageTable"]
 
 _TEXT, _LINE, _MARGIN = 13, 17, 8  # size of the letters, height of a line of them, white all around; in pixels
-_WIDE, _NARROW = 640, 380  # how wide a table grows by enlarging its images; a caption needs some width too
+_WIDE, _NARROW = 600, 380  # images are enlarged until the table is this wide; a caption needs some width too
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ImageTable:
         Stands below, wrapped.
     rows, columns : sequence of str
         Labels, one for each row or column; none by default.
+    title : str
+        Above the images.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class ImageTable:
     caption: str = ""
     rows: Sequence[str] = ()
     columns: Sequence[str] = ()
+    title: str = ""
 
     def __post_init__(self) -> None:
         shape = self.images.shape
@@ -76,12 +80,13 @@ class ImageTable:
         """
         Image, ImageDraw, ImageFont = (require(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont"))
         _, columns, channels, height, width = self.images.shape
-        scale = max(1, min(8, _WIDE // (columns * width))) if scale is None else scale
+        scale = max(1, min(32, math.ceil(_WIDE / (columns * width)))) if scale is None else scale
         grid = image_grid(self.images.reshape(-1, channels, height, width), ncols=columns, scale=scale)
 
         font = ImageFont.load_default(_TEXT)
         left = _MARGIN + max([0, *(int(font.getlength(label)) + _MARGIN for label in self.rows)])
-        top = _MARGIN + (_LINE if self.columns else 0)
+        heading = _MARGIN + (_LINE + 6 if self.title else 0)
+        top = heading + (_LINE if self.columns else 0)
         total = max(left + grid.shape[1] + _MARGIN, _NARROW if self.caption else 0)
         lines = _wrapped(self.caption, total - 2 * _MARGIN, font)
         below = top + grid.shape[0] + _MARGIN
@@ -89,6 +94,7 @@ class ImageTable:
         picture.paste(Image.fromarray(grid), (left, top))
 
         draw = ImageDraw.Draw(picture)
+        draw.text((_MARGIN, _MARGIN), self.title, "black", ImageFont.load_default(_TEXT + 3))
         step = [(size * scale + 2) for size in (height, width)]  # 2: the white lines of the grid
         for i, label in enumerate(self.rows):
             place = (left - _MARGIN, top + 1 + (i + 0.5) * step[0])

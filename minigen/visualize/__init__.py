@@ -24,7 +24,7 @@ from .animation import animate
 from .interpolation import interpolate, slerp
 from .manifold import manifold
 from .reconstruction import reconstruct
-from .samples import sample
+from .samples import sample, sample_images
 from .traversal import traverse
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "manifold",
     "reconstruct",
     "sample",
+    "sample_images",
     "slerp",
     "traverse",
 ]

@@ -26,6 +26,8 @@ from .classes import class_numbers
 
 __all__ = ["interpolate", "slerp"]
 
+_ROWS = 8
+
 
 def slerp(first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Vectors on the arc between two vectors; on the straight line where they are parallel.
@@ -60,19 +62,21 @@ def slerp(first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> np.ndarray
 
 def interpolate(
     model: GenerativeModel,
-    rows: int = 8,
+    rows: int | None = None,
     steps: int = 10,
     seed: int = 0,
     linear: bool = False,
     classes: Sequence[int | str] | None = None,
     names: Sequence[str] = (),
+    ends: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> ImageTable:
-    """Rows of images, each on the way from one random vector to another.
+    """Make rows of images, each on the way from one latent vector to another.
 
     Parameters
     ----------
     model : GenerativeModel
-    rows : int
+    rows : int, optional
+        By default 8, or as many as classes if those are more.
     steps : int
         Images in a row, both ends included.
     seed : int
@@ -83,6 +87,8 @@ def interpolate(
         Of a model that knows classes: those of the rows, over and over; by default all.
     names : sequence of str
         What the classes are called.
+    ends : (first, last) of ndarray (rows, latent), optional
+        The vectors at the ends, such as the codes of images, ``(model.encode(a), model.encode(b))``; by default random.
 
     Returns
     -------
@@ -99,22 +105,32 @@ def interpolate(
     >>> interpolate(build("dcgan", size=8, width=4), rows=2, steps=5).images.shape
     (2, 5, 1, 8, 8)
     """
-    if rows < 1 or steps < 2:
-        raise ValueError(f"interpolate: expected at least 1 row of at least 2 steps, got {rows} of {steps}")
     if classes is None and model.classes:
         classes = range(model.classes)
+    if ends is None:
+        rows = max(_ROWS, len(classes or ())) if rows is None else rows
+        first, last = np.random.default_rng(seed).standard_normal((2, max(rows, 0), model.latent))
+    else:
+        first, last = np.asarray(ends[0]), np.asarray(ends[1])
+        rows = len(first)
+        if not first.shape == last.shape == (rows, model.latent):
+            raise ValueError(
+                f"interpolate: expected ends of shape (rows, {model.latent}) each, got {first.shape} and {last.shape}"
+            )
+    if rows < 1 or steps < 2:
+        raise ValueError(f"interpolate: expected at least 1 row of at least 2 steps, got {rows} of {steps}")
     numbers = None if classes is None else np.resize(class_numbers(model, classes, names), rows)
-    first, last = np.random.default_rng(seed).standard_normal((2, rows, model.latent))
     if linear:
         codes = np.linspace(first, last, steps, axis=1)
     else:
         codes = slerp(first, last, np.linspace(0, 1, steps))
     labels = None if numbers is None else np.repeat(numbers, steps)
     images = model.decode(codes.reshape(-1, model.latent), labels)
-    way = "straight lines between" if linear else "arcs between"
+    way = "straight lines" if linear else "arcs"
+    kind = "random" if ends is None else "given"
     return ImageTable(
         images.reshape(rows, steps, *images.shape[1:]),
-        f"From left to right along {way} two random vectors. A model that has not just learnt images by heart changes "
-        "smoothly, and every image on the way could be a sample.",
+        f"From left to right along {way} between two {kind} vectors. If the model has not only memorized images, the "
+        "images change smoothly, and each of them could be a sample.",
         [] if numbers is None else [names[i] if names else str(i) for i in numbers],
     )

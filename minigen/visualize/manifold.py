@@ -1,5 +1,9 @@
 """The whole plane of a latent vector of length 2."""
 
+from statistics import NormalDist
+
+import numpy as np
+
 from ..models import GenerativeModel
 from ..plot import ImageTable
 from .classes import class_numbers
@@ -42,10 +46,15 @@ def manifold(
     >>> manifold(build("vae", size=8, latent=2, width=4), side=3).images.shape
     (3, 3, 1, 8, 8)
     """
+    if model.latent != 2:
+        raise ValueError(f"manifold: needs a code of length 2, got {model.latent}: train with --latent 2")
+    if side < 1:
+        raise ValueError(f"manifold: side must be at least 1, got {side}")
     if label is None and model.classes:
         label = 0
     number = None if label is None else class_numbers(model, [label], names)[0]
-    images = model.manifold(side, number)
+    quantiles = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
+    images = model.decode(np.array([(right, up) for up in reversed(quantiles) for right in quantiles]), number)
     said = "" if number is None else f" of class {names[number] if names else number}"
     caption = (
         f"The plane of codes{said}: the first component grows to the right, the second upwards, by quantiles of "

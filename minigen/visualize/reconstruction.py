@@ -4,6 +4,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
+from ..metrics import elbo
 from ..models import BaseVAE, GenerativeModel
 from ..plot import ImageTable
 
@@ -52,7 +53,7 @@ def reconstruct(model: GenerativeModel, dataset: Dataset, n: int = 10, seed: int
     """
     model = variational(model, "reconstruct")
     picked = random_subset(dataset, n, seed)
-    bounds = model.elbo(picked.images, picked.labels)
+    bounds = elbo(model, picked.images, picked.labels)
     images = np.stack([picked.images, model.reconstruct(picked.images, picked.labels)])
     caption = (
         "Above: images of the data, each with its -ELBO in nats: what is hard to describe costs more. Below: what "

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,9 +10,13 @@ from ..models import GenerativeModel
 from ..plot import ImageTable
 from .classes import class_numbers
 
-__all__ = ["sample"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["sample", "sample_images"]
 
 MANY, OF_EACH = 64, 10
+"""How many images by default: without classes or of one class, and of each of several classes."""
 
 
 def sample(
@@ -21,10 +26,10 @@ def sample(
     seed: int = 0,
     names: Sequence[str] = (),
 ) -> ImageTable:
-    """New images: as a square, or a row for each class.
+    """Show new images: in a square, or in a row for each class.
 
-    In the rows of a model that knows classes every column has the same noise.  What a column shares, whatever the
-    class, is what the model has found to vary within classes: slant, thickness, size.
+    In the rows of a model that knows classes every column has the same noise.  What the images of a column have in
+    common is what varies within each class: slant, thickness, size.
 
     Parameters
     ----------
@@ -36,12 +41,12 @@ def sample(
     seed : int
         Of the noise.
     names : sequence of str
-        What the classes are called.
+        The names of the classes.
 
     Returns
     -------
     ImageTable
-        What a square has too many places is white.
+        Unused cells are white.
 
     Raises
     ------
@@ -55,27 +60,55 @@ def sample(
     >>> table.images.shape, table.rows
     ((2, 10, 1, 8, 8), ['2', '0'])
     """
+    images, labels = sample_images(model, n, classes, seed, names)
+    if labels is None or len(set(labels.tolist())) == 1:
+        of_class = "" if labels is None else f" of class {_name(labels[0], names)}"
+        return ImageTable(_square(images), f"{len(images)} new images{of_class}.")
+    numbers = list(dict.fromkeys(labels.tolist()))
+    each = len(images) // len(numbers)
+    caption = f"{each} new images of each class, one class in each row. Every column has the same noise."
+    return ImageTable(
+        images.reshape(len(numbers), each, *images.shape[1:]), caption, [_name(i, names) for i in numbers]
+    )
+
+
+def sample_images(
+    model: GenerativeModel,
+    n: int | None = None,
+    classes: Sequence[int | str] | None = None,
+    seed: int = 0,
+    names: Sequence[str] = (),
+) -> "tuple[NDArray[np.float32], NDArray[np.int64] | None]":
+    """Make the images that `sample` shows, as an array; parameters and errors as there.
+
+    Returns
+    -------
+    images : ndarray (N, C, H, W), float32, in [-1, 1]
+    labels : ndarray of int64 (N,), or None
+        The classes asked for; one class after the other.
+    """
     if classes is None and model.classes:
         classes = range(model.classes)
-    numbers = None if classes is None else class_numbers(model, classes, names)
+    numbers = None if classes is None else list(dict.fromkeys(class_numbers(model, classes, names)))
     generator = np.random.default_rng(seed)
     if numbers is None or len(numbers) == 1:
-        images = model.sample(MANY if n is None else n, generator, None if numbers is None else numbers[0])
-        said = "" if numbers is None else f" of class {_named(numbers[0], names)}"
-        return ImageTable(_square(images), f"{len(images)} new images{said}.")
+        label = None if numbers is None else numbers[0]
+        images = model.sample(MANY if n is None else n, generator, label)
+        return images, None if label is None else np.full(len(images), label)
     n = OF_EACH if n is None else n
+    if n < 1:
+        raise ValueError(f"sample: n must be at least 1, got {n}")
     noise = np.repeat(generator.standard_normal((1, n, model.latent), np.float32), len(numbers), 0)
-    images = model.decode(noise.reshape(-1, model.latent), np.repeat(numbers, n))
-    caption = f"{n} new images of each class, a class a row. Every column has the same noise."
-    return ImageTable(images.reshape(len(numbers), n, *images.shape[1:]), caption, [_named(i, names) for i in numbers])
+    labels = np.repeat(np.asarray(numbers, np.int64), n)
+    return model.decode(noise.reshape(-1, model.latent), labels), labels
 
 
-def _named(number: int, names: Sequence[str]) -> str:
+def _name(number: Any, names: Sequence[str]) -> str:
     return names[number] if names else str(number)
 
 
-def _square(images: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) in rows and columns, about as many of each; white where there are none left."""
+def _square(images: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """Images (N, C, H, W) in rows and columns, about as many of each; unused cells are white."""
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     table = np.ones((rows * columns, *images.shape[1:]), np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
+from ..metrics import elbo_terms
 from ..models import GenerativeModel
 from ..plot import ImageTable
 from .reconstruction import variational
@@ -53,13 +54,16 @@ def traverse(
     (2, 5, 1, 8, 8)
     """
     model = variational(model, "traverse")
-    if rows < 1:
-        raise ValueError(f"traverse: rows must be at least 1, got {rows}")
+    if rows < 1 or steps < 2:
+        raise ValueError(f"traverse: expected at least 1 row of at least 2 steps, got {rows} of {steps}")
     measured = random_subset(dataset, min(len(dataset), _MEASURED), seed)
-    kl = model.evaluate(measured.images, measured.labels)["kl_per_unit"]
+    kl = elbo_terms(model, measured.images, measured.labels)["kl_per_unit"]
     order = np.argsort(-kl, kind="stable")[:rows]
     label = int(measured.labels[0]) if model.classes and measured.labels is not None else None
-    images = model.traverse(measured.images[0], steps, limit, label)[order]
+    values = np.linspace(-limit, limit, steps)
+    codes = np.tile(model.encode(measured.images[:1], label), (len(order), steps, 1))
+    codes[np.arange(len(order)), :, order] = values
+    images = model.decode(codes.reshape(-1, model.latent), label).reshape(len(order), steps, *model.shape)
     hidden = f" The other {model.latent - rows} have less." if model.latent > rows else ""
     caption = (
         f"One image of the data, one component of its code at a time set to values from -{limit:g} to {limit:g}. Rows "
@@ -69,5 +73,5 @@ def traverse(
         images,
         caption,
         [f"z{unit + 1}, {kl[unit]:.2f} nats" for unit in order],
-        [f"{value:.3g}" for value in np.linspace(-limit, limit, steps)],
+        [f"{value:.3g}" for value in values],
     )

@@ -20,7 +20,6 @@ from ...losses import (
     bernoulli_log_likelihood,
     gaussian_kl,
     gaussian_log_likelihood,
-    monte_carlo_kl,
     reparameterize,
 )
 from ...ops.shape import cat
@@ -34,11 +33,7 @@ from ..sizes import parts
 
 __all__ = ["BaseVAE"]
 
-_CODE_CHUNK = 1000  # codes decoded together where there are many codes of each image
-
 _VANISHED_KL = 0.1  # nats: below this KL the code says nothing about the image
-
-_ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 5.2: a component is active if the variance of its mean is larger
 
 
 class BaseVAE(GenerativeModel):
@@ -155,11 +150,11 @@ class BaseVAE(GenerativeModel):
             -log p(x | z) summed over the pixels, and ``kl``, summed over the code.
         """
         x, condition = self._inputs(self.field(batch, "images"), batch.get("labels"))
-        mu, log_var = self._encode(x, condition)
+        mu, log_var = self.posterior(x, condition)
         # Fresh noise in every step.  Nothing is detached: through z = mu + sigma * eps the gradient of the
         # reconstruction reaches the encoder, and one optimizer updates both networks.
         eps = randn(self.samples, *mu.shape, device=self.device)
-        log_likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
+        log_likelihood = self.pixel_log_likelihood(x, mu, log_var, eps, condition)
         loss = self.loss(log_likelihood, mu, log_var, eps)
         self.update(loss, self.optimizers["vae"])
         if self.average is not None:
@@ -168,8 +163,10 @@ class BaseVAE(GenerativeModel):
             kl = gaussian_kl(mu, log_var).mean()
         return {"loss": loss.detach(), "reconstruction": -log_likelihood.detach().mean(), "kl": kl}
 
-    def _log_likelihood(self, x: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor, condition: Tensor | None) -> Tensor:
-        """The log-likelihoods log p(x | z) (K, N) for the codes that the noise (K, N, latent) makes."""
+    def pixel_log_likelihood(
+        self, x: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor, condition: Tensor | None
+    ) -> Tensor:
+        """Compute log p(x | z) (K, N) for the codes that the noise `eps` (K, N, latent) makes."""
         z = reparameterize(mu, log_var, eps)
         count = len(eps.data)
         if condition is not None and count > 1:
@@ -186,7 +183,8 @@ class BaseVAE(GenerativeModel):
         encoder, decoder = self.average.network.children()
         return encoder, decoder
 
-    def _encode(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    def posterior(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Compute mu and log sigma^2 (N, latent) of q(z | x), for images in [0, 1]."""
         return self._networks()[0](x, condition)
 
     def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
@@ -236,8 +234,8 @@ class BaseVAE(GenerativeModel):
         """
         codes = [np.zeros((0, self.latent), np.float32)]
         with self.evaluating():
-            for x, condition in self._batches(images, labels):
-                codes.append(self._encode(x, condition)[0].numpy())
+            for x, condition in self.batches(images, labels):
+                codes.append(self.posterior(x, condition)[0].numpy())
         return np.concatenate(codes)
 
     def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
@@ -257,188 +255,8 @@ class BaseVAE(GenerativeModel):
         """
         return self.decode(self.encode(images, labels), labels if self.classes else None)
 
-    # ---- looking at the code
-
-    def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8, labels: Any = None) -> np.ndarray:
-        """From each image of `first` to the one of `last`, along a straight line between their codes.
-
-        Parameters
-        ----------
-        first, last : ndarray (N, C, H, W)
-            In [-1, 1].
-        steps : int
-            Images in a row, both ends included.
-        labels : int or ndarray of int (N,), optional
-            Of a conditional model: the class of both.
-
-        Returns
-        -------
-        ndarray (N, steps, C, H, W), float32, in [-1, 1]
-
-        Raises
-        ------
-        ValueError
-            If `steps` is less than 2, or the images or labels do not fit.
-        """
-        if steps < 2:
-            raise ValueError(f"interpolate: steps must be at least 2, got {steps}")
-        ends = self.encode(first, labels), self.encode(last, labels)
-        if len(ends[0]) != len(ends[1]):
-            raise ValueError(
-                f"interpolate: expected as many last images as first ones, got {len(first)} and {len(last)}"
-            )
-        codes = np.linspace(*ends, steps, axis=1)
-        return self._decode_rows(codes, labels)
-
-    def traverse(self, image: np.ndarray, steps: int = 8, limit: float = 3.0, label: int | None = None) -> np.ndarray:
-        """What each component of the code does to one image, while the others stay: one row a component.
-
-        Parameters
-        ----------
-        image : ndarray (C, H, W)
-            In [-1, 1].
-        steps : int
-        limit : float
-            Each component goes from -limit to limit, in standard deviations of the prior.
-        label : int, optional
-            Of a conditional model: the image's class.
-
-        Returns
-        -------
-        ndarray (latent, steps, C, H, W), float32, in [-1, 1]
-
-        Raises
-        ------
-        ValueError
-            If `steps` is less than 2, or the image or label does not fit.
-        """
-        if steps < 2:
-            raise ValueError(f"traverse: steps must be at least 2, got {steps}")
-        codes = np.tile(self.encode(np.asarray(image)[None], label), (self.latent, steps, 1))
-        unit = np.arange(self.latent)
-        codes[unit, :, unit] = np.linspace(-limit, limit, steps)
-        return self._decode_rows(codes, label)
-
-    def _decode_rows(self, codes: np.ndarray, labels: Any) -> np.ndarray:
-        """Images (N, steps, C, H, W) of codes (N, steps, latent)."""
-        n, steps, _ = codes.shape
-        repeated = np.repeat(np.broadcast_to(labels, n), steps) if self.classes else None
-        return self.decode(codes.reshape(-1, self.latent), repeated).reshape(n, steps, *self.shape)
-
-    # ---- measuring
-
-    def evaluate(
-        self, images: np.ndarray, labels: Any = None, generator: np.random.Generator | None = None
-    ) -> dict[str, Any]:
-        """The bound and its parts on given images, in evaluation mode; beta and the number of samples play no part.
-
-        Parameters
-        ----------
-        images : ndarray (N, C, H, W)
-            In [-1, 1], at least one.
-        labels : ndarray of int (N,), optional
-            For a conditional model.
-        generator : numpy.random.Generator, optional
-            Where the noise of the codes, one an image, comes from; always the same by default.
-
-        Returns
-        -------
-        dict
-            ``elbo`` = -(``reconstruction`` + ``kl``), means over the images in nats; ``kl_per_unit``, an array with the
-            share of each component of the code; ``active_units``, how many components have a mean that varies from
-            image to image (its variance is above 0.01; Burda et al. 2016, section 5.2).
-
-        Raises
-        ------
-        ValueError
-            If there are no images, or they or the labels do not fit the model.
-        """
-        reconstruction, kl, means = self._bound(images, labels, generator)
-        if not len(means):
-            raise ValueError("evaluate: expected at least one image, got none")
-        kl_per_unit = kl.mean(0)
-        parts = {"reconstruction": float(reconstruction.mean()), "kl": float(kl_per_unit.sum())}
-        return {
-            "elbo": -sum(parts.values()),
-            **parts,
-            "kl_per_unit": kl_per_unit,
-            "active_units": int((means.var(0) > _ACTIVE_VARIANCE).sum()),
-        }
-
-    def elbo(self, images: np.ndarray, labels: Any = None, generator: np.random.Generator | None = None) -> np.ndarray:
-        """The bound on log p(x) of each image in nats, (N,); parameters and errors as `evaluate`."""
-        reconstruction, kl, _ = self._bound(images, labels, generator)
-        return -(reconstruction + kl.sum(1))
-
-    def _bound(
-        self, images: np.ndarray, labels: Any, generator: np.random.Generator | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each image: -log p(x | z) for one code (N,), the KL and the mean of each component (N, latent)."""
-        generator = np.random.default_rng(0) if generator is None else generator
-        none = np.zeros((0, self.latent))
-        reconstruction, kl, means = [none[:, 0]], [none], [none]
-        with self.evaluating():
-            for x, condition in self._batches(images, labels):
-                mu, log_var = self._encode(x, condition)
-                eps = randn(1, *mu.shape, generator=generator, device=self.device)
-                reconstruction.append(-self._log_likelihood(x, mu, log_var, eps, condition).numpy()[0])
-                # the KL of independent components is a sum over them: each is the KL of a code of length 1
-                kl.append(gaussian_kl(mu.reshape(-1, 1), log_var.reshape(-1, 1)).numpy().reshape(mu.shape))
-                means.append(mu.numpy())
-        # float64, by the empty beginnings: thousands of images are added up
-        return np.concatenate(reconstruction), np.concatenate(kl), np.concatenate(means)
-
-    def log_likelihood(
-        self,
-        images: np.ndarray,
-        labels: Any = None,
-        samples: int = 1000,
-        generator: np.random.Generator | None = None,
-    ) -> np.ndarray:
-        r"""An estimate of log p(x) of each image, by importance sampling with q (Burda et al. 2016, equation 8).
-
-        :math:`\log \frac1K \sum_k p(x \mid z_k)\, p(z_k) / q(z_k \mid x)`.  Its mean is a lower bound that rises with
-        K: compare estimates of the same K only.  The one measure that is fair to VAE and IWAE alike.
-
-        Parameters
-        ----------
-        images : ndarray (N, C, H, W)
-            In [-1, 1].
-        labels : ndarray of int (N,), optional
-            For a conditional model, which estimates log p(x | c).
-        samples : int
-            K.
-        generator : numpy.random.Generator, optional
-            Where the noise comes from; always the same by default.
-
-        Returns
-        -------
-        ndarray (N,), float64
-
-        Raises
-        ------
-        ValueError
-            If `samples` is less than 1, or the images or labels do not fit the model.
-        """
-        if samples < 1:
-            raise ValueError(f"log_likelihood: samples must be at least 1, got {samples}")
-        generator = np.random.default_rng(0) if generator is None else generator
-        estimates = [np.zeros(0)]
-        with self.evaluating():
-            for x, condition in self._batches(images, labels):
-                mu, log_var = self._encode(x, condition)
-                log_weights = []
-                for part in parts(samples, max(_CODE_CHUNK // len(x.data), 1)):
-                    eps = randn(part.stop - part.start, *mu.shape, generator=generator, device=self.device)
-                    likelihood = self._log_likelihood(x, mu, log_var, eps, condition)
-                    log_weights.append((likelihood - monte_carlo_kl(mu, log_var, eps)).numpy().astype(np.float64))
-                # weights of e^-100 and less: only their ratios to the greatest can be added up
-                weights = np.concatenate(log_weights)
-                top = weights.max(0)
-                estimates.append(top + np.log(np.exp(weights - top).mean(0)))
-        return np.concatenate(estimates)
-
-    def _batches(self, images: np.ndarray, labels: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def batches(self, images: np.ndarray, labels: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Split images (N, C, H, W) in [-1, 1] into parts that fit in memory: images in [0, 1], and their condition."""
         x, condition = self._inputs(images, labels)
         for part in parts(len(x.data)):
             yield x[part], None if condition is None else condition[part]
