@@ -144,7 +144,7 @@ def test_answers_not_yet_given_are_told_from_wrong_ones():
 
 def test_the_logs_to_be_read_show_what_their_causes_predict():
     """Exercise 8.6 is only fair if every log has the symptom that its solution names."""
-    data = mg.data.load("digits", size=8).data[:64]
+    data = mg.data.load("digits", size=8).images[:64]
     ends = {}
     for letter, game in eighth.MYSTERIES.items():
         mg.manual_seed(0)

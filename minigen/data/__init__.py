@@ -15,7 +15,7 @@ Dataset('mnist5k', 4000 of shape (1, 32, 32), 10 classes)
 
 from .dataset import Batch, Dataset, from_levels, to_unit
 from .download import cache_folder
-from .loader import Loader, Transform
+from .loader import Loader
 from .points import centres
 from .registry import DATASETS, DataInfo, describe, load, table
 from .shapes import FACTORS, render_shapes
@@ -27,7 +27,6 @@ __all__ = [
     "DataInfo",
     "Dataset",
     "Loader",
-    "Transform",
     "cache_folder",
     "centres",
     "describe",

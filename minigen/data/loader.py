@@ -6,7 +6,7 @@ import numpy as np
 
 from .dataset import Dataset
 
-__all__ = ["Loader", "Transform"]
+__all__ = ["Loader"]
 
 Transform = Callable[[dict[str, np.ndarray], np.random.Generator], dict[str, np.ndarray]]
 """A function of a batch and of a random generator to a batch."""

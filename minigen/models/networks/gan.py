@@ -13,7 +13,6 @@ from ..sizes import downsampled_sizes
 
 __all__ = [
     "NORMS",
-    "Builder",
     "Networks",
     "builder",
     "conv_k4_bn_networks",
