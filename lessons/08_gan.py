@@ -841,7 +841,7 @@ mysteries = {}
 for letter, game in exercises.MYSTERIES.items():
     mg.manual_seed(0)
     model = mg.models.MLPGAN(size=28, channels=1, smoothing=0.0)
-    model.game = game
+    model.gan_loss = game
     loader = mg.data.Loader(digits, 32, seed=0).epoch(0)
     rows = [model.training_step(next(loader)) for _ in range(100)]
     mysteries[letter] = {name: np.array([row[name] for row in rows]) for name in rows[0]}

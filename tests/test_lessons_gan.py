@@ -149,7 +149,7 @@ def test_the_logs_to_be_read_show_what_their_causes_predict():
     for letter, game in eighth.MYSTERIES.items():
         mg.manual_seed(0)
         model = mg.models.MLPGAN(size=8, channels=1, latent=8, width=32)
-        model.game = game
+        model.gan_loss = game
         ends[letter] = [model.training_step({"images": data}) for _ in range(80)][-1]
     assert ends["A"]["loss_g"] < -1  # log D(G(z)) has no lower end
     assert ends["B"]["loss_d"] > 1.0064 and 0.3133 < ends["B"]["loss_g"] < 0.6932  # a "logit" between 0 and 1

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import GAN, BaseVAE, GenerativeModel, ImageModel
+from ..models import BaseGAN, BaseVAE, GenerativeModel, ImageModel
 from .likelihood import elbo_terms, log_likelihood
 from .memorization import memorization
 
@@ -75,7 +75,7 @@ def evaluate(
     found: dict[str, Any] = {}
     if isinstance(model, BaseVAE):
         found |= _vae(model, dataset, samples, seed)
-    elif isinstance(model, GAN):
+    elif isinstance(model, BaseGAN):
         found |= _gan(model, dataset, seed)
     if train is not None:
         copies = memorization(model, train, dataset, _IMAGES, seed)
@@ -94,14 +94,14 @@ def _vae(model: BaseVAE, dataset: Dataset, samples: int, seed: int) -> dict[str,
     return found
 
 
-def _gan(model: GAN, dataset: Dataset, seed: int) -> dict[str, Any]:
+def _gan(model: BaseGAN, dataset: Dataset, seed: int) -> dict[str, Any]:
     real = random_subset(dataset, min(len(dataset), _IMAGES), seed)
     labels = real.labels if model.classes else None  # the samples are of the same classes
     fake = model.sample(len(real), np.random.default_rng(seed), labels)
     return {"d_data": _mean_score(model, real.images, labels), "d_samples": _mean_score(model, fake, labels)}
 
 
-def _mean_score(model: GAN, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> float:
+def _mean_score(model: BaseGAN, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> float:
     """The mean output of D for images in random order, in batches as in training."""
     size = min(model.BATCH_SIZE, len(images))
     whole = [slice(start, start + size) for start in range(0, len(images) - size + 1, size)]

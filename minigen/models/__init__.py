@@ -13,7 +13,7 @@ A family is a subclass of `Model`: networks, optimizers, options and a training 
 from . import networks
 from .base import GenerativeModel, ImageModel, Model
 from .ema import EMA
-from .gan import CGAN, DCGAN, GAN, GAN_LOSSES, MLPGAN, WGAN, WGANGP, BaseWGAN, GANLoss
+from .gan import CGAN, DCGAN, GAN, GAN_LOSSES, MLPGAN, WGAN, WGANGP, BaseGAN, BaseWGAN, GANLoss
 from .options import Options, option
 from .registry import absolute_name, build, families, family, register
 from .vae import CVAE, IWAE, VAE, BaseVAE
@@ -30,6 +30,7 @@ __all__ = [
     "VAE",
     "WGAN",
     "WGANGP",
+    "BaseGAN",
     "BaseVAE",
     "BaseWGAN",
     "GANLoss",

@@ -1,10 +1,10 @@
 """Generative adversarial networks, one family a file; what they share is in `minigen.models.gan.base`."""
 
-from .base import GAN, GAN_LOSSES, GANLoss
+from .base import GAN, GAN_LOSSES, BaseGAN, GANLoss
 from .cgan import CGAN
 from .dcgan import DCGAN
 from .mlp_gan import MLPGAN
 from .wgan import WGAN, BaseWGAN
 from .wgan_gp import WGANGP
 
-__all__ = ["CGAN", "DCGAN", "GAN", "GAN_LOSSES", "MLPGAN", "WGAN", "WGANGP", "BaseWGAN", "GANLoss"]
+__all__ = ["CGAN", "DCGAN", "GAN", "GAN_LOSSES", "MLPGAN", "WGAN", "WGANGP", "BaseGAN", "BaseWGAN", "GANLoss"]

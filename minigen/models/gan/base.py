@@ -43,7 +43,7 @@ from ..ema import EMA
 from ..networks.gan import Networks
 from ..options import option
 
-__all__ = ["GAN", "GAN_LOSSES", "GANLoss"]
+__all__ = ["GAN", "GAN_LOSSES", "BaseGAN", "GANLoss"]
 
 _MAX_LEAD = 0.98  # the lead from which D is said to have won
 
@@ -88,8 +88,8 @@ GAN_LOSSES: dict[str, GANLoss] = {
 """Every pair of losses by the name of the option `loss`."""
 
 
-class GAN(GenerativeModel):
-    """Base of the GAN families: a family gives the networks by `build_networks`, and its own options.
+class BaseGAN(GenerativeModel):
+    """Base of all families with a generator and a discriminator: a family builds them and their optimizers.
 
     Raises
     ------
@@ -99,20 +99,9 @@ class GAN(GenerativeModel):
 
     @dataclass(frozen=True)
     class Options(GenerativeModel.Options):
-        """Options of every GAN."""
+        """Options of every family with a generator and a discriminator."""
 
-        loss: str = option("non_saturating", "pair of losses", choices=tuple(GAN_LOSSES))
-        lr: float | None = option(5e-4, "learning rate of both networks at the start", minimum=0)
-        beta1: float = option(0.5, "first decay rate of Adam; lower adapts faster to the other network")
-        smoothing: float = option(
-            0.1, "one-sided label smoothing: real labels are 1 - smoothing (no effect with hinge)", minimum=0, below=1
-        )
-        lr_decay: float = option(
-            0.0,
-            "share of the training, at its end, in which the learning rate falls linearly to 0; 0 for a constant rate",
-            minimum=0,
-            maximum=1,
-        )
+        lr: float = option(5e-4, "learning rate of both networks at the start", minimum=0)
         ema: float = option(
             0.0,
             "make samples with an average of the generator's weights over about 1 / (1 - ema) steps; 0 for the last "
@@ -137,24 +126,14 @@ class GAN(GenerativeModel):
             }
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
-        self.initial_lr = {name: o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
 
     def build_networks(self) -> Networks:
         """Build the generator and the discriminator; see `minigen.models.networks.gan`."""
         raise NotImplementedError(f"{type(self).__name__} does not define build_networks()")
 
     def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:
-        """Build the optimizer of one network.
-
-        The loss surface of a GAN is not fixed: it changes with every step of the other network.  A beta1 of 0.5
-        averages the gradient over about 2 steps; the usual 0.9 averages over 10.
-        """
-        return Adam(parameters, lr=self.options.lr, betas=(self.options.beta1, 0.999))
-
-    @property
-    def gan_loss(self) -> GANLoss:
-        """The pair of losses."""
-        return GAN_LOSSES[self.options.loss]
+        """Build the optimizer of one network."""
+        raise NotImplementedError(f"{type(self).__name__} does not define build_optimizer()")
 
     # ---- the networks, with the condition if there is one
 
@@ -180,10 +159,86 @@ class GAN(GenerativeModel):
 
     def as_probability(self, outputs: Tensor) -> Tensor:
         """Convert outputs of D for reading: a logit becomes a probability, other outputs stay."""
+        return outputs.detach()
+
+    def update_average(self) -> None:
+        """Update the average of the generator's weights, if there is one."""
+        if self.average is not None:
+            self.average.update(self.generator)
+
+    # ---- measuring
+
+    def score(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """Compute D's output for each image of a batch, in training mode, as it is trained.
+
+        A batch norm of D has learned to normalize by the statistics of batches of one kind, all real or all generated;
+        its running averages are those of a mixture.  They are not changed.
+
+        Parameters
+        ----------
+        images : ndarray (N, C, H, W)
+            In [-1, 1]; all real or all generated, in random order.
+        labels : ndarray of int (N,), optional
+            For a conditional model.
+
+        Returns
+        -------
+        ndarray (N,), float32
+            Probabilities of being real if D's output is a logit; else its outputs.
+        """
+        images = self.check_images(images, self.shape)
+        before, mode = self.discriminator.state_dict(), self.discriminator.training
+        with no_grad():
+            self.discriminator.train()
+            outputs = self.discriminate(tensor(images, device=self.device), self.condition(labels, len(images)))
+        self.discriminator.train(mode).load_state_dict(before)
+        return self.as_probability(outputs).numpy()[:, 0]
+
+
+class GAN(BaseGAN):
+    """Base of the families with a pair of losses of `GAN_LOSSES`: a family gives the networks, and its own options.
+
+    Raises
+    ------
+    ValueError
+        If an option is not allowed, or the networks cannot make images of that size.
+    """
+
+    @dataclass(frozen=True)
+    class Options(BaseGAN.Options):
+        """Options of every GAN with a pair of losses."""
+
+        loss: str = option("non_saturating", "pair of losses", choices=tuple(GAN_LOSSES))
+        beta1: float = option(0.5, "first decay rate of Adam; lower adapts faster to the other network")
+        smoothing: float = option(
+            0.1, "one-sided label smoothing: real labels are 1 - smoothing (no effect with hinge)", minimum=0, below=1
+        )
+        lr_decay: float = option(
+            0.0,
+            "share of the training, at its end, in which the learning rate falls linearly to 0; 0 for a constant rate",
+            minimum=0,
+            maximum=1,
+        )
+
+    options: Options
+
+    def __init__(self, size: int = 28, channels: int = 1, **options: Any):
+        super().__init__(size, channels, **options)
+        self.gan_loss = GAN_LOSSES[self.options.loss]
+        self.initial_lr = {name: o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
+
+    def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:
+        """Build Adam.
+
+        The loss surface of a GAN is not fixed: it changes with every step of the other network.  A beta1 of 0.5
+        averages the gradient over about 2 steps; the usual 0.9 averages over 10.
+        """
+        return Adam(parameters, lr=self.options.lr, betas=(self.options.beta1, 0.999))
+
+    def as_probability(self, outputs: Tensor) -> Tensor:
+        """Convert outputs of D for reading: a logit becomes a probability, other outputs stay."""
         outputs = outputs.detach()
         return outputs.sigmoid() if self.gan_loss.logits else outputs
-
-    # ---- training
 
     def training_step(self, batch: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """Update D, then G, by one batch.
@@ -229,11 +284,6 @@ class GAN(GenerativeModel):
             "d_fake": self.as_probability(fake_outputs).mean(),
         }
 
-    def update_average(self) -> None:
-        """Update the average of the generator's weights, if there is one."""
-        if self.average is not None:
-            self.average.update(self.generator)
-
     def schedule(self, done: float) -> None:
         """Set the learning rates from the share that is done, so that a resumed run has the same rates.
 
@@ -277,31 +327,3 @@ class GAN(GenerativeModel):
             "won": f"the discriminator has won (d_real {real:.3f}, d_fake {fake:.3f}): the gradient of the generator "
             f"is small. Try {remedy}, or wgan-gp, where a better critic gives a better gradient"
         }
-
-    # ---- measuring
-
-    def score(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-        """Compute D's output for each image of a batch, in training mode, as it is trained.
-
-        A batch norm of D has learned to normalize by the statistics of batches of one kind, all real or all generated;
-        its running averages are those of a mixture.  They are not changed.
-
-        Parameters
-        ----------
-        images : ndarray (N, C, H, W)
-            In [-1, 1]; all real or all generated, in random order.
-        labels : ndarray of int (N,), optional
-            For a conditional model.
-
-        Returns
-        -------
-        ndarray (N,), float32
-            Probabilities of being real if D's output is a logit; else its outputs.
-        """
-        images = self.check_images(images, self.shape)
-        before, mode = self.discriminator.state_dict(), self.discriminator.training
-        with no_grad():
-            self.discriminator.train()
-            outputs = self.discriminate(tensor(images, device=self.device), self.condition(labels, len(images)))
-        self.discriminator.train(mode).load_state_dict(before)
-        return self.as_probability(outputs).numpy()[:, 0]

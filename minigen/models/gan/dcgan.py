@@ -62,7 +62,7 @@ class DCGAN(GAN):
             "conv", "networks; see minigen.models.networks", choices=("conv", "conv_k4_bn", "conv_k5_dropout")
         )
         width: int | None = option(None, "channels of D's first layer, for conv only (default: 32)", minimum=1)
-        lr: float | None = option(
+        lr: float | None = option(  # type: ignore[assignment]
             None,
             "learning rate of both networks at the start (default: 0.01; 0.0005 for conv_k5_dropout and minimax)",
             minimum=0,

@@ -19,16 +19,15 @@ from ...engine import no_grad
 from ...losses import clip_weights, wgan_d, wgan_g
 from ...optim import Optimizer, RMSprop
 from ...tensor import Tensor, tensor
-from ..base import GenerativeModel
 from ..networks.gan import NORMS, Networks, builder
 from ..options import option
 from ..registry import register
-from .base import GAN
+from .base import BaseGAN
 
 __all__ = ["WGAN", "BaseWGAN"]
 
 
-class BaseWGAN(GAN):
+class BaseWGAN(BaseGAN):
     """Base of `WGAN` and `WGANGP`: every step updates the critic, every `n_critic`-th step the generator too.
 
     Raises
@@ -37,9 +36,8 @@ class BaseWGAN(GAN):
         If an option is not allowed, or the networks cannot make images of that size.
     """
 
-    # Not the options of `GAN`: there is no pair of losses to choose, no label to smooth, no Adam in both families.
     @dataclass(frozen=True)
-    class Options(GenerativeModel.Options):
+    class Options(BaseGAN.Options):
         """Options of both Wasserstein families."""
 
         network: str = option("conv", "networks; see minigen.models.networks", choices=("conv", "mlp"))
@@ -50,17 +48,9 @@ class BaseWGAN(GAN):
         )
         norm: str = option("batch", "what the conv critic normalizes by", choices=tuple(NORMS))
         n_critic: int = option(5, "updates of the critic for each update of the generator", minimum=1)
-        lr: float = option(5e-4, "learning rate of both networks", minimum=0)
-        ema: float = option(
-            0.0,
-            "make samples with an average of the generator's weights over about 1 / (1 - ema) updates; 0 for the last "
-            "weights",
-            minimum=0,
-            below=1,
-        )
 
     EPOCHS: ClassVar[int] = 40
-    options: Options  # type: ignore[assignment]
+    options: Options
     critic_steps: Tensor
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
@@ -114,13 +104,6 @@ class BaseWGAN(GAN):
             self.update_average()
         return {"loss_d": loss_d.detach(), **numbers}
 
-    def as_probability(self, outputs: Tensor) -> Tensor:
-        """Return scores unchanged: only their differences have a meaning."""
-        return outputs.detach()
-
-    def schedule(self, done: float) -> None:
-        """Keep the learning rates."""
-
     def reference_levels(self) -> dict[str, float]:
         """Return the distance of equal distributions."""
         return {"distance": 0.0}
@@ -158,7 +141,7 @@ class WGAN(BaseWGAN):
 
         clip: float = option(0.01, "bound of every weight of the critic; the paper's c", above=0)
 
-    options: Options  # type: ignore[assignment]
+    options: Options
 
     def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:
         """Build RMSprop, as the paper: with the momentum of Adam its critics were unstable (section 4)."""

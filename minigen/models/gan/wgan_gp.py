@@ -59,7 +59,7 @@ class WGANGP(BaseWGAN):
         )
         penalty: float = option(10.0, "weight of the gradient penalty; the paper's lambda", minimum=0)
 
-    options: Options  # type: ignore[assignment]
+    options: Options
 
     def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:
         """Build Adam without momentum."""
