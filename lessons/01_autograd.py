@@ -196,8 +196,8 @@ print(f"{n:,} elements; J would have {n * n:,} entries, {4 * n * n / 1e12:.1f} T
 #   $\operatorname{tr}(G^\top A\, dB) = \langle A^\top G, dB \rangle$.
 #
 # Find these three lines of mathematics in the source.  To read it: what stands after `*` (`dim`, `keepdim`) is a setting
-# and has no gradient; `array_module` is NumPy, or CuPy for arrays on a GPU; `np.asarray` is there because NumPy sums an
-# array to a bare number; `_kept` is the shape with the summed dimensions as 1, and `expand` copies along them.
+# and has no gradient; `array_module` is NumPy, or CuPy for arrays on a GPU; `sum_array` is a sum whose rounding error stays
+# small; `kept_shape` is the shape with the summed dimensions as 1, and `expand` copies along them.
 
 # %%
 show_source(mg.exp, mg.ops.reduce.sum_, mg.ops.linalg.matmul_)
@@ -655,7 +655,7 @@ for fake, text in ((a * z, "D(G(z))"), ((a * z).detach(), "D(G(z).detach())")):
 # $$\frac{\partial L}{\partial m} = 1 - \frac{\sum_i e^{x_i - m}}{\sum_i e^{x_i - m}} = 0 .$$
 #
 # Whatever goes through $m$ is multiplied by zero; and by zero for every $x$ and $m$, so higher derivatives lose nothing
-# either.  So `m` is detached; look for it:
+# either.  So `m` is a constant, which is computed outside the graph; look for it:
 
 # %%
 show_source(mg.ops.reduce.logsumexp)
