@@ -43,6 +43,7 @@ from .ops.elementwise import (
     clone,
     cos,
     div,
+    erf,
     exp,
     expm1,
     log,
@@ -138,7 +139,7 @@ _LAZY = (
 __all__ = [
     "Tensor", "abs", "add", "all", "allclose", "amax", "amin", "any", "arange", "argmax", "argmin", "as_tensor",
     "backend", "bernoulli", "bmm", "bool", "cat", "chunk", "clamp", "clone", "cos", "cumsum", "div", "einsum",
-    "enable_grad", "engine", "equal", "exp", "expand", "expm1", "eye", "flatten", "flip", "float32", "float64",
+    "enable_grad", "engine", "equal", "erf", "exp", "expand", "expm1", "eye", "flatten", "flip", "float32", "float64",
     "from_dlpack", "full", "full_like", "functional", "gather", "get_rng_state", "grad", "int32", "int64",
     "is_grad_enabled", "isfinite", "isnan", "kernels", "linspace", "log", "log1p", "log_softmax", "logsumexp",
     "manual_seed", "masked_fill", "matmul", "max", "maximum", "mean", "min", "minimum", "mm", "mul", "multinomial",

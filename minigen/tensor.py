@@ -457,6 +457,7 @@ class Tensor:
         clone = ops.elementwise.clone
         cos = ops.elementwise.cos
         div = ops.elementwise.div
+        erf = ops.elementwise.erf
         exp = ops.elementwise.exp
         expm1 = ops.elementwise.expm1
         log = ops.elementwise.log

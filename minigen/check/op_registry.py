@@ -176,6 +176,35 @@ def _conv_transpose2d(s: Source) -> Case:
     return Case((s.array((n, c, *size)), s.array((c, o, *kernel)), s.array((o * groups,))), p)
 
 
+@_entry("input weight bias", optional=1, stride=1, padding=0, dilation=1, groups=1)
+def _conv1d(s: Source) -> Case:
+    p = {
+        "stride": s.param("stride", [1, 2, 3]),
+        "padding": s.param("padding", [0, 1, 2]),
+        "dilation": s.param("dilation", [1, 2]),
+        "groups": s.param("groups", [1, 2]),
+    }
+    n, o, c, kernel = s.integer(1, 3), p["groups"] * s.integer(1, 2), s.integer(1, 2), s.integer(1, 3)
+    size = max(1, p["dilation"] * (kernel - 1) + 1 - 2 * p["padding"]) + s.integer(0, 3)
+    return Case((s.array((n, c * p["groups"], size)), s.array((o, c, kernel)), s.array((o,))), p)
+
+
+@_entry("input weight bias", optional=1, stride=1, padding=0, output_padding=0, groups=1, dilation=1)
+def _conv_transpose1d(s: Source) -> Case:
+    stride, dilation, kernel = s.param("stride", [1, 2, 3]), s.param("dilation", [1, 2]), s.integer(1, 3)
+    groups, extra = s.param("groups", [1, 2]), s.param("output_padding", [0, stride - 1])
+    pad = s.param("padding", [0, min(1, dilation * (kernel - 1))])
+    n, c, o = s.integer(1, 2), groups * s.integer(1, 2), s.integer(1, 2)
+    p = {"stride": stride, "padding": pad, "output_padding": extra, "groups": groups, "dilation": dilation}
+    return Case((s.array((n, c, s.integer(1, 3) + pad)), s.array((c, o, kernel)), s.array((o * groups,))), p)
+
+
+@_entry("input weight", "input")
+def _embedding(s: Source) -> Case:
+    rows = s.integer(1, 4)
+    return Case((s.generator().integers(0, rows, s.shape(1, 2)), s.array((rows, s.integer(1, 3)))))
+
+
 # ---- pooling, resizing, padding
 
 
@@ -200,6 +229,24 @@ def _max_pool2d(s: Source) -> Case:
 def _avg_pool2d(s: Source) -> Case:
     x, p = _pooled(s)
     return Case((x,), {**p, "count_include_pad": s.param("count_include_pad", [True, False])})
+
+
+@_entry("input", output_size=2)
+def _adaptive_avg_pool2d(s: Source) -> Case:
+    x = s.array((s.integer(1, 2), s.integer(1, 2), s.integer(1, 5), s.integer(1, 5)))
+    return Case((x,), {"output_size": s.param("output_size", [2, 1, (3, 2)])})
+
+
+@_entry("input", upscale_factor=2)
+def _pixel_shuffle(s: Source) -> Case:
+    r = s.param("upscale_factor", [2, 1, 3])
+    return Case((s.array((s.integer(1, 2), s.integer(1, 2) * r * r, s.integer(1, 3), 2)),), {"upscale_factor": r})
+
+
+@_entry("input", downscale_factor=2)
+def _pixel_unshuffle(s: Source) -> Case:
+    r = s.param("downscale_factor", [2, 1, 3])
+    return Case((s.array((s.integer(1, 2), s.integer(1, 2), s.integer(1, 2) * r, 2 * r)),), {"downscale_factor": r})
 
 
 @_entry("input", scale_factor=2, mode="nearest")
@@ -275,12 +322,20 @@ def _elementwise(name: str, *kinds: str, **params: Sequence[Any]) -> None:
 _elementwise("relu", "gaussian", "ties")
 _elementwise("leaky_relu", "gaussian", "ties", negative_slope=[0.01, 0.2, 0.0])
 _elementwise("elu", "gaussian", "ties", alpha=[1.0, 0.5])
+_elementwise("silu", "gaussian", "logits")
+_elementwise("gelu", "gaussian", approximate=["none", "tanh"])
 _elementwise("tanh", "gaussian")
 _elementwise("sigmoid", "gaussian", "logits")
 _elementwise("softplus", "gaussian", "logits")
 _elementwise("exp", "gaussian")
 _elementwise("log", "positive", "log_uniform")
 _elementwise("sqrt", "positive", "log_uniform")
+
+
+@_entry("input weight")
+def _prelu(s: Source) -> Case:
+    x = s.array(s.shape(2, 3), "gaussian", "ties")
+    return Case((x, s.array((s.choose([1, x.shape[1]]),))))
 
 
 # ---- along a dimension
@@ -304,6 +359,17 @@ _along_dim("mean", keepdim=[False, True])
 _along_dim("var", correction=[1, 0], keepdim=[False, True])
 
 
+@_entry("input", p=2.0, dim=1)
+def _normalize(s: Source) -> Case:
+    return Case((s.array(s.shape(2, 3), "away"),), {"p": s.param("p", [2.0, 1.0]), "dim": s.param("dim", [1, 0])})
+
+
+@_entry("x1 x2", dim=1)
+def _cosine_similarity(s: Source) -> Case:
+    shape = s.shape(2, 3)
+    return Case((s.array(shape, "away"), s.array(shape, "away")), {"dim": s.param("dim", [1, 0])})
+
+
 # ---- losses
 
 _REDUCTIONS = ["mean", "sum", "none"]
@@ -316,6 +382,18 @@ def _regression(s: Source) -> Case:
 
 for _name in ("mse_loss", "l1_loss"):
     OP_REGISTRY[_name] = Entry(_name, ("input", "target"), _regression, {"reduction": "mean"}, ("target",))
+
+
+def _two_sided(name: str, width: str) -> None:
+    def make(s: Source) -> Case:
+        case = _regression(s)
+        return Case(case.inputs, {**case.params, width: s.param(width, [1.0, 0.5])})
+
+    OP_REGISTRY[name] = Entry(name, ("input", "target"), make, {"reduction": "mean", width: 1.0}, ("target",))
+
+
+_two_sided("smooth_l1_loss", "beta")
+_two_sided("huber_loss", "delta")
 
 
 @_entry("input target", "target", reduction="mean")
@@ -332,13 +410,23 @@ def _binary_cross_entropy_with_logits(s: Source) -> Case:
     return Case((s.array(shape, "gaussian", "logits"), target), {"reduction": s.param("reduction", _REDUCTIONS)})
 
 
-@_entry("input target", "target", reduction="mean", label_smoothing=0.0, ignore_index=-100)
-def _cross_entropy(s: Source) -> Case:
+def _classified(s: Source) -> Case:
     n, k = s.integer(1, 4), s.integer(2, 4)
     tail = s.choose([(), (2,)])
     target = s.generator().integers(0, k, (n, *tail))
     ignore = s.param("ignore_index", [-100, int(target.flat[0])])
     if np.all(target == ignore):
         ignore = -100
-    p = {"reduction": s.param("reduction", _REDUCTIONS), "label_smoothing": s.param("label_smoothing", [0.0, 0.1])}
-    return Case((s.array((n, k, *tail), "gaussian", "spread"), target), {**p, "ignore_index": ignore})
+    p = {"reduction": s.param("reduction", _REDUCTIONS), "ignore_index": ignore}
+    return Case((s.array((n, k, *tail), "gaussian", "spread"), target), p)
+
+
+@_entry("input target", "target", reduction="mean", ignore_index=-100)
+def _nll_loss(s: Source) -> Case:
+    return _classified(s)
+
+
+@_entry("input target", "target", reduction="mean", label_smoothing=0.0, ignore_index=-100)
+def _cross_entropy(s: Source) -> Case:
+    case = _classified(s)
+    return Case(case.inputs, {**case.params, "label_smoothing": s.param("label_smoothing", [0.0, 0.1])})

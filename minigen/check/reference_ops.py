@@ -151,6 +151,26 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     return y if bias is None else y + bias[:, None, None]
 
 
+def _row(x: Array) -> Array:
+    return x[..., None, :]
+
+
+@_spec
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return conv2d(_row(input), _row(weight), bias, (1, stride), (0, padding), (1, dilation), groups)[:, :, 0]
+
+
+@_spec
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    step, sides, extra = (1, stride), (0, padding), (0, output_padding)
+    return conv_transpose2d(_row(input), _row(weight), bias, step, sides, extra, groups, (1, dilation))[:, :, 0]
+
+
+@_spec
+def embedding(input: Array, weight: Array) -> Array:
+    return weight[np.asarray(np.real(input), int)]
+
+
 # ---- pooling, resizing, padding
 
 
@@ -177,6 +197,36 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, *, count_include_pad=
         return total / (w.shape[4] * w.shape[5])
     real = np.ones((1, 1, *input.shape[2:]), int)
     return total / _sum(_windows(_bordered(real, padding), kernel_size, stride, 1), (4, 5))
+
+
+@_spec
+def adaptive_avg_pool2d(input: Array, output_size: Any) -> Array:
+    (n, c, h, w), (p, q) = input.shape, _pair(output_size)
+    out = np.zeros((n, c, p, q), input.dtype)
+    for i, j in np.ndindex(p, q):
+        window = input[:, :, i * h // p : -(-(i + 1) * h // p), j * w // q : -(-(j + 1) * w // q)]
+        out[:, :, i, j] = _mean(window, (2, 3), False)
+    return out
+
+
+@_spec
+def pixel_shuffle(input: Array, upscale_factor: int) -> Array:
+    (n, c, h, w), r = input.shape, upscale_factor
+    out = np.zeros((n, c // (r * r), h * r, w * r), input.dtype)
+    for channel in range(c):
+        row, column = divmod(channel % (r * r), r)
+        out[:, channel // (r * r), row::r, column::r] = input[:, channel]
+    return out
+
+
+@_spec
+def pixel_unshuffle(input: Array, downscale_factor: int) -> Array:
+    (n, c, h, w), r = input.shape, downscale_factor
+    out = np.zeros((n, c * r * r, h // r, w // r), input.dtype)
+    for channel in range(c * r * r):
+        row, column = divmod(channel % (r * r), r)
+        out[:, channel] = input[:, channel // (r * r), row::r, column::r]
+    return out
 
 
 @_spec
@@ -277,6 +327,38 @@ def leaky_relu(input: Array, negative_slope: float = 0.01) -> Array:
 
 
 @_spec
+def prelu(input: Array, weight: Array) -> Array:
+    return np.where(_positive(input), input, input * weight.reshape(_channels(input)))
+
+
+@_spec
+def silu(input: Array) -> Array:
+    return input * sigmoid(input)
+
+
+@_spec
+def gelu(input: Array, approximate: str = "none") -> Array:
+    pi = _number("pi", input)
+    if approximate == "tanh":
+        cubic = input + 44715 * input * input * input / 10**6
+        return input * (1 + _tanh(_sqrt(np.asarray(2 / pi)) * cubic)) / 2
+    term = total = input / _sqrt(np.asarray(2 * pi))  # of a series for the normal distribution without any difference
+    for n in range(1, 400):
+        term = term * input * input / (2 * n + 1)
+        total = total + term
+    return input * (0.5 + _exp(-input * input / 2) * total)
+
+
+def _number(name: str, x: Array) -> Any:
+    """A constant of NumPy, or of mpmath for arrays of mpmath numbers."""
+    if x.dtype != object:
+        return getattr(np, name)
+    import mpmath
+
+    return +getattr(mpmath, name)
+
+
+@_spec
 def elu(input: Array, alpha: float = 1.0) -> Array:
     below = np.where(_positive(input), 0 * input, input)
     return np.where(_positive(input), input, alpha * (_exp(below) - 1))
@@ -359,6 +441,22 @@ def var(input: Array, dim: int, correction: int = 1, keepdim: bool = False) -> A
     return _sum(away * away, dim, keepdim) / (input.shape[dim] - correction)
 
 
+def _at_least(x: Array, least: float) -> Array:
+    return np.where(_positive(x - least), x, 0 * x + least)
+
+
+@_spec
+def normalize(input: Array, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Array:
+    length = _sum(-_lower(input), dim, True) if p == 1 else _sqrt(_sum(input * input, dim, True))
+    return input / _at_least(length, eps)
+
+
+@_spec
+def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> Array:
+    lengths = [_at_least(_sqrt(_sum(x * x, dim)), eps) for x in (x1, x2)]
+    return _sum(x1 * x2, dim) / (lengths[0] * lengths[1])
+
+
 # ---- losses
 
 
@@ -370,6 +468,21 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
 @_spec
 def l1_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
     return _reduced(-_lower(input - target), reduction)
+
+
+@_spec
+def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> Array:
+    return _reduced(_huber(input - target, beta) / beta, reduction)
+
+
+@_spec
+def huber_loss(input: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> Array:
+    return _reduced(_huber(input - target, delta), reduction)
+
+
+def _huber(difference: Array, width: float) -> Array:
+    d = -_lower(difference)
+    return np.where(_positive(width - d), d * d / 2, width * (d - width / 2))
 
 
 @_spec
@@ -386,21 +499,29 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
 
 
 @_spec
+def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    return _label_loss(input, target, weight, ignore_index, reduction, 0.0)
+
+
+@_spec
 def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-    logp = log_softmax(input, 1)
-    k = input.shape[1]
+    return _label_loss(log_softmax(input, 1), target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _label_loss(logp, target, weight, ignore_index, reduction, label_smoothing):
+    k = logp.shape[1]
     weight = np.ones(k) if weight is None else weight
     terms, total = [], 0
     for i in np.ndindex(target.shape):
         t = int(target[i])
         if t == ignore_index:
-            terms.append(0 * logp[(0, 0, *[0] * (input.ndim - 2))])
+            terms.append(0 * logp[(0, 0, *[0] * (logp.ndim - 2))])
             continue
         row = [logp[(i[0], c, *i[1:])] for c in range(k)]
         smooth = sum(weight[c] * row[c] for c in range(k)) * (label_smoothing / k)
         terms.append(-(1 - label_smoothing) * weight[t] * row[t] - smooth)
         total = total + weight[t]
-    out = np.array(terms, dtype=input.dtype).reshape(target.shape)
+    out = np.array(terms, dtype=logp.dtype).reshape(target.shape)
     if reduction == "mean":
         return _sum(out) / total
     return _reduced(out, reduction)

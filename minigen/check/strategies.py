@@ -333,6 +333,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "square": _one_array(["gaussian", "wide"]),
     "exp": _one_array(["gaussian"]),
     "expm1": _one_array(["gaussian"]),
+    "erf": _one_array(["gaussian"]),
     "log": _one_array(["positive", "log_uniform"]),
     "log1p": _one_array(["positive", "log_uniform"]),
     "sqrt": _one_array(["positive", "log_uniform"]),

@@ -8,13 +8,13 @@ out.
 ============================== =======================================================
 module                         holds
 ============================== =======================================================
-`minigen.functional.dense`      the dense layer, one-hot rows
+`minigen.functional.dense`      the dense layer, one-hot rows, embedding
 `minigen.functional.conv`       convolution, transposed convolution
 `minigen.functional.norm`       batch, layer, group and instance normalization
 `minigen.functional.activation` activations, dropout
 `minigen.functional.pooling`    max and average pooling
-`minigen.functional.resize`     resizing of images
-`minigen.functional.loss`       losses
+`minigen.functional.resize`     resizing of images, pixel shuffle
+`minigen.functional.loss`       losses, cosine similarity
 ============================== =======================================================
 
 Letters: N images, C channels, H height, W width, O output channels, (R, S) kernel size, (P, Q) output size.
@@ -24,25 +24,42 @@ from ..ops.elementwise import relu, sigmoid, softplus, tanh
 from ..ops.reduce import logsumexp
 from ..ops.shape import pad
 from ..ops.softmax import log_softmax, softmax
-from .activation import dropout, elu, leaky_relu
-from .conv import conv2d, conv_transpose2d
-from .dense import linear, one_hot
-from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss
-from .norm import batch_norm, group_norm, instance_norm, layer_norm
-from .pooling import avg_pool2d, max_pool2d
-from .resize import interpolate
+from .activation import dropout, elu, gelu, leaky_relu, prelu, silu
+from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .dense import embedding, linear, one_hot
+from .loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_similarity,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from .norm import batch_norm, group_norm, instance_norm, layer_norm, normalize
+from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from .resize import interpolate, pixel_shuffle, pixel_unshuffle
 
 __all__ = [
+    "adaptive_avg_pool2d",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
     "conv2d",
+    "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
+    "gelu",
     "group_norm",
+    "huber_loss",
     "instance_norm",
     "interpolate",
     "l1_loss",
@@ -53,10 +70,17 @@ __all__ = [
     "logsumexp",
     "max_pool2d",
     "mse_loss",
+    "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "prelu",
     "relu",
     "sigmoid",
+    "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "tanh",

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
-from ..arguments import check_number, check_tensor
+from ..arguments import check_choice, check_number, check_tensor, check_vector
 from ..backend import rng
 from ..ops import elementwise as _elementwise
+from ..ops.elementwise import erf, sigmoid, tanh, where
 from ..tensor import Tensor
 
-__all__ = ["dropout", "elu", "leaky_relu"]
+__all__ = ["dropout", "elu", "gelu", "leaky_relu", "prelu", "silu"]
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -19,8 +20,40 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> mg.functional.leaky_relu(mg.tensor([-1.0, 2.0]), 0.2)
     tensor([-0.2,  2. ])
     """
+    check_tensor("leaky_relu", "input", input)
     check_number("leaky_relu", "negative_slope", negative_slope, -math.inf)
     return _elementwise.leaky_relu(input, negative_slope=negative_slope)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """``x`` where x > 0, ``weight * x`` elsewhere: a `leaky_relu` with a learned slope (He et al. 2015).
+
+    Parameters
+    ----------
+    input : Tensor (N, C, ...) or of any shape if there is one slope
+    weight : Tensor (1,) or (C,)
+        One slope for all channels, or one for each.
+
+    Raises
+    ------
+    ValueError
+        If there is neither one slope nor one for each channel.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.prelu(mg.tensor([-1.0, 2.0]), mg.tensor([0.25]))
+    tensor([-0.25,  2.  ])
+    """
+    check_tensor("prelu", "input", input)
+    check_tensor("prelu", "weight", weight)
+    if weight.shape != (1,):
+        check_vector("prelu", "weight", weight, input.shape[1] if input.ndim > 1 else 1)
+        weight = weight.reshape(-1, *[1] * (input.ndim - 2))
+    elif input.ndim == 0:
+        weight = weight.reshape(())
+    positive = input > 0
+    return where(positive, input, where(positive, 0.0, input) * weight)
 
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -30,22 +63,63 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     >>> mg.functional.elu(mg.tensor([0.0, 2.0]))
     tensor([0., 2.])
     """
+    check_tensor("elu", "input", input)
+    check_number("elu", "alpha", alpha, -math.inf)
     return _elementwise.elu(input, alpha=alpha)
+
+
+def silu(input: Tensor) -> Tensor:
+    r"""$x \sigma(x)$, also called swish (Hendrycks & Gimpel 2016; Ramachandran et al. 2017).
+
+    >>> import minigen as mg
+    >>> mg.functional.silu(mg.tensor([0.0, 100.0]))
+    tensor([  0., 100.])
+    """
+    return check_tensor("silu", "input", input) * sigmoid(input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    r"""$x \Phi(x)$, with $\Phi$ the distribution function of the standard normal (Hendrycks & Gimpel 2016).
+
+    Parameters
+    ----------
+    input : Tensor
+    approximate : {"none", "tanh"}
+        ``"tanh"`` takes $\frac12 (1 + \tanh(\sqrt{2 / \pi} (x + 0.044715 x^3)))$ for $\Phi(x)$: faster,
+        and off by up to 0.0005.
+
+    Raises
+    ------
+    ValueError
+        If the approximation has another name.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.gelu(mg.tensor([0.0, 100.0]))
+    tensor([  0., 100.])
+    """
+    check_tensor("gelu", "input", input)
+    if check_choice("gelu", "approximate", approximate, ("none", "tanh")) == "none":
+        return 0.5 * input * (1 + erf(input * math.sqrt(0.5)))
+    return 0.5 * input * (1 + tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input * input * input)))
 
 
 def dropout(
     input: Tensor, p: float = 0.5, training: bool = True, *, generator: np.random.Generator | None = None
 ) -> Tensor:
-    """Zero each element with probability `p`, scale the rest by 1 / (1 - p) to keep the mean (Srivastava et al. 2014).
+    """Set elements to 0 with probability `p` and scale the others by 1 / (1 - p), which keeps the mean.
+
+    Srivastava et al. 2014.
 
     Parameters
     ----------
     input : Tensor
     p : float
     training : bool
-        Nothing happens when False.
+        With False the input is returned as it is.
     generator : numpy.random.Generator, optional
-        Where the mask's seed is drawn from; by default the package's stream.
+        It draws the seed of the mask; by default the package's stream.
 
     Raises
     ------

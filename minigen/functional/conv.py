@@ -1,13 +1,114 @@
 r"""Convolution and transposed convolution."""
 
+from typing import Any
+
 from ..arguments import Padding, Pair, check_integer, check_tensor, check_vector, image_batch, normalize_padding, pair
-from ..kernels.shapes import output_size
+from ..kernels.shapes import output_size as conv_size
 from ..ops import conv as _conv
 from ..ops.shape import pad
 from ..tensor import Tensor
 from .norm import _channelwise
 
-__all__ = ["conv2d", "conv_transpose2d"]
+__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int | str | tuple[int, int] = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide a bank of filters over sequences: `conv2d` of images with one row.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, L) or (C, L)
+    weight : Tensor (O, C/groups, S)
+    bias : Tensor (O,), optional
+    stride, dilation : int
+    padding : int, (left, right), "valid" or "same"
+    groups : int
+
+    Returns
+    -------
+    Tensor (N, O, Q) or (O, Q)
+
+    Raises
+    ------
+    ValueError
+        If ranks, channels, groups or sizes do not fit; the message has the sizes.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.conv1d(mg.ones(1, 3, 8), mg.ones(16, 3, 5), padding=2).shape
+    (1, 16, 8)
+    """
+    image, filters, sides = _one_row("conv1d", input, weight, padding)
+    steps = {"stride": _along_row("conv1d", "stride", stride), "dilation": _along_row("conv1d", "dilation", dilation)}
+    return conv2d(image, filters, bias, padding=sides, groups=groups, **steps).squeeze(-2)
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int | str | tuple[int, int] = 0,
+    output_padding: int = 0,
+    groups: int = 1,
+    dilation: int = 1,
+) -> Tensor:
+    """Transposed convolution of sequences: `conv_transpose2d` of images with one row.
+
+    Parameters
+    ----------
+    input : Tensor (N, C, L) or (C, L)
+    weight : Tensor (C, O/groups, S)
+    bias : Tensor (O,), optional
+    stride, dilation, output_padding : int
+    padding : int, (left, right), "valid" or "same"
+    groups : int
+
+    Returns
+    -------
+    Tensor (N, O, Q) or (O, Q)
+
+    Raises
+    ------
+    ValueError
+        If ranks, channels, groups or sizes do not fit; the message has the sizes.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.conv_transpose1d(mg.ones(1, 16, 4), mg.ones(16, 3, 4), stride=2, padding=1).shape
+    (1, 3, 8)
+    """
+    op = "conv_transpose1d"
+    image, filters, sides = _one_row(op, input, weight, padding)
+    steps = {"stride": _along_row(op, "stride", stride), "dilation": _along_row(op, "dilation", dilation)}
+    extra = (0, check_integer(op, "output_padding", output_padding, 0))
+    return conv_transpose2d(image, filters, bias, padding=sides, output_padding=extra, groups=groups, **steps).squeeze(
+        -2
+    )
+
+
+def _along_row(op: str, name: str, value: int) -> tuple[int, int]:
+    return 1, check_integer(op, name, value, 1)
+
+
+def _one_row(op: str, input: Tensor, weight: Tensor, padding: Any) -> tuple[Tensor, Tensor, Padding]:
+    """Sequences and filters as images of one row; padding left and right only."""
+    if check_tensor(op, "input", input).ndim not in (2, 3):
+        raise ValueError(f"{op}: argument 'input': expected (N, C, L) or (C, L), got shape {input.shape}")
+    if check_tensor(op, "weight", weight).ndim != 3:
+        raise ValueError(f"{op}: argument 'weight': expected three sizes, got shape {weight.shape}")
+    sides = padding if isinstance(padding, str) else ((0, 0), pair(op, "padding", padding, 0))
+    return input.unsqueeze(-2), weight.unsqueeze(-2), sides
 
 
 def conv2d(
@@ -22,7 +123,7 @@ def conv2d(
     r"""Slide a bank of filters over images (cross-correlation, as deep learning calls convolution).
 
     ``y[n, o, p, q] = bias[o] + sum over c, r, s of weight[o, c, r, s] * x[n, c, p*stride + r*dilation - top, ...]`` and
-    :math:`P = \lfloor (H + top + bottom - d (R - 1) - 1) / s \rfloor + 1`; see Dumoulin & Visin 2016.
+    $P = \lfloor (H + top + bottom - d (R - 1) - 1) / s \rfloor + 1$; see Dumoulin & Visin 2016.
 
     Parameters
     ----------
@@ -69,7 +170,7 @@ def conv2d(
     check_vector("conv2d", "bias", bias, filters)
     sides = normalize_padding("conv2d", padding, batched.shape[2:], weight.shape[2:], strides, dilations)
     for i, axis in enumerate(("height", "width")):
-        if output_size(batched.shape[2 + i], weight.shape[2 + i], strides[i], sides[i], dilations[i]) < 1:
+        if conv_size(batched.shape[2 + i], weight.shape[2 + i], strides[i], sides[i], dilations[i]) < 1:
             raise ValueError(
                 f"conv2d: kernel does not fit: {axis} {batched.shape[2 + i]} with padding {sides[i]} is less than "
                 f"{dilations[i] * (weight.shape[2 + i] - 1) + 1}, what kernel {weight.shape[2 + i]} spans "
@@ -92,11 +193,13 @@ def conv_transpose2d(
     output_padding: Pair = 0,
     groups: int = 1,
     dilation: Pair = 1,
+    *,
+    output_size: Pair | None = None,
 ) -> Tensor:
     r"""Transposed convolution: the adjoint of the `conv2d` with the same weight, stride, padding and dilation.
 
     It maps the output space of that convolution back to its input space:
-    :math:`P = (H - 1) s - top - bottom + d (R - 1) + 1 + output\_padding`.
+    $P = (H - 1) s - top - bottom + d (R - 1) + 1 + output\_padding$.
 
     Parameters
     ----------
@@ -109,6 +212,8 @@ def conv_transpose2d(
     output_padding : int or (int, int)
         Rows and columns added at the bottom and right; less than stride or dilation.
     groups : int
+    output_size : int or (int, int), optional
+        The size (P, Q): it takes the place of `output_padding`, which is what the size needs.
 
     Returns
     -------
@@ -139,6 +244,10 @@ def conv_transpose2d(
     check_vector(op, "bias", bias, weight.shape[1] * groups)
     grown = [n * s for n, s in zip(batched.shape[2:], strides)]
     sides = normalize_padding(op, padding, grown, weight.shape[2:], strides, dilations)
+    if output_size is not None:
+        extra = _extra_for(
+            op, pair(op, "output_size", output_size, 1), extra, batched, weight, strides, sides, dilations
+        )
     kept, size, border = [], [], []
     for i in range(2):
         if extra[i] >= max(strides[i], dilations[i]):
@@ -166,6 +275,31 @@ def conv_transpose2d(
         out = pad(out, (0, border[1], 0, border[0]))
         out = out if bias is None else out + _channelwise(bias, 4)
     return out if input.ndim == 4 else out.reshape(out.shape[1:])
+
+
+def _extra_for(
+    op: str,
+    target: tuple[int, int],
+    extra: tuple[int, int],
+    input: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int],
+    sides: Any,
+    dilation: tuple[int, int],
+) -> tuple[int, int]:
+    """The output padding with which the result has the size `target`."""
+    least = [
+        (n - 1) * s + d * (k - 1) + 1 - before - after
+        for n, s, d, k, (before, after) in zip(input.shape[2:], stride, dilation, weight.shape[2:], sides)
+    ]
+    needed = (target[0] - least[0], target[1] - least[1])
+    if extra != (0, 0) or any(not 0 <= e < max(s, d) for e, s, d in zip(needed, stride, dilation)):
+        most = tuple(n + max(s, d) - 1 for n, s, d in zip(least, stride, dilation))
+        raise ValueError(
+            f"{op}: argument 'output_size': expected between {tuple(least)} and {most}, without output_padding; "
+            f"got {target} with output_padding {extra}"
+        )
+    return needed
 
 
 def _check_filters(op: str, weight: Tensor, groups: int) -> None:

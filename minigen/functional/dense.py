@@ -1,19 +1,21 @@
-"""The dense layer and one-hot rows."""
+"""The dense layer, one-hot rows, and rows picked from a table."""
 
 import math
 
 import numpy as np
 
-from ..arguments import check_classes, check_tensor, check_vector, integer_array
+from ..arguments import check_classes, check_integer, check_tensor, check_vector, integer_array
 from ..backend import array_module
+from ..ops.elementwise import where
 from ..ops.linalg import dense, dense_bias
+from ..ops.shape import getitem
 from ..tensor import Tensor
 
-__all__ = ["linear", "one_hot"]
+__all__ = ["embedding", "linear", "one_hot"]
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input @ weight.T + bias``.
+    """Dense layer: ``input @ weight.T + bias``.
 
     Parameters
     ----------
@@ -76,7 +78,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    labels = integer_array("one_hot", "tensor", tensor)
+    labels = integer_array("one_hot", "tensor", check_tensor("one_hot", "tensor", tensor))
+    check_integer("one_hot", "num_classes", num_classes, -1)
     xp = array_module(labels)
     if num_classes == -1:
         if labels.size == 0:
@@ -84,3 +87,44 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(labels.max()) + 1
     check_classes("one_hot", labels, num_classes)
     return Tensor((labels[..., None] == xp.arange(num_classes)).astype(np.int64))
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows of a table by their numbers: ``one_hot(input) @ weight`` without the product.
+
+    Parameters
+    ----------
+    input : integer Tensor (...)
+        From 0 to the number of rows - 1.
+    weight : Tensor (rows, features)
+    padding_idx : int, optional
+        A row whose gradient is 0; may be negative.
+
+    Returns
+    -------
+    Tensor (..., features)
+
+    Raises
+    ------
+    ValueError
+        If a number is not one of a row.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.embedding(mg.tensor([1, 0]), mg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [1., 2.]])
+    """
+    op = "embedding"
+    numbers = integer_array(op, "input", check_tensor(op, "input", input))
+    if check_tensor(op, "weight", weight).ndim != 2:
+        raise ValueError(f"{op}: argument 'weight': expected (rows, features), got shape {weight.shape}")
+    check_classes(op, numbers, weight.shape[0])
+    rows = getitem(weight, numbers)
+    if padding_idx is None:
+        return rows
+    padding = check_integer(op, "padding_idx", padding_idx)
+    if not -weight.shape[0] <= padding < weight.shape[0]:
+        raise ValueError(f"{op}: argument 'padding_idx': expected a row of {weight.shape[0]}, got {padding_idx}")
+    return where((numbers != padding % weight.shape[0])[..., None], rows, rows.detach())

@@ -3,13 +3,15 @@ r"""Normalization over the batch, the channels or one example."""
 import math
 from collections.abc import Sequence
 
-from ..arguments import check_vector
+from ..arguments import check_number, check_tensor, check_vector, normalize_dim
 from ..backend import array_module
 from ..kernels import find
 from ..ops import norm as _norm
+from ..ops.elementwise import abs, maximum, square
+from ..ops.reduce import root, sum
 from ..tensor import Tensor
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize"]
 
 
 def batch_norm(
@@ -22,9 +24,9 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    r"""Batch normalization (Ioffe & Szegedy 2015): :math:`(x - \mu) / \sqrt{v + \epsilon} \cdot \gamma + \beta`.
+    r"""Batch normalization (Ioffe & Szegedy 2015): $(x - \mu) / \sqrt{v + \epsilon} \cdot \gamma + \beta$.
 
-    In training :math:`\mu` and :math:`v` are the batch's own, per channel; otherwise the running ones.  In training the
+    In training $\mu$ and $v$ are the batch's own, per channel; otherwise the running ones.  In training the
     running ones are updated, ``running = (1 - momentum) * running + momentum * batch``, the variance with n - 1.
     Keras's momentum is one minus this one, and its eps is 1e-3.
 
@@ -34,7 +36,7 @@ def batch_norm(
     running_mean, running_var : Tensor (C,) or None
         Given new values in training; needed otherwise.
     weight, bias : Tensor (C,), optional
-        :math:`\gamma` and :math:`\beta`; 1 and 0 by default.
+        $\gamma$ and $\beta$; 1 and 0 by default.
     training : bool
     momentum, eps : float
 
@@ -201,6 +203,40 @@ def instance_norm(
             if running is not None:
                 running.data = (1 - momentum) * running.data + momentum * factor * batch
     return group_norm(input, channels, weight, bias, eps)
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    r"""Scale vectors to length 1: $x / \max(|x|_p, \epsilon)$.
+
+    Parameters
+    ----------
+    input : Tensor
+    p : float
+        The norm: 1 or 2.
+    dim : int
+        The dimension of the vectors.
+    eps : float
+        The least length, so that a vector of zeros stays one.
+
+    Raises
+    ------
+    ValueError
+        If `p` is not 1 or 2.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.normalize(mg.tensor([[3.0, 4.0]]))
+    tensor([[0.6, 0.8]])
+    """
+    op = "normalize"
+    check_tensor(op, "input", input)
+    check_number(op, "eps", eps)
+    if p not in (1, 2):
+        raise ValueError(f"{op}: argument 'p': expected 1 or 2, got {p!r}")
+    dim = normalize_dim(op, input.shape, dim)
+    length = sum(abs(input), dim, keepdim=True) if p == 1 else root(sum(square(input), dim, keepdim=True))
+    return input / maximum(length, eps)
 
 
 def _channelwise(vector: Tensor, ndim: int) -> Tensor:

@@ -1,16 +1,12 @@
 r"""Resizing of images."""
 
-from typing import Any
-
 import numpy as np
 
-from ..arguments import Pair, pair
-from ..backend import to_device
-from ..ops.linalg import matmul
-from ..ops.shape import getitem
+from ..arguments import Pair, check_boolean, check_choice, check_integer, check_number, check_tensor, pair
+from ..ops.resample import Taps, make_taps, resample
 from ..tensor import Tensor
 
-__all__ = ["interpolate"]
+__all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 
 def interpolate(
@@ -20,10 +16,9 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
-    r"""Resize images.
+    """Resize images.
 
-    Bilinear interpolation is linear and separable: :math:`Y = A_H X A_W^\top` with two fixed matrices, which is how it
-    is computed here, and why it needs no gradient of its own.
+    Both modes work along each axis by itself: rows first, then columns.
 
     Parameters
     ----------
@@ -51,44 +46,110 @@ def interpolate(
     tensor([[[[0., 0., 1., 1.],
               [0., 0., 1., 1.]]]])
     """
-    if input.ndim != 4 or 0 in input.shape[2:]:
-        raise ValueError(f"interpolate: expected input (N, C, H, W), got shape {input.shape}")
+    if check_tensor("interpolate", "input", input).ndim != 4 or 0 in input.shape[2:]:
+        raise ValueError(f"interpolate: argument 'input': expected input (N, C, H, W), got shape {input.shape}")
+    check_choice("interpolate", "mode", mode, ("nearest", "bilinear"))
+    check_boolean("interpolate", "align_corners", align_corners)
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
     if size is not None:
         target = pair("interpolate", "size", size, 1)
         steps = [n / m for n, m in zip(input.shape[2:], target)]
     else:
-        factors = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor or 0.0,) * 2
+        factors = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor,) * 2
+        if len(factors) != 2:
+            raise ValueError(f"interpolate: argument 'scale_factor': expected one or two numbers, got {scale_factor}")
+        factors = tuple(check_number("interpolate", "scale_factor", f) for f in factors)
         target = (int(input.shape[2] * factors[0]), int(input.shape[3] * factors[1]))
         steps = [1 / f if f else 0.0 for f in factors]
         if min(target) < 1:
             raise ValueError(f"interpolate: nothing is left of shape {input.shape} with scale_factor {scale_factor}")
-    if mode == "nearest":
-        # the small number keeps a source position such as 2.9999999 from falling short of the pixel it means
-        rows, columns = (
-            np.minimum((np.arange(m) * step + 1e-9).astype(np.int64), n - 1)
-            for m, n, step in zip(target, input.shape[2:], steps)
-        )
-        return getitem(getitem(input, (..., rows, slice(None))), (..., columns))
-    if mode != "bilinear":
-        raise ValueError(f"interpolate: unknown mode {mode!r}; expected nearest or bilinear")
-    down, across = (
-        Tensor(to_device(_bilinear_matrix(n, m, step, align_corners).astype(input.dtype), input.device))
-        for n, m, step in zip(input.shape[2:], target, steps)
-    )
-    return matmul(matmul(down, input), across.T)
+    out = input
+    for axis, n, m, step in zip((2, 3), input.shape[2:], target, steps):
+        taps = _nearest_taps(n, m, step) if mode == "nearest" else _linear_taps(n, m, step, align_corners)
+        out = resample(out, dim=axis, size=m, taps=taps)
+    return out
 
 
-def _bilinear_matrix(n: int, m: int, step: float, align_corners: bool) -> np.ndarray[Any, Any]:
-    """The (m, n) matrix that resamples n pixels to m."""
+def _nearest_taps(n: int, m: int, step: float) -> Taps:
+    """The source of each of m pixels among n."""
+    # the small number keeps a source position such as 2.9999999 from falling short of the pixel it means
+    sources = np.minimum((np.arange(m) * step + 1e-9).astype(np.int64), n - 1)
+    return make_taps(np.arange(m), sources, np.ones(m))
+
+
+def _linear_taps(n: int, m: int, step: float, align_corners: bool) -> Taps:
+    """The two sources of each of m pixels among n, or the one on which it lies."""
     if align_corners:
-        source = np.linspace(0, n - 1, m) if m > 1 else np.zeros(1)
+        position = np.linspace(0, n - 1, m) if m > 1 else np.zeros(1)
     else:
-        source = np.maximum((np.arange(m) + 0.5) * step - 0.5, 0)
-    low = np.minimum(source.astype(np.int64), n - 1)
-    high = np.minimum(low + 1, n - 1)
-    matrix = np.zeros((m, n))
-    np.add.at(matrix, (np.arange(m), low), 1 - (source - low))
-    np.add.at(matrix, (np.arange(m), high), source - low)
-    return matrix
+        position = np.clip((np.arange(m) + 0.5) * step - 0.5, 0, n - 1)
+    low = position.astype(np.int64)
+    part = position - low
+    between = part > 0
+    targets = np.concatenate([np.arange(m), np.arange(m)[between]])
+    return make_taps(targets, np.concatenate([low, low[between] + 1]), np.concatenate([1 - part, part[between]]))
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """Turn channels into pixels: (..., C r r, H, W) to (..., C, H r, W r) (Shi et al. 2016).
+
+    Parameters
+    ----------
+    input : Tensor (..., C r r, H, W)
+    upscale_factor : int
+        r.
+
+    Raises
+    ------
+    ValueError
+        If the channels are not divisible by r r.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.pixel_shuffle(mg.arange(4.0).reshape(4, 1, 1), 2)
+    tensor([[[0., 1.],
+             [2., 3.]]])
+    """
+    r = check_integer("pixel_shuffle", "upscale_factor", upscale_factor, 1)
+    if check_tensor("pixel_shuffle", "input", input).ndim < 3 or input.shape[-3] % (r * r):
+        raise ValueError(
+            f"pixel_shuffle: argument 'input': expected (..., C, H, W), C divisible by {r * r}, got shape {input.shape}"
+        )
+    *lead, channels, h, w = input.shape
+    k = len(lead)
+    parts = input.reshape(*lead, channels // (r * r), r, r, h, w)
+    return parts.permute(*range(k + 1), k + 3, k + 1, k + 4, k + 2).reshape(*lead, channels // (r * r), h * r, w * r)
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """Turn pixels into channels: (..., C, H r, W r) to (..., C r r, H, W), the inverse of `pixel_shuffle`.
+
+    Parameters
+    ----------
+    input : Tensor (..., C, H r, W r)
+    downscale_factor : int
+        r.
+
+    Raises
+    ------
+    ValueError
+        If height and width are not divisible by r.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.functional.pixel_unshuffle(mg.arange(4.0).reshape(1, 2, 2), 2).shape
+    (4, 1, 1)
+    """
+    r = check_integer("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
+    if check_tensor("pixel_unshuffle", "input", input).ndim < 3 or input.shape[-2] % r or input.shape[-1] % r:
+        raise ValueError(
+            f"pixel_unshuffle: argument 'input': expected (..., C, H, W), H and W divisible by {r}, "
+            f"got shape {input.shape}"
+        )
+    *lead, channels, h, w = input.shape
+    k = len(lead)
+    parts = input.reshape(*lead, channels, h // r, r, w // r, r)
+    return parts.permute(*range(k + 1), k + 2, k + 4, k + 1, k + 3).reshape(*lead, channels * r * r, h // r, w // r)

@@ -101,8 +101,8 @@ METHODS: dict[str, Callable[..., Any]] = {
             (convert, "double float long to"),
             (
                 elementwise,
-                "abs add clone cos div exp expm1 log log1p maximum minimum mul neg relu sigmoid sin sqrt square sub "
-                "tanh",
+                "abs add clone cos div erf exp expm1 log log1p maximum minimum mul neg relu sigmoid sin sqrt square "
+                "sub tanh",
             ),
             (inplace, "copy_ fill_ zero_"),
             (linalg, "bmm matmul mm norm"),

@@ -9,6 +9,8 @@ sum of four shares: the adjoint of copying is adding up.  `unbroadcast` does thi
 **At a kink**, where the derivative jumps, the vjp follows a fixed convention, stated with the operation.
 """
 
+import importlib
+import math
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ __all__ = [
     "div",
     "dropout",
     "elu",
+    "erf",
     "exp",
     "expm1",
     "leaky_relu",
@@ -239,6 +242,25 @@ def expm1(input: Array) -> Array:
 
 
 expm1.vjp(input=lambda g, out, input: g * exp(input))
+
+
+@primitive
+def erf(input: Array) -> Array:
+    r"""The error function $\frac{2}{\sqrt \pi} \int_0^x e^{-t^2} dt$: $f' = \frac{2}{\sqrt \pi} e^{-x^2}$.
+
+    NumPy does not have it, so every number is a call of Python's ``math.erf`` (about 0.1 microseconds).
+
+    >>> import minigen as mg
+    >>> mg.erf(mg.tensor([0.0, 1.0]))
+    tensor([0.       , 0.8427008])
+    """
+    if isinstance(input, np.ndarray):
+        return np.asarray(_erf(input), input.dtype)
+    return importlib.import_module("cupyx.scipy.special").erf(input)
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+erf.vjp(input=lambda g, out, input: g * (2 / math.sqrt(math.pi) * exp(-square(input))))
 
 
 @primitive

@@ -148,9 +148,13 @@ def std(
     >>> mg.std(mg.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    variance = _var("std", input, dim, unbiased, keepdim, correction)
-    zero = variance.data == 0
-    return where(zero, 0.0, sqrt(where(zero, 1.0, variance)))
+    return root(_var("std", input, dim, unbiased, keepdim, correction))
+
+
+def root(input: Tensor) -> Tensor:
+    """Square root with a gradient of 0 at 0, where that of `sqrt` is infinite: lengths and deviations take it."""
+    zero = input.data == 0
+    return where(zero, 0.0, sqrt(where(zero, 1.0, input)))
 
 
 @primitive(any_dtype=True)
