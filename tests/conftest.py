@@ -46,7 +46,7 @@ def trained(plain_kernels, request, tmp_path_factory):
     tiny = ["--data", "digits", "--epochs", "1", "--batch-size", "256", "--width", "2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
+        patch.setattr("minigen.plot.training_curves", lambda *_: None)  # takes longer than the training
         for name, options in request.module.RUNS.items():
             assert main(["train", name, *tiny, *options, "--run", name]) == 0
     return folder

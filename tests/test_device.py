@@ -425,7 +425,7 @@ def log_of(run):
 
 @pytest.fixture
 def no_curves(monkeypatch):
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)  # takes longer than the training
 
 
 @pytest.mark.parametrize("way", [("cuda", "cuda"), ("cpu", "cuda"), ("cuda", "cpu")], ids="-".join)

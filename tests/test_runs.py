@@ -103,7 +103,7 @@ def trained(plain_kernels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("config")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("minigen.plot.loss_curves", lambda *_, **__: None)
+        patch.setattr("minigen.plot.training_curves", lambda *_, **__: None)
         tiny = ["--data", "digits", "--batch-size", "256", "--width", "2", "--steps", "2"]
         assert main(["train", "cgan", *tiny, "--run", "./whole"]) == 0
     return folder / "whole"

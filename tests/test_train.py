@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from minigen._util.atomic_write import replace_file
 from minigen.data import Dataset, Loader
 from minigen.models import DCGAN, build, families
 from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, restore, save_checkpoint
-from minigen.train.diagnostics import Diagnostics, variety
+from minigen.train.diagnostics import Diagnostics, alike_share, pair_distances
 from minigen.train.log import CsvLog
 
 EPOCHS, BATCHES = 3, 4
@@ -406,7 +407,7 @@ def family(name, seed=0, **options):
 
 @pytest.mark.parametrize("name", families())
 def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)  # takes longer than the training
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)  # takes longer than the training
     straight, broken = new_run(tmp_path / "straight"), new_run(tmp_path / "broken")
     fit(family(name), labelled_loader(), straight, 2, progress=False)
 
@@ -426,8 +427,7 @@ def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_
 
 @pytest.mark.parametrize("name", families())
 def test_a_learning_rate_far_too_large_is_noticed_in_every_family(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
-    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 20)
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     run = new_run(tmp_path / "run")
     try:
         outcome = fit(family(name, lr=1e6), labelled_loader(20), run, 2, progress=False)
@@ -443,20 +443,19 @@ def test_a_learning_rate_far_too_large_is_noticed_in_every_family(name, tmp_path
 # ---- what looks ill
 
 
-def test_variety_compares_nearest_neighbours():
-    random = np.random.default_rng(0)
-    samples, images = random.uniform(-1, 1, (7, 1, 4, 4)), random.uniform(-1, 1, (9, 1, 4, 4))
-
-    def nearest(x):
-        return np.median([min(np.linalg.norm(a - b) for j, b in enumerate(x) if i != j) for i, a in enumerate(x)])
-
-    assert variety(samples, images) == pytest.approx(nearest(samples) / nearest(images[:7]))
-    assert variety(samples[:2].repeat(5, 0), images) == pytest.approx(0, abs=1e-6)
-    assert math.isnan(variety(samples[:1], images)) and math.isnan(variety(samples, images[:1].repeat(5, 0)))
-
-
 def notes(capsys):
     return [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+
+
+def test_pairs_of_equal_samples_are_counted_and_noise_is_no_quality():
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (12, 1, 4, 4))
+    apart = [np.sqrt(np.mean((a - b) ** 2)) for a, b in itertools.combinations(images, 2)]
+    assert pair_distances(images) == pytest.approx(apart)
+    kinds = images[random.integers(0, 3, 60)]
+    equal = np.mean([(a == b).all() for a, b in itertools.combinations(kinds, 2)])
+    assert alike_share(kinds, 0.5) == alike_share(kinds + 1e-4, 0.5) == pytest.approx(equal)
+    assert alike_share(images, 0.5) == alike_share(random.uniform(-1, 1, (12, 1, 4, 4)), 0.5) == 0
 
 
 class Constant(DCGAN):
@@ -471,39 +470,60 @@ def constant():
     return Constant(8, 1, latent=3, width=2)
 
 
-def test_a_collapsed_generator_is_said_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 2 * BATCHES)
-    fit(constant(), loader(), new_run(tmp_path / "early"), 3, progress=False)
-    assert not notes(capsys)
-    outcome = fit(constant(), loader(), new_run(tmp_path / "run"), 6)
-    (said,) = notes(capsys)
-    assert "all alike (0.000" in said and "wgan-gp" in said
-    assert outcome.warnings == (said.removeprefix("note: "),)
+def test_a_collapsed_generator_is_said_once(tmp_path, capsys):
+    fit(constant(), loader(7), new_run(tmp_path / "early"), 4)
+    assert not notes(capsys)  # 28 steps prove nothing
+    outcome = fit(constant(), loader(20), new_run(tmp_path / "run"), 4)
+    still, said = notes(capsys)
+    assert "the weights of generator hardly move" in still  # no gradient reaches them
+    assert "all samples are the same image" in said and "wgan-gp" in said
+    assert outcome.warnings == tuple(line.removeprefix("note: ") for line in (still, said))
 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax", "lsgan", "hinge"])
-def test_a_discriminator_that_wins_is_said_once(loss, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 30)
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+def test_a_discriminator_that_wins_and_a_generator_that_stands_still_are_said_once(loss, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     model = fresh(loss=loss, smoothing=0.1, lr=3e-2, lr_decay=0.0, width=8)
     model.optimizers["generator"].param_groups[0]["lr"] = 0.0
     black = Loader(Dataset("black", -np.ones((120, 1, 8, 8), np.float32)), batch_size=4, seed=1, drop_last=True)
     fit(model, black, new_run(tmp_path / "run"), 4)
-    (said,) = notes(capsys)
-    assert "the discriminator has won" in said
-    assert ("non_saturating" in said) == (loss == "minimax")
+    (same, *said) = notes(capsys)
+    assert "images of the data that were compared are all the same" in same  # before the first step
+    (won,) = [line for line in said if "the discriminator has won" in line]
+    assert ("non_saturating" in won) == (loss == "minimax")
+    (still,) = [line for line in said if line != won]
+    assert "the weights of generator hardly move" in still
 
 
 def test_a_vanished_kl_is_said_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 30)
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     run = new_run(tmp_path / "run")
     fit(family("vae", beta=100.0, lr=1e-2), loader(30), run, 4)
     (said,) = notes(capsys)
     assert "the KL has vanished" in said and "a smaller --beta" in said
     assert float(run.log.read_text().splitlines()[-1].split(",")[-1]) < 0.1
     still = family("vae", beta=0.0, lr=1e-9)
-    assert still.diagnose({"kl": 0.01}) == {}  # nobody asked for a small KL
+    assert still.diagnose({"kl": 0.01}) == {}  # a small KL was not asked for
+
+
+PHOTOS = Dataset(
+    "photos", np.random.default_rng(0).uniform(-0.97, 0.97, (96, 3, 4, 4)).astype(np.float32).repeat(2, 2).repeat(2, 3)
+)
+
+
+@pytest.mark.parametrize("name", ["gan", "dcgan", "wgan-gp", "vae"])
+@pytest.mark.parametrize(
+    ("lr", "words"), [(1.0, "out of|range|same image|saturated|won|above the|failed"), (1e-8, "hardly move")]
+)
+def test_a_short_training_in_ruins_is_noticed(name, lr, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
+    mg.manual_seed(0)
+    model = build(name, size=8, channels=3, width=4, lr=lr)
+    try:
+        said = fit(model, Loader(PHOTOS, 8, seed=0, drop_last=True), new_run(tmp_path / "run"), 9).warnings  # 108 steps
+    except RunError as error:
+        said = [str(error)]
+    assert re.search(words, " ".join(said)), said
 
 
 def test_scores_beyond_the_margins_of_the_hinge_are_no_victory():
@@ -513,36 +533,64 @@ def test_scores_beyond_the_margins_of_the_hinge_are_no_victory():
     assert "--lr" in won and "--smoothing" not in won  # the hinge has no labels to smooth
 
 
+HEALTHY = [
+    *(("dcgan", {"loss": loss}, "digits") for loss in ("non_saturating", "hinge", "lsgan", "minimax")),
+    *((name, {}, "digits") for name in ("gan", "wgan", "wgan-gp", "cgan", "vae", "cvae")),
+    *((name, {}, "photos") for name in ("gan", "dcgan", "wgan-gp", "vae")),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "data"), HEALTHY)
+def test_a_healthy_training_is_not_commented_on(name, options, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
+    mg.manual_seed(0)
+    dataset = PHOTOS if data == "photos" else mg.data.load(data)
+    chosen = mg.models.family(name).data_options(dataset) | {"latent": 8, "width": 8, "lr": 1e-3} | options
+    batches = Loader(dataset, batch_size=12 if data == "photos" else 32, seed=0, drop_last=True)
+    outcome = fit(build(name, **chosen), batches, new_run(tmp_path / "run"), steps=108)
+    assert outcome.step == 108 and outcome.warnings == () and not notes(capsys)
+
+
+def plain_model(**more):
+    return types.SimpleNamespace(**{"optimizers": {}, "diagnose": lambda means: {}} | more)
+
+
+def test_what_passes_is_not_said():
+    seen = iter([{"a": "1"}, {}, {"a": "2", "b": "3"}, {"a": "4", "b": "5"}, {"a": "6", "b": "7"}, {"a": "8"}])
+    diagnostics = Diagnostics(plain_model(diagnose=lambda means: next(seen)), None, total=48)
+    images, said = np.zeros((4, 1, 2, 2)), []
+    for step in range(1, 49):
+        diagnostics.update({"loss_g": 0.0})
+        if step % diagnostics.window == 0:
+            said.append(diagnostics.new_warnings(images))
+    assert said == [[], [], [], [], ["6", "7"], []]  # first seen, passed, first seen, lasts, lasts, said
+
+
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("losses", "levels", "words"),
     [
-        ("dcgan", {}),
-        ("dcgan", {"loss": "hinge"}),
-        ("dcgan", {"loss": "lsgan"}),
-        ("dcgan", {"loss": "minimax"}),
-        ("wgan-gp", {}),
-        ("vae", {}),
+        ([1.4] * 30 + [1e5] * 78, {"loss_g": 0.693}, r"loss_g is 1e\+05, where an undecided discriminator gives 0.693"),
+        ([0.7] * 108, {"loss_g": 0.693}, ""),
+        ([0.7] * 30 + [1e5] * 20 + [0.7] * 58, {"loss_g": 0.693}, ""),  # passes
+        ([5.0] * 30 + [-3e4] * 78, {}, r"loss_g is -3e\+04: the training has left"),
+        ([5.0] * 30 + [-400.0] * 78, {}, ""),  # scores of a critic have no scale
+        ([0.7] * 30 + [math.nan] * 78, {"loss_g": 0.693}, "loss_g is nan"),  # no comparison lets it pass
     ],
 )
-def test_a_healthy_training_is_not_commented_on(name, options, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 40)
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
-    mg.manual_seed(0)
-    digits = Loader(mg.data.load("digits"), batch_size=32, seed=0, drop_last=True)
-    model = build(name, size=8, latent=8, width=8, lr=1e-3, **options)
-    outcome = fit(model, digits, new_run(tmp_path / "run"), 3)
-    assert outcome.step == 3 * 45 and outcome.warnings == () and not notes(capsys)
+def test_losses_out_of_range_are_noticed(losses, levels, words):
+    diagnostics = Diagnostics(plain_model(reference_levels=lambda: levels), None, total=len(losses))
+    for loss in losses:
+        diagnostics.update({"loss_g": loss})
+    said = diagnostics.new_warnings(np.zeros((4, 1, 2, 2)))
+    assert bool(said) == bool(words) and (not words or re.search(words, said[0]))
 
 
-def test_what_passes_is_not_said(monkeypatch):
-    monkeypatch.setattr("minigen.train.diagnostics.WINDOW", 2)
-    seen = iter([{"a": "1"}, {}, {"a": "2", "b": "3"}, {"a": "4", "b": "5"}, {"a": "6", "b": "7"}, {"a": "8"}])
-    model = types.SimpleNamespace(diagnose=lambda means: next(seen))
-    diagnostics, images, said = Diagnostics(model, images=np.zeros((4, 1, 2, 2))), np.zeros((4, 1, 2, 2)), []
-    for step in range(7):
-        diagnostics.update({"loss": float(step)})
-        said.append(diagnostics.new_warnings(images))
-    assert said == [[], [], [], [], [], ["6", "7"], []]  # too early, first seen, passed, first seen, lasts, said, said
+def test_samples_that_are_nan_do_not_pass_silently():
+    images = np.random.default_rng(0).uniform(-1, 1, (9, 1, 4, 4))
+    diagnostics = Diagnostics(plain_model(), images, total=40)
+    for _ in range(40):
+        diagnostics.update({"loss_g": 0.0})
+    assert diagnostics.new_warnings(images * math.nan)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_with_the_differences(tmp_path, uninterrupted):
@@ -563,7 +611,7 @@ def test_without_matplotlib_the_run_goes_on_and_says_so(tmp_path, monkeypatch, c
     def missing(*_):
         raise ModuleNotFoundError("matplotlib is not installed: python -m pip install ...")
 
-    monkeypatch.setattr("minigen.plot.loss_curves", missing)
+    monkeypatch.setattr("minigen.plot.training_curves", missing)
     run = new_run(tmp_path / "run")
     fit(fresh(), loader(2), run, 2)
     assert not run.curves.exists()

@@ -157,7 +157,7 @@ def test_what_the_parser_refuses(arguments, capsys):
 
 
 def test_the_data_decides_how_many_classes_there_are_and_what_they_are_called(here, capsys, monkeypatch):
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     for name, level in (("cat", 60), ("dog", 120), ("emu", 180)):
         (here / "pets" / name).mkdir(parents=True)
         for i in range(2):
@@ -183,7 +183,7 @@ def test_a_model_of_classes_refuses_data_without(here, capsys):
 
 
 def test_own_images_without_a_test_split_are_offered_as_they_are(here, capsys, monkeypatch):
-    monkeypatch.setattr("minigen.plot.loss_curves", lambda *_: None)
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     (here / "own").mkdir()
     for i in range(4):
         Image.new("RGB", (8 + i, 10), (i * 30, 90, 0)).save(here / "own" / f"{i}.png")

@@ -5,7 +5,7 @@ A function here takes arrays (`graph` takes Tensors) and returns a picture.  A n
 chosen.  matplotlib is imported on first use; grids and tables of images do not need it.
 """
 
-from .curves import loss_curves
+from .curves import loss_curves, training_curves
 from .graph import graph, to_dot, to_mermaid
 from .images import image_grid, save_image, save_image_grid, show_images
 from .style import COLORS, figure, save_figure, style
@@ -23,6 +23,7 @@ __all__ = [
     "save_image_grid",
     "show_images",
     "style",
+    "training_curves",
     "to_dot",
     "to_mermaid",
 ]

@@ -38,7 +38,7 @@ NUM_PREVIEW_SAMPLES = 64
 PREVIEW_SIDE = 600  # pixels: the longer side of a picture of samples is at least this
 MAX_LOSS = 1e8  # float32 numbers of this size are 8 apart: a smaller change of the loss is rounded away
 MAX_REPORTS = 100  # a run of very many short epochs leaves no more pictures than this
-CURVES_EVERY = 10.0  # seconds: in a run of short epochs the curves would else take longer than the training
+CURVES_EVERY = 30.0  # seconds: in a run of short epochs the curves would else take longer than the training
 
 
 @dataclass(frozen=True)
@@ -258,11 +258,13 @@ class _Fit:
         self.step, self.started = counters["step"], time.monotonic() - counters["seconds"]
         self.first_step, self.began = self.step, time.monotonic()
         self.made_with = _made_with(model, run)
+        self.levels: Mapping[str, float] = getattr(model, "reference_levels", dict)()
         self.draw_curves: Callable[..., Any] | None = None
         self.curves_drawn = -math.inf
         self.bar: Any = None
         some = np.random.default_rng(loader.seed).permutation(len(loader.dataset))[:NUM_PREVIEW_SAMPLES]
-        self.diagnostics = Diagnostics(model, loader.dataset.images[some])
+        images = loader.dataset.images[some] if "images" in loader.dataset.fields else None
+        self.diagnostics = Diagnostics(model, images, total, self.step)
         self.warnings: list[str] = []
         self.metrics = MetricBuffer()
         self.history: list[dict[str, float]] = []  # what the steps since the last report returned
@@ -271,13 +273,13 @@ class _Fit:
     def run_steps(self) -> TrainingResult:
         from .. import plot
 
-        self.draw_curves = plot.loss_curves
+        self.draw_curves = plot.training_curves
         self.bar = _progress_bar(self.total, self.step, self.progress)
         # What overflows is found at once by `check`, which says so in one line; NumPy's warnings would bury that.
         quiet = np.errstate(all="ignore")
         with CsvLog(self.run.log, keep=self.step) as log, _StopRequest() as stop, self.bar, quiet:
             if self.step == 0:
-                self.preview(0)
+                self.warn(self.preview(0))
                 self.save(log)
             while self.step < self.total and not stop:
                 self.one_epoch(*divmod(self.step, len(self.loader)), log, stop)
@@ -320,12 +322,15 @@ class _Fit:
         means = {name: float(np.mean([numbers[name] for numbers in self.history])) for name in self.history[0]}
         said = "  ".join(f"{name} {mean:.3f}" for name, mean in means.items())
         self.say(f"epoch {epoch}/{self.epochs}  {said}  {speed:.0f} img/s{self.time_left()}")
-        for text in self.diagnostics.new_warnings(samples):
-            self.warnings.append(text)
-            self.say(f"note: {text}")
+        self.warn(samples)
         if self.on_epoch is not None:
             self.on_epoch(EpochReport(epoch, self.step, means, samples))
         self.history, self.reported = [], (time.monotonic(), self.step)
+
+    def warn(self, samples: np.ndarray) -> None:
+        for text in self.diagnostics.new_warnings(samples):
+            self.warnings.append(text)
+            self.say(f"note: {text}")
 
     def time_left(self) -> str:
         """How long the rest will take at the speed so far; empty at the end."""
@@ -359,10 +364,14 @@ class _Fit:
         if self.draw_curves is not None:
             self.curves_drawn = time.monotonic()
             try:
-                self.draw_curves(self.run.log, self.run.curves)
+                self.draw_curves(self.run.log, self.run.curves, self.levels, self.title())
             except ModuleNotFoundError as error:
                 self.draw_curves = None
                 self.say(f"no picture of the losses: {error}")
+
+    def title(self) -> str:
+        named = "  ".join(str(self.run.config[name]) for name in ("model", "data") if name in self.run.config)
+        return f"{self.run.path.name}  {named}  step {self.step} of {self.total}"
 
     def read(self, log: CsvLog) -> None:
         """Log what the steps since the last time returned, and stop at NaN."""
