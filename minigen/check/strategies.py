@@ -15,6 +15,7 @@ import numpy as np
 
 from .._util.optional import require
 from ..kernels.shapes import output_size
+from ..ops.resample import make_taps
 from .array_generators import KINDS, LAYOUTS, lay_out
 from .kernel_cases import window
 from .op_registry import OP_REGISTRY, Case, Source
@@ -241,6 +242,16 @@ def _reduction(draw: Any, kinds: Sequence[str], min_side: int = 0) -> Case:
 
 
 @st.composite
+def _resample(draw: Any) -> Case:
+    x = draw(arrays(shapes(min_dims=1, max_dims=3, min_side=1)))
+    dim, size, count = draw(st.integers(0, x.ndim - 1)), draw(st.integers(1, 4)), draw(st.integers(0, 6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    targets, sources = rng.integers(0, size, count), rng.integers(0, x.shape[dim], count)
+    taps = make_taps(targets, sources, rng.choice([1.0, 0.5, -2.0], count))
+    return Case((x,), {"dim": dim, "size": size, "taps": taps})
+
+
+@st.composite
 def _along_one(draw: Any, kinds: Sequence[str]) -> Case:
     x = draw(arrays(shapes(min_dims=1, max_dims=3, min_side=1), kinds))
     return Case((x,), {"dim": draw(st.integers(0, x.ndim - 1))})
@@ -365,6 +376,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "pad": _pad(),
     "matmul": _matmul(),
     "sum": _reduction(["gaussian", "wide"]),
+    "resample": _resample(),
     "channel_sums": _channelled(["gaussian", "wide"]),
     "amax": _reduction(["gaussian", "ties"], min_side=1),
     "batch_norm": _batch_norm(),
