@@ -110,7 +110,15 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"{error.filename}: {error.strerror}", 2
     if isinstance(error, OSError | ImportError) or (isinstance(error, _user_errors()) and _raised_on_purpose(error)):
         return str(error), 2
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    from ..models.registry import USER_MODULE
+
+    steps = list(traceback.walk_tb(error.__traceback__))
+    own = [(frame, line) for frame, line in steps if str(frame.f_globals.get("__name__")).startswith(USER_MODULE)]
+    if own:  # in the file of a family of the user's
+        frame, number = own[-1]
+        where = f"{frame.f_code.co_filename}, line {number} in {frame.f_code.co_name}()"
+        return f"{where}: {type(error).__name__}: {error}; --debug shows the traceback", 2
+    frames = [frame for frame, _ in steps]
     place = ([frame for frame in frames if _is_ours(frame)] or frames)[-1].f_code
     where = f"{Path(place.co_filename).name} in {place.co_name}()"
     return f"internal error at {where}: {type(error).__name__}: {error}; --debug shows the traceback", 1

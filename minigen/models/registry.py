@@ -13,6 +13,9 @@ __all__ = ["build", "families", "family", "register"]
 
 _FAMILIES: dict[str, type[Model]] = {}
 
+USER_MODULE = "minigen_family_"
+"""How the names of modules begin that are files of the user's."""
+
 Family = TypeVar("Family", bound=type[Model])
 
 
@@ -152,7 +155,7 @@ def _from_file(path: Path, cls: str) -> type[Model]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file (wanted: the model {cls})")
     # One module for each file, however often it is asked for; dataclasses look their module up in sys.modules.
-    name = f"minigen_user_{path.stem}_{abs(hash(str(path))):x}"
+    name = f"{USER_MODULE}{path.stem}_{abs(hash(str(path))):x}"
     module = sys.modules.get(name)
     if module is None:
         spec = importlib.util.spec_from_file_location(name, path)
