@@ -148,7 +148,11 @@ def test_annotations_as_strings_none_at_all_and_booleans_become_flags(here, caps
         ),
         (("    @dataclass(frozen=True)\n", ""), "plain.py:Plain", "decorate it with @dataclass(frozen=True)"),
         (("depth = option(2", "depth = option(0"), "plain.py:Plain", "plain: depth must be at least 1, got 0"),
-        (('return {"loss": mg.tensor(0.0)}', 'return {"loss": batch["imags"]}'), "plain.py:Plain", "plain.py, line 25 in training_step(): KeyError"),
+        (
+            ('return {"loss": mg.tensor(0.0)}', 'return {"loss": batch["imags"]}'),
+            "plain.py:Plain",
+            "plain.py, line 25 in training_step(): KeyError",
+        ),
         (("", ""), "nowhere.py:Plain", "nowhere.py: there is no such file (wanted: the model Plain)"),
     ],
 )
