@@ -59,26 +59,45 @@ X = (2, 3)
 COMPOSED = {
     "amax": (lambda x: mg.amax(x, 1), [X]),
     "amin": (lambda x: mg.amin(x, 0), [X]),
+    "bmm": (lambda x, y: mg.bmm(x, y), [(2, 3, 2), (2, 2, 3)]),
     "cat": (lambda x, y: mg.cat([x, y], 1), [X, X]),
+    "chunk": (lambda x: mg.chunk(x, 2, 1)[0], [X]),
     "clamp": (lambda x: mg.clamp(x, -0.4, 0.6), [X]),
+    "cumsum": (lambda x: mg.cumsum(x, 1), [X]),
+    "einsum": (
+        lambda x, y: mg.einsum("ij,kj->ik", x, y) * mg.einsum("iji->i", y.reshape(2, 3, 1).expand(2, 3, 2)),
+        [X, X],
+    ),
     "expand": (lambda x: mg.expand(x, 4, 2, 3), [X]),
     "flatten": (lambda x: mg.flatten(x, 0, 1), [(2, 3, 2)]),
     "flip": (lambda x: mg.flip(x, (0, 1)), [X]),
+    "gather": (lambda x: mg.gather(x, 1, mg.tensor(np.array([[0, 0]]))), [X]),
+    "masked_fill": (lambda x: mg.masked_fill(x * x, mg.tensor(np.array([True, False, True])), 2.0), [X]),
     "max": (lambda x: mg.max(x, 1).values, [X]),
     "min": (lambda x: mg.min(x, 0).values, [X]),
+    "mm": (lambda x, y: mg.mm(x, y), [X, (3, 2)]),
+    "norm": (lambda x: mg.norm(x, dim=1) + mg.norm(x, 3) + mg.norm(x, 1), [X]),
     "permute": (lambda x: mg.permute(x, 2, 0, 1), [(2, 3, 2)]),
     "pow": (lambda x: mg.pow(2, x) * mg.pow(x, 2), [X]),
+    "prod": (lambda x: mg.prod(x * mg.tensor(np.array([[1.0, 0.0, 1.0]])), 1) + mg.prod(x), [X]),
+    "repeat": (lambda x: mg.repeat(x, 2, 1, 3), [X]),
     "reshape": (lambda x: mg.reshape(x, 3, -1), [X]),
+    "split": (lambda x: mg.split(x, [1, 2], 1)[1], [X]),
     "squeeze": (lambda x: mg.squeeze(x, 1), [(2, 1, 3)]),
     "stack": (lambda x, y: mg.stack([x, y], 1), [X, X]),
     "std": (lambda x: mg.std(x, 1), [X]),
     "sum": (lambda x: mg.sum(x, 1, keepdim=True), [X]),
+    "t": (lambda x: mg.t(x), [X]),
     "take_along_dim": (lambda x: mg.take_along_dim(x, mg.tensor(np.array([[2, 0, 2]])), 1), [X]),
     "transpose": (lambda x: mg.transpose(x, 0, -1), [X]),
+    "tril": (lambda x: mg.tril(x), [X]),
+    "triu": (lambda x: mg.triu(x), [X]),
     "unsqueeze": (lambda x: mg.unsqueeze(x, -1), [X]),
     "where": (lambda x, y: mg.where(mg.tensor(np.array([True, False, True])), x, y), [X, X]),
 }
-NO_GRADIENT = {"argmax", "argmin", "ones_like", "zeros_like"}
+NO_GRADIENT = {
+    "all", "allclose", "any", "argmax", "argmin", "equal", "isfinite", "isnan", "ones_like", "zeros_like",
+}  # fmt: skip
 
 
 def test_every_operation_at_the_top_level_is_a_primitive_in_the_catalogue_or_here():
