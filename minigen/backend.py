@@ -126,7 +126,8 @@ def _cupy() -> ModuleType:
         ) from error
     if not count:
         raise DeviceError('device "cuda" needs an NVIDIA GPU: there is a driver, but no GPU that this process may use')
-    return cupy
+    module: ModuleType = cupy
+    return module
 
 
 def why_no_gpu() -> str:

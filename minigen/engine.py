@@ -242,20 +242,19 @@ class Primitive:
             if dtype not in backend.FLOATS and not np.can_cast(np.min_scalar_type(x), dtype, "same_kind"):
                 raise TypeError(f"{self.name}: argument {self.argument(i)!r}: {x} does not fit dtype {dtype}")
             return Tensor(np.asarray(x, dtype))
-        if not isinstance(x, Tensor):
-            if not backend.is_array(x):
-                raise TypeError(
-                    f"{self.name}: argument {self.argument(i)!r}: expected a Tensor, array or number, got "
-                    f"{backend.describe(x)}"
-                )
-            x = tensor(x)
-        if x.dtype != dtype:
+        if not isinstance(x, Tensor) and not backend.is_array(x):
             raise TypeError(
-                f"{self.name}: argument {self.argument(i)!r} has dtype {x.dtype}, expected {dtype}"
+                f"{self.name}: argument {self.argument(i)!r}: expected a Tensor, array or number, got "
+                f"{backend.describe(x)}"
+            )
+        t = x if isinstance(x, Tensor) else tensor(x)
+        if t.dtype != dtype:
+            raise TypeError(
+                f"{self.name}: argument {self.argument(i)!r} has dtype {t.dtype}, expected {dtype}"
                 + (" like the others" if len(self.arguments) > 1 or self.variadic else "")
                 + "; convert it with .to(dtype)"
             )
-        return x
+        return t
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.arguments) or '*' + str(self.variadic)})>"
@@ -367,11 +366,11 @@ def _are_float_tensors(inputs: tuple[Any, ...]) -> bool:
 
 
 def _as_tensor_list(name: str, tensors: Any) -> list[Tensor]:
-    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    for i, t in enumerate(tensors):
+    several: list[Tensor] = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    for i, t in enumerate(several):
         if not isinstance(t, Tensor):
             raise TypeError(f"grad: {name}[{i}]: expected a Tensor, got {backend.describe(t)}")
-    return tensors
+    return several
 
 
 def _graph(outputs: Iterable[Tensor]) -> list[Tensor]:

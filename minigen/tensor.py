@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from . import ops
     from .engine import Node
 
+    _Unary: TypeAlias = Callable[[], "Tensor"]
+    _Binary: TypeAlias = Callable[[Any], "Tensor"]
+
 __all__ = ["Tensor", "as_tensor", "from_dlpack", "tensor"]
 
 DType: TypeAlias = np.dtype[Any]
@@ -138,7 +141,8 @@ class Tensor:
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes along each dimension."""
-        return self._data.shape
+        shape: tuple[int, ...] = self._data.shape
+        return shape
 
     @property
     def ndim(self) -> int:
@@ -148,7 +152,8 @@ class Tensor:
     @property
     def dtype(self) -> DType:
         """Element type, as NumPy names it."""
-        return self._data.dtype
+        dtype: DType = self._data.dtype
+        return dtype
 
     @property
     def device(self) -> str:
@@ -429,9 +434,11 @@ class Tensor:
         def __ror__(self, other: Any) -> "Tensor": ...
         def __xor__(self, other: Any) -> "Tensor": ...
         def __rxor__(self, other: Any) -> "Tensor": ...
+
         def __invert__(self) -> "Tensor": ...
         def __neg__(self) -> "Tensor": ...
         def __abs__(self) -> "Tensor": ...
+
         def __lt__(self, other: Any) -> "Tensor": ...
         def __le__(self, other: Any) -> "Tensor": ...
         def __gt__(self, other: Any) -> "Tensor": ...
@@ -439,7 +446,6 @@ class Tensor:
         def __eq__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
         def __ne__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
 
-        clamp = ops.clamp
         all = ops.compare.all
         allclose = ops.compare.allclose
         any = ops.compare.any
@@ -452,27 +458,6 @@ class Tensor:
         to = ops.convert.to
         cumsum = ops.cumulative.cumsum
         prod = ops.cumulative.prod
-        abs = ops.elementwise.abs
-        add = ops.elementwise.add
-        clone = ops.elementwise.clone
-        cos = ops.elementwise.cos
-        div = ops.elementwise.div
-        erf = ops.elementwise.erf
-        exp = ops.elementwise.exp
-        expm1 = ops.elementwise.expm1
-        log = ops.elementwise.log
-        log1p = ops.elementwise.log1p
-        maximum = ops.elementwise.maximum
-        minimum = ops.elementwise.minimum
-        mul = ops.elementwise.mul
-        neg = ops.elementwise.neg
-        relu = ops.elementwise.relu
-        sigmoid = ops.elementwise.sigmoid
-        sin = ops.elementwise.sin
-        sqrt = ops.elementwise.sqrt
-        square = ops.elementwise.square
-        sub = ops.elementwise.sub
-        tanh = ops.elementwise.tanh
         copy_ = ops.inplace.copy_
         fill_ = ops.inplace.fill_
         zero_ = ops.inplace.zero_
@@ -480,7 +465,6 @@ class Tensor:
         matmul = ops.linalg.matmul
         mm = ops.linalg.mm
         norm = ops.linalg.norm
-        pow = ops.pow
         amax = ops.reduce.amax
         amin = ops.reduce.amin
         argmax = ops.reduce.argmax
@@ -501,7 +485,6 @@ class Tensor:
         permute = ops.shape.permute
         repeat = ops.shape.repeat
         reshape = ops.shape.reshape
-        view = ops.shape.reshape
         split = ops.shape.split
         squeeze = ops.shape.squeeze
         t = ops.shape.t
@@ -510,9 +493,32 @@ class Tensor:
         tril = ops.shape.tril
         triu = ops.shape.triu
         unsqueeze = ops.shape.unsqueeze
+        view = ops.shape.reshape
         log_softmax = ops.softmax.log_softmax
         softmax = ops.softmax.softmax
+        clamp = ops.clamp
+        pow = ops.pow
+        relu = ops.elementwise.relu
 
+        abs: _Unary
+        clone: _Unary
+        cos: _Unary
+        exp: _Unary
+        expm1: _Unary
+        log: _Unary
+        log1p: _Unary
+        neg: _Unary
+        sigmoid: _Unary
+        sin: _Unary
+        sqrt: _Unary
+        square: _Unary
+        tanh: _Unary
+        add: _Binary
+        div: _Binary
+        maximum: _Binary
+        minimum: _Binary
+        mul: _Binary
+        sub: _Binary
         add_: Callable[..., "Tensor"]
         clamp_: Callable[..., "Tensor"]
         div_: Callable[..., "Tensor"]

@@ -168,8 +168,8 @@ def _attach() -> None:
         METHODS[f"{name}_"] = inplace.method(f"{name}_", METHODS[name])
     for name, function in {**OPERATORS, **METHODS, "__hash__": object.__hash__}.items():
         setattr(Tensor, name, function)
-    Tensor.T = property(_transposed)  # type: ignore[assignment, method-assign]
-    Tensor.mT = property(lambda self: shape.transpose(self, -1, -2))  # type: ignore[assignment, method-assign]
+    Tensor.T = property(_transposed)  # type: ignore[assignment]
+    Tensor.mT = property(lambda self: shape.transpose(self, -1, -2))  # type: ignore[assignment]
 
 
 FROM_NUMPY: dict[Any, Callable[..., Any]] = {

@@ -44,9 +44,10 @@ def to(input: Tensor, *targets: Any, dtype: Any = None, device: str | None = Non
 
 def _as_dtype(dtype: Any) -> DType:
     try:
-        return np.dtype(dtype)
+        found: DType = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"to: expected a dtype, 'cpu' or 'cuda', got {dtype!r}") from None
+    return found
 
 
 def _to_dtype(input: Tensor, dtype: DType) -> Tensor:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import normalize_dims
-from ..backend import array_module
+from ..arguments import Dims, normalize_dims
+from ..backend import Array, array_module
 from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor, tensor
@@ -28,7 +28,7 @@ __all__ = ["bmm", "dense", "dense_bias", "dense_weight_grad", "matmul", "mm", "n
 
 
 @primitive
-def matmul_(input, other):
+def matmul_(input: Array, other: Array) -> Any:
     """Products of the last two dimensions; leading ones broadcast."""
     return find("matmul", input)(input, other)
 
@@ -40,13 +40,13 @@ matmul_.vjp(
 
 
 @primitive
-def dense(input, weight):
+def dense(input: Array, weight: Array) -> Any:
     """``input @ weight.T`` for an input (N, in) and a weight (out, in)."""
     return find("matmul", input)(input, weight.T)
 
 
 @primitive
-def dense_weight_grad(input, g):
+def dense_weight_grad(input: Array, g: Array) -> Any:
     """``g.T @ input`` for an input (N, in) and a cotangent (N, out)."""
     return find("matmul", g)(g.T, input)
 
@@ -62,7 +62,7 @@ dense_weight_grad.vjp(
 
 
 @primitive
-def dense_bias(input, weight, bias):
+def dense_bias(input: Array, weight: Array, bias: Array) -> Any:
     """``input @ weight.T + bias``; the bias is added where the product lies, which is not written twice."""
     out = dense.forward(input, weight)
     out += bias
@@ -72,7 +72,7 @@ def dense_bias(input, weight, bias):
 share_vjps(dense_bias, dense)
 
 
-def matmul(input, other):
+def matmul(input: Any, other: Any) -> Tensor:
     """``input @ other``: matrices in the last two dimensions; leading ones broadcast; a vector is one row or column.
 
     Parameters
@@ -137,7 +137,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
-def norm(input: Tensor, p: float = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
+def norm(input: Tensor, p: float = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:
     r"""Length of the vectors along `dim`: $\left( \sum |x|^p \right)^{1/p}$.
 
     The elements are divided by the largest one before they are squared, so that nothing overflows.  At a vector of

@@ -53,11 +53,11 @@ def _sizes(op: str, sizes: Sequence[Any]) -> tuple[int, ...]:
 
 
 def _as_tensors(op: str, tensors: Any) -> list[Tensor]:
-    tensors = list(tensors)
-    for i, x in enumerate(tensors):
+    several: list[Tensor] = list(tensors)
+    for i, x in enumerate(several):
         if not isinstance(x, Tensor):
             raise TypeError(f"{op}: tensors[{i}]: expected a Tensor, got {describe(x)}")
-    return tensors
+    return several
 
 
 @primitive(any_dtype=True)
