@@ -2,8 +2,8 @@
 
 A Tensor holds an array (`data`), whether its gradient is asked for (`requires_grad`), the gradient once it is computed
 (`grad`), and the `Node` of the operation that made it (`node`; None for a *leaf*, which no operation made).  The
-operators and methods that compute, such as ``x * y`` and ``x.sum()``, are attached by `minigen.ops`; the gradients are
-computed by `minigen.engine`.
+operators and methods that compute, such as ``x * y`` and ``x.sum()``, are attached by `minigen.ops` (and declared for
+editors in `minigen.tensor_methods`); the gradients are computed by `minigen.engine`.
 
 **Arrays must not change between the forward and the backward pass.**  A vjp reads the inputs of its operation long
 after the forward pass.  So the array of a Tensor is read-only.  There are three ways to change a Tensor:
@@ -25,22 +25,17 @@ import numpy as np
 
 from . import backend, hints
 from .backend import Array
+from .tensor_methods import TensorMethods
 
 if TYPE_CHECKING:
-    import builtins
-
-    from . import ops
     from .engine import Node
-
-    _Unary: TypeAlias = Callable[[], "Tensor"]
-    _Binary: TypeAlias = Callable[[Any], "Tensor"]
 
 __all__ = ["Tensor", "as_tensor", "from_dlpack", "tensor"]
 
 DType: TypeAlias = np.dtype[Any]
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """An array that remembers how it was computed.
 
     Make one with `tensor`, which copies.  ``Tensor(array)`` takes the array over and makes it read-only.
@@ -278,7 +273,7 @@ class Tensor:
             raise ValueError(f"truth value of a Tensor of shape {self.shape} is ambiguous; use t.any() or t.all()")
         return bool(self._data.item())
 
-    def __float__(self) -> "builtins.float":
+    def __float__(self) -> float:
         return float(self.item())
 
     def __int__(self) -> int:
@@ -409,126 +404,7 @@ class Tensor:
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         raise TypeError(f"numpy.{function.__name__} does not work on a Tensor: {_REMEDY}")
 
-    # ---- attached by minigen.ops; declared here for readers, editors and type checkers
-
-    if TYPE_CHECKING:
-        __hash__ = object.__hash__
-
-        def __getitem__(self, index: Any) -> "Tensor": ...
-        def __setitem__(self, index: Any, value: Any) -> None: ...
-        def __add__(self, other: Any) -> "Tensor": ...
-        def __radd__(self, other: Any) -> "Tensor": ...
-        def __sub__(self, other: Any) -> "Tensor": ...
-        def __rsub__(self, other: Any) -> "Tensor": ...
-        def __mul__(self, other: Any) -> "Tensor": ...
-        def __rmul__(self, other: Any) -> "Tensor": ...
-        def __truediv__(self, other: Any) -> "Tensor": ...
-        def __rtruediv__(self, other: Any) -> "Tensor": ...
-        def __pow__(self, other: Any) -> "Tensor": ...
-        def __rpow__(self, other: Any) -> "Tensor": ...
-        def __matmul__(self, other: Any) -> "Tensor": ...
-        def __rmatmul__(self, other: Any) -> "Tensor": ...
-        def __and__(self, other: Any) -> "Tensor": ...
-        def __rand__(self, other: Any) -> "Tensor": ...
-        def __or__(self, other: Any) -> "Tensor": ...
-        def __ror__(self, other: Any) -> "Tensor": ...
-        def __xor__(self, other: Any) -> "Tensor": ...
-        def __rxor__(self, other: Any) -> "Tensor": ...
-
-        def __invert__(self) -> "Tensor": ...
-        def __neg__(self) -> "Tensor": ...
-        def __abs__(self) -> "Tensor": ...
-
-        def __lt__(self, other: Any) -> "Tensor": ...
-        def __le__(self, other: Any) -> "Tensor": ...
-        def __gt__(self, other: Any) -> "Tensor": ...
-        def __ge__(self, other: Any) -> "Tensor": ...
-        def __eq__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
-        def __ne__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
-
-        all = ops.compare.all
-        allclose = ops.compare.allclose
-        any = ops.compare.any
-        equal = ops.compare.equal
-        isfinite = ops.compare.isfinite
-        isnan = ops.compare.isnan
-        double = ops.convert.double
-        float = ops.convert.float
-        long = ops.convert.long
-        to = ops.convert.to
-        cumsum = ops.cumulative.cumsum
-        prod = ops.cumulative.prod
-        copy_ = ops.inplace.copy_
-        fill_ = ops.inplace.fill_
-        zero_ = ops.inplace.zero_
-        bmm = ops.linalg.bmm
-        matmul = ops.linalg.matmul
-        mm = ops.linalg.mm
-        norm = ops.linalg.norm
-        amax = ops.reduce.amax
-        amin = ops.reduce.amin
-        argmax = ops.reduce.argmax
-        argmin = ops.reduce.argmin
-        logsumexp = ops.reduce.logsumexp
-        max = ops.reduce.max
-        mean = ops.reduce.mean
-        min = ops.reduce.min
-        std = ops.reduce.std
-        sum = ops.reduce.sum
-        var = ops.reduce.var
-        chunk = ops.shape.chunk
-        expand = ops.shape.expand
-        flatten = ops.shape.flatten
-        flip = ops.shape.flip
-        gather = ops.shape.gather
-        masked_fill = ops.shape.masked_fill
-        permute = ops.shape.permute
-        repeat = ops.shape.repeat
-        reshape = ops.shape.reshape
-        split = ops.shape.split
-        squeeze = ops.shape.squeeze
-        t = ops.shape.t
-        take_along_dim = ops.shape.take_along_dim
-        transpose = ops.shape.transpose
-        tril = ops.shape.tril
-        triu = ops.shape.triu
-        unsqueeze = ops.shape.unsqueeze
-        view = ops.shape.reshape
-        log_softmax = ops.softmax.log_softmax
-        softmax = ops.softmax.softmax
-        clamp = ops.clamp
-        pow = ops.pow
-        relu = ops.elementwise.relu
-
-        abs: _Unary
-        clone: _Unary
-        cos: _Unary
-        exp: _Unary
-        expm1: _Unary
-        log: _Unary
-        log1p: _Unary
-        neg: _Unary
-        sigmoid: _Unary
-        sin: _Unary
-        sqrt: _Unary
-        square: _Unary
-        tanh: _Unary
-        add: _Binary
-        div: _Binary
-        maximum: _Binary
-        minimum: _Binary
-        mul: _Binary
-        sub: _Binary
-        add_: Callable[..., "Tensor"]
-        clamp_: Callable[..., "Tensor"]
-        div_: Callable[..., "Tensor"]
-        mul_: Callable[..., "Tensor"]
-        pow_: Callable[..., "Tensor"]
-        sub_: Callable[..., "Tensor"]
-        T: "Tensor"
-        mT: "Tensor"  # noqa: N815 - PyTorch's name
-
-    else:
+    if not TYPE_CHECKING:  # a checker would then accept every name
 
         def __getattr__(self, name: str) -> Any:
             known = () if name.startswith("_") else dir(type(self))  # NumPy and notebooks ask for many private names
