@@ -52,7 +52,7 @@ def resample(input: Array, *, dim: int, size: int, taps: Taps) -> Array:
 
 
 def _resample_vjp(g: Tensor, out: Tensor, input: Tensor, *, dim: int, size: int, taps: Taps) -> Tensor:
-    targets, sources, weights = (np.concatenate([tap[i] for tap in taps]) for i in range(3))
+    targets, sources, weights = (np.concatenate([tap[i] for tap in taps] or [np.zeros(0, int)]) for i in range(3))
     return resample(g, dim=dim, size=input.shape[dim], taps=make_taps(sources, targets, weights))
 
 
