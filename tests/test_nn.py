@@ -202,7 +202,7 @@ def test_batch_norm_in_evaluation_does_not_depend_on_the_rest_of_the_batch():
 def test_wrong_inputs_and_sizes_are_named():
     with pytest.raises(ValueError, match=r"BatchNorm2d: expected 4 dimensions with 3 channels.*\(2, 3\)"):
         nn.BatchNorm2d(3)(mg.ones(2, 3))
-    with pytest.raises(ValueError, match=r"Linear: expected in_features.*got 0"):
+    with pytest.raises(ValueError, match=r"Linear: argument .in_features.: expected an integer of at least 1, got 0"):
         nn.Linear(0, 2)
     with pytest.raises(ValueError, match=r"groups=2 must divide in_channels=3"):
         nn.Conv2d(3, 4, 3, groups=2)
@@ -237,6 +237,33 @@ def test_a_truncated_normal_has_no_value_outside_and_the_variance_of_its_formula
     assert abs(w.mean() - (1 + 2 * (normal.pdf(a) - normal.pdf(b)) / share)) < 0.02
     with pytest.raises(ValueError, match=r"trunc_normal_: \[8.0, 9.0\] is too far from mean 0.0 for std 1.0"):
         nn.init.trunc_normal_(mg.zeros(2), a=8.0, b=9.0)
+
+
+def test_dropout2d_drops_whole_channels_and_follows_its_generator():
+    x = mg.tensor(np.full((40, 50, 2, 2), np.inf, np.float32))
+    layer = nn.Dropout2d(0.25, generator=np.random.default_rng(0))
+    y = layer(x).numpy()
+    assert set(y.ravel().tolist()) == {0.0, math.inf}
+    dropped = (y == 0).all((2, 3))
+    np.testing.assert_array_equal(dropped, (y == 0).any((2, 3)))
+    assert abs(dropped.mean() - 0.25) < 0.05
+    again = nn.Dropout2d(0.25, generator=np.random.default_rng(0))(mg.ones_like(x)).numpy()
+    np.testing.assert_array_equal(again, np.where(y == 0, 0, np.float32(1 / 0.75)))
+    assert not nn.Dropout2d(1.0)(x).numpy().any() and layer.eval()(x) is x
+
+
+def test_an_embeddings_padding_is_zero_and_does_not_learn():
+    layer = nn.Embedding(5, 3, padding_idx=-1)
+    assert layer.padding_idx == 4 and not layer.weight.numpy()[4].any()
+    layer(mg.tensor([4, 0, 4])).sum().backward()
+    np.testing.assert_array_equal(layer.weight.grad.numpy().sum(1), [3, 0, 0, 0, 0])
+
+
+def test_an_output_size_chooses_the_output_padding():
+    layer, x = nn.ConvTranspose2d(2, 3, 3, stride=2), mg.randn(1, 2, 3, 4)
+    found = layer(x, output_size=(8, 9))
+    layer.output_padding = (1, 0)
+    np.testing.assert_array_equal(found.numpy(), layer(x).numpy())
 
 
 def test_dcgan_start():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from test_nn_gradients import CASES, LAYERS
 
 import minigen as mg
 import minigen.functional as F
@@ -46,17 +47,68 @@ def test_arguments_come_in_pytorchs_order_with_its_defaults(name):
         assert a.default == b.default or a.name == "dim", (name, a, b)
 
 
-@pytest.mark.parametrize("name", ["Linear", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "LayerNorm",
-                                  "GroupNorm", "InstanceNorm2d", "LeakyReLU", "ELU", "Flatten", "Unflatten"])  # fmt: skip
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - {"ModuleDict", "ModuleList", "Sequential"}))
 def test_layers_take_pytorchs_arguments(name):
-    theirs = documented(getattr(torch.nn, name).__init__)
-    ours = list(inspect.signature(getattr(mg.nn, name).__init__).parameters.values())
-    theirs = [
-        p
-        for p in theirs
-        if p.name not in ("bias",) or name not in ("BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm")
-    ]
-    assert [p.name for p in ours if p.name != "self"] == [p.name for p in theirs if p.name != "self"]
+    """In the same order, with the same defaults; ours may end earlier."""
+    theirs = [p for p in documented(getattr(torch.nn, name).__init__) if p.name != "self"]
+    if name in ("BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm"):
+        theirs = [p for p in theirs if p.name != "bias"]
+    ours = documented(getattr(mg.nn, name).__init__)
+    ours = [p for p in ours if p.name != "self" and p.kind is not p.KEYWORD_ONLY]
+    assert [p.name for p in ours] == [p.name for p in theirs[: len(ours)]]
+    for a, b in zip(ours, theirs):
+        assert a.default == b.default or b.default is None, (a, b)
+
+
+RANDOM_OR_OURS = {"Dropout", "Dropout2d", "ModuleDict", "ModuleList", "Sequential"}
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c[0] not in RANDOM_OR_OURS], ids=lambda case: case[0])
+def test_layers_compute_what_pytorchs_do(case):
+    name, arguments, x, *others = case
+    if arguments.get("padding") == "same" and arguments["stride"] != 1:
+        pytest.skip("PyTorch refuses this")
+    mg.manual_seed(0)
+    x = np.random.default_rng(0).standard_normal(x) if isinstance(x, tuple) else x
+    ours = getattr(mg.nn, name)(**arguments).to("float64")
+    theirs = getattr(torch.nn, name)(
+        **{key: torch.tensor(v.numpy()) if isinstance(v, mg.Tensor) else v for key, v in arguments.items()}
+    ).double()
+    theirs.load_state_dict({key: torch.from_numpy(value) for key, value in ours.state_dict().items()})
+    for mode in (True, False):
+        ours.train(mode)
+        theirs.train(mode)
+        found, expected = ours(*map(mg.tensor, (x, *others))), theirs(*map(torch.tensor, (x, *map(np.array, others))))
+        np.testing.assert_allclose(found.numpy(), expected.detach().numpy(), rtol=1e-9, atol=1e-12)
+    for key, value in ours.state_dict().items():
+        np.testing.assert_allclose(value, theirs.state_dict()[key].numpy(), rtol=1e-9, atol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize("make", [
+    lambda nn: nn.Linear(4, 3), lambda nn: nn.Conv2d(2, 3, 2), lambda nn: nn.ConvTranspose2d(2, 3, 2),
+])  # fmt: skip
+def test_spectral_norm(make):
+    ours, theirs = mg.nn.utils.spectral_norm(make(mg.nn)), torch.nn.utils.spectral_norm(make(torch.nn))
+    state = theirs.state_dict()
+    assert list(ours.state_dict()) == list(state)
+    ours.load_state_dict(state)
+    x = np.random.default_rng(0).standard_normal((2, 2, 3, 4)).astype(np.float32)
+    for mode in (True, True, False):
+        found, expected = ours.train(mode)(mg.tensor(x)), theirs.train(mode)(torch.tensor(x))
+        np.testing.assert_allclose(found.numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@given(st.sampled_from([0.1, 1.0, 100.0]), st.sampled_from([0.0, 0.5, 1.0, 2.0, math.inf]), st.integers(0, 9))
+def test_clipping(limit, norm_type, seed):
+    for name, args in (("clip_grad_norm_", (limit, norm_type)), ("clip_grad_value_", (limit,))):
+        ours, theirs = both(seed, (3,), (2, 2), ())
+        for p, t in zip(ours, theirs, strict=True):
+            p.grad, t.grad = mg.tensor(p.numpy() * 2), t.detach() * 2
+        totals = getattr(mg.nn.utils, name)(ours, *args), getattr(torch.nn.utils, name)(theirs, *args)
+        if name == "clip_grad_norm_":
+            np.testing.assert_allclose(totals[0].numpy(), totals[1].numpy(), rtol=1e-9)
+        for p, t in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(p.grad.numpy(), t.grad.numpy(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])

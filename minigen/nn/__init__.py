@@ -1,46 +1,79 @@
-"""Layers and what holds them together, with PyTorch's names, argument order and defaults."""
+"""Layers, losses and networks, with PyTorch's names and defaults."""
 
 import difflib
 from typing import Any
 
 from . import functional, init, utils
-from .activation import ELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from .activation import ELU, GELU, LeakyReLU, LogSoftmax, PReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .containers import ModuleDict, ModuleList, Sequential
-from .conv import Conv2d, ConvTranspose2d
-from .dropout import Dropout
-from .linear import Identity, Linear
+from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .dropout import Dropout, Dropout2d
+from .linear import Embedding, Identity, Linear
+from .loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from .module import Module, Parameter
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
-from .pooling import AvgPool2d, MaxPool2d
-from .shape import Flatten, Unflatten, Upsample
+from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from .shape import (
+    Flatten,
+    PixelShuffle,
+    PixelUnshuffle,
+    ReflectionPad2d,
+    ReplicationPad2d,
+    Unflatten,
+    Upsample,
+    ZeroPad2d,
+)
 
 __all__ = [
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
+    "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "ELU",
+    "Embedding",
     "Flatten",
+    "GELU",
     "GroupNorm",
+    "HuberLoss",
     "Identity",
     "InstanceNorm2d",
+    "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSoftmax",
+    "MSELoss",
     "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "NLLLoss",
+    "PReLU",
     "Parameter",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
     "Softplus",
     "Tanh",
     "Unflatten",
     "Upsample",
+    "ZeroPad2d",
     "functional",
     "init",
     "utils",
@@ -59,6 +92,9 @@ _REPLACEMENTS = {
     "LogSigmoid": "use minigen.nn.functional.softplus: log(sigmoid(x)) = -softplus(-x)",
     "ParameterList": "assign each Parameter to an attribute",
     "ParameterDict": "assign each Parameter to an attribute",
+    "Dropout1d": "use Dropout2d",
+    "Hardswish": "the nearest is SiLU",
+    "Mish": "the nearest is SiLU",
     "ReLU6": "use minigen.clamp(x, 0, 6)",
     "SELU": "the nearest is ELU",
     "SyncBatchNorm": "use BatchNorm2d",

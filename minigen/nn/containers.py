@@ -162,7 +162,7 @@ class ModuleDict(Module):
 
     def pop(self, key: str) -> Module:
         """Remove a Module and return it."""
-        module = self[key]
+        module: Module = self[key]
         del self[key]
         return module
 

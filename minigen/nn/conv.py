@@ -1,20 +1,23 @@
-"""Convolution layers."""
+"""Convolution layers: a bank of learned filters."""
+
+from typing import Any, ClassVar
 
 from .. import functional as F
-from ..arguments import Padding, Pair
+from ..arguments import Padding, Pair, check_sizes
 from ..creation import zeros
 from ..tensor import Tensor
-from ._checks import _positive
 from .init import _start
 from .module import Module, Parameter
 
-__all__ = ["Conv2d", "ConvTranspose2d"]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
 
 class _Conv(Module):
-    """What both convolutions keep."""
+    """The parameters of a convolution of any number of dimensions."""
 
-    _transposed = False
+    _transposed: ClassVar[bool] = False
+    _ndim: ClassVar[int] = 2
+    bias: Parameter | None
 
     def __init__(
         self,
@@ -29,22 +32,26 @@ class _Conv(Module):
     ):
         super().__init__()
         name = type(self).__name__
-        _positive(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
-        _positive(name, kernel_height=self.kernel_size[0], kernel_width=self.kernel_size[1])
+        sizes: Any = tuple(kernel_size) if isinstance(kernel_size, tuple | list) else (kernel_size,) * self._ndim
+        if len(sizes) != self._ndim:
+            raise ValueError(f"{name}: argument 'kernel_size': expected {self._ndim} sizes, got {kernel_size!r}")
+        for size in sizes:
+            check_sizes(name, kernel_size=size)
+        self.kernel_size: tuple[int, ...] = sizes
         self.stride, self.padding, self.dilation = stride, padding, dilation
         outer, inner = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
-        self.weight = Parameter(zeros(outer, inner // groups, *self.kernel_size))
+        self.weight = Parameter(zeros(outer, inner // groups, *sizes))
         self.register_parameter("bias", Parameter(zeros(out_channels)) if bias else None)
         _start(self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return the sizes."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding!r}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}"
@@ -52,7 +59,7 @@ class _Conv(Module):
 
 
 class Conv2d(_Conv):
-    """Convolution with a learned bank of filters; see `minigen.functional.conv2d`.
+    """Convolve images with learned filters; see `minigen.functional.conv2d`.
 
     Parameters
     ----------
@@ -93,8 +100,51 @@ class Conv2d(_Conv):
         return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
+class Conv1d(_Conv):
+    """Convolve sequences with learned filters; see `minigen.functional.conv1d`.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride : int
+    padding : int, "valid" or "same"
+    dilation, groups : int
+    bias : bool
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or `groups` does not divide the channels.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.nn.Conv1d(3, 8, 4, stride=2, padding=1)(mg.ones(2, 3, 16)).shape
+    (2, 8, 8)
+    """
+
+    _ndim = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | str = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `minigen.functional.conv1d`."""
+        how: Any = (self.stride, self.padding, self.dilation, self.groups)
+        return F.conv1d(input, self.weight, self.bias, *how)
+
+
 class ConvTranspose2d(_Conv):
-    """Transposed convolution with a learned bank of filters; see `minigen.functional.conv_transpose2d`.
+    """Apply a transposed convolution; see `minigen.functional.conv_transpose2d`.
 
     Parameters
     ----------
@@ -135,8 +185,64 @@ class ConvTranspose2d(_Conv):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.output_padding = output_padding
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, output_size: Pair | None = None) -> Tensor:
         """See `minigen.functional.conv_transpose2d`."""
-        return F.conv_transpose2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
+        how: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose2d(input, self.weight, self.bias, *how, output_size=output_size)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return super().extra_repr() + (f", output_padding={self.output_padding}" if self.output_padding else "")
+
+
+class ConvTranspose1d(_Conv):
+    """Apply a transposed convolution to sequences.
+
+    See `minigen.functional.conv_transpose1d`.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride : int
+    padding : int, "valid" or "same"
+    output_padding, groups : int
+    bias : bool
+    dilation : int
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or `groups` does not divide the channels.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.nn.ConvTranspose1d(8, 3, 4, stride=2, padding=1)(mg.ones(2, 8, 8)).shape
+    (2, 3, 16)
+    """
+
+    _transposed = True
+    _ndim = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | str = 0,
+        output_padding: int = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int = 1,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        self.output_padding = output_padding
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `minigen.functional.conv_transpose1d`."""
+        how: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose1d(input, self.weight, self.bias, *how)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return super().extra_repr() + (f", output_padding={self.output_padding}" if self.output_padding else "")

@@ -1,4 +1,4 @@
-"""`minigen.functional` under PyTorch's path: ``import minigen.nn.functional as F``."""
+"""`minigen.functional` under PyTorch's path."""
 
 import sys
 

@@ -106,7 +106,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.ndim != 2:
         raise ValueError(f"eye_: expected two dimensions, got shape {tensor.shape}")
-    return _set(tensor, np.eye(*tensor.shape))
+    return _set(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -161,7 +161,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    """Return fan-in, the number of inputs that an output sums over, and fan-out, the reverse."""
+    """Return fan-in and fan-out.
+
+    Fan-in is the number of inputs that an output sums over, fan-out the number of outputs that an input reaches.
+    """
     if tensor.ndim < 2:
         raise ValueError(f"init: fans need a weight of at least two dimensions, got shape {tensor.shape}")
     window = math.prod(tensor.shape[2:])
@@ -233,7 +236,9 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Gener
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    """Set a random orthogonal matrix, with all dimensions but the first as columns (Saxe et al. 2014).
+    """Set a random orthogonal matrix (Saxe et al. 2014).
+
+    The columns are all dimensions but the first.
 
     >>> import minigen as mg
     >>> w = mg.nn.init.orthogonal_(mg.zeros(3, 3, dtype="float64")).numpy()
@@ -250,9 +255,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generato
 
 
 def dcgan_(module: Module, generator: np.random.Generator | None = None) -> Module:
-    """Set DCGAN's starting values: weights N(0, 0.02), batch norm's scale N(1, 0.02), biases 0.
+    """Set DCGAN's starting values (Radford et al. 2016, section 4).
 
-    Radford et al. 2016, section 4.  The second number is the standard deviation.
+    Weights are drawn from N(0, 0.02), batch norm's scales from N(1, 0.02), where 0.02 is the standard deviation; biases
+    are 0.
 
     >>> import minigen as mg
     >>> layer = mg.nn.init.dcgan_(mg.nn.Conv2d(3, 8, 4))

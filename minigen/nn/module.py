@@ -16,7 +16,9 @@ ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
 
 
 class Parameter(Tensor):
-    """A Tensor that is learned: a `Module` registers it when it is assigned to an attribute.
+    """A Tensor that is learned.
+
+    A `Module` registers it when it is assigned to an attribute.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class Parameter(Tensor):
 
 
 class IncompatibleKeys(NamedTuple):
-    """The names that `Module.load_state_dict` did not find, and those that it did not use."""
+    """The names that `Module.load_state_dict` did not find or did not use."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -150,7 +152,7 @@ class Module:
         return [*object.__dir__(self), *self._parameters, *self._buffers, *self._modules]
 
     def _check_name(self, registry: str, name: str) -> None:
-        """Check that `name` can be registered: a word without a dot that is not used for something else."""
+        """Check that `name` has no dot and is not used for something else."""
         kind = type(self).__name__
         if not isinstance(name, str) or not name or "." in name:
             raise KeyError(f"{kind}: expected a name that is not empty and has no dot, got {name!r}")
@@ -297,7 +299,7 @@ class Module:
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Walk over all buffers within, with dotted names; the arguments are those of `named_parameters`."""
+        """Walk over all buffers within; the arguments are those of `named_parameters`."""
         return self._named("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -314,13 +316,13 @@ class Module:
     # ---- modes
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode: batch norm uses the batch's statistics, dropout drops."""
+        """Set training mode: the batch's statistics in batch norm, and dropout."""
         for module in self.modules():
             object.__setattr__(module, "training", mode)
         return self
 
     def eval(self) -> Self:
-        """Set evaluation mode: batch norm uses the running statistics, dropout does nothing."""
+        """Set evaluation mode: running statistics in batch norm, no dropout."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
@@ -335,7 +337,9 @@ class Module:
             p.grad = None
 
     def to(self, target: Any) -> Self:
-        """Move every Parameter and buffer to a device, or the floating ones to a dtype, in place.
+        """Move Parameters and buffers to a device or a dtype, in place.
+
+        A dtype concerns only those that hold floats.
 
         A buffer of one integer, such as batch norm's count of batches, stays on the CPU: Python reads it, and would
         have to wait for a GPU.
@@ -384,16 +388,17 @@ class Module:
         return state
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return copies of the Parameters and persistent buffers, as NumPy arrays by dotted name.
+        """Return copies of Parameters and persistent buffers, by dotted name.
 
         A Parameter or Module that is used in several places is saved under each of its names, as in PyTorch.
         """
         return {name: np.array(value.numpy()) for name, value in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Set the values to those that `state_dict` returned.  If something does not fit, nothing changes.
+        """Set the values that `state_dict` returned.
 
-        Where a Parameter has several names, the value of the last one counts, as in PyTorch.
+        If something does not fit, nothing changes.  Where a Parameter has several names, the last value counts, as in
+        PyTorch.
 
         Parameters
         ----------

@@ -1,21 +1,24 @@
 """Normalization layers."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from .. import functional as F
+from ..arguments import check_integer, check_number, check_sizes
 from ..tensor import Tensor, tensor
-from ._checks import _positive
 from .module import Module, Parameter
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm"]
 
 
 class _BatchNorm(Module):
-    """What batch normalisation keeps, whatever the number of dimensions."""
+    """The parameters and running statistics of batch normalization."""
 
-    _ranks: tuple[int, ...] = ()
+    _ranks: ClassVar[tuple[int, ...]] = ()
+    weight: Parameter | None
+    bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -29,8 +32,9 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
     ):
         super().__init__()
-        _positive(type(self).__name__, num_features=num_features)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        check_sizes(type(self).__name__, num_features=num_features)
+        self.num_features, self.eps = num_features, check_number(type(self).__name__, "eps", eps)
+        self.momentum = momentum if momentum is None else check_number(type(self).__name__, "momentum", momentum)
         self.register_parameter("weight", Parameter(np.ones(num_features, np.float32)) if affine else None)
         self.register_parameter("bias", Parameter(np.zeros(num_features, np.float32)) if affine else None)
         keep = track_running_stats
@@ -39,7 +43,7 @@ class _BatchNorm(Module):
         self.register_buffer("num_batches_tracked", tensor(np.asarray(0)) if keep else None)
 
     def _momentum(self) -> float:
-        """Count a batch and say how much it weighs; without a momentum all batches weigh the same."""
+        """Count a batch and return its weight; all are equal without a momentum."""
         if self.num_batches_tracked is None:
             return 0.0
         self.num_batches_tracked = tensor(self.num_batches_tracked.data + 1)
@@ -61,12 +65,14 @@ class _BatchNorm(Module):
         return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, own, momentum, self.eps)
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return the sizes."""
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.weight is not None}"
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of (N, C) or (N, C, L); see `minigen.functional.batch_norm`.
+    """Normalize (N, C) or (N, C, L) by the batch.
+
+    See `minigen.functional.batch_norm`.
 
     Parameters
     ----------
@@ -88,7 +94,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of (N, C, H, W); see `minigen.functional.batch_norm`.
+    """Normalize (N, C, H, W) by the batch; see `minigen.functional.batch_norm`.
 
     Parameters
     ----------
@@ -110,7 +116,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 class InstanceNorm2d(_BatchNorm):
-    """Instance normalisation of (N, C, H, W); see `minigen.functional.instance_norm`.
+    """Normalize each channel of each image; see `minigen.functional.instance_norm`.
 
     Parameters
     ----------
@@ -118,6 +124,7 @@ class InstanceNorm2d(_BatchNorm):
         C.
     eps : float
     momentum : float or None
+        Weight of the newest batch in the running statistics; with None, as in PyTorch, they stay as they are.
     affine, track_running_stats : bool
 
     Examples
@@ -143,13 +150,13 @@ class InstanceNorm2d(_BatchNorm):
         """See `minigen.functional.instance_norm`."""
         self._check(input)
         own = self.training or self.running_mean is None
-        momentum = self._momentum() if self.training else 0.0
+        momentum = self.momentum if self.training and self.momentum is not None else 0.0
         running = (self.running_mean, self.running_var) if self.training or not own else (None, None)
         return F.instance_norm(input, *running, self.weight, self.bias, own, momentum, self.eps)
 
 
 class LayerNorm(Module):
-    """Layer normalisation; see `minigen.functional.layer_norm`.
+    """Normalize each example; see `minigen.functional.layer_norm`.
 
     Parameters
     ----------
@@ -164,6 +171,9 @@ class LayerNorm(Module):
     (2, 4)
     """
 
+    weight: Parameter | None
+    bias: Parameter | None
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -172,8 +182,9 @@ class LayerNorm(Module):
         bias: bool = True,
     ):
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
+        sizes = normalized_shape if isinstance(normalized_shape, tuple | list) else (normalized_shape,)
+        self.normalized_shape = tuple(check_integer("LayerNorm", "normalized_shape", size, 1) for size in sizes)
+        self.eps = check_number("LayerNorm", "eps", eps)
         ones_, zeros_ = np.ones(self.normalized_shape, np.float32), np.zeros(self.normalized_shape, np.float32)
         self.register_parameter("weight", Parameter(ones_) if elementwise_affine else None)
         self.register_parameter("bias", Parameter(zeros_) if elementwise_affine and bias else None)
@@ -183,12 +194,14 @@ class LayerNorm(Module):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return the sizes."""
         return f"{self.normalized_shape}, eps={self.eps}"
 
 
 class GroupNorm(Module):
-    """Group normalisation; see `minigen.functional.group_norm`.
+    """Normalize groups of channels of each example.
+
+    See `minigen.functional.group_norm`.
 
     Parameters
     ----------
@@ -208,12 +221,16 @@ class GroupNorm(Module):
     (2, 4, 3, 3)
     """
 
+    weight: Parameter | None
+    bias: Parameter | None
+
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
         super().__init__()
-        _positive("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups={num_groups} does not divide num_channels={num_channels}")
-        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
+        self.num_groups, self.num_channels = num_groups, num_channels
+        self.eps = check_number("GroupNorm", "eps", eps)
         self.register_parameter("weight", Parameter(np.ones(num_channels, np.float32)) if affine else None)
         self.register_parameter("bias", Parameter(np.zeros(num_channels, np.float32)) if affine else None)
 
@@ -224,5 +241,5 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return the sizes."""
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}"

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: change the ``lr`` of an optimizer's groups from step to step.
+"""Learning-rate schedules: change the rates of an optimizer from step to step.
 
 A schedule computes each rate from the one before, as in PyTorch.  So several schedules of one optimizer multiply, and
 a schedule goes on from a rate that is set by hand.  The option ``initial_lr`` of a group keeps the rate from which the
@@ -10,7 +10,7 @@ To resume, restore both the optimizer, which holds the rates, and the schedule, 
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..arguments import check_choice, check_integer, check_number
 from .optimizers import Optimizer
@@ -31,7 +31,7 @@ __all__ = [
 class _Schedule:
     """What all schedules share: the optimizer, and saving and restoring."""
 
-    _unsaved = ("optimizer",)
+    _unsaved: ClassVar[tuple[str, ...]] = ("optimizer",)
 
     def __init__(self, optimizer: Optimizer):
         if not isinstance(optimizer, Optimizer):
@@ -52,7 +52,9 @@ class _Schedule:
         return {key: value for key, value in vars(self).items() if key not in self._unsaved}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned.  The rates themselves are part of the optimizer's state.
+        """Restore what `state_dict` returned.
+
+        The rates themselves are part of the optimizer's state.
 
         Raises
         ------
@@ -77,6 +79,16 @@ class LRScheduler(_Schedule):
     ----------
     optimizer : Optimizer
         A group that is added to it later is included.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> class Halve(LRScheduler):
+    ...     def next_lr(self, lr, base):
+    ...         return lr / 2 if self.last_epoch > 0 else lr
+    >>> schedule = Halve(mg.optim.SGD([mg.ones(1)], lr=1.0))
+    >>> schedule.step(); schedule.get_last_lr()
+    [0.5]
     """
 
     def __init__(self, optimizer: Optimizer):
@@ -393,7 +405,9 @@ class SequentialLR(LRScheduler):
         return {**super().state_dict(), "_schedulers": [schedule.state_dict() for schedule in self._schedulers]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned.  The rates themselves are part of the optimizer's state.
+        """Restore what `state_dict` returned.
+
+        The rates themselves are part of the optimizer's state.
 
         Raises
         ------

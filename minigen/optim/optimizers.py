@@ -19,10 +19,11 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
 class Optimizer:
-    """Base of all optimizers: groups of parameters with options, and the state of each parameter.
+    """Base of all optimizers.
 
-    A subclass defines `_update`, the rule for one parameter.  ``state[p]`` holds the number of steps and the running
-    averages of parameter `p`.  An average is made when an option first needs it: options may change between steps.
+    It holds groups of parameters with options, and the state of each parameter.  A subclass defines `_update`, the rule
+    for one parameter.  ``state[p]`` holds the number of steps and the running averages of parameter `p`.  An average is
+    made when an option first needs it: options may change between steps.
 
     Parameters
     ----------
@@ -145,7 +146,13 @@ class Optimizer:
         return [p for group in self.param_groups for p in group["params"]]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return options and state: ``{"state": {i: {...}}, "param_groups": [...]}``; i is a parameter's position."""
+        """Return the options and the state, with parameters by position.
+
+        Returns
+        -------
+        dict
+            ``{"state": {i: {...}}, "param_groups": [...]}``
+        """
         positions = {p: i for i, p in enumerate(self._all())}
         state = {
             positions[p]: {k: v.copy() if hasattr(v, "copy") else v for k, v in entries.items()}
@@ -155,7 +162,9 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned, on the devices of the parameters.  If it does not fit, nothing changes.
+        """Restore what `state_dict` returned, on the devices of the parameters.
+
+        If it does not fit, nothing changes.
 
         Raises
         ------
@@ -199,7 +208,7 @@ class Optimizer:
         self._check(saved)
 
     def _restored(self, i: Any, p: Tensor, entries: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the state of parameter `p`, saved as number `i`, on its device and in its dtype."""
+        """Return the saved state of parameter `p` on its device, in its dtype."""
         name = type(self).__name__
         missing = [key for key in self._required if key not in entries]
         if missing:
@@ -220,23 +229,27 @@ class Optimizer:
 
 
 def _average(state: dict[str, Any], name: str, param: Any) -> Any:
-    """Return a running average of the parameter's shape; at its first use it is zeros."""
+    """Return a running average; it starts with zeros of the parameter's shape."""
     if name not in state:
         state[name] = array_module(param).zeros_like(param)
     return state[name]
 
 
 class SGD(Optimizer):
-    r"""Stochastic gradient descent, optionally with momentum (Polyak 1964; Sutskever et al. 2013 for Nesterov's form).
+    """Stochastic gradient descent, optionally with momentum (Polyak 1964).
 
-    $v \leftarrow \mu v + (1 - \tau) g$, $\theta \leftarrow \theta - \alpha v$; with ``nesterov``
-    $\theta \leftarrow \theta - \alpha (g + \mu v)$.  The first $v$ is $g$.
+    With the gradient ``g``::
+
+        v = momentum * v + (1 - dampening) * g    (at the first step v = g)
+        param -= lr * v                           (nesterov: lr * (g + momentum * v))
+
+    Nesterov's form follows Sutskever et al. 2013.
 
     Parameters
     ----------
     params : iterable of Tensor, or of dict
     lr, momentum, dampening, weight_decay : float
-        $\alpha, \mu, \tau$, and the factor of $\theta$ added to g.
+        ``weight_decay * param`` is added to the gradient.
     nesterov, maximize : bool
 
     Raises
@@ -287,12 +300,13 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    r"""Adam (Kingma & Ba 2015, algorithm 1).
+    """Adam (Kingma & Ba 2015, algorithm 1).
 
-    $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$,
-    $\theta \leftarrow \theta - \alpha \hat m / (\sqrt{\hat v} + \epsilon)$ with
-    $\hat m = m / (1 - \beta_1^t)$, $\hat v = v / (1 - \beta_2^t)$: eps outside the root, after the
-    correction.
+    With the gradient ``g``, the number of steps ``t`` and ``beta1, beta2 = betas``::
+
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        param -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
 
     Parameters
     ----------
@@ -349,9 +363,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    r"""Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 
-    A step first shrinks the parameter, $\theta \leftarrow (1 - \alpha \lambda) \theta$, and then follows `Adam`.
+    A step first shrinks the parameter, ``param *= 1 - lr * weight_decay``, and then follows `Adam`.
 
     Parameters
     ----------
@@ -391,15 +405,20 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    r"""RMSprop (Hinton 2012, lecture 6e): $\theta \leftarrow \theta - \alpha g / (\sqrt{v} + \epsilon)$.
+    """RMSprop (Hinton 2012, lecture 6e).
 
-    $v \leftarrow \rho v + (1 - \rho) g^2$; ``centered`` takes the variance, $v - \bar g^2$ (Graves 2013).
+    With the gradient ``g``::
+
+        v = alpha * v + (1 - alpha) * g**2
+        param -= lr * g / (sqrt(v) + eps)
+
+    With `centered` the root is taken of the variance, v minus the square of the mean gradient (Graves 2013).
 
     Parameters
     ----------
     params : iterable of Tensor, or of dict
     lr, alpha, eps, weight_decay, momentum : float
-        `alpha` is $\rho$.
+        ``weight_decay * param`` is added to the gradient.
     centered, maximize : bool
 
     Raises
