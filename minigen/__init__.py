@@ -87,7 +87,7 @@ from .ops.shape import (
     unsqueeze,
 )
 from .ops.softmax import log_softmax, softmax
-from .tensor import Tensor, as_tensor, from_dlpack, tensor
+from .tensor import DType, Tensor, as_tensor, from_dlpack, tensor
 
 if TYPE_CHECKING:
     from . import (
@@ -129,8 +129,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-float32, float64 = np.dtype(np.float32), np.dtype(np.float64)
-int32, int64, uint8, bool = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.uint8), np.dtype(np.bool_)
+float32: DType = np.dtype(np.float32)
+float64: DType = np.dtype(np.float64)
+int32: DType = np.dtype(np.int32)
+int64: DType = np.dtype(np.int64)
+uint8: DType = np.dtype(np.uint8)
+bool: DType = np.dtype(np.bool_)
 
 _LAZY = (
     "bench", "check", "cli", "course", "data", "lessons", "losses", "metrics", "models", "plot", "train", "visualize",

@@ -109,11 +109,11 @@ class Node:
     __slots__ = ("inputs", "params", "primitive", "sequence_number", "versions")
 
     def __init__(self, primitive: "Primitive", inputs: tuple[Tensor, ...], params: dict[str, Any]):
-        self.primitive = primitive
+        self.primitive: Primitive = primitive
         self.inputs: tuple[Tensor, ...] | None = inputs
-        self.params = params
-        self.versions = [(t.version, t.version[0]) for t in inputs]
-        self.sequence_number = next(_sequence_numbers)
+        self.params: dict[str, Any] = params
+        self.versions: list[tuple[list[Any], int]] = [(t.version, t.version[0]) for t in inputs]
+        self.sequence_number: int = next(_sequence_numbers)
 
     def read_inputs(self) -> tuple[Tensor, ...]:
         """Return the inputs, if they are still there and still hold the values of the forward pass."""
@@ -138,14 +138,17 @@ class Primitive:
     """
 
     def __init__(self, forward: Callable[..., Any], any_dtype: bool = False):
-        self.forward = forward
-        self.any_dtype = any_dtype
-        self.name = forward.__name__.rstrip("_")
-        self.__name__, self.__doc__, self.__module__ = forward.__name__, forward.__doc__, forward.__module__
-        self.__wrapped__ = forward
+        self.forward: Callable[..., Any] = forward
+        self.any_dtype: bool = any_dtype
+        self.name: str = forward.__name__.rstrip("_")
+        self.__name__: str = forward.__name__
+        self.__doc__, self.__module__ = forward.__doc__, forward.__module__
+        self.__wrapped__: Callable[..., Any] = forward
         parameters = inspect.signature(forward).parameters.values()
-        self.arguments = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+        self.arguments: list[str] = [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+        self.variadic: str | None = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.rules: dict[str, Rule | None] = {}
         self.rule_for_all: Callable[..., Sequence[Tensor]] | None = None
         if self.name in primitives and self.__module__ != "__main__":  # a notebook's cell may be run again

@@ -8,6 +8,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import hints, ops, tensor_methods
@@ -99,6 +101,53 @@ def test_a_view_writes_into_its_tensor_and_a_detached_one_too():
     assert w.data.tolist() == [3.0, 2.0]
     with pytest.raises(RuntimeError, match="was changed after the forward pass"):
         y.backward()
+
+
+VIEWS = [
+    lambda x: x.reshape(-1), lambda x: x.reshape(x.shape[::-1]), lambda x: x.T, lambda x: x[1:], lambda x: x[..., ::2],
+    lambda x: x[0], lambda x: x[..., 0], lambda x: x[None],
+]  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_any_mixture_of_views_and_changes_in_place_is_numpys(data):
+    """Every Tensor has a NumPy twin, made by the same views of the same memory."""
+    tensors, twins = [mg.zeros(4, 3, dtype=np.float64)], [np.zeros((4, 3))]
+    for step in range(1, data.draw(st.integers(2, 12))):
+        i = data.draw(st.integers(0, len(tensors) - 1))
+        x, twin = tensors[i], twins[i]
+        kind = data.draw(st.sampled_from(["view", "+=", "*=", "item", "inplace", "detach", "copy"]))
+        count = x.version[0]
+        if kind == "view" and 0 < twin.ndim < 3 and twin.size:
+            view = data.draw(st.sampled_from(VIEWS))
+            tensors.append(view(x))
+            twins.append(view(twin))
+        elif kind == "detach":
+            tensors.append(x.detach())
+            twins.append(twin)
+        elif kind == "copy":
+            tensors.append(x.clone())
+            twins.append(twin.copy())
+        elif kind == "+=":
+            x += step
+            twin += step
+        elif kind == "*=":
+            x *= 2
+            twin *= 2
+        elif kind == "inplace":
+            with x.inplace() as array:
+                array -= step
+            twin -= step
+        elif kind == "item" and twin.ndim and twin.size:
+            x[-1] = x[0] + step
+            twin[-1] = twin[0] + step
+        else:
+            continue
+        for t, array in zip(tensors, twins):
+            np.testing.assert_array_equal(t.data, array)
+            assert not t.data.flags.writeable
+        assert (x.version[0] > count) == (kind in ("+=", "*=", "item", "inplace"))
 
 
 def test_memory_of_somebody_else_is_never_written_to():

@@ -221,6 +221,13 @@ def test_bernoulli_and_multinomial_draw_by_their_probabilities():
     first = [mg.multinomial(weights, 2, generator=rng).numpy() for _ in range(4000)]
     assert all(set(draw[0]) == {1, 2} and set(draw[1]) == {0, 3} for draw in first)
     assert abs(np.mean([draw[0, 0] == 2 for draw in first]) - 0.75) < 0.03
+    for u in (0.0, 1 - 2**-53):  # an index of weight 0 is not drawn at the ends either
+
+        class Edge:
+            random = staticmethod(lambda shape, u=u: np.full(shape, u))
+
+        drawn = mg.multinomial(mg.tensor([[0.0, 3.0, 0.0], [0.0, 1e-3, 0.0]]), 1, replacement=True, generator=Edge())
+        assert drawn.tolist() == [[1], [1]]
     for bad, n, message in (
         ([-1.0, 2.0], 1, "finite weights"),
         ([1.0, 0.0], 2, "cannot draw 2"),
