@@ -523,6 +523,29 @@ def test_folder_train_and_test(tmp_path):
     assert data.load(f"folder:{tmp_path}", "test").images.max() == 1
 
 
+def test_a_class_may_be_called_train(tmp_path):
+    for name in ("bus", "train"):
+        save(tmp_path / name / "1.png")
+    (tmp_path / "notes").mkdir()
+    assert data.load(f"folder:{tmp_path}").classes == ("bus", "train")
+    assert "no split test" in folder_error(tmp_path, FileNotFoundError, split="test")
+    save(tmp_path / "test" / "1.png")
+    message = folder_error(tmp_path, ValueError)
+    assert f"{tmp_path} has images in train, in test and in bus: if train and test are splits" in message
+
+
+def test_folders_that_are_links_are_entered_once(tmp_path):
+    save(tmp_path / "elsewhere" / "1.png")
+    save(tmp_path / "set" / "cats" / "1.png")
+    try:
+        (tmp_path / "set" / "dogs").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        (tmp_path / "set" / "cats" / "back").symlink_to(tmp_path / "set", target_is_directory=True)
+    except OSError:
+        pytest.skip("this user may not make links")
+    loaded = data.load(f"folder:{tmp_path / 'set'}")
+    assert loaded.classes == ("cats", "dogs") and loaded.labels.tolist() == [0, 1]
+
+
 def folder_error(path, error, **options):
     with pytest.raises(error) as caught:
         data.load(f"folder:{path}", **options)
@@ -567,7 +590,7 @@ def test_folder_refuses_what_it_cannot_decide(tmp_path):
     assert f"{tmp_path / 'a.png'} is 4x4 pixels, {tmp_path / 'b.png'} is 5x4" in message
     assert "channels must be 1 or 3, got 2" in folder_error(tmp_path, ValueError, channels=2)
     save(tmp_path / "cats" / "c.png")
-    assert f"{tmp_path / 'a.png'} lies beside the classes cats" in folder_error(tmp_path, ValueError, size=4)
+    assert f"{tmp_path / 'a.png'} is beside the classes cats" in folder_error(tmp_path, ValueError, size=4)
     Image.fromarray(np.full((4, 4), 7, np.float32)).save(tmp_path / "cats" / "f.tif")
     (tmp_path / "a.png").unlink()
     (tmp_path / "b.png").unlink()

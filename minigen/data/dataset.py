@@ -202,7 +202,7 @@ def from_levels(levels: np.ndarray, top: int = 255) -> np.ndarray:
     >>> from_levels(np.array([0, 51, 255], np.uint8))
     array([-1. , -0.6,  1. ], dtype=float32)
     """
-    images = np.divide(levels, top / 2, dtype=np.float32)
+    images: np.ndarray = np.divide(levels, top / 2, dtype=np.float32)
     images -= 1
     return images
 

@@ -1,5 +1,6 @@
 """The user's own images: a folder of files of any size and any mode."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,16 +20,20 @@ SUFFIXES = frozenset(
 )
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _EXIF_ORIENTATION = 0x0112
+_SPLITS = frozenset({"train", "test", "val", "valid", "validation", "dev"})  # names of folders that may be splits
 
 
 def folder(path: str | Path, split: str = "train", size: int | None = None, channels: int | None = None) -> Dataset:
     """Read all images in a folder and its sub-folders.
 
-    Sub-folders that hold images are the classes, in alphabetical order; without them there are no labels.  If
-    the folder has a sub-folder ``train`` (and ``test``), that is the split; otherwise all images are train.  Files that
-    are not images by their suffix, and hidden ones, are passed over.  Each image is turned upright (EXIF), brought to
-    8 bits a channel (16-bit greys are scaled, floats must lie in [0, 1]), laid on white where it is transparent,
-    resized until its shorter side fits, and cropped around its centre.  Of an animation, the first frame is taken.
+    Sub-folders that hold images are the classes, in alphabetical order; without them there are no labels.  A sub-folder
+    ``train`` is a split, and ``test`` beside it too, unless other sub-folders hold images: then ``train`` is a class.
+    Without splits all images are train.  Links are followed.  Files that are not images by their suffix, and hidden
+    ones, are ignored.
+
+    Each image is turned upright (EXIF), converted to 8 bits a channel (16-bit greys are scaled, floats must be in
+    [0, 1]), put on white where it is transparent, resized until its shorter side fits, and cropped around its centre.
+    Of an animation, the first frame is taken.
 
     Parameters
     ----------
@@ -52,7 +57,8 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
     OSError
         If an image cannot be read; the message names it.
     ValueError
-        If sizes differ and `size` is not given, or some images are in classes and some are not.
+        If sizes differ and `size` is not given, some images are in classes and some are not, or it is not clear whether
+        ``train`` and ``test`` are splits or classes.
 
     Examples
     --------
@@ -88,25 +94,44 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
 
 
 def _split_folder(path: Path, split: str) -> Path:
-    """The folder of one split."""
+    """The folder of one split.
+
+    ``train`` is a split, unless it is one of several classes: unless other folders beside it hold images too.
+    """
     if not path.is_dir():
         raise FileNotFoundError(f"folder: {path} is {'not a folder' if path.exists() else 'not there'}")
-    if (path / "train").is_dir():
+    names = {each.name for each in path.iterdir() if each.is_dir() and not each.name.startswith(".")}
+    others = sorted(name for name in names - _SPLITS if any(True for _ in _images(path / name)))
+    if "train" in names and not others:
         path = path / split
         if not path.is_dir():
             raise FileNotFoundError(f"folder: {path} is not there, though the folder is split into train and test")
-    elif split == "test":
+        return path
+    if {"train", "test"} <= names:
+        raise ValueError(
+            f"folder: {path} has images in train, in test and in {', '.join(others)}: if train and test are splits, "
+            "move the others away; if they are classes, rename them"
+        )
+    if split == "test":
         raise FileNotFoundError(f"folder: {path} has no split test; sort its images into sub-folders train and test")
     return path
 
 
+def _images(path: Path) -> Iterator[Path]:
+    """Image files in a folder and its sub-folders; links are followed, but no folder is entered from within itself."""
+    for place, folders, files in os.walk(path, followlinks=True):
+        inside = Path(place).resolve()
+        above = {*inside.parents, inside}
+        folders[:] = [name for name in folders if not name.startswith(".") and (inside / name).resolve() not in above]
+        for name in files:
+            file = Path(place, name)
+            if file.suffix.lower() in SUFFIXES and not name.startswith(".") and file.is_file():
+                yield file
+
+
 def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
     """Image files in a fixed order, their labels and the classes."""
-    found = []
-    for file in path.rglob("*"):
-        parts = file.relative_to(path).parts
-        if file.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in parts) and file.is_file():
-            found.append((parts, file))
+    found = [(file.relative_to(path).parts, file) for file in _images(path)]
     if not found:
         raise FileNotFoundError(f"folder: no image in {path}; expected files ending in {' '.join(sorted(SUFFIXES))}")
     found.sort()
@@ -117,7 +142,7 @@ def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
         return files, None, ()
     if None in tops:
         raise ValueError(
-            f"folder: {files[tops.index(None)]} lies beside the classes {', '.join(classes)}; move it into one of them"
+            f"folder: {files[tops.index(None)]} is beside the classes {', '.join(classes)}; move it into one of them"
         )
     return files, np.array([classes.index(top) for top in tops if top is not None], np.int64), tuple(classes)
 
@@ -157,7 +182,10 @@ def _eight_bits(image: Any, mode: str) -> Any:
         # Pillow would clip these at 255 instead of scaling them.
         values, top = np.asarray(image), 1 if image.mode == "F" else 65535
         if not ((values >= 0) & (values <= top)).all():
-            raise ValueError(f"mode {image.mode} has values from {values.min()} to {values.max()}, expected 0 to {top}")
+            raise ValueError(
+                f"mode {image.mode} has values from {values.min()} to {values.max()}, expected 0 to {top}; scale "
+                "them to that range and save the file again, or move it away"
+            )
         image = Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
     if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "PA"):
         image = image.convert("RGBA")

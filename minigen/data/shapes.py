@@ -7,7 +7,9 @@ looks the same after a turn, so rotation can be read back as well.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from .dataset import Dataset
 
 __all__ = ["FACTORS", "render_shapes", "shapes"]
 
-FACTORS: dict[str, tuple] = {
+FACTORS: dict[str, tuple[Any, ...]] = {
     "shape": ("arrow", "heart", "moon", "wedge"),
     "colour": ("red", "yellow", "green", "cyan", "blue", "magenta"),
     "scale": (8, 12, 16),
@@ -45,7 +47,7 @@ def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 # Each shape as a set of points of the unit disc, y up.  No straight edge runs through the centre: a turn by 45 degrees
 # would lay sub-pixels exactly on it, and rounding would decide about them.
-_INSIDE = {
+_INSIDE: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "arrow": lambda x, y: (
         ((y >= 0.01) & (y <= 1 - 1.15 * np.abs(x)) & (np.abs(x) <= 0.8))
         | ((np.abs(x) <= 0.25) & (y >= -0.95) & (y <= 0.01))
@@ -111,7 +113,8 @@ def _coverage(shape: str, radius: float, degrees: int, x: float, y: float) -> np
     u, v = (right[None, :] - x) / radius, (y - down[:, None]) / radius
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     inside = _INSIDE[shape](cos * u + sin * v, cos * v - sin * u)
-    return inside.reshape(height, _SAMPLES, width, _SAMPLES).mean(axis=(1, 3), dtype=np.float32)
+    covered: np.ndarray = inside.reshape(height, _SAMPLES, width, _SAMPLES).mean(axis=(1, 3), dtype=np.float32)
+    return covered
 
 
 def shapes(split: str = "train", size: int | None = None, count: int | None = None, seed: int = 0) -> Dataset:

@@ -10,12 +10,13 @@ Array = np.ndarray[Any, Any]
 
 
 def sigmoid(a: Array) -> Array:
-    r""":math:`1 / (1 + e^{-a})`, arranged so that no exponential can overflow and no small result is rounded to 0.
+    r"""Compute $1 / (1 + e^{-a})$ without overflow, and without rounding small results to 0.
 
     >>> sigmoid(np.array([-800.0, 0.0, 800.0]))
     array([0. , 0.5, 1. ])
     """
-    return np.exp(np.minimum(a, 0)) / (1 + np.exp(-np.abs(a)))
+    result: Array = np.exp(np.minimum(a, 0)) / (1 + np.exp(-np.abs(a)))
+    return result
 
 
 def sum_to(array: Array, shape: tuple[int, ...]) -> Array:

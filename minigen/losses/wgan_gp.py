@@ -238,11 +238,11 @@ def critic_gradients(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         )
     t = mix.reshape(-1, *[1] * (real.ndim - 1)).astype(real.dtype)
     points = Tensor(t * real.data + (1 - t) * fake.data, requires_grad=True)
-    scores = critic(points)
+    scores: Tensor = critic(points)
     if scores.ndim == 0 or scores.shape[0] != real.shape[0]:
         raise ValueError(
             f"critic_gradients: expected the critic to score each of {len(mix)} images, got {scores.shape}"
         )
-    (gradients,) = grad(scores.sum(), points, create_graph=True)
+    gradients: Tensor | None = grad(scores.sum(), points, create_graph=True)[0]
     assert gradients is not None  # grad raises for a critic that does not use its input
     return gradients

@@ -231,7 +231,7 @@ class Model(Module):
         try:
             return np.asarray(batch[name])
         except (KeyError, IndexError, TypeError):
-            given = ", ".join(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
+            given = (", ".join(batch) or "an empty batch") if isinstance(batch, Mapping) else type(batch).__name__
             raise ValueError(
                 f"{self.name}: expected a batch with the field {name!r}, such as {{'{name}': ...}}, got {given}"
             ) from None
@@ -258,7 +258,8 @@ class Model(Module):
             raise ValueError(f"{self.name}: expected images (N, {', '.join(map(str, shape))}), got {images.shape}")
         if images.size and not (images.min() >= -1 and images.max() <= 1):
             raise ValueError(f"{self.name}: expected images in [-1, 1], got {images.min():g} to {images.max():g}")
-        return images.astype(np.float32, copy=False)
+        checked: np.ndarray = images.astype(np.float32, copy=False)
+        return checked
 
 
 class GenerativeModel(Model):

@@ -1,12 +1,12 @@
-r"""The exponential moving average of a network's weights: a generator that is smoother than any of its moments.
+r"""The exponential moving average of a network's weights.
 
-Two players circle around the solution of their game rather than settle in it, and the generator's weights at the last
-step are one point of that circle.  Their average lies inside it (Yazici et al. 2019, *The Unusual Effectiveness of
-Averaging in GAN Training*, arXiv 1806.04498):
+G and D of a GAN circle around the solution and do not settle in it; the weights of the last step are one point of that
+circle.  Their average is inside the circle (Yazici et al. 2019, *The Unusual Effectiveness of Averaging in GAN
+Training*, arXiv 1806.04498):
 
-.. math:: \bar\theta_t = d_t\, \bar\theta_{t-1} + (1 - d_t)\, \theta_t
+$$\bar\theta_t = d_t\, \bar\theta_{t-1} + (1 - d_t)\, \theta_t$$
 
-The average takes no part in the game.  No gradient goes through it; images are drawn with it.
+The average is not used in training.  No gradient goes through it; images are made with it.
 """
 
 import copy
@@ -20,7 +20,7 @@ __all__ = ["EMA"]
 
 
 class EMA(nn.Module):
-    """The moving average of a network, which computes as the network does.
+    """Compute as a network does, with the moving average of its weights.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class EMA(nn.Module):
     >>> import minigen as mg
     >>> network = nn.Linear(1, 1)
     >>> average = EMA(network, decay=0.9)
-    >>> average.update(network)  # at a standstill nothing changes
+    >>> average.update(network)  # the weights are the same, so the average is too
     >>> x = mg.ones(1, 1)
     >>> average(x).item() == network(x).item()
     True
@@ -56,18 +56,18 @@ class EMA(nn.Module):
         self.register_buffer("updates", tensor(np.array(0)))
 
     def update(self, network: nn.Module) -> None:
-        """Take the network's weights of now into the average.
+        """Update the average with the present weights of the network.
 
-        Batch norm's running mean and variance are averaged like the weights: they describe the layers' inputs under
-        those weights.  Whole numbers (its count of batches) are copied.
+        Batch norm's running mean and variance are averaged like the weights, because they describe the inputs of a
+        layer under those weights.  Integers (its count of batches) are copied.
 
         Parameters
         ----------
         network : Module
-            Of the same make as the one that was copied.
+            With the layers of the network that was copied.
         """
         done = int(self.updates.item())
-        # The weights of the first steps are noise; with the full decay from the start they would count for long.
+        # The weights of the first steps are noise; with the full decay from the start they would have a large share.
         decay = min(self.decay, (1 + done) / (10 + done))
         for own, new in zip(_state(self.network), _state(network)):
             with own.inplace() as average:
@@ -79,7 +79,8 @@ class EMA(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The output of the network with averaged weights."""
-        return self.network(input)
+        output: Tensor = self.network(input)
+        return output
 
 
 def _state(network: nn.Module) -> list[Tensor]:

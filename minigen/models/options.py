@@ -215,12 +215,12 @@ class Options:
     def signature(cls) -> inspect.Signature:
         """Build the signature of a constructor: options that the data decides, if they come first, are positional."""
         parameters = []
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+        leading = True
         annotations = {each.name: each.type for each in fields(cls)}
         for each in cls.specifications():
-            if not each.from_data:
-                kind = inspect.Parameter.KEYWORD_ONLY
-            annotation = annotations[each.name]
+            leading = leading and each.from_data
+            kind, annotation = positional if leading else keyword, annotations[each.name]
             parameters.append(inspect.Parameter(each.name, kind, default=each.default, annotation=annotation))
         return inspect.Signature(parameters)
 

@@ -143,7 +143,8 @@ class BaseGAN(GenerativeModel):
         See `GenerativeModel.generate`.
         """
         network = self.generator if self.training or self.average is None else self.average
-        return network(z if condition is None else cat([z, condition], 1))
+        images: Tensor = network(z if condition is None else cat([z, condition], 1))
+        return images
 
     def discriminate(self, images: Tensor, condition: Tensor | None) -> Tensor:
         """Compute D(x), or D(x, c): the output of the discriminator, (N, 1).
@@ -152,10 +153,13 @@ class BaseGAN(GenerativeModel):
         label maps.
         """
         if condition is None:
-            return self.discriminator(images)
-        if getattr(self.options, "network", "conv") == "mlp":
-            return self.discriminator(cat([images.flatten(1), condition], 1))
-        return self.discriminator(concat_label_maps(images, condition))
+            inputs = images
+        elif getattr(self.options, "network", "conv") == "mlp":
+            inputs = cat([images.flatten(1), condition], 1)
+        else:
+            inputs = concat_label_maps(images, condition)
+        outputs: Tensor = self.discriminator(inputs)
+        return outputs
 
     def as_probability(self, outputs: Tensor) -> Tensor:
         """Convert outputs of D for reading: a logit becomes a probability, other outputs stay."""

@@ -150,6 +150,11 @@ class BaseVAE(GenerativeModel):
             -log p(x | z) summed over the pixels, and ``kl``, summed over the code.
         """
         x, condition = self._inputs(self.field(batch, "images"), batch.get("labels"))
+        if len(x.data) == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules()):
+            raise ValueError(
+                f"{self.name}: batch norm needs more than one image in a batch, got 1; if it is the last batch of an "
+                "epoch, leave it out: Loader(..., drop_last=True)"
+            )
         mu, log_var = self.posterior(x, condition)
         # Fresh noise in every step.  Nothing is detached: through z = mu + sigma * eps the gradient of the
         # reconstruction reaches the encoder, and one optimizer updates both networks.
@@ -185,10 +190,12 @@ class BaseVAE(GenerativeModel):
 
     def posterior(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Compute mu and log sigma^2 (N, latent) of q(z | x), for images in [0, 1]."""
-        return self._networks()[0](x, condition)
+        parameters: tuple[Tensor, Tensor] = self._networks()[0](x, condition)
+        return parameters
 
     def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        return self._networks()[1](z if condition is None else cat([z, condition], 1))
+        output: Tensor = self._networks()[1](z if condition is None else cat([z, condition], 1))
+        return output
 
     def _inputs(self, images: np.ndarray, labels: Any) -> tuple[Tensor, Tensor | None]:
         """Images in [0, 1], and their condition."""
