@@ -529,7 +529,10 @@ def test_no_images_give_no_codes():
             lambda m: m.training_step({"images": images()[:1]}),
             r"vae: batch norm needs more .* got 1; .* drop_last=True",
         ),
-        (lambda m: m.training_step({}), "vae: expected a batch with the field 'images', such as .*, got an empty batch"),
+        (
+            lambda m: m.training_step({}),
+            "vae: expected a batch with the field 'images', such as .*, got an empty batch",
+        ),
         (lambda m: m.training_step(images()), "vae: expected a batch with the field 'images', such as .*, got ndarray"),
         (lambda m: m.encode(images()[0]), "expected images"),
         (lambda m: m.encode(np.full((1, 1, 8, 8), np.nan, np.float32)), r"expected images in \[-1, 1\], got nan"),
