@@ -224,8 +224,43 @@ def test_long_curves_get_their_running_mean():
     (axes,) = plot.loss_curves({"loss": values}).axes
     raw, mean = axes.lines
     assert raw.get_color() == mean.get_color() and raw.get_alpha() < 0.5
-    expected = [values[max(0, i - 9) : i + 1].mean() for i in range(9, 500)]
-    np.testing.assert_allclose(mean.get_xydata(), np.column_stack([np.arange(10, 501), expected]))
+    expected = [values[i - 5 : i + 6].mean() for i in range(5, 495)]  # each beside the values that it is the mean of
+    np.testing.assert_allclose(mean.get_xydata(), np.column_stack([np.arange(6, 496), expected]), atol=1e-12)
+
+
+LOG = {
+    "step": range(1, 201),
+    "epoch": [1] * 200,
+    "seconds": range(200),
+    "loss_d": [900.0, 80.0] + [1.2] * 198,
+    "loss_g": [0.7 + 0.01 * (i % 7) for i in range(200)],
+    "distance": [0.1] * 200,
+    "d_real": [0.6] * 200,
+    "d_fake": [0.4] * 200,
+}
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_training_curves_draw_every_number_with_its_level_and_leave_the_start_off_the_axis(tmp_path):
+    levels = {"loss_d": 1.386, "loss_g": 0.693, "d_real": 0.5, "d_fake": 0.5}
+    picture = plot.training_curves(LOG, tmp_path / "a.png", levels, "run a")
+    assert [axes.get_ylabel() for axes in picture.axes] == ["loss", "distance", "d_real, d_fake"]
+    assert picture.get_suptitle() == "run a" and (tmp_path / "a.png").is_file()
+    loss, distance, outputs = picture.axes
+    assert [text.get_text() for text in loss.texts] == ["undecided loss_d 1.39", "undecided loss_g 0.693"]
+    assert [text.get_text() for text in outputs.texts] == ["undecided 0.5"] and not distance.texts
+    low, high = loss.get_ylim()
+    assert 0.5 < low < 0.693 and 1.386 < high < 1.6
+    assert max(loss.lines[0].get_ydata()) == 900  # drawn, above the axis
+
+
+@pytest.mark.usefixtures("matplotlib")
+def test_training_curves_say_what_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match=r"columns of one length, not empty, got \{'step': 0\}"):
+        plot.training_curves({"step": []})
+    (tmp_path / "log.csv").write_bytes("step,loss\n1,½\n".encode("utf-16"))
+    with pytest.raises(ValueError, match=r"log\.csv: expected a CSV file in UTF-8"):
+        plot.training_curves(tmp_path / "log.csv")
 
 
 @pytest.mark.usefixtures("matplotlib")

@@ -1,6 +1,7 @@
 """Checkpoints, logs and the loop: what survives damage, full disks, Ctrl-C and SIGKILL, and that resuming is exact."""
 
 import errno
+import io
 import itertools
 import math
 import os
@@ -14,7 +15,7 @@ import types
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -25,6 +26,7 @@ from minigen.models import DCGAN, build, families
 from minigen.train import CheckpointError, Run, RunError, fit, load_checkpoint, restore, save_checkpoint
 from minigen.train.diagnostics import Diagnostics, alike_share, pair_distances
 from minigen.train.log import CsvLog
+from minigen.train.loop import _progress_bar
 
 EPOCHS, BATCHES = 3, 4
 
@@ -274,13 +276,13 @@ def test_looking_at_samples_does_not_change_the_training(uninterrupted):
 class Interrupted(DCGAN):
     """Presses Ctrl-C during the training step number `when`."""
 
-    when, times, count = 0, 1, 0
+    when, times, count, number = 0, 1, 0, signal.SIGINT
 
     def training_step(self, batch):
         self.count += 1
         if self.count == self.when:
             for _ in range(self.times):
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(self.number)
         return super().training_step(batch)
 
 
@@ -535,7 +537,7 @@ def test_scores_beyond_the_margins_of_the_hinge_are_no_victory():
 
 HEALTHY = [
     *(("dcgan", {"loss": loss}, "digits") for loss in ("non_saturating", "hinge", "lsgan", "minimax")),
-    *((name, {}, "digits") for name in ("gan", "wgan", "wgan-gp", "cgan", "vae", "cvae")),
+    *((name, {}, "digits") for name in ("gan", "wgan", "wgan-gp", "cgan", "vae")),
     *((name, {}, "photos") for name in ("gan", "dcgan", "wgan-gp", "vae")),
 ]
 
@@ -623,6 +625,124 @@ def test_every_epoch_is_reported(tmp_path, capsys):
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")]
     assert [line.split()[1] for line in lines] == ["1/2", "2/2"]
     assert all("loss_d" in line and "loss_g" in line and "img/s" in line for line in lines)
+
+
+def test_a_picture_of_classes_has_a_column_for_each_with_its_name(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
+    drawn = []
+    table = mg.plot.ImageTable
+    monkeypatch.setattr(
+        "minigen.plot.ImageTable", lambda *args, **options: drawn.append(options) or table(*args, **options)
+    )
+    run = new_run(tmp_path / "run")
+    fit(family("cgan"), labelled_loader(), run, steps=1, progress=False)
+    assert drawn == [{"columns": ("a", "b", "c")}] * 2
+    for epoch in (0, 1):
+        with Image.open(run.samples(epoch)) as picture:
+            assert max(picture.size) >= 600
+
+
+def test_steps_end_a_run_in_the_middle_of_an_epoch_and_it_can_be_prolonged(tmp_path, uninterrupted):
+    with pytest.raises(ValueError, match="expected one of epochs and steps, got epochs=1, steps=2"):
+        fit(fresh(), loader(), new_run(tmp_path / "both"), 1, steps=2)
+    with pytest.raises(ValueError, match="expected epochs or steps of at least 1, got 0"):
+        fit(fresh(), loader(), new_run(tmp_path / "none"), steps=0)
+    run, straight = new_run(tmp_path / "run"), new_run(tmp_path / "straight")
+    steps = BATCHES + 1
+    part = fit(fresh(lr_decay=0.0), loader(), run, steps=steps, progress=False)
+    assert (part.step, part.epoch, part.interrupted) == (steps, 1, False)
+    assert run.samples(2).exists()  # also of an epoch that is not whole
+    fit(fresh(lr_decay=0.0), loader(), run, steps=EPOCHS * BATCHES, resume=True, progress=False)
+    fit(fresh(lr_decay=0.0), loader(), straight, EPOCHS, progress=False)
+    assert_same_run(run, straight)
+
+
+def test_a_callback_gets_every_epoch_and_many_short_ones_leave_few_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
+    monkeypatch.setattr("minigen.train.loop.MAX_REPORTS", 3)
+    reports, run = [], new_run(tmp_path / "run")
+    fit(fresh(), loader(1), run, 8, progress=False, on_epoch=reports.append)
+    assert [(report.epoch, report.step) for report in reports] == [(3, 3), (6, 6), (8, 8)]
+    assert [path.name for path in sorted(run.samples(0).parent.iterdir())] == [
+        f"epoch-000{i}.png" for i in (0, 3, 6, 8)
+    ]
+    rows = [line.split(",") for line in run.log.read_text().splitlines()]
+    assert reports[0].means["loss_d"] == pytest.approx(np.mean([float(row[3]) for row in rows[1:4]]))
+    assert reports[0].images.shape == (64, 1, 8, 8)
+
+
+class BrokenStream:
+    """The error stream of a terminal that was closed."""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    flush = fileno = lambda self: self.write("")
+
+
+def test_a_closed_terminal_does_not_end_a_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", BrokenStream())
+    model = interrupted(2)
+    model.number = getattr(signal, "SIGHUP", signal.SIGTERM)
+    assert fit(model, loader(), new_run(tmp_path / "run"), 1).step == 2
+    assert fit(fresh(), loader(), new_run(tmp_path / "run2"), 1).step == BATCHES
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_the_bar_fits_the_terminal_and_has_room(width, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((width, 24)))
+    bar = _progress_bar(100_000, 99_999, True)
+    bar.set_description_str("epoch 12/16", refresh=False)
+    bar.set_postfix_str("loss_d 0.638  loss_g 2.07", refresh=True)
+    line = sys.stderr.getvalue().split("\r")[-1]
+    assert len(line.rstrip("\x1b[A\n")) <= width - 1
+    assert "epoch 12/16" in line and ("loss_g 2.07" in line or width < 80)
+    bar.close()
+
+
+@settings(max_examples=4)
+@given(data=st.data())
+def test_signals_at_any_moment_of_a_training_lose_nothing(tmp_path_factory, uninterrupted, data):
+    """At the n-th call of a function, for a random n; a signal outside of `fit` goes to who handled it before."""
+    run = new_run(tmp_path_factory.mktemp("signals") / "run")
+    numbers = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
+    before = {number: signal.signal(number, lambda *_: None) for number in set(numbers)}
+    patch = pytest.MonkeyPatch()
+    patch.setattr("minigen.plot.training_curves", lambda *_: None)  # takes longer than the training
+    try:
+        for _ in range(3):
+            left = [data.draw(st.integers(1, 300_000))]
+            number = data.draw(st.sampled_from(numbers))
+
+            def count(frame, event, argument, left=left, number=number):
+                left[0] -= 1
+                if left[0] == 0:
+                    signal.raise_signal(number)
+
+            sys.setprofile(count)
+            try:
+                result = fit(fresh(), loader(), run, EPOCHS, resume=True, progress=False)
+            finally:
+                sys.setprofile(None)
+            if not result.interrupted:
+                break
+        else:
+            fit(fresh(), loader(), run, EPOCHS, resume=True, progress=False)
+    finally:
+        patch.undo()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert_same_run(run, uninterrupted)
 
 
 VICTIM = """

@@ -170,7 +170,7 @@ def test_the_data_decides_how_many_classes_there_are_and_what_they_are_called(he
     assert main(["sample", "cvae-pets", "--class", "3"]) == 2
     assert "expected classes from 0 to 2 (cat, dog, emu), got 3" in capsys.readouterr().err
     with Image.open(here / "runs" / "cvae-pets" / "samples" / "epoch-0001.png") as grid:
-        assert grid.width == 3 * (4 * 8 + 2) + 2  # a column for each class
+        assert grid.width == 3 * (10 * 8 + 2) + 2 + 2 * 8  # a column for each class, and a margin
 
 
 def test_a_model_of_classes_refuses_data_without(here, capsys):

@@ -146,6 +146,7 @@ def training_curves(
                 axes.annotate(
                     f"{text} {level:.3g}", (1, level), (-2, 2), xycoords=("axes fraction", "data"),
                     textcoords="offset points", ha="right", va="bottom", fontsize=9, color=GREY,
+                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
                 )  # fmt: skip
             _show_the_settled_part(axes, [np.asarray(table[name], float) for name in members], list(known))
             axes.set(xlabel="step", ylabel="loss" if kind == "loss" else ", ".join(members))
@@ -169,22 +170,20 @@ def _draw(axes: Any, times: np.ndarray, values: np.ndarray, name: str, index: in
     if half > 0:
         axes.plot(times, values, linewidth=1, linestyle="-", alpha=0.25, color=color)
         label = f"{name} (mean of {2 * half + 1})"
-        axes.plot(times, running_mean(values, half), color=color, linestyle=dashes, label=label)
+        axes.plot(times[half:-half], running_mean(values, half), color=color, linestyle=dashes, label=label)
     else:
         marker = "o" if len(values) == 1 else None
         axes.plot(times, values, color=color, linestyle=dashes, label=name, marker=marker)
 
 
 def running_mean(values: np.ndarray, half: int) -> np.ndarray:
-    """Average each value with `half` neighbours on either side, near the ends with as many as both sides have.
+    """Average each value that has `half` neighbours on either side with these.
 
     >>> running_mean(np.array([0.0, 3.0, 6.0, 9.0, 0.0]), 1).tolist()
-    [0.0, 3.0, 6.0, 5.0, 0.0]
+    [3.0, 6.0, 5.0]
     """
-    place = np.arange(len(values))
-    width = np.minimum(half, np.minimum(place, len(values) - 1 - place))
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    return (sums[place + width + 1] - sums[place - width]) / (2 * width + 1)
+    width = 2 * half + 1
+    return np.convolve(values, np.ones(width) / width, "valid")
 
 
 def _show_the_settled_part(axes: Any, curves: Sequence[np.ndarray], levels: Sequence[float]) -> None:

@@ -49,7 +49,7 @@ _STILL = 0.01
 It is 4e-5 at a learning rate of 1e-8 and 2e-3 at 1e-6; the least of healthy ones was 0.08, of wgan-gp in 108 steps."""
 
 _FAR = 30.0
-"""A loss that has a level is out of range above this many times the level (or 1, if that is more).
+"""A loss that has a level (not 0) is out of range above this many times the level (or 1, if that is more).
 Healthy generators reached 6, those of a learning rate of 1 came to 1e4 and more."""
 
 _GROWN = 1000.0
@@ -140,10 +140,10 @@ class Diagnostics:
         self._first_sizes = self._first_sizes or sizes
         found = {}
         for name, size in sizes.items():
-            level = self._levels.get(name)
-            limit = _GROWN * max(self._first_sizes[name], 1.0) if level is None else _FAR * max(abs(level), 1.0)
+            level = self._levels.get(name, 0.0)  # a level of 0 gives no scale
+            limit = _FAR * max(abs(level), 1.0) if level else _GROWN * max(self._first_sizes[name], 1.0)
             if not size <= limit:
-                beside = "" if level is None else f", where an undecided discriminator gives {level:.3g}"
+                beside = f", where an undecided discriminator gives {level:.3g}" if level else ""
                 found["far"] = (
                     f"{name} is {means[name]:.3g}{beside}: the training has left the range in which it learns. Try a "
                     "smaller --lr"

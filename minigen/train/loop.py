@@ -35,6 +35,7 @@ from .trainable import Trainable
 __all__ = ["EpochReport", "TrainingResult", "fit", "restore"]
 
 NUM_PREVIEW_SAMPLES = 64
+MAX_PREVIEW_ROWS = 8  # where a class has a column
 PREVIEW_SIDE = 600  # pixels: the longer side of a picture of samples is at least this
 MAX_LOSS = 1e8  # float32 numbers of this size are 8 apart: a smaller change of the loss is rounded away
 MAX_REPORTS = 100  # a run of very many short epochs leaves no more pictures than this
@@ -354,10 +355,16 @@ class _Fit:
         # The same noise every time, from a stream of its own, so that looking does not change the training.
         generator = np.random.default_rng(self.loader.seed)
         samples, columns = self.model.preview(NUM_PREVIEW_SAMPLES, self.loader.dataset, generator)
+        shown = samples[: MAX_PREVIEW_ROWS * columns] if columns else samples
         columns = columns or math.isqrt(len(samples))
-        rows = math.ceil(len(samples) / columns)
+        rows = math.ceil(len(shown) / columns)
         scale = math.ceil(PREVIEW_SIDE / max(rows * samples.shape[2], columns * samples.shape[3]))
-        plot.save_image_grid(self.run.samples(epoch), samples, columns, scale=scale)
+        classes = self.loader.dataset.classes
+        if columns == len(classes) and len(shown) == rows * columns:
+            table = plot.ImageTable(shown.reshape(rows, columns, *shown.shape[1:]), columns=classes)
+            plot.save_image(table.draw(scale), self.run.samples(epoch))
+        else:
+            plot.save_image_grid(self.run.samples(epoch), shown, columns, scale=scale)
         return samples
 
     def curves(self) -> None:
@@ -370,8 +377,9 @@ class _Fit:
                 self.say(f"no picture of the losses: {error}")
 
     def title(self) -> str:
-        named = "  ".join(str(self.run.config[name]) for name in ("model", "data") if name in self.run.config)
-        return f"{self.run.path.name}  {named}  step {self.step} of {self.total}"
+        config = self.run.config
+        made = f": {config['model']} on {config['data']}" if "model" in config and "data" in config else ""
+        return f"{self.run.path.name}{made}, step {self.step} of {self.total}"
 
     def read(self, log: CsvLog) -> None:
         """Log what the steps since the last time returned, and stop at NaN."""

@@ -302,12 +302,13 @@ class GAN(BaseGAN):
                 group["lr"] = self.initial_lr[name] * left
 
     def reference_levels(self) -> dict[str, float]:
-        """Return the losses of an undecided D; see the table at the top of this file."""
+        """Return the losses and outputs of an undecided D; see the table at the top of this file."""
         loss_d, loss_g = self.gan_loss.undecided
         if self.options.loss == "lsgan":  # the targets are 0 and 1 - smoothing, the best constant is half-way
             scale = (1 - self.options.smoothing) ** 2
             loss_d, loss_g = loss_d * scale, loss_g * scale
-        return {"loss_d": loss_d, "loss_g": loss_g}
+        output = {"lsgan": (1 - self.options.smoothing) / 2, "hinge": 0.0}.get(self.options.loss, 0.5)
+        return {"loss_d": loss_d, "loss_g": loss_g, "d_real": output, "d_fake": output}
 
     def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
         """Find a discriminator that has won; see `Model.diagnose`.
