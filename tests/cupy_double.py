@@ -12,8 +12,10 @@ on its arrays, which is much quicker than emulating CUDA ones.
 
 import contextlib
 import inspect
+import math
 import re
 import sys
+import types
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,15 +53,18 @@ def no_sync():
 
 @contextlib.contextmanager
 def as_cupy():
-    """Inside the block ``import cupy`` gives the double."""
-    before = sys.modules.get("cupy")
-    sys.modules["cupy"] = xp
+    """Inside the block ``import cupy`` gives the double, and ``import cupyx.scipy.special`` its error function."""
+    special = types.ModuleType("cupyx.scipy.special")
+    special.erf = lambda array: _wrap(np.asarray(np.frompyfunc(math.erf, 1, 1)(array._host), array.dtype), array)
+    doubles = {"cupy": xp, "cupyx.scipy.special": special}
+    before = {name: sys.modules[name] for name in doubles if name in sys.modules}
+    sys.modules.update(doubles)
     try:
         yield xp
     finally:
-        del sys.modules["cupy"]
-        if before is not None:
-            sys.modules["cupy"] = before
+        for name in doubles:
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ The stand-in's kernels are the reference kernels, if not emulated ones: NumPy on
 
 import builtins
 import contextlib
+import copy
 import itertools
 import json
 import signal
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_nn_gradients import CASES, made
 
 import minigen as mg
 from minigen import backend, kernels
@@ -242,47 +244,54 @@ def test_device_arrays_get_the_cuda_kernels_whatever_was_chosen_for_numpy(chosen
 
 # ---- modules and optimizers
 
-LAYERS = {
-    "Linear": (lambda: mg.nn.Linear(6, 3), (4, 6)),
-    "Conv2d": (lambda: mg.nn.Conv2d(2, 4, 3, stride=2, padding="same", groups=2), (3, 2, 7, 6)),
-    "ConvTranspose2d": (lambda: mg.nn.ConvTranspose2d(2, 3, 4, 2, 1), (3, 2, 3, 4)),
-    "BatchNorm1d": (lambda: mg.nn.BatchNorm1d(3, momentum=None), (5, 3)),
-    "BatchNorm2d": (lambda: mg.nn.BatchNorm2d(3), (5, 3, 2, 2)),
-    "InstanceNorm2d": (lambda: mg.nn.InstanceNorm2d(3, affine=True, track_running_stats=True), (2, 3, 4, 4)),
-    "LayerNorm": (lambda: mg.nn.LayerNorm((3, 4)), (2, 3, 4)),
-    "GroupNorm": (lambda: mg.nn.GroupNorm(2, 4), (2, 4, 3, 3)),
-    "MaxPool2d": (lambda: mg.nn.MaxPool2d(2), (2, 3, 4, 4)),
-    "AvgPool2d": (lambda: mg.nn.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 3, 5, 5)),
-    "Upsample": (lambda: mg.nn.Upsample(scale_factor=2, mode="bilinear"), (2, 3, 4, 4)),
-    "nearest": (lambda: mg.nn.Upsample(scale_factor=2), (2, 3, 4, 4)),
-    "Dropout": (lambda: mg.nn.Dropout(0.4), (6, 6)),
-    "activations": (
-        lambda: mg.nn.Sequential(mg.nn.LeakyReLU(0.2), mg.nn.ELU(), mg.nn.Softplus(), mg.nn.Tanh(), mg.nn.Sigmoid()),
-        (3, 4),
-    ),
-}
+SPECTRAL = ("spectral norm", {"in_features": 4, "out_features": 3}, (2, 4))
+
+
+def made_layer(name, arguments):
+    if name == SPECTRAL[0]:
+        return mg.nn.utils.spectral_norm(mg.nn.Linear(**arguments))
+    return made(name, copy.deepcopy(arguments))
 
 
 @on_a_gpu_too
-@pytest.mark.parametrize("name", LAYERS)
-def test_every_layer_computes_the_same_and_waits_for_nothing(name):
-    make, shape = LAYERS[name]
-    x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+@pytest.mark.parametrize("case", [*CASES, SPECTRAL], ids=lambda case: case[0])
+def test_every_layer_computes_the_same_and_waits_for_nothing(case):
+    name, arguments, x, *others = case
+    x = np.random.default_rng(1).standard_normal(x) if isinstance(x, tuple) else x
+    inputs = [a.astype(np.float32) if a.dtype == np.float64 else a for a in (x, *others)]
     results = []
     for device in DEVICES:
         mg.manual_seed(2)
-        layer = make().to(device)
+        layer = made_layer(name, arguments).to("float32").to(device)
         parameters = list(layer.parameters())
         with double.no_sync():
-            images = mg.tensor(x, device=device, requires_grad=True)
-            out = layer(images)
+            values = [mg.tensor(a, device=device) for a in inputs]
+            learned = [*(values[:1] if x.dtype == np.float64 else []), *parameters]
+            for value in learned:
+                value.requires_grad = True
+            out = layer(*values)
             g = np.random.default_rng(3).standard_normal(out.shape).astype(np.float32)
-            gradients = mg.grad(out, [images, *parameters], mg.tensor(g, device=device))
-            evaluated = layer.eval()(images)
+            gradients = mg.grad(out, learned, mg.tensor(g, device=device))
+            evaluated = layer.eval()(*values)
         results.append([out, *gradients, evaluated, *layer.buffers()])
     for want, got in zip(*results):
         assert_equal(got, want)
         assert got.device == ("cuda" if got.shape or got.dtype.kind == "f" else "cpu")  # counts are read by Python
+
+
+def test_clipping_waits_for_nothing_and_clips_alike():
+    gradients = [np.random.default_rng(i).standard_normal((3, i + 1)).astype(np.float32) for i in range(2)]
+    results = []
+    for device in DEVICES:
+        parameters = [mg.tensor(np.zeros_like(g), requires_grad=True, device=device) for g in gradients]
+        for p, g in zip(parameters, gradients, strict=True):
+            p.grad = mg.tensor(g, device=device)
+        with double.no_sync():
+            norm = mg.nn.utils.clip_grad_norm_(parameters, 1.0)
+            mg.nn.utils.clip_grad_value_(parameters, 0.3)
+        results.append([norm, *(p.grad for p in parameters)])
+    for want, got in zip(*results):
+        assert_equal(got, want)
 
 
 def test_a_module_moves_there_and_back():

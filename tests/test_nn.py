@@ -288,3 +288,12 @@ def test_layers_are_their_functions(mode):
     ]
     for layer, expected in same:
         np.testing.assert_array_equal(layer(x).numpy(), expected.numpy())
+
+
+def test_moving_a_module_leaves_the_callers_tensors_as_they_are():
+    weight = mg.ones(3)
+    loss = nn.BCELoss(weight).to("float64")
+    assert weight.dtype == np.float32 and loss.weight.dtype == np.float64
+    shared = nn.BatchNorm1d(3)
+    net = nn.Sequential(shared, nn.Sequential(shared)).to("float64")
+    assert net[0].running_mean is net[1][0].running_mean and net[0].running_mean.dtype == np.float64

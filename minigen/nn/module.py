@@ -368,12 +368,18 @@ class Module:
                 raise ValueError(
                     f"{type(self).__name__}.to: expected 'cpu', 'cuda', 'float32' or 'float64', got {target!r}"
                 )
-        for t in [*self.parameters(), *self.buffers()]:
-            if target in ("cpu", "cuda"):
-                if t.shape or t.dtype in FLOATS:
-                    t.set_array(to_device(t.data, target))
-            elif t.dtype in FLOATS:
-                t.set_array(t.data.astype(target))
+
+        def moved(t: Tensor) -> Any:
+            if target not in ("cpu", "cuda"):
+                return t.data.astype(target) if t.dtype in FLOATS else t.data
+            return to_device(t.data, target) if t.shape or t.dtype in FLOATS else t.data
+
+        for p in self.parameters():
+            p.set_array(moved(p))
+        # A buffer may be the caller's own Tensor, such as a loss's weight: a new one takes its place.
+        buffers = {b: Tensor(moved(b)) for b in self.buffers()}
+        for module in self.modules():
+            module._buffers.update({name: buffers[b] for name, b in module._buffers.items() if b is not None})
         return self
 
     # ---- saving

@@ -200,7 +200,7 @@ class _SpectralNorm:
     def unit(self, vector: Any) -> Any:
         """Return the vector with length 1."""
         xp = array_module(vector)
-        return vector / xp.maximum(xp.sqrt((vector * vector).sum()), np.asarray(self.eps, vector.dtype))
+        return vector / xp.maximum(xp.sqrt((vector * vector).sum()), vector.dtype.type(self.eps))
 
     def __call__(self, module: Module, args: tuple[Any, ...]) -> None:
         """Set the weight before the forward pass."""
