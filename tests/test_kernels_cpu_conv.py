@@ -287,24 +287,49 @@ LARGE = [
     Case(5, 20, 24, (9, 11), (3, 3), (1, 1), ((2, 2), (2, 2)), (2, 2), 2),  # channel lanes
     Case(9, 3, 24, (20, 20), (5, 5), (2, 2), ((1, 2), (1, 2)), (1, 1), 1),  # pixel lanes
 ]
+#: Images so few that threads share each of them.
+FEW = [
+    Case(1, 5, 24, (21, 20), (5, 5), (1, 1), ((1, 2), (1, 2)), (1, 1), 1),
+    Case(1, 20, 24, (16, 16), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 2),
+    Case(2, 3, 130, (9, 9), (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 1),
+    Case(1, 3, 40, (4, 4), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
+]
 
 
-@pytest.mark.parametrize("case", LARGE, ids=repr)
-def test_results_are_bit_identical_for_any_number_of_threads(case):
+@pytest.mark.parametrize("method", DIRECT)
+@pytest.mark.parametrize("case", LARGE + FEW, ids=repr)
+def test_results_are_bit_identical_for_any_number_of_threads(method, case):
     operands = case.operands(0, np.float32, normal)
     before, results = get_num_threads(), []
     try:
-        for threads in range(1, 3):
-            try:
-                set_num_threads(threads)
-            except ValueError:
-                pytest.skip("this machine has one core")
-            results += [case.results(conv, *operands) for _ in range(2)]
+        for threads in (1, 2, 2, 5, 16):
+            set_num_threads(threads)
+            results.append(case.results(DIRECT[method], *operands))
     finally:
         set_num_threads(before)
     for other in results[1:]:
         for first, second in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(first, second)
+    for result, exact in zip(results[-1], case.exact(*operands), strict=True):
+        np.testing.assert_allclose(result, exact, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels, kernel", [(5, 5), (64, 1)])
+def test_a_single_image_occupies_all_threads(channels, kernel, monkeypatch):
+    """It is computed in two bands of rows for each thread."""
+    case, before = (
+        Case(1, channels, 64, (64, 64), (kernel,) * 2, (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
+        get_num_threads(),
+    )
+    bands = []
+    monkeypatch.setattr(pixel_lanes, "correlate", lambda *args: bands.append(args[5]))
+    try:
+        set_num_threads(16)
+        with precision("direct"):
+            dispatch._forward(*case.operands(0, np.float32, normal), case.w[1:], *case.how)
+    finally:
+        set_num_threads(before)
+    assert bands == [32]
 
 
 def test_several_python_threads_may_call_at_once():
@@ -381,7 +406,7 @@ def test_empty_batches():
 
 
 def test_mixed_dtypes_are_refused():
-    with pytest.raises(TypeError, match="float32, float64"):
+    with pytest.raises(TypeError, match="w: got dtype float64, expected float32"):
         conv.conv2d(np.zeros((1, 1, 3, 3), np.float32), np.zeros((1, 1, 1, 1)), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
 
 

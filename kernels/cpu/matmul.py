@@ -30,8 +30,8 @@ __all__ = ["matmul"]
 _WORK = 64
 #: Panels that a thread may copy at a time: a row of A, once read, meets them all.
 _PANELS = (1, 2, 4, 8)
-#: Pieces that the work is cut into, at least, if it is large enough: threads get as good as equal shares of so many.
-_PIECES = 8
+#: Pieces that the work is cut into for each thread, at least, and for all, if it is large enough.
+_PIECES_PER_THREAD, _PIECES = 2, 8
 #: Rows of a panel that are copied at a time: with so many, the group of panels stays in the second cache.
 _DEPTH = 384
 
@@ -59,22 +59,26 @@ def _product(a, b):
         return c
     a, b = _strided(a), _strided(b)
     width = VECTORS * VECTOR_BYTES // c.itemsize
-    size, parts = _pieces(-(-n // ROWS), -(-m // width), width)
+    pieces = max(_PIECES, _PIECES_PER_THREAD * get_num_threads())
+    size, parts = _pieces(-(-n // ROWS), -(-m // width), width, pieces)
     workspace = empty((get_num_threads(), size, min(k, _DEPTH), width), c.dtype)
     _multiply(*a, *b, workspace, c, parts, work=n * k * m // _WORK)
     return c
 
 
 @functools.lru_cache(maxsize=256)
-def _pieces(blocks, panels, width):
-    """(panels at a time, parts that the blocks of rows are cut into): what reads A and copies B least often."""
+def _pieces(blocks, panels, width, pieces):
+    """(panels at a time, parts that the blocks of rows are cut into): what reads A and copies B least often.
+
+    That changes no bit of the result, so it may depend on the number of threads.
+    """
 
     def traffic(choice):
         size, parts = choice
         return -(-panels // size) * blocks * ROWS + 2 * parts * panels * width
 
     sizes = [size for size in _PANELS if size < 2 * panels]
-    return min(((size, min(blocks, -(-_PIECES // -(-panels // size)))) for size in sizes), key=traffic)
+    return min(((size, min(blocks, -(-pieces // -(-panels // size)))) for size in sizes), key=traffic)
 
 
 def _strided(x):

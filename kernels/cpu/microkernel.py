@@ -62,7 +62,9 @@ __all__ = [
     "places_kernel_narrow",
     "places_kernel_wide",
     "pixels_kernel",
+    "pixels_kernel_narrow",
     "pixels_kernel_short",
+    "pixels_kernel_short_narrow",
     "shifts_kernel",
     "shifts_kernel_wide",
     "sums_kernel",
@@ -249,14 +251,14 @@ channels_kernel, channels_kernel_narrow = _channels_kernel(VECTORS), _channels_k
 sums_kernel, sums_kernel_narrow = _sums_kernel(VECTORS), _sums_kernel(1)
 
 
-def _pixels_kernel(height):
+def _pixels_kernel(height, vectors):
     @intrinsic
     def kernel(typing, count, a, b, offset, b_second, c, c_row, c_second, rows, lanes_first, lanes_second):
-        """`height` output channels x 2 vectors of pixels, summed over `count` pairs of a channel and a filter's tap.
+        """`height` output channels x `vectors` vectors of pixels, summed over `count` pairs of a channel and a tap.
 
         a: [k][height].  Pixels of pair k start at ``b[offset[k]]``; those of the second vector `b_second` further on.
         c: rows `c_row` apart, the second vector `c_second` after the first.  Only `rows` rows are stored, and
-        `lanes_first` and `lanes_second` pixels.
+        `lanes_first` and `lanes_second` pixels.  With one vector, what is said of the second is not read.
         """
 
         def generate(context, builder, signature, args):
@@ -272,7 +274,7 @@ def _pixels_kernel(height):
                 return _at(builder, c, (i, c_row), (j, c_second))
 
             lanes_used = [lanes_first, lanes_second]
-            _block(builder, height, 2, [count], a_at, b_at, c_at, rows_used=rows, lanes_used=lanes_used)
+            _block(builder, height, vectors, [count], a_at, b_at, c_at, rows_used=rows, lanes_used=lanes_used)
             return context.get_dummy_value()
 
         n = types.intp
@@ -281,7 +283,8 @@ def _pixels_kernel(height):
     return kernel
 
 
-pixels_kernel, pixels_kernel_short = _pixels_kernel(ROWS), _pixels_kernel(SHORT_ROWS)
+pixels_kernel, pixels_kernel_narrow = _pixels_kernel(ROWS, VECTORS), _pixels_kernel(ROWS, 1)
+pixels_kernel_short, pixels_kernel_short_narrow = _pixels_kernel(SHORT_ROWS, VECTORS), _pixels_kernel(SHORT_ROWS, 1)
 
 
 def _taps_kernel(places, vectors):

@@ -40,7 +40,7 @@ from ..runtime.compile import inlined
 from ..runtime.thread_pool import chunked_range, parallel
 from ..runtime.threads import get_num_threads
 from ..simd import VECTOR_BYTES, advance, lanes, pointer
-from .packing import SHARDS, add_shards, pack
+from .packing import add_shards, pack, shard_count
 from .pixel_lanes import Split, split_image, split_plan
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -62,20 +62,29 @@ class Tables(NamedTuple):
     pixels: np.ndarray  # of one image, in each phase
 
 
+class Block(NamedTuple):
+    """What is computed at a time: the images of a block, and the pixels and channels of the micro-kernel's."""
+
+    images: int
+    image_size: int  # elements of the planes of an image
+    vectors: int  # of output channels
+    places: int  # pixels
+
+
 def conv2d(x, w, out, stride, padding, dilation, groups):
     """Write the convolution to `out`."""
-    block = _block(w.shape[0] // groups, x.itemsize)
-    split, tables, images = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, block)
-    _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, images, block)
+    shape = _block_shape(w.shape[0] // groups, x.itemsize)
+    split, tables, block = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, shape)
+    _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, block)
 
 
 def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs = w.shape[0] // groups
-    block = _block(w.shape[1], g.itemsize)
-    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups, block)
-    split, tables, images, pairs = plan
-    _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, images, block)
+    shape = _block_shape(w.shape[1], g.itemsize)
+    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups, shape)
+    split, tables, block, pairs = plan
+    _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, block)
 
 
 def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
@@ -83,7 +92,8 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     lanes = VECTOR_BYTES // x.itemsize
     outputs, channels = out.shape[0] // groups, out.shape[1]
     taps = out.shape[2], out.shape[3]
-    shards, blocks, rows = min(SHARDS, x.shape[0]), -(-channels // lanes), round_up(outputs, WIDE_PLACES)
+    blocks, rows = -(-channels // lanes), round_up(outputs, WIDE_PLACES)
+    shards = shard_count(x.shape[0], g.shape[2] * g.shape[3], groups * blocks * rows * math.prod(taps) * VECTOR_BYTES)
     height, width, position = _padded(x.shape[2:], g.shape[2:], taps, stride, padding, dilation)
     sums = empty((shards, groups, blocks, rows, math.prod(taps), lanes), x.dtype)
     buffer = empty((get_num_threads(), (height * width + 2 * lanes) * lanes), x.dtype)
@@ -106,37 +116,35 @@ def _padded(size, pixels, taps, stride, padding, dilation):
     return height, width, np.add.outer(rows * width, columns).ravel()
 
 
-def _block(outputs, itemsize):
+def _block_shape(outputs, itemsize):
     """(vectors of output channels, pixels) of the micro-kernel's block: the one with three vectors where it fits."""
     vectors = -(-outputs * itemsize // VECTOR_BYTES)
     return (VECTORS + 1, WIDE_PLACES) if vectors % (VECTORS + 1) == 0 else (VECTORS, PLACES)
 
 
-def _run(x, w, pairs, stride, out, split, tables, images, block):
+def _run(x, w, pairs, stride, out, split, tables, block):
     """`pairs` and `stride`: where the filters of all phases lie in w, see `pack`."""
     groups, outputs = split.groups, out.shape[1] // split.groups
-    vectors, places = block
     lanes = VECTOR_BYTES // x.itemsize
-    width = vectors * lanes
+    width = block.vectors * lanes
     packed = empty((groups, -(-outputs // width), len(pairs), width), x.dtype)
     pack(w.reshape(-1), pairs, w.size // groups, stride, outputs, packed, work=packed.size)
-    pixels = out.shape[2] * out.shape[3]
-    image = split.channels * split.stride_row * split.stride_column * split.plane
-    planes = empty((get_num_threads(), round_up(images * image, lanes)), x.dtype)
-    room = empty((get_num_threads(), (images * pixels + places) * width + 2 * lanes * lanes), x.dtype)
-    correlate(x, packed, out, split, *tables, np.arange(pixels), images, image, outputs, planes, room, block)
+    pixels, threads = out.shape[2] * out.shape[3], get_num_threads()
+    planes = empty((threads, round_up(block.images * block.image_size, lanes)), x.dtype)
+    buffers = empty((threads, (block.images * pixels + block.places) * width + 2 * lanes * lanes), x.dtype)
+    correlate(x, packed, out, split, tables, block, np.arange(pixels), planes, buffers)
 
 
 @lru_cache(maxsize=256)
-def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups, block):
+def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups, shape):
     split, offset = split_plan(filter_shape, pixels, stride, padding, dilation, groups, 1)
     image = split.channels * split.stride_row * split.stride_column * split.plane
-    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), block[1])
-    return split, tables, images
+    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), shape[1])
+    return split, tables, Block(images, image, *shape)
 
 
 @lru_cache(maxsize=256)
-def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups, block):
+def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups, shape):
     """As `_forward_plan`; also where in w the pairs of an output channel and a tap lie, phase by phase."""
     kernel_size = filter_shape[1:]
     taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
@@ -158,8 +166,8 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
             phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
             rows, columns = ([tap for tap, _ in axis] for axis in (of_row, of_column))
             pairs.append(taps[:, rows][..., columns].ravel())
-    tables, images = _tables(pixels, outputs * plane, width, phases, stride, block[1])
-    return split, tables, images, np.concatenate(pairs)
+    tables, images = _tables(pixels, outputs * plane, width, phases, stride, shape[1])
+    return split, tables, Block(images, outputs * plane, *shape), np.concatenate(pairs)
 
 
 def _taps(kernel, stride, padding, dilation):
@@ -203,8 +211,7 @@ def _tables(pixels, image, width, phases, step, places):
 
 
 @parallel
-def correlate(thread, counter, x, packed, y, split, offset, first_pair, position, place, first_pixel, pixels, identity,
-              images, image_size, outputs, planes, room, block):  # fmt: skip
+def correlate(thread, counter, x, packed, y, split, tables, block, identity, planes, buffers):
     """Both passes over images, by their tables.
 
     Parameters
@@ -213,70 +220,61 @@ def correlate(thread, counter, x, packed, y, split, offset, first_pair, position
         Read and written.
     packed : array (groups, panels, pairs, vectors * L)
         The filters; a panel is a few vectors of output channels.
-    offset, first_pair, position, place, first_pixel, pixels
-        See `Tables`.
+    split : Split
+    tables : Tables
+    block : Block
     identity : array
         0, 1, ... as many as y has pixels.
-    images : int
-        In a block.
-    image_size : int
-        Elements of the planes of an image.
-    outputs : int
-        Channels of y in a group.
-    planes, room : array (threads, ...)
+    planes, buffers : array (threads, ...)
         Workspace: phase planes of the images, and the block of the result.
-    block : (int, int)
-        See `_block`.
     """
-    own, buffer = pointer(planes[thread]), pointer(room[thread])
+    own, buffer = pointer(planes[thread]), pointer(buffers[thread])
     fill_zeros(own, planes.shape[1])
     groups, panels = packed.shape[:2]
-    count = -(-x.shape[0] // images) * groups * panels
+    outputs = y.shape[1] // groups
     current = -1
-    for item in chunked_range(counter, count):
-        first, group, panel = item // panels // groups * images, item // panels % groups, item % panels
-        used = min(images, x.shape[0] - first)
+    for item in chunked_range(counter, -(-x.shape[0] // block.images) * groups * panels):
+        first, group, panel = item // panels // groups * block.images, item // panels % groups, item % panels
+        used = min(block.images, x.shape[0] - first)
         if item // panels != current:
             current = item // panels
             for i in range(used):
-                split_image(x, first + i, group, split, advance(own, i * image_size))
-        _multiply(packed[group, panel], own, offset, first_pair, position, place, first_pixel, pixels, used, buffer,
-                  identity.size * images + block[1], outputs - panel * packed.shape[3], block)  # fmt: skip
-        _write(buffer, identity, used, images, y, first, group * outputs, outputs, panel, block)
+                split_image(x, first + i, group, split, advance(own, i * block.image_size), 0, split.height)
+        capacity = identity.size * block.images + block.places
+        left = outputs - panel * packed.shape[3]
+        _multiply(packed[group, panel], own, tables, used, buffer, capacity, left, block)
+        _write(buffer, identity, used, y, first, group * outputs, outputs, panel, block)
 
 
 @inlined
-def _multiply(filters, planes, offset, first_pair, position, place, first_pixel, pixels, images, buffer, capacity,
-              outputs, block):  # fmt: skip
+def _multiply(filters, planes, tables, images, buffer, capacity, outputs, block):
     """One panel of output channels of all pixels: ``[vector][pixel][L]``."""
-    (vectors, places), L, width = block, lanes(planes), filters.shape[1]
-    for phase in range(pixels.size):
-        pixel, first, last = first_pixel[phase], first_pair[phase], first_pair[phase + 1]
+    L, width = lanes(planes), filters.shape[1]
+    for phase in range(tables.pixels.size):
+        pixel, first, last = tables.first_pixel[phase], tables.first_pair[phase], tables.first_pair[phase + 1]
         for pair in range(first, max(last, first + 1), _DEPTH):  # once at least: what no tap reaches is zero
             count = min(_DEPTH, last - pair)
-            here, add = advance(pointer(offset), pair), pair > first
+            here, add = advance(pointer(tables.offset), pair), pair > first
             b = advance(pointer(filters), pair * width)
-            for tile in range(pixel, pixel + images * pixels[phase], places):
-                position_tile, place_tile = advance(pointer(position), tile), advance(pointer(place), tile)
-                if vectors > VECTORS:
-                    places_kernel_wide(count, planes, here, position_tile, b, width, buffer, capacity * L, place_tile,
-                                       add)  # fmt: skip
+            for tile in range(pixel, pixel + images * tables.pixels[phase], block.places):
+                position, place = advance(pointer(tables.position), tile), advance(pointer(tables.place), tile)
+                if block.vectors > VECTORS:
+                    places_kernel_wide(count, planes, here, position, b, width, buffer, capacity * L, place, add)
                 elif outputs > L:
-                    places_kernel(count, planes, here, position_tile, b, width, buffer, capacity * L, place_tile, add)
+                    places_kernel(count, planes, here, position, b, width, buffer, capacity * L, place, add)
                 else:
-                    places_kernel_narrow(count, planes, here, position_tile, b, width, buffer, capacity * L,
-                                         place_tile, add)  # fmt: skip
+                    places_kernel_narrow(count, planes, here, position, b, width, buffer, capacity * L, place, add)
 
 
 @inlined
-def _write(buffer, identity, images, capacity, y, first, first_channel, outputs, panel, block):
+def _write(buffer, identity, images, y, first, first_channel, outputs, panel, block):
     """The panel's channels into the images of y."""
-    (vectors, places), L = block, lanes(buffer)
+    L = lanes(buffer)
     plane = identity.size
-    vector_size = (plane * capacity + places) * L
-    scratch = advance(buffer, vectors * vector_size)
-    for vector in range(vectors):
-        channel = (panel * vectors + vector) * L
+    vector_size = (plane * block.images + block.places) * L
+    scratch = advance(buffer, block.vectors * vector_size)
+    for vector in range(block.vectors):
+        channel = (panel * block.vectors + vector) * L
         channels = min(L, outputs - channel)
         for i in range(images if channels > 0 else 0):
             planes = advance(pointer(y), ((first + i) * y.shape[1] + first_channel + channel) * plane)
@@ -309,19 +307,18 @@ def sum_products(thread, counter, x, g, sums, buffers, position, width, taps, st
     scratch = advance(buffer, buffers.shape[1] - L * L)
     shards, groups, blocks = sums.shape[:3]
     plane, pixels = x.shape[2] * x.shape[3], g.shape[2] * g.shape[3]
-    for shard in chunked_range(counter, shards):
-        fill_zeros(pointer(sums[shard]), sums[shard].size)
+    for item in chunked_range(counter, shards * groups * blocks):
+        shard, group, block = item // blocks // groups, item // blocks % groups, item % blocks
+        fill_zeros(pointer(sums[shard, group, block]), sums[shard, group, block].size)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
-            for group in range(groups):
-                gradient = advance(pointer(g), (image * groups + group) * outputs * pixels)
-                for block in range(blocks):
-                    first = (image * groups + group) * channels + block * L
-                    planes_to_blocks(advance(pointer(x), first * plane), plane, min(L, channels - block * L), 0,
-                                     plane, pointer(position), 0, buffer, scratch)  # fmt: skip
-                    for output in range(0, outputs, WIDE_PLACES):
-                        _add_shifts(g.shape[2], g.shape[3], advance(gradient, output * pixels),
-                                    min(WIDE_PLACES, outputs - output), buffer, width, taps, stride, dilation,
-                                    pointer(sums[shard, group, block, output]))  # fmt: skip
+            gradient = advance(pointer(g), (image * groups + group) * outputs * pixels)
+            first = (image * groups + group) * channels + block * L
+            planes_to_blocks(advance(pointer(x), first * plane), plane, min(L, channels - block * L), 0, plane,
+                             pointer(position), 0, buffer, scratch)  # fmt: skip
+            for output in range(0, outputs, WIDE_PLACES):
+                _add_shifts(g.shape[2], g.shape[3], advance(gradient, output * pixels),
+                            min(WIDE_PLACES, outputs - output), buffer, width, taps, stride, dilation,
+                            pointer(sums[shard, group, block, output]))  # fmt: skip
 
 
 @inlined

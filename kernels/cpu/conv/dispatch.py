@@ -84,7 +84,7 @@ def _run(operation, first, second, out, how):
 def _forward(x, w, y, filter_shape, stride, padding, dilation, groups):
     method, tile = _forward_method(x.shape, y.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
     if method == "pixel lanes":
-        x, y, padding = _as_rows(x, y, filter_shape, stride, padding)
+        x, y, padding = _as_rows(x, y, filter_shape, stride, padding, pixel_lanes.band_count(x.shape[0] * groups))
         pixel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
     elif method == "channel lanes":
         channel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
@@ -101,7 +101,7 @@ def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
         w = contiguous(w.reshape(groups * channels, outputs, *filter_shape[1:]))
         before = [d * (k - 1) - p[0] for d, k, p in zip(dilation, filter_shape[1:], padding, strict=True)]
         padding = tuple((p, 0) for p in before)  # what follows the image is zero anyhow
-        g, dx, padding = _as_rows(g, dx, w.shape[1:], stride, padding)
+        g, dx, padding = _as_rows(g, dx, w.shape[1:], stride, padding, pixel_lanes.band_count(g.shape[0] * groups))
         pixel_lanes.conv2d(g, w, dx, stride, padding, dilation, groups)
     elif method == "pixel lanes":
         pixel_lanes.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
@@ -232,9 +232,14 @@ def _is_pixelwise(source, result, kernel_size, stride):
     return kernel_size == (1, 1) and stride == (1, 1) and source == result
 
 
-def _as_rows(x, y, filter_shape, stride, padding):
-    """Where the convolution is pixelwise an image is one long row, which fills vectors better."""
+def _as_rows(x, y, filter_shape, stride, padding, bands=1):
+    """Where the convolution is pixelwise, make each image a few long rows, which fill vectors better.
+
+    There are at most `bands` of them; their number changes no bit of the result.
+    """
     if _is_pixelwise(x.shape[2:], y.shape[2:], filter_shape[1:], stride):
-        x, y = (array.reshape(*array.shape[:2], 1, -1) for array in (x, y))
+        vectors, rest = divmod(math.prod(x.shape[2:]), VECTOR_BYTES // x.itemsize)
+        rows = 1 if rest else max(n for n in range(1, bands + 1) if vectors % n == 0)
+        x, y = (array.reshape(*array.shape[:2], rows, -1) for array in (x, y))
         return x, y, ((0, 0), (0, 0))
     return x, y, padding

@@ -3,11 +3,25 @@
 from ..runtime.thread_pool import chunked_range, parallel
 from ..simd import pointer
 
-__all__ = ["SHARDS", "add_shards", "pack"]
+__all__ = ["add_shards", "pack", "shard_count"]
 
-#: Shares of the images over which a weight gradient is summed, before the shares are: their number is fixed, so that
-#: the bits do not depend on the threads.
-SHARDS = 8
+#: Shards of the images that a weight gradient has at least, if there are so many images, and at most.
+SHARDS, MOST_SHARDS = 8, 64
+#: Beyond the first few shards: bytes that the sums of all may take, and pixels that each has at least.
+SHARD_BYTES, SHARD_PIXELS = 1 << 21, 1 << 10
+
+
+def shard_count(images, pixels, nbytes):
+    """Into how many shards to divide the images of a weight gradient, whose sums take `nbytes` for each shard.
+
+    The gradient is summed over each shard, then over the shards.  Their number depends on the shapes alone: so the bits
+    of the result do not depend on the number of threads.
+
+    >>> shard_count(images=128, pixels=1024, nbytes=4096), shard_count(images=128, pixels=1024, nbytes=1 << 20)
+    (64, 8)
+    """
+    more = min(MOST_SHARDS, SHARD_BYTES // max(nbytes, 1), images * pixels // SHARD_PIXELS)
+    return min(images, max(SHARDS, more))
 
 
 @parallel

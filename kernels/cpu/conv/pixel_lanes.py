@@ -9,13 +9,13 @@ is nothing but a table of offsets, one for each k.  For stride s they lie s apar
 s x s phases (every s-th pixel of every s-th row), padding included, in a buffer that stays in the cache.
 
 - `correlate`: broadcast filter coefficients x pixels.
-- `spread`: the adjoint.  ``W^T g`` is a 1 x 1 convolution to C*R*S channels, each of which is added to the phase
+- `scatter`: the adjoint.  ``W^T g`` is a 1 x 1 convolution to C*R*S channels, each of which is added to the phase
   planes at its offset (*col2im*, in the cache); then the phases are interleaved.
 - `sum_products`: dw.  Pixels broadcast x gradients with output channels in the lanes
   (`minigen.kernels.cpu.blocked_layout`).
 
-Images are shared out among threads; dw is summed over a fixed number of *shards* of the images, then over shards, so
-the bits do not depend on the threads.
+Threads share the images and groups, and where these are few also bands of rows.  dw is summed over *shards* of the
+images, then over the shards.  Their number depends on the shapes alone, so the bits do not depend on the threads.
 
 Source: the table of offsets is a variant of M. Dukhan, "The Indirect Convolution Algorithm", 2019, arXiv:1907.02129.
 """
@@ -35,7 +35,9 @@ from ..microkernel import (
     VECTORS,
     WIDE_PLACES,
     pixels_kernel,
+    pixels_kernel_narrow,
     pixels_kernel_short,
+    pixels_kernel_short_narrow,
     taps_kernel,
     taps_kernel_broad,
     taps_kernel_narrow,
@@ -46,9 +48,22 @@ from ..runtime.compile import inlined
 from ..runtime.thread_pool import chunked_range, parallel
 from ..runtime.threads import get_num_threads
 from ..simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
-from .packing import SHARDS, add_shards, pack
+from .packing import add_shards, pack, shard_count
 
-__all__ = ["Split", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "row_height", "split_image", "split_plan"]
+__all__ = [
+    "Split",
+    "band_count",
+    "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "row_height",
+    "split_image",
+    "split_plan",
+]
+
+#: Weight gradients of so few items also share out the output channels, though each share copies the image, if there are
+#: so many taps that the copies cost little.
+_FEW, _TAPS = 8, 4
 
 
 class Split(NamedTuple):
@@ -71,7 +86,8 @@ def conv2d(x, w, out, stride, padding, dilation, groups):
     split, offset = _split(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, x.itemsize)
     height = row_height(w.shape[0] // groups)
     packed = _packed(w, np.arange(split.pairs), split, split.pairs, w.shape[0] // groups, height)
-    correlate(x, packed, out, split, offset, _workspace(split, x), height)
+    bands = min(out.shape[2], band_count(x.shape[0] * groups))
+    correlate(x, packed, out, split, offset, bands, _workspace(split, x), height)
 
 
 def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
@@ -84,7 +100,7 @@ def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     lanes = VECTOR_BYTES // g.itemsize
     sizes = (w.shape[0] // groups * pixels + 2 * lanes, split.pairs * pixels)
     spaces = [empty((get_num_threads(), size), g.dtype) for size in sizes]
-    spread(g, packed, out, split, offset, channels * pixels, _workspace(split, g), *spaces, height)
+    scatter(g, packed, out, split, offset, channels * pixels, _workspace(split, g), *spaces, height)
 
 
 def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
@@ -94,13 +110,30 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     outputs = out.shape[0] // groups
     columns = round_up(outputs, lanes)
     pixels = g.shape[2] * g.shape[3]
-    shards = min(SHARDS, x.shape[0])
     padded = np.zeros(max(round_up(split.pairs, places) for places in (PLACES, WIDE_PLACES, BROAD_PLACES)), np.int64)
     padded[: split.pairs] = offset
+    shards = shard_count(x.shape[0], pixels, len(padded) * columns * x.itemsize)
+    taps = out.shape[2] * out.shape[3]
+    parts = _column_sets(columns // lanes) if shards * groups < _FEW and taps >= _TAPS else 1
     sums = empty((shards, groups, len(padded), columns), x.dtype)
     space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
-    sum_products(x, g, sums, split, padded, _apart(pixels), _workspace(split, x), space, outputs)
+    sum_products(x, g, sums, split, padded, _apart(pixels), _workspace(split, x), space, outputs, parts)
     add_shards(sums, out.reshape(groups, outputs, split.pairs), work=sums.size)
+
+
+def band_count(images):
+    """In how many bands of rows to compute each of so many images (or groups of one): enough for all threads."""
+    return 1 if images >= 2 * get_num_threads() else -(-2 * get_num_threads() // images)
+
+
+@lru_cache(maxsize=256)
+def _column_sets(vectors):
+    """How many times `_vectors` takes from so many vectors of outputs."""
+    count = 0
+    while vectors:
+        vectors -= _vectors.py_func(vectors)
+        count += 1
+    return count
 
 
 @lru_cache(maxsize=256)
@@ -156,8 +189,8 @@ def _packed(w, pairs, split, stride, rows, height):
 
 
 @inlined
-def split_image(x, image, group, split, planes):
-    """Copy one image's channels of one group into phase planes, whose padding is zero already and stays so."""
+def split_image(x, image, group, split, planes, first_row, last_row):
+    """Copy one image's channels of one group into rows of phase planes, whose padding is zero already and stays so."""
     height, width, L = x.shape[2], x.shape[3], lanes(planes)
     source = advance(pointer(x), (image * x.shape[1] + group * split.channels) * height * width)
     for _ in range(split.channels):
@@ -167,7 +200,7 @@ def split_image(x, image, group, split, planes):
                 start = phase_column - split.left
                 first, last = _inside(start, split.stride_column, width, split.width)
                 target = advance(planes, phase_row * split.stride_column * split.plane + phase_column * split.plane)
-                for i in range(top, bottom):
+                for i in range(max(top, first_row), min(bottom, last_row)):
                     row = advance(source, (i * split.stride_row + phase_row - split.top) * width + start)
                     to = advance(target, i * split.width)
                     if split.stride_column == 1:
@@ -191,30 +224,30 @@ def _inside(start, step, size, count):
 
 
 @parallel
-def correlate(thread, counter, x, packed, y, split, offset, workspace, height):
-    """Forward; `packed` is ``[group][M / height][pair][height]``, the filters."""
-    outputs = y.shape[1] // split.groups
+def correlate(thread, counter, x, packed, y, split, offset, bands, workspace, height):
+    """Forward; `packed` is ``[group][M / height][pair][height]``, the filters; each image has so many `bands`."""
+    outputs, rows = y.shape[1] // split.groups, y.shape[2]
     planes = pointer(workspace[thread])
     fill_zeros(planes, workspace.shape[1])
-    across = -(-y.shape[3] // lanes(pointer(x)))
-    for item in chunked_range(counter, x.shape[0]):
-        for group in range(split.groups):
-            split_image(x, item, group, split, planes)
-            target = advance(pointer(y), (item * y.shape[1] + group * outputs) * y.shape[2] * y.shape[3])
-            _multiply_pixels(packed[group], planes, pointer(offset), split.width, y.shape[2], y.shape[3], across,
-                             target, outputs, height)  # fmt: skip
+    for item in chunked_range(counter, x.shape[0] * split.groups * bands):
+        image, group, band = item // bands // split.groups, item // bands % split.groups, item % bands
+        first, last = band * rows // bands, (band + 1) * rows // bands
+        split_image(x, image, group, split, planes, first, last + split.height - rows)
+        target = advance(pointer(y), (image * y.shape[1] + group * outputs) * rows * y.shape[3])
+        _multiply_pixels(packed[group], planes, pointer(offset), split.width, rows, y.shape[3], first, last, target,
+                         outputs, height)  # fmt: skip
 
 
 @inlined
-def _multiply_pixels(packed, planes, offset, width, rows, columns, across, target, outputs, height):
-    """All output channels and pixels of one group and image: blocks of `height` channels x 2 vectors of pixels."""
+def _multiply_pixels(packed, planes, offset, width, rows, columns, first_row, last_row, target, outputs, height):
+    """All output channels of some rows of one group and image: blocks of `height` channels x 2 vectors of pixels."""
     L = lanes(planes)
-    count = rows * across
+    across = -(-columns // L)
     for m in range(packed.shape[0]):
         a = pointer(packed[m])
         used = min(height, outputs - m * height)
-        for first in range(0, count, 2):
-            second = min(first + 1, count - 1)
+        for first in range(first_row * across, last_row * across, 2):
+            second = min(first + 1, last_row * across - 1)
             row, column = first // across, first % across * L
             row_second, column_second = second // across, second % across * L
             b = advance(planes, row * width + column)
@@ -222,35 +255,40 @@ def _multiply_pixels(packed, planes, offset, width, rows, columns, across, targe
             c = advance(target, (m * height * rows + row) * columns + column)
             c_second = (row_second - row) * columns + column_second - column
             left, left_second = min(L, columns - column), min(L, columns - column_second)
-            if height == ROWS:
+            if height == ROWS and second > first:
                 pixels_kernel(packed.shape[1], a, b, offset, b_second, c, rows * columns, c_second, used, left,
                               left_second)  # fmt: skip
-            else:
+            elif height == ROWS:
+                pixels_kernel_narrow(packed.shape[1], a, b, offset, b_second, c, rows * columns, c_second, used, left,
+                                     left_second)  # fmt: skip
+            elif second > first:
                 pixels_kernel_short(packed.shape[1], a, b, offset, b_second, c, rows * columns, c_second, used, left,
                                     left_second)  # fmt: skip
+            else:
+                pixels_kernel_short_narrow(packed.shape[1], a, b, offset, b_second, c, rows * columns, c_second, used,
+                                           left, left_second)  # fmt: skip
 
 
 @parallel
-def spread(thread, counter, g, packed, dx, split, offset, channel_offset, workspace, space, products, height):
+def scatter(thread, counter, g, packed, dx, split, offset, channel_offset, workspace, space, products, height):
     """The adjoint in x; `packed` holds the transposed filters."""
     outputs, pixels = channel_offset.size, g.shape[2] * g.shape[3]
     planes, source, product = pointer(workspace[thread]), pointer(space[thread]), pointer(products[thread])
-    across = -(-pixels // lanes(pointer(g)))
-    for image in chunked_range(counter, g.shape[0]):
-        for group in range(split.groups):
-            gradient = advance(pointer(g), (image * g.shape[1] + group * outputs) * pixels)
-            for i in range(outputs * pixels):  # a copy with room behind it, since vectors reach beyond the last pixel
-                source[i] = gradient[i]
-            _multiply_pixels(packed[group], source, pointer(channel_offset), pixels, 1, pixels, across, product,
-                             split.pairs, height)  # fmt: skip
-            fill_zeros(planes, workspace.shape[1])
-            for pair in range(split.pairs):
-                for row in range(g.shape[2]):
-                    target = advance(planes, offset[pair] + row * split.width)
-                    values = advance(product, pair * pixels + row * g.shape[3])
-                    for i in range(g.shape[3]):
-                        target[i] += values[i]
-            _join_image(dx, image, group, split, planes)
+    for item in chunked_range(counter, g.shape[0] * split.groups):
+        image, group = item // split.groups, item % split.groups
+        gradient = advance(pointer(g), (image * g.shape[1] + group * outputs) * pixels)
+        for i in range(outputs * pixels):  # a copy with space behind it, since vectors reach beyond the last pixel
+            source[i] = gradient[i]
+        _multiply_pixels(packed[group], source, pointer(channel_offset), pixels, 1, pixels, 0, 1, product, split.pairs,
+                         height)  # fmt: skip
+        fill_zeros(planes, workspace.shape[1])
+        for pair in range(split.pairs):
+            for row in range(g.shape[2]):
+                target = advance(planes, offset[pair] + row * split.width)
+                values = advance(product, pair * pixels + row * g.shape[3])
+                for i in range(g.shape[3]):
+                    target[i] += values[i]
+        _join_image(dx, image, group, split, planes)
 
 
 @inlined
@@ -274,23 +312,27 @@ def _join_image(dx, image, group, split, planes):
 
 
 @parallel
-def sum_products(thread, counter, x, g, sums, split, offset, apart, workspace, space, outputs):
-    """dw: ``sums[shard, group, pair, output channel]``."""
-    shards, groups, columns = sums.shape[0], sums.shape[1], sums.shape[3]
+def sum_products(thread, counter, x, g, sums, split, offset, apart, workspace, space, outputs, parts):
+    """dw: ``sums[shard, group, pair, output channel]``; the sets of output channels are shared out in `parts`."""
+    shards, groups, pairs, columns = sums.shape
     L = lanes(pointer(x))
     pixels = g.shape[2] * g.shape[3]
     planes, blocks = pointer(workspace[thread]), pointer(space[thread])
     scratch = advance(blocks, columns * pixels)
     fill_zeros(planes, workspace.shape[1])
-    for shard in chunked_range(counter, shards):
-        fill_zeros(pointer(sums[shard]), sums[shard].size)
-        for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
-            for group in range(groups):
-                split_image(x, image, group, split, planes)
-                gradient = advance(pointer(g), (image * groups + group) * outputs * pixels)
-                first = 0
-                while first < columns:
-                    vectors = _vectors((columns - first) // L)
+    for item in chunked_range(counter, shards * groups * parts):
+        shard, group, part = item // parts // groups, item // parts % groups, item % parts
+        begin, end = shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards
+        for image in range(begin, end):
+            split_image(x, image, group, split, planes, 0, split.height)
+            gradient = advance(pointer(g), (image * groups + group) * outputs * pixels)
+            first = number = 0
+            while first < columns:
+                vectors = _vectors((columns - first) // L)
+                if number % parts == part:
+                    if image == begin:
+                        for pair in range(pairs):
+                            fill_zeros(pointer(sums[shard, group, pair, first:]), vectors * L)
                     block = advance(blocks, first * pixels)
                     for vector in range(vectors):  # side by side
                         channel = first + vector * L
@@ -299,7 +341,8 @@ def sum_products(thread, counter, x, g, sums, split, offset, apart, workspace, s
                                          scratch)  # fmt: skip
                     _add_products(g.shape[2], g.shape[3], planes, split, offset, block, vectors,
                                   sums[shard, group, :, first:])  # fmt: skip
-                    first += vectors * L
+                first += vectors * L
+                number += 1
 
 
 @inlined

@@ -49,7 +49,16 @@ from ..runtime.thread_pool import chunked_range, parallel
 from ..simd import advance, lanes, pointer
 from .transforms import apply, size_in, size_out
 
-__all__ = ["Blocks", "Product", "correlate", "finish_filters", "sum_products", "transform_block", "transform_filters"]
+__all__ = [
+    "Blocks",
+    "Product",
+    "Tiles",
+    "correlate",
+    "finish_filters",
+    "sum_products",
+    "transform_block",
+    "transform_filters",
+]
 
 #: Channel blocks that one call of the micro-kernel sums over: its panel of U, at most 64 KB, stays near the core.
 CHANNEL_BLOCKS = 32
@@ -88,17 +97,26 @@ class Blocks(NamedTuple):
     scratch: int
 
 
+class Tiles(NamedTuple):
+    """The tiles of one block: some rows of tiles of some images."""
+
+    image: int  # the first
+    images: int
+    row: int  # the first
+    rows: int
+
+
 # ---------------------------------------------------------------- step 1
 
 
 @inlined
-def _transform_plane(transform, planes, channels, side, row, rows, across, v, point, part, buffer, scratch):
-    """Transform `rows` rows of `across` tiles, from `row` on, of one block of channels of one image.
+def _transform_plane(transform, planes, channels, side, tiles, across, v, point, part, buffer, scratch):
+    """Transform the rows of `across` tiles of one block of channels of one image.
 
     They become consecutive tiles of `v`, where `point` and `part` are the strides between points and between parts.
     """
     L = lanes(planes)
-    base = row * side.tile * side.step_row + side.first_row
+    base = tiles.row * side.tile * side.step_row + side.first_row
     first, last = max(base, 0), min(base + side.buffer_rows, side.height)
     if first < last:
         planes_to_blocks(planes, side.height * side.width, channels, first * side.width, last * side.width,
@@ -106,7 +124,7 @@ def _transform_plane(transform, planes, channels, side, row, rows, across, v, po
     step_row, step_column = side.step_row * side.buffer_width * L, side.step_column * L
     for i in range(side.rows.size):
         corner = (side.rows[i] - side.first_row) * side.buffer_width + side.columns[i] - side.first_column
-        for down in range(rows):
+        for down in range(tiles.rows):
             for right in range(across):
                 tile = advance(buffer, corner * L + (down * step_row + right * step_column) * side.tile)
                 target = advance(v, i * part + (down * across + right) * L)
@@ -152,7 +170,7 @@ def _multiply_panel(a, b, c, count, tiles, stride, width, add):
 
 
 @inlined
-def _transform_back(transform, m, point, phase, side, row, rows, across, buffer):
+def _transform_back(transform, m, point, phase, side, rows, across, buffer):
     """Products of one vector of output channels, one phase, one image, into the buffer."""
     L = lanes(m)
     n = size_in(transform)
@@ -166,39 +184,39 @@ def _transform_back(transform, m, point, phase, side, row, rows, across, buffer)
 
 
 @inlined
-def _correlate_block(to_points, from_points, x, u, y, group, image, images, row, rows, read, write, blocks,
-                     product, space):  # fmt: skip
-    """Steps 1 to 3 for one block: `images` images from `image` on, `rows` rows of tiles from `row` on."""
+def _correlate_block(to_points, from_points, x, u, y, group, tiles, read, write, blocks, product, space):
+    """Steps 1 to 3 for one block."""
     L = lanes(x)
-    across, tiles = blocks.tiles_across, rows * blocks.tiles_across
+    across, count = blocks.tiles_across, tiles.rows * blocks.tiles_across
     v, m, scratch = advance(space, blocks.v), advance(space, blocks.m), advance(space, blocks.scratch)
     part = product.channel_blocks * blocks.capacity * L
     plane = read.height * read.width
     buffer = advance(space, blocks.read)
     fill_zeros(buffer, read.buffer_rows * read.buffer_width * L)
-    for i in range(images):
+    for i in range(tiles.images):
         for block in range(product.channel_blocks):
             channels = min(L, read.channels - block * L)
-            planes = advance(x, ((image + i) * read.all_channels + group * read.channels + block * L) * plane)
-            target = advance(v, (block * blocks.capacity + i * tiles) * L)
-            _transform_plane(to_points, planes, channels, read, row, rows, across, target, blocks.v_point, part,
+            planes = advance(x, ((tiles.image + i) * read.all_channels + group * read.channels + block * L) * plane)
+            target = advance(v, (block * blocks.capacity + i * count) * L)
+            _transform_plane(to_points, planes, channels, read, tiles, across, target, blocks.v_point, part,
                              buffer, scratch)  # fmt: skip
     buffer, plane = advance(space, blocks.write), write.height * write.width
-    base = row * write.tile * write.step_row + write.first_row
-    top, bottom = max(base, 0), min(base + rows * write.tile * write.step_row, write.height)
+    base = tiles.row * write.tile * write.step_row + write.first_row
+    top, bottom = max(base, 0), min(base + tiles.rows * write.tile * write.step_row, write.height)
     for first in range(0, product.vectors, blocks.vectors):
         last = min(first + blocks.vectors, product.vectors)
         for phase in range(product.phases):
             products = advance(m, phase * product.points * blocks.m_point)
-            _multiply(v, u, products, phase, first, last, images * tiles, blocks, product)
-        for i in range(images):
+            _multiply(v, u, products, phase, first, last, tiles.images * count, blocks, product)
+        for i in range(tiles.images):
             for vector in range(first, last):
                 for phase in range(product.phases):
                     start = phase * product.points * blocks.m_point
-                    products = advance(m, start + ((vector - first) * blocks.capacity + i * tiles) * L)
-                    _transform_back(from_points, products, blocks.m_point, phase, write, row, rows, across, buffer)
+                    products = advance(m, start + ((vector - first) * blocks.capacity + i * count) * L)
+                    _transform_back(from_points, products, blocks.m_point, phase, write, tiles.rows, across, buffer)
                 channels = min(L, write.channels - vector * L)
-                planes = advance(y, ((image + i) * write.all_channels + group * write.channels + vector * L) * plane)
+                channel = (tiles.image + i) * write.all_channels + group * write.channels + vector * L
+                planes = advance(y, channel * plane)
                 if top < bottom:
                     blocks_to_planes(buffer, pointer(write.position), base * write.buffer_width, channels,
                                      top * write.width, bottom * write.width, planes, plane, scratch)  # fmt: skip
@@ -228,9 +246,10 @@ def correlate(thread, counter, to_points, from_points, x, u, y, read, write, blo
         group, rest = item % product.groups, item // product.groups
         image, row = rest // bands * blocks.images, rest % bands * blocks.rows
         images, rows = min(blocks.images, read.images - image), min(blocks.rows, blocks.tiles_down - row)
+        tiles = Tiles(image, images, row, rows)
         filters = advance(pointer(u), group * (u.size // product.groups))
-        _correlate_block(to_points, from_points, pointer(x), filters, pointer(y), group, image, images, row, rows, read,
-                         write, blocks, product, space)  # fmt: skip
+        _correlate_block(to_points, from_points, pointer(x), filters, pointer(y), group, tiles, read, write, blocks,
+                         product, space)  # fmt: skip
 
 
 # ---------------------------------------------------------------- filters
@@ -292,8 +311,8 @@ def transform_filters(thread, counter, transform, w, u, taps, product, inputs, o
 
 
 @parallel
-def transform_block(thread, counter, to_points, spread, x, g, read, write, blocks, product, group, image, images, row,
-                    rows, space, workspace):  # fmt: skip
+def transform_block(thread, counter, to_points, spread, x, g, read, write, blocks, product, group, tiles, space,
+                    workspace):  # fmt: skip
     """V and Z of one block of tiles; the planes are shared out.
 
     Parameters
@@ -301,33 +320,33 @@ def transform_block(thread, counter, to_points, spread, x, g, read, write, block
     to_points, spread : Transform
         BT and A.
     x, g : array (N, C, H, W)
-    group, image, images, row, rows : int
-        The block.
+    group : int
+    tiles : Tiles
     space : array
-        Room for V and Z, which all threads read later.
+        Memory for V and Z, which all threads read later.
     workspace : array (threads, ...)
     """
     L = lanes(pointer(x))
-    across, tiles, capacity = blocks.tiles_across, rows * blocks.tiles_across, blocks.capacity
+    across, count, capacity = blocks.tiles_across, tiles.rows * blocks.tiles_across, blocks.capacity
     own = advance(pointer(workspace), thread * workspace.shape[1])
     scratch, buffer = advance(own, blocks.scratch), advance(own, blocks.read)
     part = product.channel_blocks * capacity * L
     fill_zeros(buffer, read.buffer_rows * read.buffer_width * L)
-    for item in chunked_range(counter, images * product.channel_blocks):
+    for item in chunked_range(counter, tiles.images * product.channel_blocks):
         i, block = item // product.channel_blocks, item % product.channel_blocks
-        channel = (image + i) * read.all_channels + group * read.channels + block * L
+        channel = (tiles.image + i) * read.all_channels + group * read.channels + block * L
         planes = advance(pointer(x), channel * read.height * read.width)
-        v = advance(pointer(space), blocks.v + (block * capacity + i * tiles) * L)
-        _transform_plane(to_points, planes, min(L, read.channels - block * L), read, row, rows, across, v,
+        v = advance(pointer(space), blocks.v + (block * capacity + i * count) * L)
+        _transform_plane(to_points, planes, min(L, read.channels - block * L), read, tiles, across, v,
                          blocks.v_point, part, buffer, scratch)  # fmt: skip
     buffer = advance(own, blocks.write)
     fill_zeros(buffer, write.buffer_rows * write.buffer_width * L)
-    for item in chunked_range(counter, images * product.vectors, 1):
+    for item in chunked_range(counter, tiles.images * product.vectors, 1):
         i, block = item // product.vectors, item % product.vectors
-        channel = (image + i) * write.all_channels + group * write.channels + block * L
+        channel = (tiles.image + i) * write.all_channels + group * write.channels + block * L
         planes = advance(pointer(g), channel * write.height * write.width)
-        z = advance(pointer(space), blocks.m + (block * capacity + i * tiles) * L)
-        _transform_plane(spread, planes, min(L, write.channels - block * L), write, row, rows, across, z,
+        z = advance(pointer(space), blocks.m + (block * capacity + i * count) * L)
+        _transform_plane(spread, planes, min(L, write.channels - block * L), write, tiles, across, z,
                          blocks.m_point, 0, buffer, scratch)  # fmt: skip
 
 

@@ -50,8 +50,9 @@ def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
         for image in range(0, x.shape[0], blocks.images):
             for row in range(0, blocks.tiles_down, blocks.rows):
                 images, rows = min(blocks.images, x.shape[0] - image), min(blocks.rows, blocks.tiles_down - row)
-                kernels.transform_block(to_points, spread, x, g, read, write, blocks, product, group, image, images,
-                                        row, rows, space, workspace)  # fmt: skip
+                tiles = kernels.Tiles(image, images, row, rows)
+                kernels.transform_block(to_points, spread, x, g, read, write, blocks, product, group, tiles, space,
+                                        workspace)  # fmt: skip
                 kernels.sum_products(sums, space, images * rows * blocks.tiles_across, blocks, product, add)
                 add = True
         kernels.finish_filters(finish, sums, out, taps, product, group, inputs, outputs)
