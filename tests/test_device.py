@@ -398,8 +398,8 @@ def test_every_model_draws_alike(name):
         model = family(name, device)
         model.training_step({"images": IMAGES[:6], "labels": LABELS[:6]})
         found = [model.sample(5, np.random.default_rng(2))]
-        if hasattr(model, "judge"):
-            found.append(model.compare(IMAGES[:6], LABELS[:6]))
+        if hasattr(model, "score"):
+            found.append(model.score(IMAGES[:6], LABELS[:6]))
         else:
             found += [model.encode(IMAGES[:6], LABELS[:6]), elbo(model, IMAGES[:6], LABELS[:6])]
             found.append(log_likelihood(model, IMAGES[:6], LABELS[:6], samples=4))
