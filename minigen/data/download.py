@@ -1,9 +1,8 @@
-"""Files from the network: several mirrors, one true SHA-256, and never half a file under its final name."""
+"""Files from the network: several mirrors, a known SHA-256, and never half a file under its final name."""
 
 import hashlib
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +53,11 @@ def cache_folder(root: str | Path | None = None) -> Path:
 
 
 def fetch(name: str, file: str, source: Source, root: str | Path | None = None) -> Path:
-    """Return the path of one verified file of a data set, downloading it if it is not in the cache.
+    """Return the path of one verified file of a data set; download it if it is not in the cache.
 
-    A download goes to a temporary file beside its target, is verified there, and only then renamed; whatever
-    goes wrong, the temporary file is removed.  A file of the right name and the wrong hash (cut short by a full disk,
-    say) is replaced by a good download; if none can be had it is left as it is, since it may be the user's.
+    pooch downloads to a temporary file in the same folder, verifies it, and only then gives it its final name.  A file
+    of the right name and the wrong hash (cut short by a full disk, say) is replaced by a good download.  If no mirror
+    has one, the file stays as it is, because it may be the user's.
 
     Parameters
     ----------
@@ -91,41 +90,26 @@ def fetch(name: str, file: str, source: Source, root: str | Path | None = None) 
         if found == expected:
             return path
         problems.append(f"the file there has {path.stat().st_size} bytes and SHA-256 {found}")
+    pooch, requests = require("pooch"), require("requests")
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+    # A mirror that neither answers nor refuses is given up after half a minute.
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     for mirror in source.mirrors:
-        problem = _download(mirror + file, path, expected)
-        if problem is None:
+        url = mirror + file
+        try:
+            pooch.retrieve(url, f"sha256:{expected}", file, path.parent, downloader=downloader)
             return path
-        problems.append(problem)
+        except requests.RequestException as error:  # a kind of OSError
+            problems.append(f"{url}: {_reason(error)}")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, f"cannot write the download of {url}: {reason}", str(path)) from error
+        except ValueError as error:  # the message names the hash that was found
+            problems.append(f"{url}: {' '.join(str(error).split())}")
     raise OSError(
         f"{name}: cannot get {path} with SHA-256 {expected}: {'; '.join(problems)}. Without a network, copy {file} "
         f"into {path.parent} from a machine that has it, or use a set that needs no download, such as mnist5k."
     )
-
-
-def _download(url: str, path: Path, expected: str) -> str | None:
-    """Download `url` to `path`; None if all went well, else what the mirror did wrong."""
-    pooch, requests = require("pooch"), require("requests")
-    # A mirror that neither answers nor refuses is given up after half a minute.
-    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
-    part = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part_name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-        part = Path(part_name)
-        with os.fdopen(handle, "wb") as output:
-            download(url, output, None)
-        found = sha256(part)
-        if found != expected:
-            return f"{url} gave {part.stat().st_size} bytes with SHA-256 {found}, removed"
-        part.replace(path)
-    except requests.RequestException as error:
-        return f"{url}: {_reason(error)}"
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write the download of {url}: {error.strerror}", str(path)) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-    return None
 
 
 def _reason(error: Exception) -> str:
