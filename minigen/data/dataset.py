@@ -151,7 +151,7 @@ use images.transpose(0, 3, 1, 2)
 
 
 def _check(name: str, field: str, array: np.ndarray, count: int) -> None:
-    """Refuse an array that cannot be the field of a data set, and say how to convert it."""
+    """Refuse an array that cannot be a field, and say how to convert it."""
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{name}: {field} must be a NumPy array, got {type(array).__name__}; use np.asarray({field})")
     if array.ndim < 1 or len(array) != count:
@@ -227,7 +227,7 @@ def to_unit(images: np.ndarray) -> np.ndarray:
 
 
 def pad_to(images: np.ndarray, size: int) -> np.ndarray:
-    """Pad images with black (-1) on all four sides up to size x size; an odd pixel goes right and below.
+    """Pad images with black (-1) to size x size; an odd pixel goes right and below.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def pad_to(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Resize images to size x size with Pillow's bilinear filter, which averages when it shrinks.
+    """Resize images to size x size with Pillow's bilinear filter, which averages.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ class Source:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal.
+    """Compute the SHA-256 of a file, in hexadecimal.
 
     Examples
     --------
@@ -41,7 +41,9 @@ def sha256(path: Path) -> str:
 
 
 def cache_folder(root: str | Path | None = None) -> Path:
-    """Folder that holds downloads: `root`, or the environment variable MINIGEN_DATA, or the user's cache folder.
+    """Return the folder that holds downloads.
+
+    It is `root`, or the environment variable MINIGEN_DATA, or the user's cache folder.
 
     Examples
     --------
@@ -113,6 +115,6 @@ def fetch(name: str, file: str, source: Source, root: str | Path | None = None) 
 
 
 def _reason(error: Exception) -> str:
-    """Short reason for a failed request; the whole text of a connection error would fill the screen."""
+    """Give the reason of a failed request in a few words."""
     response = getattr(error, "response", None)
     return f"HTTP status {response.status_code}" if response is not None else type(error).__name__

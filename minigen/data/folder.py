@@ -94,7 +94,7 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
 
 
 def _split_folder(path: Path, split: str) -> Path:
-    """The folder of one split.
+    """Find the folder of one split.
 
     ``train`` is a split, unless it is one of several classes: unless other folders beside it hold images too.
     """
@@ -118,7 +118,7 @@ def _split_folder(path: Path, split: str) -> Path:
 
 
 def _images(path: Path) -> Iterator[Path]:
-    """Image files in a folder and its sub-folders; links are followed, but no folder is entered from within itself."""
+    """Find image files in a folder and below; follow links, but never into a parent."""
     for place, folders, files in os.walk(path, followlinks=True):
         inside = Path(place).resolve()
         above = {*inside.parents, inside}
@@ -130,7 +130,7 @@ def _images(path: Path) -> Iterator[Path]:
 
 
 def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
-    """Image files in a fixed order, their labels and the classes."""
+    """Find image files in a fixed order, their labels and the classes."""
     found = [(file.relative_to(path).parts, file) for file in _images(path)]
     if not found:
         raise FileNotFoundError(f"folder: no image in {path}; expected files ending in {' '.join(sorted(SUFFIXES))}")
@@ -148,7 +148,7 @@ def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
 
 
 def _header(path: Path) -> tuple[bool, tuple[int, int]]:
-    """Whether an image is grey, and its upright (width, height), without decoding its pixels."""
+    """Tell whether an image is grey, and its upright (width, height)."""
     with _opened(path) as image:
         turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
         return image.mode in _GREY_MODES, image.size[::-1] if turned else image.size
@@ -164,7 +164,7 @@ def _read(path: Path, width: int, height: int, channels: int) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open an image with Pillow; whatever goes wrong with it becomes one error that names the file."""
+    """Open an image with Pillow; any error becomes one that names the file."""
     Image = require("PIL.Image")
     try:
         with Image.open(path) as image:

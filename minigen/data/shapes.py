@@ -60,7 +60,7 @@ _SAMPLES = 8  # sub-pixels along each side of a pixel: 65 levels of coverage at 
 
 
 def render_shapes(factors: np.ndarray, size: int = 64) -> np.ndarray:
-    """Draw the images that `factors` describe: one shape in one colour on black, anti-aliased.
+    """Draw the images that `factors` describe: one shape in one colour on black.
 
     A pixel's value is the share of it that the shape covers, counted on an 8x8 grid of sub-pixels.
 
@@ -118,7 +118,9 @@ def _coverage(shape: str, radius: float, degrees: int, x: float, y: float) -> np
 
 
 def shapes(split: str = "train", size: int | None = None, count: int | None = None, seed: int = 0) -> Dataset:
-    """One anti-aliased shape on black: 4 shapes, 6 colours, 3 scales, 8 rotations, 4x4 positions.
+    """Draw one anti-aliased shape on black in each image.
+
+    There are 4 shapes, 6 colours, 3 scales, 8 rotations and 4x4 positions.
 
     The 9,216 combinations are shuffled by `seed`; train takes from the front, test is the last 1,024.  No image comes
     twice, and none is in both splits.

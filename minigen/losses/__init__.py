@@ -9,7 +9,7 @@ loss                                      family (file and derivation)       for
 `lsgan_d`, `lsgan_g`                      ``lsgan``                          least squares
 `hinge_d`, `hinge_g`                      ``hinge``                          margins
 `wgan_d`, `wgan_g`                        ``wgan``                           earth mover's distance, `clip_weights`
-`wgan_gp_d`, `gradient_penalty`           ``wgan_gp``                        the same, `critic_gradients` penalised
+`wgan_gp_d`, `gradient_penalty`           ``wgan_gp``                        the same, `critic_gradients` penalized
 `reparameterize`                          ``reparameterization``             sampling that a gradient can pass
 `bernoulli_log_likelihood`                ``bernoulli``                      images in [0, 1], on logits
 `gaussian_log_likelihood`                 ``gaussian``                       images of any values

@@ -20,7 +20,7 @@ def sigmoid(a: Array) -> Array:
 
 
 def sum_to(array: Array, shape: tuple[int, ...]) -> Array:
-    """Sum over the axes along which something of `shape` was repeated: the adjoint of broadcasting.
+    """Sum over the axes along which `shape` was repeated: the adjoint of broadcasting.
 
     >>> sum_to(np.ones((4, 3, 2)), (3, 1))
     array([[8.],

@@ -31,14 +31,14 @@ Data minus prediction.  For the loss $-\frac1N \sum_n \log p(x_n \mid z_n)$ it i
 
 With $x_i \in [0, 1]$ the formula still works, but it is no longer the logarithm of a density of $x$: its integral over
 $[0, 1]$ is not 1 (the *continuous Bernoulli* of Loaiza-Ganem & Cunningham 2019, arXiv 1907.06845, has the constant).
-It has another meaning: let $b_i$ be 1 with probability $x_i$, a randomly binarised image.  The formula is linear in
+It has another meaning: let $b_i$ be 1 with probability $x_i$, a randomly binarized image.  The formula is linear in
 $x$, so
 
 $$E_b[\log p(b \mid z)] = \sum_i x_i \ell_i - \zeta(\ell_i)$$
 
-is the *mean* log-likelihood of the binarised images.  Two consequences.  The best decoder has $\sigma(\ell_i) = x_i$,
+is the *mean* log-likelihood of the binarized images.  Two consequences.  The best decoder has $\sigma(\ell_i) = x_i$,
 yet does not reach 0: what is left is the entropy of the greys, $\sum_i -x_i \log x_i - (1 - x_i) \log(1 - x_i)$.  And
-results on grey and on binarised images cannot be compared.
+results on grey and on binarized images cannot be compared.
 
 ## 4. Sign, scale, detach
 
@@ -65,7 +65,9 @@ __all__ = ["bernoulli_log_likelihood"]
 
 @loss
 def bernoulli_log_likelihood(logits: Tensor, x: Tensor) -> Tensor:
-    """Log p(x | z) of each image under independent Bernoulli pixels: ``sum(x * logits - softplus(logits))``.
+    """Compute log p(x | z) of each image under independent Bernoulli pixels.
+
+    The result is ``sum(x * logits - softplus(logits))``.
 
     Derived in ``derivation("bernoulli")``; Kingma & Welling 2014, appendix C.1.
 
@@ -84,7 +86,8 @@ def bernoulli_log_likelihood(logits: Tensor, x: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a value of `x` lies outside [0, 1] (on the CPU: a GPU is not waited for).
+        If the shapes do not fit, or a value of `x` is outside [0, 1] (checked on the CPU only: a GPU would have to be
+        waited for).
 
     Examples
     --------
@@ -103,7 +106,7 @@ def bernoulli_log_likelihood(logits: Tensor, x: Tensor) -> Tensor:
 
 @gradient_of(bernoulli_log_likelihood)
 def bernoulli_log_likelihood_gradient(logits: Array, x: Array, *, g: Array | float = 1.0) -> tuple[Array, Array]:
-    """Step 2: data minus prediction."""
+    """Compute step 2: data minus prediction."""
     images = logits.shape[: logits.ndim - x.ndim + 1]
     g = np.broadcast_to(np.asarray(g, x.dtype), images).reshape(*images, *[1] * (x.ndim - 1))
     return g * (x - sigmoid(logits)), sum_to(g * logits, x.shape)

@@ -53,7 +53,7 @@ __all__ = ["beta_vae_loss"]
 
 @loss
 def beta_vae_loss(log_likelihood: Tensor, kl: Tensor, beta: float = 4.0) -> Tensor:
-    """The loss of a beta-VAE: ``beta * mean(kl) - mean(log_likelihood)``.
+    """Compute the loss of a beta-VAE: ``beta * mean(kl) - mean(log_likelihood)``.
 
     Derived in ``derivation("beta_vae")``; Higgins et al. 2017, equation 4.
 
@@ -95,5 +95,5 @@ def beta_vae_loss(log_likelihood: Tensor, kl: Tensor, beta: float = 4.0) -> Tens
 def beta_vae_loss_gradient(
     log_likelihood: Array, kl: Array, beta: float = 4.0, *, g: float = 1.0
 ) -> tuple[Array, Array]:
-    """Step 2."""
+    """Compute step 2."""
     return np.full_like(log_likelihood, -g / log_likelihood.size), np.full_like(kl, g * beta / kl.size)

@@ -1,4 +1,4 @@
-"""Errors that the losses have in common: what was given, what was expected."""
+"""Checks of arguments that several losses have in common."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ __all__ = ["check_images", "check_latent", "check_prior", "check_scores"]
 
 
 def check_scores(op: str, **scores: Tensor) -> None:
-    """Tensors with at least one element: the mean of nothing is no loss.
+    """Check that scores are Tensors with at least one element.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def check_scores(op: str, **scores: Tensor) -> None:
 
 
 def check_images(op: str, name: str, output: Tensor, x: Tensor) -> tuple[int, ...]:
-    """A decoder's output (..., N, ...) for images x (N, ...); gives the dimensions of the pixels.
+    """Check a decoder's output (..., N, ...) for images x (N, ...); return the pixel dims.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def check_images(op: str, name: str, output: Tensor, x: Tensor) -> tuple[int, ..
 
 
 def check_latent(op: str, mu: Tensor, log_var: Tensor, eps: Tensor | None = None) -> None:
-    """Mean and log-variance (N, latent), noise (..., N, latent).
+    """Check mean and log-variance (N, latent) and noise (..., N, latent).
 
     Raises
     ------
@@ -53,7 +53,7 @@ def check_latent(op: str, mu: Tensor, log_var: Tensor, eps: Tensor | None = None
 
 
 def check_prior(op: str, mu: Tensor, prior_mu: Any, prior_log_var: Any) -> None:
-    """Both of the prior's parameters, with the shape of the posterior's, or neither.
+    """Check that both parameters of the prior are given, shaped like mu, or neither.
 
     Raises
     ------

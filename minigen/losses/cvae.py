@@ -34,7 +34,7 @@ $$\frac{\partial L}{\partial \mu} = \frac{(\mu - m)\, e^{-\rho}}{N} = -\frac{\pa
 
 ## 4. Where the condition goes in
 
-Into encoder *and* decoder.  A decoder without $c$ cannot be told what to draw; an encoder without $c$ puts the label
+Into encoder *and* decoder.  A decoder without $c$ cannot know what to make; an encoder without $c$ puts the label
 into $z$, where the KL charges for it.
 
 ## 5. Sign, scale, detach
@@ -65,7 +65,9 @@ def cvae_loss(
     prior_mu: Tensor | None = None,
     prior_log_var: Tensor | None = None,
 ) -> Tensor:
-    """The loss of a conditional VAE: ``mean(KL(q(z|x,c) || p(z|c))) - mean(log p(x|z,c))``.
+    """Compute the loss of a conditional VAE.
+
+    The result is ``mean(KL(q(z|x,c) || p(z|c))) - mean(log p(x|z,c))``.
 
     Derived in ``derivation("cvae")``; Sohn, Lee & Yan 2015, equation 4.
 
@@ -106,6 +108,6 @@ def cvae_loss_gradient(
     *,
     g: float = 1.0,
 ) -> tuple[Array, ...]:
-    """Step 3."""
+    """Compute step 3."""
     d_likelihood, d_kl = beta_vae_loss_gradient(log_likelihood, mu[:, 0], 1.0, g=g)
     return d_likelihood, *gaussian_kl_gradient(mu, log_var, prior_mu, prior_log_var, g=d_kl)

@@ -71,7 +71,7 @@ of the batch size.
   the KL with a plus.  Descending the ELBO itself makes images as improbable as possible.
 - **Both terms.**  Without the KL it is an autoencoder, whose codes have gaps between them; without the likelihood
   nothing ties $z$ to $x$.
-- **Scale.**  In nats an image: about 100 for binarised or grey MNIST digits.  An upper bound on $-\log p(x)$.  Report
+- **Scale.**  In nats an image: about 100 for binarized or grey MNIST digits.  An upper bound on $-\log p(x)$.  Report
   it with $\beta = 1$ and say which likelihood.
 - **Jointly.**  The decoder is trained on $z \sim q(z \mid x)$, with the encoder, not by itself on noise.
 - **Detach.**  Nothing.  The decoder has no gradient from the KL, because it does not appear in it, not because it was
@@ -88,7 +88,7 @@ __all__ = ["negative_elbo"]
 
 @loss
 def negative_elbo(log_likelihood: Tensor, kl: Tensor) -> Tensor:
-    """The loss of a VAE: ``mean(kl) - mean(log_likelihood)``, in nats an image.
+    """Compute the loss of a VAE: ``mean(kl) - mean(log_likelihood)``, in nats an image.
 
     Derived in ``derivation("elbo")``; Kingma & Welling 2014, equation 3.
 
@@ -122,5 +122,5 @@ def negative_elbo(log_likelihood: Tensor, kl: Tensor) -> Tensor:
 
 @gradient_of(negative_elbo)
 def negative_elbo_gradient(log_likelihood: Array, kl: Array, *, g: float = 1.0) -> tuple[Array, Array]:
-    """Step 4."""
+    """Compute step 4."""
     return beta_vae_loss_gradient(log_likelihood, kl, 1.0, g=g)

@@ -64,7 +64,7 @@ _LOG_2PI = math.log(2 * math.pi)
 
 @loss
 def gaussian_log_likelihood(mean: Tensor, x: Tensor, log_var: Tensor | float = 0.0) -> Tensor:
-    """Log p(x | z) of each image under independent normal pixels, with its constant.
+    """Compute log p(x | z) of each image under independent normal pixels.
 
     Derived in ``derivation("gaussian")``; Kingma & Welling 2014, appendix C.2.
 
@@ -109,7 +109,7 @@ def gaussian_log_likelihood(mean: Tensor, x: Tensor, log_var: Tensor | float = 0
 def gaussian_log_likelihood_gradient(
     mean: Array, x: Array, log_var: Array | float = 0.0, *, g: Array | float = 1.0
 ) -> tuple[Array, ...]:
-    """Step 2; the gradient in the log-variance only where that is an array."""
+    """Compute step 2; the gradient in the log-variance only where that is an array."""
     images = mean.shape[: mean.ndim - x.ndim + 1]
     g = np.broadcast_to(np.asarray(g, x.dtype), images).reshape(*images, *[1] * (x.ndim - 1))
     precision = np.exp(-np.asarray(log_var, mean.dtype))

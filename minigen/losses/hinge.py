@@ -6,11 +6,11 @@ Adversarial Networks* (arXiv 1802.05957), equations 16 and 17.
 ## 1. The loss
 
 $D$ ends in a plain score $s$.  Real images should score at least 1, generated ones at most -1; what falls short of that
-margin is paid for, what lies beyond it is not:
+margin costs, and being beyond the margin does not:
 
 $$L_D = \frac1N \sum_n \max(0, 1 - s_n) + \frac1M \sum_m \max(0, 1 + s'_m), \qquad L_G = -\frac1M \sum_m s'_m$$
 
-The papers write $V_D = E[\min(0, -1 + s)] + E[\min(0, -1 - s')]$, to be maximised; $L_D = -V_D$, because
+The papers write $V_D = E[\min(0, -1 + s)] + E[\min(0, -1 - s')]$, to be maximized; $L_D = -V_D$, because
 $-\min(0, -a) = \max(0, a)$.
 
 ## 2. The gradients
@@ -42,7 +42,7 @@ total variation distance, less the mean score of the real images, which $G$ cann
   $G$ descends $-s'$: its images' scores are to rise.
 - **Scale.**  An undecided $D$ (score 0) pays $1 + 1 = 2$, and 0 once every image is beyond its margin.  $G$'s loss has
   no natural zero and no lower bound; only its course relative to $D$'s means something.
-- **No hinge for $G$.**  $\max(0, 1 - s')$ would stop teaching $G$ once an image scores 1, although $D$ moves on.
+- **No hinge for $G$.**  $\max(0, 1 - s')$ would have no gradient once an image scores 1, although $D$ changes further.
 - **Detach.**  The generated images in $D$'s step, nothing in $G$'s.
 """
 
@@ -60,7 +60,7 @@ __all__ = ["hinge_d", "hinge_g"]
 
 @loss
 def hinge_d(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """The discriminator's loss: ``mean(relu(1 - real)) + mean(relu(1 + fake))``.
+    """Compute the loss of D: ``mean(relu(1 - real)) + mean(relu(1 + fake))``.
 
     Derived in ``derivation("hinge")``; Miyato et al. 2018, equation 16.
 
@@ -91,14 +91,14 @@ def hinge_d(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 @gradient_of(hinge_d)
 def hinge_d_gradient(real_scores: Array, fake_scores: Array, *, g: float = 1.0) -> tuple[Array, Array]:
-    """Step 2: constant within the margin, nothing at it and beyond."""
+    """Compute step 2: constant within the margin, 0 at it and beyond."""
     d_real = np.where(real_scores < 1, -g / real_scores.size, 0).astype(real_scores.dtype)
     return d_real, np.where(fake_scores > -1, g / fake_scores.size, 0).astype(fake_scores.dtype)
 
 
 @loss
 def hinge_g(fake_scores: Tensor) -> Tensor:
-    """The generator's loss, minus the mean score of its images: the same as that of a Wasserstein GAN.
+    """Compute the loss of G, minus the mean score of its images, as in a WGAN.
 
     Derived in ``derivation("hinge")``; Miyato et al. 2018, equation 17.
 
@@ -127,5 +127,5 @@ def hinge_g(fake_scores: Tensor) -> Tensor:
 
 @gradient_of(hinge_g)
 def hinge_g_gradient(fake_scores: Array, *, g: float = 1.0) -> tuple[Array]:
-    """Step 2: the same for every image."""
+    """Compute step 2: the same for every image."""
     return wgan_g_gradient(fake_scores, g=g)

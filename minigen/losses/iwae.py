@@ -32,11 +32,11 @@ Differentiate the logarithm of a sum, $\partial \log \sum_k e^{a_k}/\partial a_k
 $$\frac{\partial L}{\partial \log w_{nk}} = -\frac{\tilde w_{nk}}{N}, \qquad
   \tilde w_{nk} = \frac{w_{nk}}{\sum_i w_{ni}} = \mathrm{softmax}_k(\log w_{n\cdot})$$
 
-the *normalised* weights, positive with sum 1.  By the chain rule, for any parameter $\theta$,
+the *normalized* weights, positive with sum 1.  By the chain rule, for any parameter $\theta$,
 
 $$\nabla_\theta L = -\frac1N \sum_{n,k} \tilde w_{nk}\, \nabla_\theta \log w_{nk}$$
 
-Normalising is not a choice: it falls out of the logarithm.  And the unknown factor $p(x)$ in every weight cancels.
+Normalizing is not a choice: it falls out of the logarithm.  And the unknown factor $p(x)$ in every weight cancels.
 
 ## 4. What to detach
 
@@ -72,7 +72,9 @@ __all__ = ["iwae_loss"]
 
 @loss
 def iwae_loss(log_weights: Tensor) -> Tensor:
-    """Minus the importance-weighted bound: ``-mean(logsumexp(log_weights, over samples) - log(K))``.
+    """Compute minus the importance-weighted bound.
+
+    The result is ``-mean(logsumexp(log_weights, over samples) - log(K))``.
 
     Derived in ``derivation("iwae")``; Burda et al. 2016, equation 8.
 
@@ -107,6 +109,6 @@ def iwae_loss(log_weights: Tensor) -> Tensor:
 
 @gradient_of(iwae_loss)
 def iwae_loss_gradient(log_weights: Array, *, g: float = 1.0) -> tuple[Array]:
-    """Step 3: minus the normalised weights."""
+    """Compute step 3: minus the normalized weights."""
     weights = np.exp(log_weights - log_weights.max(0))
     return (-g * weights / weights.sum(0) / log_weights.shape[1],)

@@ -58,7 +58,7 @@ test, or within `iwae`, where each sample needs its own $\log q - \log p$.
 - **Scale.**  A sum over the latent components, one number an image; the mean over images comes later.
 - **Log-variance.**  With $\sigma = e^\lambda$ in the sampling and $e^\lambda$ as the variance here, the two halves of
   the VAE do not fit each other.
-- **Detach.**  Nothing.  The decoder does not appear, so it gets no gradient from the KL: it is the encoder that pays.
+- **Detach.**  Nothing.  The decoder does not appear, so it gets no gradient from the KL: only the encoder does.
 """
 
 import numpy as np
@@ -78,7 +78,9 @@ __all__ = ["gaussian_kl", "monte_carlo_kl"]
 def gaussian_kl(
     mu: Tensor, log_var: Tensor, prior_mu: Tensor | None = None, prior_log_var: Tensor | None = None
 ) -> Tensor:
-    """KL(q || p) of diagonal Gaussians in closed form: ``1/2 sum(mu^2 + expm1(log_var) - log_var)`` for N(0, I).
+    """Compute KL(q || p) of diagonal Gaussians in closed form.
+
+    For the prior N(0, I) it is ``1/2 sum(mu^2 + expm1(log_var) - log_var)``.
 
     Derived in ``derivation("kl")``; Kingma & Welling 2014, appendix B.
 
@@ -122,7 +124,7 @@ def gaussian_kl_gradient(
     *,
     g: Array | float = 1.0,
 ) -> tuple[Array, ...]:
-    """Step 2."""
+    """Compute step 2."""
     g = np.broadcast_to(np.asarray(g, mu.dtype), len(mu))[:, None]
     if prior_mu is None or prior_log_var is None:
         return g * mu, g / 2 * np.expm1(log_var)
@@ -140,7 +142,9 @@ def monte_carlo_kl(
     prior_mu: Tensor | None = None,
     prior_log_var: Tensor | None = None,
 ) -> Tensor:
-    """``log q(z) - log p(z)`` of samples z = mu + exp(log_var / 2) * eps: their mean estimates `gaussian_kl`.
+    """Compute log q(z) - log p(z) of samples, whose mean estimates `gaussian_kl`.
+
+    The samples are ``z = mu + exp(log_var / 2) * eps``.
 
     Derived in ``derivation("kl")``, step 3.
 
@@ -189,7 +193,7 @@ def monte_carlo_kl_gradient(
     *,
     g: Array | float = 1.0,
 ) -> tuple[Array, ...]:
-    """Step 3: samples of the same image add their shares."""
+    """Compute step 3: samples of the same image add their shares."""
     g = np.broadcast_to(np.asarray(g, mu.dtype), eps.shape[:-1])[..., None]
     sigma = np.exp(log_var / 2)
     z = mu + sigma * eps

@@ -54,7 +54,9 @@ __all__ = ["label_smoothing_d"]
 
 @loss
 def label_smoothing_d(real_logits: Tensor, fake_logits: Tensor, smoothing: float = 0.1) -> Tensor:
-    """The discriminator's loss with real images labelled 1 - s: ``minimax_d(real, fake) + s * mean(real)``.
+    """Compute the loss of D with real images labelled 1 - s.
+
+    The result is ``minimax_d(real, fake) + s * mean(real)``.
 
     Derived in ``derivation("label_smoothing")``; Salimans et al. 2016, section 3.4.
 
@@ -77,9 +79,9 @@ def label_smoothing_d(real_logits: Tensor, fake_logits: Tensor, smoothing: float
     Examples
     --------
     >>> import minigen as mg
-    >>> sure, humble = mg.tensor([10.0]), mg.tensor([2.2])  # D(x) = 0.99995 and 0.9
+    >>> sure, moderate = mg.tensor([10.0]), mg.tensor([2.2])  # D(x) = 0.99995 and 0.9
     >>> fake = mg.tensor([-20.0])
-    >>> label_smoothing_d(sure, fake).item() > label_smoothing_d(humble, fake).item()
+    >>> label_smoothing_d(sure, fake).item() > label_smoothing_d(moderate, fake).item()
     True
     """
     check_number("label_smoothing_d", "smoothing", smoothing, below=1)
@@ -91,6 +93,6 @@ def label_smoothing_d(real_logits: Tensor, fake_logits: Tensor, smoothing: float
 def label_smoothing_d_gradient(
     real_logits: Array, fake_logits: Array, smoothing: float = 0.1, *, g: float = 1.0
 ) -> tuple[Array, Array]:
-    """Step 2: output minus label."""
+    """Compute step 2: output minus label."""
     d_real, d_fake = minimax_d_gradient(real_logits, fake_logits, g=g)
     return d_real + g * smoothing / real_logits.size, d_fake

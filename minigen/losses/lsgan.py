@@ -59,7 +59,7 @@ __all__ = ["lsgan_d", "lsgan_g"]
 
 @loss
 def lsgan_d(real_scores: Tensor, fake_scores: Tensor, fake_target: float = 0.0, real_target: float = 1.0) -> Tensor:
-    """The discriminator's loss: half the mean squared distance of its scores from their targets.
+    """Compute the loss of D: half the mean squared distance of scores to their targets.
 
     Derived in ``derivation("lsgan")``; Mao et al. 2017, equation 2.
 
@@ -95,13 +95,13 @@ def lsgan_d(real_scores: Tensor, fake_scores: Tensor, fake_target: float = 0.0, 
 def lsgan_d_gradient(
     real_scores: Array, fake_scores: Array, fake_target: float = 0.0, real_target: float = 1.0, *, g: float = 1.0
 ) -> tuple[Array, Array]:
-    """Step 2: the distance to the target."""
+    """Compute step 2: the distance to the target."""
     return g * (real_scores - real_target) / real_scores.size, g * (fake_scores - fake_target) / fake_scores.size
 
 
 @loss
 def lsgan_g(fake_scores: Tensor, target: float = 1.0) -> Tensor:
-    """The generator's loss: half the mean squared distance of its images' scores from `target`.
+    """Compute the loss of G: half the mean squared distance of scores to `target`.
 
     Derived in ``derivation("lsgan")``; Mao et al. 2017, equation 2.
 
@@ -133,5 +133,5 @@ def lsgan_g(fake_scores: Tensor, target: float = 1.0) -> Tensor:
 
 @gradient_of(lsgan_g)
 def lsgan_g_gradient(fake_scores: Array, target: float = 1.0, *, g: float = 1.0) -> tuple[Array]:
-    """Step 2: the distance to the target."""
+    """Compute step 2: the distance to the target."""
     return (g * (fake_scores - target) / fake_scores.size,)

@@ -8,8 +8,8 @@ A generator $G$ turns noise $z$ into an image, a discriminator $D$ says how prob
 
 $$\min_G \max_D V(D, G) = E_{x}[\log D(x)] + E_{z}[\log(1 - D(G(z)))]$$
 
-$V$ is the log-likelihood of a classifier that sees as many real images as generated ones.  $D$ *maximises* it and $G$
-minimises it.  An optimizer only descends, so each player descends a loss of its own: $L_D = -V$ and $L_G = V$, of which
+$V$ is the log-likelihood of a classifier that sees as many real images as generated ones.  $D$ *maximizes* it and $G$
+minimizes it.  An optimizer only descends, so each player has its own loss: $L_D = -V$ and $L_G = V$, of which
 only the second term depends on $G$.
 
 ## 2. On logits
@@ -47,7 +47,7 @@ Let $p$ be the density of the data and $q$ that of the generated images.  For a 
 
 $$V = \int p(x) \log D(x) + q(x) \log(1 - D(x)) \, dx$$
 
-can be maximised for each $x$ by itself: $p/D - q/(1 - D) = 0$ gives $D^*(x) = p(x)/(p(x) + q(x))$, a maximum because
+can be maximized for each $x$ by itself: $p/D - q/(1 - D) = 0$ gives $D^*(x) = p(x)/(p(x) + q(x))$, a maximum because
 the integrand is concave in $D$ (the paper's Proposition 1).  In logits: $\ell^* = \log p - \log q$.  Put back, with
 $m = (p + q)/2$ and hence $D^* = p/2m$:
 
@@ -60,11 +60,11 @@ target is the distribution of the data**.  It never sees an image of the data; a
 ## 5. Why it saturates
 
 Early on $D$ finds every fake out, $D(G(z)) \approx 0$, and so $\partial L_G / \partial \ell' = -D(G(z))/M \approx 0$:
-the worse $G$ is, the less it is told.  The loss `non_saturating_g` pulls in the same direction without this fault.
+the worse $G$ is, the smaller its gradient.  The loss `non_saturating_g` pulls in the same direction without this fault.
 
 ## 6. Sign, scale, detach
 
-- **Sign.**  Descending $V$ itself with both players teaches $D$ to call real images fake.  $L_D$ has a minus in front
+- **Sign.**  Descending $V$ itself with both players trains $D$ to call real images fake.  $L_D$ has a minus in front
   of *both* logarithms.  $L_G = V$ has none: $\log(1 - D(G(z)))$ is to fall.
 - **Both terms.**  Without the generated images $D = 1$ everywhere is perfect, and $G$ has nothing to learn from.
 - **Scale.**  Two means are added, not one mean taken over both batches: each expectation has its own batch, of whatever
@@ -90,7 +90,7 @@ __all__ = ["minimax_d", "minimax_g"]
 
 @loss
 def minimax_d(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """The discriminator's loss, -V: ``mean(softplus(-real)) + mean(softplus(fake))``.
+    """Compute the loss of D, -V: ``mean(softplus(-real)) + mean(softplus(fake))``.
 
     Derived in ``derivation("minimax")``; Goodfellow et al. 2014, equation 1.
 
@@ -121,13 +121,15 @@ def minimax_d(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 @gradient_of(minimax_d)
 def minimax_d_gradient(real_logits: Array, fake_logits: Array, *, g: float = 1.0) -> tuple[Array, Array]:
-    """Step 3: what D got wrong on each image."""
+    """Compute step 3: the error of D on each image."""
     return -g * sigmoid(-real_logits) / real_logits.size, g * sigmoid(fake_logits) / fake_logits.size
 
 
 @loss
 def minimax_g(fake_logits: Tensor) -> Tensor:
-    """The generator's loss as the game states it, log(1 - D): ``-mean(softplus(fake))``.  It saturates.
+    """Compute the loss of G in the minimax game, log(1 - D), which saturates.
+
+    The result is ``-mean(softplus(fake))``.
 
     Derived in ``derivation("minimax")``; Goodfellow et al. 2014, equation 1.
 
@@ -158,5 +160,5 @@ def minimax_g(fake_logits: Tensor) -> Tensor:
 
 @gradient_of(minimax_g)
 def minimax_g_gradient(fake_logits: Array, *, g: float = 1.0) -> tuple[Array]:
-    """Step 3: nothing, where D is sure that the image is a fake."""
+    """Compute step 3: 0 where D is sure that the image is generated."""
     return (-g * sigmoid(fake_logits) / fake_logits.size,)

@@ -55,7 +55,7 @@ __all__ = ["non_saturating_d", "non_saturating_g"]
 
 @loss
 def non_saturating_d(real_logits: Tensor, fake_logits: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The discriminator's loss: -V, as in the minimax game, with smoothed labels if asked for.
+    """Compute the loss of D: -V, as in the minimax game, optionally smoothed.
 
     See `minigen.losses.minimax_d` and `minigen.losses.label_smoothing_d`, which it is.
 
@@ -89,13 +89,13 @@ def non_saturating_d(real_logits: Tensor, fake_logits: Tensor, smoothing: float 
 def non_saturating_d_gradient(
     real_logits: Array, fake_logits: Array, smoothing: float = 0.0, *, g: float = 1.0
 ) -> tuple[Array, Array]:
-    """As the derivation of label smoothing, step 2."""
+    """Compute as the derivation of label smoothing, step 2."""
     return label_smoothing_d_gradient(real_logits, fake_logits, smoothing, g=g)
 
 
 @loss
 def non_saturating_g(fake_logits: Tensor) -> Tensor:
-    """The generator's loss, -log D: ``mean(softplus(-fake))``.
+    """Compute the loss of G, -log D: ``mean(softplus(-fake))``.
 
     Derived in ``derivation("non_saturating")``; Goodfellow et al. 2014, section 3.
 
@@ -128,5 +128,5 @@ def non_saturating_g(fake_logits: Tensor) -> Tensor:
 
 @gradient_of(non_saturating_g)
 def non_saturating_g_gradient(fake_logits: Array, *, g: float = 1.0) -> tuple[Array]:
-    """Step 2: strongest where D is sure that the image is a fake."""
+    """Compute step 2: largest where D is sure that the image is generated."""
     return (-g * sigmoid(-fake_logits) / fake_logits.size,)

@@ -1,7 +1,7 @@
 """The register of losses: each with its gradient derived by hand, and the derivation as a text.
 
 A *family* is one file of this package.  Its module docstring **is** the derivation, in Markdown with LaTeX: what is
-minimised and why, step by step to the gradient, then sign, scale and detach.  Below it stands each loss, a function on
+minimized and why, step by step to the gradient, then sign, scale and detach.  Below it is each loss, a function on
 Tensors (marked `loss`), followed by its gradient in plain NumPy (marked `gradient_of`).  Training does not use the hand
 gradients: autograd finds the same ones, and the tests hold the two against each other.
 """
@@ -40,7 +40,7 @@ class Loss:
 
     @property
     def family(self) -> str:
-        """The file it stands in, such as ``"hinge"``."""
+        """The file it is in, such as ``"hinge"``."""
         return self.function.__module__.rpartition(".")[2]
 
     @property
@@ -54,7 +54,7 @@ LOSSES: dict[str, Loss] = {}
 
 
 def loss(function: Function) -> Function:
-    """Enter a function on Tensors in `LOSSES`; the file's docstring is its derivation."""
+    """Register a function on Tensors in `LOSSES`; the file's docstring is its derivation."""
     if function.__name__ in LOSSES:
         raise ValueError(f"loss: the name {function.__name__!r} is taken")
     LOSSES[function.__name__] = Loss(function)
@@ -72,7 +72,7 @@ def gradient_of(function: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def derivation(name: str) -> str:
-    """The derivation of a loss.
+    """Return the derivation of a loss.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def derivation(name: str) -> str:
 
 
 def gradient(name: str) -> Callable[..., Any]:
-    r"""The hand-derived gradient of a loss, a function of plain NumPy arrays.
+    r"""Return the hand-derived gradient of a loss, a function of NumPy arrays.
 
     It takes the arguments of the loss, with arrays for Tensors, and the keyword `g`: the cotangent, of the shape of
     the loss's result (1 by default, which gives the gradient of the loss, or of the sum of its results).

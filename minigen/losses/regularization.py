@@ -10,7 +10,7 @@ Added to a loss, over all chosen weights $w_i$ (the papers' $\lambda$ is $\kappa
 $$R_1 = \kappa \sum_i |w_i|, \qquad R_2 = \frac{\kappa}{2} \sum_i w_i^2$$
 
 They are the negative log-densities of a prior on the weights, constants aside: Laplace with scale $1/\kappa$, and
-normal with variance $1/\kappa$.  A regularised loss is then a posterior's.
+normal with variance $1/\kappa$.  A regularized loss is then a posterior's.
 
 ## 2. The gradients
 
@@ -25,7 +25,7 @@ within a step of size $\eta\kappa$.)
 
 ## 3. Sign, scale, detach
 
-- **Sign.**  Added to a loss that is *minimised*.
+- **Sign.**  Added to a loss that is *minimized*.
 - **The half.**  With it the gradient is $\kappa w$, and one step of SGD with rate $\eta$ is
   $w \leftarrow (1 - \eta\kappa)\, w - \eta \nabla L$: precisely the `weight_decay` $=\kappa$ of `SGD`.  Without it
   $\kappa$ means twice as much.
@@ -56,7 +56,7 @@ __all__ = ["l1_penalty", "l2_penalty"]
 
 @loss
 def l1_penalty(parameters: Iterable[Tensor], weight: float = 1e-4) -> Tensor:
-    """``weight * sum(abs(w))`` over all parameters.
+    """Compute ``weight * sum(abs(w))`` over all parameters.
 
     Derived in ``derivation("regularization")``.
 
@@ -88,13 +88,13 @@ def l1_penalty(parameters: Iterable[Tensor], weight: float = 1e-4) -> Tensor:
 
 @gradient_of(l1_penalty)
 def l1_penalty_gradient(parameters: Iterable[Array], weight: float = 1e-4, *, g: float = 1.0) -> tuple[Array, ...]:
-    """Step 2: one gradient a parameter."""
+    """Compute step 2: one gradient for each parameter."""
     return tuple(g * weight * np.sign(w) for w in parameters)
 
 
 @loss
 def l2_penalty(parameters: Iterable[Tensor], weight: float = 1e-4) -> Tensor:
-    """``weight / 2 * sum(w^2)`` over all parameters.
+    """Compute ``weight / 2 * sum(w^2)`` over all parameters.
 
     Derived in ``derivation("regularization")``.
 
@@ -126,7 +126,7 @@ def l2_penalty(parameters: Iterable[Tensor], weight: float = 1e-4) -> Tensor:
 
 @gradient_of(l2_penalty)
 def l2_penalty_gradient(parameters: Iterable[Array], weight: float = 1e-4, *, g: float = 1.0) -> tuple[Array, ...]:
-    """Step 2: one gradient a parameter."""
+    """Compute step 2: one gradient for each parameter."""
     return tuple(g * weight * w for w in parameters)
 
 

@@ -41,7 +41,7 @@ With several samples an image, each has its $\epsilon$ but they share $\mu$ and 
   different distributions.  A network outputs $\lambda$ rather than $\sigma$ because it may be any number.
 - **Detach.**  $\epsilon$ is a constant; $\mu$ and $\sigma$ are not detached, or the encoder gets no gradient from the
   images.
-- **Fresh noise** at every step.  The code of an image that is to be looked at, not learnt from, is $\mu$.
+- **Fresh noise** at every step.  The code of an image that is only shown is $\mu$.
 """
 
 import numpy as np
@@ -57,7 +57,7 @@ __all__ = ["reparameterize"]
 
 @loss
 def reparameterize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
-    """A sample of N(mu, exp(log_var)): ``mu + exp(log_var / 2) * eps``.
+    """Draw from N(mu, exp(log_var)): ``mu + exp(log_var / 2) * eps``.
 
     Derived in ``derivation("reparameterization")``; Kingma & Welling 2014, section 2.4.
 
@@ -91,7 +91,7 @@ def reparameterize(mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
 def reparameterize_gradient(
     mu: Array, log_var: Array, eps: Array, *, g: Array | float = 1.0
 ) -> tuple[Array, Array, Array]:
-    """Step 3: shares of samples of the same image are added."""
+    """Compute step 3: samples of the same image add their shares."""
     g = np.broadcast_to(np.asarray(g, mu.dtype), eps.shape)
     sigma = np.exp(log_var / 2)
     return sum_to(g, mu.shape), sum_to(g * sigma * eps / 2, mu.shape), g * sigma

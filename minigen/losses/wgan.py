@@ -71,7 +71,7 @@ __all__ = ["clip_weights", "wgan_d", "wgan_g"]
 
 @loss
 def wgan_d(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """The critic's loss: ``mean(fake) - mean(real)``.
+    """Compute the loss of the critic: ``mean(fake) - mean(real)``.
 
     Derived in ``derivation("wgan")``; Arjovsky et al. 2017, equation 3.
 
@@ -102,13 +102,13 @@ def wgan_d(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 @gradient_of(wgan_d)
 def wgan_d_gradient(real_scores: Array, fake_scores: Array, *, g: float = 1.0) -> tuple[Array, Array]:
-    """Step 3: the same for every image."""
+    """Compute step 3: the same for every image."""
     return np.full_like(real_scores, -g / real_scores.size), np.full_like(fake_scores, g / fake_scores.size)
 
 
 @loss
 def wgan_g(fake_scores: Tensor) -> Tensor:
-    """The generator's loss, minus the mean score of its images.  Of WGAN-GP too.
+    """Compute the loss of G, minus the mean score of its images; of WGAN-GP too.
 
     Derived in ``derivation("wgan")``; Arjovsky et al. 2017, Theorem 3.
 
@@ -138,12 +138,12 @@ def wgan_g(fake_scores: Tensor) -> Tensor:
 
 @gradient_of(wgan_g)
 def wgan_g_gradient(fake_scores: Array, *, g: float = 1.0) -> tuple[Array]:
-    """Step 3: the same for every image."""
+    """Compute step 3: the same for every image."""
     return (np.full_like(fake_scores, -g / fake_scores.size),)
 
 
 def clip_weights(parameters: Iterable[Tensor], limit: float = 0.01) -> None:
-    """Put every weight back into [-limit, limit], in place: after each step of the critic.
+    """Clip every weight to [-limit, limit], in place, after a step of the critic.
 
     Why is said in ``derivation("wgan")``; Arjovsky et al. 2017, Algorithm 1.
 

@@ -70,7 +70,7 @@ right, second silently wrong.  ReLU and LeakyReLU critics have $b$ piecewise con
 
 - **Sign.**  $+\kappa$ in $L_D$: the penalty is to fall.  Only the critic pays it.
 - **Scale.**  A mean over images, so $\kappa = 10$ holds for any batch.  A critic that starts flat pays
-  $P \approx \kappa = 10$ at first; in a healthy run $P$ soon lies between 0 and 1, and $-(L_D - P)$ estimates $W$
+  $P \approx \kappa = 10$ at first; in a healthy run $P$ is soon between 0 and 1, and $-(L_D - P)$ estimates $W$
   itself, no longer $k\,W$.
 - **Detach.**  $x$ and $G(z)$ are both detached before they are mixed: $\hat x$ is a new leaf.  $\hat x \to f \to u$ is
   *not* detached: the penalty lives on that path.
@@ -99,7 +99,7 @@ __all__ = ["critic_gradients", "gradient_penalty", "wgan_gp_d"]
 
 @loss
 def gradient_penalty(input_gradients: Tensor, weight: float = 10.0) -> Tensor:
-    """``weight`` times the mean over the images of (norm of the critic's gradient - 1) squared.
+    """Compute ``weight`` times the mean of (norm of the critic's gradient - 1)^2.
 
     Derived in ``derivation("wgan_gp")``; Gulrajani et al. 2017, equation 3.
 
@@ -133,14 +133,14 @@ def gradient_penalty(input_gradients: Tensor, weight: float = 10.0) -> Tensor:
             "the norm is taken over each image by itself"
         )
     squared = sum(square(input_gradients), tuple(range(1, input_gradients.ndim)))
-    sloped = squared > 0  # the root has no derivative at 0: there a constant stands for it
+    sloped = squared > 0  # the root has no derivative at 0: there a constant replaces it
     norm = where(sloped, sqrt(where(sloped, squared, 1.0)), 0.0)
     return weight * square(norm - 1).mean()
 
 
 @gradient_of(gradient_penalty)
 def gradient_penalty_gradient(input_gradients: Array, weight: float = 10.0, *, g: float = 1.0) -> tuple[Array]:
-    """Step 3: along each image's gradient, and nothing where that is zero."""
+    """Compute step 3: along the gradient of each image, 0 where that is 0."""
     n = len(input_gradients)
     norm = np.sqrt((input_gradients**2).reshape(n, -1).sum(1)).reshape(n, *[1] * (input_gradients.ndim - 1))
     direction = input_gradients / np.where(norm > 0, norm, 1)
@@ -149,7 +149,9 @@ def gradient_penalty_gradient(input_gradients: Array, weight: float = 10.0, *, g
 
 @loss
 def wgan_gp_d(real_scores: Tensor, fake_scores: Tensor, input_gradients: Tensor, weight: float = 10.0) -> Tensor:
-    """The critic's loss: ``mean(fake) - mean(real) + gradient_penalty``.  The generator's is `wgan_g`.
+    """Compute the loss of the critic; that of G is `wgan_g`.
+
+    The result is ``mean(fake) - mean(real) + gradient_penalty``.
 
     Derived in ``derivation("wgan_gp")``; Gulrajani et al. 2017, equation 3.
 
@@ -184,13 +186,15 @@ def wgan_gp_d(real_scores: Tensor, fake_scores: Tensor, input_gradients: Tensor,
 def wgan_gp_d_gradient(
     real_scores: Array, fake_scores: Array, input_gradients: Array, weight: float = 10.0, *, g: float = 1.0
 ) -> tuple[Array, Array, Array]:
-    """Step 3, and that of the derivation `wgan`."""
+    """Compute step 3, and that of the derivation `wgan`."""
     d_real, d_fake = wgan_d_gradient(real_scores, fake_scores, g=g)
     return d_real, d_fake, gradient_penalty_gradient(input_gradients, weight, g=g)[0]
 
 
 def critic_gradients(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Any) -> Tensor:
-    """The critic's gradients between real and generated images, recorded so that the critic can learn from them.
+    """Compute the critic's gradients between real and generated images.
+
+    They are recorded, so that a loss made of them has a gradient in the critic's weights.
 
     Why there, and why no batch norm, is said in ``derivation("wgan_gp")``; Gulrajani et al. 2017, Algorithm 1.
 

@@ -99,7 +99,9 @@ class Model(Module):
 
     @classmethod
     def data_options(cls, dataset: Dataset) -> dict[str, Any]:
-        """Find the options that a data set decides: of `size`, `channels` and `classes` those that the family has.
+        """Find the options that a data set decides.
+
+        Of `size`, `channels` and `classes` those that the family has.
 
         Parameters
         ----------
@@ -185,7 +187,7 @@ class Model(Module):
         """Prepare the next step; `done` is the share of the training that is done, from 0 to 1."""
 
     def reference_levels(self) -> dict[str, float]:
-        """Return levels to compare logged numbers with, such as the loss of a discriminator that is undecided."""
+        """Return levels to compare logged numbers with, such as the loss of an undecided D."""
         return {}
 
     def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
@@ -295,7 +297,9 @@ class GenerativeModel(Model):
             self.latent = self.options.latent
 
     def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        """Compute the images of vectors, in the mode that the networks are in; users call `sample` and `decode`.
+        """Compute the images of vectors, in the mode that the networks are in.
+
+        Users call `sample` and `decode`.
 
         Parameters
         ----------
@@ -310,7 +314,7 @@ class GenerativeModel(Model):
         raise NotImplementedError(f"{type(self).__name__} does not define generate()")
 
     def preview(self, n: int, dataset: Dataset, generator: np.random.Generator) -> tuple[np.ndarray, int | None]:
-        """Make samples; those of a conditional model go through the classes in turn, one column for each class."""
+        """Make samples; a conditional model goes through the classes, one column for each."""
         columns = self.classes if self.classes <= n else 0
         return self.sample(n - n % max(columns, 1), generator), columns or None
 
@@ -342,7 +346,9 @@ class GenerativeModel(Model):
         return self.decode(randn(n, self.latent, generator=generator).numpy(), labels)
 
     def decode(self, codes: np.ndarray, labels: Any = None) -> np.ndarray:
-        """Make the image of each vector, in evaluation mode: G(z) of a GAN, the mean of p(x | z) of a VAE.
+        """Make the image of each vector, in evaluation mode.
+
+        It is G(z) of a GAN, and the mean of p(x | z) of a VAE.
 
         Parameters
         ----------
@@ -449,7 +455,7 @@ class ImageModel(Model):
         return np.concatenate(outputs).clip(-1, 1) if outputs else images
 
     def preview(self, n: int, dataset: Dataset, generator: np.random.Generator) -> tuple[np.ndarray, int | None]:
-        """Show in each row an image of the data, the output for it, and its partner if the data set has partners."""
+        """Show in each row an image, the output for it, and its partner if it has one."""
         columns = 2 if dataset.partners is None else 3
         rows = dataset.subset(generator.permutation(len(dataset))[: max(n // columns, 1)])
         shown = [rows.images, self.apply(rows.images), *([] if rows.partners is None else [rows.partners])]

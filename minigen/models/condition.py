@@ -42,9 +42,10 @@ def broadcast_labels(labels: Any, n: int) -> np.ndarray:
 
 
 def concat_label_maps(images: Tensor, condition: Tensor) -> Tensor:
-    """Append a channel for each class to images: 1 everywhere for the image's own class, 0 for the others.
+    """Append label maps to images: a channel for each class.
 
-    A convolution sees only a few pixels at a time, so the class must be present at every pixel.
+    The channel of the image's own class is 1 everywhere, the others are 0.  A convolution sees only a few pixels at a
+    time, so the class must be present at every pixel.
 
     Parameters
     ----------

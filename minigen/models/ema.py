@@ -78,7 +78,7 @@ class EMA(nn.Module):
         self.updates.data = np.array(done + 1)
 
     def forward(self, input: Tensor) -> Tensor:
-        """The output of the network with averaged weights."""
+        """Compute the output of the network with averaged weights."""
         output: Tensor = self.network(input)
         return output
 

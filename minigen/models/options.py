@@ -150,7 +150,7 @@ class Options:
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give every option an annotation, and a changed default the help and limits of the inherited option."""
+        """Give every option an annotation, and a changed default its inherited help."""
         super().__init_subclass__(**kwargs)
         annotations = dict(inspect.get_annotations(cls))
         inherited = {each.name: each for each in fields(cls.__mro__[1])} if is_dataclass(cls.__mro__[1]) else {}
@@ -213,7 +213,7 @@ class Options:
 
     @classmethod
     def signature(cls) -> inspect.Signature:
-        """Build the signature of a constructor: options that the data decides, if they come first, are positional."""
+        """Build the signature of a constructor; leading options of the data are positional."""
         parameters = []
         positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
         leading = True

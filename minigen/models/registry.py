@@ -112,7 +112,7 @@ FILE.py:CLASS for a class of your own
 
 
 def absolute_name(name: str) -> str:
-    """Return the name by which a family is found from any folder: with an absolute path if it is in a file.
+    """Return the name by which a family is found from any folder.
 
     Examples
     --------

@@ -9,7 +9,7 @@ CHUNK = 100
 
 
 def downsampled_sizes(size: int, least: int) -> Iterator[int]:
-    """Sizes from `size` down, halved while they stay whole and at least `least`.
+    """Yield sizes from `size` down, halved while they stay whole and at least `least`.
 
     >>> list(downsampled_sizes(28, 4)), list(downsampled_sizes(64, 8))
     ([28, 14, 7], [64, 32, 16, 8])
@@ -21,7 +21,7 @@ def downsampled_sizes(size: int, least: int) -> Iterator[int]:
 
 
 def parts(n: int, most: int = CHUNK) -> list[slice]:
-    """Slices of at most `most` that cover range(n).
+    """Return slices of at most `most` that cover range(n).
 
     >>> parts(5, 2)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]

@@ -182,7 +182,7 @@ class BaseVAE(GenerativeModel):
         return gaussian_log_likelihood(output, x, self._networks()[1].pixel_log_var)
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:
-        """Encoder and decoder: those that learn in training mode, their averages in evaluation mode."""
+        """Return encoder and decoder: the trained ones in training mode, else their averages."""
         if self.training or self.average is None:
             return self.encoder, self.decoder
         encoder, decoder = self.average.network.children()
@@ -221,7 +221,7 @@ class BaseVAE(GenerativeModel):
     # ---- from images to codes and back
 
     def encode(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
-        """The mean of each image's code, in evaluation mode.
+        """Compute the mean of each image's code, in evaluation mode.
 
         Parameters
         ----------
@@ -246,15 +246,15 @@ class BaseVAE(GenerativeModel):
         return np.concatenate(codes)
 
     def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        """The mean images of p(x | z), in [-1, 1]; see `GenerativeModel.generate`.
+        """Compute the mean images of p(x | z), in [-1, 1]; see `GenerativeModel.generate`.
 
-        Not draws from p(x | z): the independent noise of its pixels is no part of what was learnt.
+        They are not draws from p(x | z), whose pixels would have independent noise.
         """
         output = self._decode(z, condition)
         return 2 * (output.sigmoid() if self.options.likelihood == "bernoulli" else output.clamp(0, 1)) - 1
 
     def reconstruct(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
-        """Images sent through the code and back; parameters and errors as `encode`.
+        """Encode and decode images; parameters and errors as `encode`.
 
         Returns
         -------
@@ -263,7 +263,7 @@ class BaseVAE(GenerativeModel):
         return self.decode(self.encode(images, labels), labels if self.classes else None)
 
     def batches(self, images: np.ndarray, labels: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Split images (N, C, H, W) in [-1, 1] into parts that fit in memory: images in [0, 1], and their condition."""
+        """Split images in [-1, 1] into batches: images in [0, 1], and their condition."""
         x, condition = self._inputs(images, labels)
         for part in parts(len(x.data)):
             yield x[part], None if condition is None else condition[part]
