@@ -122,7 +122,7 @@ def _need(*modules: str) -> None:
 
 
 def execute(source: Path) -> Any:
-    """Run a lesson's text from scratch in a process of its own.
+    """Run a lesson's text from scratch in a separate process.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def by_complex_step(
     """Measure as `minigen.check.differences.directional` does, and sharpen the result by a complex step.
 
     Differences find the kinks and the edges of the domain.  Where the complex step agrees with them within their bound
-    it takes their place, with a bound of its own: what moving the inputs by an ulp or two does to it, and a few
+    it takes their place, with a separate bound: what moving the inputs by an ulp or two does to it, and a few
     roundings.  Where it does not, the function is not analytic (an ``abs``, a real part), and differences serve.
     """
     measured = directional(fn, inputs, i, direction, value, noise)

@@ -1,4 +1,4 @@
-"""Checking somebody else's function and vjp: NumPy arrays in, NumPy arrays out, whatever lies between."""
+"""Check a function and its vjp from outside minigen: NumPy arrays in, NumPy arrays out."""
 
 import inspect
 import warnings

@@ -19,7 +19,7 @@ def check_machine_code(ops: Sequence[str], ccs: Sequence[int], form: str = "text
     ccs : sequence of int
         Compute capabilities: 80 is 8.0.
     form : {"text", "json", "html", "markdown"}
-        Markdown is a table of its own: convolutions at the layers of DCGANs, `minigen.kernels.static_report.LAYERS`.
+        Markdown is a separate table: convolutions at the layers of DCGANs, `minigen.kernels.static_report.LAYERS`.
 
     Returns
     -------

@@ -55,12 +55,12 @@ U = 2.0**-53
 LEVELS = 40
 ORDERS = 4
 GRANULARITY = 64
-"""At most so many roundings, of the size of the largest value or input, are taken for noise where an ulp showed none.
+"""The most roundings, of the size of the largest value or input, taken for noise where an ulp showed none.
 
 What cancellation of yet larger numbers does, as in (1e12 + x) - 1e12, is left to `minigen.check.quantization`."""
 
 LEAST = 6
-"""So many levels there must be before two of them may agree by chance."""
+"""The number of levels that is needed before two of them may agree by chance."""
 
 LAST = 4
 """How many of the finest levels are taken to show nothing but noise."""

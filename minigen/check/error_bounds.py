@@ -45,7 +45,7 @@ def gamma(n: int, u: float = U32) -> float:
     Raises
     ------
     ValueError
-        If n u is 1 or more: no bound holds for so many terms.
+        If n u is 1 or more: the bound does not hold for that number of terms.
 
     Examples
     --------

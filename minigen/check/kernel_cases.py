@@ -74,7 +74,7 @@ def window(
 
 
 def convolution(source: Source, channels: int = 3) -> Convolution:
-    """The shapes of a convolution of a few images, in one or two groups of up to so many channels."""
+    """The shapes of a convolution of a few images, in one or two groups of up to `channels` channels."""
     groups = source.choose([1, 2])
     counts = source.integer(1, 3), source.integer(1, channels), source.integer(1, channels)
     return Convolution(*counts, **window(source), groups=groups)

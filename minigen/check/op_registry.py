@@ -95,9 +95,9 @@ class Entry:
     defaults : dict
         The parameters' values for a function that does not take them.
     constant : tuple of str
-        Inputs that are labels or targets, for whose gradient nobody asks.
+        Inputs that are labels or targets, which have no gradient.
     optional : int
-        So many of the last inputs may be missing in a function that does not take them.
+        The number of last inputs that may be missing in a function that does not take them.
     """
 
     name: str

@@ -289,7 +289,7 @@ def trajectory(
     digits: int = 50,
     **options: Any,
 ) -> np.ndarray:
-    """Parameters after each step of variant `name`, computed with so many digits and rounded once.
+    """Parameters after each step of variant `name`, computed with `digits` digits and rounded once.
 
     Parameters
     ----------

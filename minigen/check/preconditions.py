@@ -12,8 +12,8 @@ from .report import Finding
 __all__ = ["function_preconditions", "vjp_preconditions"]
 
 SLACK = 1000
-"""A function's values may differ from the definition by so many times the rounding noise: it may be less accurate, but
-must be the same function."""
+"""A function's values may differ from the definition by this multiple of the rounding noise: it may be less
+accurate, but must be the same function."""
 
 
 def function_preconditions(

@@ -5,7 +5,7 @@ constant, bit for bit, and every small difference is an honest zero.  Moving x b
 gives such a function away is that it takes *many* values along a line, each again and again.  One with kinks or jumps
 does that with one or two: a rectifier with its zero, a clamp with its limits.
 
-Nobody pays for looking until a gradient is about to be called wrong, at a point where a step that changed something is
+This runs only before a gradient is called wrong, at a point where a step that changed something is
 followed by one that changed nothing.
 """
 
@@ -22,7 +22,7 @@ WIDTHS = (32, 512)
 
 SAMPLES = 48
 LEAST = 4
-"""So many different values must come again."""
+"""The number of different values that must occur again."""
 
 
 def quantization(

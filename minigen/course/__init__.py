@@ -12,7 +12,7 @@ In the lesson, ``exercises.div_vjp(my_answer)`` gives a `Verdict`, which a noteb
 (the answer is ``...`` or returned None), or wrong, with the function, the argument, the index, what was expected and
 what came.  A wrong answer never stops the notebook.
 
-Each lesson's exercises are a module here, named after the lesson.  The answer to an exercise bears the exercise's name
+Each lesson's exercises are a module here, named after the lesson.  The answer to an exercise has the exercise's name
 in ``lessons/solutions/``; the tests check that each one is found right.
 """
 

@@ -45,7 +45,7 @@ def centre_vjp(answer: Any) -> None:
             (g + g.mean(axis=0), "Look at the sign of the mean: it is subtracted."),
             (x - x.mean(axis=0), "This is centring itself, forwards. What is asked for is made from g."),
             (g - g.sum(axis=0), "This is a sum in place of a mean: each x[j] is only an N-th part of the mean."),
-            (g - g.mean(), "This is the mean over everything; each column has a mean of its own."),
+            (g - g.mean(), "This is the mean over everything; each column has its own mean."),
             (g - g.mean(axis=1, keepdims=True), "These are the means of the rows; centred are the columns."),
         ])  # fmt: skip
 
@@ -72,7 +72,7 @@ def my_grad(answer: Any) -> None:
         got = call_or_hint(answer, output, at, hints={
             KeyError: "If the key is the id of a Tensor: its turn came before anybody had handed it a share. "
                       "Is the order from the newest to the oldest?",
-            AttributeError: "If it is about None: nobody made a leaf, its t.node is None. Leave the leaves out.",
+            AttributeError: "If it is about None: a leaf was not computed, its t.node is None. Leave the leaves out.",
         })  # fmt: skip
         close(what, got, tensor(np.array(expected)))
     wide = tensor(random_array(0, 3, 2), requires_grad=True)

@@ -18,7 +18,7 @@ class Tape:
         raise NotImplementedError
 
     def array(self, tensor: Any) -> np.ndarray:
-        """A tensor's values, as an array of its own."""
+        """A tensor's values, as a separate array."""
         raise NotImplementedError
 
     def grad(

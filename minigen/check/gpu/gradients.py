@@ -19,7 +19,7 @@ OPS = ("linear", "conv2d", "conv_transpose2d", "batch_norm", "leaky_relu", "max_
 
 
 def checks(examples: int) -> Iterator[Check]:
-    """Each of `OPS` at so many points."""
+    """Each of `OPS` at a number of points."""
     for op in OPS:
         yield f"{op}, {examples} points", partial(check_gradients, op, examples)
 

@@ -13,7 +13,7 @@ class Outcome(NamedTuple):
     """``pass``, ``fail``, or ``error`` where it could not be finished."""
     detail: str
     """One line for a reader."""
-    numbers: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
+    numbers: dict[str, Any] = {}  # noqa: RUF012 - never written to
     """What was measured."""
 
 
@@ -24,7 +24,7 @@ class Row(NamedTuple):
     name: str
     status: str
     detail: str
-    numbers: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
+    numbers: dict[str, Any] = {}  # noqa: RUF012 - never written to
 
 
 Check = tuple[str, Callable[[], Outcome]]

@@ -7,8 +7,8 @@ known answers use                                 `right`, `wrong`
 instructors use                                   ``minigen course build``, ``grade``, ``validate``
 ================================================= =====================================================
 
-Its limits keep accidents apart, not attacks: a submission runs in a process of its own, with limits on time and memory,
-but with the rights of whoever runs it.  It is no sandbox.
+Its limits protect from accidents, not from attacks: a submission runs in a separate process, with limits on time and
+memory, but with the rights of whoever runs it.  It is no sandbox.
 """
 
 from .assignment import CourseError, right, wrong

@@ -72,7 +72,7 @@ def _feedback(outcome: Outcome) -> str:
 
 
 def check(file: str | Path, task: int | None = None) -> Report:
-    """Run the public tests on a student's file, in a process of its own.
+    """Run the public tests on a student's file, in a separate process.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ UNLOADED = "Your file could not be loaded"
 """How the reason begins where no test could be run at all."""
 
 SAMPLE = 48
-"""So many numbers of an array are kept to tell one wrong answer from another."""
+"""How many numbers of an array are kept to tell one wrong answer from another."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .submission import GRACE, on_the_clock, too_slow
 __all__ = ["Job", "Run", "run"]
 
 PATIENCE = 2
-"""When so many tests of a job have overrun their time, the others are not run."""
+"""After this number of tests of a job have run out of time, the others are not run."""
 
 IDLE = 5.0
 """A process that uses no processor time for this many seconds, or for its limit if that is longer, waits in vain."""

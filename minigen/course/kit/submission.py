@@ -85,7 +85,7 @@ def load(source: str, filename: str, reference: dict[str, str] | None = None) ->
 
 
 def _with_reference(source: str, filename: str, codes: dict[str, types.CodeType]) -> ast.Module:
-    """The file's syntax tree with the reference's definitions in place of its own; line numbers stay the same."""
+    """The file's syntax tree with the reference's definitions in place of the student's, on the same lines."""
     tree = ast.parse(source, filename)
     for i, node in enumerate(tree.body):
         names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
@@ -216,7 +216,7 @@ def _attempt(action: Callable[[], Any], filename: str, names: Sequence[str]) -> 
 
 
 def on_the_clock(seconds: float) -> float:
-    """How long to wait for what may take so many seconds of processor time, of which a busy machine gives far less.
+    """Seconds on the clock for what may take `seconds` of processor time: a busy machine gives less.
 
     >>> on_the_clock(5) if PROCESSOR_TIME else 50
     50

@@ -117,7 +117,7 @@ def load_tests(folder: Path) -> list[Test]:
                     found[item.name] = Test(**{**vars(item), "hidden": hidden})
     finally:
         sys.path.remove(str(folder))
-        sys.modules.pop("public", None)  # another assignment has one of its own
+        sys.modules.pop("public", None)  # another assignment has another one
     return list(found.values())
 
 

@@ -2,7 +2,7 @@
 
 It reads a request from its standard input, and writes one line of JSON for everything that happens to what was its
 standard output; whatever the student's file prints goes elsewhere.  This keeps accidents apart, not attacks: a file
-that wants to can read the tests and write results of its own.
+can read the tests and forge results if it tries to.
 """
 
 import contextlib

@@ -1,0 +1,243 @@
+"""Make the table of `expected_values.md` again: train, evaluate, collect.
+
+    python lessons/reference/make_expected_values.py                    every row, seeds 0 to 4, as this machine is
+    python lessons/reference/make_expected_values.py --settings all --seeds 0     also as on other processors
+    python lessons/reference/make_expected_values.py --only-table       write the table of what is there already
+
+Each number comes from the commands that the table names.  Results are kept in `expected_values.json`, one entry for
+each row, seed and setting; what is there already is not made again, unless with `--again`.  All rows with five seeds
+take about three hours on two cores.  Needs the extra `data`.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+RESULTS, PAGE = HERE / "expected_values.json", HERE / "expected_values.md"
+BEGIN, END = "<!-- made by make_expected_values.py: begin -->", "<!-- end -->"
+
+SETTINGS = {
+    "default": {},
+    "AVX2 kernels": {"MINIGEN_SIMD": "avx2"},
+    "Haswell BLAS": {"OPENBLAS_CORETYPE": "Haswell"},
+}
+"""Environment variables that make this machine compute as another would."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Parameters
+    ----------
+    key : str
+        Its name in the results.
+    measure : str
+        What is measured, for the reader.
+    train : str
+        What follows ``minigen train``.
+    evaluate : str
+        What follows ``minigen evaluate RUN``, or the name of one of the `READERS`.
+    pattern : str
+        Finds the number in what is printed.
+    bound : str
+        The acceptance, for the reader; empty if there is none.
+    holds : callable, optional
+        Whether a number meets it.
+    """
+
+    key: str
+    measure: str
+    train: str
+    evaluate: str
+    pattern: str
+    bound: str = ""
+    holds: Callable[[float], bool] | None = None
+
+
+ELBO, LIKELIHOOD = r"-ELBO +([-\d.]+)", r"-log p\(x\) +([-\d.]+)"
+ROWS = [
+    Row("vae", "VAE, code of 20: -ELBO", "vae", "", ELBO, "at most 110", lambda v: v <= 110),
+    Row("vae-2", "VAE, code of 2: -ELBO", "vae --latent 2", "", ELBO),
+    Row("vae-20", "VAE, to compare with the CVAE: -ELBO", "vae --epochs 20", "", ELBO),
+    Row("cvae-20", "CVAE: -ELBO", "cvae --epochs 20", "", ELBO),
+    Row("mlp-20", "VAE, to compare with the IWAE: -log p(x)", "vae --network mlp --epochs 20", "--samples 1000", LIKELIHOOD),
+    Row("iwae-20", "IWAE (k = 50): -log p(x)", "iwae --epochs 20", "--samples 1000", LIKELIHOOD),
+    Row("cgan", "CGAN: 10,000 digits read as asked for, in %", "cgan", "--classify 10000", r"read as asked +([\d.]+)%",
+        "at least 97", lambda v: v >= 97),
+    Row("cgan-cas", "CGAN: real test digits read by a classifier of its samples, in %", "cgan", "--classify 10000",
+        r"test images read +([\d.]+)%", "at least 92", lambda v: v >= 92),
+    Row("dcgan-rare", "DCGAN: the rarest digit among 1,000 samples, in %", "dcgan", "rarest", r"rarest ([\d.]+)",
+        "at least 3", lambda v: v >= 3),
+    Row("dcgan-agree", "DCGAN: samples on which three readers agree, in %", "dcgan", "agreement", r"agree ([\d.]+)"),
+]  # fmt: skip
+
+
+def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
+    """Run a command and return what it printed; stop with its message if it fails."""
+    done = subprocess.run(command, env={**os.environ, **environment}, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def made(row: Row, seed: int, setting: str, folder: Path) -> float:
+    """Train (if this run is not there yet) and evaluate."""
+    name = re.sub(r"[^a-z0-9]+", "-", f"{row.train}-{seed}-{setting}".lower())
+    environment = SETTINGS[setting]
+    minigen = [sys.executable, "-m", "minigen"]
+    if not (folder / "runs" / name / "done").exists():
+        train = [*minigen, "train", *row.train.split(), "--seed", str(seed), "--run", name, "--overwrite"]
+        run(train, environment, folder)
+        (folder / "runs" / name / "done").touch()
+    path = folder / "runs" / name
+    if row.evaluate in READERS:
+        said = run([sys.executable, __file__, "--read", row.evaluate, str(path)], environment, folder)
+    else:
+        kept = path / f"evaluate{'-'.join(row.evaluate.split())}.txt"
+        if not kept.exists():
+            kept.write_text(run([*minigen, "evaluate", name, *row.evaluate.split()], environment, folder))
+        said = kept.read_text()
+    return float(re.search(row.pattern, said)[1])  # type: ignore[index]
+
+
+# ---- what no command of minigen measures
+
+
+def digits() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Training and test digits: flat images and their labels."""
+    import minigen as mg
+
+    splits = (mg.data.load("mnist5k", split) for split in ("train", "test"))
+    return [(split.images.reshape(len(split.images), -1), split.labels) for split in splits]
+
+
+def samples(path: str, n: int = 1000) -> np.ndarray:
+    """Images that a trained run draws, flat."""
+    from minigen.train import load_trained
+
+    return load_trained(path).model.sample(n, np.random.default_rng(0)).reshape(n, -1)
+
+
+def rarest(path: str) -> str:
+    """The share of the digit that is drawn least often, each sample in the class of its nearest training image."""
+    (images, labels), _ = digits()
+    drawn = samples(path)
+    distances = (images**2).sum(1) - 2 * drawn @ images.T
+    counts = np.bincount(labels[distances.argmin(1)], minlength=10)
+    return f"rarest {100 * counts.min() / len(drawn):.1f}"
+
+
+def agreement(path: str) -> str:
+    """The share of samples that a support vector machine, 3 nearest neighbours and a small network read alike.
+
+    All three learn from the 4,000 real training digits alone.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.svm import SVC
+
+    (images, labels), (test, _) = digits()
+    readers = [SVC(C=10), KNeighborsClassifier(3), MLPClassifier(256, random_state=0)]
+    for reader in readers:
+        reader.fit(images, labels)
+
+    def agree(given: np.ndarray) -> float:
+        a, b, c = (reader.predict(given) for reader in readers)
+        return 100 * float(np.mean((a == b) & (b == c)))
+
+    return f"agree {agree(samples(path)):.1f} (real test digits: {agree(test):.1f})"
+
+
+READERS = {"rarest": rarest, "agreement": agreement}
+
+
+# ---- the table
+
+
+def table(results: dict[str, float]) -> str:
+    """The results as Markdown: a column for each seed, then median and range over seeds and over settings."""
+    seeds = sorted({int(key.split("/")[1]) for key in results})
+    lines = [
+        f"| measure | made by | {' | '.join(map(str, seeds))} | median (range) | other processors, seed 0 |",
+        "|" + "---|" * (len(seeds) + 4),
+    ]
+    for row in ROWS:
+        cells = [results.get(f"{row.key}/{seed}/default") for seed in seeds]
+        known = [cell for cell in cells if cell is not None]
+        if not known:
+            continue
+        evaluate = f"`minigen evaluate RUN {row.evaluate}`".replace(" `", "`")
+        how = f"`{Path(__file__).name}`" if row.evaluate in READERS else evaluate
+        others = [
+            f"{results[f'{row.key}/0/{name}']:.1f} ({name})" for name in SETTINGS
+            if name != "default" and f"{row.key}/0/{name}" in results
+        ]  # fmt: skip
+        spread = f"{statistics.median(known):.1f} ({min(known):.1f} to {max(known):.1f})"
+        columns = [
+            row.measure + f", {row.bound}" * bool(row.bound), f"`minigen train {row.train}`, {how}",
+            *("" if cell is None else f"{cell:.1f}" for cell in cells), spread, ", ".join(others),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(columns)} |")
+    return "\n".join(lines)
+
+
+def with_table(page: str, results: dict[str, float]) -> str:
+    """The page with this table between its two marks."""
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{table(results)}\n\n{END}{rest.split(END)[1]}"
+
+
+def stored() -> dict[str, float]:
+    """The results that are there: row/seed/setting to number."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def asked(arguments: argparse.Namespace) -> Iterator[tuple[Row, int, str]]:
+    """What to make, in order."""
+    settings = list(SETTINGS) if arguments.settings == ["all"] else arguments.settings
+    for setting in settings:
+        for seed in arguments.seeds:
+            for row in ROWS:
+                if not arguments.rows or row.key in arguments.rows:
+                    yield row, seed, setting
+
+
+def main() -> None:
+    """Make what is asked for, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--rows", nargs="+", choices=[row.key for row in ROWS])
+    parser.add_argument("--settings", nargs="+", choices=["all", *SETTINGS], default=["default"])
+    parser.add_argument("--folder", type=Path, default=Path("expected-values"), help="where the runs go")
+    parser.add_argument("--again", action="store_true", help="also make what is there already")
+    parser.add_argument("--only-table", action="store_true")
+    parser.add_argument("--read", nargs=2, metavar=("READER", "RUN"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.read:
+        print(READERS[arguments.read[0]](arguments.read[1]))
+        return
+    results = stored()
+    if not arguments.only_table:
+        arguments.folder.mkdir(exist_ok=True, parents=True)
+        for row, seed, setting in asked(arguments):
+            key = f"{row.key}/{seed}/{setting}"
+            if key not in results or arguments.again:
+                results[key] = made(row, seed, setting, arguments.folder.resolve())
+                print(f"{key}: {results[key]}", flush=True)
+                RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
