@@ -238,7 +238,6 @@ def multinomial(
     if replacement:
         ends = rows.cumsum(-1)
         points = (generator or rng()).random((len(rows), num_samples)) * ends[:, -1:]
-        points = np.minimum(points, np.nextafter(ends[:, -1:], 0))  # a product may be rounded up to the end
         draws = np.stack([np.searchsorted(end, point, side="right") for end, point in zip(ends, points)])
     else:  # the smallest of exponential times, with the weights as rates, come in the order of such draws
         times = (generator or rng()).standard_exponential(rows.shape)
