@@ -50,7 +50,7 @@ def is_array(x: Any) -> bool:
     >>> is_array(np.ones(3)), is_array([1.0])
     (True, False)
     """
-    return isinstance(x, np.ndarray | np.generic) or type(x).__module__.partition(".")[0] == "cupy"
+    return isinstance(x, _NUMPY) or type(x).__module__.partition(".")[0] == "cupy"
 
 
 def describe(x: Any) -> str:
@@ -70,6 +70,7 @@ def describe(x: Any) -> str:
     return name
 
 
+_NUMPY = (np.ndarray, np.generic)
 _OWN_MODULES = ("builtins", "cupy", "minigen", "numpy")
 
 

@@ -53,6 +53,7 @@ class _GradMode(threading.local):
 
 _grad_mode = _GradMode()
 _sequence_numbers = itertools.count()
+_NUMBERS = (bool, int, float, np.generic)
 
 
 def is_grad_enabled() -> bool:
@@ -241,7 +242,7 @@ class Primitive:
 
     def _as_tensor(self, i: int, x: Any, dtype: DType) -> Tensor:
         """Convert the i-th input to a Tensor; a number takes `dtype`, an array must have it."""
-        if isinstance(x, bool | int | float | np.generic):
+        if isinstance(x, _NUMBERS):
             if dtype not in backend.FLOATS and not np.can_cast(np.min_scalar_type(x), dtype, "same_kind"):
                 raise TypeError(f"{self.name}: argument {self.argument(i)!r}: {x} does not fit dtype {dtype}")
             return Tensor(np.asarray(x, dtype))

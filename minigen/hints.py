@@ -5,8 +5,9 @@ An attribute that does not exist costs a beginner more time than any other error
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Never
 
-__all__ = ["FUNCTIONS", "TENSOR", "missing"]
+__all__ = ["FUNCTIONS", "TENSOR", "LeftOut", "missing"]
 
 TENSOR: Mapping[str, str] = {
     "addmm": "x + a @ b",
@@ -95,3 +96,19 @@ def missing(owner: str, name: str, hints: Mapping[str, str], known: Iterable[str
         return f"{message}; use {hints[name]}"
     near = get_close_matches(name, list(known), n=1, cutoff=0.75)
     return f"{message}; did you mean {near[0]!r}?" if near else message
+
+
+class LeftOut:
+    """An attribute that a class does not have: access raises an AttributeError that names the replacement.
+
+    >>> class Number:
+    ...     cuda = LeftOut("Number", "cuda", TENSOR)
+    >>> hasattr(Number(), "cuda")
+    False
+    """
+
+    def __init__(self, owner: str, name: str, hints: Mapping[str, str]):
+        self.message = missing(owner, name, hints)
+
+    def __get__(self, instance: object, owner: object = None) -> Never:
+        raise AttributeError(self.message)

@@ -404,12 +404,13 @@ class Tensor(TensorMethods):
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         raise TypeError(f"numpy.{function.__name__} does not work on a Tensor: {_REMEDY}")
 
-    if not TYPE_CHECKING:  # a checker would then accept every name
+    def __dir__(self) -> list[str]:
+        """List the names that exist, without those that only name a replacement."""
+        return sorted(set(super().__dir__()) - set(hints.TENSOR))
 
-        def __getattr__(self, name: str) -> Any:
-            known = () if name.startswith("_") else dir(type(self))  # NumPy and notebooks ask for many private names
-            raise AttributeError(hints.missing("Tensor", name, hints.TENSOR, known))
 
+for _name in hints.TENSOR:  # a `__getattr__` would make every access to an attribute slower
+    setattr(Tensor, _name, hints.LeftOut("Tensor", _name, hints.TENSOR))
 
 _REMEDY = "use minigen's function of that name, or give NumPy the values alone, t.numpy()"
 _IN_PLACE = "a Tensor's array is read-only; write `t -= x` under minigen.no_grad(), or `with t.inplace() as array`"
