@@ -208,7 +208,7 @@ def multinomial(
     Parameters
     ----------
     input : Tensor (k,) or (n, k)
-        Weights of 0 or more; each row is a distribution of its own.
+        Weights of 0 or more; each row is a separate distribution.
     num_samples : int
         How many indices to draw from each row.
     replacement : bool
