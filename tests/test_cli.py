@@ -164,6 +164,23 @@ def test_the_example_of_the_readme_runs(capsys):
     assert capsys.readouterr().out == "[ 3. 12. 27.] [ 6. 12. 18.]\nTrue\n"
 
 
+def test_after_a_plain_install_each_example_of_the_readme_runs_or_names_its_extra():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    block = (
+        "import sys\nfrom minigen._util.optional import _DISTRIBUTIONS, _EXTRAS\n"
+        "modules = {name: module for module, name in _DISTRIBUTIONS.items()}\n"
+        "sys.modules.update({modules.get(name, name): None for names in _EXTRAS.values() for name in names})\n"
+    )
+    found = []
+    for example in readme.split("```python\n")[1:]:
+        code = block + example.partition("```")[0]
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        found.append("runs" if done.returncode == 0 else done.stderr.splitlines()[-1])
+    assert found[0] == "runs" and len(found) > 1
+    for words in found:
+        assert words == "runs" or 'python -m pip install "minigen-lab[' in words, words
+
+
 # ---- mistakes
 
 
@@ -310,6 +327,17 @@ def test_too_much_memory_is_said_in_one_line(n, run, capsys):
     assert line.startswith("not enough memory: ") and "fewer or smaller images" in line
     if n == 10**13:
         assert "TiB" in line  # the size that was asked for
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux grants more memory than there is")
+def test_a_model_beyond_the_free_memory_is_refused_and_not_killed(here):
+    code = (
+        "import sys; from minigen.cli import main, memory_limit; memory_limit._free = lambda: 80_000_000\n"
+        "sys.exit(main('train vae --data digits --network mlp --width 400000'.split()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("minigen: not enough memory: ") and not list(here.iterdir())
 
 
 def test_a_missing_package_names_its_extra(monkeypatch, capsys):

@@ -112,7 +112,7 @@ def _shown(title: str, rows: Iterator[Row]) -> list[Row]:
 
 def _set_threads(wanted: int | None) -> int:
     kernels.set_num_threads(wanted or kernels.get_num_threads())
-    return kernels.get_num_threads()
+    return int(kernels.get_num_threads())
 
 
 def machine_limits() -> tuple[float, float]:

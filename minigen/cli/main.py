@@ -4,6 +4,7 @@ An error costs one line on the standard error stream.  ``--debug`` shows the tra
 """
 
 import argparse
+import errno
 import opcode
 import sys
 import traceback
@@ -102,7 +103,11 @@ def _explain(error: Exception) -> tuple[str, int]:
     that cannot be read, memory that is not there, a package that is not installed.  Any other error, such as a
     ValueError from inside NumPy, is a fault of minigen (exit code 1), and the line says where it happened.
     """
-    if isinstance(error, MemoryError | OverflowError) or str(error).startswith(_TOO_LARGE):
+    if (
+        isinstance(error, MemoryError | OverflowError)
+        or str(error).startswith(_TOO_LARGE)
+        or getattr(error, "errno", None) == errno.ENOMEM
+    ):
         return f"not enough memory: {error or 'an array does not fit'}; ask for fewer or smaller images or networks", 2
     if isinstance(error, ModuleNotFoundError) and error.name and extra_of(error.name):
         return missing_package(error.name), 2

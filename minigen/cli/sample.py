@@ -49,7 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _save_array(path: Path, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> None:
     memory = io.BytesIO()
-    np.savez_compressed(memory, images=images, **({} if labels is None else {"labels": labels}))
+    if labels is None:
+        np.savez_compressed(memory, images=images)
+    else:
+        np.savez_compressed(memory, images=images, labels=labels)
     replace_file(path, memory.getvalue())
 
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from .memory_limit import memory_limit
 from .types import at_least
 
 __all__ = ["add_arguments", "run"]
@@ -105,7 +106,9 @@ def _train(arguments: argparse.Namespace) -> int:
     from ..train.environment import describe_environment
 
     def model_on(device: str, config: dict[str, Any], source: Path | None = None) -> Any:
-        model = build_model(config, source).to(device)
+        with memory_limit():
+            model = build_model(config, source)
+        model.to(device)
         if device == "cuda":
             kernels.load("cuda")  # what is missing is said before there is a folder
         return model

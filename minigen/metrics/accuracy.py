@@ -52,7 +52,8 @@ class ClassAccuracy:
     @property
     def per_class(self) -> np.ndarray:
         """The same of each class (classes,)."""
-        return self.confusion.diagonal() / self.confusion.sum(1)
+        shares: np.ndarray = self.confusion.diagonal() / self.confusion.sum(1)
+        return shares
 
     def top_confusions(self, n: int) -> list[tuple[str, str, int]]:
         """The (at most) `n` commonest ways of being misread: asked for, read as, how often."""

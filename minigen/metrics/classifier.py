@@ -76,7 +76,8 @@ class Classifier(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [-1, 1]."""
-        return self.layers(input)
+        logits: Tensor = self.layers(input)
+        return logits
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """The likeliest class of each image, in whatever mode the network is.

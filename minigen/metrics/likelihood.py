@@ -76,7 +76,8 @@ def elbo(
 ) -> "NDArray[np.float64]":
     """Measure the bound on log p(x) of each image (N,); parameters and errors as `elbo_terms`."""
     reconstruction, kl, _ = _terms(model, images, labels, generator)
-    return -(reconstruction + kl.sum(1))
+    bound: NDArray[np.float64] = -(reconstruction + kl.sum(1))
+    return bound
 
 
 def log_likelihood(

@@ -78,7 +78,7 @@ def graph(
     page = max(width + 0.4, 7.0)
     legend, text = 0.45, 0.19 * len(caption_lines(caption, page)) + 0.1 if caption else 0.0
     with style():
-        picture = figure_class()(figsize=(page, height + legend + text), layout="none")
+        picture: Figure = figure_class()(figsize=(page, height + legend + text), layout="none")
         axes = picture.add_axes((0, text / picture.get_figheight(), 1, 1 - text / picture.get_figheight()))
         axes.set(xlim=(-page / 2, page / 2), ylim=(-height - legend, 0))
         axes.set_axis_off()
@@ -288,11 +288,11 @@ def _layout(nodes: list[_Node]) -> tuple[list[_Place], tuple[float, float]]:
     span = max(x[m] + width(m) / 2 for row in members for m in row)
     places = []
     for i, node in enumerate(nodes):
-        bends = {
+        through = {
             source: [(x[source, i, row], middles[row]) for row in range(rows[source] + 1, rows[i])]
             for source, _ in node.inputs
         }
-        places.append(_Place(rows[i], x[i], middles[rows[i]], widths[i], heights[i], bends))
+        places.append(_Place(rows[i], x[i], middles[rows[i]], widths[i], heights[i], through))
     return places, (2 * span, y + 0.1)
 
 

@@ -54,7 +54,7 @@ def style() -> AbstractContextManager[None]:
     """
     matplotlib = require("matplotlib")
     lines = require("cycler").cycler(color=list(COLORS.values())[: len(DASHES)], linestyle=DASHES)
-    return matplotlib.rc_context(
+    context: AbstractContextManager[None] = matplotlib.rc_context(
         {
             "axes.axisbelow": True,
             "axes.grid": True,
@@ -72,6 +72,7 @@ def style() -> AbstractContextManager[None]:
             "savefig.dpi": "figure",
         }
     )
+    return context
 
 
 @functools.cache

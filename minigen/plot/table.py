@@ -78,7 +78,7 @@ class ImageTable:
         -------
         PIL Image
         """
-        Image, ImageDraw, ImageFont = (require(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont"))
+        Pillow, ImageDraw, ImageFont = (require(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont"))
         _, columns, channels, height, width = self.images.shape
         scale = max(1, min(32, math.ceil(_WIDE / (columns * width)))) if scale is None else scale
         grid = image_grid(self.images.reshape(-1, channels, height, width), ncols=columns, scale=scale)
@@ -90,8 +90,8 @@ class ImageTable:
         total = max(left + grid.shape[1] + _MARGIN, _NARROW if self.caption else 0)
         lines = _wrapped(self.caption, total - 2 * _MARGIN, font)
         below = top + grid.shape[0] + _MARGIN
-        picture = Image.new("RGB", (total, below + len(lines) * _LINE + (_MARGIN if lines else 0)), "white")
-        picture.paste(Image.fromarray(grid), (left, top))
+        picture: Image = Pillow.new("RGB", (total, below + len(lines) * _LINE + (_MARGIN if lines else 0)), "white")
+        picture.paste(Pillow.fromarray(grid), (left, top))
 
         draw = ImageDraw.Draw(picture)
         draw.text((_MARGIN, _MARGIN), self.title, "black", ImageFont.load_default(_TEXT + 3))

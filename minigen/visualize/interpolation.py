@@ -57,7 +57,8 @@ def slerp(first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> np.ndarray
     sine = np.where(straight, 1, np.sin(angle))
     leave = np.where(straight, 1 - t, np.sin((1 - t) * angle) / sine)
     arrive = np.where(straight, t, np.sin(t * angle) / sine)
-    return leave * first + arrive * last
+    vectors: np.ndarray = leave * first + arrive * last
+    return vectors
 
 
 def interpolate(
