@@ -145,8 +145,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     check_tensor(op, "x1", x1)
     check_tensor(op, "x2", x2)
     check_number(op, "eps", eps)
-    lengths = [maximum(root(sum(square(x), dim)), eps) for x in (x1, x2)]
-    return sum(x1 * x2, dim) / (lengths[0] * lengths[1])
+    lengths = [maximum(root(sum(square(x), dim, keepdim=True)), eps) for x in (x1, x2)]
+    return sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
 
 
 def binary_cross_entropy(

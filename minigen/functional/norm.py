@@ -57,6 +57,7 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
+    check_tensor("batch_norm", "input", input)
     if input.ndim < 2:
         raise ValueError(f"batch_norm: expected input (N, C, ...), got shape {input.shape}")
     channels = input.shape[1]
@@ -108,6 +109,7 @@ def layer_norm(
     >>> mg.functional.layer_norm(mg.tensor([[1.0, 3.0]]), (2,), eps=0.0)
     tensor([[-1.,  1.]])
     """
+    check_tensor("layer_norm", "input", input)
     shape = tuple(normalized_shape)
     if not shape or input.shape[input.ndim - len(shape) :] != shape:
         raise ValueError(f"layer_norm: input of shape {input.shape} does not end in normalized_shape {shape}")
@@ -143,6 +145,7 @@ def group_norm(
     >>> mg.functional.group_norm(mg.ones(2, 4, 3), 2).shape
     (2, 4, 3)
     """
+    check_tensor("group_norm", "input", input)
     if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
         raise ValueError(
             f"group_norm: input of shape {input.shape}: expected (N, C, ...), C divisible by num_groups={num_groups}"
@@ -187,6 +190,7 @@ def instance_norm(
     >>> mg.functional.instance_norm(mg.ones(2, 4, 3)).shape
     (2, 4, 3)
     """
+    check_tensor("instance_norm", "input", input)
     if input.ndim < 3:
         raise ValueError(f"instance_norm: expected input (N, C, ...), got shape {input.shape}")
     if not use_input_stats:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import normalize_dims
+from ..arguments import check_tensor, normalize_dims
 from ..backend import array_module, describe, is_array
 from ..tensor import Tensor
 
@@ -65,6 +65,7 @@ def any(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool =
     >>> mg.any(mg.tensor([[True, False], [False, False]]), dim=1)
     tensor([ True, False])
     """
+    check_tensor("any", "input", input)
     return _boolean(input.data.any(axis=normalize_dims("any", input.shape, dim), keepdims=keepdim))
 
 
@@ -75,6 +76,7 @@ def all(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool =
     >>> (mg.arange(3) < 5).all()
     tensor(True)
     """
+    check_tensor("all", "input", input)
     return _boolean(input.data.all(axis=normalize_dims("all", input.shape, dim), keepdims=keepdim))
 
 
@@ -85,6 +87,7 @@ def isnan(input: Tensor) -> Tensor:
     >>> mg.isnan(mg.tensor([1.0, float("nan")]))
     tensor([False,  True])
     """
+    check_tensor("isnan", "input", input)
     return _boolean(input.data != input.data)
 
 
@@ -95,6 +98,7 @@ def isfinite(input: Tensor) -> Tensor:
     >>> mg.isfinite(mg.tensor([1.0, float("inf")]))
     tensor([ True, False])
     """
+    check_tensor("isfinite", "input", input)
     return _boolean(array_module(input.data).isfinite(input.data))
 
 
@@ -105,6 +109,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> mg.equal(mg.ones(2), mg.ones(3))
     False
     """
+    check_tensor("equal", "input", input)
     _check_two("equal", input, other)
     return input.shape == other.shape and bool((input.data == other.data).all())
 
@@ -116,6 +121,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
     >>> mg.allclose(mg.ones(2), mg.ones(2) + 1e-6)
     True
     """
+    check_tensor("allclose", "input", input)
     _check_two("allclose", input, other)
     return bool(array_module(input.data).allclose(input.data, other.data, rtol, atol, equal_nan))
 

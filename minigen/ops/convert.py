@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import check_tensor
 from ..backend import FLOATS
 from ..tensor import DType, Tensor, tensor
 from . import elementwise
@@ -28,6 +29,7 @@ def to(input: Tensor, *targets: Any, dtype: Any = None, device: str | None = Non
     >>> mg.ones(1).to("float64")
     tensor([1.], dtype=float64)
     """
+    check_tensor("to", "input", input)
     for target in targets:
         if isinstance(target, Tensor):
             dtype, device = target.dtype, target.device

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import normalize_dim
+from ..arguments import check_tensor, normalize_dim
 from ..backend import array_module
 from ..engine import primitive
 from ..tensor import Tensor
@@ -31,6 +31,7 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
     >>> mg.cumsum(mg.tensor([1.0, 2.0, 3.0]), 0)
     tensor([1., 3., 6.])
     """
+    check_tensor("cumsum", "input", input)
     dim = normalize_dim("cumsum", input.shape, dim)
     if input.dtype.kind != "f":
         return Tensor(input.data.cumsum(axis=dim, dtype=np.int64).reshape(input.shape))
@@ -47,6 +48,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
     >>> mg.prod(mg.tensor([2.0, 3.0, 4.0]))
     tensor(24.)
     """
+    check_tensor("prod", "input", input)
     if dim is None:
         out = prod(input.reshape(-1), 0)
         return out.reshape((1,) * input.ndim) if keepdim else out

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
+from ..arguments import check_tensor
 from ..backend import Array, array_module
 from ..engine import primitive
 from ..kernels import find
@@ -600,6 +601,7 @@ def zeros_like(input: Tensor) -> Tensor:
     >>> mg.zeros_like(mg.ones(2))
     tensor([0., 0.])
     """
+    check_tensor("zeros_like", "input", input)
     return Tensor(array_module(input.data).zeros_like(input.data))
 
 
@@ -610,4 +612,5 @@ def ones_like(input: Tensor) -> Tensor:
     >>> mg.ones_like(mg.zeros(2))
     tensor([1., 1.])
     """
+    check_tensor("ones_like", "input", input)
     return Tensor(array_module(input.data).ones_like(input.data))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import Dims, normalize_dims
+from ..arguments import Dims, check_tensor, normalize_dims
 from ..backend import Array, array_module
 from ..engine import primitive
 from ..kernels import find
@@ -118,6 +118,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     tensor([[3.],
             [3.]])
     """
+    check_tensor("mm", "input", input)
+    check_tensor("mm", "mat2", mat2)
     if input.ndim != 2 or mat2.ndim != 2:
         raise ValueError(f"mm: expected two matrices, got shapes {input.shape} and {mat2.shape}; use matmul")
     return matmul(input, mat2)
@@ -130,6 +132,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     >>> mg.bmm(mg.ones(5, 2, 3), mg.ones(5, 3, 1)).shape
     (5, 2, 1)
     """
+    check_tensor("bmm", "input", input)
+    check_tensor("bmm", "mat2", mat2)
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
         raise ValueError(
             f"bmm: expected two batches of matrices, got shapes {input.shape} and {mat2.shape}; use matmul"
@@ -157,6 +161,7 @@ def norm(input: Tensor, p: float = 2, dim: Dims = None, keepdim: bool = False) -
     >>> mg.norm(mg.tensor([3.0, 4.0]))
     tensor(5.)
     """
+    check_tensor("norm", "input", input)
     if p == math.inf:
         return amax(abs(input), dim, keepdim)
     if not p > 0:

@@ -108,6 +108,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> mg.flatten(mg.ones(2, 3, 4), 1).shape
     (2, 12)
     """
+    check_tensor("flatten", "input", input)
     start, end = (normalize_dim("flatten", input.shape, d) for d in (start_dim, end_dim))
     if input.ndim == 0:
         return reshape(input, 1)
@@ -123,6 +124,7 @@ def squeeze(input: Tensor, dim: int | None = None) -> Tensor:
     >>> mg.squeeze(mg.ones(2, 1, 3)).shape
     (2, 3)
     """
+    check_tensor("squeeze", "input", input)
     drop = range(input.ndim) if dim is None else [normalize_dim("squeeze", input.shape, dim)]
     return reshape(input, tuple(n for d, n in enumerate(input.shape) if not (d in drop and n == 1)))
 
@@ -134,6 +136,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> mg.unsqueeze(mg.ones(2, 3), 1).shape
     (2, 1, 3)
     """
+    check_tensor("unsqueeze", "input", input)
     dim = normalize_dim("unsqueeze", input.shape, dim, extra=1)
     return reshape(input, (*input.shape[:dim], 1, *input.shape[dim:]))
 
@@ -161,6 +164,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     >>> mg.permute(mg.ones(2, 3, 4), 2, 0, 1).shape
     (4, 2, 3)
     """
+    check_tensor("permute", "input", input)
     dims = tuple(normalize_dim("permute", input.shape, d) for d in _sizes("permute", dims))
     if sorted(dims) != list(range(input.ndim)):
         raise ValueError(f"permute: dims {dims} do not name each dimension of shape {input.shape} once")
@@ -174,6 +178,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     >>> mg.transpose(mg.ones(2, 3), 0, 1).shape
     (3, 2)
     """
+    check_tensor("transpose", "input", input)
     dims = list(range(input.ndim))
     a, b = normalize_dim("transpose", input.shape, dim0), normalize_dim("transpose", input.shape, dim1)
     if dims:
@@ -188,6 +193,7 @@ def t(input: Tensor) -> Tensor:
     >>> mg.ones(2, 3).t().shape
     (3, 2)
     """
+    check_tensor("t", "input", input)
     if input.ndim > 2:
         raise ValueError(f"t: expected at most 2 dimensions, got shape {input.shape}; use transpose(dim0, dim1)")
     return transpose(input, 0, 1) if input.ndim == 2 else input
@@ -217,6 +223,7 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
     tensor([[1., 1., 1.],
             [2., 2., 2.]])
     """
+    check_tensor("expand", "input", input)
     shape = _sizes("expand", shape)
     new = len(shape) - input.ndim
     sizes = tuple(input.shape[i - new] if n == -1 and i >= new else n for i, n in enumerate(shape))
@@ -240,6 +247,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     tensor([[1., 2., 1., 2.],
             [1., 2., 1., 2.]])
     """
+    check_tensor("repeat", "input", input)
     repeats = _sizes("repeat", repeats)
     if len(repeats) < input.ndim or min(repeats, default=0) < 0:
         raise ValueError(f"repeat: expected at least {input.ndim} numbers of 0 or more, got {repeats}")
@@ -265,6 +273,7 @@ def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
     >>> mg.flip(mg.tensor([1.0, 2.0, 3.0]), 0)
     tensor([3., 2., 1.])
     """
+    check_tensor("flip", "input", input)
     several = dims if isinstance(dims, Sequence) else (dims,)
     return flip_(input, dims=tuple(normalize_dim("flip", input.shape, d) for d in several))
 
@@ -335,6 +344,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     tensor([[0., 2.],
             [3., 5.]])
     """
+    check_tensor("getitem", "input", input)
     try:
         return getitem_(input, index=_as_index(index, input.device))
     except IndexError as error:
@@ -361,6 +371,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     >>> x
     tensor([0., 5., 5.])
     """
+    check_tensor("setitem", "input", input)
     from ..engine import is_grad_enabled
 
     if is_grad_enabled() and (input.requires_grad or (isinstance(value, Tensor) and value.requires_grad)):
@@ -404,6 +415,7 @@ def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     tensor([[5.],
             [3.]])
     """
+    check_tensor("gather", "input", input)
     dim = normalize_dim("gather", input.shape, dim)
     index = _as_indices("gather", "index", index, input)
     if any(m > n for d, (m, n) in enumerate(zip(index.shape, input.shape)) if d != dim):
@@ -438,10 +450,13 @@ def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tenso
     tensor([[5.],
             [3.]])
     """
+    check_tensor("take_along_dim", "input", input)
     if dim is None:
         return take_along_dim(flatten(input), integer_array("take_along_dim", "indices", indices).reshape(-1), 0)
     dim = normalize_dim("take_along_dim", input.shape, dim)
     indices = _as_indices("take_along_dim", "indices", indices, input)
+    if not input.ndim:
+        return _pick("take_along_dim", input, dim, indices)
     try:
         shape = np.broadcast_shapes(*((*x.shape[:dim], 1, *x.shape[dim + 1 :]) for x in (input, indices)))
     except ValueError:
@@ -561,6 +576,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     >>> mg.split(mg.arange(3), 2)
     (tensor([0, 1]), tensor([2]))
     """
+    check_tensor("split", "input", input)
     dim = normalize_dim("split", input.shape, dim)
     if input.ndim == 0:
         raise ValueError("split: expected at least one dimension, got shape ()")
@@ -585,6 +601,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     >>> mg.chunk(mg.arange(4), 2)
     (tensor([0, 1]), tensor([2, 3]))
     """
+    check_tensor("chunk", "input", input)
     (count,) = _sizes("chunk", [chunks])
     if count < 1:
         raise ValueError(f"chunk: chunks: expected at least 1, got {count}")
@@ -599,6 +616,7 @@ def masked_fill(input: Tensor, mask: Any, value: Any) -> Tensor:
     >>> mg.masked_fill(mg.tensor([1.0, 2.0]), mg.tensor([True, False]), -1)
     tensor([-1.,  2.])
     """
+    check_tensor("masked_fill", "input", input)
     return where(mask, value, input)
 
 
@@ -619,6 +637,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     tensor([[1., 0.],
             [1., 1.]])
     """
+    check_tensor("tril", "input", input)
     return _triangle(input, "tril", diagonal, upper=False)
 
 
@@ -630,6 +649,7 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 1.]])
     """
+    check_tensor("triu", "input", input)
     return _triangle(input, "triu", diagonal, upper=True)
 
 
@@ -669,6 +689,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     >>> mg.functional.pad(mg.ones(2), (1, 2))
     tensor([0., 1., 1., 0., 0.])
     """
+    check_tensor("pad", "input", input)
     sizes = _sizes("pad", [tuple(pad)])
     if len(sizes) % 2 or len(sizes) // 2 > input.ndim:
         raise ValueError(f"pad: expected two numbers for each of at most {input.ndim} dimensions, got {sizes}")

@@ -60,8 +60,8 @@ def softmax(input: Tensor, dim: int) -> Tensor:
     >>> mg.functional.softmax(mg.tensor([0.0, 0.0]), 0)
     tensor([0.5, 0.5])
     """
-    check_tensor("softmax", "input", input)
-    return softmax_(input, dim=normalize_dim("softmax", input.shape, dim))
+    dim = normalize_dim("softmax", check_tensor("softmax", "input", input).shape, dim)
+    return softmax_(input, dim=dim) if input.ndim else softmax_(input.reshape(1), dim=0).reshape(())
 
 
 def log_softmax(input: Tensor, dim: int) -> Tensor:
@@ -78,5 +78,5 @@ def log_softmax(input: Tensor, dim: int) -> Tensor:
     >>> mg.functional.log_softmax(mg.tensor([0.0, 1000.0]), 0)
     tensor([-1000.,     0.])
     """
-    check_tensor("log_softmax", "input", input)
-    return log_softmax_(input, dim=normalize_dim("log_softmax", input.shape, dim))
+    dim = normalize_dim("log_softmax", check_tensor("log_softmax", "input", input).shape, dim)
+    return log_softmax_(input, dim=dim) if input.ndim else log_softmax_(input.reshape(1), dim=0).reshape(())

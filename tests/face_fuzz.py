@@ -1,0 +1,468 @@
+"""Random calls of the whole public face, compared with PyTorch: ``python tests/face_fuzz.py SEED CALLS``.
+
+Every function of `minigen.functional` and every operation of `minigen` is called with arrays of any size, layout and
+dtype, ordinary or with infinities, NaN, huge and tiny numbers.  Where PyTorch computes something, minigen must give the
+same value and the same gradient.  Where one argument is of a wrong type, minigen must say so in one line.
+"""
+
+import inspect
+import math
+import sys
+import warnings
+from collections import Counter
+
+import numpy as np
+import torch
+
+import minigen as mg
+from minigen import kernels
+from minigen.check.op_registry import OP_REGISTRY, RandomSource
+
+TF = torch.nn.functional
+SPECIAL = [math.inf, -math.inf, math.nan, 0.0, -0.0, 1.0, -1.0, 3e38, -3e38, 1e-38, 1e-45, 88.0, -88.0, 710.0, 1e-8]
+DELTA = 1e-9
+REFUSALS = (TypeError, ValueError, IndexError, RuntimeError)
+
+# ---- what is called: nothing is listed by hand but what cannot be compared, with the reason
+
+NOT_COMPARED = {
+    "bernoulli": "random", "multinomial": "random", "dropout": "random: its mask is not PyTorch's",
+    "allclose": "gives a Python boolean: tested by itself", "equal": "gives a Python boolean: tested by itself",
+    "einsum": "its operands follow from an equation: tested by itself",
+}  # fmt: skip
+
+# ---- where minigen does not follow PyTorch, on purpose, or PyTorch gives no answer worth following
+
+DELIBERATE = {
+    ("prod", "gradient"): "the product of the others is right where PyTorch divides, and gets NaN",
+    ("amax", "gradient"): "NaN is the largest element and gets the cotangent; PyTorch gives NaN to all",
+    ("amin", "gradient"): "as amax",
+    ("l1_loss", "gradient"): "the gradient of NaN is NaN; PyTorch's sign of NaN is 0",
+    ("var", "gradient"): "of an infinite element: NaN for all, where PyTorch gives infinity to the others",
+    ("std", "gradient"): "as var",
+    ("cosine_similarity", "gradient"): "of an infinite vector: PyTorch's own formula gives NaN to fewer elements",
+}
+"""(name, "value", "gradient" or "refused"): the reason.  Only for calls with special values."""
+
+ALWAYS = {
+    (
+        "binary_cross_entropy",
+        "gradient",
+    ): "0 where the logarithm is limited to -100, as documented; PyTorch limits it less",
+}
+"""The same for ordinary values."""
+
+ORDINARY = {
+    "weight": "an infinite or NaN scale of a norm: PyTorch's formulas differ among themselves in where NaN appears",
+    "bias": "as weight",
+    "target": "a probability is between 0 and 1",
+    "running_mean": "as weight", "running_var": "as weight",
+}  # fmt: skip
+"""Arguments that get no special values."""
+
+SQUARES = {
+    "batch_norm",
+    "cosine_similarity",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "norm",
+    "normalize",
+    "std",
+    "var",
+}
+"""Their squares overflow float32 above 1.8e19, as the formulas say; PyTorch accumulates some of them in double."""
+
+# A gradient where the input itself is NaN is not compared: PyTorch gives 0 in some operations (abs, clamp), the slope in
+# others.
+
+
+def operations():
+    """Names of all functions that compute something from Tensors."""
+    names = {name for name in mg.__all__ if getattr(getattr(mg, name), "__module__", "").startswith("minigen.ops")}
+    return sorted((names | set(mg.functional.__all__)) - set(NOT_COMPARED))
+
+
+def ours(name):
+    return getattr(mg.functional if name in mg.functional.__all__ else mg, name)
+
+
+def theirs(name):
+    if name in ("softplus",):
+        return lambda input: TF.softplus(input, threshold=40)
+    if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(ours(name)).parameters.values()):
+        return getattr(torch.Tensor, name)
+    return getattr(TF, name, None) or getattr(torch, name, None) or getattr(torch.Tensor, name)
+
+
+# ---- arguments
+
+
+class Draw:
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def integer(self, low, high):
+        return int(self.rng.integers(low, high + 1))
+
+    def choose(self, choices):
+        return choices[self.integer(0, len(choices) - 1)]
+
+    def chance(self, p):
+        return self.rng.random() < p
+
+    def shape(self, least=0, most=4):
+        if self.chance(0.03):
+            return tuple(self.choose([0, 1, 2]) for _ in range(self.integer(max(least, 1), most)))
+        if self.chance(0.02):
+            return (self.choose([1, 3, 700]), self.choose([1, 5, 900]))[: max(least, 2)]
+        return tuple(self.integer(1, 4) for _ in range(self.integer(least, most)))
+
+    def array(self, shape):
+        x = self.rng.standard_normal(shape)
+        if self.chance(0.2):  # ties
+            x = np.round(x)
+        return np.asarray(x, np.float64)
+
+
+def by_name(draw, name, function):
+    """Arguments by the names and defaults of the parameters: positional ones, then a dictionary."""
+    x = draw.array(draw.shape(1 if name in ("split", "chunk", "cumsum", "gather", "logsumexp", "cat") else 0))
+    args, options = [], {}
+    n = x.ndim
+
+    def dim():
+        return draw.integer(-n - draw.chance(0.05), max(n - 1 + draw.chance(0.05), 0)) if n else draw.integer(-1, 0)
+
+    def broadcast(shape):
+        return (
+            tuple(draw.choose([m, m, 1]) for m in shape[draw.integer(0, len(shape)) :]) if draw.chance(0.5) else shape
+        )
+
+    if name in ("matmul", "mm", "bmm"):
+        k = draw.integer(0, 4)
+        lead = {"mm": (), "bmm": (2,)}.get(name, draw.choose([(), (2,), (2, 3)]))
+        return [draw.array((*lead, draw.integer(1, 4), k)), draw.array((*lead, k, draw.integer(1, 4)))], {}
+    if name in ("t", "tril", "triu"):
+        x = draw.array(tuple(draw.integer(0 if draw.chance(0.1) else 1, 4) for _ in range(2)))
+        return [x], {} if name == "t" else {"diagonal": draw.integer(-3, 3)}
+    for p in inspect.signature(function).parameters.values():
+        if p.name in ("input", "base"):
+            args.append(x)
+        elif p.name == "other":
+            args.append(draw.array(broadcast(x.shape)) if draw.chance(0.8) else draw.choose([2.0, 0.5, -1, 0]))
+        elif p.name == "tensors":
+            args.append([x, *(draw.array(x.shape) for _ in range(draw.integer(0, 2)))])
+        elif p.name == "condition" or p.name == "mask":
+            args.append(draw.rng.random(broadcast(x.shape)) < 0.5)
+        elif p.name == "exponent":
+            args.append(draw.choose([2, 3, 0.5, -1, 0, 1, 2.5, -2]))
+        elif p.name in ("indices", "index"):
+            at = options.get("dim", args[1] if name == "gather" and len(args) > 1 else None)
+            at = draw.integer(-n, n - 1) if at is None and n else at or 0
+            if not isinstance(at, int) or not -max(n, 1) <= at < max(n, 1):
+                at = 0
+            sizes = [draw.integer(1, 3) if d == at % max(n, 1) else m for d, m in enumerate(x.shape)]
+            args.append(draw.rng.integers(0, max(x.shape[at] if n else 1, 1), sizes))
+            if name == "take_along_dim":
+                options["dim"] = at
+        elif p.name in ("dim0", "dim1", "dims") or (p.name == "dim" and "dim" not in options):
+            if p.name == "dims" and p.kind is p.VAR_POSITIONAL:
+                args += [int(d) for d in draw.rng.permutation(n)]
+            elif p.name == "dims":
+                args.append(tuple(int(d) for d in draw.rng.permutation(n)[: draw.integer(0, n)]))
+            elif p.default is inspect.Parameter.empty or draw.chance(0.7):
+                value = dim()
+                if "Sequence" in str(p.annotation) and n > 1 and draw.chance(0.3):
+                    value = tuple(int(d) for d in draw.rng.permutation(n)[: draw.integer(1, n)])
+                options[p.name] = value
+                if name == "gather":
+                    args.append(options.pop(p.name))
+        elif p.name == "shape":
+            if name == "expand":
+                args += [draw.choose([-1, m]) if m != 1 else draw.integer(1, 3) for m in x.shape]
+            else:
+                args += draw.choose([[-1], list(x.shape[::-1]), [x.size], [1, *x.shape]])
+        elif p.name == "repeats":
+            args += [draw.integer(1, 2) for _ in range(n + draw.integer(0, 1))]
+        elif p.name == "split_size" or p.name == "chunks":
+            args.append(draw.integer(1, 3))
+        elif p.name == "value":
+            args.append(draw.choose([0.0, -2.0, math.inf]))
+        elif p.name in ("start_dim", "end_dim"):
+            if draw.chance(0.5):
+                options[p.name] = dim()
+        elif p.name == "keepdim":
+            if draw.chance(0.5) and not (name in ("max", "min", "argmax", "argmin", "prod") and "dim" not in options):
+                options["keepdim"] = draw.chance(0.5)
+        elif p.name == "unbiased" and draw.chance(0.5):
+            options["unbiased"] = draw.chance(0.5)
+        elif p.name in ("min", "max") and p.default is None and (draw.chance(0.7) or (p.name == "max" and not options)):
+            options[p.name] = draw.choose([-0.5, 0.0, 1.0])
+        elif p.name == "p" and draw.chance(0.6):
+            options["p"] = draw.choose([1, 2, 3, math.inf])
+        elif p.name == "tensor":
+            args.append(draw.rng.integers(0, 4, draw.shape(0, 2)))
+    return args, options
+
+
+def arguments(draw, name):
+    if name in OP_REGISTRY and draw.chance(0.9):
+        entry = OP_REGISTRY[name]
+        case = entry.make(RandomSource(draw.rng))
+        options = dict(case.params)
+        args = []
+        for key, array in zip(entry.inputs, case.inputs):
+            if key in ("weight", "bias"):
+                options[key] = array
+            else:
+                args.append(array)
+        if name == "batch_norm":
+            options = {"running_mean": None, "running_var": None, **options}
+        return args, options
+    return by_name(draw, name, ours(name))
+
+
+def spoil(draw, x, name):
+    """Some elements replaced by special ones."""
+    x = np.array(x)
+    choices = [v for v in SPECIAL if name not in SQUARES or not 1e19 < abs(v) < math.inf]
+    if x.size:
+        for _ in range(draw.integer(1, 3)):
+            x.reshape(-1)[draw.integer(0, x.size - 1)] = draw.choose(choices)
+    return x
+
+
+# ---- one call
+
+
+def mapped(function, value):
+    if isinstance(value, list):
+        return [mapped(function, v) for v in value]
+    return function(value) if isinstance(value, np.ndarray) else value
+
+
+def outputs(result):
+    return list(result) if isinstance(result, tuple | list) else [result]
+
+
+def near(rng, args, options):
+    """The arguments, changed a little."""
+
+    def moved(x):
+        x = np.asarray(x, np.float64) if x.dtype.kind == "f" else x
+        with np.errstate(all="ignore"):
+            return x if x.dtype.kind != "f" else np.asarray(x * (1 + DELTA * rng.choice([-1.0, 1.0], x.shape)))
+
+    return [mapped(moved, a) for a in args], {k: mapped(moved, v) for k, v in options.items()}
+
+
+def leaves_of(values):
+    """The arrays of floats among the arguments, in order."""
+    flat = [x for v in values for x in (v if isinstance(v, list) else [v])]
+    return [x for x in flat if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+
+
+def evaluate(function, args, options, make, gradient):
+    leaves = []
+
+    def tensor(x):
+        t = make(x)
+        if x.dtype.kind == "f":
+            leaves.append(t)
+        return t
+
+    result = outputs(function(*[mapped(tensor, a) for a in args], **{k: mapped(tensor, v) for k, v in options.items()}))
+    return [np.asarray(r.detach().numpy()) for r in result], gradient(result, leaves)
+
+
+def our_gradient(result, leaves, cotangents):
+    pairs = [(r, mg.tensor(g.astype(r.dtype))) for r, g in zip(result, cotangents) if r.requires_grad]
+    if not pairs:
+        return [None] * len(leaves)
+    found = mg.grad([r for r, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True)
+    return [None if g is None else g.numpy() for g in found]
+
+
+def their_gradient(result, leaves, cotangents):
+    pairs = [(r, torch.tensor(g).to(r.dtype)) for r, g in zip(result, cotangents) if r.requires_grad]
+    if not pairs:
+        return [None] * len(leaves)
+    found = torch.autograd.grad([r for r, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True)
+    return [None if g is None else g.numpy() for g in found]
+
+
+def same(a, b, nearby, tolerance):
+    """The same infinities, NaN at the same places, and the rest close.
+
+    How close depends on how much the oracle itself changes, to `nearby`, when its inputs change by DELTA of themselves.
+    """
+    if a.shape != b.shape:
+        return False
+    if b.dtype.kind != "f" or a.dtype.kind != "f":
+        return bool((a == b).all())
+    with np.errstate(all="ignore"):
+        change = np.nan_to_num(np.abs(nearby - b), posinf=0).max(initial=0) / DELTA if nearby is not None else 0
+        b = b.astype(a.dtype)
+        odd = ~np.isfinite(a) | ~np.isfinite(b)
+        if not ((a == b) | (np.isnan(a) & np.isnan(b)))[odd].all():
+            return False
+        a, b = a[~odd].astype(np.float64), b[~odd].astype(np.float64)
+        scale = np.abs(b) + max(np.abs(b).max(initial=0), 1) + change
+        return bool((np.abs(a - b) <= tolerance * scale).all())
+
+
+def agrees(a, b, nearby, tolerance):
+    """As `same`, for gradients too: None stands for zeros."""
+    if a is None or b is None:
+        return all(x is None or not x.any() for x in (a, b))
+    return same(a, b, nearby, tolerance)
+
+
+def listed(x):
+    return None if x is None else x.tolist()
+
+
+def describe(value):
+    if isinstance(value, list):
+        return [describe(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)} {value.tolist() if value.size < 13 else ''}"
+    return value
+
+
+class Disagreement(Exception):
+    pass
+
+
+def call(seed, name):
+    """One random call; gives what came of it, or raises Disagreement."""
+    draw = Draw(seed)
+    args, options = arguments(draw, name)
+    special, dtype = draw.chance(0.3), draw.choose([np.float32, np.float64])
+
+    def prepare(x, argument=""):
+        if x.dtype.kind != "f":
+            return x
+        x = spoil(draw, x, name) if special and argument not in ORDINARY and draw.chance(0.7) else x
+        with np.errstate(over="ignore"):
+            x = np.asarray(x, dtype)
+        return draw.choose([x, x, np.asfortranarray(x), np.ascontiguousarray(x[::-1])[::-1] if x.ndim else x])
+
+    names = list(inspect.signature(ours(name)).parameters)
+    args = [mapped(lambda x, n=n: prepare(x, n), a) for a, n in zip(args, [*names, *[""] * len(args)])]
+    options = {k: mapped(lambda x, k=k: prepare(x, k), v) for k, v in options.items()}
+    floats = leaves_of([*args, *options.values()])
+    where = f"{name}, seed {seed}: {[describe(a) for a in args]}, { {k: describe(v) for k, v in options.items()} }"
+
+    def ours_tensor(x):
+        return mg.Tensor(x.view(), requires_grad=x.dtype.kind == "f")
+
+    def make(kind):
+        def tensor(x):
+            t = torch.tensor(np.array(x, order="C"))
+            return t.to(kind).requires_grad_() if x.dtype.kind == "f" else t
+
+        return tensor
+
+    variants = [torch.float64] if dtype == np.float64 else [torch.float64, torch.float32]
+    cotangents = [draw.rng.standard_normal(64) for _ in range(8)]
+
+    def sized(grads):
+        return lambda r, leaves: grads(r, leaves, [np.resize(g, tuple(t.shape)) for g, t in zip(cotangents, r)])
+
+    expected, refused = [], None
+    for kind in variants:
+        try:
+            expected.append(evaluate(theirs(name), args, options, make(kind), sized(their_gradient)))
+        except (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError) as error:
+            refused = error
+    try:
+        nearby = evaluate(theirs(name), *near(draw.rng, args, options), make(torch.float64), sized(their_gradient))
+    except (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError):
+        nearby = None
+    try:
+        kernel_set = "reference" if special else draw.choose(["reference", "cpu"])
+        with kernels.use(kernel_set), np.errstate(all="ignore"):
+            values, grads = evaluate(ours(name), args, options, ours_tensor, sized(our_gradient))
+    except REFUSALS as error:
+        if "\n" in str(error):
+            raise Disagreement(f"{where}: message of several lines: {error}") from None
+        if not expected or (special and (name, "refused") in DELIBERATE):
+            return "refused by both" if not expected else "refused"
+        raise Disagreement(f"{where}: refused with {type(error).__name__}: {error}") from None
+    except Exception as error:
+        raise Disagreement(f"{where}: {type(error).__name__}: {error}") from None
+    if not expected:
+        return f"only minigen computes ({type(refused).__name__})"
+    tolerance = 64 * np.finfo(dtype).eps
+    for part, mine in (("value", values), ("gradient", grads)):
+        for i, a in enumerate(mine):
+            choices = [e[part == "gradient"][i] if len(e[part == "gradient"]) > i else None for e in expected]
+            moved = nearby[part == "gradient"][i] if nearby and len(nearby[part == "gradient"]) > i else None
+            if part == "gradient" and a is not None and np.isnan(floats[i]).any():
+                compared = ~np.isnan(floats[i])
+                a, moved, *choices = (x if x is None else x[compared] for x in (a, moved, *choices))
+            fine = any(agrees(a, b, moved, tolerance) for b in choices)
+            if not fine and (name, part) not in ALWAYS and not (special and (name, part) in DELIBERATE):
+                raise Disagreement(f"{where}: {part} {i} {listed(a)}, PyTorch {[listed(b) for b in choices]}")
+    return "special" if special else "agrees"
+
+
+WRONG = [None, [1.0, 2.0], "x", 3 + 0j, {}, np.ones((2, 2), "complex64")]
+
+
+def call_wrongly(seed, name):
+    """A valid call with one argument of a wrong type: an error of one line that begins with the function's name."""
+    draw = Draw(seed)
+    args, options = arguments(draw, name)
+    args = [mapped(lambda x: mg.tensor(x), a) for a in args]
+    options = {k: mapped(lambda x: mg.tensor(x), v) for k, v in options.items()}
+    place = draw.integer(0, len(args) - 1)
+    wrong = draw.choose(WRONG)
+    args[place] = [args[place][0], wrong] if isinstance(args[place], list) else wrong
+    try:
+        with np.errstate(all="ignore"):
+            ours(name)(*args, **options)
+    except REFUSALS as error:
+        inner = (
+            "has no attribute" in str(error) or "object is not" in str(error) or "not supported between" in str(error)
+        )
+        if "\n" in str(error) or inner:
+            raise Disagreement(
+                f"{name}, seed {seed}, argument {place} = {wrong!r}: {type(error).__name__}: {error}"
+            ) from None
+        return "refused"
+    except Exception as error:
+        raise Disagreement(
+            f"{name}, seed {seed}, argument {place} = {wrong!r}: {type(error).__name__}: {error}"
+        ) from None
+    return "accepted"
+
+
+def run(seed, calls, limit=None):
+    """Random calls of all operations in turn; gives counts and the disagreements."""
+    counts, faults, agreed = Counter(), [], Counter()
+    names = operations()
+    warnings.simplefilter("ignore")
+    for i in range(calls):
+        name = names[i % len(names)]
+        try:
+            if i // len(names) % 8 == 7:
+                counts[call_wrongly(seed * 1_000_003 + i, name)] += 1
+                continue
+            outcome = call(seed * 1_000_003 + i, name)
+            counts[outcome] += 1
+            agreed[name] += outcome in ("agrees", "special")
+        except Disagreement as fault:
+            faults.append(str(fault))
+            if limit and len(faults) >= limit:
+                break
+    return counts, faults, agreed
+
+
+if __name__ == "__main__":
+    counts, faults, agreed = run(int(sys.argv[1]), int(sys.argv[2]))
+    for fault in faults:
+        print(fault[:600])
+    print(dict(counts), len(faults), "faults;", "seldom:", [n for n in operations() if agreed[n] < 2])
