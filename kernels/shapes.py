@@ -1,17 +1,26 @@
-"""The shapes of one convolution, for who calls all three of its kernels: tests, reports, measurements."""
+"""The sizes of a convolution, which every set of kernels, and every caller of all three kernels, needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-__all__ = ["CONVOLUTIONS", "Convolution", "output_size", "round_up"]
+import numpy as np
+
+__all__ = ["Array", "CONVOLUTIONS", "Convolution", "Padding", "Pair", "output_size", "round_up"]
+
+Array = np.ndarray[Any, Any]
+"""The type of an array in annotations; CuPy's arrays have the same methods."""
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+"""Zeros: ((top, bottom), (left, right))."""
 
 CONVOLUTIONS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 """The three kernels."""
 
 
-def output_size(size, kernel, stride, padding, dilation):
+def output_size(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
     """Output length of a convolution along one axis.
 
     Parameters
@@ -28,7 +37,7 @@ def output_size(size, kernel, stride, padding, dilation):
     return (size + padding[0] + padding[1] - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def round_up(n, step):
+def round_up(n: int, step: int) -> int:
     """The smallest multiple of `step` that is at least n.
 
     >>> round_up(13, 8)
@@ -65,7 +74,7 @@ class Convolution:
     size: tuple[int, int]
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    padding: Padding = ((0, 0), (0, 0))
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
@@ -112,10 +121,13 @@ class Convolution:
 
     def __str__(self) -> str:
         """Such as ``3->64 at 64x64, 4x4, stride 2, 128 images``: one number where both axes have the same."""
-        both = lambda pair: str(pair[0]) if pair[0] == pair[1] else f"({pair[0]}, {pair[1]})"  # noqa: E731
-        extra = f", dilation {both(self.dilation)}" * (self.dilation != (1, 1))
+        extra = f", dilation {_both(self.dilation)}" * (self.dilation != (1, 1))
         extra += f", {self.groups} groups" * (self.groups > 1)
         return (
             f"{self.channels * self.groups}->{self.outputs * self.groups} at {self.size[0]}x{self.size[1]}, "
-            f"{self.kernel[0]}x{self.kernel[1]}, stride {both(self.stride)}{extra}, {self.images} images"
+            f"{self.kernel[0]}x{self.kernel[1]}, stride {_both(self.stride)}{extra}, {self.images} images"
         )
+
+
+def _both(pair: Pair) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"({pair[0]}, {pair[1]})"

@@ -19,12 +19,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .shapes import output_size
+from .shapes import Padding, Pair, output_size
 
 __all__ = ["checked"]
-
-Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 #: Integers from here on could overflow in a kernel's index arithmetic.

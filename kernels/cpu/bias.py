@@ -5,6 +5,7 @@
 
 import math
 
+from ..shapes import Array
 from ..signatures import checked
 from .norm import as_matrix, channel_groups, group_channels, group_sums
 from .runtime.allocator import contiguous, empty
@@ -16,7 +17,7 @@ __all__ = ["add_bias", "channel_sums"]
 
 
 @checked("add_bias")
-def add_bias(x, bias, out=None):
+def add_bias(x: Array, bias: Array, out: Array | None = None) -> Array:
     """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
     rows = (x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
     y = out if out is not None and out.flags.c_contiguous and out.flags.aligned else empty(x.shape, x.dtype)
@@ -27,7 +28,7 @@ def add_bias(x, bias, out=None):
 
 
 @checked("channel_sums")
-def channel_sums(x):
+def channel_sums(x: Array) -> Array:
     """As `minigen.kernels.reference.channel_sums`."""
     sums = empty(x.shape[1:2], x.dtype)
     _channel_sums(as_matrix(contiguous(x)), sums, work=x.size)

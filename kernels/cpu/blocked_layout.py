@@ -1,7 +1,7 @@
 """From images to the blocked layout and back.
 
-Images lie in memory as ``[image][channel][row][column]``.  The tiled kernels want the L channels that share a vector
-next to each other: ``[row][column][channel % L]`` for each block of L channels, in a buffer with room for padding.
+Images are stored as ``[image][channel][row][column]``.  The Winograd kernels need the L channels that share a vector
+next to each other: ``[row][column][channel % L]`` for each block of L channels, in a buffer with space for padding.
 A transposition of L x L numbers in registers turns L pixels of L channels around at once.  The buffer holds one block
 of one image, so it stays in the cache; no blocked copy of a whole batch ever exists.
 """
@@ -32,7 +32,7 @@ def planes_to_blocks(planes, plane, channels, first, last, position, shift, bloc
     position : pointer to int64
         Pixel i goes to vector ``position[i] - shift`` of `blocks`.
     scratch : pointer
-        Room for L vectors.
+        Scratch memory for L vectors.
     """
     L = lanes(planes)
     if last - first < L:
@@ -55,7 +55,7 @@ def planes_to_blocks(planes, plane, channels, first, last, position, shift, bloc
 
 @subroutine
 def blocks_to_planes(blocks, position, shift, channels, first, last, planes, plane, scratch):
-    """The reverse of `planes_to_blocks`; `scratch` has room for 2 L vectors."""
+    """The reverse of `planes_to_blocks`; `scratch` has space for 2 L vectors."""
     L = lanes(planes)
     if last - first < L:
         for pixel in range(first, last):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..reference.dropout import FIRST, HALF, SECOND, STEP, threshold_and_scale
+from ..shapes import Array
 from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
@@ -12,7 +13,7 @@ __all__ = ["dropout"]
 
 
 @checked("dropout")
-def dropout(x, p, seed):
+def dropout(x: Array, p: float, seed: int) -> Array:
     """As `minigen.kernels.reference.dropout`."""
     y = empty(x.shape, x.dtype)
     _dropout(contiguous(x).reshape(-1), y.reshape(-1), *threshold_and_scale(p, x.dtype), np.uint64(seed), work=x.size)

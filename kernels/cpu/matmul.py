@@ -5,7 +5,7 @@ milliseconds, in case more work comes, on the cores that the next kernel wants. 
 product stands between two convolutions, that made two threads no faster than one.
 
 A *panel*, ``VECTORS`` vectors of columns of B, is first copied to ``[k][VECTORS * L]``, so that the innermost loop
-reads it straight through; A is read where it lies, whether by rows or by columns.  A panel and ``ROWS`` rows of A make
+reads it straight through; A is read in place, by rows or by columns.  A panel and ``ROWS`` rows of A make
 one block of C.  A deep product is cut into slices of k, one after the other, so that what is copied stays in the cache.
 Each number of C is summed over k = 0, 1, ... in that order, by one thread.
 
@@ -16,6 +16,7 @@ import functools
 
 import numpy as np
 
+from ..shapes import Array
 from ..signatures import checked
 from .microkernel import ROWS, VECTORS, matmul_kernel
 from .runtime.allocator import contiguous, empty
@@ -32,12 +33,12 @@ _WORK = 64
 _PANELS = (1, 2, 4, 8)
 #: Pieces that the work is cut into for each thread, at least, and for all, if it is large enough.
 _PIECES_PER_THREAD, _PIECES = 2, 8
-#: Rows of a panel that are copied at a time: with so many, the group of panels stays in the second cache.
+#: Rows of a panel that are copied at a time: the group of panels then stays in the second-level cache.
 _DEPTH = 384
 
 
 @checked("matmul")
-def matmul(a, b):
+def matmul(a: Array, b: Array) -> Array:
     """As `minigen.kernels.reference.matmul`."""
     if a.ndim == b.ndim == 2:
         return _product(a, b)

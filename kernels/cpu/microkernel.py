@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Seven kernels differ in where the operands lie, and share `_block`:
+Seven kernels differ in the layout of the operands, and share `_block`:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -79,14 +79,14 @@ __all__ = [
 VECTORS = 2
 #: Rows of C; `sums_kernel` takes SUM_ROWS of the L channels in a vector at a time, so it has a divisor of L.
 ROWS, SUM_ROWS = {"avx512": (13, 8), "neon": (12, 4), "avx2": (6, 4), "sse": (6, 2)}[NAME]
-#: Rows of C in `places_kernel` and `taps_kernel`.  Their rows of a lie at addresses of their own, and each takes one of
-#: 15 registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
+#: Rows of C in `places_kernel` and `taps_kernel`.  Each row of a has its own address, which takes one of 15
+#: registers for addresses; with one too many LLVM writes parts of C to memory and back at every step.
 PLACES = {"avx512": 10, "neon": 12, "avx2": 6, "sse": 6}[NAME]
 #: The same where rows have a vector more: three vectors are better than two and one.
 WIDE_PLACES = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
 #: Rows of C in `taps_kernel_broad`, which has four vectors: a quarter fewer loads, where there are registers for it.
 BROAD_PLACES = {"avx512": 5, "neon": 5, "avx2": 2, "sse": 2}[NAME]
-#: Steps of `channels_kernel` ahead of which coefficients are brought near: in so many, even the last cache answers.
+#: How many steps ahead `channels_kernel` prefetches coefficients: long enough even for the last-level cache.
 AHEAD = 48
 #: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
 SHORT_ROWS = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
@@ -113,9 +113,9 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
     start : truth value, optional
         Whether to add to what is in C already; default: no.
     soon : function of (indices), optional
-        Addresses that will be read some steps later: bring them near.
+        Addresses that will be read some steps later, to prefetch.
     rows_used, lanes_used : integer values, optional
-        Touch only so many rows of C, and so many lanes of vector j: ``lanes_used[j]``.
+        Touch only this number of rows of C, and of lanes of vector j: ``lanes_used[j]``.
     """
     block = [(i, j) for i in range(rows) for j in range(vectors)]
     vector = vector_of(c_at(0, 0))

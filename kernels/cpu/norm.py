@@ -19,6 +19,7 @@ import math
 
 import numpy as np
 
+from ..shapes import Array
 from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
@@ -40,7 +41,7 @@ _WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
 
 
 @checked("batch_norm_stats")
-def batch_norm_stats(x):
+def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     """As `minigen.kernels.reference.batch_norm_stats`."""
     mean, var = empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
     _stats(as_matrix(contiguous(x)), mean, var, work=x.size)
@@ -48,7 +49,7 @@ def batch_norm_stats(x):
 
 
 @checked("batch_norm")
-def batch_norm(x, mean, var, weight, bias, eps):
+def batch_norm(x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
     """As `minigen.kernels.reference.batch_norm`."""
     y = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + x.dtype.type(eps))
@@ -57,7 +58,9 @@ def batch_norm(x, mean, var, weight, bias, eps):
 
 
 @checked("batch_norm_grad")
-def batch_norm_grad(g, x, mean, var, weight, eps):
+def batch_norm_grad(
+    g: Array, x: Array, mean: Array, var: Array, weight: Array, eps: float
+) -> tuple[Array, Array, Array]:
     """As `minigen.kernels.reference.batch_norm_grad`."""
     dx, dweight, dbias = empty(x.shape, x.dtype), empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
     rstd = 1 / np.sqrt(var + x.dtype.type(eps))

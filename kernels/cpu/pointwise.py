@@ -3,6 +3,7 @@
 Same results as `minigen.kernels.reference.pointwise`, to the last bit.
 """
 
+from ..shapes import Array
 from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
@@ -14,13 +15,13 @@ __all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
 @checked("leaky_relu")
-def leaky_relu(x, negative_slope):
+def leaky_relu(x: Array, negative_slope: float) -> Array:
     """As `minigen.kernels.reference.leaky_relu`."""
     return _leak_array(x, x, negative_slope, backwards=False)
 
 
 @checked("leaky_relu_grad")
-def leaky_relu_grad(g, x, negative_slope):
+def leaky_relu_grad(g: Array, x: Array, negative_slope: float) -> Array:
     """As `minigen.kernels.reference.leaky_relu_grad`.
 
     It begins at the end: what was written or read last, in the pass before, is likeliest to be in a cache still.

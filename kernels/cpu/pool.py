@@ -5,7 +5,7 @@ Same results as `minigen.kernels.reference.pool`, to the last bit.
 
 import numpy as np
 
-from ..shapes import output_size
+from ..shapes import Array, Padding, Pair, output_size
 from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.thread_pool import chunked_range, parallel
@@ -14,7 +14,7 @@ __all__ = ["max_pool2d", "max_pool2d_grad"]
 
 
 @checked("max_pool2d")
-def max_pool2d(x, kernel_size, stride, padding, dilation):
+def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Array, Array]:
     """As `minigen.kernels.reference.max_pool2d`."""
     pixels = [output_size(x.shape[2 + i], kernel_size[i], stride[i], padding[i], dilation[i]) for i in range(2)]
     values, index = empty((*x.shape[:2], *pixels), x.dtype), empty((*x.shape[:2], *pixels), np.int64)
@@ -26,7 +26,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
 
 
 @checked("max_pool2d_grad")
-def max_pool2d_grad(g, index, input_size):
+def max_pool2d_grad(g: Array, index: Array, input_size: Pair) -> Array:
     """As `minigen.kernels.reference.max_pool2d_grad`.
 
     Raises

@@ -5,9 +5,9 @@ takes 9 steps.  No sum has more than a 512th of the channel's terms plus 9, so f
 sum waits for another, the order never changes: the same input gives the same bits.
 
 A mean of numbers far from zero is rounded coarsely, relative to how little they may differ.  So the second pass, which
-sums :math:`d_i = x_i - m` and :math:`d_i^2` about the rounded mean m, corrects both results by what m was off:
+sums $d_i = x_i - m$ and $d_i^2$ about the rounded mean m, corrects both results by what m was off:
 
-.. math:: \mu = m + \frac1n \sum d_i, \qquad v = \frac1n \Big( \sum d_i^2 - \frac1n \big( \sum d_i \big)^2 \Big)
+$$ \mu = m + \frac1n \sum d_i, \qquad v = \frac1n \Big( \sum d_i^2 - \frac1n \big( \sum d_i \big)^2 \Big) $$
 
 (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", equation 1.7).
 """

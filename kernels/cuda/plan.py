@@ -1,13 +1,13 @@
 r"""What a convolution gathers from where, worked out axis by axis before anything runs.
 
-`conv2d` gathers: output row p adds up the source rows :math:`p s + r d` of the padded input, one for each kernel row r
+`conv2d` gathers: output row p adds up the source rows $p s + r d$ of the padded input, one for each kernel row r
 (stride s, dilation d).  Its adjoint `conv2d_input_grad` scatters, as it is written: output row p hands its cotangent to
-the rows :math:`p s + r d`.  Threads that scatter would have to add to the same element in turns; so turn it round and
+the rows $p s + r d$.  Threads that scatter would have to add to the same element in turns; so turn it round and
 ask which p reach input row h.  With t rows of padding above, those with
 
-.. math:: p = (h + t - r d) / s \quad\text{for every } r \text{ with } r d \equiv h + t \pmod s .
+$$ p = (h + t - r d) / s \quad\text{for every } r \text{ with } r d \equiv h + t \pmod s . $$
 
-Which r these are depends on :math:`(h + t) \bmod s` alone.  So the input rows fall into s *phases*; within one, every
+Which r these are depends on $(h + t) \bmod s$ alone.  So the input rows fall into s *phases*; within one, every
 row adds up the same kernel rows, and neighbouring rows neighbouring p: a convolution of stride 1 with a part of the
 filter.  Both kernels are the same gather then, with other numbers.
 """

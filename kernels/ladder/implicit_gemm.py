@@ -13,6 +13,7 @@ from ..cpu.runtime.allocator import contiguous
 from ..cpu.runtime.compile import subroutine
 from ..cpu.runtime.thread_pool import chunked_range, parallel
 from ..cpu.runtime.threads import get_num_threads
+from ..shapes import Array, Padding, Pair
 from ..signatures import checked
 from .shapes import deliver, empty_output
 
@@ -23,7 +24,9 @@ PANEL = 32
 
 
 @checked("conv2d")
-def implicit_gemm(x, w, stride, padding, dilation, groups, out=None):
+def implicit_gemm(
+    x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
+) -> Array:
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)
     patches = np.empty((get_num_threads(), math.prod(w.shape[1:]), PANEL), x.dtype)

@@ -2,6 +2,7 @@
 
 from ..cpu.runtime.allocator import contiguous
 from ..cpu.runtime.thread_pool import chunked_range, parallel
+from ..shapes import Array, Padding, Pair
 from ..signatures import checked
 from .shapes import deliver, empty_output
 
@@ -9,7 +10,9 @@ __all__ = ["naive"]
 
 
 @checked("conv2d")
-def naive(x, w, stride, padding, dilation, groups, out=None):
+def naive(
+    x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
+) -> Array:
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)
     _loops(contiguous(x), contiguous(w), y, stride, (padding[0][0], padding[1][0]), dilation, groups)

@@ -1,4 +1,4 @@
-"""What all rungs need: room for the result, and the way to who asked for it."""
+"""What all rungs need: memory for the result, and its delivery in `out`."""
 
 import numpy as np
 

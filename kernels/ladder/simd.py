@@ -14,6 +14,7 @@ from ..cpu.runtime.allocator import contiguous
 from ..cpu.runtime.thread_pool import chunked_range, parallel
 from ..cpu.runtime.threads import get_num_threads
 from ..cpu.simd import VECTOR_BYTES, advance, lanes, pointer
+from ..shapes import Array, Padding, Pair
 from ..signatures import checked
 from .implicit_gemm import gather
 from .shapes import deliver, empty_output
@@ -22,7 +23,9 @@ __all__ = ["simd"]
 
 
 @checked("conv2d")
-def simd(x, w, stride, padding, dilation, groups, out=None):
+def simd(
+    x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
+) -> Array:
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)
     per_group, depth = w.shape[0] // groups, math.prod(w.shape[1:])

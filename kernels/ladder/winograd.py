@@ -8,6 +8,7 @@ enters is in `minigen.kernels.cpu.winograd.geometry`.
 from ..cpu import winograd as tiles
 from ..cpu.conv import channel_lanes
 from ..cpu.runtime.allocator import contiguous
+from ..shapes import Array, Padding, Pair
 from ..signatures import checked
 from .shapes import deliver, empty_output
 
@@ -18,7 +19,9 @@ _TILE = {2: 3, 3: 2, 5: 2}
 
 
 @checked("conv2d")
-def winograd(x, w, stride, padding, dilation, groups, out=None):
+def winograd(
+    x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
+) -> Array:
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`.
 
     The transforms amplify rounding errors a little.  Where they do not pay (dilation, 1 x 1 and very large

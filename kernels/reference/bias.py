@@ -1,12 +1,13 @@
 """A layer's bias, one number for each channel, and its gradient, in plain NumPy."""
 
+from ..shapes import Array
 from ..signatures import checked
 
 __all__ = ["add_bias", "channel_sums"]
 
 
 @checked("add_bias")
-def add_bias(x, bias, out=None):
+def add_bias(x: Array, bias: Array, out: Array | None = None) -> Array:
     """Add one number to each channel.
 
     Parameters
@@ -28,7 +29,7 @@ def add_bias(x, bias, out=None):
 
 
 @checked("channel_sums")
-def channel_sums(x):
+def channel_sums(x: Array) -> Array:
     """Sum each channel: the adjoint of `add_bias` in the bias.
 
     Parameters
@@ -39,4 +40,5 @@ def channel_sums(x):
     -------
     array (C,)
     """
-    return x.sum(axis=(0, *range(2, x.ndim)))
+    sums: Array = x.sum(axis=(0, *range(2, x.ndim)))
+    return sums

@@ -1,10 +1,10 @@
 r"""The three convolutions, in plain NumPy.
 
-Let :math:`S(x, w, g) = \langle \mathrm{conv}(x, w), g \rangle`.  It is linear in each of its three arguments, so its
+Let $S(x, w, g) = \langle \mathrm{conv}(x, w), g \rangle$.  It is linear in each of its three arguments, so its
 partial derivatives are three kernels that are each other's adjoints:
 
 ====================== ============================== ===================================
-kernel                 computes                       is the derivative of :math:`S` in
+kernel                 computes                       is the derivative of $S$ in
 ====================== ============================== ===================================
 `conv2d`               ``y = conv(x, w)``             ``g``
 `conv2d_input_grad`    ``dx``, transposed convolution ``x``
@@ -16,7 +16,7 @@ which is one identity, ``<y, g> = <x, dx> = <w, dw>``, and a complete test of al
 Letters: N images, C input channels, O output channels, G groups, (H, W) input size, (P, Q) output size, (R, S) kernel
 size.  With stride s, dilation d and padding (t, b) above and below,
 
-.. math:: P = \lfloor (H + t + b - d (R - 1) - 1) / s \rfloor + 1 .
+$$ P = \lfloor (H + t + b - d (R - 1) - 1) / s \rfloor + 1 . $$
 
 All three go through one array of *patches* (im2col): ``patches[n, c, r, s, p, q]`` is the input element that kernel
 element (r, s) meets at output pixel (p, q).  Convolution is then a matrix product.
@@ -26,14 +26,16 @@ import math
 
 import numpy as np
 
-from ..shapes import output_size
+from ..shapes import Array, Padding, Pair, output_size
 from ..signatures import checked
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
 @checked("conv2d")
-def conv2d(x, w, stride, padding, dilation, groups, out=None):
+def conv2d(
+    x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
+) -> Array:
     """Cross-correlate images with a bank of filters, as deep learning calls convolution.
 
     ``y[n, o, p, q] = sum over c, r, s of w[o, c, r, s] * x[n, c, p*stride + r*dilation - top, ...]``
@@ -61,7 +63,16 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
 
 
 @checked("conv2d_input_grad")
-def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=None):
+def conv2d_input_grad(
+    g: Array,
+    w: Array,
+    input_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    out: Array | None = None,
+) -> Array:
     """The adjoint of `conv2d` in x: each output pixel hands its cotangent back to the pixels it was made from.
 
     ``dx[n, c, p*stride + r*dilation - top, ...] += sum over o of w[o, c, r, s] * g[n, o, p, q]``
@@ -89,7 +100,16 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=N
 
 
 @checked("conv2d_weight_grad")
-def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out=None):
+def conv2d_weight_grad(
+    x: Array,
+    g: Array,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    out: Array | None = None,
+) -> Array:
     """The adjoint of `conv2d` in w: each filter element collects the inputs it met, weighted by the cotangent.
 
     ``dw[o, c, r, s] = sum over n, p, q of g[n, o, p, q] * x[n, c, p*stride + r*dilation - top, ...]``
@@ -117,18 +137,19 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out
     return _deliver(dw.reshape(o, c // groups, *kernel_size), out)
 
 
-def _tap(offset, pixels, stride, dilation):
+def _tap(offset: int, pixels: int, stride: int, dilation: int) -> slice:
     """The slice of a padded axis that kernel element `offset` visits: one input element per output pixel."""
     start = offset * dilation
     return slice(start, start + stride * (pixels - 1) + 1, stride)
 
 
-def _patches(x, kernel_size, stride, padding, dilation, pixels=None):
+def _patches(
+    x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair, pixels: Pair | None = None
+) -> Array:
     """Gather ``patches[n, c, r, s, p, q]`` from padded images; one strided copy per kernel element."""
     if pixels is None:
-        pixels = tuple(
-            output_size(x.shape[2 + i], kernel_size[i], stride[i], padding[i], dilation[i]) for i in range(2)
-        )
+        rows, columns = map(output_size, x.shape[2:], kernel_size, stride, padding, dilation)
+        pixels = rows, columns
     padded = np.pad(x, ((0, 0), (0, 0), *padding)) if any(map(any, padding)) else x
     patches = np.empty((*x.shape[:2], *kernel_size, *pixels), x.dtype)
     for r in range(kernel_size[0]):
@@ -138,7 +159,7 @@ def _patches(x, kernel_size, stride, padding, dilation, pixels=None):
     return patches
 
 
-def _add_patches(patches, input_size, stride, padding, dilation):
+def _add_patches(patches: Array, input_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Array:
     """The adjoint of `_patches`: add every patch element to the pixel it came from, then cut the padding off."""
     (top, bottom), (left, right) = padding
     n, c, kernel_height, kernel_width, *pixels = patches.shape
@@ -150,7 +171,7 @@ def _add_patches(patches, input_size, stride, padding, dilation):
     return np.ascontiguousarray(padded[:, :, top : top + input_size[0], left : left + input_size[1]])
 
 
-def _deliver(result, out):
+def _deliver(result: Array, out: Array | None) -> Array:
     if out is None:
         return result
     out[...] = result

@@ -1,7 +1,10 @@
-"""Dropout, whose mask nobody has to keep: each element's random number follows from a seed and the element's place."""
+"""Dropout without a stored mask: each element's random number follows from a seed and the element's place."""
+
+from typing import Any
 
 import numpy as np
 
+from ..shapes import Array
 from ..signatures import checked
 
 __all__ = ["FIRST", "HALF", "SECOND", "STEP", "dropout", "random_bits", "threshold_and_scale"]
@@ -10,7 +13,7 @@ STEP, FIRST, SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4
 HALF = np.uint64(2**32 - 1)
 
 
-def random_bits(seed, count):
+def random_bits(seed: int, count: int) -> Array:
     """The first `count` numbers of the generator SplitMix64: the i-th is a scrambled ``seed + i * step``.
 
     Any of them can be had without those before it, on any device, by any thread.
@@ -39,7 +42,7 @@ def random_bits(seed, count):
 
 
 @checked("dropout")
-def dropout(x, p, seed):
+def dropout(x: Array, p: float, seed: int) -> Array:
     """Zero each element with probability `p`, and divide the rest by ``1 - p``.
 
     Each of `random_bits` serves two neighbours in row order, the first with its lower half and the second with its
@@ -61,9 +64,10 @@ def dropout(x, p, seed):
     bits = random_bits(seed, -(-x.size // 2))
     halves = np.stack([bits & HALF, bits >> np.uint64(32)], -1).reshape(-1)[: x.size]
     kept = halves.reshape(x.shape) >= threshold
-    return np.where(kept, x * scale, x.dtype.type(0))
+    y: Array = np.where(kept, x * scale, x.dtype.type(0))
+    return y
 
 
-def threshold_and_scale(p, dtype):
+def threshold_and_scale(p: float, dtype: Any) -> tuple[Any, Any]:
     """What an element's half of a number must reach for it to be kept, and what it is multiplied by then."""
     return np.uint64(p * 2**32), dtype.type(1 / (1 - p) if p < 1 else 0)

@@ -1,12 +1,13 @@
 """The matrix product."""
 
+from ..shapes import Array
 from ..signatures import checked
 
 __all__ = ["matmul"]
 
 
 @checked("matmul")
-def matmul(a, b):
+def matmul(a: Array, b: Array) -> Array:
     """``a @ b``: products of the last two dimensions.
 
     Parameters

@@ -1,27 +1,28 @@
 r"""Batch normalisation, in plain NumPy.
 
-Statistics are taken per channel, over every axis but the second: :math:`\mu = \frac1n \sum x`,
-:math:`v = \frac1n \sum (x - \mu)^2` (divided by n, not n - 1).
+Statistics are taken per channel, over every axis but the second: $\mu = \frac1n \sum x$,
+$v = \frac1n \sum (x - \mu)^2$ (divided by n, not n - 1).
 """
 
 import numpy as np
 
+from ..shapes import Array
 from ..signatures import checked
 
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
 
 
-def _per_channel(vector, x):
+def _per_channel(vector: Array, x: Array) -> Array:
     """View a vector of C values so that it broadcasts against (N, C, ...)."""
     return vector.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
-def _axes(x):
+def _axes(x: Array) -> tuple[int, ...]:
     return (0, *range(2, x.ndim))
 
 
 @checked("batch_norm_stats")
-def batch_norm_stats(x):
+def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     """Mean and biased variance of each channel, in two passes so that a large offset does no harm.
 
     Parameters
@@ -38,7 +39,7 @@ def batch_norm_stats(x):
 
 
 @checked("batch_norm")
-def batch_norm(x, mean, var, weight, bias, eps):
+def batch_norm(x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
     """``(x - mean) / sqrt(var + eps) * weight + bias``, channel by channel.
 
     Parameters
@@ -56,14 +57,17 @@ def batch_norm(x, mean, var, weight, bias, eps):
 
 
 @checked("batch_norm_grad")
-def batch_norm_grad(g, x, mean, var, weight, eps):
+def batch_norm_grad(
+    g: Array, x: Array, mean: Array, var: Array, weight: Array, eps: float
+) -> tuple[Array, Array, Array]:
     r"""Gradient of ``batch_norm(x, *batch_norm_stats(x), weight, bias, eps)`` in x, weight and bias.
 
-    With :math:`\hat x = (x - \mu) / \sqrt{v + \epsilon}` and n elements a channel,
+    With $\hat x = (x - \mu) / \sqrt{v + \epsilon}$ and n elements a channel,
 
-    .. math::
-        d\gamma = \sum g \hat x, \quad d\beta = \sum g, \quad
-        dx = \frac{\gamma}{\sqrt{v + \epsilon}} \left( g - \frac{d\beta}{n} - \hat x \frac{d\gamma}{n} \right).
+    $$
+    d\gamma = \sum g \hat x, \quad d\beta = \sum g, \quad
+    dx = \frac{\gamma}{\sqrt{v + \epsilon}} \left( g - \frac{d\beta}{n} - \hat x \frac{d\gamma}{n} \right).
+    $$
 
     The two subtracted terms are what the mean and the variance, themselves functions of x, pass back.
 

@@ -8,13 +8,24 @@ import math
 
 import numpy as np
 
+from ..shapes import Array
 from ..signatures import checked
 
 __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
 
 
 @checked("sgd_step")
-def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
+def sgd_step(
+    param: Array,
+    grad: Array,
+    velocity: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    first: bool,
+) -> None:
     """Stochastic gradient descent: ``param -= lr * grad``, or along a running velocity.
 
     Parameters
@@ -40,11 +51,24 @@ def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, neste
 
 
 @checked("adam_step")
-def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+def adam_step(
+    param: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    vmax: Array | None,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
     r"""One step of Adam (Kingma & Ba 2015, algorithm 1), or of AdamW where the decay is decoupled.
 
-    :math:`m \leftarrow \beta_1 m + (1 - \beta_1) g`, :math:`v \leftarrow \beta_2 v + (1 - \beta_2) g^2`,
-    :math:`\theta \leftarrow \theta - \alpha \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}`.
+    $m \leftarrow \beta_1 m + (1 - \beta_1) g$, $v \leftarrow \beta_2 v + (1 - \beta_2) g^2$,
+    $\theta \leftarrow \theta - \alpha \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}$.
 
     Parameters
     ----------
@@ -74,8 +98,19 @@ def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay
 
 
 @checked("rmsprop_step")
-def rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum):
-    r"""RMSprop (Hinton 2012, lecture 6e): :math:`\theta \leftarrow \theta - \alpha g / (\sqrt{v} + \epsilon)`.
+def rmsprop_step(
+    param: Array,
+    grad: Array,
+    v: Array,
+    mean: Array | None,
+    velocity: Array | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
+    r"""RMSprop (Hinton 2012, lecture 6e): $\theta \leftarrow \theta - \alpha g / (\sqrt{v} + \epsilon)$.
 
     Parameters
     ----------

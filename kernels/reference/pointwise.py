@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from ..shapes import Array
 from ..signatures import checked
 
 __all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
 @checked("leaky_relu")
-def leaky_relu(x, negative_slope):
+def leaky_relu(x: Array, negative_slope: float) -> Array:
     """``x`` where x > 0, ``negative_slope * x`` elsewhere.
 
     Parameters
@@ -26,7 +27,7 @@ def leaky_relu(x, negative_slope):
 
 
 @checked("leaky_relu_grad")
-def leaky_relu_grad(g, x, negative_slope):
+def leaky_relu_grad(g: Array, x: Array, negative_slope: float) -> Array:
     """``g`` where x > 0, ``negative_slope * g`` elsewhere; the kink at 0 counts as negative.
 
     A slope of 0 gives 0 where x <= 0 whatever `g` is, and `g` elsewhere: also where x is NaN, as in PyTorch.

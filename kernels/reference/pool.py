@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ..shapes import output_size
+from ..shapes import Array, Padding, Pair, output_size
 from ..signatures import checked
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
 
 
 @checked("max_pool2d")
-def max_pool2d(x, kernel_size, stride, padding, dilation):
+def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Array, Array]:
     """The largest element of each window, and where it was.
 
     Padding counts as minus infinity, so it is never chosen.  Of equal elements the first in row order wins.
@@ -45,7 +45,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
 
 
 @checked("max_pool2d_grad")
-def max_pool2d_grad(g, index, input_size):
+def max_pool2d_grad(g: Array, index: Array, input_size: Pair) -> Array:
     """Hand each window's cotangent to the element that won it.
 
     Parameters

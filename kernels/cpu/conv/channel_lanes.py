@@ -1,6 +1,6 @@
 r"""Direct convolution with output channels in the vector lanes: for any kernel, stride, dilation, groups and image.
 
-.. math:: y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + \mathrm{position}(u)}
+$$ y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + \mathrm{position}(u)} $$
 
 `pixel_lanes` puts neighbouring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a
 vector holds output channels, and a block of the micro-kernel a few pixels, any pixels.  Two tables give the position of
@@ -8,7 +8,7 @@ pixel u in the (padded, phase-split) image, and the offset from there of the num
 meets.  That is im2col as two tables.  The only copies made are of the images of one block, small enough for the cache.
 
 The adjoint in x works alike, on g: the pixels of dx fall into phases, by their place between two steps of the stride,
-and each phase meets taps of its own.
+and each phase meets other taps.
 
 The adjoint in w has input channels in the lanes: with L of them to a pixel, the image that the next tap meets is the
 same memory, some vectors further on.  `pixel_lanes.conv2d_weight_grad` has output channels there, which are often more;
@@ -45,7 +45,7 @@ from .pixel_lanes import Split, split_image, split_plan
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
-#: Pixels that a block has at least, if there are so many: images smaller than that share blocks of the micro-kernel.
+#: Least pixels of a block: images smaller than that share blocks of the micro-kernel.
 _PIXELS = 16 * PLACES
 #: Pairs that are summed over at a time, for all pixels: their filters (24 KB) and pixels stay in the first cache.
 _DEPTH = 192
@@ -107,7 +107,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
 
 @lru_cache(maxsize=256)
 def _padded(size, pixels, taps, stride, padding, dilation):
-    """Height and width of an image with its padding, as far as it is read, and where in it each pixel lies."""
+    """Height and width of an image with its padding, as far as it is read, and the position of each pixel in it."""
     height, width = (
         max(n + before, (count - 1) * s + (k - 1) * d + 1)
         for n, count, k, s, (before, _), d in zip(size, pixels, taps, stride, padding, dilation, strict=True)
@@ -123,7 +123,7 @@ def _block_shape(outputs, itemsize):
 
 
 def _run(x, w, pairs, stride, out, split, tables, block):
-    """`pairs` and `stride`: where the filters of all phases lie in w, see `pack`."""
+    """`pairs` and `stride`: the position of the filters of all phases in w, see `pack`."""
     groups, outputs = split.groups, out.shape[1] // split.groups
     lanes = VECTOR_BYTES // x.itemsize
     width = block.vectors * lanes
@@ -145,7 +145,7 @@ def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups, shape
 
 @lru_cache(maxsize=256)
 def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups, shape):
-    """As `_forward_plan`; also where in w the pairs of an output channel and a tap lie, phase by phase."""
+    """As `_forward_plan`; also the position in w of each pair of an output channel and a tap, phase by phase."""
     kernel_size = filter_shape[1:]
     taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
     meets = [_taps(*axis) for axis in zip(kernel_size, stride, padding, dilation, strict=True)]
@@ -182,7 +182,7 @@ def _taps(kernel, stride, padding, dilation):
 def _tables(pixels, image, width, phases, step, places):
     """The tables for images of `pixels` whose phase (a, b), of `phases`, begins there and goes on in `step`s.
 
-    A block of the micro-kernel has so many `places`.
+    A block of the micro-kernel has `places` pixels.
     """
     count = pixels[0] * pixels[1]
     images = -(-_PIXELS // count) if count < _PIXELS else 1

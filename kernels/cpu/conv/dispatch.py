@@ -16,7 +16,7 @@ dtype and `minigen.kernels.cpu.precision`.
 import functools
 import math
 
-from ...shapes import output_size, round_up
+from ...shapes import Array, Padding, Pair, output_size, round_up
 from ...signatures import checked
 from .. import winograd
 from ..microkernel import PLACES, SUM_ROWS, WIDE_PLACES
@@ -43,7 +43,9 @@ NARROW = 1.3
 
 
 @checked("conv2d")
-def conv2d(x, w, stride, padding, dilation, groups, out=None):
+def conv2d(
+    x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
+) -> Array:
     """Cross-correlate images with a bank of filters; see `minigen.kernels.reference.conv.conv2d`."""
     sizes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
     out = _output(out, (x.shape[0], w.shape[0], *(output_size(*axis) for axis in sizes)), x.dtype)
@@ -51,14 +53,32 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
 
 
 @checked("conv2d_input_grad")
-def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=None):
+def conv2d_input_grad(
+    g: Array,
+    w: Array,
+    input_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    out: Array | None = None,
+) -> Array:
     """The adjoint of `conv2d` in x; see `minigen.kernels.reference.conv.conv2d_input_grad`."""
     out = _output(out, (g.shape[0], w.shape[1] * groups, *input_size), g.dtype)
     return _run(_input_grad, g, w, out, (w.shape[1:], stride, padding, dilation, groups))
 
 
 @checked("conv2d_weight_grad")
-def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out=None):
+def conv2d_weight_grad(
+    x: Array,
+    g: Array,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    out: Array | None = None,
+) -> Array:
     """The adjoint of `conv2d` in w; see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
     out = _output(out, (g.shape[1], x.shape[1] // groups, *kernel_size), x.dtype)
     return _run(_weight_grad, x, g, out, (out.shape[1:], stride, padding, dilation, groups))
@@ -207,7 +227,7 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
 
 
 def _channel_lanes_cost(source, result, itemsize, pairs, groups):
-    """Estimate for `channel_lanes`, from shapes; a pixel of the result meets so many `pairs` of a channel and a tap."""
+    """Estimate for `channel_lanes`, from shapes; a pixel of the result meets `pairs` pairs of a channel and a tap."""
     products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, VECTOR_BYTES // itemsize)
     layout = math.prod(source[1:]) + math.prod(result[1:])
     return source[0] * (groups * products + LAYOUT * layout)
@@ -227,7 +247,7 @@ def _is_pixelwise(source, result, kernel_size, stride):
     """Whether pixel u of the result depends on pixel u of the source only: a 1 x 1 filter, no stride, no padding.
 
     That there is no padding follows from the equal sizes.  One padding alone does not tell: zeros may stand on the
-    other side, and the adjoint has the padding of its own direction.
+    other side, and the padding of the adjoint is another one.
     """
     return kernel_size == (1, 1) and stride == (1, 1) and source == result
 

@@ -5,7 +5,7 @@ from ..simd import pointer
 
 __all__ = ["add_shards", "pack", "shard_count"]
 
-#: Shards of the images that a weight gradient has at least, if there are so many images, and at most.
+#: Least and most shards of the images of a weight gradient; never more than images.
 SHARDS, MOST_SHARDS = 8, 64
 #: Beyond the first few shards: bytes that the sums of all may take, and pixels that each has at least.
 SHARD_BYTES, SHARD_PIXELS = 1 << 21, 1 << 10
@@ -32,11 +32,11 @@ def pack(thread, counter, w, pairs, group_stride, stride, rows, packed):
     ----------
     w : array, flat
     pairs : array of int64
-        Where each of the pairs of a channel and a tap that are summed over lies in w.
+        Position in w of each pair of a channel and a tap that is summed over.
     group_stride, stride : int
         From group to group, and from row to row: a row is a channel of the result.
     rows : int
-        What lies beyond is zero.
+        Rows beyond are zero.
     packed : array (groups, blocks, pairs, width)
     """
     groups, blocks, depth, width = packed.shape

@@ -2,10 +2,10 @@ r"""Direct convolution with pixels in the vector lanes: for few channels, 1 x 1 
 
 With three input channels a vector of channels is mostly empty.  Neighbouring pixels of a row fill one always:
 
-.. math:: y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + u} .
+$$ y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + u} . $$
 
-For stride 1 the pixels that tap k meets lie next to each other in memory, so a vector of them is one load, and im2col
-is nothing but a table of offsets, one for each k.  For stride s they lie s apart; so each image is first split into its
+For stride 1 the pixels that tap k meets are neighbours in memory, so a vector of them is one load, and im2col is only a
+table of offsets, one for each k.  For stride s they are s apart; so each image is first split into its
 s x s phases (every s-th pixel of every s-th row), padding included, in a buffer that stays in the cache.
 
 - `correlate`: broadcast filter coefficients x pixels.
@@ -61,8 +61,8 @@ __all__ = [
     "split_plan",
 ]
 
-#: Weight gradients of so few items also share out the output channels, though each share copies the image, if there are
-#: so many taps that the copies cost little.
+#: With fewer items than _FEW, a weight gradient shares out the output channels too.  Each share copies the image; that
+#: costs little with at least _TAPS taps.
 _FEW, _TAPS = 8, 4
 
 
@@ -122,13 +122,13 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
 
 
 def band_count(images):
-    """In how many bands of rows to compute each of so many images (or groups of one): enough for all threads."""
+    """Into how many bands of rows to divide each image (or group of one), so that all threads have work."""
     return 1 if images >= 2 * get_num_threads() else -(-2 * get_num_threads() // images)
 
 
 @lru_cache(maxsize=256)
 def _column_sets(vectors):
-    """How many times `_vectors` takes from so many vectors of outputs."""
+    """How many sets `_vectors` makes of the vectors of outputs."""
     count = 0
     while vectors:
         vectors -= _vectors.py_func(vectors)
@@ -138,7 +138,7 @@ def _column_sets(vectors):
 
 @lru_cache(maxsize=256)
 def _apart(pixels):
-    """Row n has the places of pixels that lie n vectors apart."""
+    """Row n has the places of pixels that are n vectors apart."""
     return np.outer(np.arange(VECTORS + 3), np.arange(pixels))
 
 
@@ -162,7 +162,7 @@ def split_plan(filter_shape, pixels, stride, padding, dilation, groups, lanes):
     pixels : tuple of int
         Rows and columns of the convolution's result.
     lanes : int
-        Rows of the result are read in pieces of so many pixels.
+        Pixels of a row of the result that are read together.
     """
     channels, rows, columns = filter_shape
     height = pixels[0] + (rows - 1) * dilation[0] // stride[0]
@@ -225,7 +225,7 @@ def _inside(start, step, size, count):
 
 @parallel
 def correlate(thread, counter, x, packed, y, split, offset, bands, workspace, height):
-    """Forward; `packed` is ``[group][M / height][pair][height]``, the filters; each image has so many `bands`."""
+    """Forward; `packed` is ``[group][M / height][pair][height]``, the filters; `bands`: see `band_count`."""
     outputs, rows = y.shape[1] // split.groups, y.shape[2]
     planes = pointer(workspace[thread])
     fill_zeros(planes, workspace.shape[1])
@@ -347,7 +347,7 @@ def sum_products(thread, counter, x, g, sums, split, offset, apart, workspace, s
 
 @inlined
 def _vectors(left):
-    """How many vectors of outputs to take at a time where so many are left."""
+    """How many of the vectors of outputs that are left to take at a time."""
     most = VECTORS + 2 if BROAD_PLACES > VECTORS else VECTORS + 1
     return left if left <= most else min(most, left - VECTORS)
 

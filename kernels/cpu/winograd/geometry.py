@@ -1,26 +1,26 @@
-r"""Which pixels meet which filter taps: what the Winograd kernels read and write where.
+r"""Which pixels meet which filter taps: the geometry of the Winograd kernels.
 
 Along one axis, with stride s and padding t before the first pixel (a Winograd tile cannot serve a dilation),
 
-.. math:: y_u = \sum_k w_k\, x_{s u + k - t}, \qquad \bar x_i = \sum_{s v + k - t = i} w_k\, \bar y_v .
+$$ y_u = \sum_k w_k\, x_{s u + k - t}, \qquad \bar x_i = \sum_{s v + k - t = i} w_k\, \bar y_v . $$
 
-**Stride phases.**  Write k = s j + p.  :math:`y_u = \sum_p \sum_j w_{sj+p}\, x_{s(u+j)+p-t}`: a convolution
+**Stride phases.**  Write k = s j + p.  $y_u = \sum_p \sum_j w_{sj+p}\, x_{s(u+j)+p-t}$: a convolution
 of stride s is the sum of s convolutions of *stride 1*, each of one phase p of the filter and one phase of the pixels.
-The same split of the adjoint gives :math:`\bar x_{sv+p-t} = \sum_j w_{sj+p}\, \bar y_{v-j}`: phase p of the result is
-a stride-1 convolution of :math:`\bar y` with phase p of the filter, flipped.  So the phases are additional *input
+The same split of the adjoint gives $\bar x_{sv+p-t} = \sum_j w_{sj+p}\, \bar y_{v-j}$: phase p of the result is
+a stride-1 convolution of $\bar y$ with phase p of the filter, flipped.  So the phases are additional *input
 channels* of the forward pass and additional *output channels* of its adjoint; in both, what remains has stride 1, and
 Winograd minimal filtering applies.
 
 **Pieces.**  A filter with more taps than the r of the tile is cut into pieces of r, each of which reads the image
-where its first tap lies: again more input channels.  (The adjoint needs this for stride 1 only.)  So r = 2 and r = 3
-serve all filters: F(4 x 4, 3 x 3) multiplies 121 times for 16 outputs of a 5 x 5 filter, where a tile of its own,
-F(2 x 2, 5 x 5), does 144 times, and errs more.
+at its first tap: again more input channels.  (The adjoint needs this for stride 1 only.)  So r = 2 and r = 3
+serve all filters: F(4 x 4, 3 x 3) multiplies 121 times for 16 outputs of a 5 x 5 filter, while a tile for r = 5,
+F(2 x 2, 5 x 5), multiplies 144 times and has larger errors.
 
 ====================== =================================================================================
 word                   meaning
 ====================== =================================================================================
 *grid*                 positions u (or v); neighbours are ``step`` pixels apart in the image read
-*part*                 a filter of r x r taps whose first tap lies at pixel ``step * u + origin``
+*part*                 a filter of r x r taps whose first tap is at pixel ``step * u + origin``
 *phase*                the output pixels ``step * u + origin`` of the image written
 ``taps``               for each phase and each part: which of the filter's taps stand there (-1: none)
 ====================== =================================================================================
@@ -88,7 +88,7 @@ def _single_phase(grid, read_step, axes, kernel_size, r):
 def backward_walk(in_size, kernel_size, stride, padding, m, r):
     """For `conv2d_input_grad`, in tiles of m x m grid positions; only for stride 1 may the kernel be larger than r.
 
-    Seen from the first pixel, phases whose first pixel lies in the padding begin one grid position later than the
+    Seen from the first pixel, phases whose first pixel is in the padding begin one grid position later than the
     others: see `backward_grid`.
     """
     if stride == (1, 1):
@@ -137,9 +137,9 @@ def backward_grid(in_size, stride, padding, m):
     """Grid positions to compute for `conv2d_input_grad`, and whether the phases are aligned.
 
     Where the padding is no multiple of the stride, the pixels of the phases begin at different grid positions.  Either
-    all phases share one view of the gradient, and the grid has a row more than pixels of any phase, or each has a view
-    of its own, shifted so that all begin with their first pixel: a part for each.  That is worth it if it saves tiles:
-    8 positions are two tiles of 4, 9 are three.
+    all phases share one view of the gradient, and the grid has a row more than pixels of any phase, or each phase has
+    its own view, shifted so that all begin with their first pixel: a part for each.  That pays if it saves tiles: 8
+    positions are two tiles of 4, 9 are three.
 
     >>> backward_grid((16, 16), (2, 2), ((1, 1), (1, 1)), 4)
     ((8, 8), True)

@@ -9,12 +9,12 @@ A tile of m x m outputs needs alpha x alpha inputs, alpha = m + r - 1.  With the
 3. each product tile is transformed back, ``y = A^T M A``.
 
 Work is cut into *blocks*: some tiles (several small images, or some rows of tiles of a large one) of one group of
-channels.  A block's V and M stay in the cache of the core that computes it.  What a block computes does not depend on
-the others nor on the thread, and each sum has one fixed order: hence the same bits for any number of threads.
+channels.  A block's V and M stay in the cache of the core that computes it.  A block does not depend on other blocks or
+on the thread, and each sum has a fixed order.  So any number of threads gives the same bits.
 
-A transform reads or writes one vector at each of the alpha^2 points.  Were the points 4 KB apart, or a multiple, all
-these vectors would compete for the few places that a cache has for such addresses, and throw one another out.  So from
-point to point it is an odd number of vectors (``| 1``), everywhere.
+A transform reads or writes one vector at each of the alpha^2 points.  If the points were a multiple of 4 KB apart, all
+these vectors would map to the same few sets of the cache and evict each other.  So the distance from point to point is
+always an odd number of vectors (``| 1``).
 
 ================ ==================================================================================
 symbol           meaning
@@ -80,14 +80,14 @@ class Product(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """How the tiles of all images are cut into blocks, and where in a thread's workspace things lie."""
+    """How the tiles of all images are cut into blocks, and the layout of a thread's workspace."""
 
     tiles_down: int  # in an image
     tiles_across: int
     images: int  # in a block
     rows: int  # rows of tiles in a block; fewer than tiles_down only if images == 1
-    capacity: int  # tiles that V and M have room for
-    vectors: int  # vectors of output channels in M: so many are transformed back at a time
+    capacity: int  # of V and M, in tiles
+    vectors: int  # vectors of output channels in M, which are transformed back together
     v_point: int  # from point to point of V
     m_point: int  # of M, or of Z
     v: int  # offsets into the workspace
@@ -271,7 +271,7 @@ def transform_filters(thread, counter, transform, w, u, taps, product, inputs, o
     inputs, outputs : int
         Channels of a group that are summed over, and that are produced.
     input_stride, output_stride : int
-        How far apart they lie in w: `conv2d` and its adjoint differ here only.
+        Distance between them in w.  `conv2d` and its adjoint differ here only.
     """
     r = size_in(transform)
     panels = product.first[product.phases] * product.vectors
@@ -357,7 +357,7 @@ def sum_products(thread, counter, sums, space, tiles, blocks, product, add):
     Parameters
     ----------
     sums : array (points, ...)
-        At each point ``[pair of vectors][output channel][2 L]``, so that what is written at a time lies together;
+        At each point ``[pair of vectors][output channel][2 L]``, so that what is written together is contiguous;
         the number of output channels is rounded up to SUM_ROWS.
     space : array
         V and Z from `transform_block`.

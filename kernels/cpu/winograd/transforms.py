@@ -1,36 +1,36 @@
 r"""Winograd (Cook-Toom) minimal filtering: the algorithm, and the code for its transforms.
 
-**The algorithm.**  To compute m outputs of a correlation with r taps, :math:`y_i = \sum_j w_j x_{i+j}`, the direct way
-multiplies m*r times.  *Cook and Toom* need only :math:`\alpha = m + r - 1`.  Their start is the product of two
-polynomials, which is a convolution of the coefficients: the product :math:`s(t) = a(t) w(t)` of polynomials with m and
-r coefficients has :math:`\alpha` coefficients, so it is known once its values at :math:`\alpha` points are known, and
-each value is one multiplication, :math:`s(t_i) = a(t_i) w(t_i)`.  One of the points may be "infinity", which stands for
-the leading coefficient.  Evaluation is a matrix: :math:`A` for a (powers of the points, m columns), :math:`G` for w
-(r columns), and interpolation, by Lagrange's formula, is the inverse :math:`V^{-1}` of the same with :math:`\alpha`
+**The algorithm.**  To compute m outputs of a correlation with r taps, $y_i = \sum_j w_j x_{i+j}$, the direct way
+multiplies m*r times.  *Cook and Toom* need only $\alpha = m + r - 1$.  Their start is the product of two
+polynomials, which is a convolution of the coefficients: the product $s(t) = a(t) w(t)$ of polynomials with m and
+r coefficients has $\alpha$ coefficients, so it is known once its values at $\alpha$ points are known, and
+each value is one multiplication, $s(t_i) = a(t_i) w(t_i)$.  One of the points may be "infinity", which stands for
+the leading coefficient.  Evaluation is a matrix: $A$ for a (powers of the points, m columns), $G$ for w
+(r columns), and interpolation, by Lagrange's formula, is the inverse $V^{-1}$ of the same with $\alpha$
 columns:
 
-.. math:: s = V^{-1} [(A a) \odot (G w)] .
+$$ s = V^{-1} [(A a) \odot (G w)] . $$
 
-For fixed w this is a linear map of a.  Its transpose (*transposition principle*) maps :math:`\alpha` inputs to m
+For fixed w this is a linear map of a.  Its transpose (*transposition principle*) maps $\alpha$ inputs to m
 outputs, and it is the correlation that we are after:
 
-.. math:: y = A^T [(G w) \odot (B^T x)], \qquad B = V^{-1} .
+$$ y = A^T [(G w) \odot (B^T x)], \qquad B = V^{-1} . $$
 
-Products with :math:`B^T` contain divisions by differences of points; they are moved into G, so that
-:math:`B^T` is nearly free of multiplications.  In two dimensions apply each matrix to the columns, then to the rows:
-:math:`Y = A^T [(G W G^T) \odot (B^T X B)] A`, with :math:`\alpha^2` multiplications in place of
-:math:`m^2 r^2`; this is F(m x m, r x r).  Summed over channels, each of the :math:`\alpha^2` points of the
+Products with $B^T$ contain divisions by differences of points; they are moved into G, so that
+$B^T$ is nearly free of multiplications.  In two dimensions apply each matrix to the columns, then to the rows:
+$Y = A^T [(G W G^T) \odot (B^T X B)] A$, with $\alpha^2$ multiplications in place of
+$m^2 r^2$; this is F(m x m, r x r).  Summed over channels, each of the $\alpha^2$ points of the
 transform domain is a matrix product.
 
 **The adjoints** come for free, because all of it is linear: the gradient for w is
-:math:`G^T [(A\, \bar Y A^T) \odot (B^T X B)] G`.
+$G^T [(A\, \bar Y A^T) \odot (B^T X B)] G$.
 
 **Rounding.**  The transforms amplify rounding errors, the more the larger alpha is, and how much depends on the points.
 Whole numbers, as one sees them in most descriptions, are not the best: with 0, 5/8, -5/8, 3/2, -3/2 the worst error of
 F(4 x 4, 3 x 3) is a third of that with 0, 1, -1, 2, -2.  Those in `POINTS` came out best among all symmetrical sets of
-eighths up to 5/2 (whose powers are exact in float32), on random images of 16 channels and more.  Each of the
-:math:`\alpha^2` products contains every input of the tile, so an output's error grows with the largest input of the
-tile, not of its window: `amplification` bounds how much.  See `minigen.kernels.cpu.precision`.
+eighths up to 5/2 (whose powers are exact in float32), on random images of 16 channels and more.  The
+products combine inputs of the whole tile, so an output's error grows with the largest input of the tile, not of its
+window: `amplification` bounds how much.  See `minigen.kernels.cpu.precision`.
 
 **Missing taps.**  A filter with fewer than r taps is one with zeros.  If its last coefficient is zero, so is its
 transform at infinity; if its first is, at the point 0.  There is nothing to multiply at these points.
@@ -101,8 +101,8 @@ def amplification(m, r):
     r"""How far rounding errors of F(m x m, r x r) may exceed those of a direct sum of inputs of one size.
 
     Replace every entry of the matrices by its absolute value, and every input by the largest, M: then each output is at
-    most :math:`\kappa M \sum |w|`, where :math:`\kappa` is the square (one factor for each direction) of
-    :math:`\max_{i,j} \sum_p |A_{pi}| |G_{pj}| \sum_k |B^T_{pk}|`.  Roundings are relative to these numbers.
+    most $\kappa M \sum |w|$, where $\kappa$ is the square (one factor for each direction) of
+    $\max_{i,j} \sum_p |A_{pi}| |G_{pj}| \sum_k |B^T_{pk}|$.  Roundings are relative to these numbers.
 
     >>> [round(amplification(m, r)) for m, r in ((2, 2), (2, 3), (4, 3))]
     [9, 16, 175]
@@ -138,8 +138,7 @@ def _transposed(matrix):
 class Transform(tuple):
     """One matrix of F(m, r), as an argument of a kernel: Numba compiles the kernel for it, since each has its own type.
 
-    Each is a named tuple without fields, of a class of its own: a kind of argument that Numba knows, and recognises in
-    less than a microsecond.
+    Each has its own class, a named tuple without fields.  Numba recognizes such an argument in less than a microsecond.
     """
 
     __slots__ = ()
@@ -201,7 +200,7 @@ def apply(typing, transform, source, source_row, source_column, target, target_r
     """``target = M source M^T`` for a square of vectors.
 
     Vector (i, j) of the source starts at ``source[i * source_row + j * source_column]``; of the target, likewise.
-    Each lane is a channel of its own, so this is plain vector arithmetic.
+    Each lane is a channel, so this is plain vector arithmetic.
     """
 
     def generate(context, builder, signature, args):
@@ -213,8 +212,8 @@ def apply(typing, transform, source, source_row, source_column, target, target_r
         columns = [_linear_map(builder, matrix, [square[i][j] for i in range(k)]) for j in range(k)]
         rows = [_linear_map(builder, matrix, [columns[j][i] for j in range(k)]) for i in range(n)]
         address = _grid(builder, target, target_row, target_column, n)
-        # To the transform domain each vector goes to a line of its own, which takes long to come: before computing, ask
-        # for the lines of the next tile, which lie beside these.
+        # In the transform domain each vector has its own cache line, and a miss takes long.  So prefetch the lines
+        # of the next tile, which are beside these, before computing.
         if n >= k:
             for row in address:
                 for there in row:
