@@ -307,6 +307,21 @@ def test_each_player_lowers_its_own_loss_when_the_other_stands_still(loss, playe
     assert seen[-1] < seen[0] - 0.004, seen
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("loss", GAN_LOSSES)
+def test_reference_levels_are_the_losses_of_the_best_constant_discriminator(loss, smoothing):
+    outputs = np.linspace(-2, 2, 4001)
+    best = min(outputs, key=lambda c: (by_hand(loss, np.full(1, c), np.full(1, c), smoothing), abs(c)))
+    levels = fresh("gan", **DENSE, loss=loss, smoothing=smoothing).reference_levels()
+    if loss in SIGMOID_PAIRS and smoothing:
+        best = 0.0  # with smoothed labels the best constant is not 1/2; the levels are those of the output 1/2
+    constant = np.full(1, best)
+    shown = 1 / (1 + np.exp(-best)) if loss in SIGMOID_PAIRS else best
+    expected = {"d_real": shown, "d_fake": shown}
+    expected |= {"loss_d": by_hand(loss, constant, constant, smoothing), "loss_g": by_hand_g(loss, constant, smoothing)}
+    assert levels == pytest.approx(expected, abs=1e-3)
+
+
 # ---- the condition
 
 

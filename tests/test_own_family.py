@@ -124,10 +124,10 @@ def test_annotations_as_strings_none_at_all_and_booleans_become_flags(here, caps
     text = " ".join(capsys.readouterr().out.split())
     for words in ("100 % free", "--noisy, --no-noisy noise (default: False)", "(default: 0.5)", "--no-clean"):
         assert words in text
-    flags = ["--kind", "x", "--depth", "3", "--rate", "0.25", "--noisy", "--no-clean"]
+    flags = ["--kind", "7", "--depth", "3", "--rate", "0.25", "--noisy", "--no-clean"]
     assert main(["train", "plain.py:Plain", "--data", "digits", "--epochs", "1", *flags]) == 0
     given = json.loads((here / "runs" / "plain-digits" / "config.json").read_text())["options"]
-    expected = {"kind": "x", "depth": 3, "rate": 0.25, "noisy": True, "clean": False}
+    expected = {"kind": "7", "depth": 3, "rate": 0.25, "noisy": True, "clean": False}
     assert {key: given[key] for key in expected} == expected
     order = [each.name for each in family("plain.py:Plain").Options.specifications()]
     assert order == ["size", "channels", "latent", "kind", "depth", "rate", "noisy", "clean"]
