@@ -76,12 +76,24 @@ def load(name: str) -> ModuleType:
 
 
 def available() -> tuple[str, ...]:
-    """Names of the sets that this installation holds.
+    """Names of the sets that can run here: ``cpu`` needs Numba, ``cuda`` a GPU too.
 
     >>> "reference" in available()
     True
     """
-    return tuple(name for name in SETS if importlib.util.find_spec(f"{__name__}.{name}") is not None)
+    return tuple(name for name in SETS if _runs(name))
+
+
+def _runs(name: str) -> bool:
+    needed = {"reference": (), "cpu": ("numba",), "cuda": ("numba_cuda", "cupy")}[name]
+    if not all(importlib.util.find_spec(package) for package in needed):
+        return False
+    if name == "cuda":
+        try:
+            importlib.import_module(f"{__name__}.cuda.launch").empty((0,), "float32")
+        except Exception:  # of the many ways in which a driver, a GPU or a library may be missing
+            return False
+    return True
 
 
 class use:  # noqa: N801 - reads as a statement, `with use(...)`

@@ -9,6 +9,7 @@ whose functions fit, and never names NumPy itself:
 3.0
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,6 +149,22 @@ def freeze(array: Any) -> Any:
 
 
 _rng = np.random.default_rng()
+_forks = 0  # since the last seed
+
+
+def _before_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+def _after_fork_in_child() -> None:
+    """Give the child a stream that follows from the parent's position and from how many children came before."""
+    state = _rng.bit_generator.state["state"]["state"]
+    _rng.bit_generator.state = np.random.default_rng([state, _forks]).bit_generator.state
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 def rng() -> np.random.Generator:
@@ -163,11 +180,17 @@ def manual_seed(seed: int) -> None:
     generators would be faster, but they give other numbers.  Dropout's masks are made on the device itself, from one
     number that is drawn here.
 
+    A forked child process gets a stream of its own, which follows from the parent's: the same seed gives the same
+    numbers in every process, and no two processes draw the same ones.  (With NumPy's and PyTorch's global streams all
+    children draw the same numbers.)
+
     >>> manual_seed(0); a = rng().random()
     >>> manual_seed(0); a == rng().random()
     True
     """
+    global _forks
     _rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+    _forks = 0
 
 
 def get_rng_state() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ..signatures import checked
 from .microkernel import ROWS, VECTORS, matmul_kernel
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import inlined
-from .runtime.thread_pool import chunked_range, parallel
+from .runtime.thread_pool import PerThread, chunked_range, parallel
 from .runtime.threads import get_num_threads
 from .simd import VECTOR_BYTES, advance, lanes, pointer, transpose
 
@@ -62,7 +62,7 @@ def _product(a, b):
     width = VECTORS * VECTOR_BYTES // c.itemsize
     pieces = max(_PIECES, _PIECES_PER_THREAD * get_num_threads())
     size, parts = _pieces(-(-n // ROWS), -(-m // width), width, pieces)
-    workspace = empty((get_num_threads(), size, min(k, _DEPTH), width), c.dtype)
+    workspace = PerThread((size, min(k, _DEPTH), width), c.dtype)
     _multiply(*a, *b, workspace, c, parts, work=n * k * m // _WORK)
     return c
 

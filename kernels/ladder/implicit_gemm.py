@@ -11,8 +11,7 @@ import numpy as np
 
 from ..cpu.runtime.allocator import contiguous
 from ..cpu.runtime.compile import subroutine
-from ..cpu.runtime.thread_pool import chunked_range, parallel
-from ..cpu.runtime.threads import get_num_threads
+from ..cpu.runtime.thread_pool import PerThread, chunked_range, parallel
 from ..shapes import Array, Padding, Pair
 from ..signatures import checked
 from .shapes import deliver, empty_output
@@ -29,7 +28,7 @@ def implicit_gemm(
 ) -> Array:
     """Convolution; arguments as in `minigen.kernels.reference.conv.conv2d`."""
     y = empty_output(x, w, stride, padding, dilation)
-    patches = np.empty((get_num_threads(), math.prod(w.shape[1:]), PANEL), x.dtype)
+    patches = PerThread((math.prod(w.shape[1:]), PANEL), x.dtype)
     before = padding[0][0], padding[1][0]
     filters = contiguous(w.reshape(w.shape[0], math.prod(w.shape[1:])))
     _multiply(contiguous(x), filters, y, w.shape[2:], stride, before, dilation, groups, patches)

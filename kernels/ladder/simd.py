@@ -11,8 +11,7 @@ import numpy as np
 
 from ..cpu.microkernel import ROWS, pixels_kernel
 from ..cpu.runtime.allocator import contiguous
-from ..cpu.runtime.thread_pool import chunked_range, parallel
-from ..cpu.runtime.threads import get_num_threads
+from ..cpu.runtime.thread_pool import PerThread, chunked_range, parallel
 from ..cpu.simd import VECTOR_BYTES, advance, lanes, pointer
 from ..shapes import Array, Padding, Pair
 from ..signatures import checked
@@ -34,7 +33,7 @@ def simd(
     packed[:, :per_group] = w.reshape(groups, per_group, depth)
     packed = np.ascontiguousarray(packed.reshape(groups, blocks, ROWS, depth).swapaxes(2, 3))
     width = 2 * VECTOR_BYTES // x.itemsize
-    patches = np.empty((get_num_threads(), depth, width), x.dtype)
+    patches = PerThread((depth, width), x.dtype)
     before = padding[0][0], padding[1][0]
     offset = np.arange(depth) * width
     _multiply(contiguous(x), packed, y, w.shape[2:], stride, before, dilation, offset, patches)

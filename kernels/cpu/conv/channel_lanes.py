@@ -37,8 +37,7 @@ from ..microkernel import (
 )
 from ..runtime.allocator import empty
 from ..runtime.compile import inlined
-from ..runtime.thread_pool import chunked_range, parallel
-from ..runtime.threads import get_num_threads
+from ..runtime.thread_pool import PerThread, chunked_range, parallel
 from ..simd import VECTOR_BYTES, advance, lanes, pointer
 from .packing import add_shards, pack, shard_count
 from .pixel_lanes import Split, split_image, split_plan
@@ -96,7 +95,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     shards = shard_count(x.shape[0], g.shape[2] * g.shape[3], groups * blocks * rows * math.prod(taps) * VECTOR_BYTES)
     height, width, position = _padded(x.shape[2:], g.shape[2:], taps, stride, padding, dilation)
     sums = empty((shards, groups, blocks, rows, math.prod(taps), lanes), x.dtype)
-    buffer = empty((get_num_threads(), (height * width + 2 * lanes) * lanes), x.dtype)
+    buffer = PerThread(((height * width + 2 * lanes) * lanes,), x.dtype)
     sum_products(x, g, sums, buffer, position, width, taps, stride, dilation, outputs, channels)
     total = empty((groups, blocks, rows, lanes, *taps), x.dtype)
     sums = sums.reshape(shards, -1, math.prod(taps), lanes)
@@ -129,9 +128,9 @@ def _run(x, w, pairs, stride, out, split, tables, block):
     width = block.vectors * lanes
     packed = empty((groups, -(-outputs // width), len(pairs), width), x.dtype)
     pack(w.reshape(-1), pairs, w.size // groups, stride, outputs, packed, work=packed.size)
-    pixels, threads = out.shape[2] * out.shape[3], get_num_threads()
-    planes = empty((threads, round_up(block.images * block.image_size, lanes)), x.dtype)
-    buffers = empty((threads, (block.images * pixels + block.places) * width + 2 * lanes * lanes), x.dtype)
+    pixels = out.shape[2] * out.shape[3]
+    planes = PerThread((round_up(block.images * block.image_size, lanes),), x.dtype)
+    buffers = PerThread(((block.images * pixels + block.places) * width + 2 * lanes * lanes,), x.dtype)
     correlate(x, packed, out, split, tables, block, np.arange(pixels), planes, buffers)
 
 

@@ -45,7 +45,7 @@ from ..microkernel import (
 )
 from ..runtime.allocator import empty
 from ..runtime.compile import inlined
-from ..runtime.thread_pool import chunked_range, parallel
+from ..runtime.thread_pool import PerThread, chunked_range, parallel
 from ..runtime.threads import get_num_threads
 from ..simd import VECTOR_BYTES, advance, lanes, load_even, load_first, pointer, store_first
 from .packing import add_shards, pack, shard_count
@@ -99,7 +99,7 @@ def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     pixels = g.shape[2] * g.shape[3]
     lanes = VECTOR_BYTES // g.itemsize
     sizes = (w.shape[0] // groups * pixels + 2 * lanes, split.pairs * pixels)
-    spaces = [empty((get_num_threads(), size), g.dtype) for size in sizes]
+    spaces = [PerThread((size,), g.dtype) for size in sizes]
     scatter(g, packed, out, split, offset, channels * pixels, _workspace(split, g), *spaces, height)
 
 
@@ -116,7 +116,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     taps = out.shape[2] * out.shape[3]
     parts = _column_sets(columns // lanes) if shards * groups < _FEW and taps >= _TAPS else 1
     sums = empty((shards, groups, len(padded), columns), x.dtype)
-    space = empty((get_num_threads(), columns * pixels + 2 * lanes * lanes), x.dtype)
+    space = PerThread((columns * pixels + 2 * lanes * lanes,), x.dtype)
     sum_products(x, g, sums, split, padded, _apart(pixels), _workspace(split, x), space, outputs, parts)
     add_shards(sums, out.reshape(groups, outputs, split.pairs), work=sums.size)
 
@@ -178,7 +178,7 @@ def split_plan(filter_shape, pixels, stride, padding, dilation, groups, lanes):
 
 def _workspace(split, x):
     size = split.channels * split.stride_row * split.stride_column * split.plane
-    return empty((get_num_threads(), round_up(size, VECTOR_BYTES)), x.dtype)
+    return PerThread((round_up(size, VECTOR_BYTES),), x.dtype)
 
 
 def _packed(w, pairs, split, stride, rows, height):

@@ -3,7 +3,12 @@
 `contiguous` brings an input into the one form that a kernel is compiled for.  `empty` makes a kernel's output, from a
 pool of memory: a fresh array of 16 MB consists of pages that the operating system hands out, and fills with zeros, one
 by one as they are first touched, which takes longer than a simple kernel does.  A training step allocates the same
-sizes again and again, so the memory of an array that nobody refers to any more serves the next.
+sizes again and again, so the memory of an array that is no longer referred to serves the next.
+
+An array may die at any moment and in any thread, even inside a function of this module.  And a signal's handler
+(Ctrl-C) may raise an exception between any two steps.  So the callback of a dying array is one call of a C function,
+which nothing interrupts: it appends the block to a queue.  The next call of `empty` sorts the queue in.  A lock is held
+in a ``with`` statement only, and no thread waits for it that may hold it already.
 """
 
 import math
@@ -11,6 +16,7 @@ import os
 import threading
 import weakref
 from collections import deque
+from typing import Any
 
 import numpy as np
 
@@ -23,39 +29,27 @@ _ALIGNMENT = 64  # a cache line, and the widest SIMD register
 _DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64)))
 
 _lock = threading.Lock()
-_returned: deque[np.ndarray] = deque()  # blocks whose arrays have died, not yet sorted in
-_idle: dict[int, list[np.ndarray]] = {}  # blocks ready for use, by their size; the last that came back is at the end
+_freed: deque["_Reference"] = deque()  # to arrays that have died, whose blocks are not yet sorted in
+_idle: dict[int, list["_Block"]] = {}  # blocks ready for use, by their size; the last that came back is at the end
 _idle_bytes = 0
-_loans: dict[int, "_Loan"] = {}  # by id; all that are out
+_references: dict[int, "_Reference"] = {}  # by id; to all arrays that are alive
 
 
 class _Block(np.ndarray):
-    """Memory to lend.  Of a class of its own, so that a view of a borrowed array refers to that array.
+    """Memory of the pool.  Of a class of its own, so that a view of an array of the pool refers to that array.
 
-    (NumPy lets a view of a view refer to whoever owns the memory, past those between, if all are of one class.)
+    (NumPy lets a view of a view refer to the owner of the memory, past those between, if all are of one class.)
     """
 
 
-class _Loan(weakref.ref):
-    """A weak reference to an array, and the block that it borrows, which comes back when the array dies."""
+class _Reference(weakref.ref[np.ndarray]):
+    """A weak reference to an array, and the block that it occupies."""
 
     __slots__ = ("block",)
+    block: _Block
 
 
-def _give_back(loan):
-    # At any moment and in any thread, perhaps in the midst of `_take`: so never wait.  And when Python ends, this
-    # module may be gone before the last array.
-    if _loans is not None and _lock is not None:
-        del _loans[id(loan)]
-        _returned.append(loan.block)
-        if _lock.acquire(blocking=False):
-            try:
-                _sort_in()
-            finally:
-                _lock.release()
-
-
-def empty(shape, dtype):
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """A new, uninitialised, C-contiguous array; a big one takes memory from the pool and gives it back when it dies.
 
     Parameters
@@ -66,7 +60,7 @@ def empty(shape, dtype):
     Returns
     -------
     array
-        An ordinary one, save that ``flags.owndata`` is False.  Big ones start on a 64-byte boundary.  Views keep the
+        An ordinary one, except that ``flags.owndata`` is False.  Big ones start on a 64-byte boundary.  Views keep the
         memory alive, as always.
 
     Examples
@@ -76,13 +70,15 @@ def empty(shape, dtype):
     """
     dtype = np.dtype(dtype)
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < _SMALLEST:
+    if nbytes < _SMALLEST and not _freed:
         return np.empty(shape, dtype)
-    block = _take(nbytes)
+    block = _allocate(nbytes)
+    if block is None:
+        return np.empty(shape, dtype)
     array = np.ndarray(shape, dtype, block)
-    loan = _Loan(array, _give_back)
-    loan.block = block
-    _loans[id(loan)] = loan
+    reference = _Reference(array, _freed.append)
+    reference.block = block
+    _references[id(reference)] = reference
     return array
 
 
@@ -92,13 +88,14 @@ def release() -> None:
     >>> release()
     """
     global _idle_bytes
-    with _lock:
-        _returned.clear()
-        _idle.clear()
-        _idle_bytes = 0
+    if not _lock.locked():
+        with _lock:
+            _sort_in()
+            _idle.clear()
+            _idle_bytes = 0
 
 
-def contiguous(x):
+def contiguous(x: np.ndarray) -> np.ndarray:
     """`x` as an input of a compiled kernel: C-contiguous, aligned, and read-only so that Numba sees a single type.
 
     Parameters
@@ -133,32 +130,48 @@ def contiguous(x):
     return x
 
 
-def _take(nbytes):
-    """An idle block of `nbytes`, the last that came back and likeliest to be in a cache still, or else a new one.
+def _allocate(nbytes: int) -> _Block | None:
+    """An idle block of at least `nbytes`, or else a new one; None for a small array."""
+    block = None
+    if not _lock.locked():  # else another thread is here, or this one was interrupted here
+        with _lock:
+            _sort_in()
+            block = _reuse(nbytes) if nbytes >= _SMALLEST else None
+    if block is None and nbytes >= _SMALLEST:
+        memory = _Block((nbytes + _ALIGNMENT,), np.uint8)
+        block = memory[-memory.ctypes.data % _ALIGNMENT :][:nbytes]
+    return block
+
+
+def _reuse(nbytes: int) -> _Block | None:
+    """An idle block of `nbytes`, the last that came back and likeliest to be in a cache still.
 
     Where none has that very size, one that is a little larger serves too: that keeps a step's peak of memory low.
     """
     global _idle_bytes
-    with _lock:
-        _sort_in()
-        size = nbytes
-        if not _idle.get(size):
-            size = min((n for n, blocks in _idle.items() if blocks and nbytes < n <= _SPARE * nbytes), default=0)
-        if size:
-            _idle_bytes -= size
-            return _idle[size].pop()
-    memory = _Block(nbytes + _ALIGNMENT, np.uint8)
-    return memory[-memory.ctypes.data % _ALIGNMENT :][:nbytes]
+    size = nbytes
+    if not _idle.get(size):
+        size = min((n for n, blocks in _idle.items() if blocks and nbytes < n <= _SPARE * nbytes), default=0)
+    if not size:
+        return None
+    block = _idle[size].pop()
+    _idle_bytes -= size
+    return block
 
 
-def _sort_in():
+def _sort_in() -> None:
+    """Put the blocks of dead arrays among the idle ones, and drop what has been idle longest beyond the limit."""
     global _idle_bytes
-    while _returned:
-        block = _returned.popleft()
-        blocks = _idle.pop(block.nbytes, [])
-        blocks.append(block)
-        _idle[block.nbytes] = blocks
-        _idle_bytes += block.nbytes
+    while _freed:
+        _references.pop(id(_freed[0]), None)  # first, so that an exception loses a block rather than keeps it for ever
+        reference = _freed.popleft()
+        size = reference.block.nbytes
+        _idle_bytes += size
+        blocks = _idle.pop(size, [])
+        blocks.append(reference.block)
+        _idle[size] = blocks
+    if _idle_bytes > _LIMIT:
+        _idle_bytes = sum(size * len(blocks) for size, blocks in _idle.items())  # right, whatever was interrupted
     while _idle_bytes > _LIMIT:
         oldest = next(iter(_idle))
         if _idle[oldest]:
@@ -168,7 +181,7 @@ def _sort_in():
             del _idle[oldest]
 
 
-def _after_fork():
+def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
 

@@ -1,14 +1,16 @@
 """Compile kernels with Numba: on first use, once per machine.
 
 Numba compiles a function when it is first called with arguments of new types, and keeps the machine code in a cache
-folder (``NUMBA_CACHE_DIR`` if set, else ``__pycache__`` beside the source, else one in the user's home; none at all is
-fine, and means compiling once per process).  Our kernels see few types, because their wrappers bring every array into
-one of few forms first (`minigen.kernels.cpu.runtime.allocator.contiguous`): a new shape never compiles anything.
+folder (``NUMBA_CACHE_DIR`` if set, else ``__pycache__`` beside the source, else one in the user's home).  With no such
+folder, or one that is full, each process compiles for itself.  Our kernels see few types, because their wrappers bring
+every array into one of few forms first (`minigen.kernels.cpu.runtime.allocator.contiguous`): a new shape never compiles
+anything.
 
 A kernel needs two decorators: `minigen.kernels.cpu.runtime.thread_pool.parallel` for what Python calls, and
 `subroutine` (or `inlined`) for what a kernel calls.
 """
 
+import contextlib
 import functools
 import hashlib
 import sys
@@ -17,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .cache import KernelCache
 from .instruction_set import NAME
 
 __all__ = ["compiled", "inlined", "subroutine"]
@@ -78,12 +81,10 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # This names the cache file.  Other vectors, other machine code; and where a subroutine in another file has changed,
     # which Numba does not notice, so must the name.
     named.__qualname__ = f"{function.__qualname__}.{NAME}.{_version(Path(function.__code__.co_filename).parent)}"
-    try:
-        return numba.njit(cache=True, **options)(named)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        return numba.njit(**options)(named)  # no folder to write to: compile once per process
+    dispatcher = numba.njit(**options)(named)
+    with contextlib.suppress(RuntimeError):  # no folder to write to: compile once per process
+        dispatcher._cache = KernelCache(named)
+    return dispatcher
 
 
 @functools.cache

@@ -14,26 +14,32 @@ for a moment after each job: they sleep between training steps, not within one.
 The result never depends on whether, or when, another thread joins.  Therefore:
 
 - several Python threads may run kernels at once: a caller that finds the pool in use works alone;
-- a forked child, which has none of its parent's threads, starts a pool of its own.
+- a forked child, which has none of its parent's threads, starts a pool of its own;
+- a signal's handler (Ctrl-C) may raise an exception between any two steps here.  A lock is held in a ``with`` statement
+  only, which Python enters and leaves without a gap; a job that an exception left open is closed by the next call; and
+  no step is lost that a later call does not make good.
 """
 
+import ctypes
 import functools
 import os
 import platform
 import threading
-from collections import deque
 from collections.abc import Callable
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
+import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from .allocator import empty
 from .compile import compiled, subroutine
 from .threads import SMALL, get_num_threads
 
-__all__ = ["BLOCK", "chunked_range", "indices", "parallel"]
+__all__ = ["BLOCK", "PerThread", "chunked_range", "indices", "parallel"]
 
 #: Loops over `chunked_range` that one kernel may have, one after the other.
 _LOOPS = 2
@@ -42,14 +48,27 @@ _LOOPS = 2
 _CHUNKS = 64
 #: How often a thread reads the generation before it goes to sleep: for a millisecond or so.
 _PATIENCE = 40_000
+#: Looks after which a waiting thread begins to yield its core, and looks from one yield to the next.
+_SPINS, _SPINS_PER_YIELD = 2_000, 64
 #: Elements in a block, where a kernel goes once through an array: see `indices`.
 BLOCK = 1 << 14
+
+
+class PerThread(NamedTuple):
+    """An argument of a kernel: an uninitialised array of this shape for each thread.
+
+    The kernel gets one array with an axis for the threads in front, made when the call knows how many threads it uses.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
 
 
 class parallel:  # noqa: N801 - a decorator
     """Decorate a Numba function ``f(thread, counter, *args)`` so that calling it with ``*args`` uses all threads.
 
-    The function computes what `chunked_range` gives it; `thread` is its number.  The call returns when all is done.
+    The function computes what `chunked_range` gives it; `thread` is its number.  The call returns when all is done.  An
+    argument that is `PerThread` becomes a workspace.
 
     Examples
     --------
@@ -70,30 +89,27 @@ class parallel:  # noqa: N801 - a decorator
 
     def __call__(self, *args: Any, work: int = SMALL) -> None:
         """Run.  `work` is about how many elements there are to compute; a small job runs on the calling thread."""
-        threads = get_num_threads() if work >= SMALL else 1
-        counter, pool = np.zeros(_LOOPS, np.int64), _pool
-        if threads == 1 or not pool.busy.acquire(blocking=False):
-            self._compiled(0, counter, *args)
-            return
-        try:
-            job = _Job(self._compiled, threads, (counter, *args))
-            pool.post(job)
-            try:
-                self._compiled(0, counter, *args)
-            finally:
-                pool.close(job)
-        finally:
-            pool.busy.release()
+        threads, pool = get_num_threads() if work >= SMALL else 1, _pool
+        if threads == 1 or pool.lock.locked():
+            self._compiled(0, np.zeros(_LOOPS, np.int64), *_with_workspaces(args, 1))
+        else:
+            with pool.lock:
+                args = _with_workspaces(args, threads)
+                pool.run(_Job(self._compiled, threads, (np.zeros(_LOOPS, np.int64), *args)))
 
     @functools.cached_property
-    def _compiled(self):
+    def _compiled(self) -> Callable[..., Any]:
         return compiled(self._function)
+
+
+def _with_workspaces(args: tuple[Any, ...], threads: int) -> tuple[Any, ...]:
+    return tuple([empty((threads, *a.shape), a.dtype) if type(a) is PerThread else a for a in args])
 
 
 @subroutine
 def chunked_range(counter, count, loop=0):
     """The indices below `count` that this thread gets; `loop` numbers the kernel's loops over `chunked_range`."""
-    size = count // _CHUNKS + 1
+    size = -(-count // _CHUNKS)
     first = _fetch_add(counter, loop, size)
     while first < count:
         for index in range(first, min(first + size, count)):  # noqa: UP028 - Numba has no "yield from"
@@ -120,55 +136,70 @@ class _Job:
 class _ThreadPool:
     """The worker threads, and the job that they may join."""
 
-    def __init__(self):
-        self.busy = threading.Lock()
-        self._lock = threading.Lock()  # a thread joins before the job is closed, or not at all
-        self._job: _Job | None = None
+    def __init__(self) -> None:
+        self.lock = threading.Lock()  # held by the thread whose job runs
+        self._joining = threading.Lock()  # a thread joins before the job is withdrawn, or not at all
+        self._job: _Job | None = None  # what may be joined
+        self._unfinished: _Job | None = None  # what has to be waited for
         self._generation = np.zeros(1, np.int64)  # the number of jobs posted
-        self._workers = 0
-        self._asleep: deque[Any] = deque()  # a lock for each; releasing it wakes the thread
+        self._workers: list[threading.Thread] = []
+        self._asleep: list[SimpleQueue[None]] = []  # one for each sleeping thread; putting something in wakes it
 
-    def post(self, job: _Job) -> None:
-        """Offer a job to the workers, and wake those that sleep."""
-        with self._lock:
-            self._job = job
-        self._generation[0] += 1
-        while self._asleep:
-            self._asleep.pop().release()
-        while self._workers < job.threads - 1:
-            self._workers += 1
-            name = f"minigen-{self._workers}"
-            threading.Thread(target=self._work, args=(self._workers,), name=name, daemon=True).start()
-
-    def close(self, job: _Job) -> None:
-        """Withdraw the job, and wait for the threads that joined it."""
-        with self._lock:
-            self._job = None
-        if job.joined:
-            _compiled_once(_wait)(job.done, job.joined)
+    def run(self, job: _Job) -> None:
+        """Run `job` on this thread and on those that join; the caller holds `lock`."""
+        self._finish()  # a call that an exception interrupted
+        try:
+            self._unfinished = self._job = job
+            self._generation[0] += 1
+            self._wake(job.threads - 1)
+            job.function(0, *job.args)
+        finally:
+            self._finish()
         if job.error is not None:
             raise job.error
 
-    def _join(self, number: int) -> _Job | None:
-        with self._lock:
-            job = self._job
-            if job is None or number >= job.threads:
-                return None
-            job.joined += 1
-            return job
+    def _finish(self) -> None:
+        """Withdraw the job, and wait for the threads that joined it."""
+        job = self._unfinished
+        if job is None:
+            return
+        with self._joining:
+            self._job = None
+        if job.joined:
+            _compiled_once(_wait)(job.done, job.joined)
+        self._unfinished = None
 
-    def _work(self, number: int) -> None:
-        watch, wake = _compiled_once(_watch), threading.Lock()
-        wake.acquire()
+    def _wake(self, wanted: int) -> None:
+        for sleeper in tuple(self._asleep):
+            sleeper.put(None)  # twice does no harm: the thread looks, finds nothing, and sleeps again
+        while len(self._workers) < wanted:
+            worker = threading.Thread(target=self._work, name=f"minigen-{len(self._workers) + 1}", daemon=True)
+            worker.start()
+            self._workers.append(worker)  # if an exception prevents this, there is a worker more than needed
+
+    def _join(self) -> tuple[_Job | None, int]:
+        """The job, if it may still be joined, and the number of the thread that joins."""
+        with self._joining:
+            job = self._job
+            if job is None or job.joined >= job.threads - 1:
+                return None, 0
+            job.joined += 1
+            return job, job.joined
+
+    def _work(self) -> None:
+        """What a worker does; no signal's handler ever runs in its thread."""
+        watch = _compiled_once(_watch)
+        wake: SimpleQueue[None] = SimpleQueue()
         seen, nothing = 0, np.zeros(1, np.int64)
         done = nothing
         while True:
             newest, done = watch(self._generation, seen, done), nothing
             if newest == seen:
                 self._asleep.append(wake)
-                wake.acquire()  # a job posted a moment before is done without this thread
+                wake.get()  # a job posted a moment before is done without this thread
+                self._asleep.remove(wake)
                 continue
-            seen, job = newest, self._join(number)
+            seen, (job, number) = newest, self._join()
             if job is not None:
                 try:
                     job.function(number, *job.args)
@@ -182,26 +213,32 @@ _pool = _ThreadPool()
 _compiled_once = functools.cache(compiled)
 
 
-def _watch(generation, seen, done):
+def _watch(generation, seen, done):  # type: ignore[no-untyped-def]
     """Add 1 to `done`; then wait for another generation than `seen`, or until there is none for a while."""
     _fetch_add(done, 0, 1)
-    for _ in range(_PATIENCE):
+    for looks in range(_PATIENCE):
         newest = _read(generation, 0)
         if newest != seen:
             return newest
-        _pause()
+        _pause_or_yield(looks)
     return seen
 
 
-def _wait(done, joined):
+def _wait(done, joined):  # type: ignore[no-untyped-def]
     """Until all threads that joined are done."""
     looks = 0
     while _read(done, 0) < joined:
+        _pause_or_yield(looks)
         looks += 1
-        if looks < _PATIENCE:
-            _pause()
-        else:
-            _yield()
+
+
+@subroutine
+def _pause_or_yield(looks):  # type: ignore[no-untyped-def]
+    """Wait a moment; after some time give the core to a thread that is ready, for there may be more than cores."""
+    if looks < _SPINS or looks % _SPINS_PER_YIELD:
+        _pause()
+    else:
+        _yield()
 
 
 # ---------------------------------------------------------------- what Numba lacks
@@ -246,23 +283,15 @@ def _pause(typing):
     return types.void(), generate
 
 
-if os.name == "posix":
-    _sched_yield = types.ExternalFunction("sched_yield", types.int32())
-
-    @subroutine
-    def _yield():
-        """Give this core to another thread that is ready."""
-        _sched_yield()
-
+if os.name == "nt":  # a name that compiled code can refer to, also from the cache
+    _address = ctypes.cast(ctypes.windll.kernel32.SwitchToThread, ctypes.c_void_p).value  # type: ignore[attr-defined]
+    llvmlite.binding.add_symbol("minigen_yield", _address)
+    _yield = types.ExternalFunction("minigen_yield", types.int32())
 else:
-
-    @subroutine
-    def _yield():
-        """Go on waiting: this system has no such call."""
-        _pause()
+    _yield = types.ExternalFunction("sched_yield", types.int32())
 
 
-def _after_fork():
+def _after_fork() -> None:
     global _pool
     _pool = _ThreadPool()
 

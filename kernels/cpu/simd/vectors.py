@@ -21,7 +21,8 @@ function                                        meaning
 =============================================== ================================================
 
 How wide a vector is depends on the processor: 64 bytes with AVX-512, 32 with AVX2, else 16 (NEON, SSE2; LLVM
-translates 16-byte vectors for any processor).  ``MINIGEN_SIMD=avx2`` or ``sse`` in the environment asks for less.
+translates 16-byte vectors for any processor).  ``MINIGEN_SIMD=avx2`` or ``sse`` in the environment asks for less;
+an ARM processor has ``neon`` only.
 
 Source: Numba, "Low-level extension API"; LLVM Language Reference.
 """

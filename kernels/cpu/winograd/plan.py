@@ -7,6 +7,7 @@ import numpy as np
 from ...shapes import round_up
 from ..microkernel import ROWS, SUM_ROWS, VECTORS
 from ..runtime.allocator import empty
+from ..runtime.thread_pool import PerThread
 from ..runtime.threads import get_num_threads
 from ..simd import VECTOR_BYTES
 from . import geometry, kernels
@@ -44,7 +45,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
     transforms, taps, read, write, blocks, product, sums_shape, shared, own = plan
     to_points, spread, finish = transforms
     sums, space = empty(sums_shape, x.dtype), empty((shared,), x.dtype)
-    workspace = empty((get_num_threads(), own), x.dtype)
+    workspace = PerThread((own,), x.dtype)
     for group in range(groups):
         add = False
         for image in range(0, x.shape[0], blocks.images):
@@ -67,7 +68,7 @@ def _correlate(plan, x, w, out, stride, padding, groups, tile, inputs, outputs):
     to_points, filter_points, from_points = transforms
     u = empty((filters,), x.dtype)
     kernels.transform_filters(filter_points, w, u, taps, product, inputs[0], outputs[0], inputs[1], outputs[1])
-    workspace = empty((threads, space), x.dtype)
+    workspace = PerThread((space,), x.dtype)
     kernels.correlate(to_points, from_points, x, u, out, read, write, blocks, product, workspace)
 
 
