@@ -53,6 +53,8 @@ def holder(run):
 def test_two_processes_cannot_write_to_one_run_and_a_killed_one_is_followed(run, holder, capsys):
     half = run.path / "checkpoints" / ".unfinished-1-step"
     half.write_bytes(b"of the other process")
+    picture = run.path / ".unfinished-2-sample.png"  # of a third one, which needs no lock
+    picture.write_bytes(b"half")
     busy = rf"the run .*run is in use by process {holder.pid} on .*: wait until it ends, stop it, or give another --run"
     for write in (
         lambda: run.save(1, {}),
@@ -68,7 +70,7 @@ def test_two_processes_cannot_write_to_one_run_and_a_killed_one_is_followed(run,
     run.save(1, {})
     assert f"took over the run {run.path} from process {holder.pid}" in capsys.readouterr().err
     assert [path.name for path in (run.path / "checkpoints").iterdir()] == ["step-00000001.safetensors"]
-    assert not (run.path / ".lock").exists()
+    assert picture.exists() and not (run.path / ".lock").exists()
 
 
 def test_a_lock_nests_in_one_run_and_excludes_others_of_the_same_process(run):
@@ -174,7 +176,7 @@ def test_a_config_that_is_no_object_costs_one_line(text, tmp_path, capsys):
 
 # ---- a damaged log
 
-ROWS = [["step", "epoch", "loss"], ["1", "1", "0.5"], ["2", "1", "-1e-3"], ["3", "2", "nan"], ["4", "2", "7"]]
+ROWS = [["step", "epoch", "loss"], ["1", "1", "0.625"], ["2", "1", "-1e-13"], ["3", "2", "nan"], ["4", "2", "78125"]]
 
 
 def as_text(rows, **options):

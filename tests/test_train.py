@@ -554,7 +554,7 @@ def test_a_healthy_training_is_not_commented_on(name, options, data, tmp_path, m
 
 
 def plain_model(**more):
-    return types.SimpleNamespace(**{"optimizers": {}, "diagnose": lambda means: {}} | more)
+    return types.SimpleNamespace(**{"optimizers": {}, "diagnose": lambda means: {}, "reference_levels": dict} | more)
 
 
 def test_what_passes_is_not_said():
@@ -587,12 +587,22 @@ def test_losses_out_of_range_are_noticed(losses, levels, words):
     assert bool(said) == bool(words) and (not words or re.search(words, said[0]))
 
 
-def test_samples_that_are_nan_do_not_pass_silently():
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda images: images * math.nan, "the same image"),
+        (lambda images: images[[0, 0, 0, 1, 1, 1, 2, 2, 2]], "25% of the pairs of samples are the same image"),
+        (np.sign, "100.0% of the samples' pixels are black or white"),
+        (lambda images: images[::-1] * 0.99, ""),
+    ],
+)
+def test_samples_beside_the_data(change, words):
     images = np.random.default_rng(0).uniform(-1, 1, (9, 1, 4, 4))
-    diagnostics = Diagnostics(plain_model(), images, total=40)
-    for _ in range(40):
+    diagnostics = Diagnostics(plain_model(), images, total=80)
+    for _ in range(80):
         diagnostics.update({"loss_g": 0.0})
-    assert diagnostics.new_warnings(images * math.nan)
+    said = diagnostics.new_warnings(change(images))
+    assert bool(said) == bool(words) and (not words or words in said[0])
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_with_the_differences(tmp_path, uninterrupted):

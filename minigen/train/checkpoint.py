@@ -87,7 +87,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     text = metadata.get("state", "")
     if metadata.get("crc32") != _checksum(text, tensors):
         raise CheckpointError(f"{path} is damaged (its checksum does not match its contents)")
-    return _put_arrays(json.loads(text), tensors)
+    state: dict[str, Any] = _put_arrays(json.loads(text), tensors)
+    return state
 
 
 def _take_arrays(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:

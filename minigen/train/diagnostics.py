@@ -75,7 +75,7 @@ class Diagnostics:
         self._model, self._total, self._step = model, total, step
         self.window = min(max(total // 10, MIN_WINDOW), MAX_WINDOW)
         self._recent: deque[Mapping[str, float]] = deque(maxlen=self.window)
-        self._levels: Mapping[str, float] = getattr(model, "reference_levels", dict)()
+        self._levels: Mapping[str, float] = model.reference_levels()
         self._lasting: dict[str, int] = {}  # for how many windows or reports a kind was seen without a break
         self._texts: dict[str, str] = {}
         self._said: set[str] = set()

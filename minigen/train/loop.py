@@ -162,7 +162,6 @@ def fit(
     total = steps if epochs is None else epochs * len(loader)
     if total is None or total < 1:
         raise ValueError(f"fit: expected epochs or steps of at least 1, got {steps if epochs is None else epochs}")
-    options = {"checkpoint_every": checkpoint_every, "progress": progress, "on_epoch": on_epoch}
     try:
         with run.lock:
             counters = {"step": 0, "seconds": 0.0}
@@ -171,7 +170,17 @@ def fit(
                 counters = restore(model, state, run.path, batches=len(loader))
                 _compare(state.get("made_with", {}), _made_with(model, run))
             run.make_folders()
-            return _Fit(model, loader, run, total, counters, **options).run_steps()
+            one = _Fit(
+                model,
+                loader,
+                run,
+                total,
+                counters,
+                checkpoint_every=checkpoint_every,
+                progress=progress,
+                on_epoch=on_epoch,
+            )
+            return one.run_steps()
     except OSError as error:
         raise RunError(f"cannot write to {run.path}: {error.strerror or error}; {_last_good(run)}") from error
 
@@ -189,8 +198,8 @@ def _compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         return
     # The packages that only one of two devices uses are not what differs, the device is.
     common = [name for name in before["environment"] if name in now["environment"]]
-    environments = [{name: one["environment"][name] for name in common} for one in (before, now)]
-    changed = differences(*environments) + differences(before["config"], now["config"])
+    then, today = ({name: one["environment"][name] for name in common} for one in (before, now))
+    changed = differences(then, today) + differences(before["config"], now["config"])
     if changed:
         print(f"note: goes on, but not bit for bit: made with {'; '.join(changed)}", file=sys.stderr)
 
@@ -256,10 +265,11 @@ class _Fit:
         self.checkpoint_every, self.progress, self.on_epoch = checkpoint_every, progress, on_epoch
         self.epochs = math.ceil(total / len(loader))
         self.report_every = math.ceil(self.epochs / MAX_REPORTS)
-        self.step, self.started = counters["step"], time.monotonic() - counters["seconds"]
+        self.step: int = counters["step"]
+        self.started: float = time.monotonic() - counters["seconds"]
         self.first_step, self.began = self.step, time.monotonic()
         self.made_with = _made_with(model, run)
-        self.levels: Mapping[str, float] = getattr(model, "reference_levels", dict)()
+        self.levels: Mapping[str, float] = model.reference_levels()
         self.draw_curves: Callable[..., Any] | None = None
         self.curves_drawn = -math.inf
         self.bar: Any = None
@@ -283,12 +293,13 @@ class _Fit:
                 self.warn(self.preview(0))
                 self.save(log)
             while self.step < self.total and not stop:
-                self.one_epoch(*divmod(self.step, len(self.loader)), log, stop)
+                self.one_epoch(log, stop)
         epoch = self.step // len(self.loader)
         interrupted = self.step < self.total
         return TrainingResult(self.step, epoch, interrupted, self.run.checkpoints()[-1], tuple(self.warnings))
 
-    def one_epoch(self, epoch: int, start_batch: int, log: CsvLog, stop: "_StopRequest") -> None:
+    def one_epoch(self, log: CsvLog, stop: "_StopRequest") -> None:
+        epoch, start_batch = divmod(self.step, len(self.loader))
         self.bar.set_description_str(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
         for batch in self.loader.epoch(epoch, start_batch):
             self.model.schedule(self.step / self.total)

@@ -33,6 +33,9 @@ class Trainable(Protocol):
         A function of the weights, the data set and the generator only; None for a grid that is about square.
         """
 
+    def reference_levels(self) -> Mapping[str, float]:
+        """Return levels to compare logged numbers with, such as the loss of a discriminator that is undecided."""
+
     def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
         """Find what goes wrong, from the means of the last steps: kind to message; see `minigen.train.diagnostics`."""
 
