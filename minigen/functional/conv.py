@@ -148,6 +148,12 @@ def conv2d(
     TypeError
         If dtypes differ.
 
+    Notes
+    -----
+    On a CPU, in float32, some outputs share the rounding errors of their neighbours.  A NaN, an infinity or a very
+    large input then also spoils outputs a few pixels outside its reach.  To find the source of a NaN, use
+    ``with mg.kernels.precision("direct"):``; `minigen.kernels.precision` states the bounds on the error.
+
     Examples
     --------
     >>> import minigen as mg
