@@ -74,7 +74,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     with path.open("rb"):
-        pass  # a missing or unreadable file is the system's error, not a damaged one
+        pass  # a missing or unreadable file raises OSError, not CheckpointError
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

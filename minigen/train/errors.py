@@ -4,8 +4,8 @@ __all__ = ["CheckpointError", "RunError"]
 
 
 class RunError(Exception):
-    """Something is wrong with a run that its user can put right; the message is one line that says what and how."""
+    """A mistake that the user of a run can correct; the message is one line that says what is wrong and what to do."""
 
 
 class CheckpointError(RunError):
-    """A checkpoint is damaged, or is none of ours, or does not fit the model."""
+    """A checkpoint is damaged, or minigen did not write it, or it does not fit the model."""

@@ -1,6 +1,6 @@
-"""Numbers that the steps of a training returned and that nobody has read yet.
+"""Numbers that the steps of a training returned and that were not read yet.
 
-They lie where the model computes.  To read one from a GPU the CPU waits until the GPU has come so far.  Meanwhile it
+They are on the device of the model.  To read one from a GPU the CPU waits until the GPU has come so far.  Meanwhile it
 prepares nothing, so afterwards the GPU has to wait for it: read at every step, the two never work at the same time.
 """
 

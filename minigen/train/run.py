@@ -5,7 +5,7 @@
     runs/NAME/
         config.json      what was asked for: enough to build the model and to go on
         log.csv          one row a step
-        curves.png       the losses
+        curves.png       all that was logged, as curves
         samples/         a grid of samples from the same noise after every epoch; classes in columns
         checkpoints/     the last two, as step-00001234.safetensors
 """
@@ -25,7 +25,7 @@ __all__ = ["Run", "find_run"]
 
 
 def find_run(name: str) -> Path:
-    """The folder that `name` means: a path as it is, a bare name inside ``runs`` (or here, where it is a run).
+    """Find the folder of a run: a path as it is, a bare name inside ``runs`` (or here, if it is a run here).
 
     >>> find_run("mine").as_posix(), find_run("somewhere/mine").as_posix()
     ('runs/mine', 'somewhere/mine')
@@ -141,7 +141,7 @@ class Run:
 
     @property
     def curves(self) -> Path:
-        """The picture of the losses."""
+        """The picture of all that was logged."""
         return self.path / "curves.png"
 
     def samples(self, epoch: int) -> Path:
