@@ -123,8 +123,8 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
 
 def band_count(images):
     """Into how many bands of rows to divide each image (or group of one), so that all threads have work."""
-    portions = 2 * get_num_threads()
-    return 1 if images >= portions else -(-portions // max(images, 1))
+    threads = get_num_threads()
+    return 1 if threads == 1 else -(-2 * threads // max(images, 1))
 
 
 @lru_cache(maxsize=256)
