@@ -105,6 +105,8 @@ def test_every_option_is_described_and_has_a_default(name):
     assert list(parameters) == list(options) and list(parameters)[:2] == ["size", "channels"]
     for key, each in options.items():
         assert parameters[key].default == each.default and each.kind is not None
+        for value in {each.default, *(each.metadata["choices"] or ())} - {None}:
+            assert each.parse(str(value)) == value  # as the command line reads it
         assert f"\n{key} : " in family.__doc__ and each.help[1:] in family.__doc__
 
 

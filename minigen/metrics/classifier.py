@@ -18,7 +18,7 @@ from ..backend import seeded
 from ..data import Dataset, Loader
 from ..engine import no_grad
 from ..functional import cross_entropy
-from ..models.sizes import downsampled_sizes
+from ..models.sizes import downsampled_sizes, parts
 from ..optim import AdamW
 from ..optim.lr_scheduler import LinearLR
 from ..tensor import Tensor, tensor
@@ -27,8 +27,6 @@ __all__ = ["STEPS", "Classifier", "train_classifier"]
 
 STEPS = 1500
 """Batches of 64 that a classifier learns from: 24 times the 4,000 images of mnist5k, in about a minute."""
-
-_AT_ONCE = 100  # images that are read together: bounds the memory
 
 
 class Classifier(nn.Module):
@@ -100,8 +98,8 @@ class Classifier(nn.Module):
             raise ValueError(f"Classifier: expected images (N, {', '.join(map(str, self.shape))}), got {images.shape}")
         read = [np.zeros(0, np.int64)]
         with no_grad():
-            for start in range(0, len(images), _AT_ONCE):
-                read.append(self(tensor(images[start : start + _AT_ONCE])).numpy().argmax(1))
+            for part in parts(len(images)):
+                read.append(self(tensor(images[part])).numpy().argmax(1))
         return np.concatenate(read)
 
 

@@ -255,6 +255,6 @@ kit.check(FILE, task=5)
 # - A mistake in one task costs points in that task only: the others are then graded with a reference solution in its place.
 # - Hand in `gan_a4.py`, nothing else, with its name and the names in it unchanged.
 #
-# *To read on:* `mg.losses.derivation("non_saturating")`, and `minigen/models/adversarial.py`, which is your task 4 for every
+# *To read on:* `mg.losses.derivation("non_saturating")`, and `minigen/models/gan/base.py`, which is your task 4 for every
 # pair of losses.  With scikit-learn you have real digits of 8x8 pixels: `sklearn.datasets.load_digits().images` are numbers from 0
 # to 16.  Train on those, with width 16, for 2,000 steps.  Which digits does your generator like best?
