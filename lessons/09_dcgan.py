@@ -792,5 +792,5 @@ picture
 # on to the noise.  Whether it draws well, none of its numbers says: look, compare with the training images, and walk through the noise.
 #
 # **Go on.**  `minigen train dcgan --network conv_k4_bn` (or `conv_k5_dropout`), `--ema 0.995`, `--beta1 0.9`; `minigen train dcgan --data folder:PATH --size 64` for your own images.  The
-# source: `minigen/models/dcgan.py`.  The paper: Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional generative
+# source: `minigen/models/gan/dcgan.py`.  The paper: Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional generative
 # adversarial networks" (2016).  The solutions: `lessons/solutions/09_dcgan.py`.
