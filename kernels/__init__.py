@@ -198,8 +198,8 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
 
 @functools.cache
 def _member(name: str, op: str) -> Callable[..., Any]:
-    function = getattr(load(name), op, None)
-    return function if function is not None else getattr(load("reference"), op)
+    function: Callable[..., Any] = getattr(load(name), op, None) or getattr(load("reference"), op)
+    return function
 
 
 _LATER = {

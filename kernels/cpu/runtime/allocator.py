@@ -139,7 +139,7 @@ def _allocate(nbytes: int) -> _Block | None:
             block = _reuse(nbytes) if nbytes >= _SMALLEST else None
     if block is None and nbytes >= _SMALLEST:
         memory = _Block((nbytes + _ALIGNMENT,), np.uint8)
-        block = memory[-memory.ctypes.data % _ALIGNMENT :][:nbytes]
+        block = memory[-memory.ctypes.data % _ALIGNMENT :][:nbytes].view(_Block)
     return block
 
 

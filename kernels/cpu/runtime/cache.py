@@ -20,7 +20,7 @@ __all__ = ["KernelCache"]
 _said: set[str] = set()
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]
+class KernelCache(FunctionCache):
     """The cache of one compiled function.
 
     Parameters
@@ -57,7 +57,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             _say(f"compiled kernels cannot be kept in {self._cache_path} ({reason}); each process compiles them again")
 
 
-class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
+class _CheckedFile(IndexDataCacheFile):
     """The index and data files of one function, each with its checksum at the end, which unpickling does not read."""
 
     @contextlib.contextmanager
@@ -70,7 +70,7 @@ class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
     def _load_index(self) -> dict[Any, str]:
         if not self._sound(Path(self._index_path)):
             return {}
-        return super()._load_index()  # type: ignore[no-any-return]
+        return super()._load_index()
 
     def _load_data(self, name: str) -> Any:
         return super()._load_data(name) if self._sound(Path(self._data_path(name))) else None

@@ -81,14 +81,14 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # This names the cache file.  Other vectors, other machine code; and where a subroutine in another file has changed,
     # which Numba does not notice, so must the name.
     named.__qualname__ = f"{function.__qualname__}.{NAME}.{_version(Path(function.__code__.co_filename).parent)}"
-    dispatcher = numba.njit(**options)(named)
+    dispatcher: Any = numba.njit(**options)(named)
     with contextlib.suppress(RuntimeError):  # no folder to write to: compile once per process
         dispatcher._cache = KernelCache(named)
-    return dispatcher
+    return dispatcher  # type: ignore[no-any-return]
 
 
 @functools.cache
-def _version(folder):
+def _version(folder: Path) -> str:
     """Eight digits that change with any source file of the CPU kernels, or in `folder`."""
     digest = hashlib.sha256(__name__.encode())  # cached code refers to its package by name
     for source in sorted({*Path(__file__).parent.parent.rglob("*.py"), *folder.glob("*.py")}):
@@ -96,7 +96,7 @@ def _version(folder):
     return digest.hexdigest()[:8]
 
 
-def _announce_compilation():
+def _announce_compilation() -> None:
     """Say on stderr, once, why the first call takes seconds; silent where the cache on disk has everything."""
     global _announced
     if _announced:
@@ -105,12 +105,12 @@ def _announce_compilation():
     from numba.core import event
 
     class Announcer(event.Listener):
-        def on_start(self, started):
+        def on_start(self, started: Any) -> None:
             if started.data["dispatcher"].py_func.__module__.startswith(__package__.rpartition(".")[0]):
                 event.unregister("numba:compile", self)
                 print("minigen: compiling CPU kernels, once per machine ...", file=sys.stderr, flush=True)
 
-        def on_end(self, ended):
+        def on_end(self, ended: Any) -> None:
             pass
 
     event.register("numba:compile", Announcer())

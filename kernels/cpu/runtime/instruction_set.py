@@ -22,7 +22,7 @@ def _host(features: Mapping[str, bool], machine: str, wanted: str) -> tuple[str,
         What ``MINIGEN_SIMD`` asks for; empty if it is not set.
     """
     arm = features.get("neon") or machine.lower() in ("arm64", "aarch64")
-    names = ("neon",) if arm else ("avx512", "avx2", "sse")
+    names: tuple[str, ...] = ("neon",) if arm else ("avx512", "avx2", "sse")
     if wanted and wanted not in names:
         raise ValueError(f"MINIGEN_SIMD: got {wanted!r}, expected one of {', '.join(names)} on this processor")
     if arm:

@@ -20,22 +20,17 @@ The result never depends on whether, or when, another thread joins.  Therefore:
   no step is lost that a later call does not make good.
 """
 
-import ctypes
 import functools
 import os
-import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-import llvmlite.binding
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from .allocator import empty
+from .atomics import fetch_add, pause, read, yield_core
 from .compile import compiled, subroutine
 from .threads import SMALL, get_num_threads
 
@@ -107,18 +102,18 @@ def _with_workspaces(args: tuple[Any, ...], threads: int) -> tuple[Any, ...]:
 
 
 @subroutine
-def chunked_range(counter, count, loop=0):
+def chunked_range(counter: Any, count: int, loop: int = 0) -> Iterator[int]:
     """The indices below `count` that this thread gets; `loop` numbers the kernel's loops over `chunked_range`."""
     size = -(-count // _CHUNKS)
-    first = _fetch_add(counter, loop, size)
+    first = fetch_add(counter, loop, size)
     while first < count:
         for index in range(first, min(first + size, count)):  # noqa: UP028 - Numba has no "yield from"
             yield index
-        first = _fetch_add(counter, loop, size)
+        first = fetch_add(counter, loop, size)
 
 
 @subroutine
-def indices(block, size):
+def indices(block: int, size: int) -> Any:
     """The indices of a block, below `size`; unsigned, since Numba tests signed ones for counting from the end."""
     return range(np.uintp(block * BLOCK), np.uintp(min((block + 1) * BLOCK, size)))
 
@@ -213,82 +208,32 @@ _pool = _ThreadPool()
 _compiled_once = functools.cache(compiled)
 
 
-def _watch(generation, seen, done):  # type: ignore[no-untyped-def]
+def _watch(generation: Any, seen: int, done: Any) -> int:
     """Add 1 to `done`; then wait for another generation than `seen`, or until there is none for a while."""
-    _fetch_add(done, 0, 1)
+    fetch_add(done, 0, 1)
     for looks in range(_PATIENCE):
-        newest = _read(generation, 0)
+        newest: int = read(generation, 0)
         if newest != seen:
             return newest
         _pause_or_yield(looks)
     return seen
 
 
-def _wait(done, joined):  # type: ignore[no-untyped-def]
+def _wait(done: Any, joined: int) -> None:
     """Until all threads that joined are done."""
     looks = 0
-    while _read(done, 0) < joined:
+    while read(done, 0) < joined:
         _pause_or_yield(looks)
         looks += 1
 
 
 @subroutine
-def _pause_or_yield(looks):  # type: ignore[no-untyped-def]
+def _pause_or_yield(looks: int) -> None:
     """Wait a moment; after some time give the core to a thread that is ready, for there may be more than cores."""
     if looks < _SPINS or looks % _SPINS_PER_YIELD:
-        _pause()
+        pause()
     else:
-        _yield()
-
-
-# ---------------------------------------------------------------- what Numba lacks
-
-
-def _element(context, builder, signature, args):
-    """Address of ``array[index]``, the first two arguments."""
-    return builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
-
-
-@intrinsic
-def _fetch_add(typing, array, index, n):
-    """``array[index] += n`` in one step that no other thread can interrupt; the value before."""
-
-    def generate(context, builder, signature, args):
-        return builder.atomic_rmw("add", _element(context, builder, signature, args), args[2], "seq_cst")
-
-    return types.int64(array, types.intp, types.int64), generate
-
-
-@intrinsic
-def _read(typing, array, index):
-    """``array[index]``, read again each time; of an ordinary load a compiler may keep the value."""
-
-    def generate(context, builder, signature, args):
-        return builder.load_atomic(_element(context, builder, signature, args), "acquire", 8)
-
-    return types.int64(array, types.intp), generate
-
-
-@intrinsic
-def _pause(typing):
-    """Tell the processor that this loop is waiting, where it has an instruction for that."""
-
-    def generate(context, builder, signature, args):
-        if platform.machine().lower() in ("x86_64", "amd64"):
-            builder.call(
-                builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), ir.FunctionType(ir.VoidType(), ())), ()
-            )
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-if os.name == "nt":  # a name that compiled code can refer to, also from the cache
-    _address = ctypes.cast(ctypes.windll.kernel32.SwitchToThread, ctypes.c_void_p).value  # type: ignore[attr-defined]
-    llvmlite.binding.add_symbol("minigen_yield", _address)
-    _yield = types.ExternalFunction("minigen_yield", types.int32())
-else:
-    _yield = types.ExternalFunction("sched_yield", types.int32())
+        yield_core()
 
 
 def _after_fork() -> None:

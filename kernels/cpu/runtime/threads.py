@@ -77,7 +77,7 @@ def get_num_threads() -> int:
 def _checked(n: Any, name: str) -> int:
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"{name}: got {n!r}, expected an integer")
-    n = operator.index(n)
+    n = int(operator.index(n))
     if n < 1:
         raise ValueError(f"{name}: got {n}, expected 1 or more")
     return n
