@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old file or the new one, never half of one."""
+"""Write files so that a crash leaves the whole old file or the whole new one."""
 
 import os
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 __all__ = ["TEMPORARY", "replace_file"]
 
 TEMPORARY = ".unfinished-"
-"""How the name of a temporary file begins: whoever finds one may delete it."""
+"""The beginning of the names of temporary files: they may be deleted at any time."""
 
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write `data` to `path` in one indivisible step.
 
-    The bytes go to a temporary file in the same folder, are forced to the disk, and only then take the name: renaming
-    within a folder is atomic on every system that we run on.  A process killed before leaves the old file as it was.
+    The bytes go to a temporary file in the same folder and are forced to the disk; then the file is renamed.  Renaming
+    within a folder is atomic on Linux, macOS and Windows.  If the process is killed before, the old file is unchanged.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def replace_file(path: Path, data: bytes) -> None:
     ...     Path(folder, "a.txt").read_text()
     'whole'
     """
-    if not path.parent.is_dir():  # else the error would name a file that nobody asked for
+    if not path.parent.is_dir():  # otherwise the error would name the temporary file
         raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--grader", type=Path, default=Path(), metavar="DIR", help="the grader's copy (default: here)")
     one.add_argument("--out", type=Path, metavar="DIR", help="where to (default: DIR-grades, beside the submissions)")
     one.add_argument("--regrade", action="store_true", help="grade anew what has not changed, too")
-    one.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time (default: 1)")
+    one.add_argument("--jobs", type=int, default=1, metavar="N", help="how many submissions at a time (default: 1)")
 
     one = what.add_parser("validate", help="for authors: known wrong answers, and what the hidden tests say to each")
     one.add_argument(

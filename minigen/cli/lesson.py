@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.description = "List the lessons, or open one in JupyterLab."
     parser.epilog = (
-        f"Your copy lies in {WORK}/ of the current folder and is never overwritten: "
+        f"Your copy is in {WORK}/ of the current folder and is never overwritten: "
         "to start afresh, rename it or move it away."
     )
     parser.add_argument("number", nargs="?", type=int, help="which lesson to open")

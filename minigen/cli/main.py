@@ -167,6 +167,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, line in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line.capitalize() + ".", formatter_class=formatter)
         command.command = name
-        # Without a default of its own: that would replace the value of `minigen --debug COMMAND`.
+        # No default here: it would replace the value of `minigen --debug COMMAND`.
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser

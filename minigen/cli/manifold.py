@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     trained = opened(arguments)
     classes = asked_classes(arguments, trained)
     if classes is not None and len(classes) != 1:
-        raise ValueError(f"manifold: expected one class, got {len(classes)}: a class is a plane of its own")
+        raise ValueError(f"manifold: expected one class, got {len(classes)}: each class has another plane")
     label = None if classes is None else classes[0]
     table = manifold(trained.model, arguments.side, label, trained.class_names)
     save_table(table, arguments, trained, f"the plane of codes, {arguments.side} x {arguments.side},")

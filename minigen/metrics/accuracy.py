@@ -1,15 +1,14 @@
-"""Whether samples are of the class that was asked for, as classifiers read them.
+"""Whether samples are of the class that was asked for, measured by classifiers.
 
-Two questions, and each needs the other:
+There are two questions, and each needs the other:
 
-1. *Are they what was asked for?*  A classifier that has learnt from real images reads the samples.
-2. *Are they all there is?*  A classifier that has learnt from samples only reads real images (Ravuri & Vinyals 2019,
-   *Classification Accuracy Score*, arXiv 1905.10887).
+1. *Are the samples what was asked for?*  A classifier trained on real images reads the samples: the class accuracy.
+2. *Do the samples have the variety of the data?*  A classifier trained on samples only reads real images: the
+   *classification accuracy score* (Ravuri & Vinyals 2019, arXiv 1905.10887).
 
-The first measures **fidelity to the class, and nothing else**.  A generator that draws one clear image of each class,
-over and over, would be read as asked in 100 of 100.  It is the second that finds it out, since from ten images nobody
-learns to read real ones; it falls with whatever real images have and samples lack.  Neither says how good a sample
-looks: a classifier knows no ugly sevens.
+The first measures **the class and nothing else**: a generator that draws one clear image of each class again and again
+would reach 100 %.  The second finds this out, because a classifier cannot learn to read real images from ten images;
+it is lower if samples lack something that real images have.  Neither says how good a sample looks.
 """
 
 from dataclasses import dataclass
@@ -25,16 +24,16 @@ __all__ = ["ClassAccuracy", "class_accuracy"]
 
 @dataclass(frozen=True, eq=False)
 class ClassAccuracy:
-    """How classifiers read the samples of a model, and real images after having seen samples only.
+    """How classifiers read the samples of a model, and how one trained on samples reads real images.
 
     Parameters
     ----------
     confusion : ndarray of int (classes, classes)
         Samples asked for as class i (row) and read as class j (column).
     classifier_accuracy : float
-        Share of held-out real images that the classifier of the samples reads right: it can be trusted no further.
+        Share of held-out real images that the classifier reads right: a bound on how far its reading can be trusted.
     classification_accuracy_score : float
-        Share of them that a classifier reads right that has learnt from the samples only.
+        The same share for a classifier trained on the samples only.
     names : tuple of str
         Of the classes.
     """
@@ -56,7 +55,7 @@ class ClassAccuracy:
         return shares
 
     def top_confusions(self, n: int) -> list[tuple[str, str, int]]:
-        """The (at most) `n` commonest ways of being misread: asked for, read as, how often."""
+        """Return the `n` (or fewer) most frequent confusions: class asked for, class read, how often."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         places = np.argsort(-wrong, axis=None, kind="stable")[:n]
         pairs = zip(*np.unravel_index(places, wrong.shape))
@@ -73,7 +72,7 @@ def class_accuracy(
     steps: int = STEPS,
     progress: bool = False,
 ) -> ClassAccuracy:
-    """Have classifiers read the samples of a model that knows classes.
+    """Let classifiers read the samples of a model that knows classes.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
-"""A classifier of images, to read generated ones with: a small convolutional network, made and trained here.
+"""A classifier of images to read generated ones with: a small convolutional network, trained here.
 
-It is *independent*: it never saw the model whose images it reads, and the model never saw it.  (A generator that was
-trained to please a classifier could fool that one.)
+It is *independent* of the model whose images it reads: neither was trained with the other.  (A generator that was
+trained against a classifier could mislead it.)
 
-Three things make few images go far.  Whenever an image is seen, it is turned (by up to 11 degrees), stretched (by up to
-an eighth) and shifted (by up to 1 pixel in 14) at random, so that it cannot be learnt by heart.  Half of the last
-features are dropped in training, so that no single one can be leant on.  And the learning rate falls to 0, so that the
-network settles.
+Three things make a training on few images work.  Every time an image is used, it is rotated (by up to 11 degrees),
+stretched (by up to an eighth) and shifted (by up to 1 pixel in 14) at random, so the network cannot memorize it.  Half
+of the last features are dropped in training, so the network cannot rely on a single one.  And the learning rate falls
+to 0.
 """
 
 from itertools import chain, count
@@ -163,7 +163,7 @@ def train_classifier(
 
 
 def _augmented(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Each image turned, stretched and shifted a little in a way of its own; what moves in continues the edge."""
+    """Rotate, stretch and shift each image at random; pixels that come in from outside repeat the edge."""
     n, _, height, width = images.shape
     turn = random.uniform(-0.2, 0.2, (n, 1, 1))
     stretch = random.uniform(0.88, 1.12, (2, n, 1, 1))
@@ -176,7 +176,7 @@ def _augmented(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _bilinear(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Values of images (N, C, H, W) at places (N, H, W) between their pixels, by bilinear interpolation."""
+    """Interpolate images (N, C, H, W) at places (N, H, W) between their pixels, bilinearly."""
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
     bottom, right = np.ceil(rows).astype(int), np.ceil(columns).astype(int)
     down, over = (rows - top)[..., None], (columns - left)[..., None]

@@ -1,4 +1,4 @@
-"""The samples of each epoch, one after the other."""
+"""The samples of each epoch, one after the other, as an animated GIF."""
 
 import os
 import re
@@ -14,15 +14,15 @@ from ..train import Run, RunError
 
 __all__ = ["FRAMES", "animate"]
 
-FRAMES, _LEVELS = 30, 32  # what keeps the file small: frames at most, and grey levels or colours
+FRAMES, _LEVELS = 30, 32  # limits that make the file small: frames, and grey levels or colours
 _BAR, _TEXT = 20, 13  # height of the line with the epoch, size of its letters; in pixels
 
 
 def animate(source: Run, path: str | os.PathLike[str], frames: int = FRAMES, seconds: float = 6.0) -> int:
-    """Write the sample grids of a run, from always the same noise, as an animated GIF.
+    """Write the sample grids of a run, which are all made from the same noise, as an animated GIF.
 
-    A long run has more epochs than frames.  Then the early epochs, in which most happens, are all shown, and of the
-    later ones ever fewer.  The last frame stays for two seconds.
+    If the run has more epochs than frames, all early epochs are shown, because most changes happen there, and of the
+    later epochs fewer and fewer.  The last frame stays for two seconds.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def animate(source: Run, path: str | os.PathLike[str], frames: int = FRAMES, sec
         draw.text((6, grid.height + _BAR / 2), f"epoch {epoch}", GREY, font, anchor="lm")
         pictures.append(picture)
     # One palette for all frames: else greys would flicker from one to the next.  No dithering: its specks do not
-    # compress, and would look like noise of the generator's.
+    # compress, and would look like noise of the generator.
     pictures = [picture.convert("RGB") for picture in pictures]
     palette = Image.fromarray(np.concatenate([np.asarray(picture) for picture in pictures])).quantize(_LEVELS)
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]

@@ -1,19 +1,18 @@
-r"""The way from one random vector to another.
+r"""Interpolate between latent vectors along an arc.
 
-**Why not along a straight line.**  The latent vectors that the model was trained on are draws from N(0, I) of d
-components.  For large d nearly all of them have a length close to :math:`\sqrt d`: they lie in a thin shell around the
-sphere of that radius.  Two draws are nearly orthogonal, so the middle of the straight line between them has a length
-near :math:`\sqrt{d/2}`: deep inside the sphere, where hardly a draw ever lies and the model has never been taught.  For
-d = 100 that is 7.1 in place of 10; of 140,000 draws one is as short as that.
+**Why not along a straight line.**  The latent vectors of the training are draws from N(0, I) with d components.  For
+large d nearly all of them have a length close to $\sqrt d$.  Two draws are nearly orthogonal, so the middle of the
+straight line between them has a length near $\sqrt{d/2}$.  Hardly any draw is so short, and the model was not trained
+there.  For d = 100 the length is 7.1 in place of 10; of 140,000 draws one is as short as that.
 
 *Spherical interpolation* (Shoemake 1985; for generative models White 2016, arXiv 1609.04468) goes along the arc:
 
-.. math:: \frac{\sin((1 - t)\,\omega)}{\sin\omega}\, a + \frac{\sin(t\,\omega)}{\sin\omega}\, b,
-    \qquad \cos\omega = \frac{\langle a, b\rangle}{|a|\,|b|}
+$$\frac{\sin((1 - t)\,\omega)}{\sin\omega}\, a + \frac{\sin(t\,\omega)}{\sin\omega}\, b,
+\qquad \cos\omega = \frac{\langle a, b\rangle}{|a|\,|b|}$$
 
-At a right angle the squares of the two weights add up to 1, and every point on the way is itself a draw from N(0, I).
-It is what is used here, for noise of a GAN and codes of a VAE alike, since both are N(0, I) a priori.  The option
-``--linear`` takes the straight line, to see the difference.
+At a right angle the squares of the two weights add up to 1, so every point of the arc is distributed as N(0, I).  The
+arc is used for the noise of a GAN and the codes of a VAE, because the prior of both is N(0, I).  The option
+``--linear`` takes the straight line, to show the difference.
 """
 
 from collections.abc import Sequence

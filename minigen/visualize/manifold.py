@@ -14,11 +14,11 @@ __all__ = ["manifold"]
 def manifold(
     model: GenerativeModel, side: int = 20, label: int | str | None = None, names: tuple[str, ...] = ()
 ) -> ImageTable:
-    """A square of images of the places in the plane of codes.
+    """Show the images of a grid of codes in the plane.
 
-    The places are the quantiles of the prior N(0, 1) in both directions (Kingma & Welling 2014, figure 4), so that each
-    image stands for an equal share of what the model makes: where the images of one kind take up a tenth of the square,
-    a tenth of its samples are of that kind.
+    The codes are the quantiles of the prior N(0, 1) in both directions (Kingma & Welling 2014, figure 4).  Each image
+    represents an equal share of the samples: if the images of one kind fill a tenth of the square, a tenth of the
+    samples are of that kind.
 
     Parameters
     ----------
@@ -58,6 +58,6 @@ def manifold(
     said = "" if number is None else f" of class {names[number] if names else number}"
     caption = (
         f"The plane of codes{said}: the first component grows to the right, the second upwards, by quantiles of "
-        "N(0, 1). Every image stands for an equal share of the model's samples."
+        "N(0, 1). Every image represents an equal share of the samples."
     )
     return ImageTable(images.reshape(side, side, *images.shape[1:]), caption)

@@ -1,4 +1,4 @@
-"""Images beside what a code keeps of them."""
+"""Images beside their reconstructions from the code of a VAE."""
 
 import numpy as np
 
@@ -12,17 +12,17 @@ __all__ = ["reconstruct", "variational"]
 
 
 def variational(model: GenerativeModel, what: str) -> BaseVAE:
-    """The model itself, if it has an encoder; ValueError, which says what asks for one, if not."""
+    """Return the model if it has an encoder; raise ValueError, with the name `what` of the command, if not."""
     if not isinstance(model, BaseVAE):
         raise ValueError(f"{what}: needs a model that makes codes of images (vae, cvae, iwae), {model.name} does not")
     return model
 
 
 def reconstruct(model: GenerativeModel, dataset: Dataset, n: int = 10, seed: int = 0) -> ImageTable:
-    """Images of a data set, and below each the mean image of the mean of its code.
+    """Show images of a data set, and below each its reconstruction: the mean image of the mean of its code.
 
-    Above each stands -ELBO in nats, the smaller the better: at least as much as the image's surprise -log p(x).  The
-    labels of a conditional model are those of the images.
+    The number above each image is -ELBO in nats, an upper bound on -log p(x): smaller is better.  A conditional model
+    gets the labels of the images.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def reconstruct(model: GenerativeModel, dataset: Dataset, n: int = 10, seed: int
     bounds = elbo(model, picked.images, picked.labels)
     images = np.stack([picked.images, model.reconstruct(picked.images, picked.labels)])
     caption = (
-        "Above: images of the data, each with its -ELBO in nats: what is hard to describe costs more. Below: what "
-        "their codes keep of them."
+        "Above: images of the data, each with its -ELBO in nats: an image that is hard to describe has a larger one. "
+        "Below: the same images, reconstructed from their codes."
     )
     return ImageTable(images, caption, ["image", "from its code"], [f"{-bound:.0f}" for bound in bounds])

@@ -1,4 +1,4 @@
-"""What each component of a code does."""
+"""What each component of a code changes."""
 
 import numpy as np
 
@@ -17,10 +17,11 @@ _MEASURED = 1000  # images from which the KL of the components is taken
 def traverse(
     model: GenerativeModel, dataset: Dataset, rows: int = 10, steps: int = 9, limit: float = 3.0, seed: int = 0
 ) -> ImageTable:
-    """One image, and what becomes of it as one component of its code goes from low to high: a component a row.
+    """Show how one image changes when one component of its code goes from low to high: one row for each component.
 
-    The rows are sorted by the KL of the component to the prior, a mean over images: by how much it tells of an image.
-    A component of (nearly) no KL is noise, which the decoder has learnt to ignore, and its row shows one image only.
+    The rows are sorted by the KL between the component and the prior, a mean over images: it measures how much the
+    component says about an image.  A component with (nearly) no KL is noise.  The decoder has learned to ignore it, so
+    the images of its row are equal.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def traverse(
     hidden = f" The other {model.latent - rows} have less." if model.latent > rows else ""
     caption = (
         f"One image of the data, one component of its code at a time set to values from -{limit:g} to {limit:g}. Rows "
-        f"by KL, which is how much the component tells of an image.{hidden}"
+        f"by KL, which measures how much the component says about an image.{hidden}"
     )
     return ImageTable(
         images,
