@@ -326,7 +326,7 @@ def _hvp(f, x, v, times=1.0, backward=False):
         (first.centre_vjp, lambda g, x: g - g.mean(axis=1, keepdims=True), "for shape (4, 1)"),
         (first.centre_vjp, lambda g, x: g.sum(axis=0), "expected shape (4, 1), got (1,)"),
         (first.centre_vjp, lambda g, x: g - g.mean(), "for shape (5, 3)"),
-        (first.centre_vjp, lambda g, x: g - g.mean(), "each column has a mean of its own"),
+        (first.centre_vjp, lambda g, x: g - g.mean(), "each column has its own mean"),
         (first.my_grad, _sweep_that(overwrites=True), "my_grad(x * x, x), both arguments the same"),
         (first.my_grad, _sweep_that(unsorted=True), "p used by two others"),
         (first.my_grad, _path_by_path, "Visit a Tensor only once"),

@@ -27,11 +27,11 @@ def _cost(sector=8, span=False, doubles=False, used=False, together=False):
     ("answer", "reason"),
     [
         (_cost(sector=32), "A sector has 32 bytes"),
-        (_cost(span=True), "nobody asks for"),
+        (_cost(span=True), "no lane asks for"),
         (_cost(together=True), "Where do they lie?"),
         (lambda words: (32, 1), "is moved once"),
         (_cost(doubles=True), "share it"),
-        (_cost(used=True), "the worst of them"),
+        (_cost(used=True), "the busiest"),
         (lambda words: (len(np.unique(words // 8)), len(np.unique(words))), "in the same pass"),
         (lambda words: 4, "gave 1 result; expected 2"),
     ],

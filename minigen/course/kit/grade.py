@@ -191,7 +191,7 @@ def file_stems(students: list[str]) -> dict[str, str]:
     """The names of each student's files: no two alike, not even where upper and lower case are the same.
 
     >>> file_stems(["smith", "li wei", "li_wei"])
-    {'smith': 'smith', 'li wei': 'li_wei-4f03cf', 'li_wei': 'li_wei'}
+    {'smith': 'smith', 'li wei': 'li_wei-475da0', 'li_wei': 'li_wei'}
     """
     plain = {
         student: re.sub(r"[^\w.@+-]", "_", unicodedata.normalize("NFC", student))[:LONGEST] for student in students
