@@ -141,7 +141,9 @@ def test_a_vjp_of_the_wrong_shape_or_with_a_nan_is_named():
     bad = Primitive(lambda input: np.tanh(input))
     try:
         bad.vjp(input=lambda g, out, input: (g * 2).sum())
-        with pytest.raises(AssertionError, match=r"vjp of .* returned Tensor float64\[\], expected Tensor float64\[2\]"):
+        with pytest.raises(
+            AssertionError, match=r"vjp of .* returned Tensor float64\[\], expected Tensor float64\[2\]"
+        ):
             gradcheck(bad, np.array([0.1, 0.2]))
         bad.rules["input"] = lambda g, out, input: g * float("nan")
         assert "the vjp has nan where the function is smooth" in str(gradcheck(bad, np.array([0.1, 0.2])))
