@@ -1,15 +1,16 @@
-"""Make the table of `expected_values.md` again: train, evaluate, collect.
+"""Make the tables of `expected_values.md` again: train, evaluate, collect.
 
     python lessons/reference/make_expected_values.py                    every row, seeds 0 to 4, as this machine is
     python lessons/reference/make_expected_values.py --settings all --seeds 0     also as on other processors
-    python lessons/reference/make_expected_values.py --only-table       write the table of what is there already
+    python lessons/reference/make_expected_values.py --only-tables      write the tables of what is there already
 
-Each number comes from the commands that the table names.  Results are kept in `expected_values.json`, one entry for
+Each number comes from the commands that the tables name.  Results are kept in `expected_values.json`, one entry for
 each row, seed and setting; what is there already is not made again, unless with `--again`.  All rows with five seeds
 take about three hours on two cores.  Needs the extra `data`.
 """
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -19,12 +20,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "expected_values.json", HERE / "expected_values.md"
-BEGIN, END = "<!-- made by make_expected_values.py: begin -->", "<!-- end -->"
 
 SETTINGS = {
     "default": {},
@@ -83,6 +84,16 @@ ROWS = [
 ]  # fmt: skip
 
 
+LOGS = {
+    "dcgan": ((1, 3, 6, 9, 12), ("loss_d", "loss_g", "d_real", "d_fake"), 3),
+    "gan": ((1, 5, 20, 40, 60), ("loss_d", "loss_g", "d_real", "d_fake"), 3),
+    "wgan": ((1, 2, 4, 10, 20, 40), ("distance",), 3),
+    "wgan-gp": ((1, 2, 4, 10, 20, 40), ("distance", "penalty"), 2),
+    "vae": ((1, 5, 20, 40), ("loss", "reconstruction", "kl"), 1),
+}
+"""Of the log of seed 0 of these runs: means over which epochs, of which columns, with how many decimals."""
+
+
 def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
     """Run a command and return what it printed; stop with its message if it fails."""
     done = subprocess.run(command, env={**os.environ, **environment}, cwd=folder, capture_output=True, text=True)
@@ -91,24 +102,38 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
+def trained(train: str, seed: int, setting: str, folder: Path) -> Path:
+    """The folder of a run, which is trained if it is not there yet."""
+    name = re.sub(r"[^a-z0-9]+", "-", f"{train}-{seed}-{setting}".lower())
+    path = folder / "runs" / name
+    if not (path / "done").exists():
+        command = [sys.executable, "-m", "minigen", "train", *train.split(), "--seed", str(seed), "--run", name]
+        run([*command, "--overwrite"], SETTINGS[setting], folder)
+        (path / "done").touch()
+    return path
+
+
 def made(row: Row, seed: int, setting: str, folder: Path) -> float:
     """Train (if this run is not there yet) and evaluate."""
-    name = re.sub(r"[^a-z0-9]+", "-", f"{row.train}-{seed}-{setting}".lower())
-    environment = SETTINGS[setting]
-    minigen = [sys.executable, "-m", "minigen"]
-    if not (folder / "runs" / name / "done").exists():
-        train = [*minigen, "train", *row.train.split(), "--seed", str(seed), "--run", name, "--overwrite"]
-        run(train, environment, folder)
-        (folder / "runs" / name / "done").touch()
-    path = folder / "runs" / name
+    path, environment = trained(row.train, seed, setting, folder), SETTINGS[setting]
     if row.evaluate in READERS:
         said = run([sys.executable, __file__, "--read", row.evaluate, str(path)], environment, folder)
     else:
         kept = path / f"evaluate{'-'.join(row.evaluate.split())}.txt"
         if not kept.exists():
-            kept.write_text(run([*minigen, "evaluate", name, *row.evaluate.split()], environment, folder))
+            command = [sys.executable, "-m", "minigen", "evaluate", path.name, *row.evaluate.split()]
+            kept.write_text(run(command, environment, folder))
         said = kept.read_text()
     return float(re.search(row.pattern, said)[1])  # type: ignore[index]
+
+
+def logged(model: str, folder: Path) -> list[list[float]]:
+    """The means over some epochs of seed 0's log: the epoch, then a number for each column."""
+    epochs, columns, _ = LOGS[model]
+    with (trained(model, 0, "default", folder) / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    of = lambda epoch: [row for row in rows if row["epoch"] == str(epoch)]  # noqa: E731
+    return [[epoch, *(statistics.fmean(float(r[c]) for r in of(epoch)) for c in columns)] for epoch in epochs]
 
 
 # ---- what no command of minigen measures
@@ -129,13 +154,13 @@ def samples(path: str, n: int = 1000) -> np.ndarray:
     return load_trained(path).model.sample(n, np.random.default_rng(0)).reshape(n, -1)
 
 
-def rarest(path: str) -> str:
-    """The share of the digit that is drawn least often, each sample in the class of its nearest training image."""
+def shares(path: str) -> str:
+    """How often each digit is drawn, each sample counted in the class of its nearest training image."""
     (images, labels), _ = digits()
     drawn = samples(path)
     distances = (images**2).sum(1) - 2 * drawn @ images.T
-    counts = np.bincount(labels[distances.argmin(1)], minlength=10)
-    return f"rarest {100 * counts.min() / len(drawn):.1f}"
+    counts = 100 * np.bincount(labels[distances.argmin(1)], minlength=10) / len(drawn)
+    return f"shares {' '.join(f'{c:.1f}' for c in counts)}; rarest {counts.min():.1f}"
 
 
 def agreement(path: str) -> str:
@@ -159,47 +184,61 @@ def agreement(path: str) -> str:
     return f"agree {agree(samples(path)):.1f} (real test digits: {agree(test):.1f})"
 
 
-READERS = {"rarest": rarest, "agreement": agreement}
+READERS = {"rarest": shares, "agreement": agreement}
 
 
-# ---- the table
+# ---- the tables
 
 
-def table(results: dict[str, float]) -> str:
-    """The results as Markdown: a column for each seed, then median and range over seeds and over settings."""
-    seeds = sorted({int(key.split("/")[1]) for key in results})
+def seeds_table(results: dict[str, Any]) -> list[str]:
+    """A line for each row: a column for each seed, then median and range, then other settings."""
+    numbers = {key: value for key, value in results.items() if key.count("/") == 2}
+    seeds = sorted({int(key.split("/")[1]) for key in numbers})
     lines = [
-        f"| measure | made by | {' | '.join(map(str, seeds))} | median (range) | other processors, seed 0 |",
+        f"| measure | made by | {' | '.join(map(str, seeds))} | median (range) | other settings, seed 0 |",
         "|" + "---|" * (len(seeds) + 4),
     ]
     for row in ROWS:
-        cells = [results.get(f"{row.key}/{seed}/default") for seed in seeds]
+        cells = [numbers.get(f"{row.key}/{seed}/default") for seed in seeds]
         known = [cell for cell in cells if cell is not None]
         if not known:
             continue
-        evaluate = f"`minigen evaluate RUN {row.evaluate}`".replace(" `", "`")
-        how = f"`{Path(__file__).name}`" if row.evaluate in READERS else evaluate
+        how = "this script" if row.evaluate in READERS else f"`minigen evaluate RUN {row.evaluate}`".replace(" `", "`")
         others = [
-            f"{results[f'{row.key}/0/{name}']:.1f} ({name})" for name in SETTINGS
-            if name != "default" and f"{row.key}/0/{name}" in results
+            f"{name} {numbers[f'{row.key}/0/{name}']:.1f}" for name in SETTINGS
+            if name != "default" and f"{row.key}/0/{name}" in numbers
         ]  # fmt: skip
         spread = f"{statistics.median(known):.1f} ({min(known):.1f} to {max(known):.1f})"
+        missed = row.holds is not None and not all(map(row.holds, known))
+        bound = f", {row.bound}{' (missed)' if missed else ''}" if row.bound else ""
         columns = [
-            row.measure + f", {row.bound}" * bool(row.bound), f"`minigen train {row.train}`, {how}",
+            row.measure + bound, f"`minigen train {row.train}`, {how}",
             *("" if cell is None else f"{cell:.1f}" for cell in cells), spread, ", ".join(others),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(columns)} |")
-    return "\n".join(lines)
+    return lines
 
 
-def with_table(page: str, results: dict[str, float]) -> str:
-    """The page with this table between its two marks."""
-    before, rest = page.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{table(results)}\n\n{END}{rest.split(END)[1]}"
+def log_table(model: str, rows: list[list[float]]) -> list[str]:
+    """A line for each epoch."""
+    _, columns, decimals = LOGS[model]
+    lines = [f"| epoch | {' | '.join(columns)} |", "|" + "---|" * (1 + len(columns))]
+    return lines + [f"| {row[0]:.0f} | {' | '.join(f'{value:.{decimals}f}' for value in row[1:])} |" for row in rows]
 
 
-def stored() -> dict[str, float]:
-    """The results that are there: row/seed/setting to number."""
+def with_tables(page: str, results: dict[str, Any]) -> str:
+    """The page with each table between its two marks; a table of which nothing is known stays as it is."""
+    tables = {"seeds": seeds_table(results)}
+    tables |= {model: log_table(model, results[f"log/{model}"]) for model in LOGS if f"log/{model}" in results}
+    for name, lines in tables.items():
+        begin, end = f"<!-- table {name}: begin -->", f"<!-- table {name}: end -->"
+        before, rest = page.split(begin)
+        page = "\n".join([f"{before}{begin}\n", *lines, f"\n{end}"]) + rest.split(end)[1]
+    return page
+
+
+def stored() -> dict[str, Any]:
+    """The results that are there: row/seed/setting to number, log/model to a table."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
@@ -214,21 +253,23 @@ def asked(arguments: argparse.Namespace) -> Iterator[tuple[Row, int, str]]:
 
 
 def main() -> None:
-    """Make what is asked for, then write the table."""
+    """Make what is asked for, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--rows", nargs="+", choices=[row.key for row in ROWS])
+    parser.add_argument(
+        "--rows", nargs="+", choices=[*(row.key for row in ROWS), *LOGS], help="rows, and logs by model"
+    )
     parser.add_argument("--settings", nargs="+", choices=["all", *SETTINGS], default=["default"])
     parser.add_argument("--folder", type=Path, default=Path("expected-values"), help="where the runs go")
     parser.add_argument("--again", action="store_true", help="also make what is there already")
-    parser.add_argument("--only-table", action="store_true")
+    parser.add_argument("--only-tables", action="store_true")
     parser.add_argument("--read", nargs=2, metavar=("READER", "RUN"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.read:
         print(READERS[arguments.read[0]](arguments.read[1]))
         return
     results = stored()
-    if not arguments.only_table:
+    if not arguments.only_tables:
         arguments.folder.mkdir(exist_ok=True, parents=True)
         for row, seed, setting in asked(arguments):
             key = f"{row.key}/{seed}/{setting}"
@@ -236,7 +277,11 @@ def main() -> None:
                 results[key] = made(row, seed, setting, arguments.folder.resolve())
                 print(f"{key}: {results[key]}", flush=True)
                 RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
+        for model in LOGS:
+            if (not arguments.rows or model in arguments.rows) and (f"log/{model}" not in results or arguments.again):
+                results[f"log/{model}"] = logged(model, arguments.folder.resolve())
+                RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
 
 
 if __name__ == "__main__":
