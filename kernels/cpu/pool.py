@@ -54,17 +54,17 @@ def _max_pool(thread, counter, x, size, stride, before, dilation, values, index)
             top = p * stride[0] - before[0]
             for q in range(values.shape[2]):
                 left = q * stride[1] - before[1]
-                best, place = x.dtype.type(-np.inf), 0
+                best, place = x.dtype.type(-np.inf), -1
                 for i in range(top, top + size[0] * dilation[0], dilation[0]):
                     if 0 <= i < height:
                         for j in range(left, left + size[1] * dilation[1], dilation[1]):
                             if 0 <= j < width:
                                 # a NaN beats everything and stays, so that it is seen rather than lost
                                 value = x[plane, i, j]
-                                if value > best or (np.isnan(value) and not np.isnan(best)):
+                                if value > best or place < 0 or (np.isnan(value) and not np.isnan(best)):
                                     best, place = value, i * width + j
                 values[plane, p, q] = best
-                index[plane, p, q] = place
+                index[plane, p, q] = max(place, 0)
 
 
 @parallel

@@ -49,7 +49,7 @@ def _max_pool(size, pixels, kernel_size, stride, before, dilation, dtype):
     def max_pool2d(x, values, index, count):
         for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
             q, p, plane = e % q_count, e // q_count % p_count, e // (q_count * p_count)
-            best, place = -infinity, 0
+            best, place = -infinity, -1
             for r in range(kernel_size[0]):
                 for s in range(kernel_size[1]):
                     i = p * stride[0] + r * dilation[0] - before[0]
@@ -57,9 +57,9 @@ def _max_pool(size, pixels, kernel_size, stride, before, dilation, dtype):
                     if 0 <= i < height and 0 <= j < width:
                         # a NaN beats everything and stays, so that it is seen rather than lost
                         value = x[(plane * height + i) * width + j]
-                        if value > best or (value != value and best == best):
+                        if value > best or place < 0 or (value != value and best == best):
                             best, place = value, i * width + j
-            values[e], index[e] = best, place
+            values[e], index[e] = best, max(place, 0)
 
     return Kernel(max_pool2d, (flat(dtype), flat(dtype), types.Array(types.int64, 1, "C"), int32))
 

@@ -12,7 +12,8 @@ __all__ = ["max_pool2d", "max_pool2d_grad"]
 def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Array, Array]:
     """The largest element of each window, and where it was.
 
-    Padding counts as minus infinity, so it is never chosen.  Of equal elements the first in row order wins.
+    Padding is never chosen, not even where all elements of the window are minus infinity.  Of equal elements the first
+    in row order wins.  A window that holds nothing but padding has the value -inf, at position 0.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dila
     width = x.shape[3]
     pixels = [output_size(x.shape[2 + i], kernel_size[i], stride[i], padding[i], dilation[i]) for i in range(2)]
     values = np.full((*x.shape[:2], *pixels), -np.inf, x.dtype)
-    index = np.zeros(values.shape, np.int64)
+    index = np.full(values.shape, -1)
     padded = np.pad(x, ((0, 0), (0, 0), *padding), constant_values=-np.inf)
     for r in range(kernel_size[0]):
         for s in range(kernel_size[1]):
@@ -37,11 +38,13 @@ def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dila
             columns = s * dilation[1] + stride[1] * np.arange(pixels[1])
             candidate = padded[:, :, rows[:, None], columns[None, :]]
             place = (rows[:, None] - padding[0][0]) * width + (columns[None, :] - padding[1][0])
+            inside = (rows - padding[0][0] >= 0) & (rows - padding[0][0] < x.shape[2])
+            inside = inside[:, None] & (columns - padding[1][0] >= 0) & (columns - padding[1][0] < width)
             # a NaN beats everything and stays, so that it is seen rather than lost
-            better = (candidate > values) | (np.isnan(candidate) & ~np.isnan(values))
+            better = (candidate > values) | (np.isnan(candidate) & ~np.isnan(values)) | (inside & (index < 0))
             values = np.where(better, candidate, values)
             index = np.where(better, place, index)
-    return values, index
+    return values, np.maximum(index, 0)
 
 
 @checked("max_pool2d_grad")
