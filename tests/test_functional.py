@@ -171,6 +171,27 @@ def test_pooling_looks_at_every_window(kernel, stride, padding):
     np.testing.assert_allclose(excluding.numpy(), inner, atol=1e-14)
 
 
+@pytest.mark.parametrize("kernel_set", ["reference", "cpu"])
+def test_max_pooling_gives_the_gradient_to_an_element_of_the_window_even_if_all_are_minus_infinity(kernel_set):
+    x = mg.full((1, 1, 4, 4), -np.inf, requires_grad=True)
+    with mg.kernels.use(kernel_set):
+        (dx,) = mg.grad(F.max_pool2d(x, 2, padding=1).sum(), x)
+    np.testing.assert_array_equal(dx.numpy()[0, 0], np.outer([1, 1, 0, 1], [1, 1, 0, 1]))
+
+
+def test_zero_to_a_power_is_zero_one_or_infinity_with_no_gradient():
+    x = mg.tensor([2.0, 0.0, -1.0, np.nan], requires_grad=True)
+    y = 0**x
+    np.testing.assert_array_equal(y.numpy(), [0, 1, np.inf, np.nan])
+    np.testing.assert_array_equal(mg.grad(y.sum(), x)[0].numpy(), 0)
+
+
+def test_vectors_are_normalized_in_any_norm_without_overflow():
+    x = np.array([[3e30, -4e30], [0, 0]], np.float32)
+    for p, length in ((1, 7e30), (2, 5e30), (3, 91 ** (1 / 3) * 1e30), (np.inf, 4e30)):
+        np.testing.assert_allclose(F.normalize(mg.tensor(x), p).numpy(), x / np.float32(length), 1e-5)
+
+
 def test_max_pooling_shows_a_nan():
     x = np.zeros((1, 1, 2, 2))
     x[0, 0, 0, 1] = np.nan

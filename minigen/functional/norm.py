@@ -3,12 +3,12 @@ r"""Normalization over the batch, the channels or one example."""
 import math
 from collections.abc import Sequence
 
-from ..arguments import check_number, check_tensor, check_vector, normalize_dim
-from ..backend import array_module
+from ..arguments import check_integer, check_number, check_shape, check_tensor, check_vector, normalize_dim
+from ..backend import array_module, describe
 from ..kernels import find
 from ..ops import norm as _norm
-from ..ops.elementwise import abs, maximum, square
-from ..ops.reduce import root, sum
+from ..ops.elementwise import maximum
+from ..ops.linalg import norm
 from ..tensor import Tensor
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize"]
@@ -60,6 +60,8 @@ def batch_norm(
     check_tensor("batch_norm", "input", input)
     if input.ndim < 2:
         raise ValueError(f"batch_norm: expected input (N, C, ...), got shape {input.shape}")
+    check_number("batch_norm", "eps", eps)
+    check_number("batch_norm", "momentum", momentum)
     channels = input.shape[1]
     vectors = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
     for name, vector in vectors.items():
@@ -110,12 +112,16 @@ def layer_norm(
     tensor([[-1.,  1.]])
     """
     check_tensor("layer_norm", "input", input)
-    shape = tuple(normalized_shape)
+    if not isinstance(normalized_shape, Sequence):
+        raise TypeError(
+            f"layer_norm: argument 'normalized_shape': expected a sequence, got {describe(normalized_shape)}"
+        )
+    shape = tuple(check_integer("layer_norm", "normalized_shape", n) for n in normalized_shape)
+    check_number("layer_norm", "eps", eps)
     if not shape or input.shape[input.ndim - len(shape) :] != shape:
         raise ValueError(f"layer_norm: input of shape {input.shape} does not end in normalized_shape {shape}")
     for name, affine in (("weight", weight), ("bias", bias)):
-        if affine is not None and affine.shape != shape:
-            raise ValueError(f"layer_norm: argument {name!r} has shape {affine.shape}, expected {shape}")
+        check_shape("layer_norm", name, affine, shape)
     out = _standardize(input, math.prod(input.shape[: input.ndim - len(shape)]), eps)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
@@ -146,7 +152,8 @@ def group_norm(
     (2, 4, 3)
     """
     check_tensor("group_norm", "input", input)
-    if input.ndim < 2 or num_groups < 1 or input.shape[1] % num_groups:
+    check_number("group_norm", "eps", eps)
+    if input.ndim < 2 or check_integer("group_norm", "num_groups", num_groups, 1) < 1 or input.shape[1] % num_groups:
         raise ValueError(
             f"group_norm: input of shape {input.shape}: expected (N, C, ...), C divisible by num_groups={num_groups}"
         )
@@ -216,7 +223,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     ----------
     input : Tensor
     p : float
-        The norm: 1 or 2.
+        The norm, as in `norm`: 1, 2, another positive number, or infinity.
     dim : int
         The dimension of the vectors.
     eps : float
@@ -225,7 +232,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     Raises
     ------
     ValueError
-        If `p` is not 1 or 2.
+        If `p` or `eps` is out of its range.
 
     Examples
     --------
@@ -236,11 +243,9 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     op = "normalize"
     check_tensor(op, "input", input)
     check_number(op, "eps", eps)
-    if p not in (1, 2):
-        raise ValueError(f"{op}: argument 'p': expected 1 or 2, got {p!r}")
+    check_number(op, "p", p, -math.inf, most=math.inf)
     dim = normalize_dim(op, input.shape, dim)
-    length = sum(abs(input), dim, keepdim=True) if p == 1 else root(sum(square(input), dim, keepdim=True))
-    return input / maximum(length, eps)
+    return input / maximum(norm(input, p, dim, keepdim=True), eps)
 
 
 def _channelwise(vector: Tensor, ndim: int) -> Tensor:

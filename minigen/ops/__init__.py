@@ -20,11 +20,14 @@ module                    holds
 ========================= ======================================================
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..arguments import check_number
+from ..backend import describe
 from ..tensor import Tensor
 from . import (
     compare,
@@ -74,10 +77,19 @@ def pow(base: Any, exponent: Any) -> Tensor:
     if isinstance(exponent, Tensor):
         if isinstance(base, Tensor):
             raise TypeError("pow: of base and exponent one must be a Python number; write exp(y * log(x)) for both")
-        if base <= 0:
-            raise ValueError(f"pow: expected a positive base, got {base}")
-        return elementwise.exp(exponent * float(np.log(base)))
+        if check_number("pow", "base", base, most=math.inf) == 0:
+            return _zero_to_the(exponent)
+        return elementwise.exp(exponent * math.log(base))
+    check_number("pow", "exponent", exponent, -math.inf, most=math.inf)
     return elementwise.pow(base, exponent=float(exponent))
+
+
+def _zero_to_the(exponent: Tensor) -> Tensor:
+    """``0 ** exponent``: 0, 1 or infinity, with a gradient of 0, as in PyTorch."""
+    x = exponent.float() if exponent.dtype.kind != "f" else exponent
+    infinite = elementwise.where(x < 0, math.inf, x * 0)
+    powers = elementwise.where(x > 0, 0.0, elementwise.where(x == 0, 1.0, infinite)).detach()
+    return powers + elementwise.select(x, weight=elementwise.zeros_like(x).data)  # 0, which depends on the exponent
 
 
 def clamp(input: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
@@ -87,6 +99,15 @@ def clamp(input: Tensor, min: float | None = None, max: float | None = None) -> 
     >>> mg.clamp(mg.tensor([-2.0, 3.0]), max=1)
     tensor([-2.,  1.])
     """
+    if min is None and max is None:
+        raise ValueError("clamp: expected min, max or both")
+    for name, limit in (("min", min), ("max", max)):
+        if isinstance(limit, Tensor):
+            raise TypeError(
+                f"clamp: argument {name!r}: expected a number, got {describe(limit)}; use minigen.maximum and minimum"
+            )
+        if limit is not None:
+            check_number("clamp", name, limit, -math.inf, most=math.inf)
     return elementwise.clamp(input, min=min, max=max)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import Dims, check_tensor, normalize_dims
+from ..arguments import Dims, check_number, check_tensor, normalize_dims
 from ..backend import Array, array_module
 from ..engine import primitive
 from ..kernels import find
@@ -162,7 +162,7 @@ def norm(input: Tensor, p: float = 2, dim: Dims = None, keepdim: bool = False) -
     tensor(5.)
     """
     check_tensor("norm", "input", input)
-    if p == math.inf:
+    if check_number("norm", "p", p, -math.inf, most=math.inf) == math.inf:
         return amax(abs(input), dim, keepdim)
     if not p > 0:
         raise ValueError(f"norm: p: expected a positive number or inf, got {p}")

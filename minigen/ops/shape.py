@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import check_tensor, integer_array, normalize_dim
+from ..arguments import check_integer, check_tensor, integer_array, normalize_dim
 from ..backend import array_module, describe, is_array, to_device
 from ..engine import primitive
 from ..tensor import Tensor
@@ -623,6 +623,7 @@ def masked_fill(input: Tensor, mask: Any, value: Any) -> Tensor:
 def _triangle(input: Tensor, op: str, diagonal: int, upper: bool) -> Tensor:
     if input.ndim < 2:
         raise ValueError(f"{op}: expected at least 2 dimensions, got shape {input.shape}")
+    check_integer(op, "diagonal", diagonal)
     xp = array_module(input.data)
     rows, columns = input.shape[-2:]
     above = xp.arange(columns) - xp.arange(rows).reshape(-1, 1)  # 0 on the diagonal, positive above it
@@ -690,6 +691,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     tensor([0., 1., 1., 0., 0.])
     """
     check_tensor("pad", "input", input)
+    if not isinstance(pad, Sequence):
+        raise TypeError(f"pad: argument 'pad': expected a sequence of integers, got {describe(pad)}")
     sizes = _sizes("pad", [tuple(pad)])
     if len(sizes) % 2 or len(sizes) // 2 > input.ndim:
         raise ValueError(f"pad: expected two numbers for each of at most {input.ndim} dimensions, got {sizes}")
