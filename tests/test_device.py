@@ -88,7 +88,8 @@ def moved(value, device):
 def with_gradients(function, inputs, params, device, waits=False):
     """The value of a function and its gradients under a random cotangent, with every wait for the GPU an error."""
     tensors = [mg.tensor(a, device=device, requires_grad=a.dtype.kind == "f") for a in inputs]
-    params = {name: moved(value, device) for name, value in params.items()}
+    # the taps of resample are made on the CPU and moved when they are used
+    params = {name: value if name == "taps" else moved(value, device) for name, value in params.items()}
     wanted = [t for t in tensors if t.requires_grad]
     with contextlib.nullcontext() if waits else double.no_sync():
         out = function(*tensors, **params)

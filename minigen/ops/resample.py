@@ -16,7 +16,7 @@ from ..tensor import Tensor
 __all__ = ["Taps", "make_taps", "resample"]
 
 Taps = tuple[tuple[Any, Any, Any], ...]
-"""For each tap the places in the result, the places in the input, and the weights."""
+"""For each tap the places in the result, the places in the input, and the weights; None stands for weights of 1."""
 
 
 def make_taps(targets: Any, sources: Any, weights: Any) -> Taps:
@@ -28,7 +28,8 @@ def make_taps(targets: Any, sources: Any, weights: Any) -> Taps:
     order = np.argsort(targets, kind="stable")
     targets, sources, weights = targets[order], sources[order], weights[order]
     rank = np.arange(len(targets)) - np.searchsorted(targets, targets)  # of several for one target: the how-manieth
-    return tuple((targets[rank == k], sources[rank == k], weights[rank == k]) for k in range(rank.max(initial=-1) + 1))
+    parts = (rank == k for k in range(rank.max(initial=-1) + 1))
+    return tuple((targets[at], sources[at], None if (weights[at] == 1).all() else weights[at]) for at in parts)
 
 
 @primitive
@@ -40,7 +41,7 @@ def resample(input: Array, *, dim: int, size: int, taps: Taps) -> Array:
     out: Any = None
     for targets, sources, weights in taps:
         part = input.take(to_device(sources, device), axis=dim)
-        if not (weights == 1).all():
+        if weights is not None:
             column = (-1, *[1] * (input.ndim - dim - 1))
             part *= to_device(weights.astype(input.dtype), device).reshape(column)
         if out is None and len(targets) == size:
@@ -52,7 +53,8 @@ def resample(input: Array, *, dim: int, size: int, taps: Taps) -> Array:
 
 
 def _resample_vjp(g: Tensor, out: Tensor, input: Tensor, *, dim: int, size: int, taps: Taps) -> Tensor:
-    targets, sources, weights = (np.concatenate([tap[i] for tap in taps] or [np.zeros(0, int)]) for i in range(3))
+    whole = [(t, s, np.ones(len(t)) if w is None else w) for t, s, w in taps] or [(np.zeros(0, int),) * 3]
+    targets, sources, weights = (np.concatenate(arrays) for arrays in zip(*whole))
     return resample(g, dim=dim, size=input.shape[dim], taps=make_taps(sources, targets, weights))
 
 
