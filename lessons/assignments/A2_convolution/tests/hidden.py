@@ -126,7 +126,7 @@ def images_behind_strides(a):
     """conv2d_input_grad with strides, also where the last pixels are in no window."""
     compare_for_images(a, STRIDED)
     for size in (7, 8):
-        g, w, given = random(1, 2, 2, 3, 3), random(2, 2, 1, 2, 3), settings(stride=(2, 2))
+        g, w, given = random(1, 2, 2, 3, 3), random(2, 2, 1, 3, 3), settings(stride=(2, 2))
         truth = conv.conv2d_input_grad(g, w, (size, size), *given)
         close(f"conv2d_input_grad, stride 2, {size} pixels", for_images(a, g, w, (size, size), given), truth)
 

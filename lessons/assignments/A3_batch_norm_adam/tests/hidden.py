@@ -75,9 +75,9 @@ def far_from_zero(a):
     """Numbers around 3000 with a spread of 1, in float32: the variance must not drown in rounding."""
     _, weight, bias, mean, var = layer(3, (16, 2, 5, 5), np.float32)
     x = random(3, 16, 2, 5, 5, dtype=np.float32) + np.float32(3000)
-    exact = x.astype(np.float64)
+    exact, *affine = [v.astype(np.float64) for v in (x, weight, bias)]
     y, _, running = train(a, x, weight, bias, mean, var, momentum=1.0)
-    truth = norm.batch_norm(exact, *norm.batch_norm_stats(exact), weight, bias, 1e-5)
+    truth = norm.batch_norm(exact, *norm.batch_norm_stats(exact), *affine, 1e-5)
     close("batch_norm_train's y, x around 3000 in float32", y, truth.astype(np.float32), rtol=0.01, atol=0.01)
     spread = per_channel(x, lambda v: np.var(v, ddof=1)).astype(np.float32)
     close("the running variance, x around 3000 in float32", running, spread, rtol=0.01)
