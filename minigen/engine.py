@@ -145,7 +145,12 @@ class Primitive:
         self.__name__: str = forward.__name__
         self.__doc__, self.__module__ = forward.__doc__, forward.__module__
         self.__wrapped__: Callable[..., Any] = forward
-        parameters = inspect.signature(forward).parameters.values()
+        signature = inspect.signature(forward)
+        parameters = signature.parameters.values()
+        self.__signature__: inspect.Signature = signature.replace(  # callers see Tensors, `forward` sees their arrays
+            parameters=[p if p.kind is p.KEYWORD_ONLY else p.replace(annotation=Tensor) for p in parameters],
+            return_annotation=Tensor,
+        )
         self.arguments: list[str] = [
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         ]

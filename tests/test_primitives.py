@@ -1,5 +1,7 @@
 """Every primitive that exists, found in the registry: gradients of both orders, layouts, aliasing, repeatability."""
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -87,3 +89,9 @@ def test_float32_in_float32_out(name, data):
     out, _, grads = run(name, single)
     assert out.dtype == np.float32
     assert all(d is None or d.dtype == np.float32 for d in grads)
+
+
+def test_the_signature_of_a_primitive_shows_tensors():
+    signature = inspect.signature(mg.functional.leaky_relu)
+    assert str(signature.replace(parameters=[])) == "() -> minigen.tensor.Tensor"
+    assert [p.annotation for p in signature.parameters.values()] == [mg.Tensor, float]
