@@ -329,3 +329,13 @@ def test_bad_values_are_named_with_their_sizes(case):
 def test_bad_types_are_named(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+def test_initialization_names_what_it_needs_in_place_of_an_array():
+    with pytest.raises(TypeError, match="pass the parameter itself"):
+        mg.nn.init.normal_(mg.nn.Linear(2, 2).weight.data)
+
+
+def test_align_corners_may_be_none_as_in_pytorch():
+    x = mg.arange(4.0).reshape(1, 1, 2, 2)
+    assert F.interpolate(x, 3, mode="bilinear", align_corners=None).equal(F.interpolate(x, 3, mode="bilinear"))

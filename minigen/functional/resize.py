@@ -14,7 +14,7 @@ def interpolate(
     size: Pair | None = None,
     scale_factor: float | tuple[float, float] | None = None,
     mode: str = "nearest",
-    align_corners: bool = False,
+    align_corners: bool | None = None,
 ) -> Tensor:
     """Resize images.
 
@@ -27,8 +27,8 @@ def interpolate(
         Output size.  Give this or `scale_factor`.
     scale_factor : float or (float, float), optional
     mode : {"nearest", "bilinear"}
-    align_corners : bool
-        For bilinear: whether the corner pixels' centres (True) or the images' edges (False) coincide.
+    align_corners : bool, optional
+        For bilinear: whether the corner pixels' centres (True) or the images' edges (False, None) coincide.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def interpolate(
     if check_tensor("interpolate", "input", input).ndim != 4 or 0 in input.shape[2:]:
         raise ValueError(f"interpolate: argument 'input': expected input (N, C, H, W), got shape {input.shape}")
     check_choice("interpolate", "mode", mode, ("nearest", "bilinear"))
-    check_boolean("interpolate", "align_corners", align_corners)
+    align_corners = align_corners is not None and check_boolean("interpolate", "align_corners", align_corners)
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
     if size is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import rng, to_device
+from ..backend import describe, rng, to_device
 from ..tensor import Tensor
 from .module import Module, Parameter
 
@@ -39,6 +39,11 @@ __all__ = [
 
 def _set(tensor: Tensor, values: Any) -> Tensor:
     """Give the Tensor new values, in its dtype and on its device."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            f"init: argument 'tensor': expected a Tensor, got {describe(tensor)}; "
+            "pass the parameter itself, not its .data"
+        )
     tensor.data = to_device(np.asarray(values).astype(tensor.dtype), tensor.device)
     return tensor
 
