@@ -70,8 +70,11 @@ def ignored_rows(args, options, i):
 
 DELIBERATE = {
     "prod": (
-        lambda args, options, i: np.isinf(args[0]),
-        "the product of the others is right where PyTorch divides infinity by infinity",
+        lambda args, options, i: (
+            np.isinf(args[0]) | (slices(np.isinf(args[0]), options) & slices(args[0] == 0, options))
+        ),
+        "the product of the others is right where PyTorch divides infinity by infinity; with two zeros PyTorch takes 0, "
+        "though infinity times 0 is NaN",
     ),
     "amax": (
         lambda args, options, i: slices(np.isnan(args[0]), options),
@@ -93,8 +96,8 @@ DELIBERATE = {
     ),
     "cross_entropy": (ignored_rows, "their gradient is 0; PyTorch computes NaN from an infinite logit"),
     "pow": (
-        lambda args, options, i: (args[0] == 0) & np.signbit(args[0]),
-        "the power of -0 as C defines it; PyTorch takes 1 / sqrt(-0) for the exponent -0.5",
+        lambda args, options, i: np.signbit(args[0]) & ((args[0] == 0) | np.isinf(args[0])),
+        "the power of -0 and of -inf as C defines it; PyTorch takes 1 / sqrt(x) for the exponent -0.5",
     ),
     "binary_cross_entropy": (
         lambda args, options, i: args[0] * (1 - args[0]) < [1e-12, math.exp(-100)][i],
@@ -311,6 +314,8 @@ def spoil(draw, x, name):
     """Some elements replaced by special ones."""
     x = np.array(x)
     choices = [v for v in SPECIAL if name not in SQUARES or not 1e19 < abs(v) < math.inf]
+    if name == "binary_cross_entropy_with_logits":  # PyTorch's formula gives NaN where the loss is infinite
+        choices = [v for v in choices if abs(v) != math.inf]
     if x.size:
         for _ in range(draw.integer(1, 3)):
             x.reshape(-1)[draw.integer(0, x.size - 1)] = draw.choose(choices)
@@ -336,7 +341,8 @@ def near(rng, args, options):
     def moved(x):
         x = np.asarray(x, np.float64) if x.dtype.kind == "f" else x
         with np.errstate(all="ignore"):
-            return x if x.dtype.kind != "f" else np.asarray(x * (1 + DELTA * rng.choice([-1.0, 1.0], x.shape)))
+            factor = 1 + DELTA * rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1, x.shape)
+            return x if x.dtype.kind != "f" else np.asarray(x * factor)
 
     return [mapped(moved, a) for a in args], {k: mapped(moved, v) for k, v in options.items()}
 
