@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigen import cli
-from minigen.course import kit
+from minigen import cli, tensor
+from minigen.course import Wrong, kit
 from minigen.course.kit import build, grade, known_answers, otter_files
 from minigen.course.kit.assignment import Answer, Assignment, CourseError, Task, replaced, stub
 from minigen.course.kit.forbidden_imports import forbidden_imports
@@ -610,3 +610,50 @@ def test_a_file_cannot_reach_the_terminal_or_wait_for_it(grader):
     outcome = grade_file(grader, text, "toy.py", task=1).outcomes["double_of_three"]
     assert "EOFError" in outcome.reason
     assert os.getcwd() not in grade_file(grader, "import os; print(os.getcwd())\n" + RIGHT, "toy.py").printed
+
+
+# ---- the helpers of tests
+
+
+def _kept(x, memory):
+    """2 x, in the same array each time."""
+    y = memory.setdefault(x.shape, np.zeros(x.shape))
+    y[...] = 2 * x
+    return y
+
+
+def _never_cleared(x, memory):
+    """2 x, added to what the calls before gave."""
+    memory[x.shape] = memory.get(x.shape, 0) + 2 * x
+    return memory[x.shape]
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (_kept, "the next call changes this result"),
+        (_never_cleared, "called again with the same numbers"),
+        (lambda x, _: 2 * np.lib.stride_tricks.as_strided(x, (6,), (8,)), "in another memory order"),
+    ],
+)
+def test_repeated_calls_find_what_is_kept_and_what_assumes_a_memory_order(function, says):
+    with pytest.raises(Wrong, match=says):
+        kit.repeated("double(x)", function, np.arange(1.0, 7).reshape(2, 3), {})
+
+
+def test_repeated_calls_give_the_result_for_the_arguments():
+    """For arrays, numbers without axes, tuples and Tensors; the arguments stay as they are."""
+    x = np.arange(6.0).reshape(2, 3)
+    with kit.untouched(x=x):
+        first, second = kit.repeated("f(x)", lambda x, n: (n * x, x.sum()), x, 2)
+    assert np.array_equal(first, 2 * x) and second == 15
+    assert kit.repeated("f(x)", lambda x: x * 1.0, np.array(3.0)) == 3
+    assert np.array_equal(kit.repeated("f(x)", lambda x: x * 2, tensor(x, requires_grad=True)).numpy(), 2 * x)
+
+
+def test_single_compares_dtype_and_values():
+    exact = np.array([1 / 3, 1e-3])
+    kit.single("f(x)", exact.astype(np.float32), exact)
+    for wrong in (exact, exact.astype(np.float16).astype(np.float32), np.zeros(2, np.float32)):
+        with pytest.raises(Wrong):
+            kit.single("f(x)", wrong, exact)

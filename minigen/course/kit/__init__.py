@@ -2,7 +2,8 @@
 
 ================================================= =====================================================
 students use                                      `check`, and in a guide's notebook `load`, `pending`
-tests are written with                            `test`, `close`, `fail`, `untouched`
+tests are written with                            `test`, `close`, `single`, `fail`, `untouched`
+tests call functions with                         `repeated`, `with_zeros`
 known answers use                                 `right`, `wrong`
 instructors use                                   ``minigen course build``, ``grade``, ``validate``
 ================================================= =====================================================
@@ -13,6 +14,20 @@ memory, but with the rights of whoever runs it.  It is no sandbox.
 
 from .assignment import CourseError, right, wrong
 from .check import check, load, pending
-from .testing import close, fail, test, untouched
+from .testing import close, fail, repeated, single, test, untouched, with_zeros
 
-__all__ = ["CourseError", "check", "close", "fail", "load", "pending", "right", "test", "untouched", "wrong"]
+__all__ = [
+    "CourseError",
+    "check",
+    "close",
+    "fail",
+    "load",
+    "pending",
+    "repeated",
+    "right",
+    "single",
+    "test",
+    "untouched",
+    "with_zeros",
+    "wrong",
+]

@@ -1,4 +1,4 @@
-"""What the tests of an assignment are written with: `test`, `close`, `untouched`.
+"""What the tests of an assignment are written with: `test`, `close`, `single`, `repeated`, `with_zeros`, `untouched`.
 
 A test is a plain function that takes the student's module and raises `Wrong`, through the helpers here, where an answer
 is wrong::
@@ -24,10 +24,12 @@ from typing import Any
 
 import numpy as np
 
+from ...creation import tensor
+from ...tensor import Tensor
 from .. import Wrong
 from .. import close as _close
 
-__all__ = ["Test", "close", "fail", "load_tests", "test", "untouched"]
+__all__ = ["Test", "close", "fail", "load_tests", "repeated", "single", "test", "untouched", "with_zeros"]
 
 
 @dataclass(frozen=True)
@@ -186,3 +188,146 @@ def untouched(**arrays: np.ndarray) -> Iterator[None]:
     for name, array in arrays.items():
         if not np.array_equal(array, before[name], equal_nan=array.dtype.kind == "f"):
             raise Wrong(f"Your code changed {name} in place; compute a new array: others still need the old one.")
+
+
+def single(what: str, got: Any, expected: Any, rtol: float = 2e-5) -> None:
+    """Complain unless an array is float32 and right to the precision of float32.
+
+    Parameters
+    ----------
+    what : str
+        As in `close`.
+    got : array or Tensor
+    expected : array
+        The values, best computed in float64.
+    rtol : float
+        The largest error, relative to the largest absolute value in `expected`.  The default is 170 times the
+        distance between neighbouring numbers of float32, and a fiftieth of that of float16.
+
+    Raises
+    ------
+    Wrong
+        If the dtype, the shape or a value is wrong.
+
+    Examples
+    --------
+    >>> single("f(x)", np.zeros(2, np.float32), np.ones(2))
+    Traceback (most recent call last):
+        ...
+    minigen.course.Wrong: f(x), in float32: at index 0: expected 1.0, got 0.0 (2 of 2 elements are off).
+    It is zero everywhere.
+    """
+    wanted = np.asarray(expected, np.float32)
+    close(f"{what}, in float32", got, wanted, rtol, rtol * float(np.max(np.abs(wanted), initial=0)))
+
+
+def repeated(what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call a function three times, and complain if the calls disturb each other.
+
+    The first call gets the arrays in reversed order; the second gets the arguments themselves, and its result is given
+    back; the third gets the same numbers in another memory order.  So a test that compares the result finds what is
+    kept from the call before, too.
+
+    Parameters
+    ----------
+    what : str
+        As in `close`.
+    function : callable
+        Gives an array, a Tensor, or a sequence of them.
+    *arguments
+        Arrays and Tensors, which are replaced in the other calls, and whatever else, which is not.
+    **options
+
+    Returns
+    -------
+    object
+        What the function gives for the arguments.
+
+    Raises
+    ------
+    Wrong
+        If a result does not survive the next call, or if the same numbers give another result.
+
+    Examples
+    --------
+    >>> kept = np.zeros(2)
+    >>> def double(x):
+    ...     kept[...] = 2 * x
+    ...     return kept
+    >>> repeated("double(x)", double, np.array([1.0, 2.0]))
+    Traceback (most recent call last):
+        ...
+    minigen.course.Wrong: double(x): the next call changes this result. Give a new array in each call.
+    """
+    before = _arrays(function(*(_like(x, np.flip) for x in arguments), **options))
+    copies = [x.copy() for x in before]
+    result = function(*arguments, **options)
+    mine = _arrays(result)
+    changed = any(not np.array_equal(x, copy, equal_nan=x.dtype.kind == "f") for x, copy in zip(before, copies))
+    if changed or any(np.may_share_memory(old, new) for old in before for new in mine):
+        raise Wrong(f"{what}: the next call changes this result. Give a new array in each call.")
+    copies = [x.copy() for x in mine]
+    if not _same(copies, _arrays(function(*(_like(x, _spread) for x in arguments), **options))):
+        if _same(copies, _arrays(function(*arguments, **options))):
+            raise Wrong(f"{what}: the same numbers in another memory order give another result.")
+        raise Wrong(f"{what}: called again with the same numbers, it gives another result. What is kept between calls?")
+    return result
+
+
+def with_zeros(x: np.ndarray, every: int = 2) -> np.ndarray:
+    """Copy an array and set some of its numbers to exactly zero.
+
+    Random numbers are never zero, so they do not find code that treats zero apart.
+
+    Parameters
+    ----------
+    x : array
+    every : int
+        The distance between zeros, counted in C order from the first number; 1 sets all numbers.
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> with_zeros(np.array([1.0, 2.0, 3.0]))
+    array([0., 2., 0.])
+    """
+    flat = x.flatten()
+    flat[::every] = 0
+    return flat.reshape(x.shape)
+
+
+def _arrays(result: Any) -> list[np.ndarray]:
+    """The arrays in a result, also those of Tensors."""
+    parts = result if isinstance(result, tuple | list) else [result]
+    parts = [x.numpy() if isinstance(x, Tensor) else x for x in parts]
+    return [x for x in parts if isinstance(x, np.ndarray)]
+
+
+def _like(x: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """An array or a Tensor with changed numbers; anything else as it is."""
+    if isinstance(x, Tensor):
+        return tensor(change(x.numpy()).copy(), requires_grad=x.requires_grad)
+    return np.asarray(change(x.copy())) if isinstance(x, np.ndarray) else x
+
+
+def _spread(x: np.ndarray) -> np.ndarray:
+    """The same numbers, in Fortran's order and with gaps between them."""
+    wide = np.zeros((2, *x.shape), x.dtype, order="F")
+    wide[0] = x
+    return wide[0]
+
+
+def _same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    """Whether two results are equal but for rounding."""
+
+    def near(x: np.ndarray, y: np.ndarray) -> bool:
+        if x.shape != y.shape or x.dtype != y.dtype:
+            return False
+        finite = np.abs(x[np.isfinite(x)])
+        share = 0.01 if x.dtype == np.float32 else 1e-6
+        return bool(np.allclose(x, y, rtol=share, atol=share * np.max(finite, initial=0), equal_nan=True))
+
+    return len(first) == len(second) and all(map(near, first, second))
