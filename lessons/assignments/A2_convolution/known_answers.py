@@ -16,6 +16,10 @@ ALL = "Which of n, c, o, p, q does the sum go over here, and which stay?"
 LESS = "The array of all patches is R * S times as large as the images. Can you do with less of it at a time?"
 SLOW = "How much of the time do you spend in Python, and how often is each number moved? What does one matrix product do for you?"
 
+AGAIN = "Call it twice, and keep the first result. What is shared between the two calls?"
+VALUES = "Are the numbers right in float32 too, to seven digits?"
+ORDER = "The same numbers can be in another memory order. What do x.strides and g.strides say of `np.asfortranarray(g)`?"
+
 DOWN = "slice(i, i + stride[0] * rows, stride[0])"
 ACROSS = "slice(j, j + stride[1] * columns, stride[1])"
 STRIDES = {DOWN: "slice(i, i + rows)", ACROSS: "slice(j, j + columns)"}
@@ -94,6 +98,13 @@ def conv2d(x, w, stride, padding, dilation, groups):
     wrong(1, "groups ignored", PARTS, {ADD: ADD.replace("nkcpq->", "nlcpq->")}),
     wrong(1, "float64", SINGLE, {"rows, columns), x.dtype)": "rows, columns))"}),
     wrong(1, "x in place", PLACE, {"return y.reshape(n, o, rows, columns)": "x *= 0.5\n    return y.reshape(n, o, rows, columns)"}),
+    wrong(1, "an array that is never cleared", AGAIN, {"def conv2d(x, w, stride, padding, dilation, groups):":
+          "kept = {}\n\ndef conv2d(x, w, stride, padding, dilation, groups):", "y = np.zeros((n, groups, o // groups, rows, columns), x.dtype)":
+          "y = kept.setdefault((x.shape, w.shape, x.dtype, str((stride, padding, dilation))), np.zeros((n, groups, o // groups, rows, columns), x.dtype))"}),
+    wrong(1, "one array for all results", AGAIN, {"def conv2d(x, w, stride, padding, dilation, groups):":
+          "kept = {}\n\ndef conv2d(x, w, stride, padding, dilation, groups):", "y = np.zeros((n, groups, o // groups, rows, columns), x.dtype)":
+          "y = kept.setdefault((x.shape, w.shape, x.dtype, str((stride, padding, dilation))), np.zeros((n, groups, o // groups, rows, columns), x.dtype))\n    y[...] = 0"}),
+    wrong(1, "float32: zeros", VALUES, {"return y.reshape(n, o, rows, columns)": "return y.reshape(n, o, rows, columns) * (x.dtype == np.float64)"}),
     wrong(1, "only a row", "It works for one row. What about images?", {"for r in range(w.shape[2]):": "for r in range(1):"}),
 ]  # fmt: skip
 
@@ -163,6 +174,29 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups):
     wrong(2, "the sign", "Is there a minus anywhere in the sum?", {PART: PART.replace("np.einsum", "-np.einsum")}),
     wrong(2, "float64", SINGLE, {"left + width + right), g.dtype)": "left + width + right))"}),
     wrong(2, "g in place", PLACE, {"split = g.reshape(": "g *= 1 + 1e-12\n    split = g.reshape("}),
+    wrong(2, "strides of an array that is contiguous", ORDER, {"split = g.reshape(n, groups, o // groups, rows, columns)":
+          "e = g.itemsize\n    split = np.lib.stride_tricks.as_strided(g, (n, groups, o // groups, rows, columns), "
+          "(o * rows * columns * e, o // groups * rows * columns * e, rows * columns * e, columns * e, e))"}),
+    wrong(2, "kernel turned round, padding above and on the left at most the span", BORDER, source="""
+def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups):
+    N, O, P, Q = g.shape
+    C, R, S = w.shape[1:]
+    span = dilation[0] * (R - 1), dilation[1] * (S - 1)
+    (t, _), (l, _) = padding
+    t, l = min(t, span[0]), min(l, span[1])
+    H, W = input_size
+    tall, wide = max(H + t, stride[0] * P) + span[0], max(W + l, stride[1] * Q) + span[1]
+    big = np.zeros((N, groups, O // groups, tall + stride[0], wide + stride[1]), g.dtype)
+    big[..., span[0] : span[0] + stride[0] * P : stride[0], span[1] : span[1] + stride[1] * Q : stride[1]] = g.reshape(
+        N, groups, O // groups, P, Q)
+    back = w.reshape(groups, O // groups, C, R, S)[..., ::-1, ::-1]
+    dx = 0
+    for r in range(R):
+        for s in range(S):
+            i, j = t + r * dilation[0], l + s * dilation[1]
+            dx = dx + np.einsum("koc,nkohw->nkchw", back[..., r, s], big[..., i : i + H, j : j + W])
+    return dx.reshape(N, groups * C, H, W)
+"""),
     wrong(2, "something is left from the call before", "The second call gives something else than the first. What is kept?",
           {"def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups):":
            "def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, kept={}):",
@@ -226,6 +260,14 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):
           {COLLECT: COLLECT.replace("padded[..., down, across]", "np.ones_like(padded[..., down, across])")}),
     wrong(3, "float64", SINGLE, {"*kernel_size), x.dtype)": "*kernel_size))"}),
     wrong(3, "g in place", PLACE, {"split = g.reshape(": "g *= 1 + 1e-12\n    split = g.reshape("}),
+    wrong(3, "strides of an array that is contiguous", ORDER, {"split = g.reshape(n, groups, o // groups, rows, columns)":
+          "e = g.itemsize\n    split = np.lib.stride_tricks.as_strided(g, (n, groups, o // groups, rows, columns), "
+          "(o * rows * columns * e, o // groups * rows * columns * e, rows * columns * e, columns * e, e))"}),
+    wrong(3, "one array for all results", AGAIN, {"def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):":
+          "kept = {}\n\ndef conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):", "dw = np.empty((groups, o // groups, padded.shape[2], *kernel_size), x.dtype)":
+          "dw = kept.setdefault((x.shape, g.shape, kernel_size, x.dtype), np.empty((groups, o // groups, padded.shape[2], *kernel_size), x.dtype))"}),
+    wrong(3, "float32: half the digits", VALUES, {"*kernel_size), x.dtype)": "*kernel_size), x.dtype if x.dtype == np.float64 else np.float16)",
+          "return dw.reshape(o, -1, *kernel_size)": "return dw.reshape(o, -1, *kernel_size).astype(x.dtype)"}),
     wrong(3, "only one row", "It works for one row. What about images?", {COLLECT: COLLECT.replace("padded[..., down, across]", "padded[..., slice(0, rows), across]")}),
 ]  # fmt: skip
 

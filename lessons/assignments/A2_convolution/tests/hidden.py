@@ -1,15 +1,16 @@
 """The hidden tests of A2.  Their oracle is minigen's reference kernels."""
 
 import numpy as np
-from public import at_most, fast, for_images, for_weights, forward, settings
+from public import at_most, fast, for_images, for_weights, forward, needs_at_most, settings
 
-from minigen.course.kit import close, fail, test
+from minigen.course.kit import close, single, test
 from minigen.kernels.reference import conv
 
 CASES = {  # images, filters, and what is not as usual
     "a plain case": ((2, 3, 6, 7), (4, 3, 3, 2), {}),
     "strides (2, 3)": ((2, 2, 9, 11), (3, 2, 3, 3), {"stride": (2, 3)}),
     "padding ((1, 2), (0, 3))": ((1, 2, 5, 6), (3, 2, 3, 3), {"padding": ((1, 2), (0, 3))}),
+    "padding ((3, 0), (2, 1)), two taps": ((1, 2, 4, 5), (2, 2, 2, 2), {"padding": ((3, 0), (2, 1))}),
     "dilation (2, 3)": ((2, 2, 9, 10), (2, 2, 3, 3), {"dilation": (2, 3)}),
     "two groups": ((2, 4, 5, 5), (6, 2, 3, 3), {"groups": 2}),
     "a group for each channel": ((1, 3, 5, 6), (6, 1, 2, 3), {"groups": 3}),
@@ -22,8 +23,10 @@ CASES = {  # images, filters, and what is not as usual
 
 
 def random(seed, *shape, dtype=np.float64):
-    """Gaussian numbers; never all ones, under which much that is wrong looks right."""
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    """Gaussian numbers, every seventh of them zero; never all ones, under which much that is wrong looks right."""
+    numbers = np.random.default_rng(seed).normal(size=shape)
+    numbers.flat[::7] = 0
+    return numbers.astype(dtype)
 
 
 def cases(*names, dtype=np.float64):
@@ -39,14 +42,9 @@ def cases(*names, dtype=np.float64):
             yield name, x, w, random(seed + 20, *y.shape, dtype=dtype), given
 
 
-def single(what, got):
-    """Complain if an array is not float32."""
-    if got.dtype != np.float32:
-        fail(f"{what} for float32 arrays", f"expected float32, got {got.dtype}.")
-
-
 PLAIN_ONES, STRIDED = ("a plain case",), ("strides (2, 3)",)
-AROUND, GROUPED = ("padding ((1, 2), (0, 3))", "dilation (2, 3)"), ("two groups", "a group for each channel")
+AROUND = ("padding ((1, 2), (0, 3))", "padding ((3, 0), (2, 1)), two taps", "dilation (2, 3)")
+GROUPED = ("two groups", "a group for each channel")
 
 # ---- task 1
 
@@ -100,9 +98,9 @@ def all_settings_together(a):
 
 @test(task=1, points=1)
 def convolving_in_single_precision(a):
-    """conv2d gives float32 for float32."""
+    """conv2d gives float32 for float32, and right numbers."""
     for name, x, w, _, given in cases(dtype=np.float32):
-        single(f"conv2d, {name},", forward(a, x, w, given))
+        single(f"conv2d, {name}", forward(a, x, w, given), conv.conv2d(x, w, *given))
 
 
 # ---- task 2
@@ -125,10 +123,10 @@ def images_get_theirs(a):
 def images_behind_strides(a):
     """conv2d_input_grad with strides, also where the last pixels are in no window."""
     compare_for_images(a, STRIDED)
-    for size in (7, 8):
-        g, w, given = random(1, 2, 2, 3, 3), random(2, 2, 1, 3, 3), settings(stride=(2, 2))
-        truth = conv.conv2d_input_grad(g, w, (size, size), *given)
-        close(f"conv2d_input_grad, stride 2, {size} pixels", for_images(a, g, w, (size, size), given), truth)
+    for size in ((7, 7), (6, 8)):
+        g, w, given = random(1, 2, 2, 3, 3), random(2, 2, 1, 2, 3), settings(stride=(2, 2))
+        truth = conv.conv2d_input_grad(g, w, size, *given)
+        close(f"conv2d_input_grad, stride 2, {size[0]} x {size[1]} pixels", for_images(a, g, w, size, given), truth)
 
 
 @test(task=2, points=1)
@@ -145,13 +143,10 @@ def images_in_groups(a):
 
 @test(task=2, points=1)
 def images_in_single_precision(a):
-    """conv2d_input_grad gives float32 for float32, and right numbers, also the second time."""
+    """conv2d_input_grad gives float32 for float32, and right numbers."""
     for name, x, w, g, given in cases(dtype=np.float32):
         truth = conv.conv2d_input_grad(g, w, x.shape[2:], *given)
-        for time in ("first", "second"):
-            got = for_images(a, g, w, x.shape[2:], given)
-            single(f"conv2d_input_grad, {name},", got)
-            close(f"conv2d_input_grad, {name}, float32, {time} call", got, truth, rtol=1e-3, atol=1e-4)
+        single(f"conv2d_input_grad, {name}", for_images(a, g, w, x.shape[2:], given), truth)
 
 
 # ---- task 3
@@ -184,9 +179,10 @@ def weights_in_groups(a):
 
 @test(task=3, points=1)
 def weights_in_single_precision(a):
-    """conv2d_weight_grad gives float32 for float32."""
+    """conv2d_weight_grad gives float32 for float32, and right numbers."""
     for name, x, w, g, given in cases(dtype=np.float32):
-        single(f"conv2d_weight_grad, {name},", for_weights(a, x, g, w.shape[2:], given))
+        truth = conv.conv2d_weight_grad(x, g, w.shape[2:], *given)
+        single(f"conv2d_weight_grad, {name}", for_weights(a, x, g, w.shape[2:], given), truth)
 
 
 # ---- task 4
@@ -207,31 +203,25 @@ def right_for_all_sizes(a):
 @test(task=4, points=2, seconds=20)
 def fast_on_the_layer(a):
     """fast_conv2d is right on a layer of the size that is timed, in float32, also when called again with other images."""
-    before = None
     for seed in (1, 2):
         x, w = random(seed, 2, 16, 64, 64, dtype=np.float32), random(seed + 10, 16, 16, 3, 3, dtype=np.float32)
         truth = conv.conv2d(x, w, *settings(padding=((1, 1), (1, 1))))
-        got = fast(a, x, w, 1)
-        single("fast_conv2d", got)
-        close(f"fast_conv2d on images {seed}", got, truth, rtol=1e-3, atol=1e-3)
-        if before is not None and np.shares_memory(before, got):
-            fail("fast_conv2d, called again", "the result is in the same array as the one before, which is lost now.")
-        before = got
+        single(f"fast_conv2d on images {seed}", fast(a, x, w, 1), truth)
 
 
 @test(task=4, points=1, seconds=20)
-def almost_as_fast_as_im2col(a):
-    """fast_conv2d takes at most 1.25 times as long as im2col."""
-    at_most(a, 1.25)
+def at_most_twice(a):
+    """fast_conv2d takes at most twice as long as im2col."""
+    return at_most(a, 2)
 
 
 @test(task=4, points=2, seconds=20)
-def faster_than_im2col(a):
-    """fast_conv2d takes at most 0.9 times as long as im2col."""
-    at_most(a, 0.9)
+def less_memory_than_all_patches(a):
+    """fast_conv2d needs less memory than the array of all patches."""
+    return needs_at_most(a, 1)
 
 
 @test(task=4, points=2, seconds=20)
-def much_faster_than_im2col(a):
-    """fast_conv2d takes at most 0.8 times as long as im2col."""
-    at_most(a, 0.8)
+def much_less_memory_than_all_patches(a):
+    """fast_conv2d needs at most 0.7 times the memory of all patches."""
+    return needs_at_most(a, 0.7)
