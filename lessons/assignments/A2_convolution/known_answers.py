@@ -18,7 +18,9 @@ SLOW = "How much of the time do you spend in Python, and how often is each numbe
 
 AGAIN = "Call it twice, and keep the first result. What is shared between the two calls?"
 VALUES = "Are the numbers right in float32 too, to seven digits?"
-ORDER = "The same numbers can be in another memory order. What do x.strides and g.strides say of `np.asfortranarray(g)`?"
+ORDER = (
+    "The same numbers can be in another memory order. What do x.strides and g.strides say of `np.asfortranarray(g)`?"
+)
 
 DOWN = "slice(i, i + stride[0] * rows, stride[0])"
 ACROSS = "slice(j, j + stride[1] * columns, stride[1])"
