@@ -11,6 +11,9 @@ AXES = "Images have two more axes, signals one. A sum for a channel goes over al
 WHOSE = "Each array of parameters has a state of its own. Is something kept elsewhere, for all of them?"
 ALIAS = "The caller uses the array g again for the next gradient. What do you keep: numbers, or the array itself?"
 
+RATES = "The settings can be others in each step. Which steps does a new rate act on?"
+VALUES = "Are the numbers right in float32 too, to seven digits?"
+
 # ---- task 1: batch norm, in training and in evaluation
 
 VAR = "(centered * centered).mean(axis=axes)"
@@ -84,6 +87,9 @@ def batch_norm_eval(x, weight, bias, running_mean, running_var, eps=1e-5):
           "mean is 3000 and numbers have seven digits?",
           {VAR: "(x * x).mean(axis=axes) - mean * mean", SCALE: "per_channel(weight / np.sqrt(np.maximum(var, 0) + eps), x)"}),
     wrong(1, "no complaint", "What is the variance of one number? Say so with a ValueError.", {"if n < 2:": "if n < 1:"}),
+    wrong(1, "one array for all results", "Call it twice, and keep the first y. What is shared between the two calls?",
+          {"def batch_norm_train(": "kept = {}\n\ndef batch_norm_train(", "return y, new_mean, new_var":
+           "whole = kept.setdefault((y.shape, y.dtype), np.empty_like(y))\n    whole[...] = y\n    return whole, new_mean, new_var"}),
     wrong(1, "float64", SINGLE, {"n = x.size // x.shape[1]": "n = np.float64(x.size // x.shape[1])"}),
     wrong(1, "the running mean in place", PLACE, {"return y, new_mean, new_var": "running_mean[...] = new_mean\n    return y, running_mean, new_var"}),
     wrong(1, "only two numbers", "It works for two numbers in a channel. What about more?",
@@ -247,6 +253,22 @@ def rmsprop_step(w, g, state, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, cente
     u = state["velocity"] = momentum * state.get("velocity", 0.0) + u
     return w - lr * u
 """),
+    wrong(3, "the rate inside the step, and the first rate for ever", RATES,
+          {"return w - lr * u": 'return w - state.setdefault("lr", lr) * u'}),
+    wrong(3, "state kept outside, by shape", WHOSE, source="""
+KEPT = {}
+def rmsprop_step(w, g, state, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, centered=False):
+    if not state:
+        state["begun"] = True
+        KEPT[w.shape] = {}
+    own = KEPT[w.shape]
+    v = own["v"] = alpha * own.get("v", 0.0) + (1 - alpha) * g * g
+    mean = own["mean"] = alpha * own.get("mean", 0.0) + (1 - alpha) * g
+    u = g / (np.sqrt(np.maximum(v - centered * mean * mean, 0)) + eps)
+    if momentum:
+        u = own["velocity"] = momentum * own.get("velocity", 0.0) + u
+    return w - lr * u
+"""),
     wrong(3, "g's array is kept", ALIAS,
           {MEAN: 'alpha * state.get("before", 0.0) + (1 - alpha) * g\n        state["before"] = g\n'}),
     wrong(3, "w in place", PLACE, {"return w - lr * u": "w -= lr * u\n    return w"}),
@@ -332,6 +354,20 @@ def adam_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     state["v0"], state["g"] = beta2 * state.get("v0", 0.0) + (1 - beta2) * state["g"] ** 2 if t > 1 else 0.0, g
     return w - lr * m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps)
 """),
+    wrong(4, "the rate inside m", RATES, {FIRST: 'beta1 * state.get("m", 0.0) + (1 - beta1) * lr * g\n', LAST: LAST.replace("lr * ", "")}),
+    wrong(4, "the first rate for ever", RATES, {LAST: LAST.replace("lr", 'state.setdefault("lr", lr)')}),
+    wrong(4, "half the digits", VALUES, {FIRST: '(beta1 * state.get("m", 0.0) + (1 - beta1) * g).astype(g.dtype if g.dtype == np.float64 else np.float16)\n',
+          "m_corrected = m / ": "m_corrected = m.astype(g.dtype) / "}),
+    wrong(4, "state kept outside, by shape", WHOSE, source="""
+KEPT = {}
+def adam_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
+    if not state:
+        state["begun"] = True
+        KEPT[w.shape] = 0, 0.0, 0.0
+    t, m, v = KEPT[w.shape]
+    t, m, v = KEPT[w.shape] = t + 1, beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+    return w - lr * m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps)
+"""),
     wrong(4, "w in place", PLACE, {"return w - lr": "w -= 0 * w + lr", "(np.sqrt(v_corrected) + eps)": "(np.sqrt(v_corrected) + eps)\n    return w"}),
     wrong(4, "float64", SINGLE, {'state.get("t", 0) + 1': 'state.get("t", np.float64(0)) + 1'}),
     wrong(4, "only the first step", "The first step is lr long, whatever the gradient; the others are not.",
@@ -386,6 +422,7 @@ def adamw_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_d
     wrong(5, "apart: eps and beta2 swapped", PASSED_ON, {APART: "adam_step(w, g, state, lr, beta1, eps, beta2) - lr * weight_decay * w"}),
     wrong(5, "a state that is always new", "What did the step before leave behind? It is in state.",
           {L2: "adam_step(w, g + weight_decay * w, {}, lr, beta1, beta2, eps)"}),
+    wrong(5, "apart: the first rate for ever", RATES, {APART: APART.replace("lr", 'state.setdefault("lr", lr)')}),
     wrong(5, "apart: w in place", PLACE, {"return " + APART: "new = " + APART + "\n    w *= 1 - lr * weight_decay\n    return new"}),
     wrong(5, "gradient: g in place", PLACE, {"return " + L2: "g += weight_decay * w\n    return " + L2.replace(" + weight_decay * w", "")}),
     wrong(5, "float64", SINGLE, {L2: L2.replace("weight_decay * w", "np.float64(weight_decay) * w")}),

@@ -4,7 +4,7 @@ import numpy as np
 from public import eval_gradients, evaluate, gradients, steps, train
 
 from minigen.check.optimizers import VARIANTS
-from minigen.course.kit import close, fail, test, untouched
+from minigen.course.kit import close, fail, single, test, untouched
 from minigen.kernels.reference import norm
 
 SHAPES = [(4, 3), (2, 3, 4, 5), (3, 2, 7), (1, 2, 3, 3), (5, 5, 2, 2)]
@@ -85,12 +85,18 @@ def far_from_zero(a):
 
 @test(task=1, points=1)
 def normalising_in_single_precision(a):
-    """All results are float32 for float32."""
+    """All results are float32 for float32, and right."""
     layers = layer(5, (4, 3, 2, 2), np.float32)
-    found = zip(["y", "running_mean", "running_var"], train(a, *layers))
-    for name, got in [*found, ("batch_norm_eval's y", evaluate(a, *layers))]:
-        if got.dtype != np.float32:
-            fail(f"{name} for float32 arrays", f"expected float32, got {got.dtype}.")
+    x, weight, bias, mean, var = (v.astype(np.float64) for v in layers)
+    truth = [
+        norm.batch_norm(x, *norm.batch_norm_stats(x), weight, bias, 1e-5),
+        0.9 * mean + 0.1 * per_channel(x, np.mean),
+        0.9 * var + 0.1 * per_channel(x, lambda v: np.var(v, ddof=1)),
+        norm.batch_norm(x, mean, var, weight, bias, 1e-5),
+    ]
+    names = ["y", "running_mean", "running_var", "batch_norm_eval's y"]
+    for name, got, expected in zip(names, [*train(a, *layers), evaluate(a, *layers)], truth):
+        single(name, got, expected)
 
 
 @test(task=1, points=1)
@@ -157,9 +163,12 @@ def going_back_in_single_precision(a):
     truth = norm.batch_norm_grad(wide[0], wide[1], *norm.batch_norm_stats(wide[1]), wide[2], 1e-5)
     for name, d, e in zip(["x", "weight", "bias"], gradients(a, g, x, weight), truth):
         close(f"the gradient for {name}, float32", d, e.astype(np.float32), rtol=0.01, atol=0.01)
-    for name, d in zip(["x", "weight", "bias"], eval_gradients(a, g, x, weight, mean, var)):
-        if d.dtype != np.float32:
-            fail(f"in evaluation, the gradient for {name}, float32", f"expected float32, got {d.dtype}.")
+    mean = mean + np.float32(100)
+    centered = (wide[1] - mean[:, None, None]) / np.sqrt(var.astype(np.float64) + 1e-5)[:, None, None]
+    scale = (wide[2] / np.sqrt(var + 1e-5))[:, None, None]
+    truth = [wide[0] * scale, (wide[0] * centered).sum((0, 2, 3)), wide[0].sum((0, 2, 3))]
+    for name, d, e in zip(["x", "weight", "bias"], eval_gradients(a, g, x, weight, mean, var), truth):
+        single(f"in evaluation, the gradient for {name}", d, e, rtol=1e-4)
 
 
 # ---- tasks 3 to 5: paths of many steps, by minigen's table of rules
@@ -190,33 +199,47 @@ def compare(what, got, expected):
 
 
 def in_turns(what, step, variant, **options):
-    """Two arrays of parameters take steps in turns, each with its state, and the caller uses g's array again."""
-    starts, grads = [random(1, 3), random(2, 2, 2)], [random(3, 6, 3), random(4, 6, 2, 2)]
+    """Arrays of parameters take steps in turns, two of them of one shape, and the caller uses g's array again."""
+    shapes = [(3,), (2, 2), (3,)]
+    starts = [random(k + 1, *shape) for k, shape in enumerate(shapes)]
+    grads = [random(k + 4, 6, *shape) for k, shape in enumerate(shapes)]
     expected = [path(variant, w, g, **options) for w, g in zip(starts, grads)]
-    now, states, buffers = list(starts), [{}, {}], [np.empty(3), np.empty((2, 2))]
+    now, states, buffers = list(starts), [{}, {}, {}], [np.empty(shape) for shape in shapes]
     for t in range(6):
-        for k in (0, 1):
+        for k in range(3):
             buffers[k][...] = grads[k][t]
             now[k] = step(now[k], buffers[k], states[k], **options)
-            close(f"{what}, array {k + 1} of two, after step {t + 1}", now[k], expected[k][t])
+            close(f"{what}, array {k + 1} of three, after step {t + 1}", now[k], expected[k][t])
 
 
-def single(what, step, **options):
+def changing(what, step, variant, schedules, **options):
+    """Settings that are others in each step."""
+    w, grads = random(1, 5), slopes(6)
+    rule, state, theirs, now, then = VARIANTS[variant], {}, {}, w, w
+    for t, g in enumerate(grads, 1):
+        own = {**options, **{name: schedule(t) for name, schedule in schedules.items()}}
+        now = step(now, g, state, **own)
+        then = rule.rule(then, g, theirs, t, np.sqrt, **{**rule.options, **own})
+        close(f"{what} with another {' and '.join(schedules)} in each step, after step {t}", now, then)
+
+
+def in_single(what, step, variant, **options):
     """Three steps with float32."""
-    w = random(1, 4, dtype=np.float32)
-    for t, got in enumerate(steps(step, w, random(2, 3, 4, dtype=np.float32), **options), 1):
-        if got.dtype != np.float32:
-            fail(f"{what} for float32 arrays, step {t}", f"expected float32, got {got.dtype}.")
+    w, grads = random(1, 4, dtype=np.float32), random(2, 3, 4, dtype=np.float32)
+    truth = path(variant, w.astype(np.float64), grads.astype(np.float64), **options)
+    for t, (got, expected) in enumerate(zip(steps(step, w, grads, **options), truth), 1):
+        single(f"{what}, step {t}", got, expected)
 
 
 @test(task=3, points=1)
 def a_path_of_rmsprop(a):
-    """Twelve steps without momentum, not centered; gradients of many sizes, and a large eps."""
+    """Twelve steps without momentum, not centered; gradients of many sizes, a large eps, settings that change."""
     w, grads = random(1, 5), slopes(2)
     compare("rmsprop_step", steps(a.rmsprop_step, w, grads), path("rmsprop", w, grads))
     options = dict(lr=0.2, alpha=0.7, eps=0.5)
     got = steps(a.rmsprop_step, w, grads, **options)
     compare("rmsprop_step with eps 0.5", got, path("rmsprop", w, grads, **options))
+    changing("rmsprop_step", a.rmsprop_step, "rmsprop", {"lr": lambda t: 0.1 / t, "alpha": lambda t: 1 - 0.5 / t})
 
 
 @test(task=3, points=1)
@@ -225,13 +248,8 @@ def a_path_with_momentum(a):
     w, grads = random(1, 5), slopes(3)
     got = steps(a.rmsprop_step, w, grads, momentum=0.8)
     compare("rmsprop_step with momentum", got, path("rmsprop_momentum", w, grads, momentum=0.8))
-    state, theirs, now, then = {}, {}, w, w
-    rule = VARIANTS["rmsprop_momentum"]
-    for t, g in enumerate(grads, 1):
-        lr = 0.1 / t
-        now = a.rmsprop_step(now, g, state, lr=lr, momentum=0.8)
-        then = rule.rule(then, g, theirs, t, np.sqrt, **{**rule.options, "momentum": 0.8, "lr": lr})
-        close(f"rmsprop_step with momentum and a falling lr, after step {t}", now, then)
+    falling = {"lr": lambda t: 0.1 / t}
+    changing("rmsprop_step with momentum", a.rmsprop_step, "rmsprop_momentum", falling, momentum=0.8)
 
 
 @test(task=3, points=1)
@@ -269,17 +287,21 @@ def rmsprop_in_single_precision(a):
     """float32 stays float32, with and without momentum, centered or not."""
     for momentum in (0.0, 0.9):
         for centered in (False, True):
-            single("rmsprop_step", a.rmsprop_step, momentum=momentum, centered=centered)
+            variant = "rmsprop" + "_centered" * centered + "_momentum" * (momentum > 0)
+            options = {"momentum": momentum} if momentum else {}
+            options |= {"centered": True, "eps": 0.1} if centered else {}
+            in_single("rmsprop_step", a.rmsprop_step, variant, lr=0.5, **options)
 
 
 @test(task=4, points=2)
 def a_path_of_adam(a):
-    """Twelve steps, gradients of many sizes; as by default, and with other shares."""
+    """Twelve steps, gradients of many sizes; as by default, with other shares, and with a rate that changes."""
     w, grads = random(1, 5), slopes(2)
     compare("adam_step", steps(a.adam_step, w, grads), path("adam", w, grads))
     options = dict(lr=0.05, beta1=0.5, beta2=0.8)
     got = steps(a.adam_step, w, grads, **options)
     compare("adam_step with other shares", got, path("adam", w, grads, **options))
+    changing("adam_step", a.adam_step, "adam", {"lr": lambda t: 0.1 / t})
 
 
 @test(task=4, points=2)
@@ -299,7 +321,7 @@ def adam_in_turns(a):
 @test(task=4, points=1)
 def adam_in_single_precision(a):
     """adam_step gives float32 for float32, in every step."""
-    single("adam_step", a.adam_step)
+    in_single("adam_step", a.adam_step, "adam", lr=0.5)
 
 
 @test(task=5, points=1)
@@ -309,6 +331,8 @@ def a_path_with_decay_in_the_gradient(a):
     options = dict(lr=0.1, beta1=0.7, beta2=0.8, eps=0.25, weight_decay=0.6)
     got = steps(a.adam_l2_step, w, grads, **options)
     compare("adam_l2_step", got, path("adam_weight_decay", w, grads, **options))
+    changes = {"lr": lambda t: 0.1 / t, "weight_decay": lambda t: 0.2 * t}
+    changing("adam_l2_step", a.adam_l2_step, "adam_weight_decay", changes)
 
 
 @test(task=5, points=1)
@@ -317,6 +341,7 @@ def a_path_with_decay_apart(a):
     w, grads = random(1, 5), slopes(3)
     options = dict(lr=0.1, beta1=0.7, beta2=0.8, eps=0.25, weight_decay=0.6)
     compare("adamw_step", steps(a.adamw_step, w, grads, **options), path("adamw", w, grads, **options))
+    changing("adamw_step", a.adamw_step, "adamw", {"lr": lambda t: 0.1 / t, "weight_decay": lambda t: 0.2 * t})
 
 
 @test(task=5, points=1)
@@ -329,8 +354,8 @@ def decays_by_default(a):
 @test(task=5, points=1)
 def decays_in_single_precision(a):
     """float32 stays float32 in both; w and g are left alone."""
-    for name in ("adam_l2_step", "adamw_step"):
-        single(name, getattr(a, name))
+    for name, variant in (("adam_l2_step", "adam_weight_decay"), ("adamw_step", "adamw")):
+        in_single(name, getattr(a, name), variant, lr=0.5, weight_decay=0.1)
         w, g = random(1, 3), random(2, 3)
         with untouched(w=w, g=g):
             getattr(a, name)(w, g, {})
