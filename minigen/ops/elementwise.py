@@ -186,7 +186,7 @@ def square(input: Array) -> Array:
     return input * input
 
 
-square.vjp(input=lambda g, out, input: g * (2 * input))
+square.vjp(input=lambda g, out, input: 2 * g * input)  # 2 * input may overflow
 
 
 @primitive
