@@ -92,6 +92,6 @@ def test_float32_in_float32_out(name, data):
 
 
 def test_the_signature_of_a_primitive_shows_tensors():
-    signature = inspect.signature(mg.functional.leaky_relu)
+    signature = inspect.signature(primitives["elu"])
     assert str(signature.replace(parameters=[])) == "() -> minigen.tensor.Tensor"
     assert [p.annotation for p in signature.parameters.values()] == [mg.Tensor, float]
