@@ -32,3 +32,11 @@ def test_every_rung_equals_the_reference(name, case, dtype, tolerance):
     assert result.dtype == dtype
     np.testing.assert_allclose(result, exact, rtol=0, atol=tolerance)
     np.testing.assert_array_equal(out, result)
+
+
+@pytest.mark.parametrize("name", ladder.RUNGS)
+@pytest.mark.parametrize("x_shape, w_shape", [((2, 0, 5, 5), (3, 0, 3, 3)), ((0, 2, 5, 5), (3, 2, 3, 3))])
+def test_no_channels_give_zeros_and_no_images_give_none(name, x_shape, w_shape):
+    x, w = np.ones(x_shape, np.float32), np.ones(w_shape, np.float32)
+    how = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    np.testing.assert_array_equal(ladder.RUNGS[name](x, w, *how), reference.conv2d(x, w, *how))

@@ -30,7 +30,9 @@ def winograd(
     y = empty_output(x, w, stride, padding, dilation)
     taps = max(-(-k // s) for k, s in zip(w.shape[2:], stride, strict=True))
     applies = taps in _TILE and dilation == (1, 1) and x.itemsize == 4
-    if y.size and applies:
+    if 0 in (x.size, w.size):  # a sum over no channels
+        y[...] = 0
+    elif y.size and applies:
         tiles.conv2d(contiguous(x), contiguous(w), y, stride, padding, groups, (_TILE[taps], taps))
     elif y.size:
         channel_lanes.conv2d(contiguous(x), contiguous(w), y, stride, padding, dilation, groups)
