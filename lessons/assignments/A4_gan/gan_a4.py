@@ -144,7 +144,7 @@ def train(images, steps, latent=8, width=8, batch=32, lr=0.002, seed=0):
     images is an array of uint8, (N, channels, 8, 8), with 0 for black and 255 for white.  Each step takes a batch of
     different images, all as likely as the others, as a float32 Tensor in [-1, 1], and new noise, normally distributed,
     float32, (batch, latent).  Both players have an Adam with this lr and betas of (0.5, 0.999).  All that is random
-    follows from seed: the same seed gives the same generator.
+    follows from seed: the same seed gives the same generator.  The smoothing is training_step's default.
     """
     # BEGIN SOLUTION
     mg.manual_seed(seed)

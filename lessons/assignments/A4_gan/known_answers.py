@@ -170,6 +170,7 @@ LAST_NORM = "Batch norm stands in three places in all. Where would it do harm, a
 RANGE = "Which numbers can come out of the generator? Real images lie in [-1, 1]."
 SCORE = "D gives a logit: any number. The loss does the rest."
 SLOPE_2 = "The slope of a LeakyReLU for negative numbers has a default. Is it what is asked for?"
+START = "Compare the weights of two new networks: with each other, and within each. Can all neurons learn something else?"
 WIDTHS = "From 8x8 to 4x4 to 2x2: how many channels are there in each place?"
 
 KNOWN_ANSWERS += [
@@ -224,6 +225,34 @@ def discriminator(width, channels=1):
         layers.append(nn.LeakyReLU(0.2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * wide, 1))
 """),
+    right(3, "batch norms registered first", """
+class _Maker(nn.Module):
+    def __init__(self, latent, width, channels):
+        super().__init__()
+        self.width = width
+        self.norm2, self.norm1 = nn.BatchNorm2d(width), nn.BatchNorm2d(2 * width)
+        self.up2 = nn.ConvTranspose2d(width, channels, 4, 2, 1)
+        self.up1 = nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False)
+        self.dense = nn.Linear(latent, 8 * width, bias=False)
+
+    def forward(self, z):
+        x = self.dense(z).reshape(-1, 2 * self.width, 2, 2)
+        x = self.up1(F.relu(self.norm1(x)))
+        return self.up2(F.relu(self.norm2(x))).tanh()
+
+def generator(latent, width, channels=1):
+    return _Maker(latent, width, channels)
+"""),
+    wrong(3, "all weights zero at the start", START, {"    return nn.Sequential(\n        nn.Conv2d(channels,":
+          "    return _blank(\n        nn.Conv2d(channels,", "def discriminator(": """def _blank(*layers):
+    made = nn.Sequential(*layers)
+    for p in made.parameters():
+        p.data = 0 * p.numpy()
+    return made
+
+def discriminator("""}),
+    wrong(3, "the same weights in every call", START, {"    return nn.Sequential(\n        nn.Linear(latent":
+          "    mg.manual_seed(0)\n    return nn.Sequential(\n        nn.Linear(latent"}),
     wrong(3, "sigmoid for tanh", RANGE, {TANH: "        nn.Sigmoid(),\n"}),
     wrong(3, "no tanh", RANGE, {TANH: ""}),
     wrong(3, "batch norm at the generator's output", LAST_NORM, {TANH: "        nn.BatchNorm2d(channels),\n" + TANH}),
@@ -378,6 +407,8 @@ def training_step(G, D, optimizer_g, optimizer_d, x, z, smoothing=0.1):
           {JUDGED: "both = D(mg.cat([x, fake.detach()]))\n    loss_d = d_loss(both[: x.shape[0]], both[x.shape[0] :], smoothing)"}),
     wrong(4, "G in evaluation mode", "Batch norm has two modes. Which one is for training, and which one is left behind?",
           {"fake = G(z)": "fake = G.eval()(z)"}),
+    wrong(4, "both in training mode, whatever they were in", "Batch norm has two modes. Who chooses: the caller, or the step?",
+          {"fake = G(z)": "G.train()\n    D.train()\n    fake = G(z)"}),
     wrong(4, "D is frozen, and stays so", "What was switched off for G's move, and who switches it on again?",
           {LOSS_G: "D.requires_grad_(False)\n    " + LOSS_G}),
     wrong(4, "G's loss first in the result", "Two losses come back. Which of them first?",
@@ -451,6 +482,12 @@ def sample(G, z):
           {PIXELS: "((images[some] - np.uint8(127)) / 127.5)"}),
     wrong(5, "float64", SINGLE, {"(images[some] / 127.5 - 1).astype(np.float32)": "images[some] / 127.5 - 1"}),
     wrong(5, "an image twice", EACH, {PICK: "some = random.integers(len(images), size=batch)"}),
+    wrong(5, "a short batch at the end of each epoch", "How many images has a batch if their number is no multiple of it?",
+          {"for _ in range(steps):": "waiting = []\n    for _ in range(steps):", PICK: "waiting = waiting or list(random.permutation(len(images)))\n"
+           "        some, waiting = waiting[:batch], waiting[batch:]"}),
+    wrong(5, "no smoothing", "Which smoothing does training_step have unless told otherwise?", {"optimizer_d, x, z)": "optimizer_d, x, z, 0.0)"}),
+    wrong(5, "sample: the running statistics move", "What does batch norm remember of a batch that it sees in training mode?",
+          {"    G.eval()\n": "    G.train()\n    G(mg.tensor(np.asarray(z, np.float32)))\n    G.eval()\n"}),
     wrong(5, "the same noise in every step", "Is the noise new in each step?",
           {NOISE: "np.random.default_rng(seed).normal(size=(batch, latent))"}),
     wrong(5, "betas left out", BETAS, {"optimizer_g = mg.optim.Adam(G.parameters(), lr=lr, betas=(0.5, 0.999))": "optimizer_g = mg.optim.Adam(G.parameters(), lr=lr)"}),

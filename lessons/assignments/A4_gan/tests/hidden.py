@@ -184,25 +184,38 @@ CASES = {
 }
 
 
+def in_roles(network_):
+    """The parameters of a new network by shape; of two of one shape the weight of batch norm, which is 1, first.
+
+    So it does not matter in which order they were registered.
+    """
+    return sorted(network_.parameters(), key=lambda p: (p.shape, -float(p.numpy().mean())))
+
+
 def twins(a, name, sizes):
-    """The student's network and the reference with the same random weights."""
+    """The student's network and the reference with the same random weights, and the parameters of both in pairs."""
     mine, truth = network(a, name, *sizes), CASES[name][0](*sizes)
-    pairs = list(zip(mine.parameters(), truth.parameters(), strict=False))
-    shapes = [[p.shape for p in net.parameters()] for net in (mine, truth)]
+    both = [in_roles(net) for net in (mine, truth)]
+    shapes = [[p.shape for p in parameters] for parameters in both]
     if shapes[0] != shapes[1]:
         fail(f"the shapes of the parameters of {name}{sizes}", f"expected {shapes[1]}, got {shapes[0]}.")
-    for seed, (p, q) in enumerate(pairs):
+    for seed, (p, q) in enumerate(zip(*both)):
         p.data = q.data = 0.5 * random(seed + 40, *q.shape, dtype=np.float32)
-    return mine, truth, CASES[name][2](*sizes)
+    return mine, truth, CASES[name][2](*sizes), both
 
 
 def parameters_are_right(a, name):
-    """Complain unless the shapes of the parameters are those of the reference, in order, and new in each call."""
+    """Complain unless the shapes of the parameters are those of the reference, and random and new in each call."""
     for sizes in CASES[name][1]:
-        mine, _, _ = twins(a, name, sizes)
-        for p, q in zip(mine.parameters(), network(a, name, *sizes).parameters()):
-            if p is q:
-                fail(f"{name}{sizes}, called twice", "expected a new network, got one that shares parameters.")
+        mine, *_ = twins(a, name, sizes)
+        fresh = [in_roles(network(a, name, *sizes)) for _ in range(2)]
+        if {id(p) for p in mine.parameters()} & {id(p) for p in fresh[0]}:
+            fail(f"{name}{sizes}, called twice", "expected a new network, got one that shares parameters.")
+        for p, q in zip(*fresh):
+            if len(p.shape) > 1 and p.numpy().std() == 0:
+                fail(f"{name}{sizes}: the weights of shape {p.shape}", "all are equal at the start.")
+            if len(p.shape) > 1 and np.array_equal(p.numpy(), q.numpy()):
+                fail(f"{name}{sizes}, called twice", "expected other weights at the start, got the same ones.")
 
 
 @test(task=3, points=1)
@@ -220,7 +233,7 @@ def parameters_of_discriminators(a):
 def numbers_are_right(a, name):
     """Complain unless the outputs are those of the reference with the same weights."""
     for sizes in CASES[name][1]:
-        mine, truth, shape = twins(a, name, sizes)
+        mine, truth, shape, _ = twins(a, name, sizes)
         for n in (2, 5):
             x = random(n, n, *shape, dtype=np.float32)
             want = truth(mg.tensor(x)).detach().numpy()
@@ -245,7 +258,7 @@ def one_in_evaluation(a):
     """Both networks in evaluation mode after two batches: one input alone."""
     for name in CASES:
         sizes = CASES[name][1][0]
-        mine, truth, shape = twins(a, name, sizes)
+        mine, truth, shape, _ = twins(a, name, sizes)
         for net in (mine, truth):
             for seed in (1, 2):
                 net(mg.tensor(random(seed, 6, *shape, dtype=np.float32)))
@@ -260,13 +273,13 @@ def slopes_of_networks(a):
     """The gradients of both networks for their inputs and parameters, under a random cotangent."""
     for name in CASES:
         sizes = CASES[name][1][0]
-        mine, truth, shape = twins(a, name, sizes)
+        mine, truth, shape, both = twins(a, name, sizes)
         found = []
-        for net in (mine, truth):
+        for net, parameters in zip((mine, truth), both):
             x = mg.tensor(random(3, 4, *shape, dtype=np.float32), requires_grad=True)
             out = net(x)
             u = mg.tensor(random(5, *out.shape, dtype=np.float32))
-            found.append(mg.grad((out * u).sum(), [x, *net.parameters()], allow_unused=True))
+            found.append(mg.grad((out * u).sum(), [x, *parameters], allow_unused=True))
         for i, (d, e) in enumerate(zip(*found)):
             what = f"the gradient of {name}{sizes} for {f'parameter {i - 1}' if i else 'its input'}"
             if d is None:
@@ -372,18 +385,31 @@ def gradients_of_others(a):
         compare_weights(f"after step {k}, with gradients from before", results)
 
 
+def buffers(net):
+    """The running statistics of a network in one array."""
+    return np.concatenate([np.asarray(b.numpy(), np.float64).ravel() for b in net.buffers()])
+
+
 @test(task=4, points=1)
 def convolutions_and_adam(a):
-    """Convolutional networks with batch norm, two steps of Adam; the step must leave both in training mode."""
+    """Convolutional networks with batch norm, two steps of Adam, in both modes; the step must leave them as they are."""
 
     def adam(parameters):
         return mg.optim.Adam(parameters, lr=0.02, betas=(0.5, 1 - 1e-3), eps=1e-3)
 
-    for k, results in game(a, convolutional_pair(0), adam, 2, (1, 8, 8)):
-        compare_weights(f"after step {k} of Adam, with batch norm", results, rtol=5e-3, atol=1e-3)
-        for player, net in zip("GD", results[0][:2]):
-            if not net.training:
-                fail("training_step(G, D, ...)", f"{player} is in evaluation mode afterwards.")
+    for training in (True, False):
+        networks = convolutional_pair(0)
+        before = [buffers(net.train(training)) for net in networks]
+        case = "" if training else ", both in evaluation mode"
+        for k, results in game(a, networks, adam, 2, (1, 8, 8)):
+            compare_weights(f"after step {k} of Adam, with batch norm{case}", results, rtol=5e-3, atol=1e-3)
+            for player, net, old in zip("GD", results[0][:2], before):
+                if any(module.training is not training for module in net.modules()):
+                    was, now = ("training", "evaluation")[:: 1 if training else -1]
+                    fail("training_step(G, D, ...)", f"{player} was in {was} mode, and is in {now} mode afterwards.")
+                if np.array_equal(buffers(net), old) is training:
+                    moved = "did not move" if training else "moved"
+                    fail(f"training_step(G, D, ...){case}", f"the running mean and variance of {player} {moved}.")
 
 
 @test(task=4, points=1)
@@ -433,11 +459,12 @@ def noise_of_each_step(a):
 @test(task=5, points=1)
 def images_of_each_step(a):
     """x: in each step other images, no image twice in a batch, all as often; any number of channels."""
-    calls, _ = watched(a, marked(40, channels=2), 100, batch=10, width=2)
+    calls, _ = watched(a, marked(43, channels=2), 100, batch=10, width=2)
+    odd = {call["x"].shape for call in calls} - {(10, 2, 8, 8)}
+    if odd:
+        fail("train(images, 100, batch=10): x", f"expected the shape (10, 2, 8, 8) in each step, got {odd.pop()}.")
     x = np.stack([call["x"] for call in calls])
-    if x.shape != (100, 10, 2, 8, 8):
-        fail("train(images, 100, batch=10): x", f"expected the shape (10, 2, 8, 8), got {x.shape[1:]}.")
-    which = np.clip((x[:, :, 0, 0, 0] + 1) * 127.5, 0, 39)
+    which = np.clip((x[:, :, 0, 0, 0] + 1) * 127.5, 0, 42)
     close(
         "train: the pixels of x, from -1 to 1",
         x,
@@ -448,11 +475,11 @@ def images_of_each_step(a):
     which = np.rint(which).astype(int)
     if any(len(set(row)) < 10 for row in which):
         fail("train: x", "an image comes twice in a batch; expected different ones.")
-    counts = np.bincount(which.ravel(), minlength=40)
+    counts = np.bincount(which.ravel(), minlength=43)
     if counts.min() < 8 or counts.max() > 50:
         fail(
             "train: x",
-            f"each of 40 images is expected about 25 times in 100 batches of 10; got {counts.min()} to {counts.max()}.",
+            f"each of 43 images is expected about 23 times in 100 batches of 10; got {counts.min()} to {counts.max()}.",
         )
     if len({tuple(sorted(row)) for row in which}) < 50:
         fail("train: x", "the same batches come again and again; expected new ones.")
@@ -476,7 +503,9 @@ def the_players(a):
             fail(f"the optimizer of {player}", f"expected Adam, got {type(optimizer).__name__}.")
         got = np.array([group["lr"], *group["betas"]])
         close(f"lr and betas of the optimizer of {player}", got, np.array([0.0123, 0.5, 1 - 1e-3]))
-    if next(iter(made.parameters())).shape != (24, 6):
+    if any(call["smoothing"] != 0.1 for call in calls):
+        fail("train: smoothing", f"expected training_step's default in each step, got {first['smoothing']}.")
+    if (24, 6) not in [p.shape for p in made.parameters()]:
         fail("train(images, steps, latent=6, width=3)", "expected a generator of these sizes, got another one.")
 
 
@@ -508,10 +537,13 @@ def samples_alone_and_together(a):
     want = np.rint((truth(mg.tensor(z.astype(np.float32))).detach().numpy().astype(np.float64) + 1) * 127.5)
     for training in (True, False):
         G.train(training)
+        before = buffers(G)
         with untouched(z=z):
             together, alone = a.sample(G, z), a.sample(G, z[2:3])
         if G.training is not training:
             fail("sample(G, z)", f"G was in {'training' if training else 'evaluation'} mode before, and is not after.")
+        if not np.array_equal(buffers(G), before):
+            fail("sample(G, z)", "the running mean and variance of G moved.")
         for what, got, wanted in (("sample(G, z)", together, want), ("sample(G, z) for one z alone", alone, want[2:3])):
             close(what, np.asarray(got, np.float64), wanted, rtol=0, atol=1.001)
             if got.dtype != np.uint8:

@@ -170,7 +170,8 @@ def watched(a, images, steps, **options):
     calls = []
 
     def look_on(G, D, optimizer_g, optimizer_d, x, z, *rest, **more):
-        calls.append({"G": G, "D": D, "og": optimizer_g, "od": optimizer_d, "x": x, "z": z})
+        smoothing = rest[0] if rest else more.get("smoothing", 0.1)
+        calls.append({"G": G, "D": D, "og": optimizer_g, "od": optimizer_d, "x": x, "z": z, "smoothing": smoothing})
         return 1.0, 1.0
 
     own, a.training_step = a.training_step, look_on
