@@ -170,7 +170,9 @@ LAST_NORM = "Batch norm stands in three places in all. Where would it do harm, a
 RANGE = "Which numbers can come out of the generator? Real images lie in [-1, 1]."
 SCORE = "D gives a logit: any number. The loss does the rest."
 SLOPE_2 = "The slope of a LeakyReLU for negative numbers has a default. Is it what is asked for?"
-START = "Compare the weights of two new networks: with each other, and within each. Can all neurons learn something else?"
+START = (
+    "Compare the weights of two new networks: with each other, and within each. Can all neurons learn something else?"
+)
 WIDTHS = "From 8x8 to 4x4 to 2x2: how many channels are there in each place?"
 
 KNOWN_ANSWERS += [
