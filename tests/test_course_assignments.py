@@ -14,6 +14,7 @@ from minigen.course.kit.assignment import TEMPLATES, Assignment, find, stub, tem
 from minigen.course.kit.grade import grade
 from minigen.course.kit.submission import load
 from minigen.course.kit.testing import load_tests
+from minigen.course.kit.wheel import make_wheel
 
 NAMES = [path.name for path in templates()]
 BY_NAME = pytest.mark.parametrize("name", NAMES)
@@ -119,6 +120,7 @@ def test_a_built_assignment_is_ready_to_be_handed_out_and_graded(name, course, t
         "assignment.toml",
         "tests/public.py",
         "tests/mistakes.json",
+        make_wheel()[0],
     }
     report = check(student.folder / student.file).to_dict()
     assert {t["state"] for t in report["tests"]} == {"not written"}

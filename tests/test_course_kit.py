@@ -15,13 +15,14 @@ import pytest
 
 from minigen import cli, tensor
 from minigen.course import Wrong, kit
-from minigen.course.kit import build, grade, known_answers, otter_files
+from minigen.course.kit import build, grade, known_answers, otter_files, wheel
 from minigen.course.kit.assignment import Answer, Assignment, CourseError, Task, replaced, stub
 from minigen.course.kit.forbidden_imports import forbidden_imports
 from minigen.course.kit.result import Mistakes, Outcome
 from minigen.course.kit.runner import Job, run
 from minigen.course.kit.scoring import grade_file
 from minigen.course.kit.submission import PROCESSOR_TIME, attempt, load
+from minigen.course.kit.wheel import make_wheel
 
 TOML = """\
 title = "T1: doubling & more"
@@ -222,7 +223,10 @@ def test_what_would_give_an_answer_away_is_found(tmp_path, place, text, complain
 
 def test_the_students_copy_has_no_secrets_and_is_never_overwritten(built):
     names = {path.relative_to(built.student).as_posix() for path in built.student.rglob("*") if path.is_file()}
-    assert names == {"toy.py", "guide.ipynb", "README.md", "assignment.toml", "tests/public.py", "tests/mistakes.json"}
+    package, _ = make_wheel()
+    rest = {"guide.ipynb", "README.md", "assignment.toml", "tests/public.py", "tests/mistakes.json"}
+    assert names == {"toy.py", package, *rest}
+    assert f'pip install "./{package}[lessons]"' in (built.student / "README.md").read_text(encoding="utf-8")
     known = json.loads((built.student / "tests" / "mistakes.json").read_text(encoding="utf-8"))
     assert {entry["test"] for entry in known} == {"double_of_three", "quadruple_of_one"}
     template = built.student.parents[2] / "T1_toy"
@@ -314,6 +318,21 @@ def test_check_says_what_is_wrong_and_never_that_all_is_well(built, capsys):
     assert cli.main(["course", "check", str(file), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["points"], result["possible"], result["tests_are"]) == (2, 2, "public")
+
+
+def test_check_takes_the_file_that_the_folder_names(built, capsys, monkeypatch):
+    (built.student / "toy.py").write_text(RIGHT, encoding="utf-8")
+    assert cli.main(["course", "check", str(built.student)]) == 0
+    monkeypatch.chdir(built.student)
+    for words in ([], ["."], ["--task", "1"]):
+        assert cli.main(["course", "check", *words]) == 0
+    (built.student / "toy.py").unlink()
+    monkeypatch.chdir(built.student.parent)
+    capsys.readouterr()
+    assert cli.main(["course", "check"]) == cli.main(["course", "check", str(built.student)]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert f"there is no assignment in the folder {built.student.parent}: expected assignment.toml" in first
+    assert f"{built.student / 'toy.py'} does not exist" in second
 
 
 def test_check_names_what_is_missing_in_one_line(tmp_path, capsys):
@@ -544,13 +563,41 @@ def test_the_students_own_file_is_the_one_that_is_graded(tmp_path, grader, monke
 
 
 def test_otters_test_files_name_each_test_with_points_and_visibility(tmp_path, grader):
-    otter_files.write(grader, tmp_path)
+    (tmp_path / "minigen_lab-0-py3-none-any.whl").write_bytes(b"a wheel")
+    otter_files.write(grader, tmp_path, tmp_path / "minigen_lab-0-py3-none-any.whl")
     text = (tmp_path / "tests" / "task_1.py").read_text(encoding="utf-8")
     assert "@test_case(name='double([3]).', points=1, hidden=False)" in text
     assert "@test_case(name='double of other numbers.', points=2, hidden=True)" in text
     assert "OK_FORMAT = False" in text and "quadruple_of_others" not in text
-    with pytest.raises(CourseError, match=r"expected a \.whl file"):
-        otter_files.write(grader, tmp_path, tmp_path / "minigen.zip")
+    needs = (tmp_path / "requirements.txt").read_text(encoding="utf-8")
+    assert needs == "/autograder/source/files/minigen_lab-0-py3-none-any.whl\n"  # no name that an index could answer
+    for other in (tmp_path / "minigen.zip", tmp_path / "missing.whl"):
+        with pytest.raises(CourseError, match=r"expected a \.whl file"):
+            build.build(tmp_path, tmp_path / "out", other)
+
+
+def test_the_wheel_holds_the_package_and_can_be_installed(tmp_path):
+    """Every module, without setuptools; pip checks its RECORD and installs it from the file alone."""
+    name, content = make_wheel()
+    assert (name, content) == make_wheel()
+    (tmp_path / name).write_bytes(content)
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile"]
+    subprocess.run([*command, "--target", str(tmp_path / "there"), str(tmp_path / name)], check=True, timeout=120)
+    code = "import minigen.kernels.cpu, minigen.course.kit, importlib.metadata as m; print(minigen.__file__); "
+    code += "print(m.version('minigen-lab'))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "there")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
+    )
+    assert done.stdout.splitlines() == [
+        str(tmp_path / "there" / "minigen" / "__init__.py"),
+        name.split("-")[1],
+    ], done.stderr
+    package = wheel.PACKAGE
+    modules = {p.relative_to(package).as_posix() for p in package.rglob("*.py")}
+    modules |= {f"kernels/{p.relative_to(package / 'kernels').as_posix()}" for p in (package / "kernels").rglob("*.py")}
+    with zipfile.ZipFile(tmp_path / name) as archive:
+        assert {f"minigen/{m}" for m in modules} <= set(archive.namelist())
 
 
 OTTER = """

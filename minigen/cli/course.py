@@ -12,13 +12,13 @@ __all__ = ["add_arguments", "run"]
 
 EXAMPLES = """\
 for students, in the folder that was handed out:
-  minigen course check autograd_a1.py            run the public tests on your file
-  minigen course check autograd_a1.py --task 2   only those of one task
+  minigen course check                           run the public tests on your file
+  minigen course check --task 2                  only those of one task
 
 for instructors (lessons/assignments/INSTRUCTORS.md explains everything):
   minigen course build A1 --out course           make the student's copy and the grader's
   minigen course grade submissions --grader course/grader/A1_autograd
-  minigen course validate A1                          known wrong answers, and which hidden tests reject each
+  minigen course validate A1                     known wrong answers, and which hidden tests reject each
 """
 
 
@@ -35,14 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
 
     one = what.add_parser("check", help="for students: run the public tests on a file")
-    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument(
+        "file", nargs="?", type=Path, default=Path(), metavar="FILE", help="or its folder (default: this folder)"
+    )
     one.add_argument("--task", type=int, metavar="N", help="only this task")
     one.add_argument("--json", action="store_true", help="write the outcome as JSON")
 
     one = what.add_parser("build", help="for instructors: make the student's and the grader's copy")
     one.add_argument("name", nargs="?", metavar="ASSIGNMENT", help="such as A1, or a folder (default: all there are)")
     one.add_argument("--out", type=Path, default=Path("course"), metavar="DIR", help="where to (default: %(default)s)")
-    one.add_argument("--wheel", type=Path, metavar="FILE", help="a wheel of minigen, to go into Otter's zip")
+    one.add_argument(
+        "--wheel", type=Path, metavar="FILE", help="a wheel of minigen, for students and graders (default: this one)"
+    )
 
     one = what.add_parser("grade", help="for instructors: grade a folder of submissions")
     one.add_argument("folder", type=Path, metavar="DIR", help="with a .py, a .zip or a folder for each student")

@@ -310,8 +310,8 @@ with kit.pending():
 #
 # - `minigen course check norm_adam_a3.py` says that the public tests pass.
 # - These are not all.  The tests after you have handed in look at signals and images of other shapes, at large and small `eps`, at
-#   float32 far from zero, at paths of many steps, at several arrays of parameters in turns, and at arrays that must not be
-#   changed.
+#   float32 (its numbers, too) near and far from zero, at paths of many steps, at settings that change from step to step, at several
+#   arrays of parameters in turns, at results that you gave in an earlier call, and at arrays that must not be changed.
 # - A mistake in one task costs points in that task only: the others are then graded with a reference solution in its place.
 # - Hand in `norm_adam_a3.py`, nothing else, with its name and the names in it unchanged.
 #

@@ -12,6 +12,7 @@ from ..._util.atomic_write import replace_file
 from . import known_answers, otter_files
 from .assignment import BEGIN, END, Assignment, CourseError, find, stub
 from .testing import load_tests
+from .wheel import make_wheel
 
 __all__ = ["Built", "build", "faults", "leaks", "student_files"]
 
@@ -42,7 +43,8 @@ def build(name: str | Path, out: Path, wheel: Path | None = None) -> Built:
         Such as A1, or the folder of a template.
     out : Path
     wheel : Path, optional
-        A wheel of minigen for the grading machine, which goes into Otter's zip.
+        A wheel of minigen for students and for the grading machine, which goes into the student's copy and into
+        Otter's zip.  If it is not given, one is made of the minigen that runs.
 
     Returns
     -------
@@ -54,12 +56,15 @@ def build(name: str | Path, out: Path, wheel: Path | None = None) -> Built:
         If the template is at fault, if something would leak into the student's copy, or if a student's copy is there
         that differs: nothing in it is ever overwritten.  Nothing is written then.
     """
+    if wheel is not None and (wheel.suffix != ".whl" or not wheel.is_file()):
+        raise CourseError(f"--wheel: expected a .whl file that exists, got {wheel}")
+    package, content = (wheel.name, wheel.read_bytes()) if wheel else make_wheel()
     assignment = find(name)
     results = known_answers.run_all(assignment)
     wrongs = faults(assignment, results)
     if wrongs:
         raise CourseError(f"{assignment.folder}: {'; '.join(wrongs)}")
-    mine = student_files(assignment, results)
+    mine = student_files(assignment, results, package)
     found = leaks(assignment, mine)
     if found:
         raise CourseError(f"{assignment.folder}: the student's copy would give away: {'; '.join(found)}")
@@ -73,9 +78,10 @@ def build(name: str | Path, out: Path, wheel: Path | None = None) -> Built:
     for path, text in mine.items():
         if not (built.student / path).exists():
             _write(built.student / path, text)
+    replace_file(built.student / package, content)
     for path, text in _grader_files(assignment, results).items():
         _write(built.grader / path, text)
-    built.notes += otter_files.write(Assignment.read(built.grader), built.grader / "otter", wheel)
+    built.notes += otter_files.write(Assignment.read(built.grader), built.grader / "otter", built.student / package)
     return built
 
 
@@ -128,14 +134,16 @@ def faults(assignment: Assignment, results: list[known_answers.AnswerResult]) ->
 # ---- the student's copy
 
 
-def student_files(assignment: Assignment, results: list[known_answers.AnswerResult]) -> dict[str, str]:
-    """The text of every file in the student's copy, by its path in it."""
+def student_files(
+    assignment: Assignment, results: list[known_answers.AnswerResult], wheel: str = "minigen_lab.whl"
+) -> dict[str, str]:
+    """The text of every file in the student's copy, by its path in it; its README names the file `wheel`."""
     text = (assignment.folder / assignment.file).read_text(encoding="utf-8")
     names = [name for task in assignment.tasks for name in task.names]
     return {
         assignment.file: stub(text, names),
         "guide.ipynb": _notebook((assignment.folder / "guide.py").read_text(encoding="utf-8")),
-        "README.md": _readme(assignment),
+        "README.md": _readme(assignment, wheel),
         "assignment.toml": (assignment.folder / "assignment.toml").read_text(encoding="utf-8"),
         "tests/public.py": (assignment.tests / "public.py").read_text(encoding="utf-8"),
         "tests/mistakes.json": known_answers.mistakes(results, hidden=False).dump(),
@@ -169,7 +177,7 @@ def _notebook(text: str) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _readme(assignment: Assignment) -> str:
+def _readme(assignment: Assignment, wheel: str) -> str:
     tasks = "\n".join(f"{t.number}. {t.title} ({', '.join(t.names)}): {t.points:g} points" for t in assignment.tasks)
     forbidden = ", ".join(f"`{name}`" for name in assignment.forbidden)
     borrowed = f"An answer that uses one of these gets no points; compare with them as you like: {forbidden}.\n\n"
@@ -180,7 +188,9 @@ Write your answers in `{assignment.file}`, and hand in that file alone.  Keep it
 
 {tasks}
 
-You need minigen, with what notebooks need: `python -m pip install "minigen-lab[lessons]"`, or as your instructor says.
+You need minigen, with what notebooks need.  It is in this folder:
+
+    python -m pip install "./{wheel}[lessons]"
 
 {borrowed * bool(forbidden)}\
 Read the guide as you go: open `guide.ipynb` in JupyterLab, or in an editor that shows notebooks.  It imports your file;
@@ -188,8 +198,8 @@ nothing that you write in the notebook itself is graded.
 
 Check your answers as often as you like, in this folder:
 
-    minigen course check {assignment.file}
-    minigen course check {assignment.file} --task 1
+    minigen course check
+    minigen course check --task 1
 
 or in a cell of the notebook.  These are the public tests.  When you have handed in, further tests look at other cases:
 other numbers, shapes and dtypes, and whatever else the guide asks for.

@@ -71,13 +71,14 @@ def _feedback(outcome: Outcome) -> str:
     return outcome.note if outcome.passed else outcome.text()
 
 
-def check(file: str | Path, task: int | None = None) -> Report:
+def check(file: str | Path = ".", task: int | None = None) -> Report:
     """Run the public tests on a student's file, in a separate process.
 
     Parameters
     ----------
     file : str or Path
-        In the folder that was handed out, beside ``assignment.toml`` and ``tests/``.
+        In the folder that was handed out, beside ``assignment.toml`` and ``tests/``.  Or that folder: then it is the
+        file that ``assignment.toml`` names.
     task : int, optional
         Only this task's tests.
 
@@ -91,6 +92,12 @@ def check(file: str | Path, task: int | None = None) -> Report:
         If there is no such file, or it does not lie beside its tests.
     """
     path = Path(file)
+    if path.is_dir():
+        if not (path / "assignment.toml").is_file():
+            raise CourseError(
+                f"there is no assignment in the folder {path.resolve()}: expected assignment.toml in it, as handed out"
+            )
+        path /= Assignment.read(path).file
     if not path.is_file():
         raise CourseError(f"{path} does not exist (the current folder is {Path.cwd()})")
     folder = path.resolve().parent

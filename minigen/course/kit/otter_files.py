@@ -48,7 +48,7 @@ def {name}(env):
 """
 
 
-def write(assignment: Assignment, folder: Path, wheel: Path | None = None) -> list[str]:
+def write(assignment: Assignment, folder: Path, wheel: Path) -> list[str]:
     """Write Otter's test files and, where Otter is installed, ``autograder.zip``.
 
     Parameters
@@ -57,16 +57,14 @@ def write(assignment: Assignment, folder: Path, wheel: Path | None = None) -> li
         Of a grader's copy.
     folder : Path
         Where to.
-    wheel : Path, optional
-        Of minigen, for a grading machine that is set up from the zip.
+    wheel : Path
+        Of minigen: a grading machine that is set up from the zip installs this file, and asks no index for minigen.
 
     Returns
     -------
     list of str
         Notes for the instructor.
     """
-    if wheel is not None and wheel.suffix != ".whl":
-        raise CourseError(f"--wheel: expected a .whl file, got {wheel}")
     (folder / "tests").mkdir(parents=True, exist_ok=True)
     packed = _pack(assignment)
     for task in assignment.tasks:
@@ -77,22 +75,17 @@ def write(assignment: Assignment, folder: Path, wheel: Path | None = None) -> li
         replace_file(folder / "tests" / f"task_{task.number}.py", text.encode())
     config = {"show_stdout": False, "show_hidden": False}
     replace_file(folder / "otter_config.json", json.dumps(config, indent=1).encode())
-    package = f"/autograder/source/files/{wheel.name}" if wheel else "minigen-lab"
-    replace_file(folder / "requirements.txt", f"{package}\n".encode())
-    if wheel:
-        replace_file(folder / wheel.name, wheel.read_bytes())
+    replace_file(folder / "requirements.txt", f"/autograder/source/files/{wheel.name}\n".encode())
+    replace_file(folder / wheel.name, wheel.read_bytes())
     try:
         from otter import generate
     except ImportError:
         return ['no autograder.zip: Otter is not installed (python -m pip install "minigen-lab[course]")']
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(folder):  # Otter's paths start from there
         made = Path(scratch, "autograder.zip")
-        generate.main(output_path=str(made), files=[wheel.name] if wheel else None)
+        generate.main(output_path=str(made), files=[wheel.name])
         replace_file(Path("autograder.zip"), made.read_bytes())
-    source = (
-        f"{wheel.name} is in it" if wheel else "it asks a package index for minigen-lab; --wheel FILE puts yours in"
-    )
-    return [f"for Otter     {folder / 'autograder.zip'} ({source})"]
+    return [f"for Otter      {folder / 'autograder.zip'} ({wheel.name} is in it)"]
 
 
 def _pack(assignment: Assignment) -> str:

@@ -24,8 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ...creation import tensor
-from ...tensor import Tensor
+from ...tensor import Tensor, tensor
 from .. import Wrong
 from .. import close as _close
 
