@@ -698,6 +698,14 @@ def test_repeated_calls_give_the_result_for_the_arguments():
     assert np.array_equal(kit.repeated("f(x)", lambda x: x * 2, tensor(x, requires_grad=True)).numpy(), 2 * x)
 
 
+def test_an_argument_that_was_changed_is_named_before_what_comes_of_it():
+    x = np.arange(6.0)
+    with pytest.raises(Wrong, match="Your code changed x in place"), kit.untouched(x=x):
+        kit.repeated("f(x)", lambda x: np.add(x, 1, out=x) * 1, x)
+    with pytest.raises(Wrong, match="another"), kit.untouched(x=x):
+        kit.fail("f(x)", "another mistake")
+
+
 def test_single_compares_dtype_and_values():
     exact = np.array([1 / 3, 1e-3])
     kit.single("f(x)", exact.astype(np.float32), exact)

@@ -173,7 +173,7 @@ def fail(what: str, reason: str) -> None:
 
 @contextlib.contextmanager
 def untouched(**arrays: np.ndarray) -> Iterator[None]:
-    """Complain if one of these arrays is changed within the block.
+    """Complain if one of these arrays is changed within the block, also where something else is wrong there.
 
     >>> x = np.zeros(2)
     >>> with untouched(x=x):
@@ -183,10 +183,16 @@ def untouched(**arrays: np.ndarray) -> Iterator[None]:
     minigen.course.Wrong: Your code changed x in place; compute a new array: others still need the old one.
     """
     before = {name: array.copy() for name, array in arrays.items()}
-    yield
+    other = None
+    try:
+        yield
+    except Wrong as fault:  # changed arguments may be why
+        other = fault
     for name, array in arrays.items():
         if not np.array_equal(array, before[name], equal_nan=array.dtype.kind == "f"):
             raise Wrong(f"Your code changed {name} in place; compute a new array: others still need the old one.")
+    if other is not None:
+        raise other
 
 
 def single(what: str, got: Any, expected: Any, rtol: float = 2e-5) -> None:
