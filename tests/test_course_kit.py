@@ -500,7 +500,7 @@ def test_a_borrowed_answer_gets_no_points_in_its_own_task_and_reads_why(tmp_path
     )
     assignment = Assignment.read(template)
     assert build.faults(assignment, known_answers.run_all(assignment)) == []
-    assert "compare with them as you like: `numpy.multiply`." in build._readme(assignment)
+    assert "compare with them as you like: `numpy.multiply`." in build._readme(assignment, "minigen.whl")
     score = grade_file(assignment, library, "toy.py")
     assert [score.points(task) for task in (1, 2)] == [0, 2]
     text = score.outcomes["double_of_others"].text()
