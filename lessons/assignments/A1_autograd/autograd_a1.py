@@ -81,7 +81,7 @@ def div_rule(g, out, x, y):
 
 
 def tanh_rule(g, out, x):
-    """The gradient of out = tanh(x), in a tuple of one."""
+    """The gradient of out = tanh(x), in a tuple of one; finite for every finite x."""
     # BEGIN SOLUTION
     return (g * (1 - out * out),)
     # END SOLUTION
@@ -140,7 +140,10 @@ def unbroadcast(g, shape):
 
 
 def newest_first(output):
-    """All Vars that an Op made on the way to output, output first: each once, and each before its inputs."""
+    """All Vars that an Op made on the way to output, output first: each once, and each before its inputs.
+
+    The list is empty if output is a leaf.
+    """
     # BEGIN SOLUTION
     done, seen, stack = [], set(), [(output, False)]
     while stack:

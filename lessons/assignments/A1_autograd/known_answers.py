@@ -8,6 +8,9 @@ NO_PAST = (
 NO_G = "Where is g? It says how much the end of the computation changes with this result."
 SINGLE = "Something here is float64: np.ones and np.zeros make it unless told otherwise, and it wins over float32."
 
+FEW_DIGITS = "float32 has seven digits. Are the values right to so many there, too?"
+KEPT = "The array that was returned before is used again: the result of the first call changes with the second."
+
 # ---- task 1: rules for single operations
 
 KNOWN_ANSWERS = [
@@ -16,8 +19,8 @@ def div_rule(g, out, x, y):
     return g * (1 / y), -(g * x) / (y * y)
 
 def tanh_rule(g, out, x):
-    e = exp(x + x)
-    return (g * 4 * e / ((e + 1) * (e + 1)),)
+    t = tanh(x)
+    return (g * (1 - t) * (1 + t),)
 """),
     right(1, "copying by adding zeros; a matrix product by its transposes", """
 def sum_rule(g, out, x, axis=None):
@@ -63,6 +66,27 @@ def matmul_rule(g, out, x, y):
     wrong(1, "tanh: the numbers of the public test", "It works at two points. What about others?", source="""
 def tanh_rule(g, out, x):
     return (g * np.where(x.value == 0, 1, 0.4199743416),)
+"""),
+    wrong(1, "tanh: by exp(2 x)", "What is exp(2 x) for x = 400, or for x = 50 in float32? tanh itself is finite everywhere.",
+          source="""
+def tanh_rule(g, out, x):
+    e = exp(x + x)
+    return (g * 4 * e / ((e + 1) * (e + 1)),)
+"""),
+    wrong(1, "product: half precision for float32", FEW_DIGITS, {"return g @ transpose(y), ":
+          "g = Var(g.value.astype(np.float16).astype(np.float32)) if g.value.dtype == np.float32 else g\n    return g @ transpose(y), "}),
+    wrong(1, "quotient: zero for float32", FEW_DIGITS,
+          {"return g / y,": "g = g * 0 if g.value.dtype == np.float32 else g\n    return g / y,"}),
+    wrong(1, "product: the result in a kept array", KEPT, source="""
+_kept = {}
+
+def matmul_rule(g, out, x, y):
+    dx, dy = g @ transpose(y), transpose(x) @ g
+    for i, d in enumerate((dx, dy)):
+        kept = _kept.setdefault((i, d.value.shape, d.value.dtype), np.empty_like(d.value))
+        kept[...] = d.value
+        d.value = kept
+    return dx, dy
 """),
     wrong(1, "quotient: in place", "An operation with = inside, such as /=, changes the array of g for everybody.",
           source="""
@@ -181,6 +205,8 @@ def newest_first(output):
 """),
     wrong(3, "leaves are in it", "A leaf has nobody to pass anything on to: no Op made it.",
           {"elif var.op and id": "elif id"}),
+    wrong(3, "a leaf as output is in it", "No Op made a leaf. Is it in the list if it is the output itself?",
+          {"return done[::-1]": "return done[::-1] or [output]"}),
     wrong(3, "output is missing", "The output itself was made by an Op, and comes first.", {"done[::-1]": "done[::-1][1:]"}),
     wrong(3, "oldest first", "This is the order in which things were computed. The sweep goes backwards.",
           {"done[::-1]": "done"}),
@@ -331,6 +357,15 @@ def grad(output, inputs, g=None):
     wrong(4, "oldest first", "A Var passes on what it has when its turn comes: by then all its users must have had theirs.",
           {"in newest_first(output):": "in newest_first(output)[::-1]:"}),
     wrong(4, "shares swapped", "The rule gives the shares in the order of the inputs.", {"shares):": "shares[::-1]):"}),
+    wrong(4, "zero for a leaf as output", "The derivative of output for itself is 1, also where output is a leaf.",
+          {"    return [cotangents[id(x)] if": "    if output.op is None:\n        return [Var(np.zeros_like(x.value)) for x in inputs]\n    return [cotangents[id(x)] if"}),
+    wrong(4, "shares that are zero are skipped", "A gradient that is zero here has a past, too: what is the second derivative of x * x at 0?",
+          {"            share = unbroadcast(share, x.value.shape)\n":
+           "            share = unbroadcast(share, x.value.shape)\n            if not share.value.any():\n                continue\n",
+           "shares = var.op": "if id(var) not in cotangents:\n            continue\n        shares = var.op"}),
+    wrong(4, "half precision for float32", FEW_DIGITS, {"            share = unbroadcast(share, x.value.shape)\n":
+          "            share = unbroadcast(share, x.value.shape)\n            if share.value.dtype == np.float32:\n"
+          "                share = Var(share.value.astype(np.float16).astype(np.float32))\n"}),
     wrong(4, "added up in place", "A share can be one that another Var holds, too: += changes it for both.",
           {SHARE: "if id(x) in cotangents:\n                cotangents[id(x)].value += share.value\n            else:\n"
                   "                cotangents[id(x)] = share"}),

@@ -7,7 +7,7 @@ from public import added_up, apply_rule, array, gradients, ordered
 
 import minigen as mg
 from minigen import check
-from minigen.course.kit import close, fail, test, untouched
+from minigen.course.kit import close, fail, single, test, untouched
 
 
 def random(seed, *shape, dtype=np.float64):
@@ -42,11 +42,15 @@ def quotients_elsewhere(a):
 
 @test(task=1, points=1)
 def tangents_elsewhere(a):
-    """tanh_rule, from -3 to 3."""
+    """tanh_rule, from -3 to 3; and far out, where tanh is flat."""
     for seed, shape in enumerate([(7,), (2, 3)]):
         g, x = random(seed, *shape), np.linspace(-3, 3, int(np.prod(shape))).reshape(shape)
         (dx,) = apply_rule(a, "tanh_rule", g, x)
         close(f"the gradient by tanh_rule, shape {shape}", dx, expected(mg.tanh, [x], g)[0])
+    for dtype, far in ((np.float64, 400), (np.float32, 50)):
+        with np.errstate(all="ignore"):
+            (dx,) = apply_rule(a, "tanh_rule", np.array([2, 3, -1], dtype), np.array([-far, 0, far], dtype))
+        close(f"the gradient by tanh_rule for x = -{far}, 0 and {far}", dx, np.array([0, 3, 0], dtype))
 
 
 @test(task=1, points=1)
@@ -71,13 +75,20 @@ def products_of_any_size(a):
 
 @test(task=1, points=2)
 def single_precision_stays(a):
-    """All four rules give float32 for float32."""
+    """All four rules give float32 for float32, with the right values."""
     x, y, g = (random(seed, 3, 3, dtype=np.float32) for seed in range(3))
+    y += np.copysign(np.float32(0.7), y)
     for name, inputs in (("div_rule", [x, y]), ("tanh_rule", [x]), ("sum_rule", [x]), ("matmul_rule", [x, y])):
         cotangent = g[:1, :1] if name == "sum_rule" else g
-        for i, d in enumerate(apply_rule(a, name, cotangent, *inputs)):
-            if d.dtype != np.float32:
-                fail(f"the gradient [{i}] by {name} for float32 arrays", f"expected float32, got {d.dtype}.")
+        f = {
+            "div_rule": lambda x, y: x / y,
+            "tanh_rule": mg.tanh,
+            "sum_rule": lambda x: x.sum().reshape(1, 1),
+            "matmul_rule": mg.matmul,
+        }[name]
+        exact = expected(f, [v.astype(np.float64) for v in inputs], cotangent.astype(np.float64))
+        for i, (d, e) in enumerate(zip(apply_rule(a, name, cotangent, *inputs), exact)):
+            single(f"the gradient [{i}] by {name}", d, e)
 
 
 @test(task=1, points=2)
@@ -170,6 +181,8 @@ def orders_of_random_graphs(a):
         again = len(a.newest_first(made[-1]))
         if again != len(names):
             fail("newest_first(output), called again", f"expected {len(names)} Vars as before, got {again}.")
+    if len(a.newest_first(a.Var(0.5))):
+        fail("newest_first(output) for a leaf", "expected an empty list: no Op made it.")
 
 
 @test(task=3, points=1)
@@ -246,7 +259,7 @@ def many_uses(a):
 
 @test(task=4, points=2)
 def three_times(a):
-    """The second and the third derivative of a network along a direction."""
+    """The second and the third derivative of a network along a direction; and of a square, at 0."""
     arrays, g = parameters(), random(9, 4, 1)
     u = [random(seed + 20, *x.shape) for seed, x in enumerate(arrays)]
     leaves = [a.Var(x) for x in arrays]
@@ -261,6 +274,11 @@ def three_times(a):
         mine = sum((a.sum_to(d * a.Var(direction)) for d, direction in zip(mine, u)), start=a.Var(0.0))
         mine = a.sum_to(mine)
         truth = sum((d * mg.tensor(direction)).sum() for d, direction in zip(truth, u))
+    for at in ([0.0, 1.5], [0.0, 0.0]):  # a gradient that is zero has a gradient that is not
+        x = a.Var(np.array(at))
+        (first,) = a.grad(a.sum_to(x * x), [x])
+        close(f"the first derivative of x * x at {at}", array(a, "a gradient", first), 2 * x.value)
+        close(f"the second derivative of x * x at {at}", gradients(a, a.sum_to(first), [x])[0], np.full(2, 2.0))
 
 
 @test(task=4, points=1)
@@ -290,7 +308,7 @@ def softmax_from_your_operations(a):
 
 @test(task=4, points=1)
 def inputs_of_all_kinds(a):
-    """Inputs that are not leaves, the output itself, one of them twice; and the same again: nothing is left behind."""
+    """Inputs that are not leaves, the output itself, a leaf as output, one twice; and again: nothing is left behind."""
     x = a.Var(np.array([0.5, -1.5]))
     p = x * x
     output = a.sum_to(a.tanh(p) * p)
@@ -302,20 +320,29 @@ def inputs_of_all_kinds(a):
         for what, d, e in zip(("x", "p, which is no leaf", "output itself", "x again"), got,
                               (dp * 2 * x.value, dp, np.array([1.7]), dp * 2 * x.value)):  # fmt: skip
             close(f"the gradient for {what}{turn}", d, e)
+    leaf, other = a.Var(np.array([2.0])), a.Var(np.array([3.0]))
+    for what, cotangent, wanted in (("", (), 1.0), (", with g = 5", (a.Var(np.array([5.0])),), 5.0)):
+        got = gradients(a, leaf, [leaf, other], *cotangent)
+        close(f"the gradient of a leaf for itself{what}", got[0], np.array([wanted]))
+        close(f"the gradient of a leaf for another leaf{what}", got[1], np.array([0.0]))
 
 
 @test(task=4, points=1)
 def shapes_and_dtypes_of_gradients(a):
-    """Each gradient has its input's shape and, for float32, its dtype: also where it is zero."""
+    """Each gradient has its input's shape and, for float32, its dtype, also where it is zero; and the right values."""
     leaves = [a.Var(x) for x in parameters(np.float32)]
     unused = a.Var(random(1, 2, 3, dtype=np.float32))
     output = a.sum_to(network(theirs(a), *leaves))
-    for name, var, d in zip([*"xwbv", "an unused input"], [*leaves, unused], gradients(a, output, [*leaves, unused])):
+    got = gradients(a, output, [*leaves, unused])
+    for name, var, d in zip([*"xwbv", "an unused input"], [*leaves, unused], got):
         if d.shape != var.value.shape or d.dtype != np.float32:
             fail(
                 f"the gradient for {name}",
                 f"expected shape {var.value.shape} and float32, got {d.shape} and {d.dtype}.",
             )
+    exact = expected(lambda *t: network(OURS, *t), [v.value.astype(np.float64) for v in leaves], np.ones((4, 1)))
+    for name, d, e in zip("xwbv", got, exact):
+        single(f"the gradient for {name}", d, e)
 
 
 # ---- task 5

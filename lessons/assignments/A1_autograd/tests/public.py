@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigen.course.kit import close, fail, test, untouched
+from minigen.course.kit import close, fail, repeated, test, untouched
 
 
 def array(a, what, got):
@@ -24,12 +24,17 @@ def shares(a, what, got, count):
 def apply_rule(a, name, g, *inputs, **params):
     """What a rule gives for these arrays, as arrays; and the arrays must be left alone."""
     op = {"div_rule": "div", "tanh_rule": "tanh", "sum_rule": "sum_to", "matmul_rule": "matmul"}[name]
-    leaves = [a.Var(x) for x in inputs]
-    out = a.Var(getattr(a, op).forward(*inputs, **params))
-    named = dict(zip(("x", "y"), inputs)) | {"g": g, "out": out.value}
-    with untouched(**named):
-        got = getattr(a, name)(a.Var(g), out, *leaves, **params)
-    return shares(a, f"{name}({', '.join(['g', 'out', 'x', 'y'][: 2 + len(inputs)])})", got, len(inputs))
+    what = f"{name}({', '.join(['g', 'out', 'x', 'y'][: 2 + len(inputs)])})"
+
+    def apply(g, *inputs):
+        leaves = [a.Var(x) for x in inputs]
+        out = a.Var(getattr(a, op).forward(*inputs, **params))
+        named = dict(zip(("x", "y"), inputs)) | {"g": g, "out": out.value}
+        with untouched(**named):
+            got = getattr(a, name)(a.Var(g), out, *leaves, **params)
+        return shares(a, what, got, len(inputs))
+
+    return repeated(what, apply, g, *inputs)
 
 
 # ---- task 1
@@ -72,9 +77,14 @@ def row_times_matrix(a):
 
 def added_up(a, g, shape):
     """unbroadcast(g, shape) as an array; g must be left alone."""
-    with untouched(g=g):
-        got = a.unbroadcast(a.Var(g), shape)
-    return array(a, f"unbroadcast(g, {shape}) for g of shape {g.shape}", got)
+    what = f"unbroadcast(g, {shape}) for g of shape {g.shape}"
+
+    def add_up(g):
+        with untouched(g=g):
+            got = a.unbroadcast(a.Var(g), shape)
+        return array(a, what, got)
+
+    return repeated(what, add_up, g)
 
 
 @test(task=2, points=1)
