@@ -9,6 +9,10 @@ PLACE = "An operation such as += or *= changes the array that the caller still n
 MEAN = "Is it a sum or a mean? Double the batch: the loss should not double."
 LOGITS = "These are logits, not probabilities. What takes one to the other?"
 SMOOTH = "Smoothing replaces the label 1 of a real image by 1 - s. What stands in a cross-entropy for the rest, s?"
+FEW_DIGITS = "float32 has seven digits. Are the values right to so many there, too?"
+KEPT = "The array that was returned before is used again: the result of the first call changes with the second."
+MEMORY = "An array can have any strides: a transpose, every second row. Which order is taken for granted here?"
+EXACTLY_0 = "What does each part of the formula give for a number that is exactly 0?"
 CORNER = "The loss is smooth. Is every part of your formula, and what is its slope at a logit of exactly 0?"
 
 # ---- task 1: the discriminator's loss
@@ -157,6 +161,15 @@ def g_gradient(logits):
     wrong(2, "gradient: one minus a sigmoid", "For D close to 1 the difference 1 - D loses all digits. Is there another "
           "way to write it?", {NON_G: "return -(1 - np.exp(-np.logaddexp(0, -logits))) / logits.size"}),
     wrong(2, "gradient: float64", SINGLE, {NON_G: NON_G.replace("logits))", "logits.astype(float)))")}),
+    wrong(2, "gradient: in a kept array", KEPT, {NON_G: "kept = g_gradient.__dict__.setdefault((logits.shape, logits.dtype), np.empty_like(logits))\n"
+          "    kept[...] = -np.exp(-np.logaddexp(0, logits)) / logits.size\n    return kept"}),
+    wrong(2, "gradient: added to what is kept", KEPT, {NON_G: "kept = g_gradient.__dict__.setdefault((logits.shape, logits.dtype), np.zeros_like(logits))\n"
+          "    kept -= np.exp(-np.logaddexp(0, logits)) / logits.size\n    return kept.copy()"}),
+    wrong(2, "gradient: strides of a contiguous array", MEMORY,
+          {NON_G: "logits = np.lib.stride_tricks.as_strided(logits, logits.shape, np.empty_like(logits, order='C').strides)\n    " + NON_G}),
+    wrong(2, "gradient: half precision for float32", FEW_DIGITS,
+          {NON_G: NON_G + "\n", "def g_gradient(logits):": "def g_gradient(logits):\n    logits = logits.astype(np.float16).astype(logits.dtype) if logits.dtype == np.float32 else logits"}),
+    wrong(2, "gradient: by the sign of the logit", EXACTLY_0, {NON_G: NON_G + " * np.sign(logits) ** 2"}),
     wrong(2, "gradient: in place", PLACE, {NON_G: "logits *= -1\n    return -np.exp(-np.logaddexp(0, -logits)) / logits.size"}),
     wrong(2, "gradient: the public number", "It is right at one logit. What about others?",
           {NON_G: "return np.full_like(logits, -0.8)"}),
@@ -321,6 +334,7 @@ MOVE_G = "    optimizer_g.zero_grad()\n    loss_g.backward()\n    optimizer_g.st
 CLEAR = "backward() adds to the gradients that are there. Whose are they, from when, and who clears them?"
 OLD_D = "Which D judges G's images: the one before its move, or the one after it?"
 CUT = "Where does G's gradient come from? Follow it back from the loss: through D, to the images, to G."
+MODES = "Networks can come in training or in evaluation mode. In which one do they go on, and are they left?"
 TURN = "One player moves at a time. Which optimizer, after which loss?"
 
 KNOWN_ANSWERS += [
@@ -411,6 +425,26 @@ def training_step(G, D, optimizer_g, optimizer_d, x, z, smoothing=0.1):
           {"fake = G(z)": "fake = G.eval()(z)"}),
     wrong(4, "both in training mode, whatever they were in", "Batch norm has two modes. Who chooses: the caller, or the step?",
           {"fake = G(z)": "G.train()\n    D.train()\n    fake = G(z)"}),
+    wrong(4, "evaluation mode is left behind in one layer", MODES,
+          {"return loss_d.item(), loss_g.item()": "list(D.modules())[-1].eval()\n    return loss_d.item(), loss_g.item()"}),
+    wrong(4, "D looks at the images once more", "Batch norm remembers each batch that it sees in training. Which batches does D see here?",
+          {"return loss_d.item(), loss_g.item()": "D(x)\n    return loss_d.item(), loss_g.item()"}),
+    wrong(4, "running statistics are put back", "Batch norm's running statistics are for evaluation later. What becomes of them here?",
+          {"fake = G(z)": "old = [(b, b.numpy().copy()) for net in (G, D) for b in net.buffers()]\n    fake = G(z)",
+           "return loss_d.item(), loss_g.item()": "for b, value in old:\n        b.data = value\n    return loss_d.item(), loss_g.item()"}),
+    wrong(4, "gradients are cleared at the end only", CLEAR, source="""
+def training_step(G, D, optimizer_g, optimizer_d, x, z, smoothing=0.1):
+    fake = G(z)
+    loss_d = d_loss(D(x), D(fake.detach()), smoothing)
+    loss_d.backward()
+    optimizer_d.step()
+    loss_g = g_loss(D(fake))
+    loss_g.backward()
+    optimizer_g.step()
+    optimizer_d.zero_grad()
+    optimizer_g.zero_grad()
+    return loss_d.item(), loss_g.item()
+"""),
     wrong(4, "D is frozen, and stays so", "What was switched off for G's move, and who switches it on again?",
           {LOSS_G: "D.requires_grad_(False)\n    " + LOSS_G}),
     wrong(4, "G's loss first in the result", "Two losses come back. Which of them first?",
@@ -500,6 +534,8 @@ def sample(G, z):
     wrong(5, "sample: training mode", "Ask for one image alone, and then in company. Is it the same?", {"    G.eval()\n": ""}),
     wrong(5, "sample: always back to training", MODE, {"G.train(mode)": "G.train()"}),
     wrong(5, "sample: not rounded", GREY, {DRAWN: "return ((made + 1) * 127.5).astype(np.uint8)"}),
+    wrong(5, "sample: in a kept array", KEPT, {DRAWN: "kept = sample.__dict__.setdefault(made.shape, np.empty(made.shape, np.uint8))\n"
+          "    kept[...] = np.rint((made + 1) * 127.5)\n    return kept"}),
     wrong(5, "sample: floats", "Right grey levels, but which dtype?", {DRAWN: "return np.rint((made + 1) * 127.5)"}),
 ]  # fmt: skip
 
