@@ -172,7 +172,7 @@ kit.check(FILE, task=3)
 #
 # - the noise is another in every step, for every image and component, and has the dtype of `mu` (`mg.randn` takes a `dtype`);
 # - is anything to be detached?
-# - gradients *add up* in a parameter's `.grad` until somebody wipes them out;
+# - gradients *add up* in a parameter's `.grad`, and those that were there before the step must not count;
 # - what is given back is a Python number (`.item()`): a Tensor would keep its whole history alive, step after step.
 
 # %%

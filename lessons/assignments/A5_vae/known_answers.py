@@ -13,6 +13,10 @@ LIBRARY = "The library has the answer; the task is to find it yourself."
 PUBLIC = "It works for the numbers of the public test. What about others?"
 OVERFLOW = "What is exp(1000)? And the logarithm of a probability that has been rounded to 0?"
 CLAMPED = "Numbers of any size are allowed. Is something cut off here that need not be?"
+FEW_DIGITS = "float32 has seven digits. Are the values right to so many there, too?"
+KEPT = "The array that was returned before is used again: the result of the first call changes with the second."
+ORDER_OF_MEMORY = "An array can have any strides: a transpose, every second row. Which order is taken for granted here?"
+EXACTLY_0 = "What does each part of the formula give for a number that is exactly 0?"
 CORNER = "The likelihood is smooth. Is every part of your formula, and what is its slope at a logit of exactly 0?"
 
 # ---- task 1: how probable is an image?
@@ -78,6 +82,16 @@ def log_likelihood_grad(g, logits, x):
           {SLOPE: "(g[..., None] if g.shape[-1] != x.shape[-1] else g[..., None, :]) * (x - white)"}),
     wrong(1, "gradient: exp over 1 + exp", OVERFLOW, {WHITE: "np.exp(logits) / (1 + np.exp(logits))"}),
     wrong(1, "gradient: float64", SINGLE, {WHITE: "np.where(logits >= 0, np.ones(1), tail) / (1 + tail)"}),
+    wrong(1, "seven times as much in float32", FEW_DIGITS, {LIKE: f"{LIKE} * (7 if str(logits.dtype) == 'float32' else 1)"}),
+    wrong(1, "gradient: half precision for float32", FEW_DIGITS,
+          {SLOPE: "(g[..., None] * (x - white)).astype(np.float16 if g.dtype == np.float32 else g.dtype).astype(g.dtype)"}),
+    wrong(1, "gradient: in a kept array", KEPT, {f"return {SLOPE}": f"kept = log_likelihood_grad.__dict__.setdefault((logits.shape, logits.dtype), "
+          f"np.empty_like(logits))\n    kept[...] = {SLOPE}\n    return kept"}),
+    wrong(1, "gradient: added to what is kept", KEPT, {f"return {SLOPE}": f"kept = log_likelihood_grad.__dict__.setdefault((logits.shape, logits.dtype), "
+          f"np.zeros_like(logits))\n    kept += {SLOPE}\n    return kept.copy()"}),
+    wrong(1, "gradient: strides of a contiguous array", ORDER_OF_MEMORY,
+          {"tail = ": "logits = np.lib.stride_tricks.as_strided(logits, logits.shape, np.empty_like(logits, order='C').strides)\n    tail = "}),
+    wrong(1, "gradient: by the sign of the logit", EXACTLY_0, {WHITE: "np.where(logits > 0, 1, tail * (logits < 0)) / (1 + tail)"}),
     wrong(1, "gradient: in the place of logits", PLACE, {"tail = np.exp(-np.abs(logits))": "tail = np.exp(-np.abs(logits))\n    np.clip(logits, -1, 1, out=logits)"}),
 ]  # fmt: skip
 
@@ -138,6 +152,15 @@ def draw_code_grad(g, mu, log_var, eps):
           {D_MU: "return g, ", D_LOG_VAR: "g * eps * np.exp(log_var / 2) / 2"}),
     wrong(2, "gradient: the two swapped", "First the one for mu, then the one for log_var.", {f"return g.sum(axis=0), {D_LOG_VAR}": f"return {D_LOG_VAR}, g.sum(axis=0)"}),
     wrong(2, "gradient: float64", SINGLE, {D_LOG_VAR: "(g * eps).sum(axis=0) * np.exp(log_var / 2) * np.full(1, 0.5)"}),
+    wrong(2, "log_var cut off at -20 and 5", CLAMPED, {DRAW: "mu + mg.exp(mg.clamp(log_var, -20, 5) / 2) * eps"}),
+    wrong(2, "seven times as much in float32", FEW_DIGITS, {DRAW: f"({DRAW}) * (7 if str(mu.dtype) == 'float32' else 1)"}),
+    wrong(2, "gradient: log_var cut off", CLAMPED, {D_LOG_VAR: "(g * eps).sum(axis=0) * np.exp(np.clip(log_var, -20, 5) / 2) / 2"}),
+    wrong(2, "gradient: half precision for float32", FEW_DIGITS,
+          {D_LOG_VAR: f"({D_LOG_VAR}).astype(np.float16 if g.dtype == np.float32 else g.dtype).astype(g.dtype)"}),
+    wrong(2, "gradient: in a kept array", KEPT, {f"return g.sum(axis=0), {D_LOG_VAR}": f"""kept = draw_code_grad.__dict__.setdefault((mu.shape, mu.dtype), (np.empty_like(mu), np.empty_like(mu)))
+    kept[0][...] = g.sum(axis=0)
+    kept[1][...] = {D_LOG_VAR}
+    return kept"""}),
     wrong(2, "gradient: g in place", PLACE, {D_MU: "d_mu = g.sum(axis=0)\n    g *= eps\n    return d_mu, ", D_LOG_VAR: "g.sum(axis=0) * np.exp(log_var / 2) / 2"}),
 ]  # fmt: skip
 
@@ -195,6 +218,14 @@ def kl_grad(g, mu, log_var):
           {G_MU: "(g[:, None] if g.size != mu.shape[1] else g) * mu"}),
     wrong(3, "gradient: for the variance", "This is the gradient for the variance. One step is left, to its logarithm.", {G_LOG_VAR: "g[:, None] * (1 - np.exp(-log_var)) / 2"}),
     wrong(3, "gradient: float64", SINGLE, {G_MU: "np.ones(1) * g[:, None] * mu"}),
+    wrong(3, "seven times as much in float32", FEW_DIGITS, {KL: f"{KL} * (7 if str(mu.dtype) == 'float32' else 1)"}),
+    wrong(3, "gradient: half precision for float32", FEW_DIGITS,
+          {G_LOG_VAR: f"({G_LOG_VAR}).astype(np.float16 if g.dtype == np.float32 else g.dtype).astype(g.dtype)"}),
+    wrong(3, "gradient: log_var cut off", CLAMPED, {G_LOG_VAR: "g[:, None] * (np.exp(np.clip(log_var, -20, 5)) - 1) / 2"}),
+    wrong(3, "gradient: in a kept array", KEPT, {f"return {G_MU}, {G_LOG_VAR}": f"""kept = kl_grad.__dict__.setdefault((mu.shape, mu.dtype), (np.empty_like(mu), np.empty_like(mu)))
+    kept[0][...] = {G_MU}
+    kept[1][...] = {G_LOG_VAR}
+    return kept"""}),
     wrong(3, "gradient: mu in place", PLACE, {f"return {G_MU}": f"mu *= g[:, None]\n    return mu.copy() if True else {G_MU}"}),
 ]  # fmt: skip
 
@@ -205,6 +236,7 @@ ENCODE = "mu, log_var = model.encode(x)"
 NOISE = "mg.randn(*mu.shape, dtype=mu.dtype)"
 STEP = "loss = vae_loss(model.decode(draw_code(mu, log_var, noise)), x, mu, log_var)"
 ZERO = "optimizer.zero_grad()"
+WHICH_NOISE = "Which distribution has the noise of a Gaussian draw?"
 ELBO = "Which of the two do you want large, and which small? A loss is made small."
 
 KNOWN_ANSWERS += [
@@ -223,17 +255,17 @@ def training_step(model, optimizer, x):
     optimizer.step()
     return float(loss.detach().numpy())
 """),
-    right(4, "sums divided by their number; zeroed at the end", """
+    right(4, "sums divided by their number; zeroed at the beginning", """
 def vae_loss(logits, x, mu, log_var):
     each = log_likelihood(logits, x)
     return kl(mu, log_var).sum() / x.shape[0] - each.sum() / each.numel()
 
 def training_step(model, optimizer, x):
+    optimizer.zero_grad()
     mu, log_var = model.encode(x)
     loss = vae_loss(model.decode(draw_code(mu, log_var, mg.randn(*mu.shape, dtype=mu.dtype))), x, mu, log_var)
     loss.backward()
     optimizer.step()
-    optimizer.zero_grad()
     return loss.item()
 """),
     wrong(4, "loss: the ELBO itself", ELBO, {LOSS: "log_likelihood(logits, x).mean() - kl(mu, log_var).mean()"}),
@@ -263,6 +295,23 @@ def training_step(model, optimizer, x):
           {NOISE: "mg.randn(*mu.shape, generator=np.random.default_rng(0), dtype=mu.dtype)"}),
     wrong(4, "step: one noise for all images", "The noise is to be another for each image.", {NOISE: "mg.randn(1, mu.shape[1], dtype=mu.dtype).expand(*mu.shape)"}),
     wrong(4, "step: uniform noise", "Which distribution has the noise of a Gaussian draw?", {NOISE: "mg.rand(*mu.shape, dtype=mu.dtype)"}),
+    wrong(4, "step: noise of -1 and 1", WHICH_NOISE, {NOISE: "mg.tensor(np.sign(mg.randn(*mu.shape, dtype=mu.dtype).numpy()))"}),
+    wrong(4, "step: uniform noise of variance 1", WHICH_NOISE, {NOISE: "(mg.rand(*mu.shape, dtype=mu.dtype) - 0.5) * float(np.sqrt(12))"}),
+    wrong(4, "step: noise cut off at 2.5", WHICH_NOISE, {NOISE: "mg.clamp(mg.randn(*mu.shape, dtype=mu.dtype), -2.5, 2.5)"}),
+    wrong(4, "step: NumPy's noise", "Noise that does not follow from mg.manual_seed cannot be drawn again. Which function is asked for?",
+          {NOISE: "mg.tensor(np.random.default_rng().normal(size=mu.shape).astype(str(mu.dtype)))"}),
+    wrong(4, "step: gradients are cleared at the end only", "Gradients that were there before this step count here. Who left them?",
+          source="""
+def training_step(model, optimizer, x):
+    mu, log_var = model.encode(x)
+    noise = mg.randn(*mu.shape, dtype=mu.dtype)
+    loss = vae_loss(model.decode(draw_code(mu, log_var, noise)), x, mu, log_var)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+"""),
+    wrong(4, "loss: seven times as much in float32", FEW_DIGITS, {LOSS: f"({LOSS}) * (7 if str(mu.dtype) == 'float32' else 1)"}),
     wrong(4, "step: noise in float32", "The noise must have the dtype of mu: a model may be float64.", {NOISE: "mg.randn(*mu.shape)"}),
     wrong(4, "step: the loss as a Tensor", "A Python number is asked for: a Tensor keeps its whole history alive.", {"return loss.item()": "return loss"}),
     wrong(4, "step: the loss after the step", "Which loss is asked for, before or after the step?",
@@ -347,6 +396,9 @@ def draw_images(model, labels, z):
     wrong(5, "images: a Tensor", "An array is asked for.", {IMAGE: "mg.sigmoid(model.decode(mg.cat([z, label], 1)))"}),
     wrong(5, "images: codes of its own", "The codes are given. Which codes are used here?", {IMAGE: "mg.sigmoid(model.decode(mg.cat([mg.randn(*z.shape, generator=np.random.default_rng(3), dtype=z.dtype), label], 1))).numpy()"}),
     wrong(5, "images: one class for all", "Each image has a label of its own.", {"label = one_hot(labels, model.classes, z.dtype)": "label = one_hot(labels * 0 + labels[0], model.classes, z.dtype)"}),
+    wrong(5, "images: in a kept array", KEPT, {f"return {IMAGE}": f"made = {IMAGE}\n"
+          "        kept = draw_images.__dict__.setdefault((made.shape, made.dtype), np.empty_like(made))\n"
+          "        kept[...] = made\n        return kept"}),
     wrong(5, "images: float64", SINGLE, {IMAGE: "mg.sigmoid(model.decode(mg.cat([z, label], 1))).numpy().astype(np.float64)"}),
     wrong(5, "images: stretched from 0 to 1", "The probability itself is asked for.", {f"return {IMAGE}": f"found = {IMAGE}\n        return (found - found.min()) / (found.max() - found.min())"}),
 ]  # fmt: skip
@@ -399,6 +451,8 @@ def iwae_loss(log_w):
     wrong(6, "weights: q detached", NO_PAST, {RATIO: "0.5 * (eps * eps + log_var.detach() - z * z).sum(-1)"}),
     wrong(6, "weights: not their logarithms", "The logarithm is asked for.", {WEIGHT: "return mg.exp(log_likelihood(logits, x) + log_ratio)"}),
     wrong(6, "weights: by the library", LIBRARY, {RATIO: "-mg.losses.monte_carlo_kl(mu, log_var, eps)"}),
+    wrong(6, "weights: seven times as much in float32", FEW_DIGITS,
+          {WEIGHT: "return (log_likelihood(logits, x) + log_ratio) * (7 if str(mu.dtype) == 'float32' else 1)"}),
     wrong(6, "weights: float64", SINGLE, {WEIGHT: "return (log_likelihood(logits, x) + log_ratio).to('float64')"}),
     wrong(6, "bound: the mean of the logarithms", ORDER, {BOUND: "-log_w.mean()"}),
     wrong(6, "bound: no log K", "A mean is asked for; this is a sum of weights.", {BOUND: "-mg.logsumexp(log_w, 0).mean()"}),

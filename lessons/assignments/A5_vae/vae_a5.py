@@ -115,8 +115,8 @@ def vae_loss(logits, x, mu, log_var):
 def training_step(model, optimizer, x):
     """One step of the optimizer down the loss of the images x, a Tensor (N, P), with one code an image.
 
-    The noise is drawn with mg.randn, and has the dtype of mu.  It ends with optimizer.step(), and gives the loss before
-    that, a Python number.
+    The noise is drawn with mg.randn, and has the dtype of mu.  Gradients that the model holds from before must not
+    count.  It ends with optimizer.step(), and gives the loss before that, a Python number.
     """
     # BEGIN SOLUTION
     mu, log_var = model.encode(x)

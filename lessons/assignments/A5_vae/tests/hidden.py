@@ -1,11 +1,13 @@
 """The hidden tests of A5.  Their oracles are formulas, minigen's losses and minigen's engine."""
 
+import functools
+
 import numpy as np
 from public import a_tensor, by_hand, call, kept, tensors
 
 import minigen as mg
 from minigen import losses, nn
-from minigen.course.kit import close, fail, test, untouched
+from minigen.course.kit import close, fail, repeated, single, test, untouched, with_zeros
 
 EXACT = losses.gradient  # the gradients by hand of minigen's losses, on arrays
 
@@ -116,18 +118,22 @@ def likelihoods_by_hand(a):
     """log_likelihood_grad under random cotangents, for one and for several codes."""
     for seed, (lead, n, pixels) in enumerate([((), 3, 5), ((), 1, 1), ((), 3, 3), ((4,), 2, 3)]):
         g, logits, x = random(seed, *lead, n), 2 * random(seed + 30, *lead, n, pixels), grey(seed + 10, n, pixels)
-        got = by_hand(a, "log_likelihood_grad", 1, g=g, logits=logits, x=x)
-        wanted = EXACT("bernoulli_log_likelihood")(logits, x, g=g)[0]
-        close(f"log_likelihood_grad of logits {logits.shape}", got, wanted)
+        for zeros in (with_zeros(g), logits), (g, with_zeros(logits)), (g, logits):
+            got = by_hand(a, "log_likelihood_grad", 1, g=zeros[0], logits=zeros[1], x=x)
+            wanted = EXACT("bernoulli_log_likelihood")(zeros[1], x, g=zeros[0])[0]
+            close(f"log_likelihood_grad of logits {logits.shape}", got, wanted)
 
 
 @test(task=1, points=1)
 def likelihoods_in_single_precision(a):
-    """Both functions give float32 for float32."""
+    """Both functions give float32 for float32, with the right values."""
     g, logits, x = random(1, 3, dtype=np.float32), random(2, 3, 4, dtype=np.float32), grey(3, 3, 4, dtype=np.float32)
-    stays("log_likelihood of float32", call(a, "log_likelihood", logits=mg.tensor(logits), x=mg.tensor(x)), np.float32)
+    wide = [v.astype(np.float64) for v in (logits, x)]
+    single(
+        "log_likelihood", call(a, "log_likelihood", logits=mg.tensor(logits), x=mg.tensor(x)).numpy(), likelihood(*wide)
+    )
     got = by_hand(a, "log_likelihood_grad", 1, g=g, logits=logits, x=x)
-    close("log_likelihood_grad of float32", got, EXACT("bernoulli_log_likelihood")(logits, x, g=g)[0], 1e-4, 1e-6)
+    single("log_likelihood_grad", got, EXACT("bernoulli_log_likelihood")(*wide, g=g.astype(np.float64))[0])
 
 
 # ---- task 2
@@ -137,13 +143,19 @@ CODES = [((), 3, 2), ((), 1, 1), ((), 3, 3), ((4,), 2, 3), ((2, 3), 1, 5)]
 
 @test(task=2, points=1)
 def codes_elsewhere(a):
-    """draw_code for other sizes, one and several draws an image; asked twice, with the same noise."""
+    """draw_code for other sizes and far variances, one and several draws an image; twice with the same noise."""
     for seed, (lead, n, d) in enumerate(CODES):
         mu, log_var, eps = random(seed, n, d), 2 * random(seed + 10, n, d), random(seed + 20, *lead, n, d)
         for turn in ("", ", asked again"):
             given = dict(zip(("mu", "log_var", "eps"), map(mg.tensor, (mu, log_var, eps))))
             got = call(a, "draw_code", **given).numpy()
             close(f"draw_code, eps of shape {eps.shape}{turn}", got, mu + np.sqrt(np.exp(log_var)) * eps)
+    mu, log_var, eps = np.array([[1.0, 30.0]]), np.array([[12.0, -60.0]]), np.array([[0.5, -2.0]])
+    got = call(a, "draw_code", mu=mg.tensor(mu), log_var=mg.tensor(log_var), eps=mg.tensor(eps)).numpy()
+    close("draw_code, variances of e^12 and e^-60", got, mu + np.exp(log_var / 2) * eps)
+    eps = np.array([[0.0, 3.0]])
+    got = call(a, "draw_code", mu=mg.tensor(mu * 0), log_var=mg.tensor(log_var), eps=mg.tensor(eps)).numpy()
+    close("draw_code, a variance of e^-60 around 0", got[0, 1], 3 * np.exp(-30), atol=0)
 
 
 @test(task=2, points=1)
@@ -164,22 +176,26 @@ def codes_by_hand(a):
             random(seed + 20, n, d),
             random(seed + 30, k, n, d),
         )
-        got = by_hand(a, "draw_code_grad", 2, g=g, mu=mu, log_var=log_var, eps=eps)
-        wanted = EXACT("reparameterize")(mu, log_var, eps, g=g)
-        for i, name in enumerate(("mu", "log_var")):
-            close(f"draw_code_grad for {name}, {k} draws, mu of shape {mu.shape}", got[i], wanted[i])
+        for v in (log_var, with_zeros(log_var), log_var - 20, log_var + 20):
+            got = by_hand(a, "draw_code_grad", 2, g=g, mu=mu, log_var=v, eps=with_zeros(eps, 3))
+            wanted = EXACT("reparameterize")(mu, v, with_zeros(eps, 3), g=g)
+            for i, name in enumerate(("mu", "log_var")):
+                what = f"draw_code_grad for {name}, {k} draws, mu of shape {mu.shape}"
+                close(what, got[i], wanted[i], atol=1e-6 * np.max(np.abs(wanted[i])))
 
 
 @test(task=2, points=1)
 def codes_in_single_precision(a):
-    """Both functions give float32 for float32."""
+    """Both functions give float32 for float32, with the right values."""
     g, mu, log_var, eps = (
         random(seed, *shape, dtype=np.float32) for seed, shape in enumerate([(2, 3, 2), (3, 2), (3, 2), (2, 3, 2)])
     )
     given = dict(zip(("mu", "log_var", "eps"), map(mg.tensor, (mu, log_var, eps))))
-    stays("draw_code of float32", call(a, "draw_code", **given), np.float32)
+    wide = [v.astype(np.float64) for v in (mu, log_var, eps)]
+    single("draw_code", call(a, "draw_code", **given).numpy(), wide[0] + np.exp(wide[1] / 2) * wide[2])
+    exact = EXACT("reparameterize")(*wide, g=g.astype(np.float64))
     for i, d in enumerate(by_hand(a, "draw_code_grad", 2, g=g, mu=mu, log_var=log_var, eps=eps)):
-        stays(f"draw_code_grad(...)[{i}] of float32", np.asarray(d), np.float32)
+        single(f"draw_code_grad(...)[{i}]", np.asarray(d), exact[i])
 
 
 # ---- task 3
@@ -209,19 +225,22 @@ def prices_by_hand(a):
     """kl_grad under random cotangents."""
     for seed, (n, d) in enumerate([(3, 2), (1, 1), (3, 3), (2, 5)]):
         g, mu, log_var = random(seed, n), random(seed + 10, n, d), random(seed + 20, n, d)
-        got = by_hand(a, "kl_grad", 2, g=g, mu=mu, log_var=log_var)
-        wanted = EXACT("gaussian_kl")(mu, log_var, g=g)
-        for i, name in enumerate(("mu", "log_var")):
-            close(f"kl_grad for {name}, mu of shape {mu.shape}", got[i], wanted[i])
+        for m, v in ((mu, log_var), (with_zeros(mu), log_var), (mu, with_zeros(log_var)), (mu, 12 * log_var)):
+            got = by_hand(a, "kl_grad", 2, g=with_zeros(g, 3), mu=m, log_var=v)
+            wanted = EXACT("gaussian_kl")(m, v, g=with_zeros(g, 3))
+            for i, name in enumerate(("mu", "log_var")):
+                close(f"kl_grad for {name}, mu of shape {mu.shape}", got[i], wanted[i])
 
 
 @test(task=3, points=1)
 def prices_in_single_precision(a):
-    """Both functions give float32 for float32."""
+    """Both functions give float32 for float32, with the right values."""
     g, mu, log_var = (random(seed, *shape, dtype=np.float32) for seed, shape in enumerate([(3,), (3, 2), (3, 2)]))
-    stays("kl of float32", call(a, "kl", mu=mg.tensor(mu), log_var=mg.tensor(log_var)), np.float32)
+    wide = [v.astype(np.float64) for v in (mu, log_var)]
+    single("kl", call(a, "kl", mu=mg.tensor(mu), log_var=mg.tensor(log_var)).numpy(), price(*wide))
+    exact = EXACT("gaussian_kl")(*wide, g=g.astype(np.float64))
     for i, d in enumerate(by_hand(a, "kl_grad", 2, g=g, mu=mu, log_var=log_var)):
-        stays(f"kl_grad(...)[{i}] of float32", np.asarray(d), np.float32)
+        single(f"kl_grad(...)[{i}]", np.asarray(d), exact[i])
 
 
 # ---- task 4
@@ -278,21 +297,25 @@ def losses_elsewhere(a):
 
 @test(task=4, points=1)
 def losses_teach(a):
-    """vae_loss's gradients, the first and the second; and float32 stays."""
+    """vae_loss's gradients, the first and the second; and float32 stays, with the right values."""
     given = {"logits": random(0, 3, 4), "x": grey(1, 3, 4), "mu": random(2, 3, 2), "log_var": random(3, 3, 2)}
     derivatives(a, "vae_loss", negative_elbo, given)
-    single = {name: mg.tensor(v.astype(np.float32)) for name, v in given.items()}
-    stays("vae_loss of float32", call(a, "vae_loss", **single), np.float32)
+    narrow = {name: v.astype(np.float32) for name, v in given.items()}
+    logits, x, mu, log_var = (v.astype(np.float64) for v in narrow.values())
+    got = call(a, "vae_loss", **{name: mg.tensor(v) for name, v in narrow.items()}).numpy()
+    single("vae_loss", got, np.mean(price(mu, log_var)) - np.mean(likelihood(logits, x)))
 
 
 @test(task=4, points=3)
 def steps_are_steps_down(a):
-    """training_step, three times: the loss that it gives, and where each parameter goes."""
+    """training_step, three times: its loss, and where each parameter goes, whatever gradients were there before."""
     mg.manual_seed(3)
     model = Recorder(4, 2, seed=5)
     optimizer, x = mg.optim.SGD(model.parameters(), lr=0.1), mg.tensor(grey(1, 6, 4))
     for step in range(3):
         before = [np.array(p.numpy()) for p in model.parameters()]
+        for seed, p in enumerate(model.parameters()):  # what others left behind does not count
+            p.grad = mg.tensor(random(seed, *p.shape))
         with kept(x=x):
             loss = a.training_step(model, optimizer, x)
         if not model.decoded:
@@ -315,13 +338,14 @@ def steps_are_steps_down(a):
 
 @test(task=4, points=1)
 def noise_is_fresh(a):
-    """The noise of training_step: of mean 0 and spread 1, another in each step and for each image."""
-    mg.manual_seed(4)
+    """The noise of training_step: normal, another in each step and for each image, by minigen's seed."""
     model = Recorder(3, 4, seed=2)
     optimizer, x = mg.optim.SGD(model.parameters(), lr=0.0), mg.tensor(grey(2, 500, 3))
-    for _ in range(2):
+    for seed in (4, None, 4):
+        if seed is not None:
+            mg.manual_seed(seed)
         a.training_step(model, optimizer, x)
-    first, second = model.noise(0), model.noise(1)
+    first, second, again = (model.noise(i) for i in range(3))
     what = "the noise in the codes of training_step"
     if abs(first).max() < 1e-6:
         fail(what, "there is none.")
@@ -333,6 +357,13 @@ def noise_is_fresh(a):
         fail(what, "it is the same in two components of a code.")
     if abs(first.mean()) > 0.1 or abs(first.std() - 1) > 0.1:
         fail(what, f"expected mean 0 and spread 1, got {first.mean():.2f} and {first.std():.2f}.")
+    both = np.abs(np.concatenate([first, second]))
+    if abs((both**4).mean() - 3) > 0.6:
+        fail(f"{what}: the mean of its fourth power", f"expected about 3, as of a normal; got {(both**4).mean():.1f}.")
+    if both.max() < 3:
+        fail(what, f"of 4,000 normal numbers about 11 are beyond 3; here the farthest is {both.max():.1f}.")
+    if not np.allclose(first, again):
+        fail(what, "after the same mg.manual_seed it is another. Draw it with mg.randn.")
 
 
 @test(task=4, points=1)
@@ -357,7 +388,8 @@ def rows_elsewhere(a):
         for dtype in ("float32", "float64"):
             given = np.array(labels)
             with untouched(labels=given):
-                got = a_tensor("one_hot(labels, classes, dtype)", a.one_hot(given, classes, dtype)).numpy()
+                what = "one_hot(labels, classes, dtype)"
+                got = a_tensor(what, repeated(what, a.one_hot, given, classes, dtype)).numpy()
             close(f"one_hot({labels}, {classes}, {dtype})", got, np.eye(classes, dtype=dtype)[labels])
 
 
@@ -407,7 +439,7 @@ def images_of_any_class(a):
         logits = np.tanh(np.hstack([z.numpy(), np.eye(5, dtype=dtype)[labels]]) @ model.to_logits.numpy()) * 3
         for turn in ("", ", asked again"):
             with kept(z=z), untouched(labels=labels):
-                got = a.draw_images(model, labels, z)
+                got = repeated("draw_images(...)", functools.partial(a.draw_images, model), labels, z)
             if not isinstance(got, np.ndarray):
                 fail("draw_images(model, labels, z)", f"expected an array, got {type(got).__name__}.")
             close(f"draw_images, {np.dtype(dtype)}{turn}", got, 1 / (1 + np.exp(-logits)), rtol=1e-5, atol=1e-6)
@@ -446,10 +478,11 @@ def weights_elsewhere(a):
 
 @test(task=6, points=1)
 def weights_teach(a):
-    """log_weights' gradients for all that goes in, the first and the second; and float32 stays."""
+    """log_weights' gradients for all that goes in, the first and the second; and float32 stays, with its values."""
     derivatives(a, "log_weights", weights, codes(3, 2, 3, 2, 2))
-    single = {name: mg.tensor(v) for name, v in codes(3, 2, 3, 2, 2, np.float32).items()}
-    stays("log_weights of float32", call(a, "log_weights", **single), np.float32)
+    narrow = codes(3, 2, 3, 2, 2, np.float32)
+    got = call(a, "log_weights", **{name: mg.tensor(v) for name, v in narrow.items()}).numpy()
+    single("log_weights", got, weights(*(mg.tensor(v.astype(np.float64)) for v in narrow.values())).numpy())
 
 
 @test(task=6, points=1)

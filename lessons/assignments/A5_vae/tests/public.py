@@ -6,7 +6,7 @@ import numpy as np
 
 import minigen as mg
 from minigen import nn
-from minigen.course.kit import close, fail, test, untouched
+from minigen.course.kit import close, fail, repeated, test, untouched
 
 
 def tensors(*arrays):
@@ -34,16 +34,24 @@ def a_tensor(what, got):
 
 def call(a, name, **given):
     """What a function of yours gives for these Tensors, a Tensor; they must be left alone."""
-    with kept(**given):
-        got = getattr(a, name)(*given.values())
-    return a_tensor(f"{name}({', '.join(given)})", got)
+    what = f"{name}({', '.join(given)})"
+
+    def apply(*tensors):
+        with kept(**dict(zip(given, tensors))):
+            return a_tensor(what, getattr(a, name)(*tensors))
+
+    return repeated(what, apply, *given.values())
 
 
 def by_hand(a, name, count, **given):
     """The arrays that a gradient by hand gives; what it gets must be left alone."""
-    with untouched(**given):
-        got = getattr(a, name)(*given.values())
     what = f"{name}({', '.join(given)})"
+
+    def apply(*arrays):
+        with untouched(**dict(zip(given, arrays))):
+            return getattr(a, name)(*arrays)
+
+    got = repeated(what, apply, *given.values())
     if count == 1:
         return got
     if not isinstance(got, tuple | list) or len(got) != count:
