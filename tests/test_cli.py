@@ -1,6 +1,7 @@
 """The command line: the main command and what it leaves, mistakes that cost one line, and digits that can be read."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -338,6 +339,52 @@ def test_a_model_beyond_the_free_memory_is_refused_and_not_killed(here):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("minigen: not enough memory: ") and not list(here.iterdir())
+
+
+CLOSED = """
+import os, signal, sys
+from minigen.cli import main
+def close(*_):  # what the closing of a terminal leaves: SIGHUP, and streams that cannot be written
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, 1)
+    os.dup2(writer, 2)
+if {interrupted}:
+    from minigen.models import GAN
+    def step(self, batch, real=GAN.training_step):
+        close()
+        signal.raise_signal(getattr(signal, "SIGHUP", signal.SIGTERM))
+        return real(self, batch)
+    GAN.training_step = step
+else:
+    close()
+sys.exit(main({arguments}))
+"""
+
+
+@pytest.mark.parametrize(("interrupted", "code"), [(False, 0), (True, 130)])
+def test_a_training_whose_output_is_gone_is_saved_and_ends_as_usual(interrupted, code, here):
+    arguments = ["train", "gan", "--data", "digits", "--epochs", "1", "--run", "gone"]
+    code_text = CLOSED.format(interrupted=interrupted, arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", code_text], timeout=120)
+    assert done.returncode == code
+    assert len(list((here / "runs" / "gone" / "checkpoints").iterdir())) == 2
+
+
+def test_a_reader_that_leaves_gets_no_complaint(here):
+    """As in ``minigen data | head -1``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "minigen", "data"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert done.stderr == "" and done.returncode in (0, 1)
+
+
+def test_the_help_lists_the_values_of_an_option(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "vae", "--help"])
+    assert "--likelihood {bernoulli,gaussian}" in capsys.readouterr().out
 
 
 def test_a_missing_package_names_its_extra(monkeypatch, capsys):

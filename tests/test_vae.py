@@ -319,6 +319,19 @@ def test_resuming_is_exact(family, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("count", "drop_last", "fits"), [(17, False, False), (17, True, True), (18, False, True)])
+def test_a_last_batch_of_one_image_is_refused_before_the_first_step(count, drop_last, fits, tmp_path):
+    loader = Loader(Dataset("noise", images(count)), batch_size=4, drop_last=drop_last)
+    assert loader.smallest_batch == min(len(batch["images"]) for batch in loader)
+    run = Run.create(tmp_path / "run", {})
+    if fits:
+        assert fit(tiny("vae"), loader, run, 1, progress=False).step == len(loader)
+    else:
+        with pytest.raises(ValueError, match=r"vae: batch norm needs more .* got 1; .* drop_last=True"):
+            fit(tiny("vae"), loader, run, 1, progress=False)
+        assert not run.log.exists()
+
+
 def test_a_learned_variance_approaches_the_mean_squared_error():
     model = tiny("vae", network="mlp", latent=1, likelihood="gaussian", lr=1e-2)
     for i in range(400):  # uniform on [0, 1] inside, always new: nothing to learn but their mean and variance, 1/12

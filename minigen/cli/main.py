@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from .._util.optional import extra_of, installed_version, missing_package
+from .output import flush_output, is_closed_output, print_line
 
 __all__ = ["COMMANDS", "main"]
 
@@ -86,14 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser().parse_args(argv, arguments)
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
+        print_line("\nstopped", sys.stderr)
         return 130
     except Exception as error:
         if arguments.debug:
             raise
+        if isinstance(error, OSError) and is_closed_output(error):  # as in `minigen data | head -1`
+            return 1
         line, code = _explain(error)
-        print(f"minigen: {' '.join(line.split())}", file=sys.stderr)
+        print_line(f"minigen: {' '.join(line.split())}", sys.stderr)
         return code
+    finally:
+        flush_output()
 
 
 def _explain(error: Exception) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .memory_limit import memory_limit
+from .output import print_line
 from .types import at_least
 
 __all__ = ["add_arguments", "run"]
@@ -77,7 +78,9 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
         if each.kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=shown)
         else:
-            group.add_argument(flag, type=_flag_type(each), help=shown, metavar=each.name.upper())
+            choices = each.metadata.get("choices")
+            metavar = f"{{{','.join(map(str, choices))}}}" if choices else each.name.upper()
+            group.add_argument(flag, type=_flag_type(each), help=shown, metavar=metavar)
     return parser
 
 
@@ -140,7 +143,7 @@ def _train(arguments: argparse.Namespace) -> int:
         _fit_to(config, loader.dataset)
         model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
         run, changes = Run.create(find_run(name), config, arguments.overwrite), {}
-        print(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
+        print_line(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
 
     with run.lock:
         if changes:
@@ -156,14 +159,15 @@ def _train(arguments: argparse.Namespace) -> int:
             checkpoint_every=arguments.checkpoint_every,
         )
     if result.interrupted:
-        print(
+        print_line(
             f"stopped after step {result.step} and saved to {result.checkpoint}; "
             f"to go on: minigen train {arguments.model} --run {name} --resume"
         )
         return 130
-    done = f"{result.epoch} epochs" if run.config["epochs"] else f"{result.step} steps"
-    print(f"{done} done; samples: {run.samples(math.ceil(result.step / len(loader)))}")
-    print(f"more of them: minigen sample {name}; how they came about: minigen gif {name}")
+    number, unit = (result.epoch, "epoch") if run.config["epochs"] else (result.step, "step")
+    done = f"{number} {unit}{'s' * (number != 1)}"
+    print_line(f"{done} done; samples: {run.samples(math.ceil(result.step / len(loader)))}")
+    print_line(f"more of them: minigen sample {name}; how they came about: minigen gif {name}")
     return 0
 
 

@@ -87,6 +87,12 @@ class Loader:
         whole, rest = divmod(len(self.dataset), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
+    @property
+    def smallest_batch(self) -> int:
+        """The number of examples in the smallest batch of an epoch, the last one."""
+        rest = len(self.dataset) % self.batch_size
+        return rest if rest and not self.drop_last else self.batch_size
+
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
         """Run the next epoch: 0 at first, then 1, ..."""
         epoch = self._next_epoch

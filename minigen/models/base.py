@@ -186,6 +186,9 @@ class Model(Module):
     def schedule(self, done: float) -> None:
         """Prepare the next step; `done` is the share of the training that is done, from 0 to 1."""
 
+    def check_batch_size(self, size: int) -> None:
+        """Raise ValueError if the model cannot learn from a batch of `size` examples; asked before the first step."""
+
     def reference_levels(self) -> dict[str, float]:
         """Return levels to compare logged numbers with, such as the loss of an undecided D."""
         return {}

@@ -11,8 +11,8 @@ What else can go wrong in one family, its `diagnose` says.  Losses are judged as
 of the run, and a warning must last for three windows; samples must show the same after two reports.  One step proves
 nothing: D wins many a batch, and the first samples are all alike.
 
-Every threshold is far from what healthy trainings show.  The measured values stand beside each; they are of gan, dcgan,
-wgan-gp, cgan and vae on digits, shapes and mnist5k, from 100 steps to the default length, with three seeds.
+The measured values are next to each threshold.  They come from gan, dcgan, wgan-gp, cgan and vae: on digits and shapes
+108 to 400 steps with two seeds, on mnist5k a few thousand steps.  Other data and longer trainings were not measured.
 
 NaN and infinite numbers end a training at once (`minigen.train.fit`).
 """

@@ -137,7 +137,8 @@ def fit(
     Raises
     ------
     ValueError
-        If not exactly one of `epochs` and `steps` is given, or it is less than 1.
+        If not exactly one of `epochs` and `steps` is given, or it is less than 1.  Also, before the first step, if the
+        last batch of an epoch is too small for the model.
     RunError
         If a loss or a weight becomes NaN or infinite, or a loss so large that it means nothing, or a file cannot be
         written (the disk is full); the last good checkpoint is kept, and named in the message.  Also if another process
@@ -162,6 +163,7 @@ def fit(
     total = steps if epochs is None else epochs * len(loader)
     if total is None or total < 1:
         raise ValueError(f"fit: expected epochs or steps of at least 1, got {steps if epochs is None else epochs}")
+    model.check_batch_size(loader.smallest_batch)
     try:
         with run.lock:
             counters = {"step": 0, "seconds": 0.0}

@@ -33,6 +33,9 @@ class Trainable(Protocol):
         A function of the weights, the data set and the generator only; None for a grid that is about square.
         """
 
+    def check_batch_size(self, size: int) -> None:
+        """Raise ValueError if the model cannot learn from a batch of `size` examples; asked before the first step."""
+
     def reference_levels(self) -> Mapping[str, float]:
         """Return levels to compare logged numbers with, such as the loss of a discriminator that is undecided."""
 

@@ -117,6 +117,17 @@ class BaseVAE(GenerativeModel):
 
     # ---- training
 
+    def check_batch_size(self, size: int) -> None:
+        """Raise ValueError if a batch of `size` images is too small for batch norm.
+
+        The training loop asks at the start, with the smallest batch of an epoch; each step asks again.
+        """
+        if size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules()):
+            raise ValueError(
+                f"{self.name}: batch norm needs more than one image in a batch, got 1; if it is the last batch of an "
+                "epoch, leave it out: Loader(..., drop_last=True)"
+            )
+
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
         """Compute minus the bound that this family maximizes.
 
@@ -150,11 +161,7 @@ class BaseVAE(GenerativeModel):
             -log p(x | z) summed over the pixels, and ``kl``, summed over the code.
         """
         x, condition = self._inputs(self.field(batch, "images"), batch.get("labels"))
-        if len(x.data) == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules()):
-            raise ValueError(
-                f"{self.name}: batch norm needs more than one image in a batch, got 1; if it is the last batch of an "
-                "epoch, leave it out: Loader(..., drop_last=True)"
-            )
+        self.check_batch_size(len(x.data))
         mu, log_var = self.posterior(x, condition)
         # Fresh noise in every step.  Nothing is detached: through z = mu + sigma * eps the gradient of the
         # reconstruction reaches the encoder, and one optimizer updates both networks.
