@@ -360,6 +360,18 @@ def fast_conv2d(x, w, padding):
             patches[:, :, r, s] = big[:, :, r : r + P, s : s + Q]
     return (w.reshape(len(w), -1) @ patches.reshape(len(x), -1, P * Q)).reshape(len(x), len(w), P, Q)
 """),
+    wrong(4, "im2col in an array that is kept", LESS, source="""
+def fast_conv2d(x, w, padding, kept={}):
+    big = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    R, S = w.shape[2:]
+    P, Q = big.shape[2] - R + 1, big.shape[3] - S + 1
+    shape = (*x.shape[:2], R, S, P, Q)
+    patches = kept.setdefault((shape, x.dtype), np.empty(shape, x.dtype) if (shape, x.dtype) not in kept else None)
+    for r in range(R):
+        for s in range(S):
+            patches[:, :, r, s] = big[:, :, r : r + P, s : s + Q]
+    return (w.reshape(len(w), -1) @ patches.reshape(len(x), -1, P * Q)).reshape(len(x), len(w), P, Q)
+"""),
     wrong(4, "an image for each thread", "Whose time is measured, if others do the work?", source="""
 def one_image(x, w, padding):
     big = np.pad(x, ((0, 0), (padding, padding), (padding, padding)))
