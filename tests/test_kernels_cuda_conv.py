@@ -153,11 +153,11 @@ def test_empty_batches():
 def test_wrong_arguments_are_named():
     x, w, how = np.zeros((1, 4, 3, 3), np.float32), np.zeros((2, 2, 1, 1), np.float32), ((1, 1), SAME, (1, 1))
     with emulated():
-        with pytest.raises(TypeError, match="conv2d: w: expected float32 as the first argument, got float64"):
+        with pytest.raises(TypeError, match="conv2d: w: got dtype float64, expected float32 as the other arrays"):
             cuda.conv2d(x, w.astype(np.float64), *how, 2)
-        with pytest.raises(ValueError, match=r"conv2d: w: expected shape \(2, 4, 1, 1\), got \(2, 2, 1, 1\)"):
+        with pytest.raises(ValueError, match=r"conv2d: w: got shape \(2, 2, 1, 1\), expected \(O, 4, R, S\)"):
             cuda.conv2d(x, w, *how, 1)
-        with pytest.raises(ValueError, match=r"conv2d: out: expected shape \(1, 2, 5, 5\), got \(1, 2, 3, 3\)"):
+        with pytest.raises(ValueError, match=r"conv2d: out: got shape \(1, 2, 3, 3\), expected \(1, 2, 5, 5\)"):
             cuda.conv2d(x, w, *how, 2, out=np.zeros((1, 2, 3, 3), np.float32))
 
 
