@@ -84,7 +84,7 @@ print("the first of these was made by", output.inputs[0].op.name, "and x by", x.
 #
 # - **`div_rule`**, $o = x / y$.  For $x$ treat $y$ as a constant, and the other way round.  Mind the sign for $y$.
 # - **`tanh_rule`**.  What is the derivative of $\tanh$, written with $\tanh$ itself?  You have `out`: nothing needs to be
-#   computed twice.
+#   computed twice.  (By exponentials, it must not overflow: try $x = 400$, and $x = 50$ in float32.)
 # - **`sum_rule`**, for `sum_to(x, axis=...)`, which keeps the summed axes with length 1.  Every $x_i$ goes into the sum
 #   once: how much does $L$ change with each?  The result must have the shape of `x`; look through the list of given
 #   operations for one that makes it.

@@ -320,6 +320,10 @@ def inputs_of_all_kinds(a):
         for what, d, e in zip(("x", "p, which is no leaf", "output itself", "x again"), got,
                               (dp * 2 * x.value, dp, np.array([1.7]), dp * 2 * x.value)):  # fmt: skip
             close(f"the gradient for {what}{turn}", d, e)
+    before = [d.copy() for d in got]
+    gradients(a, output, [x, p, output, x], a.Var(np.array([-0.3])))
+    if not all(map(np.array_equal, got, before)):
+        fail("grad(output, inputs, g)", "the next call changes this result. Give new arrays in each call.")
     leaf, other = a.Var(np.array([2.0])), a.Var(np.array([3.0]))
     for what, cotangent, wanted in (("", (), 1.0), (", with g = 5", (a.Var(np.array([5.0])),), 5.0)):
         got = gradients(a, leaf, [leaf, other], *cotangent)
