@@ -894,7 +894,7 @@ picture
 # Both had three epochs, and the label saves a nat or two.  How much can it be worth?
 # $p(x \mid c) = p(x)\,p(c \mid x)/p(c)$, so $\log p(x \mid c)$ exceeds $\log p(x)$ by at most
 # $-\log p(c) = \log 10 = 2.3$ nats.  (The *bounds* may differ by a little more, if one of them is tighter.  After 20
-# epochs of larger networks it is 2.3 to 2.9 nats, by seed: `lessons/reference/expected_values.md`.)
+# epochs of larger networks it is 2.5 to 3.4 nats, by seed: `lessons/reference/expected_values.md`.)
 #
 # And why does a code that was found with the label 7 still say "7" when it is drawn with a 0?  Nothing forbids it; it
 # only costs nats that need not be spent.  That is learned last.
