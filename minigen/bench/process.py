@@ -17,7 +17,7 @@ import json, time
 import minigen
 imported = time.perf_counter()
 from minigen.bench.steps import our_step
-step = our_step("DCGAN-28 step (S4's networks, repaired), batch 128")
+step = our_step("DCGAN-28 step (conv_k5_dropout), batch 128")
 step()
 print(json.dumps(time.perf_counter() - imported))
 """

@@ -49,7 +49,7 @@ def _wide() -> DCGAN:
 
 
 def _dense() -> DCGAN:
-    """The dense GAN of S1's listing, repaired, on 28x28: G 100-128-128-784 and D 784-128-128-1."""
+    """A dense GAN on 28x28: G 100-128-128-784 and D 784-128-128-1."""
     slope = 0.2
     up = nn.Sequential(
         nn.Linear(100, 128), nn.LeakyReLU(slope), nn.Linear(128, 128), nn.LeakyReLU(slope), nn.Linear(128, 784),
@@ -67,13 +67,13 @@ def _dense() -> DCGAN:
 
 
 STEPS: dict[str, tuple[Callable[[], Model], tuple[int, ...]]] = {
-    "DCGAN-64 step (S3's networks), batch 32": (lambda: DCGAN(64, 3, network="conv_k4_bn"), (32, 3, 64, 64)),
+    "DCGAN-64 step (conv_k4_bn), batch 32": (lambda: DCGAN(64, 3, network="conv_k4_bn"), (32, 3, 64, 64)),
     "DCGAN-64 step (wide), batch 32": (_wide, (32, 3, 64, 64)),
-    "DCGAN-28 step (S4's networks, repaired), batch 128": (
+    "DCGAN-28 step (conv_k5_dropout), batch 128": (
         lambda: DCGAN(28, 1, network="conv_k5_dropout"),
         (128, 1, 28, 28),
     ),
-    "dense GAN step (S1's networks), batch 128": (_dense, (128, 1, 28, 28)),
+    "dense GAN step (two layers of 128), batch 128": (_dense, (128, 1, 28, 28)),
     "conv VAE step (32-64 channels, latent 20), batch 128": (
         lambda: VAE(28, 1, width=32, latent=20, dropout=0.0, ema=0.0),
         (128, 1, 28, 28),
