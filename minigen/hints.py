@@ -111,7 +111,7 @@ class LeftOut:
     """
 
     def __init__(self, owner: str, name: str, hints: Mapping[str, str]):
-        self.message = missing(owner, name, hints)
+        self.message: str = missing(owner, name, hints)
 
     def __get__(self, instance: object, owner: object = None) -> Never:
         raise AttributeError(self.message)

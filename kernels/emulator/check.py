@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .access import ATOMIC, LOAD, STORE, Point, Region, where
 from .errors import AlignmentError, BoundsError, KernelError, RaceError
@@ -139,19 +140,22 @@ def watcher() -> Any:
 class Checker:
     """The memory behind `watcher` for one launch, and the errors that come out of it."""
 
+    points: Sequence[Point]
+    regions: Sequence[Region]
+
     def __init__(self, points: Sequence[Point], regions: Sequence[Region], scratch: int, threads: int):
         self.points, self.regions = points, regions
-        self.state = np.zeros(WARP_EPOCHS + 32, np.int64)
+        self.state: NDArray[np.int64] = np.zeros(WARP_EPOCHS + 32, np.int64)
         self.state[[REGIONS, BLOCK_THREADS, SCRATCH]] = len(regions), threads, scratch
-        self.table = np.zeros((max(1, len(regions)), 6), np.int64)
+        self.table: NDArray[np.int64] = np.zeros((max(1, len(regions)), 6), np.int64)
         granules = 0
         for row, region in zip(self.table, regions):
             row[:] = region.start, region.stop, granules, region.itemsize, region.shared, region.frozen
             granules += -(-(region.stop - region.start) // region.itemsize)
-        self.shadow = np.zeros((max(1, granules), GRANULE), np.int32)
-        self.log = np.zeros((KEPT, 7), np.int64)
-        self.kinds = np.array([(point.kind, point.bytes) for point in points] or [(0, 1)], np.int32)
-        self.locals = np.zeros((threads, MOST_LOCALS, 2), np.int64)
+        self.shadow: NDArray[np.int32] = np.zeros((max(1, granules), GRANULE), np.int32)
+        self.log: NDArray[np.int64] = np.zeros((KEPT, 7), np.int64)
+        self.kinds: NDArray[np.int32] = np.array([(point.kind, point.bytes) for point in points] or [(0, 1)], np.int32)
+        self.locals: NDArray[np.int64] = np.zeros((threads, MOST_LOCALS, 2), np.int64)
 
     def start_block(self, index: int) -> None:
         """Begin block number `index`."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .access import ATOMIC, LOAD, STORE, Point, Region
 from .errors import UnsupportedError
@@ -172,12 +173,17 @@ class Counter:
     Every array is taken to begin at a multiple of 128 bytes, as an allocation on a GPU does.
     """
 
+    points: Sequence[Point]
+    regions: Sequence[Region]
+
     def __init__(self, points: Sequence[Point], parents: Sequence[int], regions: Sequence[Region], threads: int):
         self.points, self.regions = points, regions
-        self.loops = np.array([*parents, *(point.loop for point in points)] or [0], np.int32)
-        self.iterations = np.zeros((threads, max(1, len(parents))), np.int32)
-        self.count = len(parents)
-        self.trace = np.empty((MOST_ACCESSES + 1, 3), np.int64)  # pages that stay untouched take no memory
+        self.loops: NDArray[np.int32] = np.array([*parents, *(point.loop for point in points)] or [0], np.int32)
+        self.iterations: NDArray[np.int32] = np.zeros((threads, max(1, len(parents))), np.int32)
+        self.count: int = len(parents)
+        self.trace: NDArray[np.int64] = np.empty(
+            (MOST_ACCESSES + 1, 3), np.int64
+        )  # pages that stay untouched take no memory
         self.trace[0, 0] = 0
         order = sorted(range(len(regions)), key=lambda r: regions[r].start)
         self._order = np.array(order, np.int64)

@@ -32,6 +32,12 @@ class EmulatedKernel:
     number of bytes of dynamic shared memory.
     """
 
+    function: Callable[..., Any]
+    fastmath: bool
+    check: bool
+    count: bool
+    order: str | int
+
     def __init__(self, function: Callable[..., Any], fastmath: bool, check: bool, count: bool, order: str | int):
         self.function, self.fastmath, self.check, self.count, self.order = function, fastmath, check, count, order
         self.__name__, self.__doc__ = function.__name__, function.__doc__

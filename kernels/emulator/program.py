@@ -4,7 +4,9 @@ import ctypes
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .access import Point
 from .check import Checker
 from .count import Counter
 from .fibers import STACK_BYTES
@@ -19,23 +21,30 @@ class Memory:
 
     def __init__(self, threads: int, stack_bytes: int):
         self.threads = threads
-        self.indices = np.zeros((threads, 3), np.int32)
-        self.order = np.zeros(threads, np.int32)
-        self.state = np.zeros(threads, np.uint8)
-        self.site = np.zeros(threads, np.int32)
-        self.contexts = np.zeros(threads, np.int64)
-        self.exchange = np.zeros(threads + 32, np.int32)
-        self.stacks = np.empty(threads * stack_bytes + 64, np.uint8)  # pages that stay untouched take no memory
+        self.indices: NDArray[np.int32] = np.zeros((threads, 3), np.int32)
+        self.order: NDArray[np.int32] = np.zeros(threads, np.int32)
+        self.state: NDArray[np.uint8] = np.zeros(threads, np.uint8)
+        self.site: NDArray[np.int32] = np.zeros(threads, np.int32)
+        self.contexts: NDArray[np.int64] = np.zeros(threads, np.int64)
+        self.exchange: NDArray[np.int32] = np.zeros(threads + 32, np.int32)
+        self.stacks: NDArray[np.uint8] = np.empty(
+            threads * stack_bytes + 64, np.uint8
+        )  # pages that stay untouched take no memory
 
 
 class Program:
     """A kernel's machine code, and the memory through which the launcher speaks with it."""
 
+    points: list[Point]
+    barriers: list[Point]
+    parents: list[int]
+    slots: int
+
     def __init__(self, engine: Any, code: Instrumented, slots: int):
         self.points, self.barriers, self.parents = code.points, code.barriers, code.parents
         self.slots, self._shared = slots, code.shared
-        self.waits = bool(code.barriers)
-        self.stack_bytes = STACK_BYTES + -(-2 * code.stack // 4096) * 4096
+        self.waits: bool = bool(code.barriers)
+        self.stack_bytes: int = STACK_BYTES + -(-2 * code.stack // 4096) * 4096
         self._engine = engine
 
         def entry(symbol: str, result: Any = None) -> Any:

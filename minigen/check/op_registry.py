@@ -39,7 +39,7 @@ class Source:
     """
 
     def __init__(self, fixed: dict[str, Any] | None = None, layouts: bool = True):
-        self.fixed = fixed or {}
+        self.fixed: dict[str, Any] = fixed or {}
         self.layouts = layouts
 
     def integer(self, low: int, high: int) -> int:

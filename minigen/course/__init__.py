@@ -81,6 +81,10 @@ class Verdict:
 class Exercise:
     """A named check of an answer.  Made by the decorator `exercise`; call it with the answer."""
 
+    number: str
+    title: str
+    check: Callable[[Any], None]
+
     def __init__(self, number: str, title: str, check: Callable[[Any], None]):
         self.number, self.title, self.check = number, title, check
         functools.update_wrapper(self, check)

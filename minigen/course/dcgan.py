@@ -12,10 +12,10 @@ from .convolution import _whole_numbers
 
 __all__ = ["count_parameters", "nearest", "receptive_field", "slerp", "steps_to_turn"]
 
-S3_GENERATOR = [
+S3_GENERATOR: list[tuple[Any, ...]] = [
     ("linear", 100, 256), ("convt", 4, 128, 4), ("norm", 128), ("convt", 128, 64, 4), ("norm", 64), ("convt", 64, 3, 4),
 ]  # fmt: skip
-S3_DISCRIMINATOR = [
+S3_DISCRIMINATOR: list[tuple[Any, ...]] = [
     ("conv", 3, 64, 4), ("conv", 64, 128, 4), ("norm", 128), ("conv", 128, 256, 4), ("norm", 256), ("linear", 16384, 1),
 ]  # fmt: skip
 """S3's two networks at 64 pixels, without the layers that have no parameters."""

@@ -67,6 +67,10 @@ class Dataset:
 use images.transpose(0, 3, 1, 2)
     """
 
+    name: str
+    classes: tuple[str, ...]
+    factor_names: tuple[str, ...]
+
     def __init__(
         self,
         name: str,

@@ -52,6 +52,9 @@ class Classifier(nn.Module):
     ((2, 10), (3,))
     """
 
+    shape: tuple[int, int, int]
+    classes: int
+
     def __init__(self, size: int, channels: int, classes: int, width: int = 16):
         super().__init__()
         self.shape, self.classes = (channels, size, size), classes
@@ -70,7 +73,7 @@ class Classifier(nn.Module):
                 add(kernel=3, stride=1)
             add(kernel=4, stride=2)
         layers += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(before * base * base, classes)]
-        self.layers = nn.Sequential(*layers)
+        self.layers: nn.Sequential = nn.Sequential(*layers)
 
     def forward(self, input: Tensor) -> Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [-1, 1]."""

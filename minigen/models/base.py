@@ -77,12 +77,14 @@ class Model(Module):
     optimizers: dict[str, Optimizer]
     """Every optimizer by name; their state is part of a checkpoint."""
 
+    __signature__: ClassVar[inspect.Signature]
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Give the family the signature and the documentation of its options."""
         super().__init_subclass__(**kwargs)
         if "name" not in vars(cls):
             cls.name = cls.__name__.lower()
-        cls.__signature__ = cls.Options.signature()  # type: ignore[attr-defined]
+        cls.__signature__ = cls.Options.signature()
         cls.__doc__ = _with_parameters(cls.__doc__ or cls.__name__, cls.Options.documentation())
 
     def __init__(self, **options: Any):
@@ -294,7 +296,7 @@ class GenerativeModel(Model):
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
         super().__init__(size=size, channels=channels, **options)
-        self.shape = (self.options.channels, self.options.size, self.options.size)
+        self.shape: tuple[int, int, int] = (self.options.channels, self.options.size, self.options.size)
         self.classes = getattr(self.options, "classes", 0)
         if self.options.latent is not None:
             self.latent = self.options.latent

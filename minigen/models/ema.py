@@ -51,7 +51,7 @@ class EMA(nn.Module):
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"ema must be at least 0 and below 1, got {decay}")
-        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.network: nn.Module = copy.deepcopy(network).requires_grad_(False)
         self.decay = decay
         self.register_buffer("updates", tensor(np.array(0)))
 

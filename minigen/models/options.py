@@ -163,7 +163,9 @@ class Options:
                 default = value.default if isinstance(value, Field) else value
                 annotations[name] = inherited[name].type if name in inherited else _annotation(default)
         in_order = [name for name in vars(cls) if name in annotations]
-        cls.__annotations__ = {name: annotations[name] for name in [*in_order, *annotations]}
+        ordered = {name: annotations[name] for name in [*in_order, *annotations]}
+        # An assignment would be a second declaration to type checkers
+        type.__setattr__(cls, "__annotations__", ordered)
 
     def __post_init__(self) -> None:
         """Check every value; a subclass adds checks that compare options."""

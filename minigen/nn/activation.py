@@ -43,7 +43,7 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01):
         super().__init__()
-        self.negative_slope = check_number("LeakyReLU", "negative_slope", negative_slope, least=-math.inf)
+        self.negative_slope: float = check_number("LeakyReLU", "negative_slope", negative_slope, least=-math.inf)
 
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.leaky_relu`."""
@@ -77,7 +77,7 @@ class PReLU(Module):
         super().__init__()
         check_sizes("PReLU", num_parameters=num_parameters)
         self.num_parameters = num_parameters
-        self.weight = Parameter(full((num_parameters,), init))
+        self.weight: Parameter = Parameter(full((num_parameters,), init))
 
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.prelu`."""
@@ -100,7 +100,7 @@ class ELU(Module):
 
     def __init__(self, alpha: float = 1.0):
         super().__init__()
-        self.alpha = check_number("ELU", "alpha", alpha, least=-math.inf)
+        self.alpha: float = check_number("ELU", "alpha", alpha, least=-math.inf)
 
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.elu`."""
@@ -131,7 +131,7 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
-        self.approximate = check_choice("GELU", "approximate", approximate, ("none", "tanh"))
+        self.approximate: str = check_choice("GELU", "approximate", approximate, ("none", "tanh"))
 
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.gelu`."""
@@ -171,7 +171,7 @@ class _AlongDim(Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        self.dim = check_integer(type(self).__name__, "dim", dim)
+        self.dim: int = check_integer(type(self).__name__, "dim", dim)
 
     def extra_repr(self) -> str:
         """Return the dimension."""

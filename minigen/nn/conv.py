@@ -15,6 +15,13 @@ __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 class _Conv(Module):
     """The parameters of a convolution of any number of dimensions."""
 
+    in_channels: int
+    out_channels: int
+    groups: int
+    stride: Pair
+    padding: Padding
+    dilation: Pair
+
     _transposed: ClassVar[bool] = False
     _ndim: ClassVar[int] = 2
     bias: Parameter | None
@@ -46,7 +53,7 @@ class _Conv(Module):
         self.kernel_size: tuple[int, ...] = sizes
         self.stride, self.padding, self.dilation = stride, padding, dilation
         outer, inner = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
-        self.weight = Parameter(zeros(outer, inner // groups, *sizes))
+        self.weight: Parameter = Parameter(zeros(outer, inner // groups, *sizes))
         self.register_parameter("bias", Parameter(zeros(out_channels)) if bias else None)
         _start(self.weight, self.bias)
 

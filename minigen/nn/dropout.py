@@ -30,6 +30,9 @@ class Dropout(Module):
     tensor([1., 1., 1.])
     """
 
+    p: float
+    generator: np.random.Generator | None
+
     def __init__(self, p: float = 0.5, *, generator: np.random.Generator | None = None):
         super().__init__()
         self.p, self.generator = check_number(type(self).__name__, "p", p, most=1), generator

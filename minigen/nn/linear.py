@@ -27,13 +27,16 @@ class Linear(Module):
     (5, 2)
     """
 
+    in_features: int
+    out_features: int
+
     bias: Parameter | None
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
         check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(zeros(out_features, in_features))
+        self.weight: Parameter = Parameter(zeros(out_features, in_features))
         self.register_parameter("bias", Parameter(zeros(out_features)) if bias else None)
         _start(self.weight, self.bias)
 
@@ -65,6 +68,10 @@ class Embedding(Module):
     (3, 4)
     """
 
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None
+
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
         super().__init__()
         check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
@@ -77,7 +84,7 @@ class Embedding(Module):
                 )
             padding_idx %= num_embeddings
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
-        self.weight = Parameter(zeros(num_embeddings, embedding_dim))
+        self.weight: Parameter = Parameter(zeros(num_embeddings, embedding_dim))
         normal_(self.weight)
         if padding_idx is not None:
             with self.weight.inplace() as array:

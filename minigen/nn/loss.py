@@ -27,7 +27,7 @@ class _Loss(Module):
 
     def __init__(self, reduction: str):
         super().__init__()
-        self.reduction = check_choice(type(self).__name__, "reduction", reduction, ("mean", "sum", "none"))
+        self.reduction: str = check_choice(type(self).__name__, "reduction", reduction, ("mean", "sum", "none"))
 
     def extra_repr(self) -> str:
         """Return the reduction."""
@@ -86,7 +86,7 @@ class SmoothL1Loss(_Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0):
         super().__init__(reduction)
-        self.beta = check_number("SmoothL1Loss", "beta", beta)
+        self.beta: float = check_number("SmoothL1Loss", "beta", beta)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """See `minigen.functional.smooth_l1_loss`."""
@@ -105,7 +105,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction)
-        self.delta = check_number("HuberLoss", "delta", delta)
+        self.delta: float = check_number("HuberLoss", "delta", delta)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """See `minigen.functional.huber_loss`."""
@@ -184,7 +184,7 @@ class NLLLoss(_Loss):
     def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"):
         super().__init__(reduction)
         self.register_buffer("weight", weight)
-        self.ignore_index = check_integer("NLLLoss", "ignore_index", ignore_index)
+        self.ignore_index: int = check_integer("NLLLoss", "ignore_index", ignore_index)
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """See `minigen.functional.nll_loss`."""
@@ -220,8 +220,8 @@ class CrossEntropyLoss(_Loss):
     ):
         super().__init__(reduction)
         self.register_buffer("weight", weight)
-        self.ignore_index = check_integer("CrossEntropyLoss", "ignore_index", ignore_index)
-        self.label_smoothing = check_number("CrossEntropyLoss", "label_smoothing", label_smoothing, most=1)
+        self.ignore_index: int = check_integer("CrossEntropyLoss", "ignore_index", ignore_index)
+        self.label_smoothing: float = check_number("CrossEntropyLoss", "label_smoothing", label_smoothing, most=1)
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """See `minigen.functional.cross_entropy`."""

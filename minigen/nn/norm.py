@@ -16,6 +16,9 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNo
 class _BatchNorm(Module):
     """The parameters and running statistics of batch normalization."""
 
+    num_features: int
+    eps: float
+
     _ranks: ClassVar[tuple[int, ...]] = ()
     weight: Parameter | None
     bias: Parameter | None
@@ -34,7 +37,9 @@ class _BatchNorm(Module):
         super().__init__()
         check_sizes(type(self).__name__, num_features=num_features)
         self.num_features, self.eps = num_features, check_number(type(self).__name__, "eps", eps)
-        self.momentum = momentum if momentum is None else check_number(type(self).__name__, "momentum", momentum)
+        self.momentum: float | None = (
+            momentum if momentum is None else check_number(type(self).__name__, "momentum", momentum)
+        )
         self.register_parameter("weight", Parameter(np.ones(num_features, np.float32)) if affine else None)
         self.register_parameter("bias", Parameter(np.zeros(num_features, np.float32)) if affine else None)
         keep = track_running_stats
@@ -183,8 +188,10 @@ class LayerNorm(Module):
     ):
         super().__init__()
         sizes = normalized_shape if isinstance(normalized_shape, tuple | list) else (normalized_shape,)
-        self.normalized_shape = tuple(check_integer("LayerNorm", "normalized_shape", size, 1) for size in sizes)
-        self.eps = check_number("LayerNorm", "eps", eps)
+        self.normalized_shape: tuple[int, ...] = tuple(
+            check_integer("LayerNorm", "normalized_shape", size, 1) for size in sizes
+        )
+        self.eps: float = check_number("LayerNorm", "eps", eps)
         ones_, zeros_ = np.ones(self.normalized_shape, np.float32), np.zeros(self.normalized_shape, np.float32)
         self.register_parameter("weight", Parameter(ones_) if elementwise_affine else None)
         self.register_parameter("bias", Parameter(zeros_) if elementwise_affine and bias else None)
@@ -221,6 +228,9 @@ class GroupNorm(Module):
     (2, 4, 3, 3)
     """
 
+    num_groups: int
+    num_channels: int
+
     weight: Parameter | None
     bias: Parameter | None
 
@@ -230,7 +240,7 @@ class GroupNorm(Module):
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups={num_groups} does not divide num_channels={num_channels}")
         self.num_groups, self.num_channels = num_groups, num_channels
-        self.eps = check_number("GroupNorm", "eps", eps)
+        self.eps: float = check_number("GroupNorm", "eps", eps)
         self.register_parameter("weight", Parameter(np.ones(num_channels, np.float32)) if affine else None)
         self.register_parameter("bias", Parameter(np.zeros(num_channels, np.float32)) if affine else None)
 

@@ -22,6 +22,11 @@ class MaxPool2d(Module):
         Also take windows at the end that are only partly filled.
     """
 
+    kernel_size: Pair
+    stride: Pair | None
+    padding: Padding
+    dilation: Pair
+
     def __init__(
         self,
         kernel_size: Pair,
@@ -60,6 +65,13 @@ class AvgPool2d(Module):
     divisor_override : int, optional
         Divide the sums by this instead of the number of elements.
     """
+
+    kernel_size: Pair
+    stride: Pair | None
+    padding: Padding
+    ceil_mode: bool
+    count_include_pad: bool
+    divisor_override: int | None
 
     def __init__(
         self,

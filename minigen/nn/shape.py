@@ -39,6 +39,11 @@ class Upsample(Module):
     (1, 3, 8, 8)
     """
 
+    size: Pair | None
+    scale_factor: float | tuple[float, float] | None
+    mode: str
+    align_corners: bool
+
     def __init__(
         self,
         size: Pair | None = None,
@@ -127,7 +132,7 @@ class _Pad2d(Module):
         sides = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * 4
         if len(sides) != 4:
             raise ValueError(f"{name}: argument 'padding': expected one or four integers, got {padding!r}")
-        self.padding = tuple(check_integer(name, "padding", side) for side in sides)
+        self.padding: tuple[int, ...] = tuple(check_integer(name, "padding", side) for side in sides)
 
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.pad`."""
@@ -199,6 +204,9 @@ class Flatten(Module):
     start_dim, end_dim : int
     """
 
+    start_dim: int
+    end_dim: int
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -228,6 +236,9 @@ class Unflatten(Module):
     >>> mg.nn.Unflatten(1, (2, 3))(mg.ones(5, 6)).shape
     (5, 2, 3)
     """
+
+    dim: int
+    unflattened_size: tuple[int, ...]
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]):
         super().__init__()

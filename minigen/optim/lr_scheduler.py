@@ -129,7 +129,7 @@ class LRScheduler(_Schedule):
         """Go back to step 0 and to the rates from which the groups started."""
         for group in self.optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"])
-        self.last_epoch = -1
+        self.last_epoch: int = -1
         self.step()
 
 
@@ -187,8 +187,8 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):
-        self.step_size = check_integer("StepLR", "step_size", step_size, 1)
-        self.gamma = check_number("StepLR", "gamma", gamma)
+        self.step_size: int = check_integer("StepLR", "step_size", step_size, 1)
+        self.gamma: float = check_number("StepLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def next_lr(self, lr: float, base: float) -> float:
@@ -216,8 +216,8 @@ class MultiStepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1):
-        self.milestones = sorted(check_integer("MultiStepLR", "milestones", m) for m in milestones)
-        self.gamma = check_number("MultiStepLR", "gamma", gamma)
+        self.milestones: list[int] = sorted(check_integer("MultiStepLR", "milestones", m) for m in milestones)
+        self.gamma: float = check_number("MultiStepLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def next_lr(self, lr: float, base: float) -> float:
@@ -244,7 +244,7 @@ class ExponentialLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float):
-        self.gamma = check_number("ExponentialLR", "gamma", gamma)
+        self.gamma: float = check_number("ExponentialLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def next_lr(self, lr: float, base: float) -> float:
@@ -279,11 +279,11 @@ class LinearLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
     ):
-        self.start_factor = check_number("LinearLR", "start_factor", start_factor, most=1)
+        self.start_factor: float = check_number("LinearLR", "start_factor", start_factor, most=1)
         if not self.start_factor:
             raise ValueError(f"LinearLR: argument 'start_factor': expected a number above 0, got {start_factor}")
-        self.end_factor = check_number("LinearLR", "end_factor", end_factor, most=1)
-        self.total_iters = check_integer("LinearLR", "total_iters", total_iters, 1)
+        self.end_factor: float = check_number("LinearLR", "end_factor", end_factor, most=1)
+        self.total_iters: int = check_integer("LinearLR", "total_iters", total_iters, 1)
         super().__init__(optimizer)
 
     def next_lr(self, lr: float, base: float) -> float:
@@ -319,8 +319,8 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0):
-        self.T_max = check_integer("CosineAnnealingLR", "T_max", T_max, 1)
-        self.eta_min = check_number("CosineAnnealingLR", "eta_min", eta_min)
+        self.T_max: int = check_integer("CosineAnnealingLR", "T_max", T_max, 1)
+        self.eta_min: float = check_number("CosineAnnealingLR", "eta_min", eta_min)
         super().__init__(optimizer)
 
     def next_lr(self, lr: float, base: float) -> float:
@@ -366,6 +366,8 @@ class SequentialLR(LRScheduler):
     0.1
     """
 
+    last_epoch: int
+
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]):
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
@@ -381,7 +383,7 @@ class SequentialLR(LRScheduler):
         if self._milestones != sorted(self._milestones):
             raise ValueError(f"SequentialLR: argument 'milestones': expected rising numbers, got {list(milestones)}")
         _Schedule.__init__(self, optimizer)
-        self.base_lrs = list(schedulers[0].base_lrs)
+        self.base_lrs: list[float] = list(schedulers[0].base_lrs)
         self._restart()
 
     def _restart(self) -> None:
@@ -455,6 +457,10 @@ class ReduceLROnPlateau(_Schedule):
     [0.1]
     """
 
+    best: float
+    cooldown_counter: int
+    num_bad_epochs: int
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -469,18 +475,18 @@ class ReduceLROnPlateau(_Schedule):
     ):
         super().__init__(optimizer)
         op = "ReduceLROnPlateau"
-        self.mode = check_choice(op, "mode", mode, ("min", "max"))
-        self.factor = check_number(op, "factor", factor, below=1)
-        self.patience = check_integer(op, "patience", patience, 0)
-        self.threshold = check_number(op, "threshold", threshold)
-        self.threshold_mode = check_choice(op, "threshold_mode", threshold_mode, ("rel", "abs"))
-        self.cooldown = check_integer(op, "cooldown", cooldown, 0)
+        self.mode: str = check_choice(op, "mode", mode, ("min", "max"))
+        self.factor: float = check_number(op, "factor", factor, below=1)
+        self.patience: int = check_integer(op, "patience", patience, 0)
+        self.threshold: float = check_number(op, "threshold", threshold)
+        self.threshold_mode: str = check_choice(op, "threshold_mode", threshold_mode, ("rel", "abs"))
+        self.cooldown: int = check_integer(op, "cooldown", cooldown, 0)
         groups = len(optimizer.param_groups)
         lowest = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * groups
-        self.min_lrs = [check_number(op, "min_lr", value) for value in lowest]
+        self.min_lrs: list[float] = [check_number(op, "min_lr", value) for value in lowest]
         if len(self.min_lrs) != groups:
             raise ValueError(f"{op}: argument 'min_lr': expected {groups} numbers, one for each group, got {min_lr!r}")
-        self.eps = check_number(op, "eps", eps)
+        self.eps: float = check_number(op, "eps", eps)
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = 0
 

@@ -73,7 +73,7 @@ class Diagnostics:
 
     def __init__(self, model: Trainable, images: np.ndarray | None, total: int, step: int = 0):
         self._model, self._total, self._step = model, total, step
-        self.window = min(max(total // 10, MIN_WINDOW), MAX_WINDOW)
+        self.window: int = min(max(total // 10, MIN_WINDOW), MAX_WINDOW)
         self._recent: deque[Mapping[str, float]] = deque(maxlen=self.window)
         self._levels: Mapping[str, float] = model.reference_levels()
         self._lasting: dict[str, int] = {}  # for how many windows or reports a kind was seen without a break

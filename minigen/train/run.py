@@ -81,7 +81,7 @@ class Run:
         if not isinstance(config, dict):
             raise RunError(f"{self._config} is damaged (expected a JSON object, got {type(config).__name__})")
         self.config: dict[str, Any] = config
-        self.lock = RunLock(path)
+        self.lock: RunLock = RunLock(path)
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any], overwrite: bool = False) -> "Run":

@@ -44,5 +44,5 @@ def table_on(device: str) -> dict[str, tuple[Callable[..., Any], ...]]:
     return frameworks.table(_Ours(device))
 
 
-table = table_on("cpu")
+table: dict[str, tuple[Callable[..., Any], ...]] = table_on("cpu")
 """The same on the CPU."""

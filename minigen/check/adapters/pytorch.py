@@ -43,5 +43,5 @@ class _PyTorch(frameworks.Tape):
         return getattr(torch.nn.functional, name, None) or getattr(torch, name)
 
 
-table = frameworks.table(_PyTorch())
+table: dict[str, tuple[Callable[..., Any], ...]] = frameworks.table(_PyTorch())
 """``{operation: (fn, vjp, double)}``."""

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Value", "table"]
 
 
 class Value:
     """An array that knows how to send gradients back."""
+
+    data: NDArray[np.float64]
+    parents: tuple["Value", ...]
 
     def __init__(self, data: Any, parents: tuple["Value", ...] = ()):
         self.data, self.parents = np.asarray(data, np.float64), parents
@@ -79,7 +83,7 @@ class Value:
                 order.append(v)
 
         visit(self)
-        self.grad = np.array(g)
+        self.grad: NDArray[np.float64] = np.array(g)
         for v in reversed(order):
             v.push()
 
@@ -93,7 +97,7 @@ def _pair(function: Callable[..., Value]) -> tuple[Callable[..., Any], Callable[
     return lambda *inputs: function(*[Value(x) for x in inputs]).data, vjp
 
 
-table = {
+table: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "exp": _pair(Value.exp),
     "log": _pair(Value.log),
     "tanh": _pair(Value.tanh),

@@ -93,7 +93,7 @@ class Mistakes:
     """
 
     def __init__(self, entries: Sequence[dict[str, Any]]):
-        self.entries = list(entries)
+        self.entries: list[dict[str, Any]] = list(entries)
 
     @classmethod
     def load(cls, path: Path) -> "Mistakes":

@@ -120,7 +120,7 @@ class BaseGAN(GenerativeModel):
         try:
             self.generator, self.discriminator = self.build_networks()
             self.average = EMA(self.generator, self.options.ema) if self.options.ema else None
-            self.optimizers = {
+            self.optimizers: dict[str, Optimizer] = {
                 "generator": self.build_optimizer(self.generator.parameters()),
                 "discriminator": self.build_optimizer(self.discriminator.parameters()),
             }
@@ -228,8 +228,8 @@ class GAN(BaseGAN):
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
         super().__init__(size, channels, **options)
-        self.gan_loss = GAN_LOSSES[self.options.loss]
-        self.initial_lr = {name: o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
+        self.gan_loss: GANLoss = GAN_LOSSES[self.options.loss]
+        self.initial_lr: dict[str, float] = {name: o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
 
     def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:
         """Build Adam.

@@ -40,11 +40,14 @@ class Encoder(nn.Module):
     ((5, 2), (5, 2))
     """
 
+    body: nn.Module
+    flat: bool
+
     def __init__(self, body: nn.Module, features: int, latent: int, flat: bool = False):
         super().__init__()
         self.body, self.flat = body, flat
-        self.mu = nn.Linear(features, latent)
-        self.log_var = nn.Linear(features, latent)
+        self.mu: nn.Linear = nn.Linear(features, latent)
+        self.log_var: nn.Linear = nn.Linear(features, latent)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Compute the parameters of q(z | x), or of q(z | x, c).

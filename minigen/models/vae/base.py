@@ -23,7 +23,7 @@ from ...losses import (
     reparameterize,
 )
 from ...ops.shape import cat
-from ...optim import AdamW
+from ...optim import AdamW, Optimizer
 from ...tensor import Tensor, tensor
 from ..base import GenerativeModel
 from ..ema import EMA
@@ -100,7 +100,7 @@ class BaseVAE(GenerativeModel):
             raise ValueError(
                 f"{self.name}: {next(iter(extra))} is an option of the conv and mlp networks, not of {choice.network}"
             )
-        self.latent = choice.latent or default_latent
+        self.latent: int = choice.latent or default_latent
         self.samples: int = getattr(choice, "samples", 1)  # codes drawn for each image in training
         try:
             self.encoder, self.decoder = build(choice.size, choice.channels, self.latent, self.classes, **extra)
@@ -110,7 +110,9 @@ class BaseVAE(GenerativeModel):
             # One learned variance for all pixels: the weight of the squared error against the KL need not be chosen
             # (the derivation "gaussian", step 3).  The standard deviation starts at 0.2, where black is 0 and white 1.
             self.decoder.pixel_log_var = nn.Parameter(full((1,), 2 * np.log(0.2)))
-        self.optimizers = {"vae": AdamW(list(self.parameters()), choice.lr, weight_decay=choice.weight_decay)}
+        self.optimizers: dict[str, Optimizer] = {
+            "vae": AdamW(list(self.parameters()), choice.lr, weight_decay=choice.weight_decay)
+        }
         # Each step has the noise of few images and of one code for each.  The average over some hundred steps (Polyak &
         # Juditsky 1992) is better than any of them, on 4,000 digits by 3 nats.  The training does not use it.
         self.average = EMA(nn.ModuleList([self.encoder, self.decoder]), choice.ema) if choice.ema else None
