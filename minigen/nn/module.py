@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,14 @@ __all__ = ["Module", "Parameter"]
 
 ForwardPreHook = Callable[["Module", tuple[Any, ...]], Any]
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], Any]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R", covariant=True)
+
+
+class _HasForward(Protocol[_P, _R]):
+    def forward(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Compute the output."""
 
 
 class Parameter(Tensor):
@@ -452,19 +460,26 @@ class Module:
         """Compute the output.  A subclass defines how."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call `forward`, and the hooks before and after it."""
-        if not self._forward_pre_hooks and not self._forward_hooks:
-            return self.forward(*args, **kwargs)
-        for before in tuple(self._forward_pre_hooks.values()):
-            changed = before(self, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        output = self.forward(*args, **kwargs)
-        for after in tuple(self._forward_hooks.values()):
-            changed = after(self, args, output)
-            output = output if changed is None else changed
-        return output
+    if TYPE_CHECKING:  # the types of a call are those of `forward`
+
+        def __call__(self: "_HasForward[_P, _R]", *args: _P.args, **kwargs: _P.kwargs) -> _R:
+            """Call `forward`, and the hooks before and after it."""
+
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            """Call `forward`, and the hooks before and after it."""
+            if not self._forward_pre_hooks and not self._forward_hooks:
+                return self.forward(*args, **kwargs)
+            for before in tuple(self._forward_pre_hooks.values()):
+                changed = before(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+            output = self.forward(*args, **kwargs)
+            for after in tuple(self._forward_hooks.values()):
+                changed = after(self, args, output)
+                output = output if changed is None else changed
+            return output
 
     def register_forward_pre_hook(self, hook: ForwardPreHook) -> HookHandle:
         """Call ``hook(module, args)`` before each `forward`.
