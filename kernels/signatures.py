@@ -188,7 +188,7 @@ def _real(kernel: str, name: str, x: Any) -> float:
             x = float(x)
         except (TypeError, ValueError):
             raise TypeError(f"{kernel}: {name}: got {x!r}, expected a number") from None
-    return x  # type: ignore[no-any-return]
+    return x
 
 
 # ---------------------------------------------------------------- one check for each kernel

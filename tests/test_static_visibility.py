@@ -1,6 +1,7 @@
 """What type checkers, and so editors, see of minigen after the README's editable install and after a wheel."""
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -32,8 +33,9 @@ x.sum(dmi=1)
 REVEALED = ["Tensor", "Tensor", "Dataset", "Tensor", "Tensor"]
 
 
-def run(*command, cwd, check=True):
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command, cwd, check=True, env=None):
+    command = [str(part) for part in command]
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -92,3 +94,22 @@ def test_pyright_the_engine_of_vs_code_sees_the_types(user):
     assert not any("Unknown" in text for text in revealed), revealed
     errors = [d["message"] for d in found if d["severity"] == "error"]
     assert len(errors) == 1 and "dmi" in errors[0], errors
+
+
+@pytest.mark.parametrize("user", ["wheel"], indirect=True)
+def test_the_public_types_are_complete(user):
+    folder, python = user
+    command = [sys.executable, "-m", "pyright", "--verifytypes", "minigen", "--ignoreexternal", "--outputjson"]
+    env = {**os.environ, "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]])}  # where it looks for Python
+    report = json.loads(run(*command, cwd=folder, check=False, env=env))["typeCompleteness"]
+    unknown = [s["name"] for s in report["symbols"] if s["isExported"] and not s["isTypeKnown"]]
+    assert report["completenessScore"] >= 0.95, unknown
+
+
+@pytest.mark.parametrize("user", ["wheel"], indirect=True)
+def test_mypy_accepts_every_module(user):
+    folder, python = user
+    packages = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
+    command = ["-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", folder / "cache", "-p", "minigen"]
+    found = run(sys.executable, *command, cwd=packages, check=False)
+    assert found.startswith("Success"), found

@@ -15,6 +15,7 @@ $$ \mu = m + \frac1n \sum d_i, \qquad v = \frac1n \Big( \sum d_i^2 - \frac1n \bi
 import functools
 import math
 
+from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty, launch, square_root
 from .target import cuda, device, flat, int32, number
@@ -26,7 +27,7 @@ THREADS = 512
 
 
 @checked("batch_norm_stats")
-def batch_norm_stats(x):
+def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     """As `minigen.kernels.reference.batch_norm_stats`."""
     x = contiguous("batch_norm_stats: x", x)
     mean, var = empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
@@ -35,7 +36,7 @@ def batch_norm_stats(x):
 
 
 @checked("batch_norm")
-def batch_norm(x, mean, var, weight, bias, eps):
+def batch_norm(x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
     """As `minigen.kernels.reference.batch_norm`."""
     x = contiguous("batch_norm: x", x)
     mean, var, weight, bias = _vectors("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias)
@@ -46,7 +47,9 @@ def batch_norm(x, mean, var, weight, bias, eps):
 
 
 @checked("batch_norm_grad")
-def batch_norm_grad(g, x, mean, var, weight, eps):
+def batch_norm_grad(
+    g: Array, x: Array, mean: Array, var: Array, weight: Array, eps: float
+) -> tuple[Array, Array, Array]:
     """As `minigen.kernels.reference.batch_norm_grad`."""
     x = contiguous("batch_norm_grad: x", x)
     g = contiguous("batch_norm_grad: g", g)
@@ -76,7 +79,7 @@ def _totals(dtype):
     @device
     def totals(first, second, first_sums, second_sums):
         thread = int32(cuda.threadIdx.x)
-        cuda.syncthreads()  # nobody reads the totals of the last call any more
+        cuda.syncthreads()  # all threads have read the totals of the last call
         first_sums[thread], second_sums[thread] = first, second
         width = THREADS // 2
         while width > 0:

@@ -3,6 +3,7 @@
 import functools
 import math
 
+from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, deliver, elements, receiver
 from .target import cuda, flat, int32
@@ -11,7 +12,7 @@ __all__ = ["add_bias"]
 
 
 @checked("add_bias")
-def add_bias(x, bias, out=None):
+def add_bias(x: Array, bias: Array, out: Array | None = None) -> Array:
     """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
     images = contiguous("add_bias: x", x)
     bias = contiguous("add_bias: bias", bias)

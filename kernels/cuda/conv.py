@@ -4,7 +4,7 @@ Each brings its operands into the order in which a tiled product reads them (`la
 over channels and kernel elements, `weight_grad` over pixels.
 """
 
-from ..shapes import output_size
+from ..shapes import Array, Padding, Pair, output_size
 from ..signatures import checked
 from .correlate import Plan, correlate, taps
 from .launch import contiguous, deliver, receiver
@@ -16,7 +16,9 @@ __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 
 @checked("conv2d")
-def conv2d(x, w, stride, padding, dilation, groups, out=None):
+def conv2d(
+    x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
+) -> Array:
     """Cross-correlate images with a bank of filters; see `minigen.kernels.reference.conv.conv2d`."""
     x = contiguous("conv2d: x", x)
     w = contiguous("conv2d: w", w)
@@ -26,7 +28,16 @@ def conv2d(x, w, stride, padding, dilation, groups, out=None):
 
 
 @checked("conv2d_input_grad")
-def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=None):
+def conv2d_input_grad(
+    g: Array,
+    w: Array,
+    input_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    out: Array | None = None,
+) -> Array:
     """The adjoint of `conv2d` in x; see `minigen.kernels.reference.conv.conv2d_input_grad`."""
     g = contiguous("conv2d_input_grad: g", g)
     w = contiguous("conv2d_input_grad: w", w)
@@ -35,20 +46,31 @@ def conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups, out=N
 
 
 @checked("conv2d_weight_grad")
-def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups, out=None):
+def conv2d_weight_grad(
+    x: Array,
+    g: Array,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    out: Array | None = None,
+) -> Array:
     """The adjoint of `conv2d` in w; see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
-    x, kernel_size = contiguous("conv2d_weight_grad: x", x), tuple(kernel_size)
+    x = contiguous("conv2d_weight_grad: x", x)
     g = contiguous("conv2d_weight_grad: g", g)
     channels, outputs, pixels = x.shape[1] // groups, g.shape[1] // groups, g.shape[2:]
     target = receiver("conv2d_weight_grad: out", out, x, (g.shape[1], channels, *kernel_size))
     if x.size and g.size:
-        before = tuple(before for before, _ in padding)
-        axes = tuple(map(gather_axis, kernel_size, stride, before, dilation, pixels))
-        images = Images(groups, channels, x.shape[2:], before, tuple(axis.size for axis in axes))
+        (top, _), (left, _) = padding
+        vertical, horizontal = map(gather_axis, kernel_size, stride, (top, left), dilation, pixels)
+        images = Images(groups, channels, x.shape[2:], (top, left), (vertical.size, horizontal.size))
         source = pack_images(x, images)
         cotangents = pack_images(g, Images(groups, outputs, pixels, (0, 0), pixels))
-        how = groups, channels, outputs, pixels, images.padded, kernel_size, tuple(stride), tuple(dilation)
-        weight_grad(Products(*how), source, cotangents, x.shape[0], target)
+        sides: list[Pair] = [(down, across) for down, across in (kernel_size, stride, dilation)]
+        weight_grad(
+            Products(groups, channels, outputs, pixels, images.padded, *sides), source, cotangents, x.shape[0], target
+        )
     else:
         target[...] = 0
     return deliver(target, out)

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from ..reference.dropout import FIRST, HALF, SECOND, STEP, threshold_and_scale
+from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, flat, int32, number, types
@@ -13,7 +14,7 @@ __all__ = ["dropout"]
 
 
 @checked("dropout")
-def dropout(x, p, seed):
+def dropout(x: Array, p: float, seed: int) -> Array:
     """As `minigen.kernels.reference.dropout`."""
     images = contiguous("dropout: x", x)
     y = empty(x.shape, x.dtype)

@@ -3,6 +3,7 @@
 import functools
 import math
 
+from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements
 from .target import cuda, flat, int32, number
@@ -11,14 +12,37 @@ __all__ = ["adam_step", "rmsprop_step", "sgd_step"]
 
 
 @checked("sgd_step")
-def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first):
+def sgd_step(
+    param: Array,
+    grad: Array,
+    velocity: Array | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    first: bool,
+) -> None:
     """As `minigen.kernels.reference.sgd_step`."""
     kernel = _sgd(velocity is not None, bool(weight_decay), bool(nesterov), bool(first), param.dtype)
     _step("sgd_step", kernel, param, grad, {"velocity": velocity}, lr, momentum, 1 - dampening, weight_decay)
 
 
 @checked("adam_step")
-def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay, decoupled):
+def adam_step(
+    param: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    vmax: Array | None,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
     """As `minigen.kernels.reference.adam_step`."""
     shrink = 1 - lr * weight_decay if decoupled else 1
     added_decay = 0 if decoupled else weight_decay
@@ -28,7 +52,18 @@ def adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay
 
 
 @checked("rmsprop_step")
-def rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum):
+def rmsprop_step(
+    param: Array,
+    grad: Array,
+    v: Array,
+    mean: Array | None,
+    velocity: Array | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
     """As `minigen.kernels.reference.rmsprop_step`."""
     kernel = _rmsprop(mean is not None, velocity is not None, bool(weight_decay), param.dtype)
     states = {"v": v, "mean": mean, "velocity": velocity}

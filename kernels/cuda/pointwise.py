@@ -2,6 +2,7 @@
 
 import functools
 
+from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, device, flat, int32, number
@@ -10,7 +11,7 @@ __all__ = ["leaky_relu", "leaky_relu_grad"]
 
 
 @checked("leaky_relu")
-def leaky_relu(x, negative_slope):
+def leaky_relu(x: Array, negative_slope: float) -> Array:
     """As `minigen.kernels.reference.leaky_relu`."""
     images = contiguous("leaky_relu: x", x)
     y = empty(x.shape, x.dtype)
@@ -19,7 +20,7 @@ def leaky_relu(x, negative_slope):
 
 
 @checked("leaky_relu_grad")
-def leaky_relu_grad(g, x, negative_slope):
+def leaky_relu_grad(g: Array, x: Array, negative_slope: float) -> Array:
     """As `minigen.kernels.reference.leaky_relu_grad`."""
     x = contiguous("leaky_relu_grad: x", x)
     g, dx = contiguous("leaky_relu_grad: g", g), empty(x.shape, x.dtype)
@@ -29,7 +30,7 @@ def leaky_relu_grad(g, x, negative_slope):
 
 @functools.cache
 def _leak(rectify, dtype):
-    """The function of one number.  A slope of 0 is a case of its own: infinity times 0 would not be a number."""
+    """The function of one number.  A slope of 0 is a separate case: infinity times 0 would not be a number."""
     zero = dtype.type(0)  # an untyped 0 is an integer, and Numba compares integers with floats in double precision
 
     @device

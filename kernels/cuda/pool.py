@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from ..shapes import output_size
+from ..shapes import Array, Padding, Pair, output_size
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, flat, int32, types
@@ -17,7 +17,7 @@ __all__ = ["max_pool2d", "max_pool2d_grad"]
 
 
 @checked("max_pool2d")
-def max_pool2d(x, kernel_size, stride, padding, dilation):
+def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Array, Array]:
     """As `minigen.kernels.reference.max_pool2d`."""
     x = contiguous("max_pool2d: x", x)
     pixels = tuple(map(output_size, x.shape[2:], kernel_size, stride, padding, dilation))
@@ -30,7 +30,7 @@ def max_pool2d(x, kernel_size, stride, padding, dilation):
 
 
 @checked("max_pool2d_grad")
-def max_pool2d_grad(g, index, input_size):
+def max_pool2d_grad(g: Array, index: Array, input_size: Pair) -> Array:
     """As `minigen.kernels.reference.max_pool2d_grad`, but an index that lies outside the image is passed over.
 
     Telling the caller would make the CPU wait for the GPU.

@@ -16,7 +16,7 @@ from .tiles import PAD, Tile, multiplier
 
 __all__ = ["Products", "adder", "products", "weight_grad"]
 
-#: Blocks that occupy a large GPU; so many shares are made that there are as many.
+#: Blocks that occupy a large GPU; the work is divided into shares to make this number.
 BLOCKS = 512
 
 

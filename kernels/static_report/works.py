@@ -40,7 +40,7 @@ _PARAMETERS = 4_000_000
 
 
 def _new(*shape: int) -> Any:
-    return np.empty(shape, np.float32)  # nobody reads or writes it: no page of it is ever touched
+    return np.empty(shape, np.float32)  # it is never read or written, so it takes no memory
 
 
 def _images() -> Any:
@@ -90,7 +90,7 @@ def _recorded(found: list[Launch]) -> Iterator[None]:
     from ..cuda import launch
 
     class Recorder:
-        arrays = np
+        arrays: Any = np
 
         def start(self, kernel: Any, blocks: int, arguments: list[Any]) -> None:
             distinct = {a.__array_interface__["data"][0]: a.nbytes for a in arguments if isinstance(a, np.ndarray)}

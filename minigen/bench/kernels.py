@@ -133,8 +133,7 @@ def _their_passes(layer: Layer, format: Any) -> dict[str, Callable[[], Any]]:
     import torch
 
     tx, tw, tg = (torch.from_numpy(a).to(memory_format=format) for a in arrays(layer))
-    ones = lambda n: [n, n]  # noqa: E731
-    rest: list[Any] = [None, ones(layer.stride), ones(layer.padding), ones(layer.dilation)]
+    rest: list[Any] = [None, *([n, n] for n in (layer.stride, layer.padding, layer.dilation))]
     backward = torch.ops.aten.convolution_backward
     if layer.transposed:
         rows = [n - ((m - 1) * layer.stride - 2 * layer.padding + layer.dilation * (layer.kernel - 1) + 1)

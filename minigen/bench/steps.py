@@ -99,8 +99,10 @@ def their_step(name: str) -> dict[str, Step]:
 
     make, shape = STEPS[name]
     model = make()
-    step = _their_vae_step if isinstance(model, VAE) else _their_gan_step
-    return {name: fastest([step(model, shape, format) for format in (torch.contiguous_format, torch.channels_last)])}
+    formats = (torch.contiguous_format, torch.channels_last)
+    if isinstance(model, VAE):
+        return {name: fastest([_their_vae_step(model, shape, format) for format in formats])}
+    return {name: fastest([_their_gan_step(model, shape, format) for format in formats])}
 
 
 def _their_gan_step(model: DCGAN, shape: tuple[int, ...], format: Any) -> Step:

@@ -152,17 +152,26 @@ class _Wrong(Exception):  # noqa: N818 - not an error of the program
     pass
 
 
-def _search(entry, fixed, layouts, look, found, examples, seed):
+def _search(
+    entry: Entry,
+    fixed: Any,
+    layouts: Any,
+    look: Callable[..., list[Finding]],
+    found: list[Finding],
+    examples: int,
+    seed: int,
+) -> tuple[Case, list[Finding], int] | None:
     """Try `examples` points; where one is wrong, let Hypothesis find the smallest that is."""
-    hypothesis = require("hypothesis")
+    require("hypothesis")
     from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+    from hypothesis import seed as start_from
     from hypothesis import strategies as st
 
     from .strategies import DrawnSource
 
     last: dict[str, Any] = {}
 
-    @hypothesis.seed(seed)
+    @start_from(seed)
     @settings(
         max_examples=examples,
         database=None,

@@ -197,7 +197,9 @@ def _batch_norm_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
 
 
 def _sgd_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
-    def bound(u, p, g, v, lr, momentum, dampening, decay, nesterov, first):
+    def bound(
+        u: float, p: Any, g: Any, v: Any, lr: Any, momentum: Any, dampening: Any, decay: Any, nesterov: Any, first: Any
+    ) -> Any:
         size = np.abs(g) + decay * np.abs(p)
         if v is None:
             return gamma(6, u) * (np.abs(p) + lr * size)
@@ -213,7 +215,21 @@ def _sgd_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
 
 
 def _adam_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
-    def bound(u, p, g, m, v, top, step, lr, beta1, beta2, eps, decay, decoupled):
+    def bound(
+        u: float,
+        p: Any,
+        g: Any,
+        m: Any,
+        v: Any,
+        top: Any,
+        step: Any,
+        lr: Any,
+        beta1: Any,
+        beta2: Any,
+        eps: Any,
+        decay: Any,
+        decoupled: Any,
+    ) -> Any:
         size = np.abs(g) + (0 if decoupled else decay * np.abs(p))
         value_m = beta1 * m + (1 - beta1) * (g + (0 if decoupled else decay * p))
         value_v = beta2 * v + (1 - beta2) * (g + (0 if decoupled else decay * p)) ** 2
@@ -234,7 +250,19 @@ def _adam_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
 
 
 def _rmsprop_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
-    def bound(u, p, g, v, mean, speed, lr, alpha, eps, decay, momentum):
+    def bound(
+        u: float,
+        p: Any,
+        g: Any,
+        v: Any,
+        mean: Any,
+        speed: Any,
+        lr: Any,
+        alpha: Any,
+        eps: Any,
+        decay: Any,
+        momentum: Any,
+    ) -> Any:
         grad, size = g + decay * p, np.abs(g) + decay * np.abs(p)
         second, off = alpha * v + (1 - alpha) * grad**2, gamma(8, u) * (alpha * v + (1 - alpha) * size**2)
         offs = [off]

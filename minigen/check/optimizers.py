@@ -57,20 +57,20 @@ def _variant(name: str, source: str, used_by: str, rule: Rule, **options: Any) -
 
 
 def _sgd(
-    theta,
-    g,
-    state,
-    t,
-    sqrt,
+    theta: Any,
+    g: Any,
+    state: dict[str, Any],
+    t: int,
+    sqrt: Callable[[Any], Any],
     *,
-    lr,
-    momentum=0,
-    dampening=0,
-    nesterov=False,
-    weight_decay=0,
-    decoupled=False,
-    lr_inside=False,
-):
+    lr: Any,
+    momentum: Any = 0,
+    dampening: Any = 0,
+    nesterov: Any = False,
+    weight_decay: Any = 0,
+    decoupled: bool = False,
+    lr_inside: Any = False,
+) -> Any:
     """Stochastic gradient descent; `lr_inside` puts the rate into the velocity, which differs where it changes."""
     if decoupled:
         theta = theta - lr * weight_decay * theta
@@ -129,23 +129,23 @@ _variant(
 
 
 def _adam(
-    theta,
-    g,
-    state,
-    t,
-    sqrt,
+    theta: Any,
+    g: Any,
+    state: dict[str, Any],
+    t: int,
+    sqrt: Callable[[Any], Any],
     *,
-    lr,
-    beta1,
-    beta2,
-    eps,
-    eps_place="outside",
-    weight_decay=0,
-    decoupled=False,
-    decay_times_lr=True,
-    amsgrad="",
-    bias_correction=True,
-):
+    lr: Any,
+    beta1: Any,
+    beta2: Any,
+    eps: Any,
+    eps_place: str = "outside",
+    weight_decay: Any = 0,
+    decoupled: bool = False,
+    decay_times_lr: bool = True,
+    amsgrad: str = "",
+    bias_correction: bool = True,
+) -> Any:
     r"""Adam.  `eps_place` says where epsilon is added:
 
     - ``outside``: $\hat m / (\sqrt{\hat v} + \epsilon)$, algorithm 1 of the paper;
@@ -208,22 +208,22 @@ _variant(
 
 
 def _rmsprop(
-    theta,
-    g,
-    state,
-    t,
-    sqrt,
+    theta: Any,
+    g: Any,
+    state: dict[str, Any],
+    t: int,
+    sqrt: Callable[[Any], Any],
     *,
-    lr,
-    alpha,
-    eps,
-    eps_inside=False,
-    momentum=0,
-    centered=False,
-    weight_decay=0,
-    start=0,
-    lr_inside=False,
-):
+    lr: Any,
+    alpha: Any,
+    eps: Any,
+    eps_inside: Any = False,
+    momentum: Any = 0,
+    centered: Any = False,
+    weight_decay: Any = 0,
+    start: Any = 0,
+    lr_inside: Any = False,
+) -> Any:
     """RMSprop; `start` is the running average's first value."""
     g = g + weight_decay * theta
     v = state["v"] = alpha * state.get("v", start) + (1 - alpha) * g * g

@@ -7,7 +7,7 @@ gradient rule has a part (`minigen.check.test_vectors`).
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,15 @@ def matmul(input: Array, other: Array) -> Array:
 
 
 @_spec
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Array:
     w = _windows(_bordered(input, padding), weight.shape[2:], stride, dilation)
     o, per_group = weight.shape[0], weight.shape[1]
     out = [
@@ -131,7 +139,16 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 
 @_spec
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose2d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Array:
     (sv, sh), (dv, dh), (ov, oh) = _pair(stride), _pair(dilation), _pair(output_padding)
     (t, b), (left, right) = _sides(padding)
     n, c, p, q = input.shape
@@ -156,12 +173,29 @@ def _row(x: Array) -> Array:
 
 
 @_spec
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv1d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Array:
     return conv2d(_row(input), _row(weight), bias, (1, stride), (0, padding), (1, dilation), groups)[:, :, 0]
 
 
 @_spec
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose1d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Array:
     step, sides, extra = (1, stride), (0, padding), (0, output_padding)
     return conv_transpose2d(_row(input), _row(weight), bias, step, sides, extra, groups, (1, dilation))[:, :, 0]
 
@@ -175,7 +209,7 @@ def embedding(input: Array, weight: Array) -> Array:
 
 
 @_spec
-def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1):
+def max_pool2d(input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> Array:
     stride = kernel_size if stride is None else stride
     low = -np.inf if input.dtype == object else np.array(-np.inf).astype(input.dtype)
     w = _windows(_bordered(input, padding, low), kernel_size, stride, dilation)
@@ -187,7 +221,15 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1):
 
 
 @_spec
-def avg_pool2d(input, kernel_size, stride=None, padding=0, *, count_include_pad=True, divisor_override=None):
+def avg_pool2d(
+    input: Array,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    *,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
     stride = kernel_size if stride is None else stride
     w = _windows(_bordered(input, padding), kernel_size, stride, 1)
     total = _sum(w, (4, 5))
@@ -230,7 +272,9 @@ def pixel_unshuffle(input: Array, downscale_factor: int) -> Array:
 
 
 @_spec
-def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corners=False):
+def interpolate(
+    input: Array, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool = False
+) -> Array:
     given = input.shape[2:]
     target = _pair(size) if size is not None else tuple(int(n * f) for n, f in zip(given, _pair(scale_factor)))
     out = input
@@ -248,7 +292,7 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
 
 
 @_spec
-def pad(input, pad, mode="constant", value=0.0):
+def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Array:
     out = input
     for k in range(0, len(pad), 2):
         axis, n = input.ndim - 1 - k // 2, input.shape[input.ndim - 1 - k // 2]
@@ -288,8 +332,16 @@ def _channels(x: Array) -> tuple[int, ...]:
 
 
 @_spec
-def batch_norm(input, weight=None, bias=None, running_mean=None, running_var=None, training=True, eps=1e-5):
-    if training:
+def batch_norm(
+    input: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    training: bool = True,
+    eps: float = 1e-5,
+) -> Array:
+    if training or running_mean is None or running_var is None:
         x = _normalised(input, (0, *range(2, input.ndim)), eps)
     else:
         x = (input - running_mean.reshape(_channels(input))) / _sqrt(running_var.reshape(_channels(input)) + eps)
@@ -297,18 +349,26 @@ def batch_norm(input, weight=None, bias=None, running_mean=None, running_var=Non
 
 
 @_spec
-def instance_norm(input, weight=None, bias=None, eps=1e-5):
+def instance_norm(input: Array, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5) -> Array:
     return _scaled(_normalised(input, tuple(range(2, input.ndim)), eps), weight, bias, _channels(input))
 
 
 @_spec
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+def group_norm(
+    input: Array, num_groups: int, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5
+) -> Array:
     grouped = input.reshape(input.shape[0], num_groups, -1)
     return _scaled(_normalised(grouped, (2,), eps).reshape(input.shape), weight, bias, _channels(input))
 
 
 @_spec
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+def layer_norm(
+    input: Array,
+    normalized_shape: tuple[int, ...],
+    weight: Array | None = None,
+    bias: Array | None = None,
+    eps: float = 1e-5,
+) -> Array:
     axes = tuple(range(input.ndim - len(normalized_shape), input.ndim))
     return _scaled(_normalised(input, axes, eps), weight, bias, normalized_shape)
 
@@ -486,29 +546,42 @@ def _huber(difference: Array, width: float) -> Array:
 
 
 @_spec
-def binary_cross_entropy(input, target, weight=None, reduction="mean"):
+def binary_cross_entropy(input: Array, target: Array, weight: Array | None = None, reduction: str = "mean") -> Array:
     terms = -(target * _log(input) + (1 - target) * _log(1 - input))
     return _reduced(terms if weight is None else terms * weight, reduction)
 
 
 @_spec
-def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
+def binary_cross_entropy_with_logits(
+    input: Array, target: Array, weight: Array | None = None, reduction: str = "mean", pos_weight: Array | None = None
+) -> Array:
     """-log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x)."""
     terms = target * softplus(-input) * (1 if pos_weight is None else pos_weight) + (1 - target) * softplus(input)
     return _reduced(terms if weight is None else terms * weight, reduction)
 
 
 @_spec
-def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+def nll_loss(
+    input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Array:
     return _label_loss(input, target, weight, ignore_index, reduction, 0.0)
 
 
 @_spec
-def cross_entropy(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+def cross_entropy(
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
     return _label_loss(log_softmax(input, 1), target, weight, ignore_index, reduction, label_smoothing)
 
 
-def _label_loss(logp, target, weight, ignore_index, reduction, label_smoothing):
+def _label_loss(
+    logp: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str, label_smoothing: float
+) -> Array:
     k = logp.shape[1]
     weight = np.ones(k) if weight is None else weight
     terms, total = [], 0

@@ -84,7 +84,18 @@ def _innermost(error: Exception) -> str:
     return f" ({trace.tb_frame.f_code.co_name}, line {trace.tb_lineno})" if trace else ""
 
 
-def _second_order(op, values, pulled, double, case, which, names, g, rng, how) -> list[Finding]:
+def _second_order(
+    op: Any,
+    values: Any,
+    pulled: Any,
+    double: Any,
+    case: Any,
+    which: Any,
+    names: Any,
+    g: Any,
+    rng: np.random.Generator,
+    how: Any,
+) -> list[Finding]:
     """The vjp is a function of the inputs and the cotangent like any other: here its own vjp is judged.
 
     Output elements on a kink are left out: there the vjp jumps.

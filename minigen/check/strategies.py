@@ -9,7 +9,7 @@ parameters are drawn one by one and shrink.  Write ``@given(case=STRATEGIES["con
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,10 @@ from .op_registry import OP_REGISTRY, Case, Source
 
 __all__ = ["Case", "STRATEGIES", "DrawnSource", "arrays", "cases", "layouts", "shapes", "windows"]
 
-st = require("hypothesis.strategies")
+if TYPE_CHECKING:
+    from hypothesis import strategies as st
+else:
+    st = require("hypothesis.strategies")
 
 Array = np.ndarray
 
@@ -65,7 +68,7 @@ _NONE: Any = st.just({})
 
 
 @st.composite
-def _one_array(draw: Any, kinds: Sequence[str], params: Any = _NONE, **sizes: Any) -> Case:
+def _one_array(draw: Any, /, kinds: Sequence[str], params: Any = _NONE, **sizes: Any) -> Case:
     return Case((draw(arrays(shapes(**sizes), kinds)),), draw(params))
 
 
@@ -115,7 +118,7 @@ class DrawnSource(Source):
 
 
 @st.composite
-def cases(draw: Any, name: str, layouts: bool = True, **fixed: Any) -> Case:
+def cases(draw: Any, /, name: str, layouts: bool = True, **fixed: Any) -> Case:
     """Inputs and parameters for the operation of `minigen.check.op_registry` called `name`.
 
     Parameters
@@ -261,7 +264,7 @@ def _along_one(draw: Any, kinds: Sequence[str]) -> Case:
 
 
 @st.composite
-def windows(draw: Any, **most: int) -> dict[str, Any]:
+def windows(draw: Any, /, **most: int) -> dict[str, Any]:
     """The geometry of a sliding window, see `minigen.check.kernel_cases.window`, and how many pixels it gives."""
     w = window(DrawnSource(draw), **most)
     axes = zip(*(w[name] for name in ("size", "kernel", "stride", "padding", "dilation")))

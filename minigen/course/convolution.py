@@ -17,7 +17,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _sums(x: np.ndarray, w: np.ndarray, g: np.ndarray, stride: int, before: int, wrap: bool = False) -> tuple:
+def _sums(
+    x: np.ndarray, w: np.ndarray, g: np.ndarray, stride: int, before: int, wrap: bool = False
+) -> tuple[np.ndarray, ...]:
     """The three sums of a convolution in one dimension; `wrap` makes Python's mistake of counting from the end."""
     y, dx, dw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
     for p in range(len(g)):
@@ -95,7 +97,7 @@ def same_padding(answer: Any) -> None:
         got = _whole_numbers(what, call(answer, size, kernel, stride, expect=2), 2)
         if got == right:
             continue
-        made = output_size(size, kernel, stride, got, 1)
+        made = output_size(size, kernel, stride, (got[0], got[1]), 1)
         reason = f"{what}: expected {right}, got {got}. "
         if min(got) < 0:
             reason += "Padding cannot be negative: where the kernel is smaller than the stride, none may be needed."

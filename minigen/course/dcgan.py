@@ -24,7 +24,7 @@ S3_DISCRIMINATOR: list[tuple[Any, ...]] = [
 @exercise("9.1", "counting parameters")
 def count_parameters(answer: Any) -> None:
     """``count_parameters(layers)`` is the number of trainable numbers in a list of layers, all with biases."""
-    single: dict[tuple, dict[int, str]] = {
+    single: dict[tuple[Any, ...], dict[int, str]] = {
         ("linear", 100, 256): {25_600: "Each of the 256 outputs has a bias.", 100: "", 256: ""},
         ("conv", 3, 64, 4): {
             3_072: "Each of the 64 filters has a bias.",
@@ -56,7 +56,7 @@ def count_parameters(answer: Any) -> None:
             raise Wrong(f"{what}: expected {right}, got {got}. Each layer alone is right: is their sum returned?")
 
 
-def _parameters(layer: tuple) -> int:
+def _parameters(layer: tuple[Any, ...]) -> int:
     if layer[0] == "norm":
         return 2 * layer[1]
     taps = layer[3] ** 2 if len(layer) > 3 else 1

@@ -59,9 +59,9 @@ def interpolate(
         factors = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor,) * 2
         if len(factors) != 2:
             raise ValueError(f"interpolate: argument 'scale_factor': expected one or two numbers, got {scale_factor}")
-        factors = tuple(check_number("interpolate", "scale_factor", f) for f in factors)
-        target = (int(input.shape[2] * factors[0]), int(input.shape[3] * factors[1]))
-        steps = [1 / f if f else 0.0 for f in factors]
+        down, across = (check_number("interpolate", "scale_factor", f) for f in factors)
+        target = (int(input.shape[2] * down), int(input.shape[3] * across))
+        steps = [1 / f if f else 0.0 for f in (down, across)]
         if min(target) < 1:
             raise ValueError(f"interpolate: nothing is left of shape {input.shape} with scale_factor {scale_factor}")
     out = input

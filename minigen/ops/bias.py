@@ -29,5 +29,9 @@ def share_vjps(biased: Primitive, plain: Primitive) -> None:
         return lambda g, out, *inputs, **params: rule(g, out, *inputs[:-1], **params)
 
     *names, bias = biased.arguments
-    rules = {name: without_bias(plain.rules[other]) for name, other in zip(names, plain.arguments, strict=True)}
+    rules = {
+        name: without_bias(rule)
+        for name, other in zip(names, plain.arguments, strict=True)
+        if (rule := plain.rules[other]) is not None
+    }
     biased.vjp(**rules, **{bias: lambda g, out, *inputs, **params: channel_sums(g)})

@@ -1,8 +1,8 @@
 r"""Convolution and its two adjoints: three primitives, closed under differentiation.
 
-Let :math:`S(x, w, g) = \langle C(x, w), g \rangle` with C the convolution.  S is linear in each argument, so
+Let $S(x, w, g) = \langle C(x, w), g \rangle$ with C the convolution.  S is linear in each argument, so
 
-.. math:: S(x, w, g) = \langle C(x, w), g \rangle = \langle x, T(g, w) \rangle = \langle w, W(x, g) \rangle
+$$S(x, w, g) = \langle C(x, w), g \rangle = \langle x, T(g, w) \rangle = \langle w, W(x, g) \rangle$$
 
 defines T (the adjoint in x: transposed convolution) and W (the adjoint in w).  The vjp of each of the three is given by
 the two others, because a cotangent merely takes the empty place in S:
@@ -18,27 +18,35 @@ W(x,g) v         T(g, v)             C(x, v)
 T needs the size of x and W the size of w as parameters: stride rounds down, so they do not follow from the output.
 """
 
+from typing import Any
+
+from ..backend import Array
 from ..engine import primitive
 from ..kernels import find
+from ..kernels.shapes import Padding, Pair
 from .bias import share_vjps
 
 __all__ = ["conv2d", "conv2d_bias", "conv2d_input_grad", "conv2d_input_grad_bias", "conv2d_weight_grad"]
 
 
 @primitive
-def conv2d(x, w, *, stride, padding, dilation, groups):
+def conv2d(x: Array, w: Array, *, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> Array:
     """C(x, w): see `minigen.kernels.reference.conv.conv2d`."""
     return find("conv2d", x)(x, w, stride, padding, dilation, groups)
 
 
 @primitive
-def conv2d_input_grad(g, w, *, input_size, stride, padding, dilation, groups):
+def conv2d_input_grad(
+    g: Array, w: Array, *, input_size: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Array:
     """T(g, w): see `minigen.kernels.reference.conv.conv2d_input_grad`."""
     return find("conv2d_input_grad", g)(g, w, input_size, stride, padding, dilation, groups)
 
 
 @primitive
-def conv2d_weight_grad(x, g, *, kernel_size, stride, padding, dilation, groups):
+def conv2d_weight_grad(
+    x: Array, g: Array, *, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Array:
     """W(x, g): see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
     return find("conv2d_weight_grad", x)(x, g, kernel_size, stride, padding, dilation, groups)
 
@@ -61,14 +69,14 @@ conv2d_weight_grad.vjp(
 
 
 @primitive
-def conv2d_bias(x, w, b, **params):
+def conv2d_bias(x: Array, w: Array, b: Array, **params: Any) -> Array:
     """C(x, w) + b."""
     y = conv2d.forward(x, w, **params)
     return find("add_bias", y)(y, b, out=y)
 
 
 @primitive
-def conv2d_input_grad_bias(g, w, b, **params):
+def conv2d_input_grad_bias(g: Array, w: Array, b: Array, **params: Any) -> Array:
     """T(g, w) + b."""
     x = conv2d_input_grad.forward(g, w, **params)
     return find("add_bias", x)(x, b, out=x)

@@ -320,8 +320,9 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     tensor(1000.6932)
     """
     dims = normalize_dims("logsumexp", check_tensor("logsumexp", "input", input).shape, dim)
-    m = max_array(input.data, dims)
-    m = constant(array_module(m).where(array_module(m).isfinite(m), m, m.dtype.type(0)))
+    largest = max_array(input.data, dims)
+    xp = array_module(largest)
+    m = constant(xp.where(xp.isfinite(largest), largest, largest.dtype.type(0)))
     with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
         out = log(sum(exp(input - m), dims, keepdim=True)) + m
     return out if keepdim else out.reshape(tuple(n for d, n in enumerate(input.shape) if d not in dims))

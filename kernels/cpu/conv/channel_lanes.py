@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...shapes import round_up
+from ...shapes import Array, Padding, Pair, round_up
 from ..blocked_layout import blocks_to_planes, fill_zeros, planes_to_blocks
 from ..microkernel import (
     PLACES,
@@ -70,14 +70,16 @@ class Block(NamedTuple):
     places: int  # pixels
 
 
-def conv2d(x, w, out, stride, padding, dilation, groups):
+def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
     shape = _block_shape(w.shape[0] // groups, x.itemsize)
     split, tables, block = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, shape)
     _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, block)
 
 
-def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
+def conv2d_input_grad(
+    g: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> None:
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs = w.shape[0] // groups
     shape = _block_shape(w.shape[1], g.itemsize)
@@ -86,7 +88,9 @@ def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, block)
 
 
-def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
+def conv2d_weight_grad(
+    x: Array, g: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> None:
     """Write the adjoint of `conv2d` in w, whose filters have two columns at least, to `out`."""
     lanes = VECTOR_BYTES // x.itemsize
     outputs, channels = out.shape[0] // groups, out.shape[1]

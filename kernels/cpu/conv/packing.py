@@ -11,7 +11,7 @@ SHARDS, MOST_SHARDS = 8, 64
 SHARD_BYTES, SHARD_PIXELS = 1 << 21, 1 << 10
 
 
-def shard_count(images, pixels, nbytes):
+def shard_count(images: int, pixels: int, nbytes: int) -> int:
     """Into how many shards to divide the images of a weight gradient, whose sums take `nbytes` for each shard.
 
     The gradient is summed over each shard, then over the shards.  Their number depends on the shapes alone: so the bits

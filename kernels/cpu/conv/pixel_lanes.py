@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...shapes import round_up
+from ...shapes import Array, Padding, Pair, round_up
 from ..blocked_layout import fill_zeros, planes_to_blocks
 from ..microkernel import (
     BROAD_PLACES,
@@ -81,7 +81,7 @@ class Split(NamedTuple):
     pairs: int  # of a channel and a tap
 
 
-def conv2d(x, w, out, stride, padding, dilation, groups):
+def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
     split, offset = _split(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, x.itemsize)
     height = row_height(w.shape[0] // groups)
@@ -90,7 +90,9 @@ def conv2d(x, w, out, stride, padding, dilation, groups):
     correlate(x, packed, out, split, offset, bands, _workspace(split, x), height)
 
 
-def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
+def conv2d_input_grad(
+    g: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> None:
     """Write the adjoint of `conv2d` in x to `out`."""
     split, offset = _split(w.shape[1:], g.shape[2:], stride, padding, dilation, groups, g.itemsize)
     height = row_height(split.pairs)
@@ -103,7 +105,9 @@ def conv2d_input_grad(g, w, out, stride, padding, dilation, groups):
     scatter(g, packed, out, split, offset, channels * pixels, _workspace(split, g), *spaces, height)
 
 
-def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
+def conv2d_weight_grad(
+    x: Array, g: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> None:
     """Write the adjoint of `conv2d` in w to `out`."""
     split, offset = _split(out.shape[1:], g.shape[2:], stride, padding, dilation, groups, x.itemsize)
     lanes = VECTOR_BYTES // x.itemsize
@@ -121,7 +125,7 @@ def conv2d_weight_grad(x, g, out, stride, padding, dilation, groups):
     add_shards(sums, out.reshape(groups, outputs, split.pairs), work=sums.size)
 
 
-def band_count(images):
+def band_count(images: int) -> int:
     """Into how many bands of rows to divide each image (or group of one), so that all threads have work."""
     threads = get_num_threads()
     return 1 if threads == 1 else -(-2 * threads // max(images, 1))
@@ -143,7 +147,7 @@ def _apart(pixels):
     return np.outer(np.arange(VECTORS + 3), np.arange(pixels))
 
 
-def row_height(rows):
+def row_height(rows: int) -> int:
     """Rows of the micro-kernel's block that waste least."""
     return min(ROWS, SHORT_ROWS, key=lambda height: (round_up(rows, height), -height))
 

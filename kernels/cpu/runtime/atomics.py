@@ -12,36 +12,36 @@ from numba.extending import intrinsic
 __all__ = ["fetch_add", "pause", "read", "yield_core"]
 
 
-def _element(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def _element(context, builder, signature, args):
     """Address of ``array[index]``, the first two arguments."""
     return builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
 
 
 @intrinsic
-def fetch_add(typing, array, index, n):  # type: ignore[no-untyped-def]
+def fetch_add(typing, array, index, n):
     """``array[index] += n`` in one step that no other thread can interrupt; the value before."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.atomic_rmw("add", _element(context, builder, signature, args), args[2], "seq_cst")
 
     return types.int64(array, types.intp, types.int64), generate
 
 
 @intrinsic
-def read(typing, array, index):  # type: ignore[no-untyped-def]
+def read(typing, array, index):
     """``array[index]``, read again each time; of an ordinary load a compiler may keep the value."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.load_atomic(_element(context, builder, signature, args), "acquire", 8)
 
     return types.int64(array, types.intp), generate
 
 
 @intrinsic
-def pause(typing):  # type: ignore[no-untyped-def]
+def pause(typing):
     """Tell the processor that this loop is waiting, where it has an instruction for that."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         if platform.machine().lower() in ("x86_64", "amd64"):
             builder.call(
                 builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), ir.FunctionType(ir.VoidType(), ())), ()

@@ -84,7 +84,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     dispatcher: Any = numba.njit(**options)(named)
     with contextlib.suppress(RuntimeError):  # no folder to write to: compile once per process
         dispatcher._cache = KernelCache(named)
-    return dispatcher  # type: ignore[no-any-return]
+    return dispatcher
 
 
 @functools.cache

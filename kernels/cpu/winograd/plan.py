@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...shapes import round_up
+from ...shapes import Array, Padding, Pair, round_up
 from ..microkernel import ROWS, SUM_ROWS, VECTORS
 from ..runtime.allocator import empty
 from ..runtime.thread_pool import PerThread
@@ -24,21 +24,25 @@ PRODUCT_BYTES = 1 << 19
 SUM_BYTES = 6 << 20
 
 
-def conv2d(x, w, out, stride, padding, groups, tile):
+def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, groups: int, tile: tuple[int, int]) -> None:
     """Write the convolution to `out`; `tile` is (m, r) of F(m x m, r x r)."""
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
     _correlate(_forward_plan, x, w, out, stride, padding, groups, tile, (inputs, taps), (outputs, inputs * taps))
 
 
-def conv2d_input_grad(g, w, out, stride, padding, groups, tile):
+def conv2d_input_grad(
+    g: Array, w: Array, out: Array, stride: Pair, padding: Padding, groups: int, tile: tuple[int, int]
+) -> None:
     """Write the adjoint of `conv2d` in x to `out`."""
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
     _correlate(_backward_plan, g, w, out, stride, padding, groups, tile, (outputs, inputs * taps), (inputs, taps))
 
 
-def conv2d_weight_grad(x, g, out, stride, padding, groups, tile):
+def conv2d_weight_grad(
+    x: Array, g: Array, out: Array, stride: Pair, padding: Padding, groups: int, tile: tuple[int, int]
+) -> None:
     """Write the adjoint of `conv2d` in w to `out`."""
     inputs, outputs = out.shape[1], out.shape[0] // groups
     plan = _sum_plan(x.shape, g.shape, out.shape[2:], stride, padding, inputs, outputs, groups, tile, x.itemsize)

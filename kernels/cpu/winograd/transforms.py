@@ -51,7 +51,7 @@ of Winograd Convolution for Deep Neural Networks", 2018, arXiv:1803.10986.
 """
 
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from llvmlite import ir
 from numba import types
@@ -97,7 +97,7 @@ def matrices(m, r):
     return {"A": a, "AT": _transposed(a), "G": g, "GT": _transposed(g), "BT": bt}
 
 
-def amplification(m, r):
+def amplification(m: int, r: int) -> float:
     r"""How far rounding errors of F(m x m, r x r) may exceed those of a direct sum of inputs of one size.
 
     Replace every entry of the matrices by its absolute value, and every input by the largest, M: then each output is at
@@ -135,7 +135,7 @@ def _transposed(matrix):
 # ---------------------------------------------------------------- a Numba type for each transform
 
 
-class Transform(tuple):
+class Transform(tuple[Any, ...]):
     """One matrix of F(m, r), as an argument of a kernel: Numba compiles the kernel for it, since each has its own type.
 
     Each has its own class, a named tuple without fields.  Numba recognizes such an argument in less than a microsecond.

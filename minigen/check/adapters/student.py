@@ -21,7 +21,7 @@ class Value:
 
     def __init__(self, data: Any, parents: tuple["Value", ...] = ()):
         self.data, self.parents = np.asarray(data, np.float64), parents
-        self.grad = np.zeros(self.data.shape)
+        self.grad: NDArray[np.float64] = np.zeros(self.data.shape)
         self.push: Callable[[], None] = lambda: None
 
     def _add_grad(self, g: np.ndarray) -> None:
@@ -83,7 +83,7 @@ class Value:
                 order.append(v)
 
         visit(self)
-        self.grad: NDArray[np.float64] = np.array(g)
+        self.grad = np.array(g)
         for v in reversed(order):
             v.push()
 

@@ -161,11 +161,11 @@ def _replaced(out: list[Array], i: int, new: Array) -> list[Array]:
     return out
 
 
-def _flipped_kernel(g, x, w, b, **p):
+def _flipped_kernel(g: Array, x: Array, w: Array, b: Array, **p: Any) -> list[Array]:
     return _replaced(_conv(g, x, w, b, **p), 0, _conv(g, x, w[:, :, ::-1, ::-1].copy(), b, **p)[0])
 
 
-def _dilation_ignored(g, x, w, b, **p):
+def _dilation_ignored(g: Array, x: Array, w: Array, b: Array, **p: Any) -> list[Array]:
     s = (p["stride"],) * 2
     pixels = g.shape[2:]
     taps = [(n + 2 * p["padding"] - (k - 1) - 1) // p["stride"] + 1 for n, k in zip(x.shape[2:], w.shape[2:])]
@@ -182,7 +182,7 @@ def _border(d: Array) -> Array:
     return d
 
 
-def _one_image(g, x, w, b, **p):
+def _one_image(g: Array, x: Array, w: Array, b: Array, **p: Any) -> list[Array]:
     """The weight's gradient of all images but the last."""
     return _replaced(_conv(g, x, w, b, **p), 1, _conv(g[:-1], x[:-1], w, b, **p)[1])
 

@@ -29,7 +29,7 @@ LARGEST = 10**7
 """Elements of the Jacobian that slow mode is asked to fill; ten thousand by ten thousand would not fit."""
 
 
-class _Function(torch.autograd.Function):
+class _Function(torch.autograd.Function):  # type: ignore[misc]
     """``run(*arrays)`` with the gradients ``pull(g, *arrays)``, a list with None for inputs that have none."""
 
     @staticmethod

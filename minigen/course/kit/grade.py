@@ -8,7 +8,7 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,10 +233,11 @@ def _one(
             problem = f"could not be graded: {type(error).__name__}: {error}"
     result |= {"student": submission.student, "origin": submission.origin, "problem": problem, "fingerprint": mark}
     result["notes"] = _notes(assignment, submission.source, result["printed"])
-    for path, text in (
-        (out / "results" / f"{stem}.json", lambda: json.dumps(result, indent=1, ensure_ascii=False)),
-        (out / "pages" / f"{stem}.html", lambda: html_page(assignment, result, submission.source)),
-    ):
+    writers: dict[Path, Callable[[], str]] = {
+        out / "results" / f"{stem}.json": lambda: json.dumps(result, indent=1, ensure_ascii=False),
+        out / "pages" / f"{stem}.html": lambda: html_page(assignment, result, submission.source),
+    }
+    for path, text in writers.items():
         try:
             replace_file(path, _bytes(text()))
         except Exception as error:  # a full disk, say: the row in the CSV file remains
