@@ -11,7 +11,7 @@ set                     what it is
 ``cuda``                Numba CUDA on CuPy arrays (where a GPU is present)
 ======================= =============================================================================
 
-Nobody calls a set by name in daily life: `find` picks one by the array's type and by what `use` says.
+Programs do not call a set by name: `find` chooses one by the array's type and by what `use` says.
 
 >>> import minigen.kernels as kernels
 >>> with kernels.use("reference"):

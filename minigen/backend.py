@@ -180,7 +180,7 @@ def manual_seed(seed: int) -> None:
     generators would be faster, but they give other numbers.  Dropout's masks are made on the device itself, from one
     number that is drawn here.
 
-    A forked child process gets a stream of its own, which follows from the parent's: the same seed gives the same
+    A forked child process gets its own stream, which follows from the parent's: the same seed gives the same
     numbers in every process, and no two processes draw the same ones.  (With NumPy's and PyTorch's global streams all
     children draw the same numbers.)
 

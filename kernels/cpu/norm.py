@@ -11,7 +11,7 @@ sums, one per column of the group modulo `_WIDTH`, and adds each row to them:
 - which element goes into which sum depends on the shape alone: any number of threads gives the same bits.
 
 A group is small (128 KB for 32 images of 32 x 32), so that every pass after the first finds it in the core's cache:
-the variance can afford a pass of its own, which a large mean needs (Chan, Golub and LeVeque 1983, "Algorithms for
+the variance can afford a separate pass, which a large mean needs (Chan, Golub and LeVeque 1983, "Algorithms for
 computing the sample variance"), and the gradient its two.
 """
 

@@ -107,7 +107,7 @@ def running_on(device: Device) -> Iterator[None]:
 
 
 def launch(kernel: Kernel, blocks: int, *arguments: Any) -> None:
-    """Start `kernel` with so many blocks.
+    """Start `kernel` with `blocks` blocks.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class Region:
     itemsize: int
     shared: bool
     frozen: bool = False
-    """Nobody may write here: the argument is read-only."""
+    """No thread may write here: the argument is read-only."""
     shape: tuple[int, ...] | None = None
     """Of a contiguous argument, so that a message can give an index."""
 

@@ -11,7 +11,7 @@ record meaning
 3      the last thread of another block that read
 ====== ==============================================================================
 
-A record holds the thread (1 for the first thread of the grid; 0 means nobody), the program point, the *epoch* (how
+A record holds the thread (1 for the first thread of the grid; 0 means no thread), the program point, the *epoch* (how
 many block barriers were passed before it) and the warp's epoch.  Two accesses by different threads are ordered where a
 barrier lies between them: in one block if their epochs differ, in one warp also if the warp's epochs do; in different
 blocks, never.  Unordered accesses to one granule are a race unless both are loads, or both are atomic.

@@ -1,4 +1,4 @@
-"""Threads of a block as fibers: each has a stack of its own and gives way to the others at a barrier.
+"""Threads of a block as fibers: each has its own stack and gives way to the others at a barrier.
 
 A block's threads run one after another on one core of the CPU.  When a thread comes to a barrier, `emu_switch` saves
 its registers and its stack pointer and goes on with the scheduler, which resumes the next thread; once all of them
@@ -189,7 +189,7 @@ define void @emu_become(i32 %thread) alwaysinline {
   store i32 %z, ptr %rz
   ret void }
 
-define void @emu_body() noinline {                       ; what a fiber runs; it never returns, as nobody called it
+define void @emu_body() noinline {                       ; what a fiber runs; it never returns, as it has no caller
   call void @emu_kernel()
   %done = load i32, ptr @emu_done
   %more = add i32 %done, 1

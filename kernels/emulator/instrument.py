@@ -180,7 +180,7 @@ class _Module:
             )
 
     def _caller(self, place: tuple[str, int]) -> tuple[str, int]:
-        """Where the kernel calls the function of Numba's own that is being read, or where we are if nobody does."""
+        """Where the kernel calls the function of Numba's own that is being read, or this place if it does not."""
         for lines in self.sources:
             places = None
             for line in lines:

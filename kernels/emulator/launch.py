@@ -145,7 +145,7 @@ class EmulatedKernel:
         return opened
 
     def _expect_all_at_one(self, program: Program, state: Any, sites: Any, place: Any, block: Any) -> None:
-        """Nobody can go on: right only where all threads wait at one barrier."""
+        """No thread can go on: right only where all threads wait at one barrier."""
         groups: dict[str, list[int]] = {}
         for thread, (s, site) in enumerate(zip(state, sites)):
             what = "have returned" if s == DONE else f"wait at {where(program.barriers[site])}"

@@ -17,7 +17,7 @@ __all__ = ["Program"]
 
 
 class Memory:
-    """What the scheduler needs for a block of so many threads."""
+    """What the scheduler needs for a block of `threads` threads."""
 
     def __init__(self, threads: int, stack_bytes: int):
         self.threads = threads

@@ -48,7 +48,7 @@ def gpu_here(name: str, cc: int, attributes: Mapping[str, int]) -> Gpu:
         Compute capability, such as 80.
     attributes : mapping
         CUDA's device attributes, as ``cupy.cuda.Device().attributes`` has them.  Where one is missing or 0, as some
-        drivers have it, the peak is infinite: a bound that binds nobody.
+        drivers have it, the peak is infinite, so it bounds nothing.
 
     Examples
     --------

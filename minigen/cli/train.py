@@ -55,7 +55,7 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
     )
-    parser.add_argument("--steps", type=at_least(1), help="train for so many batches, in place of --epochs")
+    parser.add_argument("--steps", type=at_least(1), help="number of batches to train for, in place of --epochs")
     parser.add_argument("--batch-size", type=at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
     parser.add_argument("--seed", type=at_least(0), help="seed of everything random (default: 0)")
     parser.add_argument(

@@ -201,7 +201,7 @@ def critic_gradients(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     Parameters
     ----------
     critic : Module or callable
-        (N, ...) to N scores, each of its own image alone.
+        (N, ...) to N scores; each score depends on one image only.
     real, fake : Tensor (N, ...) of one shape
         Detached here.
     mix : array or Tensor (N,)

@@ -1,12 +1,12 @@
 r"""Matrix products.
 
-For :math:`Y = A B` and a cotangent :math:`G` of Y, writing out :math:`\langle G, dA\, B + A\, dB \rangle` gives
-:math:`\bar A = G B^\top` and :math:`\bar B = A^\top G`.
+For $Y = A B$ and a cotangent $G$ of Y, writing out $\langle G, dA\, B + A\, dB \rangle$ gives
+$\bar A = G B^\top$ and $\bar B = A^\top G$.
 
-**A dense layer** is :math:`Y = X W^\top`, with :math:`\bar X = G W` and :math:`\bar W = G^\top X`.  The rule above
-would give the transpose of :math:`\bar W`, which an optimizer had to turn around in memory at every step.  So the layer
+**A dense layer** is $Y = X W^\top$, with $\bar X = G W$ and $\bar W = G^\top X$.  The rule above
+would give the transpose of $\bar W$, which an optimizer had to turn around in memory at every step.  So the layer
 and the gradient of its weights are primitives of their own, which share the trilinear form
-:math:`\langle X W^\top, G \rangle` with the product :math:`G W`, as the three convolutions share theirs.
+$\langle X W^\top, G \rangle$ with the product $G W$, as the three convolutions share theirs.
 """
 
 import math

@@ -124,7 +124,7 @@ def fit(
     previous : bool
         Go on from the checkpoint before the last one, for when the last is damaged.
     checkpoint_every : int, optional
-        Save every so many steps too.
+        Also save after each such number of steps.
     progress : bool
         Whether to show a bar, and a line for each epoch, on the standard error stream.
     on_epoch : callable, optional
@@ -365,7 +365,7 @@ class _Fit:
     def preview(self, epoch: int) -> np.ndarray:
         from .. import plot
 
-        # The same noise every time, from a stream of its own, so that looking does not change the training.
+        # The same noise every time, from a separate stream, so that looking does not change the training.
         generator = np.random.default_rng(self.loader.seed)
         samples, columns = self.model.preview(NUM_PREVIEW_SAMPLES, self.loader.dataset, generator)
         shown = samples[: MAX_PREVIEW_ROWS * columns] if columns else samples

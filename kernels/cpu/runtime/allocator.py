@@ -36,7 +36,7 @@ _references: dict[int, "_Reference"] = {}  # by id; to all arrays that are alive
 
 
 class _Block(np.ndarray):
-    """Memory of the pool.  Of a class of its own, so that a view of an array of the pool refers to that array.
+    """Memory of the pool.  It has its own class, so that a view of an array of the pool refers to that array.
 
     (NumPy lets a view of a view refer to the owner of the memory, past those between, if all are of one class.)
     """

@@ -14,7 +14,7 @@ for a moment after each job: they sleep between training steps, not within one.
 The result never depends on whether, or when, another thread joins.  Therefore:
 
 - several Python threads may run kernels at once: a caller that finds the pool in use works alone;
-- a forked child, which has none of its parent's threads, starts a pool of its own;
+- a forked child, which has none of its parent's threads, starts its own pool;
 - a signal's handler (Ctrl-C) may raise an exception between any two steps here.  A lock is held in a ``with`` statement
   only, which Python enters and leaves without a gap; a job that an exception left open is closed by the next call; and
   no step is lost that a later call does not make good.
