@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -598,6 +599,17 @@ def test_the_wheel_holds_the_package_and_can_be_installed(tmp_path):
     modules |= {f"kernels/{p.relative_to(package / 'kernels').as_posix()}" for p in (package / "kernels").rglob("*.py")}
     with zipfile.ZipFile(tmp_path / name) as archive:
         assert {f"minigen/{m}" for m in modules} <= set(archive.namelist())
+
+
+def test_the_wheel_has_metadata_beside_an_egg_info_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "minigen_lab.egg-info"
+    folder.mkdir()
+    (folder / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: minigen-lab\nVersion: 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    name, content = make_wheel()
+    assert name == "minigen_lab-7-py3-none-any.whl"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert b"Version: 7" in archive.read("minigen_lab-7.dist-info/METADATA")
 
 
 OTTER = """

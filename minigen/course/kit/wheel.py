@@ -51,10 +51,10 @@ def make_wheel() -> tuple[str, bytes]:
     stem = f"{DISTRIBUTION.replace('-', '_')}-{distribution.version}"
     info = f"{stem}.dist-info"
     files = {f"{PACKAGE.name}/{path}": (PACKAGE / path).read_bytes() for path in _package_files()}
-    for name in ("METADATA", "entry_points.txt", "licenses/LICENSE"):
-        text = distribution.read_text(name)
-        if text is not None:
-            files[f"{info}/{name}"] = text.encode()
+    # A build in the source folder leaves an egg-info folder there, where the same file has another name
+    texts = {"METADATA": distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")}
+    texts |= {name: distribution.read_text(name) for name in ("entry_points.txt", "licenses/LICENSE")}
+    files |= {f"{info}/{name}": text.encode() for name, text in texts.items() if text is not None}
     files[f"{info}/WHEEL"] = WHEEL.encode()
     record = "".join(f"{name},sha256={_digest(data)},{len(data)}\n" for name, data in files.items())
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
