@@ -8,7 +8,7 @@ NO_PAST = (
 NO_G = "Where is g? It says how much the end of the computation changes with this result."
 SINGLE = "Something here is float64: np.ones and np.zeros make it unless told otherwise, and it wins over float32."
 
-FEW_DIGITS = "float32 has seven digits. Are the values right to so many there, too?"
+FEW_DIGITS = "float32 has seven digits. Are your values right to seven digits, too?"
 KEPT = "The array that was returned before is used again: the result of the first call changes with the second."
 
 # ---- task 1: rules for single operations

@@ -8,7 +8,7 @@ CHANNELS = "There is one mean for each channel: over the batch and over all plac
 ROOT = "Look at where eps stands: inside the root, or outside?"
 NO_G = "Where is g? It says how much the loss changes with each number of y."
 AXES = "Images have two more axes, signals one. A sum for a channel goes over all of them, and over the batch."
-WHOSE = "Each array of parameters has a state of its own. Is something kept elsewhere, for all of them?"
+WHOSE = "Each array of parameters has its own state. Is something kept elsewhere, for all of them?"
 ALIAS = "The caller uses the array g again for the next gradient. What do you keep: numbers, or the array itself?"
 
 RATES = "The settings can be others in each step. Which steps does a new rate act on?"

@@ -79,7 +79,7 @@ def batch_norm_eval_grad(g, x, weight, running_mean, running_var, eps=1e-5):
 
 # ---- Tasks 3 to 5: optimizers.  Each function takes the parameters w and their gradient g, arrays of one shape, and gives
 # the new parameters: a new array.  What it has to remember for the next step it keeps in the dict `state`, which is empty
-# before the first step.  Each array of parameters has a state of its own.
+# before the first step.  Each array of parameters has its own state.
 
 
 # ---- Task 3: RMSprop, with momentum, centered
