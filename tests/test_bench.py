@@ -11,8 +11,9 @@ import pytest
 
 import minigen as mg
 from minigen.bench import interleave, own_kernel, report
-from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
+from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, layer_rows, our_passes
 from minigen.bench.report import Row
+from minigen.bench.timing import Timings, split_rounds
 from minigen.bench.worker import ALLOCATOR, Worker
 from minigen.cli import main
 
@@ -155,3 +156,18 @@ def test_the_passes_timed_beside_ours_are_the_same_passes():
         ours, theirs = our_passes(layer, *made), their_passes(layer)
         for kind in KINDS:
             np.testing.assert_allclose(ours[kind](), theirs[kind]().numpy(), rtol=0, atol=1e-4)
+
+
+def test_rounds_are_split_into_sweeps_and_their_timings_added():
+    for rounds in range(1, 14):
+        assert sum(split_rounds(rounds)) == rounds and len(split_rounds(rounds)) == min(rounds, 3)
+        assert max(split_rounds(rounds)) - min(split_rounds(rounds)) <= 1
+    merged = Timings({}) + Timings({"a": [1.0], "b": [2.0]}) + Timings({"a": [3.0, 4.0], "b": [6.0, 8.0]})
+    assert merged.seconds == {"a": [1.0, 3.0, 4.0], "b": [2.0, 6.0, 8.0]}
+    assert merged.ratio("a", "b") == (0.5, 0.5, 0.5)
+
+
+def test_rows_of_a_later_sweep_hold_all_rounds_so_far():
+    layer = Layer(1, 2, (4, 4), 3, batch=1)
+    rows = list(layer_rows([layer], 3, None))
+    assert len(rows) == 9 and [row.work for row in rows[:3]] == [row.work for row in rows[6:]]

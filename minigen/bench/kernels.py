@@ -1,5 +1,6 @@
 """Times of single kernels: convolutions and their gradients, batch norm, activation, optimizer."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from .. import kernels
 from ..kernels.shapes import output_size
 from .report import Row
-from .timing import Timings, interleave
+from .timing import Timings, interleave, split_rounds
 from .worker import Worker, fastest
 
 __all__ = ["LAYERS", "OTHER_LAYERS", "Layer", "layer_rows", "other_rows"]
@@ -150,13 +151,16 @@ def _their_passes(layer: Layer, format: Any) -> dict[str, Callable[[], Any]]:
 
 
 def layer_rows(layers: Sequence[Layer], rounds: int, worker: Worker | None) -> Iterator[Row]:
-    """Time the three passes of each layer."""
-    for layer in layers:
-        ours = our_passes(layer, *arrays(layer))
-        theirs = worker.make(their_passes, layer) if worker else {}
-        for kind in KINDS:
-            result = interleave({"ours": ours[kind], **({"theirs": theirs[kind]} if worker else {})}, rounds)
-            yield row(f"conv {kind}", f"{layer}, {kind}", result, layer.gflop, layer.megabytes)
+    """Time the three passes of each layer; the rows of a later sweep replace those of an earlier one."""
+    found: defaultdict[str, Timings] = defaultdict(lambda: Timings({}))
+    for part in split_rounds(rounds):
+        for layer in layers:
+            ours = our_passes(layer, *arrays(layer))
+            theirs = worker.make(their_passes, layer) if worker else {}
+            for kind in KINDS:
+                work = f"{layer}, {kind}"
+                found[work] += interleave({"ours": ours[kind], **({"theirs": theirs[kind]} if worker else {})}, part)
+                yield row(f"conv {kind}", work, found[work], layer.gflop, layer.megabytes)
 
 
 def row(group: str, work: str, result: Timings, gflop: float = 0.0, megabytes: float = 0.0) -> Row:
@@ -200,9 +204,11 @@ def other_rows(rounds: int, worker: Worker | None) -> Iterator[Row]:
         "Adam step, 1M parameters": adam,
     }
     theirs = worker.make(_their_others) if worker else {}
-    for name, function in work.items():
-        result = interleave({"ours": function, **({"theirs": theirs[name]} if worker else {})}, rounds)
-        yield row("other", name, result)
+    found: defaultdict[str, Timings] = defaultdict(lambda: Timings({}))
+    for part in split_rounds(rounds):
+        for name, function in work.items():
+            found[name] += interleave({"ours": function, **({"theirs": theirs[name]} if worker else {})}, part)
+            yield row("other", name, found[name])
 
 
 def _their_others() -> dict[str, Callable[[], Any]]:

@@ -1,5 +1,6 @@
 """Times of whole training steps: our models beside PyTorch models that do the same passes with the same weights."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..optim import Adam
 from .kernels import row
 from .pytorch_models import to_pytorch
 from .report import Row
-from .timing import interleave
+from .timing import Timings, interleave, split_rounds
 from .worker import Worker, fastest
 
 __all__ = ["STEPS", "step_rows"]
@@ -160,6 +161,9 @@ def _their_vae_step(model: VAE, shape: tuple[int, ...], format: Any) -> Step:
 
 def step_rows(rounds: int, worker: Worker | None) -> Iterator[Row]:
     """Time a training step of each model."""
-    for name in STEPS:
-        theirs = {"theirs": worker.make(their_step, name)[name]} if worker else {}
-        yield row("step", name, interleave({"ours": our_step(name), **theirs}, rounds))
+    found: defaultdict[str, Timings] = defaultdict(lambda: Timings({}))
+    for part in split_rounds(rounds):
+        for name in STEPS:
+            theirs = {"theirs": worker.make(their_step, name)[name]} if worker else {}
+            found[name] += interleave({"ours": our_step(name), **theirs}, part)
+            yield row("step", name, found[name])

@@ -1,4 +1,8 @@
-"""Interleaved timing: candidates take turns, so that whatever slows the machine slows all of them."""
+"""Interleaved timing: candidates take turns, so that whatever slows the machine slows all of them.
+
+A machine that others share is also faster in one minute than in the next.  So all work is timed in several sweeps with
+a part of the rounds each (`split_rounds`): the quartiles of a row then contain these changes, too.
+"""
 
 import statistics
 import time
@@ -7,11 +11,24 @@ from dataclasses import dataclass
 
 from .worker import RemoteFunction, timed
 
-__all__ = ["Timings", "interleave"]
+__all__ = ["Timings", "interleave", "split_rounds"]
 
 #: Seconds before each turn: the threads of some libraries keep spinning after a call, on the cores that the next
 #: candidate needs.
 _PAUSE = 0.03
+
+SWEEPS = 3
+"""How often all work of a kind is timed, with a part of the rounds each time."""
+
+
+def split_rounds(rounds: int) -> list[int]:
+    """Split the rounds of a measurement into those of `SWEEPS` sweeps, or fewer if there are few rounds.
+
+    >>> split_rounds(11), split_rounds(2)
+    ([4, 4, 3], [1, 1])
+    """
+    sweeps = min(SWEEPS, rounds)
+    return [rounds // sweeps + (i < rounds % sweeps) for i in range(sweeps)]
 
 
 @dataclass(frozen=True)
@@ -25,6 +42,10 @@ class Timings:
     """
 
     seconds: dict[str, list[float]]
+
+    def __add__(self, later: "Timings") -> "Timings":
+        """The rounds of both measurements of the same candidates."""
+        return Timings({name: self.seconds.get(name, []) + more for name, more in later.seconds.items()})
 
     def median(self, name: str) -> float:
         """Median time of one call, in seconds."""

@@ -100,14 +100,14 @@ def _measure(what: list[str] | tuple[str, ...], rounds: int, worker: Worker | No
 
 
 def _shown(title: str, rows: Iterator[Row]) -> list[Row]:
-    """Collect rows and show the progress on stderr; then print them."""
-    found = []
-    for row in rows:
-        found.append(row)
-        print(f"\r{title}: {len(found)} done", end="", file=sys.stderr, flush=True)
+    """Collect rows and show the progress on stderr; then print the last row of each work."""
+    found: dict[str, Row] = {}
+    for done, row in enumerate(rows, 1):
+        found[row.work] = row
+        print(f"\r{title}: {done} measured", end="", file=sys.stderr, flush=True)
     print("\r" + " " * 60, end="\r", file=sys.stderr)
-    print(f"{title}\n{as_table(found)}\n", flush=True)
-    return found
+    print(f"{title}\n{as_table(list(found.values()))}\n", flush=True)
+    return list(found.values())
 
 
 def _set_threads(wanted: int | None) -> int:
