@@ -13,20 +13,26 @@
 # %% [markdown]
 # # 1. Autograd: from one multiplication to the engine
 #
-# **The question.** A network has a million parameters, and one number, the loss, says how bad it is.  How should each
-# of the million change to make the loss smaller?  Their derivatives say so.  How can a machine find *all* of them, for
-# about the price of computing the loss a few times more, when all that anybody wrote down is a rule for each *single*
-# operation?
+# **The question.** A neural network has a million parameters.  One number, the *loss*, says how bad its results are.  In
+# which direction should each parameter change, so that the loss becomes smaller?  The derivatives of the loss answer
+# this.  How can a program find *all* of them for the price of computing the loss a few times, when we write down one
+# rule for each *single* operation, and nothing else?
+#
+# The answer is **automatic differentiation** (自动微分), in short *autograd*.  For neural networks it has an older name,
+# **backpropagation** (反向传播).  It is the base of PyTorch, JAX and TensorFlow, and of minigen.
 #
 # At the end you will be able to
 #
 # - derive the gradient rule of an operation, and check it;
-# - explain why gradients flow backwards, why they are added up, and in which order;
-# - read the engine of this library, and have written its heart yourself;
-# - take gradients of gradients, and say what `detach` does and when to use it.
+# - build an autograd engine yourself, and explain why gradients flow backwards, why they are added, and in which order;
+# - read the engine of this library;
+# - compute gradients of gradients, and say what `detach` does and when to use it.
 #
-# You need NumPy, partial derivatives and the chain rule, and about 40 minutes.  Run the cells in order
-# (Shift+Enter).  Six exercises check your answers as you go; an exercise that is not answered stops nothing.
+# You need NumPy, partial derivatives and the chain rule.  Plan three sittings of about an hour: sections 1 to 3,
+# section 4, sections 5 to 7.  Run the cells in order (Shift+Enter).  Where a cell asks "what do you expect?", decide
+# before you run it.  Six exercises check your answers; you can go on without solving them.
+#
+# New words are **bold** where they are explained, with their Chinese name; `docs/glossary.md` lists all of them.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
@@ -34,8 +40,8 @@
 # | $y$ | `out` | what comes out |
 # | $L$ | `loss` | the one number at the end |
 # | $g = \partial L/\partial y$ | `g` | the *cotangent* of $y$: how much $L$ changes per unit of change in $y$ |
-# | $\bar v = \partial L/\partial v$ | `gx` for $\bar x$ | the same for any $v$; also called the *gradient* for $v$ |
-# | $dx$, $dy$ | – | a small nudge of $x$, and the change of $y$ that follows |
+# | $\bar v = \partial L/\partial v$ | `gx` for $\bar x$ | the same for any $v$: the *gradient* (梯度) for $v$ |
+# | $dx$, $dy$ | – | a small change of $x$, and the change of $y$ that follows |
 # | $J$ | – | the Jacobian, $J_{ki} = \partial y_k / \partial x_i$ |
 # | $\langle a, b\rangle$ | `(a * b).sum()` | the inner product: the sum of all products of matching elements |
 #
@@ -53,23 +59,25 @@ from minigen.course import show_source
 
 
 def leaf(value):
-    """A Tensor that wants a gradient; in double precision, because nudging needs the digits."""
+    """A Tensor that wants a gradient; in double precision, because differences lose digits."""
     return mg.tensor(value, requires_grad=True, dtype="float64")
 
 
 # %% [markdown]
 # ## 1. The obvious way, and what it costs
 #
-# The derivative of $L$ with respect to $x_i$ says how much $L$ changes when $x_i$ is nudged.  So nudge it:
+# The derivative of $L$ with respect to $x_i$ says how much $L$ changes when $x_i$ changes a little.  So change it a little
+# and see.  This is a **finite difference** (有限差分):
 #
 # $$\frac{\partial L}{\partial x_i} \approx \frac{L(x + h e_i) - L(x - h e_i)}{2h}$$
 #
-# where $e_i$ is 1 at place $i$ and 0 elsewhere.
+# where $e_i$ is 1 at place $i$ and 0 elsewhere, and $h$ is a small step.  (One step up *and* one down, because then the
+# error from the curvature of $L$ cancels.  Lesson 2 says which $h$ is best.)
 
 
 # %%
-def nudge(f, x, h=1e-6):
-    """The gradient of f at the array x: each element in turn is moved up and down a little."""
+def numerical_gradient(f, x, h=1e-6):
+    """The gradient of f at the array x, measured: each element in turn is moved up and down a little."""
     slope = np.zeros_like(x)
     for i in np.ndindex(x.shape):
         step = np.zeros_like(x)
@@ -78,18 +86,19 @@ def nudge(f, x, h=1e-6):
     return slope
 
 
-print(nudge(lambda x: np.sum(x**2), np.array([1.0, 2.0, 3.0])).round(6))
+print(numerical_gradient(lambda x: np.sum(x**2), np.array([1.0, 2.0, 3.0])).round(6))
 
 # %% [markdown]
 # That is right: the derivative of $x_1^2 + x_2^2 + x_3^2$ is $(2x_1, 2x_2, 2x_3)$.  But it took $2n$ evaluations of $f$
-# for $n$ numbers: two *million* evaluations for a million parameters, and that is one step of training.  We keep
-# `nudge` as a witness, because it knows nothing of rules and cannot share their mistakes.  Everything below is checked
-# against it.  (Up *and* down, because then the curvature cancels.  Which $h$ is best is a lesson of its own.)
+# for $n$ numbers.  For a million parameters this is two *million* evaluations, for one step of training.
+#
+# We keep `numerical_gradient` for another purpose.  It knows nothing about gradient rules, so it cannot make the same
+# mistakes as they do.  We check everything below against it.
 #
 # ## 2. One multiplication
 #
 # Let $y = x \cdot w$ be computed somewhere in the middle of something long that ends in a number $L$.  We do not know
-# what comes after $y$.  But suppose somebody tells us $g = \partial L/\partial y$.  Then the chain rule gives
+# what comes after $y$.  But suppose that we are told $g = \partial L/\partial y$.  Then the chain rule (链式法则) gives
 #
 # $$\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\,\frac{\partial y}{\partial x} = g\,w,
 # \qquad
@@ -119,18 +128,18 @@ with plot.style():
 picture
 
 # %% [markdown]
-# That is *all* one has to know about multiplication.  Here is ours, read from the file that is installed:
+# This is *all* that one has to know about multiplication.  Here is minigen's, read from the installed file:
 
 # %%
 show_source(mg.mul)
 
 # %% [markdown]
-# An operation is a **primitive**: a function on arrays, and for each argument a rule, its *vjp* (the next section says
-# what the letters stand for).  A rule gets `g`, the result `out` and the inputs, and gives back the gradient for its
-# argument: `g * other` for the first factor, `g * input` for the second.  (`unbroadcast` concerns arrays of different
-# shapes; it comes in section 3.)
+# Such an operation is called a **primitive** (原语): a function on arrays, and a **gradient rule** (求导规则) for each
+# argument, its *vjp* (section 3 explains the letters).  A rule receives `g`, the result `out` and the inputs, and returns
+# the gradient for its argument: `g * other` for the first factor, `g * input` for the second.  (`unbroadcast` is for
+# arrays of different shapes; see section 3.)
 #
-# **Three witnesses.**  Take $L = \sin(x w)$ at $x = 2$, $w = 3$.  What comes after the product is a sine, so
+# **Three ways to the same number.**  Take $L = \sin(x w)$ at $x = 2$, $w = 3$.  After the product comes a sine, so
 # $g = \cos(xw)$.
 
 # %%
@@ -141,7 +150,7 @@ x, w = leaf(2.0), leaf(3.0)
 gx, gw = mg.grad(mg.sin(x * w), [x, w])
 print("engine  ", np.round([gx.item(), gw.item()], 6))
 
-print("nudging ", nudge(lambda v: np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
+print("measured", numerical_gradient(lambda v: np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
 
 # %% [markdown]
 # ### Exercise 1.1: the gradients of a quotient
@@ -166,38 +175,39 @@ exercises.div_vjp(div_vjp)
 #
 # </details>
 #
-# ## 3. Arrays: products with the Jacobian that is never built
+# ## 3. Arrays: products with a Jacobian that is never built
 #
-# Now $x$ has $n$ elements and $y = f(x)$ has $m$.  Each $x_i$ may act on every $y_k$, and its actions add up:
+# Now $x$ has $n$ elements and $y = f(x)$ has $m$.  Each $x_i$ can change every $y_k$, and these contributions add up:
 #
 # $$\frac{\partial L}{\partial x_i} = \sum_k \frac{\partial L}{\partial y_k} \frac{\partial y_k}{\partial x_i}
 # = \sum_k g_k J_{ki}, \qquad\text{that is}\qquad \frac{\partial L}{\partial x} = J^\top g .$$
 #
-# The vector $g$ times the Jacobian (as a row, $g^\top J$): a *vector-Jacobian product*, **vjp**.  The point is that a rule
-# computes the product and never the matrix.  How large would the matrix be, at 4 bytes a number, for one `tanh` on a
-# batch of 64 colour images of 64 x 64 pixels?
+# $J$ is the **Jacobian** (雅可比矩阵), the matrix of all partial derivatives.  The product of $g$ (as a row) with it,
+# $g^\top J$, is a **vector-Jacobian product** (向量-雅可比积), in short *vjp*.  A gradient rule computes this product, and
+# never the matrix.  How large would the matrix be, at 4 bytes a number, for one `tanh` on a batch of 64 colour images of
+# 64 x 64 pixels?  Decide before you run the cell: megabytes, gigabytes, terabytes?
 
 # %%
 n = 64 * 3 * 64 * 64
 print(f"{n:,} elements; J would have {n * n:,} entries, {4 * n * n / 1e12:.1f} TB; J^T g has {n:,}")
 
 # %% [markdown]
-# **How to find a vjp** without indices.  Nudge $x$ by a small $dx$.  Then $y$ changes by $dy = J\,dx$, and $L$ changes by
-# $\langle g, dy \rangle$.  Now rewrite that as $\langle \text{something}, dx \rangle$, for *every* $dx$.  The something is
+# **How to find a vjp** without indices.  Change $x$ by a small $dx$.  Then $y$ changes by $dy = J\,dx$, and $L$ changes by
+# $\langle g, dy \rangle$.  Now write this as $\langle \text{something}, dx \rangle$, for *every* $dx$.  The something is
 # the gradient, because $\langle g, J\,dx \rangle = \langle J^\top g, dx \rangle$.  Three examples:
 #
 # - **exp**, element by element: $dy = e^x\,dx$.  So $\langle g, e^x dx \rangle = \langle g\,e^x, dx \rangle$: multiply
 #   $g$ by $e^x$, which is the output itself.
-# - **sum**: $dy = \sum_i dx_i$.  So $g \sum_i dx_i = \langle (g, g, \dots, g), dx \rangle$: copy $g$ to every place.  The other
-#   way round, $y_i = x$ for every $i$ gives $\sum_i g_i\,dx$: the gradient of *copying* is *adding up*.
+# - **sum**: $dy = \sum_i dx_i$.  So $g \sum_i dx_i = \langle (g, g, \dots, g), dx \rangle$: copy $g$ to every place.  In
+#   the other direction, $y_i = x$ for every $i$ gives $\sum_i g_i\,dx$: the gradient of *copying* is *adding*.
 # - **matrix product** $Y = AB$: $dY = dA\,B + A\,dB$.  An inner product of matrices is a trace,
-#   $\langle G, M \rangle = \operatorname{tr}(G^\top M)$, and factors may go round in a trace:
+#   $\langle G, M \rangle = \operatorname{tr}(G^\top M)$, and a trace stays the same when its last factor becomes the first:
 #   $\operatorname{tr}(G^\top dA\, B) = \operatorname{tr}(B\,G^\top dA) = \langle G B^\top, dA \rangle$, and
 #   $\operatorname{tr}(G^\top A\, dB) = \langle A^\top G, dB \rangle$.
 #
-# Find these three lines of mathematics in the source.  To read it: what stands after `*` (`dim`, `keepdim`) is a setting
-# and has no gradient; `array_module` is NumPy, or CuPy for arrays on a GPU; `sum_array` is a sum whose rounding error stays
-# small; `kept_shape` is the shape with the summed dimensions as 1, and `expand` copies along them.
+# Find these three lines of mathematics in the source.  To read it: arguments after `*` (`dim`, `keepdim`) are settings
+# without a gradient; `array_module` is NumPy, or CuPy for arrays on a GPU; `sum_array` is a sum with a small rounding
+# error; `kept_shape` is the shape with the summed dimensions as 1, and `expand` copies along them.
 
 # %%
 show_source(mg.exp, mg.ops.reduce.sum_, mg.ops.linalg.matmul_)
@@ -221,9 +231,10 @@ difference = jacobian.T @ G.ravel() - (G @ B.T).ravel()
 print("J^T g and G B^T differ by less than 1e-8:", abs(difference).max() < 1e-8)
 
 # %% [markdown]
-# **Broadcasting.**  When a column of shape (3, 1) meets a matrix of shape (3, 4), NumPy uses each of its elements four
-# times.  That is copying, so its gradient adds up four shares.  This is what `unbroadcast` did in the rules of `mul`.  (In
-# it, `new` counts the dimensions that broadcasting put in front; `repeated` are those of length 1 that it stretched.)
+# **Broadcasting** (广播).  When a column of shape (3, 1) is multiplied with a matrix of shape (3, 4), NumPy uses each of
+# its elements four times.  This is copying, so its gradient adds four contributions.  This is what `unbroadcast` did in
+# the rules of `mul`.  (In it, `new` counts the dimensions that broadcasting added in front; `repeated` are those of
+# length 1 that it stretched.)
 
 # %%
 column, matrix = leaf([[1.0], [2.0], [3.0]]), leaf(np.arange(12.0).reshape(3, 4))
@@ -234,9 +245,9 @@ show_source(mg.ops.elementwise.unbroadcast)
 # %% [markdown]
 # ### Exercise 1.2: the gradient of centring
 #
-# $f(x) = x - \bar x$ subtracts from every column of $x$, shape (N, D), its mean: in NumPy `x - x.mean(axis=0)`.  Every
-# $x_{ki}$ acts on the result in two ways, by itself and through the mean.  What is the vjp?  (Batch normalisation, in
-# every GAN of these lessons, begins with this step.)
+# The function $f(x)$ subtracts from every column of $x$, shape (N, D), its mean: in NumPy `x - x.mean(axis=0)`.  Every
+# element of $x$ changes the result in two ways: directly, and through the mean.  What is the vjp?  (Batch normalization,
+# which most GANs of these lessons use, begins with this step.)
 
 
 # %%
@@ -250,8 +261,8 @@ exercises.centre_vjp(centre_vjp)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# For one column: $dy_k = dx_k - \frac1N \sum_j dx_j$.  Write $\langle g, dy\rangle = \sum_k g_k\,dy_k$ and collect what
-# stands before each $dx_j$.
+# For one column: $dy_k = dx_k - \frac1N \sum_j dx_j$.  Write $\langle g, dy\rangle = \sum_k g_k\,dy_k$ and collect the
+# factor of each $dx_j$.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -262,9 +273,121 @@ exercises.centre_vjp(centre_vjp)
 #
 # ## 4. Many operations: the graph
 #
-# Every computation, however long, is primitives applied to results of primitives.  When an input wants a gradient,
-# minigen writes down with each result how it was made: `t.node` holds the primitive and its inputs.  A Tensor that no
-# primitive made, such as $x$, is a *leaf*; its node is None.  Here is what was written down for $L = x + \sin(x w)$:
+# Every computation, however long, applies primitives to results of primitives.  To go through it backwards, we must
+# know how each number was made.  So let every number remember it.  This class is a complete recorder:
+
+
+# %%
+class Value:
+    """A number that remembers how it was made: from which inputs, and its derivative for each of them."""
+
+    def __init__(self, data, inputs=(), slopes=()):
+        self.data, self.inputs, self.slopes = data, inputs, slopes
+        self.grad = 0.0
+
+    def __add__(self, other):
+        return Value(self.data + other.data, (self, other), (1.0, 1.0))
+
+    def __mul__(self, other):
+        return Value(self.data * other.data, (self, other), (other.data, self.data))
+
+
+def sine(v):
+    return Value(np.sin(v.data), (v,), (np.cos(v.data),))
+
+
+x, w = Value(2.0), Value(3.0)
+L = x + sine(x * w)
+print("L =", round(L.data, 6), "was made from", [round(v.data, 6) for v in L.inputs], "; the first is x:", L.inputs[0] is x)
+
+# %% [markdown]
+# Computing $L$ is the **forward pass** (前向传播).  While it ran, it left a record of all operations and their inputs,
+# the **computational graph** (计算图).  Each operation is a **node** (节点); $x$ and $w$, which no operation made, are the
+# **leaves** (叶节点).
+#
+# The **backward pass** (反向传播过程) goes through the nodes in the opposite direction and carries cotangents.  A node may
+# pass its cotangent on only when it has received *all* contributions to it, so every node must come after all nodes that
+# use its result.  An order in which each node comes after all that it depends on is a **topological order** (拓扑排序);
+# we go through it from its end.
+
+
+# %%
+def topological_order(output):
+    """All values that `output` was computed from, each after its inputs."""
+    order, seen = [], set()
+
+    def visit(v):
+        if id(v) not in seen:
+            seen.add(id(v))
+            for source in v.inputs:
+                visit(source)
+            order.append(v)
+
+    visit(output)
+    return order
+
+
+def backward(output):
+    output.grad = 1.0  # dL/dL
+    for v in reversed(topological_order(output)):
+        for source, slope in zip(v.inputs, v.slopes):
+            source.grad = slope * v.grad  # the chain rule
+
+
+backward(L)
+print("our engine", np.round([x.grad, w.grad], 6))
+print("measured  ", numerical_gradient(lambda v: v[0] + np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
+
+# %% [markdown]
+# The gradient for $w$ is right, the one for $x$ is wrong by exactly 1.  Where does the mistake come from?  Decide before
+# you read on.
+#
+# $x$ is used twice: in the sum and in the product.  Each use sends a contribution to $x$.  `source.grad = ...` keeps only
+# the last one and *overwrites* the other.  But the contributions must be **accumulated** (梯度累加).  Why added?  Call the
+# two uses $a$ and $b$: $L = F(a, b)$ with $a = x$ and $b = x$.  A change $dx$ changes both, so
+# $dL = \frac{\partial F}{\partial a} dx + \frac{\partial F}{\partial b} dx$.  (It is the gradient of copying again.)
+#
+# This is the most common bug of a first autograd engine, and it stays hidden as long as no value is used twice.  The
+# repair is one character:
+
+
+# %%
+def backward(output):
+    output.grad = 1.0
+    for v in reversed(topological_order(output)):
+        for source, slope in zip(v.inputs, v.slopes):
+            source.grad += slope * v.grad  # added, because a value may be used more than once
+
+
+x, w = Value(2.0), Value(3.0)
+L = x + sine(x * w)
+backward(L)
+print("our engine", np.round([x.grad, w.grad], 6))
+print("measured  ", numerical_gradient(lambda v: v[0] + np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
+
+# %% [markdown]
+# This is an autograd engine in 30 lines.  (Andrej Karpathy's *micrograd*, which made this way of teaching known, has
+# the same parts.)  It computes with single numbers and gives first derivatives only.  minigen's engine differs in three
+# points, and otherwise does the same:
+#
+# | here | minigen | why |
+# |---|---|---|
+# | `slopes`: numbers, computed in the forward pass | a gradient rule, run in the backward pass | a Jacobian is too large to keep; a vjp is not |
+# | rules compute with numbers | rules compute with Tensors | so that the backward pass can be differentiated too (section 5) |
+# | the order is found by `visit` | each node has a number, which grows with time | no recursion: a graph may be 100,000 nodes deep |
+#
+# ### The same in minigen
+#
+# `t.node` holds the primitive that made the Tensor `t`, and its inputs; the node of a leaf is None.  A node is written
+# when a primitive is called:
+
+# %%
+show_source(mg.engine.Primitive.__call__, mg.engine.Node.__init__)
+
+# %% [markdown]
+# Line by line: the inputs become Tensors; `forward` computes with their arrays; the loop looks whether any input wants a
+# gradient (its other lines count changes of arrays in place, so that a later backward pass can notice them); if one does,
+# the result gets a `Node`.  That is the whole recording.  Here is what it wrote for $L = x + \sin(x w)$:
 
 # %%
 x, w = leaf(2.0), leaf(3.0)
@@ -278,30 +401,23 @@ plot.graph(
 )  # fmt: skip
 
 # %% [markdown]
-# Now go through it **backwards** with pencil and paper, carrying cotangents.  Write $\bar v$ for $\partial L/\partial v$.
+# Now go through it **backwards** with pencil and paper, and carry cotangents.  Write $\bar v$ for $\partial L/\partial v$.
 #
-# | at | rule | shares handed to its inputs | known now |
+# | at | rule | contributions to its inputs | known now |
 # |---|---|---|---|
 # | $L$ | the start | | $\bar L = \partial L/\partial L = 1$ |
 # | $L = x + s$ | `add`: both derivatives are 1 | $1$ to $x$, $1$ to $s$ | $\bar s = 1$; of $\bar x$ a part |
 # | $s = \sin p$ | `sin`: times the cosine | $\bar s \cos p$ to $p$ | $\bar p = \cos p$ |
 # | $p = x w$ | `mul`: times the other factor | $\bar p\,w$ to $x$, $\bar p\,x$ to $w$ | $\bar x = 1 + w\cos p$, $\bar w = x \cos p$ |
-#
-# **Why are the shares of $x$ added?**  Call its two uses $a$ and $b$: $L = F(a, b)$ with $a = x$ and $b = x$.  A nudge
-# $dx$ moves both, so $dL = \frac{\partial F}{\partial a} dx + \frac{\partial F}{\partial b} dx$.  It is the gradient of
-# copying once more.
-#
-# **Why in this order?**  A result may pass its cotangent on only when *all* who used it have handed in their shares.  Who
-# used it was made after it.  So go from the newest to the oldest, and it is always complete.
 
 # %%
 print("by hand ", np.round([1 + 3 * np.cos(6), 2 * np.cos(6)], 6))
 print("engine  ", np.round([d.item() for d in mg.grad(L, [x, w])], 6))
-print("nudging ", nudge(lambda v: v[0] + np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
+print("measured", numerical_gradient(lambda v: v[0] + np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
 
 # %% [markdown]
-# And this is the engine.  `_graph` collects what the result was computed from and sorts it by age;
-# `_backward_pass` is your table, row by row:
+# And this is minigen's backward pass.  `_graph` collects what the result was computed from and sorts it by age: a node is
+# always newer than its inputs, so this is a topological order.  `_backward_pass` is your table, row by row:
 
 # %%
 show_source(mg.engine._graph, mg.engine._backward_pass)
@@ -309,22 +425,21 @@ show_source(mg.engine._graph, mg.engine._backward_pass)
 # %% [markdown]
 # Read it with the table beside it:
 #
-# - `add(t, _check_grad_output(...))` is the first row: the gradient that it starts from is $\bar L = 1$.
-# - `graph.pop()` takes the newest Tensor; the leaves, sorted as $-1$, come last and have nobody to pass anything on to.
-# - `cotangents` holds what each has received so far; once passed on it is dropped (`pop`), unless it was `wanted`.
+# - `add(t, _check_grad_output(...))` is the first row: the pass starts with $\bar L = 1$.
+# - `graph.pop()` takes the newest Tensor.  The leaves, sorted as $-1$, come last; they have no inputs.
+# - `cotangents` holds what each Tensor has received so far.  After use it is dropped (`pop`), unless it was `wanted`.
 # - `read_inputs` gives the inputs of a node, or an error if one of them was changed since.
 # - `apply_vjps` runs the rules of the primitive, for those inputs that need it; `add` adds each gradient to what is there.
-# - `useful` leaves out what does not lie between `outputs` and the `inputs` whose gradients are `wanted`.
-# - At the end of its turn a node forgets its inputs (`node.inputs = None`), so that the memory is free as soon as
-#   possible.  `retain_graph=True` prevents that, for a second sweep over the same graph.
-# - `enable_grad() if create_graph else no_grad()`: is the sweep itself to be written down?  That is section 5.
-# - There is no recursion: a graph 100,000 operations deep is nothing special.
+# - `useful` leaves out what is not on a path from `outputs` to the `inputs` whose gradients are `wanted`.
+# - At the end a node forgets its inputs (`node.inputs = None`), so that the memory is free as soon as possible.
+#   `retain_graph=True` prevents this, for a second backward pass over the same graph.
+# - `enable_grad() if create_graph else no_grad()`: should the backward pass itself be recorded?  See section 5.
 #
 # ### An experiment: following every path
 #
-# One could also add up, for each *path* from $L$ to $x$, the product of the derivatives along it.  That is the same
-# number.  How many rules would have to run?  We double a number $k$ times ($x + x$, and again), so that two arrows join
-# each result to the next, and count:
+# One could also compute, for each *path* from $L$ to $x$, the product of the derivatives along it, and add these products.
+# This is the same number.  How many rules would have to run?  We double a number $k$ times ($x + x$, and again), so that
+# two arrows join each result to the next.  What do you expect for $k = 12$: 24, 144 or 8,190?
 
 
 # %%
@@ -333,8 +448,8 @@ def rules_path_by_path(t):
     return sum(1 + rules_path_by_path(x) for x in t.node.inputs) if t.node else 0
 
 
-def rules_in_a_sweep(t):
-    """How many rules run if every node has one turn: one for each of its inputs."""
+def rules_in_a_pass(t):
+    """How many rules run if every node is visited once: one for each of its inputs."""
     found, waiting = {}, [t]
     while waiting:
         t = waiting.pop()
@@ -345,47 +460,47 @@ def rules_in_a_sweep(t):
 
 
 depths = range(1, 13)
-paths, sweeps = [], []
+paths, passes = [], []
 for k in depths:
     t = leaf(1.0)
     for _ in range(k):
         t = t + t
     paths.append(rules_path_by_path(t))
-    sweeps.append(rules_in_a_sweep(t))
-print(f"12 doublings: {paths[-1]:,} rules path by path, {sweeps[-1]} in a sweep")
+    passes.append(rules_in_a_pass(t))
+print(f"12 doublings: {paths[-1]:,} rules path by path, {passes[-1]} in a backward pass")
 
 x = leaf(1.0)
 t = x
 for _ in range(60):
     t = t + t
 (gx,) = mg.grad(t, x)
-print(f"60 doublings, in a sweep: {gx.item():,.0f}, and 2**60 = {2**60:,}")
+print(f"60 doublings, in a backward pass: {gx.item():,.0f}, and 2**60 = {2**60:,}")
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
     picture, axes = plot.figure(
         size=(7, 3.6),
         caption="Rules run to differentiate k doublings. Path by path their number about doubles with every "
-        "step (the vertical axis is logarithmic); the sweep runs two a step.",
+        "step (the vertical axis is logarithmic); the backward pass runs two a step.",
     )
     axes.semilogy(depths, paths, marker="o", label="path by path")
-    axes.semilogy(depths, sweeps, marker="s", label="sweep, newest to oldest")
+    axes.semilogy(depths, passes, marker="s", label="backward pass, newest to oldest")
     axes.set(xlabel="number of doublings k", ylabel="rules run", xticks=list(depths))
     axes.legend()
 picture
 
 # %% [markdown]
-# ### Exercise 1.3: write the sweep
+# ### Exercise 1.3: write the backward pass
 #
-# Write `mg.grad` for one output and one input.  For a Tensor `t`, `t.node` is None if nobody made it; otherwise there are
-# `t.node.inputs` (Tensors), `t.node.sequence_number` (a number that grows with time), `t.node.params`, and
-# `t.node.primitive`, of which you need
+# Write `mg.grad` for one output and one input, on minigen's graph.  For a Tensor `t`, `t.node` is None if it is a leaf;
+# otherwise there are `t.node.inputs` (Tensors), `t.node.sequence_number` (a number that grows with time),
+# `t.node.params`, and `t.node.primitive`, of which you need
 #
 #     t.node.primitive.apply_vjps(positions, g, t, t.node.inputs, t.node.params)
 #
-# It gives pairs `(i, share)`: the input's position and the gradient handed to it.  Positions are those you are interested
-# in, such as `range(len(t.node.inputs))`.  Use `id(t)` as the key of a dictionary (`==` compares values, as in NumPy), and
-# `mg.ones_like(output)` to start.  Ten to fifteen lines.
+# It runs the gradient rules and gives pairs `(i, contribution)`: the input's position and the gradient for it.  Positions
+# are those you are interested in, such as `range(len(t.node.inputs))`.  Use `id(t)` as the key of a dictionary (`==`
+# compares values, as in NumPy), and `mg.ones_like(output)` to start.  Ten to fifteen lines.
 
 
 # %%
@@ -393,7 +508,7 @@ def my_grad(output, x):
     """The gradient of `output`, a Tensor of one element, with respect to the Tensor `x`."""
     # 1. Collect every Tensor that `output` was computed from, each once.
     # 2. Start with a cotangent of 1 for `output`.
-    # 3. From the newest to the oldest: run the rules, add each share to the cotangent of its input.
+    # 3. From the newest to the oldest: run the rules, add each contribution to the cotangent of its input.
     return ...
 
 
@@ -409,7 +524,7 @@ exercises.my_grad(my_grad)
 # <details><summary>Hint 2</summary>
 #
 # For step 3: `sorted(..., key=lambda t: t.node.sequence_number, reverse=True)` over the Tensors that have a
-# node.  The cotangents are a dictionary from `id(t)` to a Tensor; for a share, either start an entry or add to it.
+# node.  The cotangents are a dictionary from `id(t)` to a Tensor; a contribution starts an entry or is added to it.
 #
 # </details>
 #
@@ -417,7 +532,7 @@ exercises.my_grad(my_grad)
 #
 # A rule reads and writes arrays of the same sizes as its operation, and costs about as much.  (A matrix product has two
 # rules, and each is one matrix product.)  So the whole gradient costs a small multiple of the forward pass, *however many
-# inputs there are*.  If $+ - \times\, /$ are all there is, and each counts as one, $L$ with its gradient takes at most 5
+# inputs there are*.  This is **reverse mode** (反向模式).  If $+ - \times\, /$ are all there is, and each counts as one, $L$ with its gradient takes at most 5
 # times as many as $L$ alone (Baur and Strassen, 1983).  Now the time, on your machine, for
 # $L = \sum_i \tanh(x_i)^2 \sin(x_i)$:
 
@@ -438,42 +553,41 @@ def loss(x):
 
 
 sizes = [10, 100, 1000, 10_000, 100_000, 1_000_000]
-forward, both, nudged = [], [], []
+forward, both, measured = [], [], []
 for n in sizes:
     x = leaf(np.linspace(-1, 1, n))
     forward.append(seconds(loss, x))
     both.append(seconds(lambda x=x: mg.grad(loss(x), x)))
     if n <= 1000:
-        nudged.append(seconds(nudge, lambda v: loss(mg.tensor(v)).item(), x.numpy()))
+        measured.append(seconds(numerical_gradient, lambda v: loss(mg.tensor(v)).item(), x.numpy()))
 print(f"a million inputs: L {forward[-1] * 1e3:.0f} ms, with gradient {both[-1] * 1e3:.0f} ms")
-print(f"a thousand inputs: nudging takes {nudged[-1] / both[2]:.0f} times as long as the sweep")
+print(f"a thousand inputs: differences take {measured[-1] / both[2]:.0f} times as long as the backward pass")
 
 # %% tags=["varies"] jupyter={"source_hidden": true}
 with plot.style():
     picture, axes = plot.figure(
         size=(7, 3.8),
-        caption="Time for L alone, for L with all its n derivatives, and for the derivatives by nudging; both axes "
-        "are logarithmic. The first two stay a small factor apart. Nudging takes ten times as long for ten times the "
-        "inputs even where L itself does not.",
+        caption="Time for L alone, for L with all its n derivatives, and for the derivatives by differences; both axes "
+        "are logarithmic. The first two stay a small factor apart. Differences take ten times as long for ten times "
+        "the inputs even where L itself does not.",
     )
     axes.loglog(sizes, np.array(forward) * 1e3, marker="o", label="L")
-    axes.loglog(sizes, np.array(both) * 1e3, marker="s", label="L and gradient, sweep")
-    axes.loglog(sizes[: len(nudged)], np.array(nudged) * 1e3, marker="^", label="gradient, nudging")
+    axes.loglog(sizes, np.array(both) * 1e3, marker="s", label="L and gradient, backward pass")
+    axes.loglog(sizes[: len(measured)], np.array(measured) * 1e3, marker="^", label="gradient, differences")
     axes.set(xlabel="number of inputs n", ylabel="time (ms)")
     axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.45, 1.18), columnspacing=1.2, fontsize=11)
 picture
 
 # %% [markdown]
-# That is the answer to the question at the top.  Up to some ten thousand inputs, what you see is the fixed cost of each
-# operation, which is the same for one number as for many (and larger backwards, where there are more operations).  The
-# price of the sweep is memory: the rules read the inputs of every operation, so all of them are kept until the sweep has
-# passed.
+# This answers the question at the top.  Below ten thousand inputs you see the fixed cost of each operation, which is the
+# same for one number as for many (and larger backwards, where there are more operations).  The price of reverse mode is
+# memory: the rules read the inputs of every operation, so all of them are kept until the backward pass has used them.
 #
 # ## 5. Gradients of gradients
 #
-# Look at a rule again: `g * other`.  It is written with *Tensor* operations.  So a backward pass is itself an ordinary
-# computation with primitives, and can be written down in a graph like any other: `create_graph=True` does so.  Then
-# differentiate the result.
+# Look at a rule again: `g * other`.  It is written with *Tensor* operations.  So a backward pass is itself a computation
+# with primitives, and can be recorded in a graph like any other: `create_graph=True` does this.  Then differentiate the
+# result.  This is called **double backward** (二次反向传播).
 
 # %%
 x = leaf(4.0)
@@ -489,16 +603,16 @@ plot.graph(
 )  # fmt: skip
 
 # %% [markdown]
-# Nothing had to be added to the engine: the rules for second derivatives are those for first ones.  In the source of
-# `tanh` it can be seen at work:
+# Nothing had to be added to the engine: the rules for second derivatives are those for first ones.  The rule of `tanh`
+# shows how:
 
 # %%
 show_source(mg.tanh)
 
 # %% [markdown]
-# *Derivation.*  $\tanh' = 1 - \tanh^2$, and $\tanh x$ is `out`, which is at hand: hence `1 - out * out`.  Here `out` is
-# not an array but the Tensor that came out, with its node.  When this rule is differentiated, `out` leads back to `x`,
-# through the rule of `tanh`.  Four times in a row:
+# *Derivation.*  $\tanh' = 1 - \tanh^2$, and $\tanh x$ is known: it is `out`.  Hence `1 - out * out`.  Here `out` is not an
+# array but the Tensor that came out, with its node.  When this rule is differentiated, the path goes through `out` back
+# to `x`, by the rule of `tanh`.  Four times in a row:
 
 # %%
 x = leaf(np.linspace(-3, 3, 121))
@@ -513,7 +627,7 @@ s = 1 - t**2
 formulas = [t, s, -2 * t * s, (6 * t**2 - 2) * s, (16 * t - 24 * t**3) * s]  # by t' = s and s' = -2 t s
 for order, (ours, formula) in enumerate(zip(orders, formulas)):
     difference = abs(ours.numpy() - formula).max()
-    print(f"order {order}: within 1e-12 of the formula: {difference < 1e-12}")
+    print(f"order {order}: largest value {abs(formula).max():.3f}; difference from the formula below 1e-12: {difference < 1e-12}")
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -551,13 +665,13 @@ for name, square in (("ours", mg.square), ("bad", bad_square)):
     print(f"{name:5} first derivative {first.item():g} (right: 48), second {second.item():g} (right: 24)")
 
 # %% [markdown]
-# No error, only a wrong number.  The first derivative is $2x \cdot x + x^2$; to the engine its $2x$ is the constant 8,
-# because `2 * input.data` has no history, and the share $2 \cdot x = 8$ of the second derivative is lost.  That is why
+# There is no error, only a wrong number.  The first derivative is $2x \cdot x + x^2$.  For the engine, its $2x$ is the
+# constant 8, because `2 * input.data` has no history, and the term $2 \cdot x = 8$ of the second derivative is lost.  So
 # this library has one rule above all others: **forward sees arrays, gradient rules see Tensors.**
 #
 # ### Exercise 1.4: a rule that can be differentiated again
 #
-# *Softsign* is $f(x) = \dfrac{x}{1 + |x|}$, a cousin of tanh.  Write its rule with Tensor operations.  The check looks at
+# *Softsign* is $f(x) = \dfrac{x}{1 + |x|}$, a function similar to tanh.  Write its rule with Tensor operations.  The check looks at
 # your second derivative too.
 
 
@@ -579,7 +693,7 @@ exercises.softsign_vjp(softsign_vjp)
 #
 # ### Exercise 1.5: a Hessian times a vector
 #
-# The Hessian $H_{ij} = \partial^2 L/\partial x_i \partial x_j$ of a network with a million parameters has $10^{12}$
+# The **Hessian** (黑塞矩阵) $H_{ij} = \partial^2 L/\partial x_i \partial x_j$ of a network with a million parameters has $10^{12}$
 # entries.  But $H v$, for one vector $v$, costs only a few forward passes.  How?  With `mg.grad` alone: your function gets
 # $f$, which turns a Tensor into a loss of one element, and the Tensors $x$ (it wants a gradient) and $v$.
 
@@ -605,13 +719,14 @@ exercises.hvp(hvp)
 #
 # </details>
 #
-# One kind of GAN, WGAN-GP, has the length of a gradient in its loss.  Training it differentiates that gradient: just what
-# you have done here.
+# One kind of GAN, WGAN-GP, has the length of a gradient in its loss.  Its training differentiates that gradient, as you
+# have done here.
 #
 # ## 6. What detach does
 #
-# `t.detach()` has the values of `t` and none of its history: a constant that happens to be equal.  In full (`version`
-# counts changes in place; the two share their memory, so they share the count):
+# `t.detach()` has the values of `t` and none of its history: for the engine it is a constant.  It **detaches** the value
+# from the graph (截断梯度).  The source (`version` counts changes in place; both share their memory, so they share the
+# count):
 
 # %%
 show_source(mg.Tensor.detach)
@@ -629,14 +744,14 @@ plot.graph(
 )  # fmt: skip
 
 # %% [markdown]
-# *Derivation.*  $L = x \cdot c$ with a constant $c$, so $\partial L/\partial x = c$.  That $c$ happens to equal $x$ comes
-# in only afterwards, as a number.  The derivative is $x$, not $2x$: one of the two shares is missing.  Nudging would say 6.
-# **Detach takes the derivative into our own hands: what comes out is what we ask for, and need not be the derivative of
-# the value.**  There are two good reasons to use it.
+# *Derivation.*  $L = x \cdot c$ with a constant $c$, so $\partial L/\partial x = c$.  Only afterwards, as a number, is $c$
+# equal to $x$.  The result is $x$, not $2x$: one of the two contributions is missing.  A finite difference would say 6.
+# **With detach, we decide which paths count.  The result need not be the derivative of the value.**  There are two good
+# reasons to use it.
 #
 # **1. A path that must not be followed.**  A GAN's discriminator $D$ learns to tell generated images $G(z)$ from real
-# ones.  Its loss depends on the generator's parameters too, but this step must not change those: they would be made to
-# help the discriminator.  In small, with $G(z) = a z$ and $D(u) = w u$:
+# ones.  Its loss depends on the generator's parameters too, but this step must not change those: they would move so that
+# the discriminator's work becomes easier.  A small example, with $G(z) = a z$ and $D(u) = w u$:
 
 # %%
 a, w, z = leaf(0.5), leaf(2.0), mg.tensor(3.0, dtype="float64")
@@ -646,16 +761,17 @@ for fake, text in ((a * z, "D(G(z))"), ((a * z).detach(), "D(G(z).detach())")):
     print(f"{text:18} gradient for w: {gw.item():g}, for a: {'none' if ga is None else f'{ga.item():g}'}")
 
 # %% [markdown]
-# The discriminator's gradient is the same with or without; the generator's is gone, and so is the work of computing it.
+# The discriminator's gradient is the same with and without `detach`; the generator's is gone, and so is the work of
+# computing it.
 #
-# **2. A path whose shares cancel.**  Here the derivative stays the true one, and work is saved.  $\log\sum_i e^{x_i}$
-# overflows for large $x$.  So one takes out the maximum $m$: $L = m + \log\sum_i e^{x_i - m}$, the same number for *any*
+# **2. A path whose contributions cancel.**  Here the derivative stays the true one, and work is saved.  $\log\sum_i e^{x_i}$
+# overflows for large $x$.  So we take out the maximum $m$: $L = m + \log\sum_i e^{x_i - m}$, the same number for *any*
 # $m$.  But $m$ is computed from $x$.  Must the engine go through it?
 #
 # $$\frac{\partial L}{\partial m} = 1 - \frac{\sum_i e^{x_i - m}}{\sum_i e^{x_i - m}} = 0 .$$
 #
-# Whatever goes through $m$ is multiplied by zero; and by zero for every $x$ and $m$, so higher derivatives lose nothing
-# either.  So `m` is a constant, which is computed outside the graph; look for it:
+# Everything that passes through $m$ is multiplied by zero, for every $x$ and $m$; so higher derivatives lose nothing
+# either.  Therefore `m` may be a constant, computed outside the graph.  Find it in the source:
 
 # %%
 show_source(mg.ops.reduce.logsumexp)
@@ -667,17 +783,17 @@ m = x.max()
 (without,) = mg.grad(x.logsumexp(0), x)
 print("through the maximum", with_path.numpy().round(6))
 print("m detached         ", without.numpy().round(6))
-print("nudging            ", nudge(lambda v: np.log(np.exp(v).sum()), x.numpy()).round(6))
+print("measured           ", numerical_gradient(lambda v: np.log(np.exp(v).sum()), x.numpy()).round(6))
 
 # %% [markdown]
-# `with mg.no_grad():` is the same for a whole block: nothing in it is written down, and no memory is kept.  Use it to
-# compute without training.  And a Tensor made without `requires_grad=True` was a constant from the start.
+# `with mg.no_grad():` does this for a whole block: nothing in it is recorded, and no memory is kept.  Use it to compute
+# without training.  And a Tensor made without `requires_grad=True` is a constant from the start.
 #
-# ### Exercise 1.6: a step with a pretended slope
+# ### Exercise 1.6: rounding with a gradient
 #
-# Rounding has derivative zero almost everywhere, so nothing can be learned through it.  Networks that must round anyway
-# pretend: forward, they round; backward, they act as if they had done nothing (the *straight-through estimator*, Bengio,
-# Léonard and Courville 2013).  Build it from `detach` and arithmetic.  `mg.tensor(np.round(x.data))` gives the rounded
+# Rounding has derivative zero almost everywhere, so a network cannot learn through it.  Networks that must round use a
+# trick, the *straight-through estimator* (Bengio, Léonard and Courville 2013): in the forward pass they round, in the
+# backward pass they treat rounding as the identity.  Build it from `detach` and arithmetic.  `mg.tensor(np.round(x.data))` gives the rounded
 # values, as a constant.
 
 
@@ -692,15 +808,15 @@ exercises.round_through(round_through)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Write the result as $x + (\text{something})$.  What must the something be worth, for the sum to be round($x$)?  And what
-# must its gradient be?
+# Write the result as $x + (\text{something})$.  Which value must the something have, so that the sum is round($x$)?  And
+# which gradient?
 #
 # </details>
 #
 # ## 7. A network that learns
 #
-# `mg.grad` gives gradients back.  For training there is also `loss.backward()`, which puts them into the `.grad` of every
-# leaf that wants one.  It **adds** to what is there:
+# `mg.grad` returns gradients.  For training there is also `loss.backward()`, which stores them in the `.grad` of every
+# leaf that wants one.  It **adds** to what is there (names and behaviour are those of PyTorch):
 
 # %%
 w = leaf(5.0)
@@ -709,19 +825,19 @@ for call in (1, 2):
     print(f"after {call} calls: w.grad = {w.grad.item():g}")
 
 # %% [markdown]
-# *Why add?*  The gradient of a sum of losses is the sum of their gradients.  A batch too large for the memory can be
-# worked through in pieces, with a `backward()` for each.  The price: before each step somebody must clear the old
-# gradients.
+# *Why add?*  The gradient of a sum of losses is the sum of their gradients.  So a batch that is too large for the memory
+# can be divided into pieces, with one `backward()` for each.  The price: the old gradients must be cleared before each
+# step.
 #
-# Now everything together: a network with one hidden layer learns the sine.  No layers from a library, no optimizer: the
-# engine, and a small step along *minus* the gradient, 2001 times.
+# Now everything together: a network with one hidden layer learns the sine.  It uses no layers from a library and no
+# optimizer, only the engine and a small step along *minus* the gradient, 2001 times.
 
 # %%
 random = np.random.default_rng(0)
 inputs = mg.tensor(np.linspace(-3, 3, 64)[:, None])
 targets = mg.tensor(np.sin(inputs.numpy()))
 W1, b1 = leaf(random.normal(size=(1, 16))), leaf(random.normal(size=16))
-W2, b2 = leaf(random.normal(size=(16, 1)) / 16), leaf(np.zeros(1))  # 16 shares add up: / 16 keeps the sum small
+W2, b2 = leaf(random.normal(size=(16, 1)) / 16), leaf(np.zeros(1))  # 16 terms add up: / 16 keeps the sum small
 parameters = [W1, b1, W2, b2]
 
 
@@ -747,7 +863,7 @@ with plot.style():
     picture, (left, right) = plot.figure(
         1, 2, size=(8.5, 3.8),
         caption="Left: the loss falls by three orders of magnitude. Right: what the network makes of "
-        "the 64 points it saw, and beyond them, where nothing told it what to do.",
+        "the 64 points that it saw, and beyond them, where it had no data.",
     )  # fmt: skip
     left.semilogy(history["step"], history["loss"])
     left.set(xlabel="step", ylabel="mean squared error", ylim=(5e-4, 1.2))
@@ -762,7 +878,7 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Is it right for every parameter?  The witness has the last word, on all 49 of them:
+# Is the gradient right for every parameter?  We measure all 49 of them:
 
 # %%
 loss = ((network(inputs) - targets) ** 2).mean()
@@ -776,40 +892,45 @@ def loss_with(k, array):
 
 
 for k, (name, w) in enumerate(zip(["W1", "b1", "W2", "b2"], parameters)):
-    witness = nudge(lambda array, k=k: loss_with(k, array), w.numpy())
-    agrees = np.abs(ours[k].numpy() - witness).max() < 1e-8
-    print(f"{name}: {w.numel():2} derivatives, all within 1e-8 of the witness: {agrees}")
+    reference = numerical_gradient(lambda array, k=k: loss_with(k, array), w.numpy())
+    difference = np.abs(ours[k].numpy() - reference).max()
+    print(
+        f"{name}: {w.numel():2} derivatives up to {np.abs(reference).max():.0e}, "
+        f"difference from the measured ones below 1e-8: {difference < 1e-8}"
+    )
 
 # %% [markdown]
 # ## Why this sign, this scale, this detach?
 #
 # - **Why the minus in `w.data - 0.1 * w.grad.data`?**  The gradient points where the loss *rises* fastest; we want it to
 #   fall.
-# - **Why 0.1?**  The gradient is the slope *here*.  A longer step ends where the slope is another: with 0.3 this loss
-#   explodes (try it).  A shorter step only takes more of them.
+# - **Why 0.1?**  The gradient is the slope *here*.  A long step ends where the slope is different: with 0.3 this loss
+#   explodes (try it).  A shorter step only needs more of them.
 # - **Why is $g$ a factor in every rule?**  $\langle g, dy \rangle$ is all that $L$ sees of the operation: twice the $g$, twice
 #   the gradient.
-# - **Why a minus in the second rules of `sub` and `div`?**  Raising $w$ makes $x - w$ smaller, and $x / w$ too for
+# - **Why a minus in the second rules of `sub` and `div`?**  A larger $w$ makes $x - w$ smaller, and $x / w$ too for
 #   positive $x$ and $w$.
-# - **Why does the sweep start with 1?**  $\partial L/\partial L = 1$.  If the result has several elements there is no
-#   such natural start, and `mg.grad` asks for one: `grad_outputs`.
+# - **Why does the backward pass start with 1?**  $\partial L/\partial L = 1$.  A result with several elements has no such
+#   natural start, and `mg.grad` asks for one: `grad_outputs`.
 # - **Why the factor $1/N$ in the gradient of a mean?**  Each element is only an $N$-th of it.  So a loss with `mean` keeps
-#   its scale when the batch grows, and one with `sum` grows with it, and with it every step.
+#   its scale when the batch grows.  A loss with `sum` grows with the batch, and so does every step.
 # - **Why sums in `unbroadcast`, and where paths meet?**  Both are copies of one value, and the gradient of copying is
-#   adding up.
-# - **Why $J^\top g$ and not $J$?**  There is one loss and there are many parameters.  Going backwards, one pass serves
-#   them all.  (Forwards, $J v$, one pass serves one direction $v$ and all outputs: better for one input and many outputs.)
-# - **Why may the maximum in `logsumexp` be detached, and the mean in exercise 1.2 not?**  The maximum cancels: its share is
-#   exactly zero.  The mean does not: without it the gradient would be $g$, and wrong.
-# - **Why are arrays in Tensors read-only?**  Rules read their inputs long after the forward pass; a value changed in
-#   between would give a wrong gradient without a word.  Here it gives an error.
+#   adding.
+# - **Why $J^\top g$ and not $J$?**  There is one loss and there are many parameters.  In reverse mode, one pass serves all
+#   parameters.  In **forward mode** (前向模式), $J v$, one pass serves one direction $v$ and all outputs: better for one
+#   input and many outputs.
+# - **Why may the maximum in `logsumexp` be detached, and the mean in exercise 1.2 not?**  The contribution of the maximum
+#   is exactly zero.  The contribution of the mean is not: without it the gradient would be $g$, and wrong.
+# - **Why are arrays in Tensors read-only?**  Rules read their inputs long after the forward pass.  A value changed in
+#   between would give a wrong gradient without any message.  Here it gives an error.
 #
 # ## To a friend, in three sentences
 #
-# Every computation is a chain of small operations, each of which knows how to turn "how much does the loss change with
-# my output" into "how much does it change with my inputs".  Going through the operations from the last to the first and
-# adding up what meets gives all derivatives at once, for a few times the price of the computation.  And because those
-# small rules are made of the same operations, one can do it again to the result.
+# Every computation is a chain of small operations, and for each of them we know how to turn "how much does the loss change
+# with its output" into "how much does the loss change with its inputs".  If we go through the operations from the last to
+# the first, and add the contributions where paths meet, we get all derivatives at once, for a few times the price of the
+# computation.  Because the rules consist of the same operations, we can do it again to the result.
 #
-# The solutions, with their reasons, are in `lessons/solutions/01_autograd.py`, for when you are right or truly stuck.
-# What is left open: how far can nudging itself be trusted, and how would one catch a wrong rule?
+# The solutions, with their reasons, are in `lessons/solutions/01_autograd.py`.  Open them when your answer is right, or
+# after an honest try.  One question is left: how far can we trust finite differences, and how do we find a wrong rule?
+# That is lesson 2.

@@ -279,7 +279,7 @@ def _path_by_path(output, x):
     return total
 
 
-def _sweep_that(overwrites=False, unsorted=False):
+def _pass_that(overwrites=False, keeps_first=False, unsorted=False):
     def my_grad(output, x):
         found, waiting = {}, [output]
         while waiting:
@@ -293,7 +293,8 @@ def _sweep_that(overwrites=False, unsorted=False):
             inputs, g = t.node.inputs, cotangents[id(t)]
             for i, share in t.node.primitive.apply_vjps(range(len(inputs)), g, t, inputs, t.node.params):
                 old = cotangents.get(id(inputs[i]))
-                cotangents[id(inputs[i])] = share if old is None or overwrites else old + share
+                if not (keeps_first and old is not None):
+                    cotangents[id(inputs[i])] = share if old is None or overwrites else old + share
         return cotangents[id(x)]
 
     return my_grad
@@ -327,8 +328,11 @@ def _hvp(f, x, v, times=1.0, backward=False):
         (first.centre_vjp, lambda g, x: g.sum(axis=0), "expected shape (4, 1), got (1,)"),
         (first.centre_vjp, lambda g, x: g - g.mean(), "for shape (5, 3)"),
         (first.centre_vjp, lambda g, x: g - g.mean(), "each column has its own mean"),
-        (first.my_grad, _sweep_that(overwrites=True), "my_grad(x * x, x), both arguments the same"),
-        (first.my_grad, _sweep_that(unsorted=True), "p used by two others"),
+        (first.my_grad, _pass_that(overwrites=True), "my_grad(x * x, x), both arguments the same"),
+        (first.my_grad, _pass_that(overwrites=True), "Only one contribution is kept"),
+        (first.my_grad, _pass_that(keeps_first=True), "Only one contribution is kept"),
+        (first.my_grad, _pass_that(unsorted=True), "p used by two others"),
+        (first.my_grad, _pass_that(unsorted=True), "before it had received every contribution"),
         (first.my_grad, _path_by_path, "Visit a Tensor only once"),
         (first.my_grad, lambda output, x: 1.0, "expected a Tensor, got float 1.0"),
         (first.my_grad, lambda output, x: mg.ones_like(x), "my_grad(x * w, x), one operation: expected -1.3"),
@@ -336,7 +340,8 @@ def _hvp(f, x, v, times=1.0, backward=False):
         (first.my_grad, lambda output, x: x.node.inputs, "Leave the leaves out"),
         (first.softsign_vjp, lambda g, out, x: mg.tensor(g.data / (1 + abs(x.data)) ** 2), "second derivative is lost"),
         (first.softsign_vjp, lambda g, out, x: g / (1 + abs(x.detach())) ** 2, "second derivative is lost"),
-        (first.softsign_vjp, lambda g, out, x: g / (1 + x) ** 2, "softsign_vjp(g, out, x): at index"),
+        (first.softsign_vjp, lambda g, out, x: g / (1 + x) ** 2, "is right for x > 0 and wrong for x < 0"),
+        (first.softsign_vjp, lambda g, out, x: g / (1 + abs(x)), "softsign_vjp(g, out, x): at index"),
         (first.softsign_vjp, lambda g, out, x: g * (1 - abs(out)) / (1 + abs(x.detach())), "the second derivative"),
         (first.softsign_vjp, lambda g, out, x: g.sum(), "expected the shape of x, (4,), got ()"),
         (first.softsign_vjp, lambda g, out, x: g.data, "expected a Tensor, got ndarray"),

@@ -62,7 +62,7 @@ def _ones(random, shape):
         (second.five_point, _five(-1 / 3, 4 / 3), "The weights are exchanged"),
         (second.five_point, _five(4, -1), "3 times the slope"),
         (second.five_point, _five(-1 / 3, 4 / 3, 0.5), "Asked for are D(h) and D(2h)"),
-        (second.five_point, _five(8 / 3, -2 / 3), "2 times what is expected: look at the scale"),
+        (second.five_point, _five(8 / 3, -2 / 3), "the points x + h and x - h are 2h apart"),
         (second.five_point, lambda f, x, h: (f(x + h) - f(x)) / h, "one side only"),
         (second.five_point, lambda f, x, h: (f(x + h), f(x - h)), "expected shape ()"),
         (second.best_step, _step(factor=6.0), "best_step(0.01, 1)[0], the step"),

@@ -1,4 +1,4 @@
-"""Solutions to the exercises of lesson 1, *Autograd*.  Each answer bears the name of its exercise."""
+"""Solutions to the exercises of lesson 1, *Autograd*.  Each answer has the name of its exercise."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def centre_vjp(g, x):
     return g - g.mean(axis=0)
 
 
-# 1.3  The sweep.
+# 1.3  The backward pass.
 
 
 def my_grad(output, x):
@@ -35,9 +35,9 @@ def my_grad(output, x):
     made = [t for t in found.values() if t.node is not None]
     for t in sorted(made, key=lambda t: t.node.sequence_number, reverse=True):
         inputs, g = t.node.inputs, cotangents[id(t)]
-        for i, share in t.node.primitive.apply_vjps(range(len(inputs)), g, t, inputs, t.node.params):
+        for i, contribution in t.node.primitive.apply_vjps(range(len(inputs)), g, t, inputs, t.node.params):
             key = id(inputs[i])
-            cotangents[key] = cotangents[key] + share if key in cotangents else share
+            cotangents[key] = cotangents[key] + contribution if key in cotangents else contribution
     return cotangents[id(x)]
 
 
@@ -48,7 +48,7 @@ def softsign_vjp(g, out, x):
     return g / (1 + abs(x)) ** 2
 
 
-# 1.5  H v is the gradient of <gradient, v>: two sweeps, whatever the number of parameters.
+# 1.5  H v is the gradient of <gradient, v>: two backward passes, whatever the number of parameters.
 
 
 def hvp(f, x, v):
@@ -56,7 +56,7 @@ def hvp(f, x, v):
     return mg.grad((gradient * v).sum(), x)[0]
 
 
-# 1.6  The bracket is worth round(x) - x, and its gradient is zero, because it is detached.
+# 1.6  The bracket has the value round(x) - x, and its gradient is zero, because it is detached.
 
 
 def round_through(x):

@@ -9,7 +9,7 @@ import numpy as np
 from .. import engine
 from ..tensor import Tensor, tensor
 from . import Wrong, call, close, exercise
-from ._compare import call_or_hint, close_or_hint, random_array
+from ._compare import call_or_hint, random_array
 
 __all__ = ["centre_vjp", "div_vjp", "hvp", "my_grad", "round_through", "softsign_vjp"]
 
@@ -21,12 +21,12 @@ def div_vjp(answer: Any) -> None:
         g, x, w = random_array(seed, 3, 4)
         dx, dw = call(answer, g, x, w, expect=2)
         no_g = "Where is g? It says how much the loss changes with y."
-        close_or_hint("div_vjp(g, x, w)[0], the gradient for x", dx, g / w, [
+        close("div_vjp(g, x, w)[0], the gradient for x", dx, g / w, [
             (1 / w, no_g),
-            (g * w, "This is the rule of a product. Nudge x: how much does x / w change?"),
+            (g * w, "This is the rule of a product. Change x a little: by how much does x / w change?"),
             (-g * x / w**2, "This is the gradient for w: x comes first."),
         ])  # fmt: skip
-        close_or_hint("div_vjp(g, x, w)[1], the gradient for w", dw, -g * x / w**2, [
+        close("div_vjp(g, x, w)[1], the gradient for w", dw, -g * x / w**2, [
             (-x / w**2, no_g),
             (-g / w**2, "Where is x? The larger x is, the more a change of 1 / w matters."),
             (-g * x / w, "The derivative of 1 / w is another power of w."),
@@ -39,7 +39,7 @@ def centre_vjp(answer: Any) -> None:
     for seed, shape in enumerate([(4, 1), (5, 3), (1, 2)]):
         g, x = random_array(seed, 2, *shape)
         n = shape[0]
-        close_or_hint(f"centre_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0), [
+        close(f"centre_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0), [
             (g, "This is what x does by itself. It acts through the mean too."),
             (g * (1 - 1 / n), "This is how x[k] acts on result k. Through the mean it acts on all N results."),
             (g + g.mean(axis=0), "Look at the sign of the mean: it is subtracted."),
@@ -50,9 +50,9 @@ def centre_vjp(answer: Any) -> None:
         ])  # fmt: skip
 
 
-@exercise("1.3", "the backward sweep")
+@exercise("1.3", "the backward pass")
 def my_grad(answer: Any) -> None:
-    """``my_grad(output, x)`` is the gradient of a Tensor of one element, by a sweep over its graph."""
+    """``my_grad(output, x)`` is the gradient of a Tensor of one element, by a backward pass over its graph."""
     x = tensor(np.array(0.7), requires_grad=True)
     w = tensor(np.array(-1.3), requires_grad=True)
     p = x * w
@@ -70,11 +70,11 @@ def my_grad(answer: Any) -> None:
                   -1.3 * (2 * (0.7 * -1.3) + 2) + 0.7 * -1.3 * 2 * -1.3))  # fmt: skip
     for what, output, at, expected in cases:
         got = call_or_hint(answer, output, at, hints={
-            KeyError: "If the key is the id of a Tensor: its turn came before anybody had handed it a share. "
+            KeyError: "If the key is the id of a Tensor: its turn came before it had received a contribution. "
                       "Is the order from the newest to the oldest?",
             AttributeError: "If it is about None: a leaf was not computed, its t.node is None. Leave the leaves out.",
         })  # fmt: skip
-        close(what, got, tensor(np.array(expected)))
+        close(what, got, tensor(np.array(expected)), _wrong_passes(output, at))
     wide = tensor(random_array(0, 3, 2), requires_grad=True)
     weights = tensor(random_array(1, 3, 2))
     close("my_grad((W * V).sum(), W), with arrays", call(answer, (wide * weights).sum(), wide), weights)
@@ -84,6 +84,41 @@ def my_grad(answer: Any) -> None:
         counted: Any = _Counted(chain.node, reads)
         chain.node = counted
     close("my_grad(x doubled 40 times, x)", call(answer, chain, x), tensor(np.array(2.0**40)))
+
+
+def _wrong_pass(output: Tensor, x: Tensor, overwrite: str = "", breadth_first: bool = False) -> float:
+    """What a backward pass gives that keeps only the "first" or "last" contribution, or goes breadth first."""
+    found, waiting = {id(output): output}, [output]
+    for t in waiting:  # grows while we go through it: breadth first
+        for source in (t.node.inputs if t.node is not None else None) or ():
+            if id(source) not in found:
+                found[id(source)] = source
+                waiting.append(source)
+    made = [t for t in waiting if t.node is not None]
+    if not breadth_first:
+        made.sort(key=lambda t: t.node.sequence_number if t.node else -1, reverse=True)
+    cotangents = {id(output): tensor(np.array(1.0))}
+    for t in made:
+        assert t.node is not None and t.node.inputs is not None
+        inputs = t.node.inputs
+        for i, part in t.node.primitive.apply_vjps(range(len(inputs)), cotangents[id(t)], t, inputs, t.node.params):
+            before = cotangents.get(id(inputs[i]))
+            keep = part if before is None or overwrite == "last" else before if overwrite == "first" else before + part
+            cotangents[id(inputs[i])] = keep
+    return float(cotangents[id(x)].data)
+
+
+def _wrong_passes(output: Tensor, x: Tensor) -> list[tuple[float, str]]:
+    """The results of well-known wrong backward passes, each with its hint."""
+    one_kept = "Only one contribution is kept. A Tensor that is used twice receives two: add them."
+    with engine.no_grad():
+        return [
+            (_wrong_pass(output, x, breadth_first=True),
+             "A node passed its cotangent on before it had received every contribution. Go from the newest to the "
+             "oldest: sort by sequence_number."),
+            (_wrong_pass(output, x, overwrite="last"), one_kept),
+            (_wrong_pass(output, x, overwrite="first"), one_kept),
+        ]  # fmt: skip
 
 
 class _Counted:
@@ -96,7 +131,7 @@ class _Counted:
         if next(self.reads) > 4000:  # a hundred reads a node
             raise RecursionError(
                 "stopped, because it follows every path by itself: 40 operations, but 2 to the 40 paths. Collect a "
-                "Tensor only once. Visit a Tensor only once, when all that used it have handed in their share"
+                "Tensor only once. Visit a Tensor only once, when it has received every contribution"
             )
         return getattr(self.node, name)
 
@@ -122,7 +157,12 @@ def softsign_vjp(answer: Any) -> None:
         g = tensor(random_array(3, 4), requires_grad=True)
         (first,) = engine.grad(softsign(x), x, g, create_graph=True)
         assert first is not None  # a rule that gave nothing would have been found wrong
-        close("softsign_vjp(g, out, x)", first, tensor(g.data * (1 + abs(values)) ** -2.0))
+        slope = (1 + abs(values)) ** -2.0
+        only_positive = np.isclose(first.data, g.data * slope)
+        if first.shape == g.shape and not only_positive.all() and only_positive[values > 0].all():
+            raise Wrong("softsign_vjp(g, out, x) is right for x > 0 and wrong for x < 0. What is the derivative of |x| "
+                        "there, and which sign has x / (1 + |x|)?")  # fmt: skip
+        close("softsign_vjp(g, out, x)", first, tensor(g.data * slope))
         second = through_g = None
         if first.requires_grad:
             second, through_g = engine.grad(first.sum(), [x, g], allow_unused=True)
@@ -168,7 +208,7 @@ def hvp(answer: Any) -> None:
         close("hvp(f, x, v) for f(x) = (x * (A @ x)).sum() / 2, A symmetric", quadratic, tensor((a + a.T) @ v))
 
 
-@exercise("1.6", "a step with a pretended slope")
+@exercise("1.6", "rounding with a gradient")
 def round_through(answer: Any) -> None:
     """``round_through(x)`` has the values of round(x) and the gradient of x."""
     values = np.array([-1.7, 0.2, 0.9, 2.4])

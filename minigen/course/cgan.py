@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from . import Wrong, call, exercise
-from ._compare import close_or_hint, random_array
+from . import Wrong, call, close, exercise
+from ._compare import random_array
 
 __all__ = ["agreement", "best_conditional_d", "confusion", "label_bias", "label_maps"]
 
@@ -35,7 +35,7 @@ def best_conditional_d(answer: Any) -> None:
             (joint_p / (p + q), "The share of the class belongs to the whole density, below the fraction line too."),
         ]  # fmt: skip
         what = f"best_conditional_d(p, q, real_classes={real}, asked_classes={asked})"
-        close_or_hint(what, call(answer, p, q, r, a), right,
+        close(what, call(answer, p, q, r, a), right,
                       [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def label_maps(answer: Any) -> None:
             (np.concatenate([images, np.zeros_like(maps)], axis=1), "The maps are all zero."),
             (np.concatenate([images, np.ones_like(maps)], axis=1), "Only the map of the image's own class is 1."),
         ]
-        close_or_hint(what, got, right, [(value, text) for value, text in mistakes if not np.allclose(value, right)])
+        close(what, got, right, [(value, text) for value, text in mistakes if not np.allclose(value, right)])
 
 
 @exercise("11.3", "what a label map is worth to a convolution")
@@ -80,7 +80,7 @@ def label_bias(answer: Any) -> None:
             (w[:, channels:].mean(axis=(2, 3)), "This is the mean of the taps. Each meets a 1, and they add up."),
             (w[:, channels:, 0, 0], "This is one tap. The map is 1 under every tap of the kernel."),
         ]
-        close_or_hint(what, got, right, [(value, text) for value, text in mistakes if np.shape(value) == right.shape
+        close(what, got, right, [(value, text) for value, text in mistakes if np.shape(value) == right.shape
                                          and not np.allclose(value, right)])  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def confusion(answer: Any) -> None:
              "several times only once: np.add.at, or a loop, counts them all."),
             (right / max(len(asked), 1), "These are shares; counts are asked for."),
         ]  # fmt: skip
-        close_or_hint(what, got, right, [(value, text) for value, text in mistakes if not np.allclose(value, right)])
+        close(what, got, right, [(value, text) for value, text in mistakes if not np.allclose(value, right)])
 
 
 @exercise("11.5", "how sure is a share?")
@@ -121,15 +121,15 @@ def agreement(answer: Any) -> None:
         error = np.sqrt(share * (1 - share) / n)
         what = f"agreement({matrix.tolist()})"
         got_share, got_error = call(answer, matrix, expect=2)
-        close_or_hint(f"{what}[0], the share", got_share, share, [
+        close(f"{what}[0], the share", got_share, share, [
             (1 - share, "This is the share of the others."),
             (float(np.trace(matrix)), "This is a count: divide by the number of images."),
         ])  # fmt: skip
         if n and 0 < share < 1:
-            close_or_hint(f"{what}[1], the standard error", got_error, error, [
+            close(f"{what}[1], the standard error", got_error, error, [
                 (share * (1 - share) / n, "This is the variance; its root has the unit of the share."),
                 (np.sqrt(share * (1 - share)), "This is the spread of one image. The mean of n has 1 / sqrt(n) of it."),
                 (1.96 * error, "This is half a 95% interval; asked for is one standard error."),
             ])  # fmt: skip
         else:
-            close_or_hint(f"{what}[1], the standard error of a share of {share:g}", got_error, error, [])
+            close(f"{what}[1], the standard error of a share of {share:g}", got_error, error, [])

@@ -9,8 +9,8 @@ from ..functional import conv_transpose2d
 from ..kernels import reference, register
 from ..kernels.shapes import output_size
 from ..tensor import Tensor, tensor
-from . import Wrong, call, exercise
-from ._compare import close_or_hint, random_array
+from . import Wrong, call, close, exercise
+from ._compare import random_array
 
 __all__ = [
     "overlaps", "output_padding", "same_padding", "transposed_by_convolution", "triad", "weight_grad_by_convolution",
@@ -64,7 +64,7 @@ def triad(answer: Any) -> None:
                 mistakes.append((unpadded[place], "Where is `before`? The first window starts that far left of x[0]."))
             what = f"triad(x, w, g, stride, before)[{place}], which is {name}, {case}"
             mistakes = [(value, hint) for value, hint in mistakes if not np.allclose(value, right[place])]
-            close_or_hint(what, results[place], right[place], mistakes)
+            close(what, results[place], right[place], mistakes)
 
 
 def _whole_numbers(what: str, got: Any, count: int) -> tuple[int, ...]:
@@ -161,7 +161,7 @@ def transposed_by_convolution(answer: Any) -> None:
             (unflipped, "The sizes are right, but the kernel has to be turned round, in both directions."),
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
         ]
-        close_or_hint(what, got, right, mistakes)
+        close(what, got, right, mistakes)
 
 
 @exercise("3.5", "how often each output is hit")
@@ -199,7 +199,7 @@ def weight_grad_by_convolution(answer: Any) -> None:
         if np.shape(got)[2:] == (spare, spare) and spare > kernel:
             hint = f"Stride leaves {spare} places for g where the kernel has only {kernel}: cut the others off."
         got = _array(what, got, right.shape, hint)
-        close_or_hint(what, got, right, [
+        close(what, got, right, [
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
             (right / batch, "This is the mean over the images; their gradients add up."),
         ])  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from ..kernels import reference
 from ..kernels.shapes import output_size
 from . import Wrong, call, close, exercise
-from ._compare import close_or_hint, random_array
+from ._compare import random_array
 
 __all__ = ["conv_work", "convolve_in_bands", "least_time", "minimal_filter", "my_conv2d"]
 
@@ -18,7 +18,7 @@ def least_time(answer: Any) -> None:
     """``least_time(flop, nbytes, peak, bandwidth)`` gives the seconds that the roofline allows."""
     for flop, nbytes, peak, bandwidth in [(2e9, 1e6, 1e11, 1e10), (1e6, 1e9, 1e11, 1e10), (5e9, 5e8, 1e11, 1e10)]:
         right, other = max(flop / peak, nbytes / bandwidth), min(flop / peak, nbytes / bandwidth)
-        close_or_hint(
+        close(
             f"least_time({flop:g}, {nbytes:g}, {peak:g}, {bandwidth:g})",
             np.asarray(call(answer, flop, nbytes, peak, bandwidth)), np.asarray(right),
             [
@@ -41,13 +41,13 @@ def conv_work(answer: Any) -> None:
         what = f"conv_work({n}, {c}, {o}, {h}, {w}, {kernel}, {stride}, {padding})"
         first, second = call(answer, n, c, o, h, w, kernel, stride, padding, expect=2)
         one = np.asarray(1.0)
-        close_or_hint(f"{what}[0], the FLOP", np.asarray(first), flop * one, [
+        close(f"{what}[0], the FLOP", np.asarray(first), flop * one, [
             (flop * one / 2, "A multiplication and an addition are two."),
             (flop * one / n, "There are N images."),
             (flop * one / (p * q) * h * w, "There is a sum for each output pixel: P x Q, not H x W."),
             (flop * one / c, "Each output sums over all C input channels."),
         ])  # fmt: skip
-        close_or_hint(f"{what}[1], the bytes", np.asarray(second), nbytes * one, [
+        close(f"{what}[1], the bytes", np.asarray(second), nbytes * one, [
             (nbytes * one / 4, "These are elements. A float32 has 4 bytes."),
             (nbytes * one * 2, "A float32 has 4 bytes, not 8."),
             (4 * (n * c * h * w + n * o * p * q) * one, "The kernel's weights have to be read too."),
@@ -64,7 +64,7 @@ def convolve_in_bands(answer: Any) -> None:
         got = call(answer, x, w)
         turned = reference.conv2d(x, w[:, :, ::-1, ::-1], (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
         what = f"convolve_in_bands(x, w) for x of shape {x.shape} and w of shape {w.shape}"
-        close_or_hint(what, got, right, [(turned, "The kernel is turned round.")])
+        close(what, got, right, [(turned, "The kernel is turned round.")])
     tracemalloc.start()
     try:
         answer(x, w)
@@ -130,7 +130,7 @@ def minimal_filter(answer: Any) -> None:
                 raise Wrong(f"minimal_filter(x, w)[{place}]: expected a number made from x and w, got {got!r:.60}.")
             right = inputs[place : place + 3] @ taps
             turned = inputs[place : place + 3] @ taps[::-1]
-            close_or_hint(f"minimal_filter(x, w)[{place}]", np.asarray(got.value), np.asarray(right),
+            close(f"minimal_filter(x, w)[{place}]", np.asarray(got.value), np.asarray(right),
                           [(np.asarray(turned), "The kernel is turned round.")])  # fmt: skip
         if count[0] > 4:
             raise Wrong(f"minimal_filter(x, w): the results are right, but took {count[0]} multiplications of numbers "

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from . import Wrong, call, exercise
-from ._compare import call_or_hint, close_or_hint, random_array
+from . import Wrong, call, close, exercise
+from ._compare import call_or_hint, random_array
 from .convolution import _whole_numbers
 
 __all__ = ["count_parameters", "nearest", "receptive_field", "slerp", "steps_to_turn"]
@@ -171,4 +171,4 @@ def slerp(answer: Any) -> None:
             (straight / np.linalg.norm(straight) * np.linalg.norm(first),
              "The length is right, but not the pace: turn through equal angles for equal steps of t."),
         ]  # fmt: skip
-        close_or_hint(what, got, right, [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])
+        close(what, got, right, [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])

@@ -15,7 +15,7 @@ from ..ops.elementwise import sigmoid
 from ..optim import SGD
 from ..tensor import Tensor, tensor
 from . import Unanswered, Wrong, call, close, exercise
-from ._compare import call_or_hint, close_or_hint, random_array
+from ._compare import call_or_hint, random_array
 
 __all__ = ["best_accuracy", "best_d", "d_loss", "g_gradient", "read_the_logs", "training_step"]
 
@@ -59,7 +59,7 @@ def d_loss(answer: Any) -> None:
              "Here real images are to be called fake, and the other way round: look at the sign of each logit."),
             (on_real.mean(), "Where are the generated images? Without them D = 1 everywhere would be perfect."),
         ]  # fmt: skip
-        close_or_hint(what, got, right, [(np.asarray(value), hint) for value, hint in mistakes])
+        close(what, got, right, [(np.asarray(value), hint) for value, hint in mistakes])
 
 
 @exercise("8.2", "the best D for other labels")
@@ -78,7 +78,7 @@ def best_d(answer: Any) -> None:
             (b / (a + b), "This is the probability of *generated*."),
         ]  # fmt: skip
         right = (1 - s) * a / (a + b)
-        close_or_hint(what, call(answer, p, q, share, s), right,
+        close(what, call(answer, p, q, share, s), right,
                [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def best_accuracy(answer: Any) -> None:
             (right * 2 - 1, "This is the total variation distance, from 0 to 1; guessing is right half the time."),
             (right / dx, "Where is dx? A sum over a grid becomes an integral by the step."),
         ]  # fmt: skip
-        close_or_hint(f"best_accuracy(p, q, dx) {case}", np.asarray(call(answer, p, q, dx)), right,
+        close(f"best_accuracy(p, q, dx) {case}", np.asarray(call(answer, p, q, dx)), right,
                [(np.asarray(value), hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def g_gradient(answer: Any) -> None:
             ),
             (_sigmoid(logits) * right, "There is a D too many: 1/D times D (1 - D)."),
         ]
-        close_or_hint(f"g_gradient(logits) {case}", got, right,
+        close(f"g_gradient(logits) {case}", got, right,
                [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
 
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from ..kernels import emulate, emulator
 from . import TODO, Unanswered, Wrong, call, close, exercise
-from ._compare import close_or_hint
 
 __all__ = ["add_bias", "cost", "product_transposed", "transpose"]
 
@@ -43,7 +42,7 @@ def _written(what: str, result: np.ndarray, expected: np.ndarray, hints: list[tu
         place = tuple(map(int, np.argwhere(missing)[0]))
         raise Wrong(f"{what}: {missing.sum()} of {missing.size} elements were never written, or with something read "
                     f"from shared memory that no thread had written; the first is at {place}.")  # fmt: skip
-    close_or_hint(what, result, expected, hints)
+    close(what, result, expected, hints)
 
 
 @exercise("5.1", "one thread for each element, and no more")
@@ -86,13 +85,13 @@ def cost(answer: Any) -> None:
         sectors, per_bank = len(np.unique(words // 8)), np.bincount(distinct % 32)
         first, second = call(answer, words.copy(), expect=2)
         one = np.asarray(1.0)
-        close_or_hint(f"cost(words)[0], the sectors, for {what}", first, sectors, [
+        close(f"cost(words)[0], the sectors, for {what}", first, sectors, [
             (len(np.unique(words // 32)) * one, "These are pieces of 32 numbers. A sector has 32 bytes: 8 float32."),
             (-(-int(np.ptp(words) + 1) // 8) * one, "Sectors in between that no lane asks for do not count."),
             (-(-len(distinct) // 8) * one, "So few would do if the numbers lay together. Where do they lie?"),
             (32 * one, "A sector that several threads want is moved once."),
         ])  # fmt: skip
-        close_or_hint(f"cost(words)[1], the passes, for {what}", second, per_bank.max(), [
+        close(f"cost(words)[1], the passes, for {what}", second, per_bank.max(), [
             (np.bincount(words % 32).max() * one, "Threads that want the same word share it: count different words."),
             (np.count_nonzero(per_bank) * one, "This is the number of banks in use. What must the busiest do?"),
             (len(distinct) * one, "Different banks deliver in the same pass."),

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from . import TODO, Unanswered, Wrong, call, exercise
-from ._compare import close_or_hint, random_array
+from . import TODO, Unanswered, Wrong, call, close, exercise
+from ._compare import random_array
 
 __all__ = ["best_step", "five_point", "kinked", "my_check", "planted"]
 
@@ -39,7 +39,7 @@ def five_point(answer: Any) -> None:
             ((f(x + h) - f(x)) / h, "This looks to one side only. D(h) is (f(x + h) - f(x - h)) / (2h)."),
         ]  # fmt: skip
         what = f"five_point(f, {x:g}, {h:g}) for f(x) = {name}"
-        close_or_hint(what, call(answer, f, x, h), (4 * one - two) / 3, mistakes)
+        close(what, call(answer, f, x, h), (4 * one - two) / 3, mistakes)
 
 
 @exercise("2.2", "the best step")
@@ -50,7 +50,7 @@ def best_step(answer: Any) -> None:
         error = 1.5 * e / h
         what = f"best_step({e:g}, {third:g})"
         step, least = call(answer, e, third, expect=2)
-        close_or_hint(f"{what}[0], the step", step, h, [
+        close(f"{what}[0], the step", step, h, [
             ((6 * e / third) ** (1 / 3), "There the two errors are equal. The sum is least where its slope is zero."),
             ((3 * e / third) ** 0.5, "A cube root: h^3 = 3 e / M3."),
             ((e / third) ** 0.5, "A cube root: the derivative of e / h has an h^2 below, and that of h^2 an h above."),
@@ -58,7 +58,7 @@ def best_step(answer: Any) -> None:
             ((e / third) ** (1 / 3), "Almost: mind the 6 in h^2 M3 / 6, and the 2 from its derivative."),
             (3 * e / third, "That is h^3."),
         ])  # fmt: skip
-        close_or_hint(f"{what}[1], the error there", least, error, [
+        close(f"{what}[1], the error there", least, error, [
             (e / h, "This is the rounding; the truncation, h^2 M3 / 6, is to be added."),
             (h**2 * third / 6, "This is the truncation; the rounding, e / h, is to be added."),
             (2 * e / h, "That is twice the rounding. At the best step the truncation is half the rounding."),

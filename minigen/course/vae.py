@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from . import Wrong, call, exercise
-from ._compare import close_or_hint, random_array
+from . import Wrong, call, close, exercise
+from ._compare import random_array
 
 __all__ = ["iwae_bound", "kl", "posterior", "sample_vjp", "vae_loss"]
 
@@ -24,12 +24,12 @@ def sample_vjp(answer: Any) -> None:
         sigma = np.exp(log_var / 2)
         what = f"sample_vjp(g, mu, log_var, eps) for shape {shape}"
         d_mu, d_log_var = call(answer, g, mu, log_var, eps, expect=2)
-        close_or_hint(f"{what}[0], for mu", _numpy(d_mu), g, [
+        close(f"{what}[0], for mu", _numpy(d_mu), g, [
             (g * sigma, "z moves as far as mu does, whatever sigma is."),
             (g * eps, "eps multiplies sigma, not mu."),
             (np.ones(shape), "Where is g? It says how much the loss changes with z."),
         ])  # fmt: skip
-        close_or_hint(f"{what}[1], for log_var", _numpy(d_log_var), g * sigma * eps / 2, [
+        close(f"{what}[1], for log_var", _numpy(d_log_var), g * sigma * eps / 2, [
             (g * sigma * eps, "Where is the half? exp(log_var / 2) has the derivative exp(log_var / 2) / 2."),
             (g * eps, "This is the gradient for sigma. One step further, to log_var: times d sigma / d log_var."),
             (g * sigma**2 * eps, "sigma is exp(log_var / 2), not exp(log_var)."),
@@ -53,7 +53,7 @@ def kl(answer: Any) -> None:
             raise Wrong(f"{what}: expected shape ({shape[0]},), got {shape}. Add up the components of each image.")
         gap = log_var - rho
         right = _kl(mu, log_var, m, rho)
-        close_or_hint(what, got, right, _unlike(right, [
+        close(what, got, right, _unlike(right, [
             (2 * right, "Where is the 1/2?"),
             (right / shape[1], "This is the mean over the components. Their KLs add up."),
             (0.5 * (np.exp(log_var) + mu**2 - 1 - log_var).sum(1), "Where is the prior? This is the KL from N(0, I)."),
@@ -88,13 +88,13 @@ def posterior(answer: Any) -> None:
         what = f"posterior(x, W, b, v) for {n} images of {pixels} pixels, {latent} component{'s' * (latent > 1)}"
         mu, log_var = call(answer, x, w, b, v, expect=2)
         right = (x - b) @ w / v / precision
-        close_or_hint(f"{what}[0], the mean", _numpy(mu), right, _unlike(right, [
+        close(f"{what}[0], the mean", _numpy(mu), right, _unlike(right, [
             (x @ w / v / precision, "Where is b? What W explains is x - b."),
             ((x - b) @ w / v, "Divide by the precision too."),
             ((x - b) @ w / precision, "Where is v? The likelihood's exponent is |x - b - W z|^2 / (2 v)."),
             ((x - b) @ w / lengths**2, "This is least squares: it forgets the prior, which pulls towards 0."),
         ]))  # fmt: skip
-        close_or_hint(f"{what}[1], the log-variance", _numpy(log_var), -np.log(precision), [
+        close(f"{what}[1], the log-variance", _numpy(log_var), -np.log(precision), [
             (np.log(precision), "This is the logarithm of the precision. The variance is one over it."),
             (1 / precision, "This is the variance. Asked for is its logarithm."),
             (-np.log(precision) / 2, "This is log sigma. The log of the variance is twice that."),
@@ -119,7 +119,7 @@ def vae_loss(answer: Any) -> None:
         cross = (np.logaddexp(0, logits) - x * logits).sum((1, 2, 3))
         divergence = 0.5 * (mu**2 + np.exp(log_var) - 1 - log_var).sum(1)
         right = np.mean(cross + divergence)
-        close_or_hint(what, got, right, _unlike(right, [
+        close(what, got, right, _unlike(right, [
             (-right, "This is the ELBO itself, which is to be raised. A loss is descended."),
             (np.sum(cross + divergence), "This is the sum over the images: the step would grow with the batch."),
             (np.mean(cross / side**2 + divergence),
@@ -137,7 +137,7 @@ def vae_loss(answer: Any) -> None:
     if not np.isfinite(got):
         raise Wrong(f"vae_loss is right for small logits, but for logits of 800 and -800 (x = 1 and 0) it is {got}. "
                     "log(1 + exp(a)) without overflow is np.logaddexp(0, a); no sigmoid is needed.")  # fmt: skip
-    close_or_hint("vae_loss for logits of 800 and -800, x = 1 and 0", got, np.asarray(0.0), [])
+    close("vae_loss for logits of 800 and -800, x = 1 and 0", got, np.asarray(0.0), [])
 
 
 @exercise("12.5", "the bound of many samples")
@@ -149,7 +149,7 @@ def iwae_bound(answer: Any) -> None:
         right = top + np.log(np.exp(log_w - top).mean(0))
         what = f"iwae_bound(log_w) for K = {k} samples of N = {n} images"
         got = _numpy(call(answer, log_w))
-        close_or_hint(what, got, right, _unlike(right, [
+        close(what, got, right, _unlike(right, [
             (log_w.mean(0), "This is the mean of the logarithms, the ELBO. Asked for is the logarithm of the mean."),
             (right + np.log(k), "This is the logarithm of the sum. For the mean subtract log K."),
             (top, "This is the greatest weight alone."),
@@ -163,4 +163,4 @@ def iwae_bound(answer: Any) -> None:
     if not np.isfinite(got).all():
         raise Wrong(f"iwae_bound is right for small numbers, but for log-weights of -1000 and 1000 it gives {got}: "
                     "e^-1000 is 0 and e^1000 infinite. Take out the maximum first (logsumexp, lesson 1).")  # fmt: skip
-    close_or_hint("iwae_bound for log-weights of -1000 and 1000", got, right, [])
+    close("iwae_bound for log-weights of -1000 and 1000", got, right, [])
