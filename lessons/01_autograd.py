@@ -298,7 +298,14 @@ def sine(v):
 
 x, w = Value(2.0), Value(3.0)
 L = x + sine(x * w)
-print("L =", round(L.data, 6), "was made from", [round(v.data, 6) for v in L.inputs], "; the first is x:", L.inputs[0] is x)
+print(
+    "L =",
+    round(L.data, 6),
+    "was made from",
+    [round(v.data, 6) for v in L.inputs],
+    "; the first is x:",
+    L.inputs[0] is x,
+)
 
 # %% [markdown]
 # Computing $L$ is the **forward pass** (前向传播).  While it ran, it left a record of all operations and their inputs,
@@ -627,7 +634,9 @@ s = 1 - t**2
 formulas = [t, s, -2 * t * s, (6 * t**2 - 2) * s, (16 * t - 24 * t**3) * s]  # by t' = s and s' = -2 t s
 for order, (ours, formula) in enumerate(zip(orders, formulas)):
     difference = abs(ours.numpy() - formula).max()
-    print(f"order {order}: largest value {abs(formula).max():.3f}; difference from the formula below 1e-12: {difference < 1e-12}")
+    print(
+        f"order {order}: largest value {abs(formula).max():.3f}; difference from the formula below 1e-12: {difference < 1e-12}"
+    )
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
