@@ -320,7 +320,7 @@ def test_a_read_only_argument_is_not_written(check):
 # ---- what is not there
 
 
-def test_votes_and_grid_barriers_are_named_with_their_line():
+def test_what_is_not_there_is_named_with_its_line():
     @cuda.jit
     def votes(x):
         x[0] = cuda.ballot_sync(0xFFFFFFFF, True)
@@ -329,7 +329,21 @@ def test_votes_and_grid_barriers_are_named_with_their_line():
     def grid_barrier(x):
         cuda.cg.this_grid().sync()
 
-    for kernel, words in ((votes, "warp votes"), (grid_barrier, "cooperative groups")):
+    @cuda.jit
+    def prints(x):
+        print("x is", x[0])
+
+    @cuda.jit
+    def largest(x):
+        cuda.atomic.max(x.view(float32), 0, float32(1))
+
+    cases = (
+        (votes, "warp votes"),
+        (grid_barrier, "cooperative groups"),
+        (prints, "print in a kernel"),
+        (largest, "float_max"),
+    )
+    for kernel, words in cases:
         line = kernel.py_func.__code__.co_firstlineno + 2
         with pytest.raises(emulator.UnsupportedError, match=rf"{words}.*test_emulator.py, line {line}"):
             emulate(kernel)[1, 32](np.zeros(2, np.int32))

@@ -22,6 +22,7 @@ _WORDS = {
     "match": "match_any_sync and match_all_sync",
     "barrier0.": "syncthreads_count, syncthreads_and and syncthreads_or",
     "cudaCG": "cooperative groups (grid sync)",
+    "vprintf": "print in a kernel",
 }
 
 
@@ -56,14 +57,25 @@ def instrument(modules: list[str], check: bool, count: bool) -> Instrumented:
     """Translate the modules of a kernel; with `check` or `count`, report every access to an array."""
     out = Instrumented()
     sources = [opaque_pointers(ir).splitlines() for ir in modules]
+    heads = "\n".join(line for lines in sources for line in lines if line.startswith("define"))
+    defined = frozenset(re.findall(r'@"([^"]+)"\(', heads))
     for lines in sources:
-        _Module(lines, sources, out, check, count).run()
+        _Module(lines, sources, defined, out, check, count).run()
     return out
 
 
 class _Module:
-    def __init__(self, lines: list[str], sources: list[list[str]], out: Instrumented, check: bool, count: bool):
-        self.lines, self.sources, self.out, self.check, self.count = lines, sources, out, check, count
+    def __init__(
+        self,
+        lines: list[str],
+        sources: list[list[str]],
+        defined: frozenset[str],
+        out: Instrumented,
+        check: bool,
+        count: bool,
+    ):
+        self.lines, self.sources, self.defined = lines, sources, defined
+        self.out, self.check, self.count = out, check, count
         self.places = _debug_locations(lines)
         self.text: list[str] = []
 
@@ -171,13 +183,22 @@ class _Module:
                 self.out.locals += 1
 
     def _expect_supported(self, line: str, place: tuple[str, int]) -> None:
-        found = re.search(r'@"?(llvm\.nvvm\.[\w.]+|cudaCG\w+)"?\(|( asm )', line)
+        found = re.search(r'@"?(llvm\.nvvm\.[\w.]+|cudaCG\w+)"?\(|( asm )', line) or self._foreign(line)
         if found:
             what = found[1] or re.sub(r'.*asm (?:sideeffect )?"([^"]*)".*', r"inline assembly: \1", line)
             file, number = place if "numba_cuda" not in place[0] else self._caller(place)
             raise UnsupportedError(
                 f"{describe(what)}: the emulator has no such thing ({Path(file).name}, line {number or 'unknown'})"
             )
+
+    def _foreign(self, line: str) -> re.Match[str] | None:
+        """A call of a function that is neither the kernel's nor libdevice's.
+
+        The C library may have a function of that name, with other arguments: its ``vprintf`` is not CUDA's.
+        """
+        found = re.search(r'\bcall [^@]*@"([^"]+)"\(', line)
+        known = found is None or found[1] in self.defined or found[1].startswith(("__nv_", "llvm.", "emu_"))
+        return None if known else found
 
     def _caller(self, place: tuple[str, int]) -> tuple[str, int]:
         """Where the kernel calls the function of Numba's own that is being read, or this place if it does not."""
