@@ -147,6 +147,16 @@ def test_shared_memory_that_the_launch_sizes():
     with pytest.raises(emulator.BoundsError, match=r"element 0 of held, which has 0 elements|writes element"):
         emulate(reverse, check=True)[1, 6, 0, 8](x)
 
+    @cuda.jit
+    def hold(x):
+        held = cuda.shared.array(0, float64)
+        held[cuda.threadIdx.x] = x[cuda.threadIdx.x]
+        cuda.syncthreads()
+        x[cuda.threadIdx.x] = held[0]
+
+    with pytest.raises(emulator.BoundsError, match="writes element 0 of held, which has 0 elements"):
+        emulate(hold, check=True)[1, 6](x)
+
 
 def test_shared_memory_is_not_a_number_until_it_is_written():
     @cuda.jit
@@ -355,6 +365,16 @@ def test_wrong_launches_are_refused():
         emulate(race_of_blocks)[1, (64, 32)](x)
     with pytest.raises(ValueError, match="grid is 0"):
         emulate(race_of_blocks)[0, 32](x)
+    for sizes, what in [
+        ((1.9, 32), "grid is 1.9"),
+        ((1, (32.0, 1)), "block is 32.0"),
+        ((1, 32, 0, 8.0), "dynamic shared"),
+    ]:
+        with pytest.raises(TypeError, match=f"{what}.*; expected a whole number"):
+            emulate(race_of_blocks)[sizes]
+    for dynamic in (-1, 2**20):
+        with pytest.raises(ValueError, match=f"dynamic shared memory is {dynamic} bytes; a GPU has 0 to"):
+            emulate(race_of_blocks)[1, 32, 0, dynamic]
     with pytest.raises(TypeError, match="takes 1 arguments, got 2"):
         emulate(race_of_blocks)[1, 4](x, x)
     with pytest.raises(TypeError, match="device function"):

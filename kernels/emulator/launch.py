@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import operator
 import threading
 import types
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from .check import Checker
 from .count import Counter, LaunchReport
 from .errors import BarrierError, BoundsError
 from .fibers import DONE, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
+from .hooks import MOST_DYNAMIC
 from .program import Program
 
 __all__ = ["EmulatedKernel"]
@@ -50,7 +52,11 @@ class EmulatedKernel:
         block = _three(self.__name__, "block", configuration[1], MOST_IN_BLOCK)
         if np.prod(block) > MOST_THREADS:
             raise ValueError(f"{self.__name__}: block {block} has {np.prod(block)} threads; a GPU takes {MOST_THREADS}")
-        dynamic = configuration[3] if len(configuration) == 4 else 0
+        dynamic = _whole(self.__name__, "dynamic shared memory", configuration[3]) if len(configuration) == 4 else 0
+        if not 0 <= dynamic <= MOST_DYNAMIC:
+            raise ValueError(
+                f"{self.__name__}: dynamic shared memory is {dynamic} bytes; a GPU has 0 to {MOST_DYNAMIC} for a block"
+            )
 
         def launch(*args: Any) -> LaunchReport | None:
             with _running:
@@ -171,11 +177,18 @@ def _type(value: Any) -> Any:
 
 def _three(name: str, what: str, size: Any, most: tuple[int, int, int]) -> tuple[int, int, int]:
     """A grid or block size as (x, y, z), checked as a driver checks it."""
-    sizes = tuple(int(s) for s in np.atleast_1d(size))
+    sizes = tuple(_whole(name, what, s) for s in (size if np.ndim(size) else [size]))
     sizes += (1,) * (3 - len(sizes))
     if len(sizes) != 3 or any(not 1 <= s <= m for s, m in zip(sizes, most)):
         raise ValueError(f"{name}: {what} is {size!r}; expected up to three numbers from 1 to {most}")
     return sizes
+
+
+def _whole(name: str, what: str, number: Any) -> int:
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name}: {what} is {number!r}; expected a whole number") from None
 
 
 def _host(value: Any) -> Any:

@@ -10,7 +10,6 @@ from .access import Point
 from .check import Checker
 from .count import Counter
 from .fibers import STACK_BYTES
-from .hooks import MOST_DYNAMIC
 from .instrument import Instrumented
 
 __all__ = ["Program"]
@@ -68,17 +67,14 @@ class Program:
         self._epoch.value = value
 
     def shared(self, dynamic: int) -> list[tuple[str, int, int, int]]:
-        """(Python name, address, bytes, bytes of an element) of every shared array."""
+        """(Python name, address, bytes, bytes of an element) of every shared array; dynamic ones may have 0 bytes."""
         return [
             (label, self.address(name if size else "emu_dynamic"), size or dynamic, item)
             for name, (label, size, item) in self._shared.items()
-            if size or dynamic
         ]
 
     def enter(self, slots: bytes, grid: Any, block: Any, dynamic: int, order: np.ndarray) -> Memory:
         """Prepare a launch: arguments, sizes, and a stack for each thread."""
-        if dynamic > MOST_DYNAMIC:
-            raise ValueError(f"dynamic shared memory: {dynamic} bytes; a GPU has at most {MOST_DYNAMIC} for a block")
         ctypes.memmove(self.address("emu_arguments"), slots, len(slots))
         registers = (ctypes.c_int * 12).from_address(self.address("emu_registers"))
         registers[3:6], registers[9:12] = list(block), list(grid)
