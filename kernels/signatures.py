@@ -204,7 +204,7 @@ def _window(
         output_size(size[0], kernel_size[0], stride[0], padding[0], dilation[0]),
         output_size(size[1], kernel_size[1], stride[1], padding[1], dilation[1]),
     )
-    if pixels[0] < 0 or pixels[1] < 0:
+    if pixels[0] < 1 or pixels[1] < 1:
         raise ValueError(
             f"{kernel}: a kernel of size {tuple(kernel_size)} with dilation {dilation} does not fit an image of size "
             f"{tuple(size)} with padding {padding}"
