@@ -19,6 +19,85 @@ def value_and_gradient(function, x, cotangent=1.0):
     return y.numpy(), g.numpy()
 
 
+# ---- far from 1: what float32 can hold as the result must come out, whatever the squares of the elements are
+
+SCALES = [1e-45, 1e-40, 1e-30, 1e-20, 1.0, 1e10, 1e19, 1e25, 5e37]
+
+
+def both_gradients(function, x, g, u):
+    """The value, the gradient under g, and the gradients of ``<gradient, u>`` with respect to x and g."""
+    x, g = mg.tensor(np.float32(x), requires_grad=True), mg.tensor(np.float32(g), requires_grad=True)
+    y = function(x)
+    (dx,) = mg.grad(y, x, g, create_graph=True)
+    second = mg.grad(dx, (x, g), mg.tensor(np.float32(u)), allow_unused=True)
+    return [t.numpy().astype(np.float64) for t in (y, dx, *second)]
+
+
+@pytest.mark.parametrize("name", ["norm", "norm of 3", "std", "biased std"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_length_of_huge_or_tiny_numbers_has_its_value_and_its_gradients(name, scale):
+    p, centered = (3 if name == "norm of 3" else 2), "std" in name
+    x, g, u = np.float32(scale) * np.float32([1, 2, -4]), np.float32(3), np.array([2.0, 1.0, -3.0])
+    function = {
+        "norm": mg.norm, "norm of 3": lambda x: mg.norm(x, 3), "std": mg.std,
+        "biased std": lambda x: mg.std(x, unbiased=False),
+    }[name]  # fmt: skip
+    y = x.astype(np.float64) - (x.astype(np.float64).mean() if centered else 0)
+    root = {"std": math.sqrt(2), "biased std": math.sqrt(3)}.get(name, 1.0)
+    length = (np.abs(y) ** p).sum() ** (1 / p)
+    slope = np.sign(y) * np.abs(y / length) ** (p - 1)
+    bent = (p - 1) * np.abs(y / length) ** (p - 2) * (u - (u.mean() if centered else 0)) - (p - 1) * slope * (slope @ u)
+    expected = [length, g * slope, g * bent / length, slope @ u]
+    with np.errstate(over="ignore"):
+        got = both_gradients(function, x, g, u)
+        rounded = np.float32(g * bent / length / root).astype(np.float64)
+    for i, (found, wanted) in enumerate(zip(got, expected)):
+        wanted = rounded if i == 2 else wanted / root
+        tiny = 1.5e-45 if i in (0, 2) else 0  # half a step between the smallest numbers
+        np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6 * abs(g / (length if i == 2 else np.inf)) + tiny)
+
+
+def test_a_variance_beyond_float32_is_infinite_and_its_gradient_is_not():
+    with np.errstate(over="ignore"):
+        value, gradient = value_and_gradient(mg.var, np.float32([3e38, -3e38, 0]), 1e-3)
+    assert value == inf
+    np.testing.assert_allclose(gradient, [3e35, -3e35, 0], rtol=1e-6, atol=1e29)
+    assert mg.std(mg.full((40, 1000), 1e37) * mg.tensor([[1.0], [-1.0]] * 20)).item() == pytest.approx(1e37, rel=1e-4)
+    assert mg.var(mg.tensor([1e-23, 3e-23])).item() == pytest.approx(2e-46, abs=1e-45)
+
+
+def test_cosines_do_not_depend_on_the_lengths():
+    x, y = np.float32([[1.0, 2.0, 2.0]]), np.float32([[2.0, 1.0, 2.0]])
+    for a, b in ((1e-6, 1e-6), (1e25, 1e-3), (1e30, 1e30)):
+        found = mg.functional.cosine_similarity(mg.tensor(x * np.float32(a)), mg.tensor(y * np.float32(b))).item()
+        assert found == pytest.approx(8 / 9, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [mg.functional.silu, mg.functional.gelu, lambda x: mg.functional.gelu(x, "tanh")],
+    ids=["silu", "gelu", "gelu by tanh"],
+)
+def test_smooth_relus_are_0_or_x_far_from_0_and_have_both_gradients(function):
+    for dtype, far in ((np.float32, 3e38), (np.float64, 1e308)):
+        for x, value, slope in ((far, far, 1), (inf, inf, 1), (-far, 0, 0), (-inf, 0, 0), (2e4, 2e4, 1), (-2e4, 0, 0)):
+            x = mg.tensor(dtype(x), requires_grad=True)
+            y = function(x)
+            (dx,) = mg.grad(y, x, mg.tensor(dtype(3)), create_graph=True)
+            (d2x,) = mg.grad(dx, x, allow_unused=True)
+            assert (y.item(), dx.item(), d2x.item()) == (dtype(value), 3 * slope, 0)
+    assert math.isnan(function(mg.tensor(nan)).item())
+
+
+def test_a_logit_on_the_right_side_may_be_infinite():
+    loss = mg.functional.binary_cross_entropy_with_logits
+    x = mg.tensor([inf, -inf, inf, -inf, 0.0], requires_grad=True)
+    y = loss(x, mg.tensor([1.0, 0.0, 0.0, 1.0, 0.5]), reduction="none")
+    np.testing.assert_allclose(y.numpy(), [0, 0, inf, inf, math.log(2)], rtol=1e-6)
+    y[:2].sum().backward()
+    assert x.grad.numpy().tolist() == [0, 0, 0, 0, 0]
+
+
 # ---- sums
 
 LONG = [((200_000, 3), 0), ((3, 200_000), 0), ((40, 5000, 3), 1), ((2, 3000, 7), (0, 1)), ((600, 4, 6, 5), (0, 2, 3)),
@@ -94,6 +173,8 @@ def test_logsumexp_of_infinities_and_of_nothing():
     for x, expected in (([-inf, -inf], -inf), ([inf, 1], inf), ([inf, inf], inf), ([-inf, 1], 1), ([3e38, 3e38], 3e38)):
         assert mg.logsumexp(mg.tensor(np.array(x, np.float32)), 0).item() == np.float32(expected)
     assert np.isnan(mg.logsumexp(mg.tensor([nan, 1]), 0).item())
+    value, gradient = value_and_gradient(lambda x: mg.logsumexp(x, 0), np.float32([1, 3e38, -inf, inf]))
+    assert value == inf and gradient[:3].tolist() == [0, 0, 0]
     assert mg.logsumexp(mg.zeros(2, 0), 1).numpy().tolist() == [-inf, -inf]
     assert mg.softmax(mg.zeros(2, 0), 1).shape == mg.log_softmax(mg.zeros(2, 0), 1).shape == (2, 0)
 

@@ -245,6 +245,12 @@ def _reduction(draw: Any, kinds: Sequence[str], min_side: int = 0) -> Case:
 
 
 @st.composite
+def _vectors(draw: Any, **params: Sequence[Any]) -> Case:
+    x = draw(arrays(shapes(min_dims=1, min_side=1), ["away"]))
+    return Case((x,), {"dim": draw(_dims(x.ndim))} | {name: draw(st.sampled_from(c)) for name, c in params.items()})
+
+
+@st.composite
 def _resample(draw: Any) -> Case:
     x = draw(arrays(shapes(min_dims=1, max_dims=3, min_side=1)))
     dim, size, count = draw(st.integers(0, x.ndim - 1)), draw(st.integers(1, 4)), draw(st.integers(0, 6))
@@ -365,6 +371,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "dropout": _one_array(["gaussian"], _fixed(p=[0.5, 0.1, 1.0], seed=[0, 3, 2**63 - 1])),
     "leaky_relu_grad": _two_alike(["gaussian"], _SLOPES),
     "elu": _one_array(["gaussian", "ties"], _fixed(alpha=[1.0, 0.5])),
+    "silu": _one_array(["gaussian", "logits"]),
+    "gelu": _one_array(["gaussian", "logits"], _fixed(approximate=["none", "tanh"])),
     "where": _where(),
     "clone": _one_array(["gaussian"]),
     "cast": _one_array(["gaussian"], _fixed(dtype=[np.float64])),
@@ -382,6 +390,10 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "resample": _resample(),
     "channel_sums": _channelled(["gaussian", "wide"]),
     "amax": _reduction(["gaussian", "ties"], min_side=1),
+    "center": _vectors(),
+    "scatter": _vectors(scale=[1.0, 0.5]),
+    "length": st.one_of(_vectors(p=[2.0, 3.0, 1.5, 1.0]), _vectors(centered=[True], factor=[1.0, 0.5])),
+    "unit": st.one_of(_vectors(p=[2.0, 3.0, 1.5, 1.0]), _vectors(centered=[True])),
     "batch_norm": _batch_norm(),
     "max_pool2d": _max_pool(),
     "max_unpool2d": _max_unpool(),

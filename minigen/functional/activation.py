@@ -7,7 +7,7 @@ import numpy as np
 from ..arguments import check_choice, check_number, check_tensor, check_vector
 from ..backend import rng
 from ..ops import elementwise as _elementwise
-from ..ops.elementwise import erf, sigmoid, tanh, where
+from ..ops.elementwise import where
 from ..tensor import Tensor
 
 __all__ = ["dropout", "elu", "gelu", "leaky_relu", "prelu", "silu"]
@@ -75,7 +75,7 @@ def silu(input: Tensor) -> Tensor:
     >>> mg.functional.silu(mg.tensor([0.0, 100.0]))
     tensor([  0., 100.])
     """
-    return check_tensor("silu", "input", input) * sigmoid(input)
+    return _elementwise.silu(check_tensor("silu", "input", input))
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -100,9 +100,8 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     tensor([  0., 100.])
     """
     check_tensor("gelu", "input", input)
-    if check_choice("gelu", "approximate", approximate, ("none", "tanh")) == "none":
-        return 0.5 * input * (1 + erf(input * math.sqrt(0.5)))
-    return 0.5 * input * (1 + tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input * input * input)))
+    check_choice("gelu", "approximate", approximate, ("none", "tanh"))
+    return _elementwise.gelu(input, approximate=approximate)
 
 
 def dropout(

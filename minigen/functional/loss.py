@@ -18,7 +18,8 @@ from ..arguments import (
 )
 from ..backend import array_module
 from ..ops.elementwise import abs, clamp, constant, log, maximum, softplus, square, where
-from ..ops.reduce import mean, root, sum
+from ..ops.linalg import norm
+from ..ops.reduce import mean, sum
 from ..ops.shape import getitem, take_along_dim
 from ..ops.softmax import log_softmax
 from ..tensor import Tensor
@@ -145,7 +146,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     check_tensor(op, "x1", x1)
     check_tensor(op, "x2", x2)
     check_number(op, "eps", eps)
-    lengths = [maximum(root(sum(square(x), dim, keepdim=True)), eps) for x in (x1, x2)]
+    lengths = [maximum(norm(x, 2, dim, keepdim=True), eps) for x in (x1, x2)]
     return sum((x1 / lengths[0]) * (x2 / lengths[1]), dim)
 
 
@@ -207,7 +208,8 @@ def binary_cross_entropy_with_logits(
     r"""Cross-entropy of logits x with targets y: $y \zeta(-x) + (1 - y) \zeta(x)$, with $\zeta$ the softplus.
 
     Since $-\log \sigma(x) = \zeta(-x)$ this is `binary_cross_entropy` of ``sigmoid(x)``, without ever computing a
-    probability that could round to 0 or 1.  Its derivative is $\sigma(x) - y$.
+    probability that could round to 0 or 1.  Its derivative is $\sigma(x) - y$.  A term whose share is 0 does not count,
+    not even if it is infinite: an infinite logit on the right side has the loss 0.
 
     Parameters
     ----------
@@ -231,8 +233,16 @@ def binary_cross_entropy_with_logits(
     check_same_shape(op, input, target)
     check_tensors(op, weight=weight, pos_weight=pos_weight)
     positive = target if pos_weight is None else target * pos_weight
-    loss = positive * softplus(-input) + (1 - target) * softplus(input)
+    loss = _share_of(positive, softplus(-input)) + _share_of(1 - target, softplus(input))
     return _reduce(op, loss if weight is None else loss * weight, reduction)
+
+
+def _share_of(weight: Tensor, loss: Tensor) -> Tensor:
+    """``weight * loss``; a share of 0 of an infinite loss is 0, not NaN."""
+    nothing = (weight.data == 0) & (loss.data == math.inf)
+    if not isinstance(nothing, np.ndarray) or nothing.any():
+        loss = where(nothing, 0.0, loss)
+    return weight * loss
 
 
 def nll_loss(

@@ -35,6 +35,7 @@ __all__ = [
     "erf",
     "exp",
     "expm1",
+    "gelu",
     "leaky_relu",
     "log",
     "log1p",
@@ -46,6 +47,7 @@ __all__ = [
     "relu",
     "select",
     "sigmoid",
+    "silu",
     "sin",
     "softplus",
     "sqrt",
@@ -255,7 +257,7 @@ def erf(input: Array) -> Array:
     >>> mg.erf(mg.tensor([0.0, 1.0]))
     tensor([0.       , 0.8427008])
     """
-    if isinstance(input, np.ndarray):
+    if isinstance(input, np.ndarray | np.generic):
         return np.asarray(_erf(input), input.dtype)
     return importlib.import_module("cupyx.scipy.special").erf(input)
 
@@ -500,6 +502,66 @@ def elu(input: Array, *, alpha: float = 1.0) -> Array:
 elu.vjp(
     input=lambda g, out, input, *, alpha=1.0: g * where(input > 0, ones_like(input), alpha * exp(minimum(input, 0)))
 )
+
+
+_FAR = 1000.0
+"""From here on silu and gelu are 0 or x in every dtype, and their slopes 0 or 1.
+
+The slopes are products of x with something that vanishes there.  Where x is as large as the dtype allows, x times a
+cotangent is infinite, and infinity times 0 is NaN.  So the formulas get x limited to this.
+"""
+
+
+@primitive
+def silu(input: Array) -> Array:
+    r"""$x \sigma(x)$: $f' = \sigma(x) (1 + x \sigma(-x))$.  At minus infinity it is the limit, 0.
+
+    >>> import minigen as mg
+    >>> mg.functional.silu(mg.tensor([0.0, 100.0]))
+    tensor([  0., 100.])
+    """
+    return array_module(input).maximum(input, -_FAR) * sigmoid.forward(input)
+
+
+def _silu_slope(x: Tensor) -> Tensor:
+    x = clamp(x, min=-_FAR, max=_FAR)
+    return sigmoid(x) * (1 + x * sigmoid(-x))
+
+
+silu.vjp(input=lambda g, out, input: g * _silu_slope(input))
+
+
+@primitive
+def gelu(input: Array, *, approximate: str = "none") -> Array:
+    r"""$x \Phi(x)$ with $\Phi(x) = \frac12 (1 + t)$: $f' = \Phi(x) + x \Phi'(x)$.
+
+    $t = \operatorname{erf}(x / \sqrt 2)$ and $\Phi'(x) = e^{-x^2/2} / \sqrt{2 \pi}$.  With ``approximate="tanh"``
+    $t = \tanh(q)$ with $q = \sqrt{2 / \pi} (x + 0.044715 x^3)$, and $\Phi'(x) = \frac12 (1 - t^2) q'(x)$.  At minus
+    infinity f is the limit, 0.
+
+    >>> import minigen as mg
+    >>> mg.functional.gelu(mg.tensor([0.0, 100.0]))
+    tensor([  0., 100.])
+    """
+    xp = array_module(input)
+    x = xp.clip(input, -_FAR, _FAR)
+    if approximate == "none":
+        t = erf.forward(x * math.sqrt(0.5))
+    else:
+        t = xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+    return 0.5 * xp.maximum(input, -_FAR) * (1 + t)
+
+
+def _gelu_slope(x: Tensor, approximate: str) -> Tensor:
+    x = clamp(x, min=-_FAR, max=_FAR)
+    if approximate == "none":
+        return 0.5 * (1 + erf(x * math.sqrt(0.5))) + x * (exp(square(x) * -0.5) / math.sqrt(2 * math.pi))
+    factor = math.sqrt(2 / math.pi)
+    t = tanh(factor * (x + 0.044715 * x * x * x))
+    return 0.5 * (1 + t) + x * (0.5 * factor * (1 - square(t)) * (1 + 0.134145 * square(x)))
+
+
+gelu.vjp(input=lambda g, out, input, *, approximate="none": g * _gelu_slope(input, approximate))
 
 
 @primitive(any_dtype=True)

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..arguments import Dims, check_number, check_tensor, normalize_dims
-from ..backend import Array, array_module
+from ..backend import Array
 from ..engine import primitive
 from ..kernels import find
 from ..tensor import Tensor, tensor
 from .bias import share_vjps
-from .elementwise import abs, square, unbroadcast, where
-from .reduce import amax, sum
+from .elementwise import abs, unbroadcast
+from .reduce import amax, length, sum
 from .shape import squeeze, transpose, unsqueeze
 
 __all__ = ["bmm", "dense", "dense_bias", "dense_weight_grad", "matmul", "mm", "norm"]
@@ -144,8 +144,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 def norm(input: Tensor, p: float = 2, dim: Dims = None, keepdim: bool = False) -> Tensor:
     r"""Length of the vectors along `dim`: $\left( \sum |x|^p \right)^{1/p}$.
 
-    The elements are divided by the largest one before they are squared, so that nothing overflows.  At a vector of
-    zeros, where there is no derivative, the gradient is 0 (for p = 2, as in PyTorch).
+    No square overflows or vanishes, see `minigen.ops.reduce.length`.  At a vector of zeros, and for p below 2 in
+    elements that are 0, where there is no derivative, the gradient is 0, as in PyTorch.
 
     Parameters
     ----------
@@ -171,11 +171,5 @@ def norm(input: Tensor, p: float = 2, dim: Dims = None, keepdim: bool = False) -
     dims = normalize_dims("norm", input.shape, dim)
     if math.prod(input.shape[d] for d in dims) == 0:
         return sum(abs(input), dims, keepdim)
-    largest = array_module(input.data).abs(input.data).max(axis=dims, keepdims=True)
-    usable = (largest > 0) & (largest < math.inf)
-    scale = Tensor(array_module(input.data).where(usable, largest, 1).astype(input.dtype))
-    scaled = input / scale
-    total = sum(square(scaled) if p == 2 else abs(scaled) ** p, dims, keepdim=True)
-    zero = total.data == 0
-    root = where(zero, 0.0, where(zero, 1.0, total) ** (1 / p)) * scale
-    return root if keepdim else root.reshape(tuple(n for d, n in enumerate(input.shape) if d not in dims))
+    out = length(input, dim=dims, p=float(p))
+    return out if keepdim else out.reshape(tuple(n for d, n in enumerate(input.shape) if d not in dims))

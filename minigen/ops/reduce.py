@@ -15,7 +15,7 @@ from ..arguments import Dims, check_boolean, check_number, check_tensor, normali
 from ..backend import FLOATS, Array, array_module
 from ..engine import primitive
 from ..tensor import Tensor
-from .elementwise import constant, exp, log, select, sqrt, square, where
+from .elementwise import abs, constant, exp, log, select, sqrt, where
 from .shape import expand, take_along_dim
 from .summation import kept_shape, max_array, sum_array
 
@@ -123,32 +123,155 @@ def var(
     >>> mg.var(mg.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    return _var("var", input, dim, unbiased, keepdim, correction)
+    dims, left = _degrees_of_freedom("var", input, dim, unbiased, correction)
+    if not input.numel():
+        return sum_(input, dim=dims, keepdim=keepdim) * math.nan
+    scale = 1 / left if left > 0 else math.inf if left < 0 else math.nan
+    out = scatter(input, dim=dims, scale=scale)
+    return out if keepdim else _dropped(out, dims)
 
 
-def _var(op: str, input: Tensor, dim: Dims, unbiased: bool, keepdim: bool, correction: float | None) -> Tensor:
+def _dropped(input: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Without `dims`, each of size 1."""
+    return input.reshape(tuple(n for d, n in enumerate(input.shape) if d not in dims))
+
+
+def _degrees_of_freedom(
+    op: str, input: Tensor, dim: Dims, unbiased: bool, correction: float | None
+) -> tuple[tuple[int, ...], float]:
+    """The dimensions that a variance goes over, and what its sum of squares is divided by."""
     _check_float(op, input)
     if correction is None:
         correction = 1 if check_boolean(op, "unbiased", unbiased) else 0
     dims = normalize_dims(op, input.shape, dim)
-    left = _count(input.shape, dims) - check_number(op, "correction", correction, -math.inf)
-    # Distances from one of the elements are smaller numbers than the elements, and exactly 0 where all are equal
-    first = input.data[tuple(slice(0, 1) if d in dims else slice(None) for d in range(input.ndim))]
-    shifted = input - constant(first)
-    scatter = sum_(square(shifted - mean(shifted, dims, keepdim=True)), dim=dims, keepdim=keepdim)
-    return scatter / left if left > 0 else scatter * (math.inf if left < 0 else math.nan)
+    return dims, _count(input.shape, dims) - check_number(op, "correction", correction, -math.inf)
 
 
 def std(
     input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
-    """Standard deviation: the square root of `var`.  Where the variance is 0 the gradient is 0, as in PyTorch.
+    r"""Standard deviation: the square root of `var`.  Where the variance is 0 the gradient is 0, as in PyTorch.
+
+    Computed as $|x - \bar x| / \sqrt{n - 1}$ (see `length`), so that it is right also where the variance is larger or
+    smaller than any number of the dtype.
 
     >>> import minigen as mg
     >>> mg.std(mg.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    return root(_var("std", input, dim, unbiased, keepdim, correction))
+    dims, left = _degrees_of_freedom("std", input, dim, unbiased, correction)
+    if left <= 0 or not _count(input.shape, dims):
+        return root(var(input, dim, unbiased, keepdim, correction=correction))
+    out = length(input, dim=dims, centered=True, factor=1 / math.sqrt(left))
+    return out if keepdim else _dropped(out, dims)
+
+
+# ---- lengths
+
+
+def _scaled(x: Array, dim: tuple[int, ...], centered: bool) -> tuple[Array, Array]:
+    """`x` divided by a power of 2, so that its largest elements are about 1, and the exponent of that power.
+
+    Such a division is exact.  With `centered` the mean is subtracted: of the distances from one of the elements, which
+    are smaller numbers than the elements, and exactly 0 where all are equal.
+    """
+    xp = array_module(x)
+    largest = xp.abs(x).max(axis=dim, keepdims=True)
+    exponent = xp.where(xp.isfinite(largest), xp.frexp(largest)[1], 0)
+    scaled = xp.ldexp(x, -exponent)
+    if centered:
+        first = scaled[tuple(slice(0, 1) if d in dim else slice(None) for d in range(x.ndim))]
+        scaled = scaled - xp.where(xp.isfinite(first), first, x.dtype.type(0))
+        scaled = scaled - sum_array(scaled, dim, keepdim=True) / _count(x.shape, dim)
+    return scaled, exponent
+
+
+def _length_of_scaled(scaled: Array, dim: tuple[int, ...], p: float) -> Array:
+    powers = scaled * scaled if p == 2 else array_module(scaled).abs(scaled) ** p
+    total = sum_array(powers, dim, keepdim=True)
+    return array_module(scaled).sqrt(total) if p == 2 else total ** (1 / p)
+
+
+@primitive
+def center(input: Array, *, dim: tuple[int, ...]) -> Array:
+    """``input`` minus its mean over `dim`: linear, and its own adjoint."""
+    centered, exponent = _scaled(input, dim, centered=True)
+    return array_module(input).ldexp(centered, exponent)
+
+
+def _minus_mean(g: Tensor, dim: tuple[int, ...]) -> Tensor:
+    return g - sum_(g, dim=dim, keepdim=True) / _count(g.shape, dim)
+
+
+center.vjp(input=lambda g, out, input, *, dim: _minus_mean(g, dim))
+
+
+@primitive
+def scatter(input: Array, *, dim: tuple[int, ...], scale: float) -> Array:
+    r"""The squared distances from the mean, summed over `dim`, which is kept, times `scale`.
+
+    $f = s \sum_i (x_i - \bar x)^2$ has $\partial f / \partial x_i = 2 s (x_i - \bar x)$: how $\bar x$ moves does not
+    matter, because the distances sum to 0.
+    """
+    centered, exponent = _scaled(input, dim, centered=True)
+    return array_module(input).ldexp(sum_array(centered * centered, dim, keepdim=True) * scale, 2 * exponent)
+
+
+scatter.vjp(input=lambda g, out, input, *, dim, scale: 2 * scale * g * center(input, dim=dim))
+
+
+@primitive
+def length(input: Array, *, dim: tuple[int, ...], p: float = 2.0, centered: bool = False, factor: float = 1.0) -> Array:
+    r"""Length $|x|_p = \left( \sum |x|^p \right)^{1/p}$ over `dim`, which is kept, times `factor`.
+
+    With `centered` (and p = 2) it is the length of $x - \bar x$.  Neither squares nor their sum leave the range of the
+    dtype: the elements are divided by a power of 2 first.
+
+    **The gradient.**  With $u = x / |x|$, see `unit`, it is $\operatorname{sign}(u) |u|^{p-1}$, which for p = 2 is
+    $u$: at most 1, whatever the size of x.  At a vector of zeros, where there is none, the vjp is 0.
+    """
+    scaled, exponent = _scaled(input, dim, centered)
+    return array_module(input).ldexp(_length_of_scaled(scaled, dim, p) * factor, exponent)
+
+
+@primitive
+def unit(input: Array, *, dim: tuple[int, ...], p: float = 2.0, centered: bool = False) -> Array:
+    r"""The vector $u = x / |x|_p$ of length 1 over `dim`, or 0 for a vector of zeros; with `centered` of $x - \bar x$.
+
+    **The gradient.**  $|x|$ has the gradient $s = \operatorname{sign}(u) |u|^{p-1}$, so that
+    $\partial u_i / \partial x_j = (\delta_{ij} - u_i s_j) / |x|$, and a cotangent g gives
+    $dx = (g - s \sum_i g_i u_i) / |x|$.  The order of these operations is the one in which nothing overflows before it
+    is divided.  With `centered` the mean of g is subtracted first.
+    """
+    scaled, _ = _scaled(input, dim, centered)
+    size = _length_of_scaled(scaled, dim, p)
+    return scaled / array_module(input).where(size == 0, size.dtype.type(1), size)
+
+
+def _slope(u: Tensor, p: float) -> Tensor:
+    """The gradient of `length` at a vector of the direction u; 0 in elements that are 0."""
+    if p == 2:
+        return u
+    zero = u.data == 0
+    return where(zero, 0.0, where(zero, 1.0, abs(u)) ** (p - 1)) * constant(array_module(u.data).sign(u.data))
+
+
+def _unit_vjp(
+    g: Tensor, out: Tensor, input: Tensor, *, dim: tuple[int, ...], p: float = 2.0, centered: bool = False
+) -> Tensor:
+    g = _minus_mean(g, dim) if centered else g
+    across = g - _slope(out, p) * sum_(g * out, dim=dim, keepdim=True)
+    size = length(input, dim=dim, p=p, centered=centered)
+    zero = size.data == 0
+    return where(zero, 0.0, across / where(zero, 1.0, size))
+
+
+length.vjp(
+    input=lambda g, out, input, *, dim, p=2.0, centered=False, factor=1.0: (
+        factor * g * _slope(unit(input, dim=dim, p=p, centered=centered), p)
+    )
+)
+unit.vjp(input=_unit_vjp)
 
 
 def root(input: Tensor) -> Tensor:
@@ -301,11 +424,20 @@ def _extreme(input: Tensor, dim: int, indices: Tensor, keepdim: bool) -> Extreme
     return Extreme(values, indices) if keepdim else Extreme(values.squeeze(dim), indices.squeeze(dim))
 
 
+def _largest_finite(x: Array, dims: tuple[int, ...]) -> Array:
+    """The largest finite element over `dims`, which are kept; 0 where there is none."""
+    xp = array_module(x)
+    largest = max_array(x, dims)
+    if not isinstance(x, np.ndarray) or not np.isfinite(largest).all():
+        largest = max_array(xp.where(xp.isfinite(x), x, -math.inf), dims)
+    return xp.where(xp.isfinite(largest), largest, largest.dtype.type(0))
+
+
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     r"""$\log \sum e^{x}$ over `dim`, computed as $m + \log \sum e^{x - m}$ with m the largest element.
 
-    m cancels out of the result, so it is treated as a constant, and the derivative is the softmax.  An infinite m does
-    not cancel, so it is replaced by 0.
+    m cancels out of the result, so it is treated as a constant, and the derivative is the softmax.  Infinity would not
+    cancel, so m is the largest finite element.
 
     Parameters
     ----------
@@ -320,9 +452,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     tensor(1000.6932)
     """
     dims = normalize_dims("logsumexp", check_tensor("logsumexp", "input", input).shape, dim)
-    largest = max_array(input.data, dims)
-    xp = array_module(largest)
-    m = constant(xp.where(xp.isfinite(largest), largest, largest.dtype.type(0)))
+    m = constant(_largest_finite(input.data, dims))
     with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
         out = log(sum(exp(input - m), dims, keepdim=True)) + m
     return out if keepdim else out.reshape(tuple(n for d, n in enumerate(input.shape) if d not in dims))
