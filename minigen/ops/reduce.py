@@ -162,7 +162,7 @@ def std(
     dims, left = _degrees_of_freedom("std", input, dim, unbiased, correction)
     if left <= 0 or not _count(input.shape, dims):
         return root(var(input, dim, unbiased, keepdim, correction=correction))
-    out = length(input, dim=dims, centered=True, factor=1 / math.sqrt(left))
+    out = length(input, dim=dims, centered=True, count=left)
     return out if keepdim else _dropped(out, dims)
 
 
@@ -186,9 +186,9 @@ def _scaled(x: Array, dim: tuple[int, ...], centered: bool) -> tuple[Array, Arra
     return scaled, exponent
 
 
-def _length_of_scaled(scaled: Array, dim: tuple[int, ...], p: float) -> Array:
+def _length_of_scaled(scaled: Array, dim: tuple[int, ...], p: float, count: float = 1.0) -> Array:
     powers = scaled * scaled if p == 2 else array_module(scaled).abs(scaled) ** p
-    total = sum_array(powers, dim, keepdim=True)
+    total = sum_array(powers, dim, keepdim=True) / count
     return array_module(scaled).sqrt(total) if p == 2 else total ** (1 / p)
 
 
@@ -221,17 +221,17 @@ scatter.vjp(input=lambda g, out, input, *, dim, scale: 2 * scale * g * center(in
 
 
 @primitive
-def length(input: Array, *, dim: tuple[int, ...], p: float = 2.0, centered: bool = False, factor: float = 1.0) -> Array:
-    r"""Length $|x|_p = \left( \sum |x|^p \right)^{1/p}$ over `dim`, which is kept, times `factor`.
+def length(input: Array, *, dim: tuple[int, ...], p: float = 2.0, centered: bool = False, count: float = 1.0) -> Array:
+    r"""Length $|x|_p = \left( \frac1c \sum |x|^p \right)^{1/p}$ over `dim`, which is kept; c is `count`.
 
     With `centered` (and p = 2) it is the length of $x - \bar x$.  Neither squares nor their sum leave the range of the
     dtype: the elements are divided by a power of 2 first.
 
-    **The gradient.**  With $u = x / |x|$, see `unit`, it is $\operatorname{sign}(u) |u|^{p-1}$, which for p = 2 is
-    $u$: at most 1, whatever the size of x.  At a vector of zeros, where there is none, the vjp is 0.
+    **The gradient.**  With $u = x / |x|$, see `unit`, it is $c^{-1/p} \operatorname{sign}(u) |u|^{p-1}$: its size does
+    not depend on that of x.  At a vector of zeros, where there is none, the vjp is 0.
     """
     scaled, exponent = _scaled(input, dim, centered)
-    return array_module(input).ldexp(_length_of_scaled(scaled, dim, p) * factor, exponent)
+    return array_module(input).ldexp(_length_of_scaled(scaled, dim, p, count), exponent)
 
 
 @primitive
@@ -267,8 +267,8 @@ def _unit_vjp(
 
 
 length.vjp(
-    input=lambda g, out, input, *, dim, p=2.0, centered=False, factor=1.0: (
-        factor * g * _slope(unit(input, dim=dim, p=p, centered=centered), p)
+    input=lambda g, out, input, *, dim, p=2.0, centered=False, count=1.0: (
+        count ** (-1 / p) * g * _slope(unit(input, dim=dim, p=p, centered=centered), p)
     )
 )
 unit.vjp(input=_unit_vjp)
