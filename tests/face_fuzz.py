@@ -71,10 +71,10 @@ def ignored_rows(args, options, i):
 DELIBERATE = {
     "prod": (
         lambda args, options, i: (
-            np.isinf(args[0]) | (slices(np.isinf(args[0]), options) & slices(args[0] == 0, options))
+            np.isinf(args[0]) | (slices(~np.isfinite(args[0]), options) & slices(args[0] == 0, options))
         ),
         "the product of the others is right where PyTorch divides infinity by infinity; with two zeros PyTorch takes 0, "
-        "though infinity times 0 is NaN",
+        "though infinity or NaN times 0 is NaN",
     ),
     "amax": (
         lambda args, options, i: slices(np.isnan(args[0]), options),
@@ -108,7 +108,7 @@ def terms_of_cosine(args, options):
     """The gradient is a difference of two vectors of about the inverse length."""
     with np.errstate(over="ignore", divide="ignore"):
         lengths = [np.sqrt(np.square(x).sum(axis=options.get("dim", 1))) for x in map(np.float64, args[:2])]
-        return 1 / min(max(x.min(initial=np.inf), options.get("eps", 1e-8)) for x in lengths)
+        return 1 / min(max(x[x > 0].min(initial=np.inf), options.get("eps", 1e-8)) for x in lengths)
 
 
 TERMS = {"cosine_similarity": terms_of_cosine}
