@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import minigen as mg
 import minigen.functional as F
@@ -207,6 +208,15 @@ def test_interpolation_keeps_a_ramp_a_ramp_and_corners_where_they_were():
     assert F.interpolate(ramp, scale_factor=(1, 0.4)).numpy().ravel().tolist() == [0, 2]
 
 
+@pytest.mark.parametrize(("size", "mode"), [((9, 5), "bicubic"), ((24, 30), "bicubic"), ((9, 5), "bilinear")])
+def test_antialiasing_is_that_of_pillow(size, mode):
+    x = numbers(0).standard_normal((12, 15)).astype(np.float32)
+    filters = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+    expected = np.asarray(Image.fromarray(x).resize(size[::-1], filters[mode]))
+    ours = F.interpolate(mg.tensor(x[None, None]), size, mode=mode, antialias=True)
+    np.testing.assert_allclose(ours.numpy()[0, 0], expected, atol=2e-6)
+
+
 def test_classification_losses_are_minus_log_probabilities():
     rng = numbers(0)
     logits, labels = rng.standard_normal((5, 4)), rng.integers(0, 4, 5)
@@ -295,6 +305,7 @@ BAD = {
     "one hot": (lambda: F.one_hot(mg.tensor([0, 5]), 3), r"0 to 5.*0 to 2"),
     "dropout": (lambda: F.dropout(mg.ones(2), 1.5), r"got 1.5"),
     "interpolate": (lambda: F.interpolate(mg.ones(1, 1, 2, 2)), r"either size or scale_factor"),
+    "antialias": (lambda: F.interpolate(mg.ones(1, 1, 2, 2), 3, antialias=True), r"antialias=True needs"),
     "pad": (lambda: F.pad(mg.ones(2, 2), (1, 2, 3)), r"\(1, 2, 3\)"),
     "reflect": (lambda: F.pad(mg.ones(2, 2), (2, 0), "reflect"), r"does not fit"),
     "matmul": (lambda: mg.ones(2, 3) @ mg.ones(2, 3), r"\(2, 3\) and \(2, 3\)"),

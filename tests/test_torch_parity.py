@@ -159,7 +159,12 @@ def test_convolutions(groups, c, o, kernel, stride, dilation, padding, extra, se
     ("leaky_relu", (0.2,), {}), ("softplus", (), {}), ("softmax", (1,), {}), ("log_softmax", (1,), {}),
     ("interpolate", ((9, 4),), {}), ("interpolate", (None, 1.5), {}), ("interpolate", (None, (0.5, 2.0)), {}),
     ("interpolate", ((9, 4),), {"mode": "bilinear"}), ("interpolate", (None, 0.7), {"mode": "bilinear"}),
-    ("interpolate", ((9, 4),), {"mode": "bilinear", "align_corners": True}), ("pad", ((1, 2, 2, 1), "reflect"), {}),
+    ("interpolate", ((9, 4),), {"mode": "bilinear", "align_corners": True}), ("interpolate", (None, 2), {}),
+    ("interpolate", (None, (3, 2)), {}), ("interpolate", ((9, 4),), {"mode": "bicubic"}),
+    ("interpolate", ((3, 9),), {"mode": "bicubic", "align_corners": True}),
+    ("interpolate", (None, 0.7), {"mode": "bicubic"}), ("interpolate", (None, 2), {"mode": "bicubic", "antialias": True}),
+    ("interpolate", (None, 0.5), {"mode": "bicubic", "antialias": True}),
+    ("interpolate", ((2, 4),), {"mode": "bilinear", "antialias": True}), ("pad", ((1, 2, 2, 1), "reflect"), {}),
     ("pad", ((1, 2, 2, 1), "replicate"), {}), ("pad", ((1, 2, 2, 1), "circular"), {}), ("pad", ((-1, 2, 1, -2),), {}),
 ])  # fmt: skip
 def test_functions_of_images(name, args, kwargs):

@@ -5,9 +5,11 @@
 
 import math
 
+import numpy as np
+
 from ..shapes import Array
 from ..signatures import checked
-from .norm import as_matrix, channel_groups, group_channels, group_sums
+from .norm import WIDTH, as_matrix, channel_groups, group_channels, group_sums
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import chunked_range, parallel
@@ -55,8 +57,9 @@ def _add_to_row(x, number, y, size):
 
 @parallel
 def _channel_sums(thread, counter, x, sums):
+    scratch = np.empty((2, WIDTH))
     for group in chunked_range(counter, channel_groups(x, sums)):
         first, last = group_channels(x, sums, group)
-        totals = group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first)
+        totals = group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first, scratch)
         for c in range(last - first):  # an assignment of a slice takes Numba five seconds to compile
             sums[first + c] = totals[c]

@@ -1,9 +1,9 @@
 """Batch normalisation: each channel's statistics in double precision, in an order that never changes.
 
 Images (N, C, ...) are viewed as a matrix of N rows and C * L columns, L being the pixels of a channel in one image.
-One thread takes all rows of one *group* of columns: a channel, or, where channels are narrower than `_WIDTH`, as many
-as fit into it (a 4 x 4 image has 16 columns a channel; BatchNorm1d has one).  The thread holds up to `_WIDTH` running
-sums, one per column of the group modulo `_WIDTH`, and adds each row to them:
+One thread takes all rows of one *group* of columns: a channel, or, where channels are narrower than `WIDTH`, as many
+as fit into it (a 4 x 4 image has 16 columns a channel; BatchNorm1d has one).  The thread holds up to `WIDTH` running
+sums, one per column of the group modulo `WIDTH`, and adds each row to them:
 
 - neighbouring sums do not depend on each other, so a vector of them is added to at a time, which reorders nothing;
 - each is short of terms (a 256th of the channel) and in double precision, so that rounding stays below that of the
@@ -28,6 +28,7 @@ from .simd import VECTOR_BYTES, lanes, load, pointer, store
 from .simd.streaming import LARGE, fence, load_like, prefetch, to_double, write
 
 __all__ = [
+    "WIDTH",
     "as_matrix",
     "batch_norm",
     "batch_norm_grad",
@@ -37,7 +38,8 @@ __all__ = [
     "group_sums",
 ]
 
-_WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
+WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
+_NARROW_WIDTH = 64  # with one row a group is short, and preparing and adding up 256 sums would take most of the time
 
 
 @checked("batch_norm_stats")
@@ -83,32 +85,41 @@ def _streamed(y):
 
 @parallel
 def _stats(thread, counter, x, mean, var):
+    scratch = np.empty((4, WIDTH))
     for group in chunked_range(counter, channel_groups(x, mean)):
         first, last = group_channels(x, mean, group)
-        _group_stats(pointer(x), x.shape, x.shape[1] // mean.size, first, mean[first:last], var[first:last])
+        _group_stats(pointer(x), x.shape, x.shape[1] // mean.size, first, mean[first:last], var[first:last], scratch)
 
 
 @parallel
 def _normalize(thread, counter, x, mean, scale, bias, y, large):
-    groups = channel_groups(x, mean)
+    groups, scratch = channel_groups(x, mean), np.empty((3, WIDTH), mean.dtype)
     for item in chunked_range(counter, groups):
         # Backwards: what `_stats` read last is likeliest to be in a cache still.
         first, last = group_channels(x, mean, groups - 1 - item)
         of_channels = mean[first:last], scale[first:last], bias[first:last]
-        _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large)
+        _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large, scratch)
 
 
 @parallel
 def _grad(thread, counter, g, x, mean, rstd, scale, dx, dweight, dbias, large):
+    scratch, sums = np.empty((7, WIDTH), mean.dtype), np.empty((4, WIDTH))
     for group in chunked_range(counter, channel_groups(x, mean)):
         first, last = group_channels(x, mean, group)
         of_channels = mean[first:last], rstd[first:last], scale[first:last], dweight[first:last], dbias[first:last]
-        _group_grad(pointer(g), pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(dx), large)
+        length = x.shape[1] // mean.size
+        _group_grad(pointer(g), pointer(x), x.shape, length, first, *of_channels, pointer(dx), large, scratch, sums)
 
 
 @subroutine
 def _channels_per_group(x, mean):
-    return max(_WIDTH * mean.size // max(x.shape[1], 1), 1)
+    return max(_width(x.shape) * mean.size // max(x.shape[1], 1), 1)
+
+
+@subroutine
+def _width(shape):
+    """How many running sums a thread has; one row: instance and layer norm, see `minigen.functional.norm`."""
+    return _NARROW_WIDTH if shape[0] == 1 else WIDTH
 
 
 @subroutine
@@ -125,40 +136,50 @@ def group_channels(x, mean, number):
 
 
 @subroutine
-def group_sums(x, shape, length, first, channels):
-    """Sum each of `channels` channels of `length` columns, from `first` on, in double precision."""
+def group_sums(x, shape, length, first, channels, scratch):
+    """Sum each of `channels` channels of `length` columns, from `first` on, in double precision.
+
+    The result is the beginning of ``scratch[1]``; a thread uses the array (2, `WIDTH`) of doubles for all its groups.
+    """
     rows, pitch = shape
+    width = _width(shape)
     begin, end = first * length, (first + channels) * length
-    sums = np.zeros(_WIDTH)
+    sums, totals = scratch[0, :width], scratch[1]
+    sums[:] = 0
     s = pointer(sums)
     for row in range(rows):
-        for start in range(begin, end, _WIDTH):
+        for start in range(begin, end, width):
             at = row * pitch + start
-            count = min(end - start, _WIDTH)
+            count = min(end - start, width)
             whole = count // lanes(x) * lanes(x)
-            prefetch(x, at + pitch, count)
+            if row + 1 < rows:
+                prefetch(x, at + pitch, count)
             for j in range(0, whole, lanes(x)):
                 _add_to(s, j, to_double(load(x, at + j)))
             for j in range(whole, count):
                 sums[j] += x[at + j]
-    return _by_channel(sums, length, channels)
+    _by_channel(sums, length, channels, totals)
+    return totals
 
 
 @subroutine
-def _group_stats(x, shape, length, first, mean, var):
+def _group_stats(x, shape, length, first, mean, var, scratch):
     rows, pitch = shape
+    width = _width(shape)
     begin, end = first * length, (first + mean.size) * length
-    totals = group_sums(x, shape, length, first, mean.size)
+    totals = group_sums(x, shape, length, first, mean.size, scratch)
     for c in range(mean.size):
         totals[c] /= rows * length
         mean[c] = totals[c]
 
-    centers, sums = _spread(totals, length), np.zeros(_WIDTH)
+    centers, sums = scratch[2], scratch[3, :width]
+    _spread(totals, mean.size, length, width, centers)
+    sums[:] = 0
     c, s = pointer(centers), pointer(sums)
     for row in range(rows):
-        for start in range(begin, end, _WIDTH):
+        for start in range(begin, end, width):
             at = row * pitch + start
-            count = min(end - start, _WIDTH)
+            count = min(end - start, width)
             whole = count // lanes(x) * lanes(x)
             for j in range(0, whole, lanes(x)):
                 value = to_double(load(x, at + j))
@@ -167,22 +188,25 @@ def _group_stats(x, shape, length, first, mean, var):
             for j in range(whole, count):
                 deviation = x[at + j] - centers[j]
                 sums[j] += deviation * deviation
-    totals = _by_channel(sums, length, mean.size)
+    _by_channel(sums, length, mean.size, totals)
     for channel in range(mean.size):
         var[channel] = totals[channel] / (rows * length)
 
 
 @subroutine
-def _group_normalize(x, shape, length, first, mean, scale, bias, y, large):
+def _group_normalize(x, shape, length, first, mean, scale, bias, y, large, scratch):
     rows, pitch = shape
+    width = _width(shape)
     begin, end = first * length, (first + mean.size) * length
-    means, scales, biases = _spread(mean, length), _spread(scale, length), _spread(bias, length)
+    means, scales, biases = scratch[0], scratch[1], scratch[2]
+    for values, spread in ((mean, means), (scale, scales), (bias, biases)):
+        _spread(values, mean.size, length, width, spread)
     # Numba frees an array after its last use, whatever pointers there are: the last loop must name the arrays.
     m, s, b = pointer(means), pointer(scales), pointer(biases)
     for row in range(rows):
-        for start in range(begin, end, _WIDTH):
+        for start in range(begin, end, width):
             at = row * pitch + start
-            count = min(end - start, _WIDTH)
+            count = min(end - start, width)
             whole = count // lanes(y) * lanes(y)
             for j in range(0, whole, lanes(y)):
                 value = _affine(load(x, at + j), load(m, j), load(s, j), load(b, j))
@@ -193,19 +217,26 @@ def _group_normalize(x, shape, length, first, mean, scale, bias, y, large):
 
 
 @subroutine
-def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, dx, large):
+def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, dx, large, scratch, of_sums):
     rows, pitch = shape
+    width = _width(shape)
     begin, end = first * length, (first + mean.size) * length
-    means, rstds, scales = _spread(mean, length), _spread(rstd, length), _spread(scale, length)
-    sums, weighted_sums = np.zeros(_WIDTH), np.zeros(_WIDTH)
+    means, rstds, scales = scratch[0], scratch[1], scratch[2]
+    for values, spread in ((mean, means), (rstd, rstds), (scale, scales)):
+        _spread(values, mean.size, length, width, spread)
+    sums, weighted_sums = of_sums[0, :width], of_sums[1, :width]
+    sums[:] = 0
+    weighted_sums[:] = 0
     m, r, of_g, of_product = pointer(means), pointer(rstds), pointer(sums), pointer(weighted_sums)
     for row in range(rows):
-        for start in range(begin, end, _WIDTH):
+        for start in range(begin, end, width):
             at = row * pitch + start
-            count = min(end - start, _WIDTH)
+            count = min(end - start, width)
             whole = count // lanes(x) * lanes(x)
-            prefetch(g, at + pitch, count)
-            prefetch(x, at + pitch, count)
+            if row + 1 < rows:
+                prefetch(g, at + pitch, count)
+            if row + 1 < rows:
+                prefetch(x, at + pitch, count)
             for j in range(0, whole, lanes(x)):
                 cotangent, xhat = to_double(load(g, at + j)), to_double((load(x, at + j) - load(m, j)) * load(r, j))
                 _add_to(of_g, j, cotangent)
@@ -214,19 +245,23 @@ def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, d
                 xhat = (x[at + j] - means[j]) * rstds[j]
                 sums[j] += g[at + j]
                 weighted_sums[j] += np.float64(g[at + j]) * np.float64(xhat)
-    totals, weighted_totals = _by_channel(sums, length, mean.size), _by_channel(weighted_sums, length, mean.size)
-    through_mean, through_var = np.empty_like(mean), np.empty_like(mean)
+    totals, weighted_totals = of_sums[2], of_sums[3]
+    _by_channel(sums, length, mean.size, totals)
+    _by_channel(weighted_sums, length, mean.size, weighted_totals)
+    through_mean, through_var = scratch[3], scratch[4]
     for c in range(mean.size):
         dbias[c], dweight[c] = totals[c], weighted_totals[c]
         through_mean[c] = totals[c] / (rows * length)
         through_var[c] = weighted_totals[c] / (rows * length)
 
-    through_means, through_vars = _spread(through_mean, length), _spread(through_var, length)
+    through_means, through_vars = scratch[5], scratch[6]
+    _spread(through_mean, mean.size, length, width, through_means)
+    _spread(through_var, mean.size, length, width, through_vars)
     a, b, s = pointer(through_means), pointer(through_vars), pointer(scales)
     for row in range(rows):
-        for start in range(begin, end, _WIDTH):
+        for start in range(begin, end, width):
             at = row * pitch + start
-            count = min(end - start, _WIDTH)
+            count = min(end - start, width)
             whole = count // lanes(dx) * lanes(dx)
             for j in range(0, whole, lanes(dx)):
                 xhat = (load(x, at + j) - load(m, j)) * load(r, j)
@@ -256,20 +291,19 @@ def _centered(g, xhat, through_mean, through_var, scale):
 
 
 @subroutine
-def _spread(values, length):
-    """For every running sum, the value of the channel that it belongs to."""
-    spread = np.zeros(_WIDTH, values.dtype)
-    for c in range(values.size):
-        for j in range(c * length, min((c + 1) * length, _WIDTH)):
-            spread[j] = values[c]
-    return spread
+def _spread(values, channels, length, width, spread):
+    """Give every running sum the value of the channel that it belongs to."""
+    for c in range(channels):
+        value = values[c]
+        for j in range(c * length, min((c + 1) * length, width)):
+            spread[j] = value
 
 
 @subroutine
-def _by_channel(sums, length, channels):
+def _by_channel(sums, length, channels, totals):
     """Add up the running sums of each channel."""
-    totals = np.zeros(channels)
     for c in range(channels):
-        for j in range(c * length, min((c + 1) * length, _WIDTH)):
-            totals[c] += sums[j]
-    return totals
+        total = 0.0
+        for j in range(c * length, min((c + 1) * length, sums.size)):
+            total += sums[j]
+        totals[c] = total

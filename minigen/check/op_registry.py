@@ -252,13 +252,15 @@ def _pixel_unshuffle(s: Source) -> Case:
 @_entry("input", scale_factor=2, mode="nearest")
 def _interpolate(s: Source) -> Case:
     x = s.array((s.integer(1, 2), s.integer(1, 2), s.integer(1, 4), s.integer(1, 4)))
-    p: dict[str, Any] = {"mode": s.param("mode", ["nearest", "bilinear"])}
+    p: dict[str, Any] = {"mode": s.param("mode", ["nearest", "bilinear", "bicubic"])}
     if "scale_factor" not in s.fixed and s.integer(0, 1):
         p["size"] = (s.integer(1, 6), s.integer(1, 6))
     else:
         p["scale_factor"] = s.param("scale_factor", [2, 3, 1])
-    if p["mode"] == "bilinear":
+    if p["mode"] != "nearest":
         p["align_corners"] = s.param("align_corners", [False, True])
+        if not p["align_corners"]:
+            p["antialias"] = s.param("antialias", [False, True])
     return Case((x,), p)
 
 

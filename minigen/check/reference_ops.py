@@ -273,7 +273,12 @@ def pixel_unshuffle(input: Array, downscale_factor: int) -> Array:
 
 @_spec
 def interpolate(
-    input: Array, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool = False
+    input: Array,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool = False,
+    antialias: bool = False,
 ) -> Array:
     given = input.shape[2:]
     target = _pair(size) if size is not None else tuple(int(n * f) for n, f in zip(given, _pair(scale_factor)))
@@ -283,12 +288,35 @@ def interpolate(
         if mode == "nearest":
             out = np.take(out, [min(int(i * scale), n - 1) for i in range(m)], axis)
             continue
+        if mode == "bicubic" or antialias:
+            rows = [_resizing_weights(n, i, m, mode, align_corners, antialias) for i in range(m)]
+            out = np.moveaxis(np.moveaxis(out, axis, -1) @ np.array(rows).T, -1, axis)
+            continue
         places = [i * (n - 1) / max(m - 1, 1) if align_corners else max((i + 0.5) * scale - 0.5, 0) for i in range(m)]
         low = [int(p) for p in places]
         high = [min(i + 1, n - 1) for i in low]
         part = np.array([p - i for p, i in zip(places, low)]).reshape([-1 if a == axis else 1 for a in range(out.ndim)])
         out = np.take(out, low, axis) * (1 - part) + np.take(out, high, axis) * part
     return out
+
+
+def _resizing_weights(n: int, i: int, m: int, mode: str, align_corners: bool, antialias: bool) -> list[float]:
+    """The weights of n pixels in pixel i of m."""
+    center = i * (n - 1) / max(m - 1, 1) if align_corners else (i + 0.5) * n / m - 0.5
+    a, wider = (-0.5, max(n / m, 1)) if antialias else (-0.75, 1)
+
+    def kernel(t: float) -> float:
+        t = abs(t)
+        if mode == "bilinear":
+            return max(1 - t, 0)
+        if t <= 1:
+            return (a + 2) * t**3 - (a + 3) * t**2 + 1
+        return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0
+
+    weights = [0.0] * n
+    for j in range(n) if antialias else range(-3, n + 3):
+        weights[min(max(j, 0), n - 1)] += kernel((j - center) / wider)
+    return [weight / sum(weights) for weight in weights]
 
 
 @_spec

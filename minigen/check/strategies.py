@@ -15,6 +15,7 @@ import numpy as np
 
 from .._util.optional import require
 from ..kernels.shapes import output_size
+from ..ops.border import BORDERS
 from ..ops.resample import make_taps
 from .array_generators import KINDS, LAYOUTS, lay_out
 from .kernel_cases import window
@@ -224,6 +225,24 @@ def _pad(draw: Any) -> Case:
 
 
 @st.composite
+def _border(draw: Any, folded: bool = False) -> Case:
+    x = draw(arrays(shapes(min_dims=1, max_dims=3, min_side=1, max_side=3)))
+    mode = draw(st.sampled_from(BORDERS))
+    most = [min(2, n - 1 if mode == "reflect" else n) for n in x.shape]
+    widths = tuple((draw(st.integers(0, m)), draw(st.integers(0, m))) for m in most)
+    if folded:
+        x = draw(arrays(tuple(n + sum(width) for n, width in zip(x.shape, widths))))
+    return Case((x,), {"widths": widths, "mode": mode})
+
+
+@st.composite
+def _blocks(draw: Any, summed: bool = False) -> Case:
+    n, c, h, w = draw(st.sampled_from([1, 2, 0])), *(draw(st.integers(1, 3)) for _ in range(3))
+    r, s = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return Case((draw(arrays((n, c, h * r, w * s) if summed else (n, c, h, w))),), {"factors": (r, s)})
+
+
+@st.composite
 def _matmul(draw: Any) -> Case:
     n, k, m = (draw(st.integers(0 if i == 1 else 1, 4)) for i in range(3))
     batch = draw(shapes(max_dims=2, max_side=3))
@@ -385,6 +404,10 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "putitem": _putitem(),
     "cat": _cat(),
     "pad": _pad(),
+    "pad_border": _border(),
+    "fold_border": _border(folded=True),
+    "repeat_blocks": _blocks(),
+    "sum_blocks": _blocks(summed=True),
     "matmul": _matmul(),
     "sum": _reduction(["gaussian", "wide"]),
     "resample": _resample(),

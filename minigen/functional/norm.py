@@ -202,18 +202,23 @@ def instance_norm(
         raise ValueError(f"instance_norm: expected input (N, C, ...), got shape {input.shape}")
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    check_number("instance_norm", "eps", eps)
     n, channels = input.shape[:2]
+    for name, vector in (("weight", weight), ("bias", bias)):
+        check_vector("instance_norm", name, vector, channels)
     count = math.prod(input.shape[2:])
     if count < 2:
         raise ValueError(f"instance_norm: expected more than 1 value per channel, got input of shape {input.shape}")
-    if running_mean is not None or running_var is not None:
-        flat = input.data.reshape(1, n * channels, count)
-        stats = [s.reshape(n, channels).mean(axis=0) for s in find("batch_norm_stats", flat)(flat)]
-        for running, batch, factor in ((running_mean, stats[0], 1.0), (running_var, stats[1], count / (count - 1))):
-            check_vector("instance_norm", "running statistics", running, channels)
-            if running is not None:
-                running.data = (1 - momentum) * running.data + momentum * factor * batch
-    return group_norm(input, channels, weight, bias, eps)
+    # Batch norm of one image with n * channels channels: its kernels do the rest.
+    flat = input.reshape(1, n * channels, count)
+    stats = find("batch_norm_stats", flat.data)(flat.data)
+    for running, batch, factor in ((running_mean, stats[0], 1.0), (running_var, stats[1], count / (count - 1))):
+        check_vector("instance_norm", "running statistics", running, channels)
+        if running is not None:
+            mean = batch.reshape(n, channels).mean(axis=0)
+            running.data = (1 - momentum) * running.data + momentum * factor * mean
+    repeated = [v.reshape(1, channels).expand(n, channels).reshape(-1) for v in _affine(input, channels, weight, bias)]
+    return _norm.batch_norm(flat, *repeated, eps=eps, stats=stats).reshape(input.shape)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

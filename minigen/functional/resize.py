@@ -1,12 +1,31 @@
-r"""Resizing of images."""
+r"""Resizing of images.
+
+Resizing is linear, and every mode here works along each axis by itself: $y = A x B^\top$ for each channel, with one
+matrix A for the rows and one, B, for the columns.  A row of A holds the weights of one output pixel, and they add up to 1.  Its
+adjoint is $g \mapsto A^\top g B$.  *Nearest* has a single 1 in each row; *bilinear* two weights, read off the triangle
+$1 - |t|$ at the distance t of the pixels; *bicubic* four, read off the cubic (Keys 1981, equation 4, with free
+parameter a)
+
+$$
+k(t) = \begin{cases} (a + 2) |t|^3 - (a + 3) |t|^2 + 1 & |t| \le 1 \\
+a |t|^3 - 5a |t|^2 + 8a |t| - 4a & 1 < |t| < 2 \\ 0 & \text{else.} \end{cases}
+$$
+
+**Antialiasing.**  Where an image shrinks by s, output pixels are s input pixels apart, and a kernel of the width of two
+input pixels skips what is between them: fine stripes become coarse ones.  With ``antialias=True`` the kernel is as many
+times wider, $k(t / s)$, and each row is divided by its sum.  Near the border the kernel is cut off.  Then bicubic has
+a = -0.5 (as in Pillow), else a = -0.75 with the border repeated; both as in PyTorch.
+"""
 
 import numpy as np
 
 from ..arguments import Pair, check_boolean, check_choice, check_integer, check_number, check_tensor, pair
+from ..ops.border import repeat_blocks
+from ..ops.linalg import matmul
 from ..ops.resample import Taps, make_taps, resample
-from ..tensor import Tensor
+from ..tensor import Tensor, tensor
 
-__all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
+__all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle", "resize_matrix"]
 
 
 def interpolate(
@@ -15,10 +34,12 @@ def interpolate(
     scale_factor: float | tuple[float, float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    *,
+    antialias: bool = False,
 ) -> Tensor:
-    """Resize images.
+    """Resize images; see `minigen.functional.resize`.
 
-    Both modes work along each axis by itself: rows first, then columns.
+    All modes work along each axis by itself: rows first, then columns.
 
     Parameters
     ----------
@@ -26,9 +47,11 @@ def interpolate(
     size : int or (int, int), optional
         Output size.  Give this or `scale_factor`.
     scale_factor : float or (float, float), optional
-    mode : {"nearest", "bilinear"}
+    mode : {"nearest", "bilinear", "bicubic"}
     align_corners : bool, optional
-        For bilinear: whether the corner pixels' centres (True) or the images' edges (False, None) coincide.
+        For bilinear and bicubic: whether the corner pixels' centres (True) or the images' edges (False, None) coincide.
+    antialias : bool
+        For bilinear and bicubic: average over all input pixels where the image shrinks, as Pillow does.
 
     Returns
     -------
@@ -37,7 +60,8 @@ def interpolate(
     Raises
     ------
     ValueError
-        If neither or both of `size` and `scale_factor` are given, or the mode is unknown.
+        If neither or both of `size` and `scale_factor` are given, the mode is unknown, or `antialias` is asked for with
+        nearest or with `align_corners`.
 
     Examples
     --------
@@ -48,8 +72,10 @@ def interpolate(
     """
     if check_tensor("interpolate", "input", input).ndim != 4 or 0 in input.shape[2:]:
         raise ValueError(f"interpolate: argument 'input': expected input (N, C, H, W), got shape {input.shape}")
-    check_choice("interpolate", "mode", mode, ("nearest", "bilinear"))
+    check_choice("interpolate", "mode", mode, ("nearest", "bilinear", "bicubic"))
     align_corners = align_corners is not None and check_boolean("interpolate", "align_corners", align_corners)
+    if check_boolean("interpolate", "antialias", antialias) and (mode == "nearest" or align_corners):
+        raise ValueError("interpolate: antialias=True needs the mode bilinear or bicubic, without align_corners")
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
     if size is not None:
@@ -64,6 +90,15 @@ def interpolate(
         steps = [1 / f if f else 0.0 for f in (down, across)]
         if min(target) < 1:
             raise ValueError(f"interpolate: nothing is left of shape {input.shape} with scale_factor {scale_factor}")
+    whole = [m // n if m % n == 0 and step == n / m else 0 for n, m, step in zip(input.shape[2:], target, steps)]
+    if mode == "nearest" and all(whole):
+        return repeat_blocks(input, factors=(whole[0], whole[1]))
+    if mode == "bicubic" or antialias:
+        down, across = (
+            tensor(resize_matrix(n, m, step, mode=mode, align_corners=align_corners, antialias=antialias)).to(input)
+            for n, m, step in zip(input.shape[2:], target, steps)
+        )
+        return matmul(matmul(down, input), across.mT)
     out = input
     for axis, n, m, step in zip((2, 3), input.shape[2:], target, steps):
         taps = _nearest_taps(n, m, step) if mode == "nearest" else _linear_taps(n, m, step, align_corners)
@@ -89,6 +124,62 @@ def _linear_taps(n: int, m: int, step: float, align_corners: bool) -> Taps:
     between = part > 0
     targets = np.concatenate([np.arange(m), np.arange(m)[between]])
     return make_taps(targets, np.concatenate([low, low[between] + 1]), np.concatenate([1 - part, part[between]]))
+
+
+def resize_matrix(
+    n: int,
+    m: int,
+    step: float | None = None,
+    *,
+    mode: str = "bicubic",
+    align_corners: bool = False,
+    antialias: bool = False,
+) -> np.ndarray:
+    """Compute the matrix that resizes a row of n pixels to m; see `minigen.functional.resize`.
+
+    Parameters
+    ----------
+    n, m : int
+    step : float, optional
+        Distance of two output pixels, in input pixels: n / m by default.
+    mode : {"bilinear", "bicubic"}
+    align_corners, antialias : bool
+        As for `interpolate`.
+
+    Returns
+    -------
+    ndarray (m, n), float64
+        Each row adds up to 1.
+
+    Examples
+    --------
+    >>> resize_matrix(4, 2, mode="bilinear", antialias=True).round(3)
+    array([[0.429, 0.429, 0.143, 0.   ],
+           [0.   , 0.143, 0.429, 0.429]])
+    """
+    step = n / m if step is None else step
+    centers = np.linspace(0, n - 1, m) if align_corners and m > 1 else (np.arange(m) + 0.5) * step - 0.5
+    if align_corners and m == 1:
+        centers = np.zeros(1)
+    if antialias:
+        distances = (np.arange(n) - centers[:, None]) / max(step, 1.0)
+        weights = np.maximum(1 - np.abs(distances), 0) if mode == "bilinear" else _cubic(distances, -0.5)
+        antialiased: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+        return antialiased
+    matrix = np.zeros((m, n))
+    first = np.floor(centers).astype(np.int64) - 1
+    for k in range(4):  # pixels outside the image have the value of the border
+        np.add.at(matrix, (np.arange(m), np.clip(first + k, 0, n - 1)), _cubic(first + k - centers, -0.75))
+    return matrix
+
+
+def _cubic(t: np.ndarray, a: float) -> np.ndarray:
+    """The bicubic kernel with free parameter a."""
+    t = np.abs(t)
+    near = ((a + 2) * t - (a + 3)) * t * t + 1
+    far = a * (((t - 5) * t + 8) * t - 4)
+    kernel: np.ndarray = np.where(t <= 1, near, np.where(t < 2, far, 0.0))
+    return kernel
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:

@@ -29,7 +29,7 @@ class Upsample(Module):
     size : int or (int, int), optional
     scale_factor : float or (float, float), optional
         One of the two is needed.
-    mode : {"nearest", "bilinear"}
+    mode : {"nearest", "bilinear", "bicubic"}
     align_corners : bool
 
     Examples

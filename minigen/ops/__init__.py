@@ -7,6 +7,7 @@ module                    holds
 `minigen.ops.reduce`      sums, means, extremes
 `minigen.ops.cumulative`  running sums and products
 `minigen.ops.shape`       reshaping, indexing, joining, padding
+`minigen.ops.border`      borders and blocks that repeat elements
 `minigen.ops.linalg`      matrix products
 `minigen.ops.einsum`      sums of products named by letters
 `minigen.ops.bias`        the gradient of a bias
@@ -30,6 +31,7 @@ from ..arguments import check_number
 from ..backend import describe
 from ..tensor import Tensor
 from . import (
+    border,
     compare,
     conv,
     convert,
@@ -49,6 +51,7 @@ __all__ = [
     "FROM_NUMPY",
     "METHODS",
     "OPERATORS",
+    "border",
     "clamp",
     "compare",
     "conv",

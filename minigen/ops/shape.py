@@ -15,6 +15,7 @@ from ..arguments import check_integer, check_tensor, integer_array, normalize_di
 from ..backend import array_module, describe, is_array, to_device
 from ..engine import primitive
 from ..tensor import Tensor
+from .border import BORDERS, pad_border
 from .elementwise import unbroadcast, where
 
 __all__ = [
@@ -708,14 +709,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             cut = tuple(slice(max(-b, 0), n - max(-a, 0)) for (b, a), n in zip(widths, input.shape))
             input = getitem_(input, index=cut)
         return pad_(input, widths=tuple((max(b, 0), max(a, 0)) for b, a in widths), value=value)
-    kinds: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-    if mode not in kinds:
-        raise ValueError(f"pad: unknown mode {mode!r}; expected constant, {', '.join(kinds)}")
+    if mode not in BORDERS:
+        raise ValueError(f"pad: unknown mode {mode!r}; expected constant, {', '.join(BORDERS)}")
     for d, (before, after) in enumerate(widths):
         limit = {"reflect": input.shape[d] - 1, "circular": input.shape[d]}.get(mode)
         if min(before, after) < 0 or (limit is not None and max(before, after) > limit) or 0 in input.shape[d : d + 1]:
             raise ValueError(f"pad: {mode} of {before, after} does not fit dimension {d} of shape {input.shape}")
-        if before or after:
-            places = np.pad(np.arange(input.shape[d]), (before, after), mode=kinds[mode])
-            input = getitem(input, (*[slice(None)] * d, places))
-    return input
+    return pad_border(input, widths=tuple(widths), mode=mode)
