@@ -18,6 +18,7 @@ loss                                      family (file and derivation)       for
 `beta_vae_loss`                           ``beta_vae``                       beta-VAE
 `cvae_loss`                               ``cvae``                           conditional VAE
 `iwae_loss`                               ``iwae``                           several weighted samples an image
+`masked_l2`, `masked_l1`                  ``reconstruction``                 repair of images, inside a mask
 `l1_penalty`, `l2_penalty`                ``regularization``                 weights
 ========================================= ================================== ==========================================
 
@@ -36,6 +37,7 @@ from .label_smoothing import label_smoothing_d
 from .lsgan import lsgan_d, lsgan_g
 from .minimax import minimax_d, minimax_g
 from .non_saturating import non_saturating_d, non_saturating_g
+from .reconstruction import masked_l1, masked_l2
 from .registry import LOSSES, Loss, derivation, gradient
 from .regularization import l1_penalty, l2_penalty
 from .reparameterization import reparameterize
@@ -63,6 +65,8 @@ __all__ = [
     "label_smoothing_d",
     "lsgan_d",
     "lsgan_g",
+    "masked_l1",
+    "masked_l2",
     "minimax_d",
     "minimax_g",
     "monte_carlo_kl",
