@@ -9,6 +9,7 @@ from .classifier import Classifier, train_classifier
 from .likelihood import elbo, elbo_terms, log_likelihood
 from .memorization import Memorization, memorization, nearest_distances
 from .report import evaluate
+from .similarity import psnr, ssim
 
 __all__ = [
     "ClassAccuracy",
@@ -21,5 +22,7 @@ __all__ = [
     "log_likelihood",
     "memorization",
     "nearest_distances",
+    "psnr",
+    "ssim",
     "train_classifier",
 ]
