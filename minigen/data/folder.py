@@ -11,14 +11,14 @@ import numpy as np
 from .._util.optional import require
 from .dataset import Dataset, from_levels
 
-__all__ = ["folder"]
+__all__ = ["GREY_MODES", "eight_bits", "folder", "opened"]
 
 # Formats that people keep pictures in.  Pillow knows more, but a PDF beside the pictures is not meant as one of them.
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
     | {".tif", ".tiff", ".webp"}
 )
-_GREY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+GREY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _EXIF_ORIENTATION = 0x0112
 _SPLITS = frozenset({"train", "test", "val", "valid", "validation", "dev"})  # names of folders that may be splits
 
@@ -149,33 +149,33 @@ def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
 
 def _header(path: Path) -> tuple[bool, tuple[int, int]]:
     """Tell whether an image is grey, and its upright (width, height)."""
-    with _opened(path) as image:
+    with opened(path) as image:
         turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-        return image.mode in _GREY_MODES, image.size[::-1] if turned else image.size
+        return image.mode in GREY_MODES, image.size[::-1] if turned else image.size
 
 
 def _read(path: Path, width: int, height: int, channels: int) -> np.ndarray:
     """Decode one image to bytes (height, width, channels)."""
     ImageOps = require("PIL.ImageOps")
-    with _opened(path) as opened:
-        image = _eight_bits(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
+    with opened(path) as file:
+        image = eight_bits(ImageOps.exif_transpose(file), "L" if channels == 1 else "RGB")
         return np.asarray(ImageOps.fit(image, (width, height))).reshape(height, width, channels)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path, op: str = "folder") -> Iterator[Any]:
     """Open an image with Pillow; any error becomes one that names the file."""
     Image = require("PIL.Image")
     try:
         with Image.open(path) as image:
             yield image
     except Image.UnidentifiedImageError:
-        raise OSError(f"folder: cannot read {path}: not an image, or a damaged one") from None
+        raise OSError(f"{op}: cannot read {path}: not an image, or a damaged one") from None
     except Exception as error:  # damaged files make the decoders raise almost anything
-        raise OSError(f"folder: cannot read {path}: {error or type(error).__name__}") from error
+        raise OSError(f"{op}: cannot read {path}: {error or type(error).__name__}") from error
 
 
-def _eight_bits(image: Any, mode: str) -> Any:
+def eight_bits(image: Any, mode: str) -> Any:
     """Convert a Pillow image of any mode to L or RGB, on white."""
     Image = require("PIL.Image")
     if image.mode.startswith("I") or image.mode == "F":
