@@ -2,7 +2,7 @@
 
 >>> import minigen as mg
 >>> list(mg.models.families())
-['cgan', 'cvae', 'dcgan', 'gan', 'iwae', 'vae', 'wgan', 'wgan-gp']
+['cgan', 'cvae', 'dcgan', 'gan', 'iwae', 'repair', 'vae', 'wgan', 'wgan-gp']
 >>> model = mg.models.build("dcgan", size=28, channels=1, width=8)
 >>> model.sample(4).shape
 (4, 1, 28, 28)
@@ -16,6 +16,7 @@ from .ema import EMA
 from .gan import CGAN, DCGAN, GAN, GAN_LOSSES, MLPGAN, WGAN, WGANGP, BaseGAN, BaseWGAN, GANLoss
 from .options import Options, option
 from .registry import absolute_name, build, families, family, register
+from .repair import Repair
 from .vae import CVAE, IWAE, VAE, BaseVAE
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "ImageModel",
     "Model",
     "Options",
+    "Repair",
     "absolute_name",
     "build",
     "families",

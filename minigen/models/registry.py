@@ -60,7 +60,7 @@ def families() -> dict[str, type[Model]]:
     --------
     >>> import minigen as mg
     >>> list(mg.models.families())
-    ['cgan', 'cvae', 'dcgan', 'gan', 'iwae', 'vae', 'wgan', 'wgan-gp']
+    ['cgan', 'cvae', 'dcgan', 'gan', 'iwae', 'repair', 'vae', 'wgan', 'wgan-gp']
     """
     return dict(sorted(_FAMILIES.items()))
 
@@ -94,8 +94,8 @@ def family(name: str) -> type[Model]:
     >>> family("veo")
     Traceback (most recent call last):
         ...
-    ValueError: unknown model 'veo', did you mean vae? Known: cgan, cvae, dcgan, gan, iwae, vae, wgan, wgan-gp, or \
-FILE.py:CLASS for a class of your own
+    ValueError: unknown model 'veo', did you mean vae? Known: cgan, cvae, dcgan, gan, iwae, repair, vae, wgan, \
+wgan-gp, or FILE.py:CLASS for a class of your own
     """
     if name in _FAMILIES:
         return _FAMILIES[name]
