@@ -19,6 +19,7 @@ SHAPES = {
     "input_gradients": (3, 2, 2),
     "mu": (3, 2), "log_var": (3, 2), "prior_mu": (3, 2), "prior_log_var": (3, 2), "eps": (2, 3, 2),
     "logits": (2, 3, 2), "mean": (2, 3, 2), "x": (3, 2),
+    "output": (2, 2, 3), "truth": (2, 2, 3), "mask": (2, 1, 3),
     "log_likelihood": (2, 3), "kl": (3,), "log_weights": (4, 3),
 }  # fmt: skip
 NUMBERS = {"beta": 3.0, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0}
@@ -33,6 +34,8 @@ def arrays(rng, name, width):
     if name not in SHAPES:
         raise AssertionError(f"no shape is known for a loss's argument {name!r}: add it to SHAPES or NUMBERS")
     if name == "x":  # images
+        return rng.uniform(0.2, 0.8, SHAPES[name])
+    if name == "mask":
         return rng.uniform(0.2, 0.8, SHAPES[name])
     return rng.standard_normal(SHAPES[name]) * (width if steep(name) else 1.0)
 

@@ -125,6 +125,21 @@ def iwae(log_weights):
     return -np.mean(np.log(np.mean(np.exp(log_weights), 0)))
 
 
+def masked(error):
+    def formula(output, truth, mask=None):
+        weights = np.ones((len(output), 1, *output.shape[2:])) if mask is None else mask
+        return np.sum(weights * error(output - truth)) / (output.shape[1] * np.sum(weights))
+
+    return formula
+
+
+def masked_case(rng):
+    shape = tuple(int(rng.integers(1, 4)) for _ in range(4))
+    mask = (rng.random((shape[0], 1, *shape[2:])) < 0.5).astype(float)
+    mask.flat[0] = 1
+    return [*rng.standard_normal((2, *shape)), *([mask] if rng.random() < 0.7 else [])], {}
+
+
 def weights(rng):
     return [rng.standard_normal((2, 3)), rng.standard_normal(4)], {"weight": float(rng.random())}
 
@@ -167,6 +182,8 @@ CASES = {
     ),
     "cvae_loss": (cvae, lambda rng: (cvae_case(rng), {})),
     "iwae_loss": (iwae, lambda rng: ([5 * rng.standard_normal((int(rng.integers(1, 5)), 3))], {})),
+    "masked_l2": (masked(np.square), masked_case),
+    "masked_l1": (masked(lambda d: d * np.sign(d.real)), masked_case),
     "l1_penalty": (lambda *ws, weight: weight * sum(np.sum(w * np.sign(w.real)) for w in ws), weights),
     "l2_penalty": (lambda *ws, weight: weight / 2 * sum(np.sum(w * w) for w in ws), weights),
 }
@@ -309,6 +326,8 @@ def test_autograd_agrees_with_central_differences(name, seed):
         assume(min(np.abs(1 - arguments[0]).min(), np.abs(1 + arguments[1]).min()) > 1e-2)
     if name in ("gradient_penalty", "wgan_gp_d"):
         assume(all(np.linalg.norm(u) > 1e-2 for u in arguments[-1]))
+    if name == "masked_l1":
+        assume(np.abs(arguments[0] - arguments[1]).min() > 1e-2)
     if name == "l1_penalty":
         assume(min(np.abs(w).min() for w in arguments) > 1e-2)
     rng = numbers(seed)

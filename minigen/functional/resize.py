@@ -1,9 +1,9 @@
 r"""Resizing of images.
 
 Resizing is linear, and every mode here works along each axis by itself: $y = A x B^\top$ for each channel, with one
-matrix A for the rows and one, B, for the columns.  A row of A holds the weights of one output pixel, and they add up to 1.  Its
-adjoint is $g \mapsto A^\top g B$.  *Nearest* has a single 1 in each row; *bilinear* two weights, read off the triangle
-$1 - |t|$ at the distance t of the pixels; *bicubic* four, read off the cubic (Keys 1981, equation 4, with free
+matrix A for the rows and one, B, for the columns.  A row of A holds the weights of one output pixel, and they add up to
+1.  The adjoint is $g \mapsto A^\top g B$.  *Nearest* has a single 1 in each row; *bilinear* two weights, read off the
+triangle $1 - |t|$ at the distance t of the pixels; *bicubic* four, read off the cubic (Keys 1981, equation 4, with free
 parameter a)
 
 $$
