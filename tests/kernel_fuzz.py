@@ -362,9 +362,10 @@ def changed_tuple(rng, value):
 
 
 def functions():
-    """(name, function) of every kernel of the CPU's sets, from their registers."""
-    found = [(name, getattr(cpu, name)) for name in reference.__all__ if name in cpu.__all__]
-    return found + [("conv2d", rung) for rung in ladder.RUNGS.values()]
+    """(set, kernel, function) of every kernel of the sets that run on a CPU, from their registers."""
+    found = [("cpu", name, getattr(cpu, name)) for name in reference.__all__ if name in cpu.__all__]
+    found += [("reference", name, getattr(reference, name)) for name in reference.__all__]
+    return found + [("ladder", "conv2d", rung) for rung in ladder.RUNGS.values()]
 
 
 def results(value):
@@ -444,7 +445,7 @@ def main(seed, calls, first=0):
     for index in range(first, calls):
         print(f"\r{seed} {index}", file=sys.stderr, end="", flush=True)
         rng = np.random.default_rng((seed, index))
-        kernel, function = every[rng.integers(len(every))]
+        kernel_set, kernel, function = every[rng.integers(len(every))]
         empty = guarded_empty(np.random.default_rng((seed, index, 1)))
         for module in modules:
             if getattr(module, "empty", None) is allocator.empty or hasattr(module, "_plain_empty"):
@@ -454,12 +455,13 @@ def main(seed, calls, first=0):
                 module.get_num_threads = lambda: int(THREADS.integers(1, 5))
         try:
             with cpu.precision(str(rng.choice(["default", "fast", "direct"]))):
-                counts[one(rng, kernel, function)] += 1
+                counts[kernel_set, one(rng, kernel, function)] += 1
         except AssertionError as error:
             name = f"{function.__module__}.{function.__name__}"
             raise SystemExit(f"\n{name}: {error}\nagain: tests/kernel_fuzz.py {seed} {index + 1} {index}") from error
         GUARDED.reset()
-    print(dict(counts))
+    for kernel_set in ("cpu", "reference", "ladder"):
+        print(kernel_set, {outcome: n for (name, outcome), n in sorted(counts.items()) if name == kernel_set})
 
 
 if __name__ == "__main__":
