@@ -14,22 +14,24 @@
 # # 8. GAN: a game, and what its numbers mean
 #
 # **The question.** Here are 4,000 handwritten digits.  We want a program that draws *new* ones.  A network can turn
-# random numbers into 784 pixels, and a gradient can improve it, if only there is a loss.  Which number says how little a
-# picture looks like a digit?  Nobody can write that formula down.  So let it be learned.
+# random numbers into 784 pixels, and a gradient can improve it, if there is a loss.  Which number says how little a
+# picture looks like a digit?  We cannot write down this formula.  So a second network learns it.  The two together are a
+# **generative adversarial network** (生成对抗网络), in short **GAN**.
 #
 # At the end you will be able to
 #
 # - write the losses of both players on logits, with every sign right;
-# - derive what the best discriminator says, and what the generator is really made to minimise;
+# - derive the best discriminator, and what the generator then minimizes;
 # - say why it is $-\log D$, why there is a `detach`, and why there are two optimizers;
 # - train a GAN on digits, read its log, and recognise the usual mistakes by their numbers.
 #
-# You need NumPy, integrals, the chain rule, and about 45 minutes.  Of lesson 1 you need what a gradient with respect to
-# parameters is, and `detach`.  Six exercises check your answers; one that is not answered stops nothing.
+# You need NumPy, integrals and the chain rule; from lesson 1, gradients with respect to parameters, and `detach`.  Plan
+# three sittings of about an hour: sections 1 to 4, sections 5 and 6, sections 7 and 8.  Six exercises check your answers;
+# you can go on without solving them.  New words are **bold**, with their Chinese name (`docs/glossary.md` has all).
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
-# | $z$, $G(z)$ | `z`, `fake` | noise, and the image that the generator makes of it |
+# | $z$, $G(z)$ | `z`, `fake` | noise, and the image that the generator makes from it |
 # | $x$, $D(x)$ | `x`, `real` | an image, and the probability that the discriminator gives it of being real |
 # | $\ell(x)$ | `logits` | the *logit*, D's last number: $D = \sigma(\ell)$ |
 # | $\sigma(a), \zeta(a)$ | `sigmoid`, `softplus` | $1/(1 + e^{-a})$ and $\log(1 + e^a)$ |
@@ -64,11 +66,11 @@ digits, held_out
 # ## 1. Why not compare pixels?
 #
 # The first idea: make a picture, compare it with a digit of the data, and let the loss be the mean squared difference of
-# the pixels.  But *which* digit?  The noise $z$ belongs to none of them.  So it would be any, at random.  Then for each
-# $z$ the loss is the mean over all digits $x_n$, and
+# the pixels.  But *which* digit?  The noise $z$ belongs to none of them.  So it would be any digit, at random.  Then for
+# each $z$ the loss is the mean over all digits $x_n$, and
 #
 # $$\frac{\partial}{\partial G} \frac1N \sum_n (G - x_n)^2 = 2\Big(G - \frac1N \sum_n x_n\Big) = 0
-# \quad\text{at}\quad G = \bar x .$$
+# \quad\text{at}\quad G = \frac1N \sum_n x_n .$$
 #
 # The best picture by that measure, for every $z$, is the average of all digits:
 
@@ -83,13 +85,13 @@ plot.show_images(
 )
 
 # %% [markdown]
-# Each pixel is quite right, and the whole is nonsense.  What we mean by "looks like a digit" is a property of the whole.
+# Each pixel is a good guess, and the picture is not a digit.  "Looks like a digit" is a property of the whole image.
 #
 # **The second idea** (Goodfellow et al. 2014): take a second network that looks at a whole image and says whether it is
-# real or made.  That is a question with known answers, so the network can be trained.  And it is differentiable: its
-# gradient *in the image* says which pixels to change so that the image passes for real.  The first network, the
-# **generator** G, learns from that gradient.  The second, the **discriminator** D, has to keep up.  (G never sees a real
-# image, and no pixel is ever compared with another.  Everything that G knows comes to it through D.)
+# real or generated.  We know the right answers, so this network can be trained.  And it is differentiable: its gradient
+# *with respect to the image* says which pixels to change so that the image looks more real.  The first network, the
+# **generator** (生成器) G, learns from that gradient.  The second, the **discriminator** (判别器) D, must improve too.
+# (G never sees a real image, and no pixel is ever compared with another.  All that G learns comes through D.)
 #
 # ## 2. The game
 #
@@ -98,20 +100,22 @@ plot.show_images(
 #
 # $$V(D, G) = E_{x \sim p}[\log D(x)] + E_z[\log(1 - D(G(z)))]$$
 #
-# Both terms are at most 0.  D wants $V$ large, that is near 0.  G wants it small.  One number, two players:
-# $\min_G \max_D V$.  An optimizer can only descend, so each player gets a loss of its own: $L_D = -V$, and for G, for now,
-# $L_G = V$.
+# Both terms are at most 0.  D wants $V$ large, that is near 0.  G wants it small.  This is a **minimax game** (极小极大博弈)
+# with the **value function** (价值函数) $V$: $\min_G \max_D V$.  An optimizer can only descend, so each player has its own
+# loss: $L_D = -V$, and for G, for now, $L_G = V$.  A pair of networks where neither player can gain by changing alone is a
+# **Nash equilibrium** (纳什均衡); section 4 finds it.
 #
 # If D knows nothing and always says $\frac12$, then $V = 2 \log\frac12 = -\log 4$.  Remember that number: **1.386**.
 #
 # ### On logits
 #
-# The last layer of our D gives a plain number $\ell$, the logit, and $D = \sigma(\ell)$.  There is no sigmoid in the network:
-# since $1 - \sigma(\ell) = \sigma(-\ell)$, both logarithms are the same smooth function $\zeta$, the softplus:
+# The last layer of our D gives a plain number $\ell$, the **logit** (对数几率), and $D = \sigma(\ell)$.  There is no sigmoid
+# in the network: since $1 - \sigma(\ell) = \sigma(-\ell)$, both logarithms are the same smooth function $\zeta$, the softplus:
 #
 # $$-\log D = \log(1 + e^{-\ell}) = \zeta(-\ell), \qquad -\log(1 - D) = \log(1 + e^{\ell}) = \zeta(\ell) .$$
 #
-# Does it matter, if it is the same?  On paper it is the same.  In float32:
+# ($L_D$ in this form is the **binary cross-entropy** (二元交叉熵) with the labels 1 for real and 0 for generated.)  Is there
+# a difference?  On paper there is none.  In float32:
 
 # %%
 logits = np.float32([-120, -20, 0, 20])
@@ -125,13 +129,14 @@ for what, values in (("logit", logits), ("-log D", naive[0]), ("softplus(-l)", s
 
 # %% [markdown]
 # A D that is wrong and sure gives `inf`, and the next step fills the network with NaN.  A D that is right and sure
-# (here $-\log D$ at 20) gives exactly 0, where a small number was.  Softplus has neither fault.  (Adding
-# $10^{-8}$ inside the logarithm hides the first one, and makes the gradient wrong where it is needed most.)
+# (here $-\log D$ at 20) gives exactly 0 in place of a small number.  Softplus never overflows, and keeps the small number
+# down to logits of about $-104$, where $e^\ell$ itself is 0 in float32.  (Adding $10^{-8}$ inside the logarithm hides the
+# first fault, and makes the gradient wrong where it is needed most.)
 #
 # ### Exercise 8.1: the loss of D, on logits
 #
-# Somebody wrote, in NumPy, `-np.log(D_real).mean() - np.log(1 - D_fake).mean()`.  Write it for logits, so that no logit
-# is too large.  There may be more generated images than real ones.
+# A program contains, in NumPy, `-np.log(D_real).mean() - np.log(1 - D_fake).mean()`.  Write it for logits, so that no
+# logit is too large.  There may be more generated images than real ones.
 
 
 # %%
@@ -157,23 +162,23 @@ show_source(losses.minimax_d, F.softplus)
 # %% [markdown]
 # ## 3. What the best D says
 #
-# Let G stand still for a while.  Its images have some density $q$.  The data has a density $p$.  What should D answer at a
+# Let G be fixed for a while.  Its images have some density $q$.  The data has a density $p$.  What should D answer at a
 # point $x$?  Write both means as integrals:
 #
 # $$V = \int \underbrace{p(x) \log D(x) + q(x) \log(1 - D(x))}_{v(D)} \; dx .$$
 #
-# A flexible D may answer at each $x$ as it likes, so we can look for the best answer at each $x$ by itself:
+# A flexible D can give any answer at each $x$, so we can look for the best answer at each $x$ separately:
 #
 # $$v'(D) = \frac{p}{D} - \frac{q}{1 - D} = 0
 # \quad\Rightarrow\quad p\,(1 - D) = q\, D
 # \quad\Rightarrow\quad \boxed{D^*(x) = \frac{p(x)}{p(x) + q(x)}}$$
 #
-# It is a maximum, because $v'' = -p/D^2 - q/(1-D)^2$ is negative.  And it is what Bayes' rule says: half of what D sees is
-# real; the probability that something at $x$ is real is $p/(p+q)$.  On logits it is simpler still:
+# It is a maximum, because $v'' = -p/D^2 - q/(1-D)^2$ is negative.  Bayes' rule says the same: half of what D sees is real;
+# the probability that something at $x$ is real is $p/(p+q)$.  On logits it is even simpler:
 # $\ell^* = \log\frac{D^*}{1 - D^*} = \log p - \log q$.
 #
-# **Is that so?**  We take two densities that we know, in one dimension: real numbers from two bumps, "generated" ones from
-# one wide bump.  D is a small network that sees only samples, never a density.
+# **Does a network find it?**  We take two densities that we know, in one dimension: real numbers from two bumps,
+# "generated" ones from one wide bump.  D is a small network that sees only samples, never a density.
 
 # %%
 x, dx = np.linspace(-8, 12, 2001, retstep=True)
@@ -197,8 +202,8 @@ def draw_fake(n, random):
 
 
 # %% [markdown]
-# To know $V$ of a trained D exactly we do not sample: we put its logits on a fine grid and add up, which is the integral.
-# (`p * dx` is the probability of one step of the grid.)
+# To know $V$ of a trained D exactly, we do not sample: we compute its logits on a fine grid and sum, which is the integral.
+# (`p * dx` is the probability of one step of the grid; in this lesson `dx` is the width of that step.)
 
 
 # %%
@@ -237,7 +242,10 @@ D, logits, curve = train_d(draw_real, draw_fake, p, q)
 best = p / (p + q)
 trained = 1 / (1 + np.exp(-logits))
 error = (abs(trained - best) * (p + q) / 2).sum() * dx
-print("D is on average within 0.02 of p / (p + q):", error < 0.02)
+print(
+    f"D differs from p / (p + q) on average by less than 0.02 (a D that always says 1/2: {(abs(0.5 - best) * (p + q) / 2).sum() * dx:.2f}):",
+    error < 0.02,
+)
 
 # %% jupyter={"source_hidden": true}
 seen = (p + q) / 2 > 1e-2
@@ -261,12 +269,12 @@ picture
 
 # %% [markdown]
 # In the middle, between the bumps, D is sure of "generated"; on the bumps it is *not* sure of "real", because generated
-# points fall there too.  D does not know what a digit is.  It knows where the data is denser than the forgeries.
+# points fall there too.  D does not know what a digit is.  It knows where real images are more frequent than generated ones.
 #
 # ### Exercise 8.2: the best D for other labels
 #
-# Now only a share $r$ of what D sees is real (`real_share`), and a real image is labelled $1 - s$ in place of 1
-# (`smoothing`; why, comes later): its cross-entropy is $-(1 - s)\log D - s \log(1 - D)$.  Generated images keep the
+# Now only a share $r$ of what D sees is real (`real_share`), and a real image has the label $1 - s$ in place of 1
+# (`smoothing`; section 7 says why): its cross-entropy is $-(1 - s)\log D - s \log(1 - D)$.  Generated images keep the
 # label 0.  What is the best D, from arrays of densities?
 
 
@@ -281,12 +289,12 @@ exercises.best_d(best_d)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Write the expected loss at one point, and collect what stands before $\log D$ and what before $\log(1 - D)$.  If these are
+# Write the expected loss at one point, and find the coefficients of $-\log D$ and of $-\log(1 - D)$.  If these are
 # $a$ and $b$, the best D is $a/(a + b)$: the derivation above, with other letters.
 #
 # </details>
 #
-# ## 4. What G is made to minimise
+# ## 4. What G minimizes
 #
 # Put the best D back into $V$.  With the mixture $m = \frac12(p + q)$ it is $D^* = p/2m$ and $1 - D^* = q/2m$:
 #
@@ -294,14 +302,15 @@ exercises.best_d(best_d)
 # = -2\log 2 + \underbrace{\int p \log \frac pm\, dx}_{KL(p \| m)} + \underbrace{\int q \log\frac qm\, dx}_{KL(q\|m)}
 # = -\log 4 + 2\, JSD(p, q) .$$
 #
-# *KL* is the Kullback-Leibler divergence, $KL(a \| b) = \int a \log\frac ab$: what it costs, in log-likelihood, to believe in
-# $b$ when the truth is $a$.  It is never negative, and 0 only if $a = b$: since $\log t \le t - 1$, with equality only at
+# *KL* is the **Kullback-Leibler divergence** (KL 散度), $KL(a \| b) = \int a \log\frac ab$: the log-likelihood that we lose if
+# we believe in $b$ when the truth is $a$.  It is never negative, and 0 only if $a = b$: since $\log t \le t - 1$, with equality only at
 # $t = 1$, $-KL = \int a \log\frac ba \le \int (b - a) = 0$.  *JSD*, half the sum of the two above, is the
-# **Jensen-Shannon divergence**.  So it too is 0 only at $p = q$.  And it is at most $\log 2$, because $V \le 0$: there $p$ and
-# $q$ never meet, and D is never wrong.
+# **Jensen-Shannon divergence** (JS 散度).  So it too is 0 only at $p = q$.  And it is at most $\log 2$, because $V \le 0$: there
+# $p$ and $q$ do not overlap, and D is never wrong.
 #
-# That is the answer to "what does G learn?"  Not to repeat the data, and not to make "images that are not in the data":
-# if D is always the best, G minimises a distance between *distributions*, and its one optimum is $q = p$.
+# This answers the question "what does G learn?"  It does not learn to repeat the data, nor to make "images that are not in
+# the data".  If D is always the best, G minimizes a distance between *distributions*, and its only optimum is $q = p$.
+# There $D^* = \frac12$ everywhere, and neither player can gain by changing alone: this is the Nash equilibrium.
 
 
 # %%
@@ -338,9 +347,9 @@ trained_values = [rivals[distance][2][1][-1] for distance in distances]
 exact_values = [-np.log(4) + 2 * jsd(bell(x, 0, 1), bell(x, distance, 1)) for distance in distances]
 
 gaps = np.subtract(exact_values, trained_values)
-print(
-    "each V of a trained D is below its bound:", bool((gaps >= -1e-6).all()), "- by less than 0.02:", gaps.max() < 0.02
-)
+for distance, exact, trained_value in zip(distances, exact_values, trained_values):
+    print(f"distance {distance:3}: bound {exact:6.2f}, V of a trained D {trained_value:6.2f}")
+print("each is below its bound:", bool((gaps >= -1e-6).all()), "- by less than 0.02:", gaps.max() < 0.02)
 print(f"at distance 0: V* = {exact_values[0]:.4f} = -log 4; next, at 0.5: {exact_values[1]:.3f}")
 
 # %% jupyter={"source_hidden": true}
@@ -370,7 +379,7 @@ picture
 # %% [markdown]
 # ### Exercise 8.3: how often the best D is right
 #
-# A log often shows D's *accuracy*: the share of its verdicts that are right, where the verdict is "real" if $D > \frac12$.  How
+# A log often shows D's *accuracy*: the share of its answers that are right, where the answer is "real" if $D > \frac12$.  How
 # high is it for the best D?  Give a formula in $p$ and $q$ on a grid with step `dx`; half of what D sees is real.
 
 
@@ -385,7 +394,7 @@ exercises.best_accuracy(best_accuracy)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# At each $x$ the verdict is the more probable of the two.  How much of $\frac12 p + \frac12 q$ is then judged rightly?
+# At each $x$ the answer is the more probable of the two.  Which part of $\frac12 p + \frac12 q$ is then judged correctly?
 #
 # </details>
 #
@@ -393,18 +402,18 @@ exercises.best_accuracy(best_accuracy)
 #
 # Of $V$ only the second term depends on G.  So $L_G = E_z[\log(1 - D(G(z)))] = -E_z[\zeta(\ell)]$, on the logit $\ell$ of a
 # generated image.  It is called the *minimax* loss.  In the same section of their paper Goodfellow et al. advise
-# against it, and take $L_G = -E_z[\log D(G(z))] = E_z[\zeta(-\ell)]$.  Why?  Both fall when $\ell$ rises: both want D to say "real".
+# against it, and use the **non-saturating loss** (非饱和损失) $L_G = -E_z[\log D(G(z))] = E_z[\zeta(-\ell)]$.  Why?  Both fall when $\ell$ rises: both want D to say "real".
 # But look at their derivatives.  With $\zeta' = \sigma$,
 #
 # | | minimax | non-saturating |
 # |---|---|---|
 # | $L_G$, for one image | $\log(1 - D) = -\zeta(\ell)$ | $-\log D = \zeta(-\ell)$ |
 # | $\partial L_G / \partial \ell$ | $-\sigma(\ell) = -D$ | $-\sigma(-\ell) = -(1 - D)$ |
-# | found out, $D \approx 0$ | almost 0 | almost $-1$ |
-# | fooled D, $D \approx 1$ | almost $-1$ | almost 0 |
+# | bad image: D recognizes it, $D \approx 0$ | almost 0 | almost $-1$ |
+# | good image: D believes it, $D \approx 1$ | almost $-1$ | almost 0 |
 #
-# The minimax loss pulls at the images that are good already, and lets go of the bad ones: it *saturates*.  At the start
-# all images are bad.  Our own losses, differentiated by the engine:
+# The minimax loss improves the images that are good already, and not the bad ones: it **saturates** (饱和).  At the start all
+# images are bad.  minigen's losses, differentiated by the engine:
 
 # %%
 ell = mg.tensor(np.linspace(-8, 8, 161), requires_grad=True)
@@ -464,17 +473,17 @@ exercises.g_gradient(g_gradient)
 #
 # ### In which direction, and towards what?
 #
-# Back to the two bells, where everything can be computed: $G(z) = z + \delta$, with $z$ from the same bell as the data.
+# Back to the two bell curves, where everything can be computed: $G(z) = z + \delta$, with $z$ from the same bell as the data.
 # Then $\ell^*(x) = \log p - \log q =
 # -\frac12 x^2 + \frac12 (x - \delta)^2$, with slope $-\delta$.  How strongly is $\delta$ pulled towards 0?  By the chain rule through D,
-# which stands still while G moves:
+# which is fixed while G moves:
 #
 # $$\frac{\partial L_G}{\partial \delta} = E\Big[\frac{\partial L_G}{\partial \ell}\, \frac{\partial \ell^*}{\partial x}\Big]
 # = \delta\, E_{x \sim q}[D^*(x)] \;\text{ (minimax)}, \qquad
 # \delta\, E_{x \sim q}[1 - D^*(x)] \;\text{ (non-saturating)} .$$
 #
-# Is the first one the slope of $2\, JSD$, as section 4 promises?  There D moved along with G, here it stands still.  It makes
-# no difference: D is at its maximum, where a small move of D changes nothing (the *envelope theorem*).  And the
+# Is the first one the slope of $2\, JSD$, as section 4 promises?  There D moved along with G, here it is fixed.  It makes
+# no difference: D is at its maximum, where a small change of D changes nothing (the *envelope theorem*).  And the
 # second?  Arjovsky and Bottou (2017) found that it descends $KL(q\|p) - 2\,JSD(p, q)$.  For bells $KL(q\|p) = \delta^2/2$, whose
 # slope is $\delta$; and indeed the two pulls add up to $\delta$.
 
@@ -522,22 +531,24 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Far away is where a generator starts.  There the minimax loss, which comes from the beautiful theorem, gives
-# it nothing to go by, and the one that came as a remedy pulls.  (*Both* lose their way if D is much sharper than here: when $p$
-# and $q$ do not overlap at all, $\ell^*$ is infinite, and its slope in $x$ is anything.  Wasserstein GANs answer that.)
+# A generator starts far away from the data.  There the minimax loss, which comes from the theorem, gives almost no
+# gradient, and the non-saturating loss does.  (*Both* fail if D is much sharper than here: when $p$ and $q$ do not overlap at
+# all, $\ell^*$ is infinite, and its slope in $x$ can be anything.  Wasserstein GANs were invented for this case.)
 #
 # ### The same on images
 #
 # With $\theta$ for G's weights, the chain rule says $\frac{\partial L_G}{\partial\theta} = \sum_m
 # \frac{\partial L_G}{\partial \ell_m} \frac{\partial \ell_m}{\partial \theta}$.  While D finds all images about equally bad,
-# $D(G(z_m)) \approx \bar D$, the first factor is the same for all, $-\bar D/M$ or $-(1 - \bar D)/M$.  So with
-# $u = \frac{\partial}{\partial\theta} \frac1M \sum_m \ell_m$, the gradient of the mean logit, we should find
+# all $D(G(z_m))$ are about equal; call their mean $D_0$.  Then the first factor is the same for all, $-D_0/M$ or
+# $-(1 - D_0)/M$.  So with $u = \frac{\partial}{\partial\theta} \frac1M \sum_m \ell_m$, the gradient of the mean logit, we
+# should find
 #
-# $$\Big\| \frac{\partial L_G}{\partial \theta} \Big\| \approx \bar D\, \|u\| \;\text{ (minimax)}, \qquad
-# (1 - \bar D)\, \|u\| \;\text{ (non-saturating)} .$$
+# $$\Big\| \frac{\partial L_G}{\partial \theta} \Big\| \approx D_0\, \|u\| \;\text{ (minimax)}, \qquad
+# (1 - D_0)\, \|u\| \;\text{ (non-saturating)} .$$
 #
 # Measured early in training, on the real networks: the dense GAN for digits of section 7.  G stays as it is at the start,
-# D takes 60 steps, and after each we ask how strong G's gradient would be.
+# D takes 120 steps, and after each we measure how long G's gradient would be.  What do you expect of the minimax
+# gradient: does it fall from the first step on?
 
 # %%
 mg.manual_seed(0)
@@ -554,7 +565,7 @@ def norm(loss):
 
 
 rows = []
-for _step, batch in zip(range(60), batches):
+for _step, batch in zip(range(120), batches):
     ell = D(G(fixed))
     mean_d = ell.sigmoid().mean().item()
     rows.append((mean_d, norm(losses.minimax_g(ell)), norm(losses.non_saturating_g(ell)), norm(ell.mean())))
@@ -565,32 +576,36 @@ mean_d, minimax, non_saturating, u = np.array(rows).T
 near = lambda ours, formula: abs(ours / formula - 1).max() < 0.25  # noqa: E731
 print("minimax is D |u|, within 25% at each step:             ", near(minimax, mean_d * u))
 print("non-saturating is (1 - D) |u|, within 25% at each step:", near(non_saturating, (1 - mean_d) * u))
-print("after 60 steps the minimax gradient is over 30 times weaker:   ", non_saturating[-1] > 30 * minimax[-1])
+for name, values in (("mean of D(G(z))", mean_d), ("minimax gradient", minimax), ("non-saturating", non_saturating)):
+    print(f"{name:16}  first {values[0]:.3f}, largest {values.max():.2f}, last {values[-1]:.3f}")
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
     picture, axes = plot.figure(
         1, 2, size=(9, 3.7),
-        caption="An untrained G while D learns alone. Left: what D gives G's images. Right: the length of G's gradient (marks) and the "
-        "formulas (lines). As D learns to tell, the minimax gradient vanishes; the other one grows, with D's slope.",
+        caption="An untrained G while D learns alone. Left: what D says of G's images. Right: the length of G's gradient (marks) and the "
+        "formulas (lines). The minimax gradient grows at first, because D's slope grows; then D becomes sure, and it vanishes.",
     )  # fmt: skip
-    steps = np.arange(60)
+    steps = np.arange(120)
     axes[0].semilogy(steps, mean_d)
     axes[0].set(xlabel="steps of D", ylabel="mean of D(G(z))")
     axes[1].semilogy(steps, mean_d * u, label="D |u|")
     axes[1].semilogy(steps, (1 - mean_d) * u, label="(1 - D) |u|")
-    axes[1].semilogy(steps[::3], minimax[::3], "o", color=plot.COLORS["blue"], markersize=4, label="minimax")
+    axes[1].semilogy(steps[::5], minimax[::5], "o", color=plot.COLORS["blue"], markersize=4, label="minimax")
     axes[1].semilogy(
-        steps[::3], non_saturating[::3], "s", color=plot.COLORS["orange"], markersize=4, label="non-saturating"
+        steps[::5], non_saturating[::5], "s", color=plot.COLORS["orange"], markersize=4, label="non-saturating"
     )
     axes[1].set(xlabel="steps of D", ylabel="length of G's gradient")
     axes[1].legend(fontsize=10, loc="center left", bbox_to_anchor=(1.0, 0.5))
 picture
 
 # %% [markdown]
-# This is the **vanishing gradient** of GANs.  (Adam, which divides each gradient by its usual size, hides much of it:
-# a gradient that is always a hundred times weaker gives the same steps.  It cannot bring back what is lost in rounding, nor
-# the balance between good images and bad ones within a batch.)
+# Two effects meet here.  $\|u\|$, the slope of D's logit, grows from 0.15 to almost 8 while D learns.  $D_0$ falls from 0.5
+# to 0.002.  Their product, the minimax gradient, first grows to five times its start and then falls to a fifth of it, and
+# it goes on falling as long as D learns.  This is the **vanishing gradient** (梯度消失) of GANs: the better D is, the less G
+# learns from it.  The non-saturating gradient grows with D's slope.  (Adam, which divides each gradient by its usual size,
+# hides much of this: a gradient that is always a hundred times weaker gives the same steps.  It cannot restore what is
+# lost in rounding, nor the balance between good images and bad ones within a batch.)
 #
 # ## 6. The step
 #
@@ -606,18 +621,20 @@ show_source(mg.models.MLPGAN.training_step, mg.models.MLPGAN.update)
 # Read it with three questions:
 #
 # - **Why two optimizers?**  One loss cannot serve both: the sum of $L_D = -V$ and $L_G = V$ is 0, and has no gradient.  And
-#   each loss depends on *both* networks, so that one must say whose weights it may move.  `update` asks the engine for
-#   the gradients of one player's weights only.
-# - **Why `fake.detach()` in D's move?**  $L_D$ depends on G through the generated images.  The gradient in G's weights exists, and
-#   says how to help D: how to make worse forgeries.  Nobody wants it.  To D the images are given data, so they are cut
-#   off from where they came from.
-# - **Why no `detach` in G's move?**  There the path through the images is the only one there is.  D's weights are on
-#   that path too; they pass the gradient on, and stay as they are.
+#   each loss depends on *both* networks, so we must say whose weights it may change.  `update` asks the engine for the
+#   gradients of one player's weights only.
+# - **Why `fake.detach()` in D's move?**  For two reasons.  *Cost*: $L_D$ depends on G through the generated images, and
+#   without `detach` the backward pass goes through all of G.  *Correctness*, if the program uses `backward()`: the pass then
+#   leaves a gradient in G's weights.  It says how to help D, that is, how to make worse images.  (Our `update` is correct
+#   without `detach` too, because it asks for D's gradients only; `detach` saves the time.)
+# - **Why no `detach` in G's move?**  There the path through the images is the only one.  D's weights are on that path too:
+#   they pass the gradient on, and are not changed.
 #
 # ### What happens without it
 #
-# Many programs use `loss.backward()`, which leaves gradients in *all* weights that the loss depends on.  Here is a step of
-# that kind.  It runs, with a curious `retain_graph=True`: somebody put it there because of an error message.
+# Many programs use `loss.backward()`, which leaves gradients in *all* weights that the loss depends on.  Then it needs two
+# mistakes together to do damage: no `detach`, and gradients that are cleared too late.  Here is a step with both.  It runs,
+# thanks to `retain_graph=True`, which its author added because of an error message.
 
 
 # %%
@@ -637,10 +654,10 @@ def broken_step(generator, discriminator, optimizer_g, optimizer_d, x, z):
 
 
 # %% [markdown]
-# G's gradient is now that of $L_D + L_G$.  In the logit of a generated image (but for D's own move between the two)
-# $L_D$ gives $+D$, $L_G$ gives $-(1 - D)$, together $2D - 1$.  So G is pulled towards $D(G(z)) = \frac12$ only, and held
-# *back* wherever it fools D.  With the minimax loss it would be $D - D = 0$: no training at all.  We measure it, at a D that
-# is undecided.  Either loss should pull at each of 8 images with $-\frac12 \cdot \frac18$:
+# G's gradient is now that of $L_D + L_G$.  In the logit of a generated image (apart from D's own move between the two)
+# $L_D$ gives $+D$, $L_G$ gives $-(1 - D)$, together $2D - 1$.  So G is pulled towards $D(G(z)) = \frac12$ only, and pulled
+# *back* wherever D believes it.  With the minimax loss it would be $D - D = 0$: no training at all.  We measure it, at a D
+# that is undecided.  Each loss should pull at each of 8 images with $-\frac12 \cdot \frac18$:
 
 # %%
 fake_logits = mg.zeros(8, 1, requires_grad=True)
@@ -651,13 +668,78 @@ for name, loss in (("minimax", losses.minimax_g), ("non-saturating", losses.non_
     print(f"{name:14}  pull on each of 8 images: {right[0, 0]:.4f}; without detach: {broken[0, 0]:.4f}")
 
 # %% [markdown]
-# (Minimax: 0 whatever D says.  Non-saturating: 0 just here, and too weak below.)  No error, no NaN, only a G that stays
-# behind.
+# (Minimax: 0 whatever D says.  Non-saturating: 0 at this D, and too weak below.)  There is no error and no NaN, only a G
+# that learns too slowly.
+#
+# ### A whole game, where everything can be seen
+#
+# Before the digits, the same step on numbers.  The data are the two bumps of section 3, G and D are small networks, and we
+# can draw $q$ whenever we like.  Where will $q$ be after 200 steps: between the bumps, on one of them, on both?
+
+
+# %%
+def play(steps, looks, seed=0):
+    """Train a GAN on the two bumps; what G makes of the same 4,000 numbers z at the steps `looks`."""
+    mg.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    small_g, small_d = (
+        mg.nn.Sequential(mg.nn.Linear(1, 32), mg.nn.Tanh(), mg.nn.Linear(32, 32), mg.nn.Tanh(), mg.nn.Linear(32, 1))
+        for _ in range(2)
+    )
+    optimizer_g, optimizer_d = (mg.optim.Adam(net.parameters(), 2e-3, (0.5, 0.999)) for net in (small_g, small_d))
+    same_z, seen = column(np.random.default_rng(9).normal(size=4000)), []
+    for step in range(steps + 1):
+        if step in looks:
+            with mg.no_grad():
+                seen.append((small_g(same_z).numpy().ravel(), small_d(column(x)).sigmoid().numpy().ravel()))
+        real, fake = column(draw_real(128, random)), small_g(column(random.normal(size=128)))
+        loss_d = losses.minimax_d(small_d(real), small_d(fake.detach()))
+        optimizer_d.zero_grad()
+        loss_d.backward()
+        optimizer_d.step()
+        loss_g = losses.non_saturating_g(small_d(fake))
+        optimizer_g.zero_grad()
+        loss_g.backward()
+        optimizer_g.step()
+    return seen, loss_d.item(), loss_g.item()
+
+
+looks = (0, 50, 200, 1500)
+seen, last_d, last_g = play(1500, looks)
+
+# %% jupyter={"source_hidden": true}
+with plot.style():
+    picture, axes = plot.figure(
+        1, 4, size=(10, 3.2),
+        caption="A whole game in one dimension. Grey: the data p. Bars: 4,000 generated numbers, q. Red: D, with its scale from 0 to "
+        "1. G starts in the middle; D's slope shows it the way to both bumps.",
+    )  # fmt: skip
+    for place, step, (made, answers) in zip(axes, looks, seen):
+        place.fill_between(x, p, color="#bbbbbb")
+        place.hist(made, bins=np.linspace(-4, 4, 41), density=True, color=plot.COLORS["blue"], alpha=0.7)
+        place.plot(x, answers, color=plot.COLORS["red"])
+        place.set(xlim=(-4, 4), ylim=(0, 1.3), xlabel="x", title=f"step {step}")
+        place.grid(False)
+        if step:
+            place.set_yticklabels([])
+picture
+
+# %% tags=["varies"]
+made = seen[-1][0]
+print(
+    f"in the end {np.mean(made < 0):.0%} of q is on the left bump, {np.mean(made > 0):.0%} on the right (p: 50% each)"
+)
+print(f"loss_d {last_d:.2f} (undecided: {2 * np.log(2):.2f}), loss_g {last_g:.2f} (undecided: {np.log(2):.2f})")
+
+# %% [markdown]
+# $q$ moves onto both bumps, D becomes almost undecided, and both losses end near the values of an undecided D.  So in one
+# dimension a GAN can come near to the equilibrium of section 4.  (Try other seeds: `play(1500, looks, seed=1)`.  The bumps
+# do not always get the same share, and their shape is rough: two networks that chase each other do not stand still.)
 #
 # ### Exercise 8.5: repair the step
 #
-# Write it as it should be: D's move with $L_D$, then G's with $-\log D$, against D as it is *after* its move.  It returns both
-# losses.  Use `backward()`, or `mg.grad`.  The check looks at the weights of both networks after three steps.
+# Write `broken_step` as it should be: D's move with $L_D$, then G's with $-\log D$, against D as it is *after* its move.  It
+# returns both losses.  Use `backward()`, or `mg.grad`.  The check looks at the weights of both networks after three steps.
 
 
 # %%
@@ -689,7 +771,7 @@ for name, network in (("generator", G), ("discriminator", D)):
     print(f"{name:13} {sum(weight.numel() for weight in network.parameters()):7,} parameters")
 
 # %% [markdown]
-# They come from a published article, whose listing could not work as printed.  What had to be repaired:
+# They come from a Chinese blog article, here called S1, whose listing could not work as printed.  What had to be repaired:
 #
 # | in the listing | what follows | ours |
 # |---|---|---|
@@ -700,8 +782,8 @@ for name, network in (("generator", G), ("discriminator", D)):
 # | the lists of weights are made before the network | both optimizers are empty, nothing moves | made after it |
 # | the text: G's target are images "not in the data set" | no loss says so | $q = p$ |
 #
-# **Training.**  An epoch shows every digit once, in batches of 32.  Real images are labelled 0.9 in place of 1, our default
-# (`smoothing=0.1`); why, comes at the end of this section.
+# **Training.**  An **epoch** (轮) shows every digit once, in **batches** (批) of 32.  Real images have the label 0.9 in place of
+# 1, our default (`smoothing=0.1`); the end of this section says why.
 
 
 # %%
@@ -736,8 +818,8 @@ with plot.style():
 picture
 
 # %% [markdown]
-# From grey noise to something like digits.  Every stroke was learned through D.  A dense layer
-# does not know which pixels are neighbours, and so specks remain.  For comparison, this is what the command line gives
+# From grey noise to something like digits.  Every stroke was learned through D.  A dense layer does not know which pixels
+# are neighbours, and so specks remain (lesson 9 replaces it by convolutions).  For comparison, this is what the command line gives
 # after six times as many epochs:
 
 # %% jupyter={"source_hidden": true}
@@ -759,10 +841,10 @@ picture
 # | $L_D$ | $2 \log 2 = 1.386$ | 0, or with $s = 0.1$: 0.325 |
 # | $L_G$, non-saturating | $\log 2 = 0.693$ | large: $\zeta(-\ell) \approx -\ell$ |
 # | $L_G$, minimax | $-\log 2 = -0.693$ | 0 |
-# | mean of $D(x)$, of $D(G(z))$ | 0.5 and 0.5 | 1 (with smoothing 0.9), and 0 |
+# | mean of $D(x)$, of $D(G(z))$ | 0.5 and 0.5 | 1 (with $s = 0.1$: 0.9), and 0 |
 # | D's accuracy | 50% | 100% |
 #
-# The theorem speaks of the left column as the end of the game.  Here is what really happens:
+# By the theorem, the left column is the end of the game.  This is what really happens:
 
 
 # %% tags=["varies"] jupyter={"source_hidden": true}
@@ -790,30 +872,30 @@ with plot.style():
 picture
 
 # %% [markdown]
-# How well does D tell digits from forgeries in the end, and does it do so for digits that it was *not* trained on?  Its
-# level swings from step to step: now it calls too much real, now too little.  So in place of cutting at $\frac12$ we ask how
-# often, of one real and one generated image, the real one gets the higher logit:
+# How well does D tell real digits from generated ones in the end, and does it do so for digits that it was *not* trained on?
+# Its level changes from step to step: sometimes it calls too much real, sometimes too little.  So we do not cut at
+# $\frac12$.  We ask how often, of one real and one generated image, the real one gets the higher logit:
 
 # %% tags=["varies"]
 with mg.no_grad():
-    forged = model.discriminator(mg.tensor(model.sample(1000))).numpy()
+    of_fakes = model.discriminator(mg.tensor(model.sample(1000))).numpy()
     for what, images in (("of the training set", digits.images[::4]), ("it has never seen", held_out.images)):
-        higher = model.discriminator(mg.tensor(images)).numpy() > forged.T
-        print(f"a digit {what:19} is ranked above a forgery in {higher.mean():.0%} of the pairs")
+        higher = model.discriminator(mg.tensor(images)).numpy() > of_fakes.T
+        print(f"a digit {what:19} is ranked above a generated one in {higher.mean():.0%} of the pairs")
 
 # %% [markdown]
-# An undecided D would have 50%.  If D is much better on the training set, it has begun to learn those digits by heart.
-# Then it no longer asks "does this look like a digit?", and what it tells G is worth less.
+# An undecided D would have 50%.  If D is much better on the training set, it has begun to learn those digits by heart: it
+# **overfits** (过拟合).  Then it no longer answers "does this look like a digit?", and G learns less from it.
 #
-# So a healthy GAN on real data does *not* end at 1.386 and 0.693.  G is a small network; $q$ never quite reaches $p$, and D finds the
-# difference.  What is normal: $L_D$ between its floor and 1.386, without reaching either; $L_G$ between 0.7 and about 3,
-# wandering.  And neither says how good the images are: $L_G$ measures G against *this* D, and both get better.
-# Look at the samples.  (Numbers for their quality are a lesson of their own.)
+# So a healthy GAN on real data does *not* end at 1.386 and 0.693.  G is a small network; $q$ never quite reaches $p$, and D
+# finds the difference.  What is normal: $L_D$ between its floor and 1.386, without reaching either; $L_G$ between 0.7 and
+# about 3, without a trend.  And neither says how good the images are: $L_G$ measures G against *this* D, and both improve.
+# Look at the samples.  (Lesson 13 measures their quality.)
 #
 # ### Label smoothing
 #
-# Our dense GAN labels real images 0.9 in place of 1.  The derivation stands beside the code, and can be read anywhere:
-# `mg.losses.derivation("label_smoothing")`.
+# Our dense GAN gives real images the label 0.9 in place of 1 (**label smoothing**, 标签平滑).  The derivation is next to the
+# code, and can be read anywhere: `mg.losses.derivation("label_smoothing")`.
 
 # %%
 Markdown(losses.derivation("label_smoothing").replace("# ", "### "))
@@ -827,40 +909,43 @@ s = 0.2
 _, smooth_logits, _ = train_d(draw_real, draw_fake, p, q, steps=600, smoothing=s)
 smoothed = 1 / (1 + np.exp(-smooth_logits))
 error = (abs(smoothed - (1 - s) * best) * (p + q) / 2).sum() * dx
-print("D is on average within 0.03 of 0.8 p / (p + q):", error < 0.03)
+print(
+    f"D differs from 0.8 p / (p + q) on average by less than 0.03 (from p / (p + q): {(abs(smoothed - best) * (p + q) / 2).sum() * dx:.1f}):",
+    error < 0.03,
+)
 print(f"its floor on real images, the entropy of the label 0.9: {-(0.9 * np.log(0.9) + 0.1 * np.log(0.1)):.3f}")
 
 # %% [markdown]
 # ## 8. How it goes wrong
 #
-# Five logs of the same dense GAN, each of the first 100 steps.  One of the games is in order.  The others have mistakes that
-# stand in published articles and programs.  Printed are the means over the last ten steps.
+# Five logs of the same dense GAN, each of the first 100 steps.  One of the games is correct.  The others have mistakes from
+# published articles and programs.  The cell prints the means over the last ten steps.
 
 # %% tags=["varies"]
 mysteries = {}
-for letter, game in exercises.MYSTERIES.items():
+for number, game in exercises.MYSTERIES.items():
     mg.manual_seed(0)
     model = mg.models.MLPGAN(size=28, channels=1, smoothing=0.0)
     model.gan_loss = game
     loader = mg.data.Loader(digits, 32, seed=0).epoch(0)
     rows = [model.training_step(next(loader)) for _ in range(100)]
-    mysteries[letter] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    last = {name: values[-10:].mean() for name, values in mysteries[letter].items()}
-    print(letter, "  ".join(f"{name} {value:9.3f}" for name, value in last.items()))
+    mysteries[number] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    last = {name: values[-10:].mean() for name, values in mysteries[number].items()}
+    print(f"log {number} ", "  ".join(f"{name} {value:9.3f}" for name, value in last.items()))
 
 # %% tags=["varies"] jupyter={"source_hidden": true}
 with plot.style():
     picture, axes = plot.figure(
         2, 5, size=(10, 4.6),
-        caption="Five logs of 100 steps. Above: loss_d (blue) and loss_g (orange, dashed); mind the scales. Below: the mean of "
+        caption="Five logs of 100 steps. Above: loss_d (blue) and loss_g (orange, dashed), each with its scale. Below: the mean of "
         "D's answers to real (green) and generated images (red, dashed). Which one is healthy, and what is wrong with the others?",
     )  # fmt: skip
-    for k, (letter, values) in enumerate(mysteries.items()):
+    for k, (number, values) in enumerate(mysteries.items()):
         axes[0, k].plot(values["loss_d"], color=plot.COLORS["blue"], linestyle="-")
         axes[0, k].plot(values["loss_g"], color=plot.COLORS["orange"], linestyle="--")
         axes[1, k].plot(values["d_real"], color=plot.COLORS["green"], linestyle="-")
         axes[1, k].plot(values["d_fake"], color=plot.COLORS["red"], linestyle="--")
-        axes[0, k].set_title(letter)
+        axes[0, k].set_title(f"log {number}")
         axes[1, k].set(ylim=(-0.05, 1.05), xlabel="step")
         for place in axes[:, k]:
             place.tick_params(labelsize=9)
@@ -873,14 +958,14 @@ picture
 #
 # Which cause belongs to which log?
 #
-# 1. Nothing is wrong.
-# 2. G's loss has lost its minus: it is $+E[\log D(G(z))]$.
-# 3. D's loss has lost its minus: D descends $V$, as G does.
-# 4. D is never shown a generated image: $L_D = -E[\log D(x)]$.
-# 5. D's output is squashed twice: a sigmoid, and then a loss that expects logits.
+# - a. Nothing is wrong.
+# - b. G's loss has lost its minus: it is $+E[\log D(G(z))]$.
+# - c. D's loss has lost its minus: D descends $V$, as G does.
+# - d. D never sees a generated image: $L_D = -E[\log D(x)]$.
+# - e. D's output goes through a sigmoid, and then into a loss that expects logits.
 
 # %%
-read_the_logs = {"A": ..., "B": ..., "C": ..., "D": ..., "E": ...}
+read_the_logs = {1: ..., 2: ..., 3: ..., 4: ..., 5: ...}  # such as 1: "a"
 
 exercises.read_the_logs(read_the_logs)
 
@@ -892,36 +977,44 @@ exercises.read_the_logs(read_the_logs)
 #
 # </details>
 #
-# There is a failure that no log shows: G draws one digit, very well, and nothing else.  It is called *mode collapse*, and
-# has a lesson of its own.
+# There is a failure that no log shows: G draws one digit, very well, and nothing else.  It is called **mode collapse**
+# (模式崩溃), and is the subject of lesson 10.
+#
+# ### In words
+#
+# Answer for yourself, and then compare with `lessons/solutions/08_gan.py`:
+#
+# 1. G's loss falls for a while and D's loss stays high.  Is the GAN getting better?
+# 2. D's accuracy is 100 % from step 50 on.  G's loss is the non-saturating one.  Does G still receive a gradient?  Is it a
+#    useful one?
+# 3. A friend trains D to the end after every step of G, because "the theorem needs the best D".  What happens, with either
+#    loss?
 #
 # ## Why this sign, this scale, this detach?
 #
 # - **Why a minus before *both* logarithms of $L_D$?**  D wants $V$ large, and an optimizer makes its loss small.
-# - **Why $-\log D(G(z))$ and not $\log(1 - D(G(z)))$?**  The second has slope $-D$ in the logit: nothing, when the image is bad.
-#   The first has $-(1 - D)$: most, when the image is bad.  Same direction, same end, other strength.
-# - **Why two means, added?**  Two expectations.  One mean over a joined batch halves both, and weighs them by their
-#   numbers if these differ: then D's best answer is that of exercise 8.2.
-# - **Why $2 \log 2$ for D and $\log 2$ for G?**  D pays for two kinds of images, G for one.
-# - **Why logits?**  A sigmoid that has been rounded to 0 or 1 cannot be mended by a logarithm.
-# - **Why detach in D's move, and not in G's?**  D's loss must not teach G to help D.  G's loss must reach G, and the way is
+# - **Why $-\log D(G(z))$ and not $\log(1 - D(G(z)))$?**  The second has slope $-D$ in the logit: none when the image is bad.
+#   The first has $-(1 - D)$: most when the image is bad.  Same direction, same end, different strength.
+# - **Why two means, added?**  They are two expectations.  One mean over a joined batch halves both, and weights them by
+#   their numbers if these differ: then D's best answer is that of exercise 8.2.
+# - **Why $2 \log 2$ for D and $\log 2$ for G?**  D's loss has two terms, G's has one.
+# - **Why logits?**  When a sigmoid has been rounded to 0 or 1, no logarithm can repair it.
+# - **Why detach in D's move, and not in G's?**  D's loss must not change G.  G's loss must reach G, and the path goes
 #   through the images.
-# - **Why must D be good, if a good D makes the gradient vanish?**  Only at the best D is it a distance of distributions that G
-#   descends; with a poor D, G learns to please a poor judge.  With $-\log D$ one can have both, a good D and
-#   a gradient.
+# - **Why must D be good, if a good D makes the gradient vanish?**  Only at the best D does G descend a distance of
+#   distributions; with a poor D, G learns to deceive a poor judge.  With $-\log D$ we can have both, a good D and a gradient.
 # - **Why alternate, instead of training D to the end each time?**  Time.  One step keeps D near its best if G moves little.
-# - **Why is real labelled 0.9, and generated not 0.1?**  With the labels $\alpha$ and $\beta$, $D^* = (\alpha p + \beta q)/(p + q)$: for
-#   $\beta > 0$ forgeries far from any data would be defended.
-# - **Why `randn` anew in each step?**  G should be good for all $z$, not for 32 of them.
-# - **Why tanh at G's end?**  The data lies in $[-1, 1]$.  Were the two ranges different, D would need one look.
+# - **Why label real images 0.9, and not generated ones 0.1?**  With the labels $\alpha$ and $\beta$,
+#   $D^* = (\alpha p + \beta q)/(p + q)$.  For $\beta > 0$, D would answer more than 0 for generated images far from any data.
+# - **Why new noise in each step?**  G should be good for all $z$, not for 32 of them.
+# - **Why tanh at G's end?**  The data is in $[-1, 1]$.  With two different ranges, D could tell the images apart by their range.
 #
 # ## To a friend, in three sentences
 #
-# One network makes pictures out of noise, another learns to tell them from real ones, and the first learns from the second's
-# gradient in the picture.  If the second is as good as it can be, it says $p/(p+q)$, and the first descends a distance between
-# its distribution and the data's that is zero only when they are the same.  In practice one changes its loss to $-\log D$,
-# because the original goes flat exactly when there is most to learn.
+# One network makes pictures from noise, another learns to tell them from real ones, and the first learns from the gradient
+# of the second with respect to the picture.  If the second is as good as possible, it answers $p/(p+q)$, and the first
+# descends a distance between its distribution and that of the data, which is zero only when they are the same.  In practice
+# its loss is $-\log D$, because the original loss is flat exactly where there is most to learn.
 #
-# The solutions, with their reasons, are in `lessons/solutions/08_gan.py`, for when you are right or truly stuck.  Derivations of
-# all losses: `mg.losses.derivation("minimax")`, `"non_saturating"`, `"label_smoothing"`; their tests against finite differences are in
+# The solutions, with their reasons, are in `lessons/solutions/08_gan.py`.  Derivations of all losses: `mg.losses.derivation("minimax")`, `"non_saturating"`, `"label_smoothing"`; their tests against finite differences are in
 # `tests/test_losses.py`.

@@ -67,6 +67,29 @@ def _step(detach=True, clear="before", loss=losses.non_saturating_g, judge_again
     return training_step
 
 
+def _moves(d=True, g=True, swap=False, clear_d=True, clear_g=True):
+    """The right step, with an optimizer that does not step, exchanged labels or a forgotten zero_grad."""
+
+    def training_step(generator, discriminator, optimizer_g, optimizer_d, x, z):
+        fake = generator(z)
+        logits = discriminator(x), discriminator(fake.detach())
+        loss_d = losses.minimax_d(*(logits[::-1] if swap else logits))
+        if clear_d:
+            optimizer_d.zero_grad()
+        loss_d.backward()
+        if d:
+            optimizer_d.step()
+        loss_g = losses.non_saturating_g(discriminator(fake))
+        if clear_g:
+            optimizer_g.zero_grad()
+        loss_g.backward()
+        if g:
+            optimizer_g.step()
+        return loss_d, loss_g
+
+    return training_step
+
+
 def _detached_everywhere(generator, discriminator, optimizer_g, optimizer_d, x, z):
     fake = generator(z).detach()
     loss_d = losses.minimax_d(discriminator(x), discriminator(fake))
@@ -80,7 +103,7 @@ def _detached_everywhere(generator, discriminator, optimizer_g, optimizer_d, x, 
     return loss_d, loss_g
 
 
-GUESSES = {"A": 2, "B": 5, "C": 1, "D": 4, "E": 3}
+GUESSES = {1: "b", 2: "e", 3: "a", 4: "d", 5: "c"}
 
 
 @pytest.mark.parametrize(
@@ -119,12 +142,21 @@ GUESSES = {"A": 2, "B": 5, "C": 1, "D": 4, "E": 3}
         (eighth.training_step, _step(judge_again=False), "Judge the generated images again"),
         (eighth.training_step, _step(loss=losses.minimax_g), "This is the loss that saturates"),
         (eighth.training_step, _step(sign=-1), "D became worse"),
-        (eighth.training_step, _detached_everywhere, "in G's the gradient has to reach G"),
+        (eighth.training_step, _detached_everywhere, "no detach there"),
         (eighth.training_step, lambda g, d, og, od, x, z: (mg.zeros(1), mg.zeros(1)), "the weights of the"),
         (eighth.training_step, lambda *a: _step()(*a)[0], "expected it to return loss_d and loss_g"),
         (eighth.training_step, lambda *a: _step()(*a)[::-1], "loss_d of the first step"),
-        (eighth.read_the_logs, {**GUESSES, "A": 3, "E": 2}, "A, you say 3: Look at loss_g"),
-        (eighth.read_the_logs, {"A": 1}, "Expected a dictionary with the letters A, B, C, D, E"),
+        (eighth.training_step, _moves(d=False), "D did not move"),
+        (eighth.training_step, _moves(g=False), "G did not move"),
+        (eighth.training_step, _moves(d=False, g=False), "Neither network moved"),
+        (eighth.training_step, _moves(swap=True), "Real and generated images are exchanged"),
+        (eighth.training_step, _moves(clear_d=False), "D's gradients are never cleared"),
+        (eighth.training_step, _moves(clear_d=False), "After the second step the weights of the discriminator"),
+        (eighth.training_step, _moves(clear_g=False), "G's gradients are never cleared"),
+        (eighth.training_step, lambda *a: _step()(*a)[::-1], "The two losses are exchanged"),
+        (eighth.read_the_logs, {**GUESSES, 1: "c", 5: "b"}, "log 1, you say c: Look at loss_g"),
+        (eighth.read_the_logs, {**GUESSES, 4: 3}, "Log 4: expected a letter from \"a\" to \"e\", got 3"),
+        (eighth.read_the_logs, {1: "a"}, "Expected a dictionary with the numbers 1, 2, 3, 4, 5"),
     ],
 )  # fmt: skip
 def test_lesson_8_says_what_is_wrong(check, answer, reason):
@@ -132,28 +164,29 @@ def test_lesson_8_says_what_is_wrong(check, answer, reason):
     assert verdict.state == "wrong" and reason in verdict.reason, verdict
 
 
-@pytest.mark.parametrize("step", [_step(), _step(detach=False, retain=True)], ids=["detached", "cleared instead"])
-def test_a_step_whose_weights_are_right_passes(step):
-    assert eighth.training_step(step).right
+def test_a_step_whose_weights_are_right_passes_and_a_missing_detach_is_remarked():
+    assert eighth.training_step(_step()).right and not eighth.training_step(_step()).reason
+    without = eighth.training_step(_step(detach=False, retain=True))
+    assert without.right and "D's loss also ran back through G" in without.reason
 
 
 def test_answers_not_yet_given_are_told_from_wrong_ones():
     assert eighth.training_step(lambda *a: (..., ...)).state == "not answered yet"
-    assert eighth.read_the_logs({**GUESSES, "C": ...}).state == "not answered yet"
+    assert eighth.read_the_logs({**GUESSES, 3: ...}).state == "not answered yet"
 
 
 def test_the_logs_to_be_read_show_what_their_causes_predict():
     """Exercise 8.6 is only fair if every log has the symptom that its solution names."""
     data = mg.data.load("digits", size=8).images[:64]
     ends = {}
-    for letter, game in eighth.MYSTERIES.items():
+    for number, game in eighth.MYSTERIES.items():
         mg.manual_seed(0)
         model = mg.models.MLPGAN(size=8, channels=1, latent=8, width=32)
         model.gan_loss = game
-        ends[letter] = [model.training_step({"images": data}) for _ in range(80)][-1]
-    assert ends["A"]["loss_g"] < -1  # log D(G(z)) has no lower end
-    assert ends["B"]["loss_d"] > 1.0064 and 0.3133 < ends["B"]["loss_g"] < 0.6932  # a "logit" between 0 and 1
-    assert ends["B"]["loss_g"] < -np.log(ends["B"]["d_fake"]) - 0.1  # which the mean of -log D cannot be
-    assert ends["C"]["loss_d"] > 0 and ends["C"]["d_real"] > ends["C"]["d_fake"]
-    assert ends["D"]["loss_d"] < 0.1 and ends["D"]["d_fake"] > 0.5
-    assert ends["E"]["loss_d"] < -1 and ends["E"]["d_real"] < 0.2 < 0.8 < ends["E"]["d_fake"]
+        ends[number] = [model.training_step({"images": data}) for _ in range(80)][-1]
+    assert ends[1]["loss_g"] < -1  # log D(G(z)) has no lower end
+    assert ends[2]["loss_d"] > 1.0064 and 0.3133 < ends[2]["loss_g"] < 0.6932  # a "logit" between 0 and 1
+    assert ends[2]["loss_g"] < -np.log(ends[2]["d_fake"]) - 0.1  # which the mean of -log D cannot be
+    assert ends[3]["loss_d"] > 0 and ends[3]["d_real"] > ends[3]["d_fake"]
+    assert ends[4]["loss_d"] < 0.1 and ends[4]["d_fake"] > 0.5
+    assert ends[5]["loss_d"] < -1 and ends[5]["d_real"] < 0.2 < 0.8 < ends[5]["d_fake"]

@@ -54,11 +54,19 @@ def training_step(generator, discriminator, optimizer_g, optimizer_d, x, z):
 
 
 # 8.6
-# A: log D(G(z)) has no lower end: G races to be found out, loss_g goes far below zero.
-# B: loss_g is below -log(d_fake), which the mean of -log D cannot be.  A sigmoid lies between 0 and 1; as a logit it costs
+# 1: log D(G(z)) has no lower end: G makes worse and worse images, loss_g goes far below zero.
+# 2: loss_g is below -log(d_fake), which the mean of -log D cannot be.  A sigmoid lies between 0 and 1; as a logit it costs
 #    G from softplus(-1) = 0.313 to softplus(0) = 0.693, and D at least softplus(-1) + softplus(0) = 1.0064.
-# C: D is ahead and not certain, both losses are positive and finite.
-# D: with real images alone, "real" is always right: loss_d goes to 0, d_fake to 1, and G has nothing to do.
-# E: V has no lower end either: D calls real images fake and fakes real, and is rewarded without limit.
+# 3: D is ahead and not certain, both losses are positive and finite.
+# 4: with real images alone, "real" is always right: loss_d goes to 0, d_fake to 1, and G has nothing to do.
+# 5: V has no lower end either: D calls real images fake and fakes real, and its loss falls without limit.
 
-read_the_logs = {"A": 2, "B": 5, "C": 1, "D": 4, "E": 3}
+read_the_logs = {1: "b", 2: "e", 3: "a", 4: "d", 5: "c"}
+
+# In words
+# 1. The losses do not say.  G's loss falls because D does not recognize its images: G may be better, or D may be bad.  A D
+#    whose loss stays near 1.386 is undecided, and an undecided D teaches little.  Look at the samples, or measure (lesson 13).
+# 2. Yes: the slope in the logit is -(1 - D), almost -1 for every image.  Whether it is useful depends on D's slope in the
+#    image: a D that is certain everywhere may point in a direction that has nothing to do with digits.
+# 3. With the minimax loss G's gradient vanishes.  With -log D it does not vanish, but D's slope in the image becomes steep
+#    and local, G learns little from it, and each step of G costs many of D.

@@ -57,7 +57,7 @@ class Verdict:
         Number and title.
     state : {"right", "wrong", "not answered yet"}
     reason : str
-        What is wrong or missing; empty if nothing is.
+        What is wrong or missing, or a remark on a right answer; often empty.
     """
 
     exercise: str
@@ -83,9 +83,9 @@ class Exercise:
 
     number: str
     title: str
-    check: Callable[[Any], None]
+    check: Callable[[Any], str | None]
 
-    def __init__(self, number: str, title: str, check: Callable[[Any], None]):
+    def __init__(self, number: str, title: str, check: Callable[[Any], str | None]):
         self.number, self.title, self.check = number, title, check
         functools.update_wrapper(self, check)
 
@@ -100,21 +100,23 @@ class Exercise:
         try:
             if answer is None or answer is ...:
                 raise Unanswered(TODO)
-            self.check(answer)
+            remark = self.check(answer)
         except Unanswered as gap:
             return Verdict(name, "not answered yet", str(gap))
         except Wrong as fault:
             return Verdict(name, "wrong", str(fault))
         except Exception as error:  # an answer of a kind that the check did not foresee
             return Verdict(name, "wrong", f"Your answer made the check fail: {type(error).__name__}: {error}")
-        return Verdict(name, "right")
+        return Verdict(name, "right", remark or "")
 
     def __repr__(self) -> str:
         return f"<exercise {self.number}, {self.title}>"
 
 
-def exercise(number: str, title: str) -> Callable[[Callable[[Any], None]], Exercise]:
+def exercise(number: str, title: str) -> Callable[[Callable[[Any], str | None]], Exercise]:
     """Make a function that checks an answer, and raises through `call` and `close`, an `Exercise`.
+
+    It may return a remark on a right answer.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..engine import grad
+from ..engine import grad, primitive
 from ..functional import softplus
 from ..losses import minimax_d, minimax_g, non_saturating_g
 from ..models import GAN_LOSSES
@@ -162,7 +162,8 @@ class _Player:
         g, d = list(self.generator.parameters()), list(self.discriminator.parameters())
         fake = self.generator(z)
         fake_logits = self.discriminator(fake)
-        loss_d = softplus(-self.discriminator(x)).mean() + softplus(fake_logits).mean()
+        side = -1 if "swapped" in self.faults else 1
+        loss_d = softplus(-side * self.discriminator(x)).mean() + softplus(side * fake_logits).mean()
         if "climbs" in self.faults:
             loss_d = -loss_d
         slopes = _slopes(loss_d, d + g)
@@ -177,8 +178,6 @@ class _Player:
         slopes = _slopes(loss_g, g + d)
         if "joint" in self.faults:
             loss_g, slopes = early, [*early_slopes, *slopes[len(g) :]]
-        if "detached" in self.faults:
-            slopes = [0 * slope if i < len(g) else slope for i, slope in enumerate(slopes)]
         self._move(self.generator, slopes[: len(g)])
         if "shared" in self.faults:
             self._leave(self.discriminator, slopes[len(g) :])
@@ -186,9 +185,10 @@ class _Player:
 
     def _move(self, network: nn.Module, slopes: list[Any]) -> None:
         slopes = [old + new for old, new in zip(self.left[network], slopes)]
+        player, still = ("g", "stays") if network is self.generator else ("d", "stands")
         for p, slope in zip(network.parameters(), slopes):
-            p.data = p.data - np.float32(_RATE) * slope
-        keep = "kept" in self.faults
+            p.data = p.data - np.float32(0 if still in self.faults else _RATE) * slope
+        keep = "kept" in self.faults or f"kept_{player}" in self.faults
         self.left[network] = slopes if keep else [0.0] * len(slopes)
 
     def _leave(self, network: nn.Module, slopes: list[Any]) -> None:
@@ -205,7 +205,15 @@ def _flat(network: nn.Module) -> np.ndarray:
 
 
 _FAULTS = [
-    (("attached",), "G was moved by the gradient of D's loss too, which teaches it to be found out. Detach the "
+    (("stands", "stays"), "Neither network moved. Does each optimizer step, after its backward and before zero_grad?"),
+    (("stands",), "D did not move. Does its optimizer step, after its backward and before zero_grad?"),
+    (("stays",), "G did not move. In G's loss the gradient has to reach G: no detach there. And its optimizer steps "
+     "after its backward, before zero_grad."),
+    (("swapped",), "Real and generated images are exchanged in D's loss: real ones have the label 1."),
+    (("kept_d", "shared"), "D's gradients are never cleared: backward() adds to those of D's last move and G's loss. "
+     "Clear them before D's backward."),
+    (("kept_g",), "G's gradients are never cleared: backward() adds to those of the step before."),
+    (("attached",), "G was moved by the gradient of D's loss too, which makes its images worse. Detach the "
      "generated images in D's loss."),
     (("attached", "shared"), "G was moved by D's loss too: detach the generated images there. And D's next step was "
      "moved by G's loss: clear its gradients before."),
@@ -216,16 +224,40 @@ _FAULTS = [
     (("shared",), "G's loss left gradients in D as well, and D's next step used them: clear them before D's backward."),
     (("joint",), "G's loss used what D said before it moved. Judge the generated images again."),
     (("saturates",), "This is the loss that saturates, log(1 - D). Asked for is -log D."),
-    (("detached",), "G did not move. Only D's loss takes detached images: in G's the gradient has to reach G."),
     (("climbs",), "D became worse: its loss is -V."),
 ]  # fmt: skip
 
 
+@primitive
+def _counting_identity(input: Any, *, count: list[int]) -> Any:
+    return input
+
+
+def _counted(g: Tensor, out: Tensor, input: Tensor, *, count: list[int]) -> Tensor:
+    count.append(1)
+    return g
+
+
+_counting_identity.vjp(input=_counted)
+
+
+class _BackwardCounter(nn.Module):
+    """The identity, which counts how often gradients pass through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: list[int] = []
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _counting_identity(input, count=self.count)
+
+
 @exercise("8.5", "repair the step")
-def training_step(answer: Any) -> None:
+def training_step(answer: Any) -> str:
     """``training_step(generator, discriminator, optimizer_g, optimizer_d, x, z)`` moves both once."""
     random = np.random.default_rng(4)
-    generator = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+    counter = _BackwardCounter()
+    generator = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3), counter)
     discriminator = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1))
     for network in (generator, discriminator):
         for p in network.parameters():
@@ -246,7 +278,7 @@ def training_step(answer: Any) -> None:
             raise Unanswered("Put your answer in place of the dots, and run this cell again.")
         expected = right.step(x, z)
         others = [(player.step(x, z), player, hint) for player, hint in wrong]
-        for network, name in ((generator, "generator"), (discriminator, "discriminator")):
+        for network, name in ((discriminator, "discriminator"), (generator, "generator")):  # D moves first
             got, wanted = _flat(network), _flat(getattr(right, name))
             if np.allclose(got, wanted, rtol=1e-3, atol=1e-4):
                 continue
@@ -259,7 +291,14 @@ def training_step(answer: Any) -> None:
             close(f"the weights of the {name} after the {turn} step", got, wanted, rtol=1e-3, atol=1e-4)
         for place, name in enumerate(("loss_d", "loss_g")):
             value = losses[place].item() if isinstance(losses[place], Tensor) else losses[place]
-            close(f"training_step(...)[{place}], {name} of the {turn} step", value, expected[place], rtol=1e-3)
+            close(f"training_step(...)[{place}], {name} of the {turn} step", value, expected[place],
+                  [(expected[1 - place], "The two losses are exchanged: loss_d comes first.")], rtol=1e-3)  # fmt: skip
+    if len(counter.count) > 3:
+        return (
+            "The weights are right, because G's gradients are cleared in time. But D's loss also ran back through G, "
+            "in vain: with fake.detach() in D's loss the step is faster, and no gradient has to be cleared for it."
+        )
+    return ""
 
 
 # ---- 8.6: read the logs
@@ -272,31 +311,35 @@ def _twice_squashed(real: Tensor, fake: Tensor, _: float) -> Tensor:
 _RIGHT = GAN_LOSSES["non_saturating"]
 
 MYSTERIES = {
-    "A": _RIGHT._replace(generator=lambda fake, _: -non_saturating_g(fake)),
-    "B": _RIGHT._replace(discriminator=_twice_squashed, generator=lambda fake, _: non_saturating_g(sigmoid(fake))),
-    "C": _RIGHT,
-    "D": _RIGHT._replace(discriminator=lambda real, fake, _: softplus(-real).mean()),
-    "E": _RIGHT._replace(discriminator=lambda real, fake, _: -minimax_d(real, fake)),
+    1: _RIGHT._replace(generator=lambda fake, _: -non_saturating_g(fake)),
+    2: _RIGHT._replace(discriminator=_twice_squashed, generator=lambda fake, _: non_saturating_g(sigmoid(fake))),
+    3: _RIGHT,
+    4: _RIGHT._replace(discriminator=lambda real, fake, _: softplus(-real).mean()),
+    5: _RIGHT._replace(discriminator=lambda real, fake, _: -minimax_d(real, fake)),
 }
 """Five games, four of them at fault: what exercise 8.6 shows the logs of.  Reading this is cheating."""
 
-_CAUSES = {"A": 2, "B": 5, "C": 1, "D": 4, "E": 3}
+_CAUSES = {1: "b", 2: "e", 3: "a", 4: "d", 5: "c"}
 _SYMPTOMS = {
-    "A": "Look at loss_g: which loss can be far below zero, and what would G have to do for that?",
-    "B": "Compare loss_g with -log(d_fake): the mean of -log D cannot be less. So it is not -log D; what is it?",
-    "C": "loss_g is not below -log(d_fake), neither loss runs away, D is ahead and not sure. What is to repair?",
-    "D": "Look at d_fake beside d_real: D calls everything real, and pays nothing for it. What has it not been shown?",
-    "E": "Look at d_real and d_fake: D is sure, and always wrong. What makes being wrong worth its while?",
+    1: "Look at loss_g: which loss can be far below zero, and what would G have to do for that?",
+    2: "Compare loss_g with -log(d_fake): the mean of -log D cannot be less. So it is not -log D; what is it?",
+    3: "loss_g is not below -log(d_fake), neither loss runs away, D is ahead and not sure. What is to repair?",
+    4: "Look at d_fake beside d_real: D calls everything real, and that costs it nothing. What has it never seen?",
+    5: "Look at d_real and d_fake: D is sure, and always wrong. Which loss becomes smaller when D is wrong?",
 }
 
 
 @exercise("8.6", "read the logs")
 def read_the_logs(answer: Any) -> None:
-    """A dictionary from each letter to the number of its cause."""
+    """A dictionary from the number of each log to the letter of its cause."""
     if not isinstance(answer, dict) or set(answer) != set(_CAUSES):
-        raise Wrong(f"Expected a dictionary with the letters {', '.join(_CAUSES)}, got {answer!r:.80}.")
+        raise Wrong(f"Expected a dictionary with the numbers {', '.join(map(str, _CAUSES))}, got {answer!r:.80}.")
     if any(cause is ... or cause is None for cause in answer.values()):
-        raise Unanswered("Put a number from 1 to 5 at each letter, and run this cell again.")
-    off = [letter for letter, cause in _CAUSES.items() if answer[letter] != cause]
+        raise Unanswered('Put a letter from "a" to "e" at each number, and run this cell again.')
+    given = {number: str(cause).strip().lower().rstrip(".") for number, cause in answer.items()}
+    unknown = [number for number, cause in given.items() if cause not in _CAUSES.values()]
+    if unknown:
+        raise Wrong(f'Log {unknown[0]}: expected a letter from "a" to "e", got {answer[unknown[0]]!r}.')
+    off = [number for number, cause in _CAUSES.items() if given[number] != cause]
     if off:
-        raise Wrong("\n".join(f"{letter}, you say {answer[letter]}: {_SYMPTOMS[letter]}" for letter in off))
+        raise Wrong("\n".join(f"log {number}, you say {given[number]}: {_SYMPTOMS[number]}" for number in off))
