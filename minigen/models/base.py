@@ -62,6 +62,9 @@ class Model(Module):
     class Options(BaseOptions):
         """The options of the family; see `minigen.models.option`."""
 
+    DATA: ClassVar[str] = "mnist5k"
+    """Data set that ``minigen train`` takes by default."""
+
     EPOCHS: ClassVar[int] = 16
     """Epochs that ``minigen train`` takes by default."""
 

@@ -136,7 +136,10 @@ class Blur(Damage):
 
 
 class Hole(Damage):
-    """A square hole at a random place; inside it the image is 0 (grey).
+    """A square hole; inside it the image is 0 (grey).
+
+    Its place is random, but not at the border: of the rows that are not in the hole, 30 to 70 % are above it, and the
+    same of the columns.  So known pixels surround it.
 
     Parameters
     ----------
@@ -158,7 +161,9 @@ class Hole(Damage):
         mask = np.zeros((len(images), 1, height, width), np.float32)
         for one, share in zip(mask, strengths):
             side = max(round(share * min(height, width)), 1)
-            top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
+            top, left = (
+                rng.integers(round(0.3 * rest), round(0.7 * rest) + 1) for rest in (height - side, width - side)
+            )
             one[:, top : top + side, left : left + side] = 1
         return Damaged(images * (1 - mask), mask, images, strengths)
 

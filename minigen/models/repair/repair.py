@@ -54,6 +54,7 @@ class Repair(ImageModel):
     1604.07379): holes, pixel loss and adversary.
     """
 
+    DATA = "photos"
     EPOCHS = 4
     BATCH_SIZE = 16
 
