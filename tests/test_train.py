@@ -4,6 +4,7 @@ import errno
 import io
 import itertools
 import math
+import multiprocessing
 import os
 import random
 import re
@@ -801,3 +802,51 @@ def test_killed_at_any_moment_a_run_reaches_the_same_weights(tmp_path):
             break
     assert kills
     assert_same_run(Run(path), straight)
+
+
+KILLED_EPOCHS = 12
+
+
+def victim(path, ready):
+    """A training that goes on from where the folder is; `ready` is set just before."""
+    run = Run(path) if (path / "config.json").exists() else new_run(path)
+    ready.set()
+    fit(fresh(lr_decay=0.0), loader(), run, KILLED_EPOCHS, resume=True, checkpoint_every=1, progress=False)
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="processes fork from one")
+def test_200_signals_at_random_moments_leave_the_exact_state_of_some_step(tmp_path):
+    """SIGINT, SIGTERM, SIGHUP or SIGKILL; after each the folder is that of an uninterrupted run, so far."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["test_train"])
+    straight, states = new_run(tmp_path / "straight"), {}
+    for step in range(1, KILLED_EPOCHS * BATCHES + 1):
+        fit(fresh(lr_decay=0.0), loader(), straight, steps=step, resume=True, progress=False)
+        state = final_state(straight)
+        states[step] = {name: state[name] for name in ("model", "optimizers")}
+    whole = new_run(tmp_path / "whole")
+    fit(fresh(lr_decay=0.0), loader(), whole, KILLED_EPOCHS, checkpoint_every=1, progress=False)
+    chance, counts, runs, path = random.Random(1), dict.fromkeys(("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"), 0), 0, None
+    while sum(counts.values()) < 200 or path is not None:
+        path = path or tmp_path / f"run{runs}"
+        ready = context.Event()
+        process = context.Process(target=victim, args=(path, ready))
+        process.start()
+        assert ready.wait(60)
+        if sum(counts.values()) < 200:
+            time.sleep(chance.expovariate(1 / 0.08))
+            name = chance.choice(list(counts))
+            if process.is_alive():
+                os.kill(process.pid, getattr(signal, name))
+                counts[name] += 1
+        process.join(60)
+        assert not process.is_alive()
+        step = Run(path).load()["counters"]["step"] if Run(path).checkpoints() else 0
+        if step:
+            state = final_state(Run(path))
+            assert same({name: state[name] for name in states[step]}, states[step]), (counts, step)
+        if step == KILLED_EPOCHS * BATCHES:
+            assert_same_run(Run(path), whole)
+            path, runs = None, runs + 1
+    print(counts, "in", runs, "runs")

@@ -369,8 +369,10 @@ def batch_norm(
     training: bool = True,
     eps: float = 1e-5,
 ) -> Array:
-    if training or running_mean is None or running_var is None:
+    if training:
         x = _normalised(input, (0, *range(2, input.ndim)), eps)
+    elif running_mean is None or running_var is None:
+        raise ValueError("batch_norm: running_mean and running_var are needed when training=False")
     else:
         x = (input - running_mean.reshape(_channels(input))) / _sqrt(running_var.reshape(_channels(input)) + eps)
     return _scaled(x, weight, bias, _channels(input))

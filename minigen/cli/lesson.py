@@ -20,13 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.description = "List the lessons, or open one in JupyterLab."
     parser.epilog = (
+        "Options for JupyterLab follow a --, as in: minigen lesson 1 -- --no-browser. "
         f"Your copy is in {WORK}/ of the current folder and is never overwritten: "
         "to start afresh, rename it or move it away."
     )
     parser.add_argument("number", nargs="?", type=int, help="which lesson to open")
-    parser.add_argument(
-        "options", nargs="*", help="options for JupyterLab, after --, as in: minigen lesson 1 -- --no-browser"
-    )
+    parser.set_defaults(options=[])  # what follows a --, see `minigen.cli.main`
     parser.add_argument("--list", action="store_true", help="list the lessons (as without a number)")
     parser.add_argument("--folder", type=Path, default=Path(WORK), help="where your copy goes (default: %(default)s)")
     parser.add_argument("--build", action="store_true", help="for authors: run the text and store the notebook anew")

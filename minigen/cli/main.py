@@ -58,7 +58,12 @@ class _CommandParser(argparse.ArgumentParser):
             self.command = None
             module.add_arguments(self)
             self.set_defaults(run=module.run)
-        return super().parse_known_args(args, namespace)
+        if self.get_default("options") is None or "--" not in args:
+            return super().parse_known_args(args, namespace)
+        dashes = args.index("--")  # what follows is for another program: argparse would want it beside the number
+        namespace, unknown = super().parse_known_args(args[:dashes], namespace)
+        namespace.options = args[dashes + 1 :]
+        return namespace, unknown
 
 
 def main(argv: Sequence[str] | None = None) -> int:

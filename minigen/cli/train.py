@@ -116,7 +116,13 @@ def _train(arguments: argparse.Namespace) -> int:
 
     def loader_of(config: dict[str, Any], source: Path | None = None) -> Loader:
         # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
-        return Loader(load_split(config, "train", source), config["batch_size"], seed=config["seed"], drop_last=True)
+        data, size = load_split(config, "train", source), config["batch_size"]
+        if len(data) < size:
+            raise RunError(
+                f"{data.name} has {len(data)} images to train with, fewer than a batch of {size}: "
+                f"give --batch-size {len(data)} or less, but at least 2"
+            )
+        return Loader(data, size, seed=config["seed"], drop_last=True)
 
     asked = _asked_config(arguments)
     if asked["epochs"] and asked["steps"]:

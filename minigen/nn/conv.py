@@ -31,11 +31,11 @@ class _Conv(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Pair,
-        stride: Pair,
-        padding: Padding,
-        dilation: Pair,
-        groups: int,
-        bias: bool,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
     ):
         super().__init__()
         name = type(self).__name__
@@ -65,6 +65,31 @@ class _Conv(Module):
         )
 
 
+class _ConvTranspose(_Conv):
+    """The parameters of a transposed convolution; PyTorch has another order of arguments here."""
+
+    _transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        output_padding: Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Pair = 1,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        self.output_padding = output_padding
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        return super().extra_repr() + (f", output_padding={self.output_padding}" if self.output_padding else "")
+
+
 class Conv2d(_Conv):
     """Convolve images with learned filters; see `minigen.functional.conv2d`.
 
@@ -88,19 +113,6 @@ class Conv2d(_Conv):
     >>> mg.nn.Conv2d(3, 8, 4, stride=2, padding=1)(mg.ones(2, 3, 16, 16)).shape
     (2, 8, 8, 8)
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Padding = 0,
-        dilation: Pair = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.conv2d`."""
@@ -131,26 +143,13 @@ class Conv1d(_Conv):
 
     _ndim = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int | str = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.conv1d`."""
         how: Any = (self.stride, self.padding, self.dilation, self.groups)
         return F.conv1d(input, self.weight, self.bias, *how)
 
 
-class ConvTranspose2d(_Conv):
+class ConvTranspose2d(_ConvTranspose):
     """Apply a transposed convolution; see `minigen.functional.conv_transpose2d`.
 
     Parameters
@@ -175,34 +174,13 @@ class ConvTranspose2d(_Conv):
     (2, 3, 16, 16)
     """
 
-    _transposed = True
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Pair,
-        stride: Pair = 1,
-        padding: Padding = 0,
-        output_padding: Pair = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Pair = 1,
-    ):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.output_padding = output_padding
-
     def forward(self, input: Tensor, output_size: Pair | None = None) -> Tensor:
         """See `minigen.functional.conv_transpose2d`."""
         how: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
         return F.conv_transpose2d(input, self.weight, self.bias, *how, output_size=output_size)
 
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        return super().extra_repr() + (f", output_padding={self.output_padding}" if self.output_padding else "")
 
-
-class ConvTranspose1d(_Conv):
+class ConvTranspose1d(_ConvTranspose):
     """Apply a transposed convolution to sequences.
 
     See `minigen.functional.conv_transpose1d`.
@@ -227,29 +205,9 @@ class ConvTranspose1d(_Conv):
     (2, 3, 16)
     """
 
-    _transposed = True
     _ndim = 1
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int | str = 0,
-        output_padding: int = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: int = 1,
-    ):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.output_padding = output_padding
 
     def forward(self, input: Tensor) -> Tensor:
         """See `minigen.functional.conv_transpose1d`."""
         how: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
         return F.conv_transpose1d(input, self.weight, self.bias, *how)
-
-    def extra_repr(self) -> str:
-        """Return the sizes."""
-        return super().extra_repr() + (f", output_padding={self.output_padding}" if self.output_padding else "")

@@ -1,6 +1,6 @@
 """Known answers of A1: known wrong answers, with what their authors should read; and right ones, written differently."""
 
-from minigen.course.kit import right, wrong
+from minigen.course.kit import FEW_DIGITS, right, wrong
 
 NO_PAST = (
     "The numbers are right, but what is made from .value, or by Var(...), has no past: it cannot be differentiated."
@@ -8,7 +8,6 @@ NO_PAST = (
 NO_G = "Where is g? It says how much the end of the computation changes with this result."
 SINGLE = "Something here is float64: np.ones and np.zeros make it unless told otherwise, and it wins over float32."
 
-FEW_DIGITS = "float32 has seven digits. Are your values right to seven digits, too?"
 KEPT = "The array that was returned before is used again: the result of the first call changes with the second."
 
 # ---- task 1: rules for single operations

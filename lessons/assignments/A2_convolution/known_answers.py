@@ -1,6 +1,6 @@
 """Known answers of A2: known wrong answers, with what their authors should read; and right ones, written differently."""
 
-from minigen.course.kit import right, wrong
+from minigen.course.kit import FEW_DIGITS, right, wrong
 
 SINGLE = "Something here is float64: np.ones and np.zeros make it unless told otherwise, and it wins over float32."
 PLACE = "An operation such as += changes an array for everybody who holds it."
@@ -17,7 +17,6 @@ LESS = "The array of all patches is R * S times as large as the images. Can you 
 SLOW = "How much of the time do you spend in Python, and how often is each number moved? What does one matrix product do for you?"
 
 AGAIN = "Call it twice, and keep the first result. What is shared between the two calls?"
-VALUES = "Are the numbers right in float32 too, to seven digits?"
 ORDER = (
     "The same numbers can be in another memory order. What do x.strides and g.strides say of `np.asfortranarray(g)`?"
 )
@@ -106,7 +105,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
     wrong(1, "one array for all results", AGAIN, {"def conv2d(x, w, stride, padding, dilation, groups):":
           "kept = {}\n\ndef conv2d(x, w, stride, padding, dilation, groups):", "y = np.zeros((n, groups, o // groups, rows, columns), x.dtype)":
           "y = kept.setdefault((x.shape, w.shape, x.dtype, str((stride, padding, dilation))), np.zeros((n, groups, o // groups, rows, columns), x.dtype))\n    y[...] = 0"}),
-    wrong(1, "float32: zeros", VALUES, {"return y.reshape(n, o, rows, columns)": "return y.reshape(n, o, rows, columns) * (x.dtype == np.float64)"}),
+    wrong(1, "float32: zeros", FEW_DIGITS, {"return y.reshape(n, o, rows, columns)": "return y.reshape(n, o, rows, columns) * (x.dtype == np.float64)"}),
     wrong(1, "only a row", "It works for one row. What about images?", {"for r in range(w.shape[2]):": "for r in range(1):"}),
 ]  # fmt: skip
 
@@ -268,7 +267,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):
     wrong(3, "one array for all results", AGAIN, {"def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):":
           "kept = {}\n\ndef conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):", "dw = np.empty((groups, o // groups, padded.shape[2], *kernel_size), x.dtype)":
           "dw = kept.setdefault((x.shape, g.shape, kernel_size, x.dtype), np.empty((groups, o // groups, padded.shape[2], *kernel_size), x.dtype))"}),
-    wrong(3, "float32: half the digits", VALUES, {"*kernel_size), x.dtype)": "*kernel_size), x.dtype if x.dtype == np.float64 else np.float16)",
+    wrong(3, "float32: half the digits", FEW_DIGITS, {"*kernel_size), x.dtype)": "*kernel_size), x.dtype if x.dtype == np.float64 else np.float16)",
           "return dw.reshape(o, -1, *kernel_size)": "return dw.reshape(o, -1, *kernel_size).astype(x.dtype)"}),
     wrong(3, "only one row", "It works for one row. What about images?", {COLLECT: COLLECT.replace("padded[..., down, across]", "padded[..., slice(0, rows), across]")}),
 ]  # fmt: skip

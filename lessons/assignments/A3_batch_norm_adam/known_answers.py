@@ -1,6 +1,6 @@
 """Known answers of A3: known wrong answers, with what their authors should read; and right ones, written differently."""
 
-from minigen.course.kit import right, wrong
+from minigen.course.kit import FEW_DIGITS, right, wrong
 
 SINGLE = "Something here is float64: np.ones, np.zeros and np.float64 make it, and it wins over float32."
 PLACE = "An operation such as += or *= changes an array for everybody who holds it."
@@ -14,7 +14,6 @@ ALIAS = "The caller uses the array g again for the next gradient. What do you ke
 RATES = "The settings can be others in each step. Which steps does a new rate act on?"
 ORDER = "The same numbers can be in another memory order. What does x.strides say of `np.asfortranarray(x)`?"
 AGAIN = "Call it twice, and keep the first result. Which array do the two results share?"
-VALUES = "Are the numbers right in float32 too, to seven digits?"
 
 # ---- task 1: batch norm, in training and in evaluation
 
@@ -95,7 +94,7 @@ def batch_norm_eval(x, weight, bias, running_mean, running_var, eps=1e-5):
     wrong(1, "strides of an array that is contiguous", ORDER, {"axes = (0, *range(2, x.ndim))":
           "axes = (0, *range(2, x.ndim))\n    strides = x.itemsize * np.cumprod([1, *x.shape[:0:-1]])[::-1]\n"
           "    x = np.lib.stride_tricks.as_strided(x, x.shape, strides)"}),
-    wrong(1, "float32: half the digits", VALUES, {"centered = x - per_channel(mean, x)":
+    wrong(1, "float32: half the digits", FEW_DIGITS, {"centered = x - per_channel(mean, x)":
           "centered = x - per_channel(mean, x)\n    if x.dtype == np.float32:\n        centered = centered.astype(np.float16).astype(np.float32)"}),
     wrong(1, "float64", SINGLE, {"n = x.size // x.shape[1]": "n = np.float64(x.size // x.shape[1])"}),
     wrong(1, "the running mean in place", PLACE, {"return y, new_mean, new_var": "running_mean[...] = new_mean\n    return y, running_mean, new_var"}),
@@ -182,7 +181,7 @@ def batch_norm_grad(g, x, weight, eps=1e-5):
     wrong(2, "one array for all results", AGAIN, {"return per_channel(weight * rstd, x) * inner, dweight, dbias":
           'kept = per_channel.__dict__.setdefault(f"{x.shape} {x.dtype}", np.empty_like(x))\n'
           "    kept[...] = per_channel(weight * rstd, x) * inner\n    return kept, dweight, dbias"}),
-    wrong(2, "in evaluation: float32 with half the digits", VALUES, {"factor = 1 / np.sqrt(running_var + eps)":
+    wrong(2, "in evaluation: float32 with half the digits", FEW_DIGITS, {"factor = 1 / np.sqrt(running_var + eps)":
           "factor = 1 / np.sqrt(running_var + eps)\n    if x.dtype == np.float32:\n        factor = factor.astype(np.float16).astype(np.float32)"}),
     wrong(2, "nothing where g is zero", "x moves the mean and the variance, and by them every y. What does it get where its own g is zero?",
           {"per_channel(weight * rstd, x) * inner": "per_channel(weight * rstd, x) * inner * (g != 0)"}),
@@ -271,7 +270,7 @@ def rmsprop_step(w, g, state, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, cente
           {"return w - lr * u": 'return w - state.setdefault("lr", lr) * u'}),
     wrong(3, "the first alpha for ever", RATES, {"v = state[\"v\"] = ": 'alpha = state.setdefault("alpha", alpha)\n    v = state["v"] = '}),
     wrong(3, "nothing where g is zero", "A weight with velocity moves on where its gradient is zero.", {"w - lr * u": "w - lr * u * (g != 0)"}),
-    wrong(3, "float32: half the digits", VALUES, {AVERAGE: "(" + AVERAGE + ").astype(np.float16 if g.dtype == np.float32 else g.dtype).astype(g.dtype)"}),
+    wrong(3, "float32: half the digits", FEW_DIGITS, {AVERAGE: "(" + AVERAGE + ").astype(np.float16 if g.dtype == np.float32 else g.dtype).astype(g.dtype)"}),
     wrong(3, "state kept outside, by shape", WHOSE, source="""
 KEPT = {}
 def rmsprop_step(w, g, state, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, centered=False):
@@ -373,7 +372,7 @@ def adam_step(w, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
 """),
     wrong(4, "the rate inside m", RATES, {FIRST: 'beta1 * state.get("m", 0.0) + (1 - beta1) * lr * g\n', LAST: LAST.replace("lr * ", "")}),
     wrong(4, "the first rate for ever", RATES, {LAST: LAST.replace("lr", 'state.setdefault("lr", lr)')}),
-    wrong(4, "half the digits", VALUES, {FIRST: '(beta1 * state.get("m", 0.0) + (1 - beta1) * g).astype(g.dtype if g.dtype == np.float64 else np.float16)\n',
+    wrong(4, "half the digits", FEW_DIGITS, {FIRST: '(beta1 * state.get("m", 0.0) + (1 - beta1) * g).astype(g.dtype if g.dtype == np.float64 else np.float16)\n',
           "m_corrected = m / ": "m_corrected = m.astype(g.dtype) / "}),
     wrong(4, "nothing where g is zero", "Adam's step goes along the average of the gradients. Is that zero where g is?", {LAST: LAST + " * (g != 0)"}),
     wrong(4, "state kept outside, by shape", WHOSE, source="""

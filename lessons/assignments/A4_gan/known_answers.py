@@ -1,6 +1,6 @@
 """Known answers of A4: known wrong answers, with what their authors should read; and right ones, written differently."""
 
-from minigen.course.kit import right, wrong
+from minigen.course.kit import FEW_DIGITS, right, wrong
 
 FINITE = "What is this for a logit of -800? There is a function that never makes exp of a large number."
 SINGLE = "Something here is float64: NumPy's functions make it of lists and counts, and it wins over float32."
@@ -9,7 +9,6 @@ PLACE = "An operation such as += or *= changes the array that the caller still n
 MEAN = "Is it a sum or a mean? Double the batch: the loss should not double."
 LOGITS = "These are logits, not probabilities. What takes one to the other?"
 SMOOTH = "Smoothing replaces the label 1 of a real image by 1 - s. What stands in a cross-entropy for the rest, s?"
-FEW_DIGITS = "float32 has seven digits. Are your values right to seven digits, too?"
 KEPT = "The array that was returned before is used again: the result of the first call changes with the second."
 MEMORY = "An array can have any strides: a transpose, every second row. Which order is taken for granted here?"
 EXACTLY_0 = "What does each part of the formula give for a number that is exactly 0?"

@@ -1,6 +1,6 @@
 """Known answers of A5: known wrong answers, with what their authors should read; and right ones, written differently."""
 
-from minigen.course.kit import right, wrong
+from minigen.course.kit import FEW_DIGITS, right, wrong
 
 NO_PAST = "The numbers are right, but nothing can flow back through .detach(), .numpy() or .data."
 NO_G = "Where is g? It says how much the end of the computation changes with each result."
@@ -13,7 +13,6 @@ LIBRARY = "The library has the answer; the task is to find it yourself."
 PUBLIC = "It works for the numbers of the public test. What about others?"
 OVERFLOW = "What is exp(1000)? And the logarithm of a probability that has been rounded to 0?"
 CLAMPED = "Numbers of any size are allowed. Is something cut off here that need not be?"
-FEW_DIGITS = "float32 has seven digits. Are your values right to seven digits, too?"
 KEPT = "The array that was returned before is used again: the result of the first call changes with the second."
 ORDER_OF_MEMORY = "An array can have any strides: a transpose, every second row. Which order is taken for granted here?"
 EXACTLY_0 = "What does each part of the formula give for a number that is exactly 0?"

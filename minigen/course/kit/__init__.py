@@ -4,7 +4,7 @@
 students use                                      `check`, and in a guide's notebook `load`, `pending`
 tests are written with                            `test`, `close`, `single`, `fail`, `untouched`
 tests call functions with                         `repeated`, `with_zeros`
-known answers use                                 `right`, `wrong`
+known answers use                                 `right`, `wrong`, `FEW_DIGITS`
 instructors use                                   ``minigen course build``, ``grade``, ``validate``
 ================================================= =====================================================
 
@@ -12,11 +12,12 @@ Its limits protect from accidents, not from attacks: a submission runs in a sepa
 memory, but with the rights of whoever runs it.  It is no sandbox.
 """
 
-from .assignment import CourseError, right, wrong
+from .assignment import FEW_DIGITS, CourseError, right, wrong
 from .check import check, load, pending
 from .testing import close, fail, repeated, single, test, untouched, with_zeros
 
 __all__ = [
+    "FEW_DIGITS",
     "CourseError",
     "check",
     "close",

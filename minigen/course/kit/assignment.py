@@ -18,7 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Answer", "Assignment", "CourseError", "Task", "definitions", "replaced", "right", "stub", "wrong"]
+__all__ = [
+    "FEW_DIGITS",
+    "Answer",
+    "Assignment",
+    "CourseError",
+    "Task",
+    "definitions",
+    "replaced",
+    "right",
+    "stub",
+    "wrong",
+]
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "lessons" / "assignments"
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
@@ -241,6 +252,9 @@ def definitions(text: str) -> dict[str, tuple[int, int]]:
 
 
 # ---- known answers
+
+FEW_DIGITS = "float32 has seven digits. Are your values right to seven digits, too?"
+"""A hint that answers to several assignments share."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """Grading a folder of submissions: a CSV file for all, a page for each student."""
 
-import csv
 import hashlib
-import io
 import json
 import re
 import unicodedata
@@ -15,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..._util.atomic_write import TEMPORARY, replace_file
+from ..._util.tables import Table
 from .assignment import Assignment, CourseError
-from .html_report import html_page, withheld
+from .html_report import secret_lines, student_page, withheld
 from .result import UNLOADED
 from .scoring import decoded, fingerprint, grade_file, read_submission
 
@@ -177,11 +176,12 @@ def grade(
         (out / name).mkdir(parents=True, exist_ok=True)
         for rest in (out / name).glob(f"{TEMPORARY}*"):
             rest.unlink()
+    secret = secret_lines(assignment)
     rules = fingerprint(*(p.read_text(encoding="utf-8") for p in _rules(assignment)))
     stems = file_stems([submission.student for submission in submissions])
     rows = []
     with ThreadPoolExecutor(jobs) as pool:
-        for row in pool.map(lambda s: _one(assignment, s, out, stems[s.student], rules, regrade), submissions):
+        for row in pool.map(lambda s: _one(assignment, s, out, stems[s.student], rules, secret, regrade), submissions):
             rows.append(row)
             yield row
     replace_file(out / "grades.csv", _bytes(_table(assignment, rows)))
@@ -216,7 +216,13 @@ def _rules(assignment: Assignment) -> list[Path]:
 
 
 def _one(
-    assignment: Assignment, submission: Submission, out: Path, stem: str, rules: str, regrade: bool
+    assignment: Assignment,
+    submission: Submission,
+    out: Path,
+    stem: str,
+    rules: str,
+    secret: list[str],
+    regrade: bool,
 ) -> dict[str, Any]:
     """One student's result; whatever goes wrong is part of it."""
     mark = fingerprint(rules, submission.source, submission.problem)
@@ -232,10 +238,10 @@ def _one(
         except Exception as error:  # a fault of the kit: the others' grading goes on
             problem = f"could not be graded: {type(error).__name__}: {error}"
     result |= {"student": submission.student, "origin": submission.origin, "problem": problem, "fingerprint": mark}
-    result["notes"] = _notes(assignment, submission.source, result["printed"])
+    result["notes"] = _notes(secret, submission.source, result["printed"])
     writers: dict[Path, Callable[[], str]] = {
         out / "results" / f"{stem}.json": lambda: json.dumps(result, indent=1, ensure_ascii=False),
-        out / "pages" / f"{stem}.html": lambda: html_page(assignment, result, submission.source),
+        out / "pages" / f"{stem}.html": lambda: student_page(assignment, result, submission.source, secret),
     }
     for path, text in writers.items():
         try:
@@ -258,36 +264,23 @@ LOOKED_AT = ("_getframe", "currentframe", "get_referrers", "get_objects", "__sub
 """Names by which a file can reach the tests that run it; hardly an honest answer needs one."""
 
 
-def _notes(assignment: Assignment, source: str, printed: str) -> list[str]:
+def _notes(secret: list[str], source: str, printed: str) -> list[str]:
     """What an instructor should look at before trusting a result."""
     notes = [f"uses {name}" for name in LOOKED_AT if re.search(rf"\b{name}\b", source)]
-    if withheld(assignment, printed) != printed:
+    if withheld(secret, printed) != printed:
         notes.append("prints lines of the hidden tests or of the solution")
     return notes
 
 
 def _table(assignment: Assignment, rows: list[dict[str, Any]]) -> str:
     """All results as CSV, with a column for each task."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(
-        ["student", "points", "possible", *(f"task {t.number}" for t in assignment.tasks), "problem", "origin", "notes"]
-    )
+    columns = ["student", "points", "possible", *(f"task {t.number}" for t in assignment.tasks)]
+    lines = []
     for row in sorted(rows, key=lambda row: row["student"]):
         tasks = [sum(t["points"] for t in row["tests"] if t["task"] == task.number) for task in assignment.tasks]
-        names = [row["student"], summary(row), row["origin"], "; ".join(row.get("notes", []))]
-        student, problem, origin, notes = map(_no_formula, names)
-        table.writerow([student, row["points"], row["possible"], *tasks, problem, origin, notes])
-    return text.getvalue()
-
-
-def _no_formula(text: str) -> str:
-    """Text that a spreadsheet shows as it is: it would compute what begins like a formula.
-
-    >>> _no_formula("=1+1")
-    "'=1+1"
-    """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+        notes = "; ".join(row.get("notes", []))
+        lines.append([row["student"], row["points"], row["possible"], *tasks, summary(row), row["origin"], notes])
+    return Table([*columns, "problem", "origin", "notes"], lines).csv()
 
 
 def summary(row: dict[str, Any]) -> str:

@@ -5,10 +5,11 @@ import html
 import re
 from typing import Any
 
+from ..._util.tables import Table, html_page
 from .assignment import Assignment
 from .result import UNLOADED
 
-__all__ = ["html_page", "withheld"]
+__all__ = ["secret_lines", "student_page", "withheld"]
 
 STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
@@ -22,8 +23,6 @@ tr + tr td { border-top: 1px solid #ddd }
 pre { background: #f5f5f5; padding: .6rem .8rem; margin: .4rem 0; font-size: .875rem }
 pre { white-space: pre-wrap; overflow-wrap: anywhere }
 .score { font-size: 1.3rem; margin: .3rem 0 1rem }
-.bar { display: inline-block; width: 8rem; height: .6rem; background: #e4e4e4 }
-.bar i { display: block; height: 100%; background: #0072b2 }
 .test { margin: .5rem 0; padding: .1rem 0 .1rem .9rem; border-left: 4px solid #0072b2 }
 .test.failed { border-color: #d55e00 }
 .test p { margin: .15rem 0 }
@@ -44,7 +43,7 @@ WORDS = {
 }
 
 
-def html_page(assignment: Assignment, result: dict[str, Any], source: str) -> str:
+def student_page(assignment: Assignment, result: dict[str, Any], source: str, secret: list[str]) -> str:
     """The page of one student, as HTML that needs nothing else.
 
     Parameters
@@ -54,6 +53,8 @@ def html_page(assignment: Assignment, result: dict[str, Any], source: str) -> st
         As `minigen.course.kit.grade` stores it.
     source : str
         What was graded.
+    secret : list of str
+        What the page must not show, see `secret_lines`.
 
     Returns
     -------
@@ -73,21 +74,15 @@ def html_page(assignment: Assignment, result: dict[str, Any], source: str) -> st
             parts.append(f'<div class="problem">No test could be run.<pre>{_text(_feedback(broken[0]))}</pre></div>')
         else:
             parts += [_task(result, task.number, task.title) for task in assignment.tasks]
-        printed = _own_calls(assignment, withheld(assignment, result["printed"]))
+        printed = _own_calls(assignment, withheld(secret, result["printed"]))
         if printed.strip():
             parts.append(f"<h2>What your file printed</h2>\n<pre>{_text(printed[:2000])}</pre>")
     parts.append(_footer(assignment, result, source))
-    body = "\n".join(parts)
-    title = f"{assignment.name}: {student}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title>\n<style>\n{STYLE}\n</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
+    return html_page(f"{assignment.name}: {result['student']}", "\n".join(parts), STYLE)
 
 
-def withheld(assignment: Assignment, printed: str) -> str:
-    """What a file printed, without the lines of the hidden tests and of the solution: students see the page."""
+def secret_lines(assignment: Assignment) -> list[str]:
+    """The lines of the hidden tests and of the solution that are long enough to be recognised."""
     secret: set[str] = set()
     for path in (assignment.tests / "hidden.py", assignment.folder / "solution" / assignment.file):
         if path.is_file():
@@ -95,9 +90,13 @@ def withheld(assignment: Assignment, printed: str) -> str:
     public = assignment.tests / "public.py"
     if public.is_file():
         secret -= {line.strip() for line in public.read_text(encoding="utf-8").splitlines()}
-    long = [line for line in secret if len(line) >= 20]
+    return [line for line in secret if len(line) >= 20]
+
+
+def withheld(secret: list[str], printed: str) -> str:
+    """What a file printed, without lines that have one of `secret_lines`: students see the page."""
     lines = printed.splitlines(keepends=True)
-    return "".join(line for line in lines if not any(part in line for part in long))
+    return "".join(line for line in lines if not any(part in line for part in secret))
 
 
 def _own_calls(assignment: Assignment, printed: str) -> str:
@@ -117,11 +116,8 @@ def _overview(assignment: Assignment, result: dict[str, Any]) -> str:
     for task in assignment.tasks:
         got = sum(t["points"] for t in result["tests"] if t["task"] == task.number)
         share = 100 * got / task.points if task.points else 0
-        rows.append(
-            f'<tr><td>{task.number}. {_text(task.title)}</td><td class="n">{got:g} of {task.points:g}</td>'
-            f'<td><span class="bar"><i style="width:{share:.0f}%"></i></span></td></tr>'
-        )
-    return '<table>\n<tr><th>task</th><th class="n">points</th><th></th></tr>\n' + "\n".join(rows) + "\n</table>"
+        rows.append([f"{task.number}. {task.title}", f"{got:g} of {task.points:g}", f"{share:.0f} %"])
+    return Table(["task", "points", "share"], rows, "lrr").html()
 
 
 def _task(result: dict[str, Any], number: int, title: str) -> str:

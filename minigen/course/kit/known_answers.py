@@ -7,6 +7,7 @@ whose answer fails in the same way reads what is known about it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..._util.tables import Table
 from .assignment import Answer, Assignment, replaced
 from .result import Mistakes, Outcome
 from .runner import Job, run
@@ -132,14 +133,9 @@ def _markdown(
     lines = [f"## {assignment.title}", ""]
     for task in (t for t in assignment.tasks if any(s.answer.task == t.number for s in results)):
         own = [s for s in results if s.answer.task == task.number]
-        rows = [["wrong answer", *columns], ["---"] * (1 + len(columns))]
-        rows += [[s.answer.name, *cells(s)] for s in own if s.answer.wrong]
+        rows = [[s.answer.name, *cells(s)] for s in own if s.answer.wrong]
         rights = "; ".join(s.answer.name for s in own if not s.answer.wrong)
         lines += [f"### Task {task.number}: {task.title}", ""]
-        lines += [f"| {' | '.join(_cell(text) for text in row)} |" for row in rows]
-        lines += ["", f"{len(rows) - 2} are wrong.  Right, written differently: {rights}.", ""]
+        lines += [Table(["wrong answer", *columns], rows).markdown()]
+        lines += ["", f"{len(rows)} are wrong.  Right, written differently: {rights}.", ""]
     return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

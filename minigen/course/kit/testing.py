@@ -151,7 +151,7 @@ def close(what: str, got: Any, expected: Any, rtol: float = 1e-6, atol: float = 
     try:
         if got is None:  # which NumPy would take for a number
             raise Wrong(f"{what}: got None. Is there a `return`?")
-        _close(what, got, expected, rtol, atol)
+        _close(what, got, expected, rtol=rtol, atol=atol)
         kinds = [np.asarray(x).dtype for x in (got, expected)]
         if dtype and isinstance(expected, np.ndarray) and kinds[0] != kinds[1]:
             raise Wrong(f"{what}: the values are right, but the dtype is {kinds[0]}; expected {kinds[1]}.")
