@@ -9,6 +9,7 @@ whose functions fit, and never names NumPy itself:
 3.0
 """
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -146,6 +147,69 @@ def freeze(array: Any) -> Any:
     if isinstance(array, np.ndarray):
         array.setflags(write=False)
     return array
+
+
+class ReadOnlyArray(np.ndarray[Any, Any]):
+    """The array of a Tensor, as it is shown: who writes into it reads in one line what to do instead.
+
+    What is computed from it, and every copy, is a plain array.
+    """
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return array[()] if return_scalar else array
+
+    def copy(self, order: Any = "C") -> Any:
+        """Return a plain array with the same values."""
+        return self.view(np.ndarray).copy(order)
+
+    def astype(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a plain array with the same values."""
+        return self.view(np.ndarray).astype(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
+    def __reduce__(self) -> Any:
+        return self.view(np.ndarray).__reduce__()
+
+
+def _refusing(name: str) -> Any:
+    write = getattr(np.ndarray, name)
+
+    @functools.wraps(write)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.flags.writeable:
+            return write(self, *args, **kwargs)
+        raise ValueError(
+            "a Tensor's array is read-only: write `t -= x` or `t[i] = x` under minigen.no_grad(), "
+            "`with t.inplace() as array`, or change a copy, t.numpy().copy()"
+        )
+
+    return method
+
+
+for _operator in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift"):
+    setattr(ReadOnlyArray, f"__i{_operator}__", _refusing(f"__i{_operator}__"))
+for _name in ("__setitem__", "fill", "sort", "put", "partition"):
+    setattr(ReadOnlyArray, _name, _refusing(_name))
+
+
+def shown(array: Any) -> Any:
+    """A read-only view of a Tensor's array."""
+    return array.view(ReadOnlyArray) if isinstance(array, np.ndarray) else array
+
+
+def plain(array: Any) -> Any:
+    """The array that `shown` shows, or a plain view of a part of it."""
+    if type(array) is not ReadOnlyArray:
+        return array
+    base = array.base
+    whole = type(base) is np.ndarray and (base.shape, base.strides, base.dtype) == (
+        array.shape,
+        array.strides,
+        array.dtype,
+    )
+    return base if whole else array.view(np.ndarray)
 
 
 _rng = np.random.default_rng()

@@ -476,4 +476,4 @@ def _copy_aliased(gradients: list[Tensor | None], grad_outputs: Iterable[Tensor 
 
 
 def _base_array(t: Tensor) -> Any:
-    return t.data if t.data.base is None else t.data.base
+    return t._data if t._data.base is None else t._data.base

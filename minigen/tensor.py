@@ -73,7 +73,7 @@ class Tensor(TensorMethods):
                 raise TypeError(f"Tensor: only float32 and float64 can have a gradient, got dtype {data.dtype}")
         if isinstance(data, np.generic):
             data = np.asarray(data)
-        self._data: Array = backend.freeze(data)
+        self._data: Array = backend.freeze(backend.plain(data))
         self._requires_grad = requires_grad
         self._retains_grad = False
         self._grad: Tensor | None = None
@@ -91,7 +91,7 @@ class Tensor(TensorMethods):
         Assigning gives the Tensor another array of the same shape, dtype and device.  ``w.data -= x`` fails, because
         NumPy writes into the array before it assigns: write ``w -= x`` under `no_grad`, or ``w.data = w.data - x``.
         """
-        return self._data
+        return backend.shown(self._data)
 
     @data.setter
     def data(self, array: Any) -> None:
@@ -104,6 +104,7 @@ class Tensor(TensorMethods):
 
     def set_array(self, array: Any) -> None:
         """Give the Tensor another array of any shape, dtype and device, without the checks of `data`."""
+        array = backend.plain(array)
         self._data = backend.freeze(array.copy() if array.base is not None else array)
         self.version = [0]
 
@@ -251,7 +252,7 @@ class Tensor(TensorMethods):
 
     def numpy(self) -> Array:
         """Return the values as a read-only NumPy array; copy it to write."""
-        array: Array = backend.to_device(self._data, "cpu")
+        array: Array = backend.shown(backend.to_device(self._data, "cpu"))
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
