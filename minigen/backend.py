@@ -61,7 +61,7 @@ def describe(x: Any) -> str:
     >>> describe(np.ones((2, 3))), describe(1.5)
     ('ndarray float64[2, 3]', 'float')
     """
-    kind = type(x)
+    kind = np.ndarray if isinstance(x, ReadOnlyArray) else type(x)
     name = (
         kind.__qualname__
         if kind.__module__.partition(".")[0] in _OWN_MODULES
@@ -195,21 +195,18 @@ for _name in ("__setitem__", "fill", "sort", "put", "partition"):
 
 
 def shown(array: Any) -> Any:
-    """A read-only view of a Tensor's array."""
+    """A view of a Tensor's array that says what to do instead of writing into it."""
     return array.view(ReadOnlyArray) if isinstance(array, np.ndarray) else array
 
 
 def plain(array: Any) -> Any:
-    """The array that `shown` shows, or a plain view of a part of it."""
+    """The array that `shown` shows, or a plain view of what was made of it."""
     if type(array) is not ReadOnlyArray:
         return array
     base = array.base
-    whole = type(base) is np.ndarray and (base.shape, base.strides, base.dtype) == (
-        array.shape,
-        array.strides,
-        array.dtype,
-    )
-    return base if whole else array.view(np.ndarray)
+    if type(base) is np.ndarray and base.__array_interface__ == array.__array_interface__:
+        return base
+    return array.view(np.ndarray)
 
 
 _rng = np.random.default_rng()

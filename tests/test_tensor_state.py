@@ -40,7 +40,43 @@ def test_gradient_descent_by_hand_changes_the_weights(kind):
             w.data = w.data - 0.1 * w.grad.data
     assert alias is w and alias.is_leaf and alias.requires_grad
     np.testing.assert_allclose(w.data, [0.8, 1.6])
-    assert (w.data is memory) == (kind != "data")
+    assert np.shares_memory(w.data, memory) == (kind != "data")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda t: exec("t.data -= 0.1", {"t": t}),
+        lambda t: exec("t.data *= t.grad", {"t": t}),
+        lambda t: exec("t.grad.data /= 2", {"t": t}),
+        lambda t: exec("t.numpy()[...] = 1", {"t": t}),
+        lambda t: exec("t.numpy()[1:] += 1", {"t": t}),
+        lambda t: t.data.T.fill(0),
+        lambda t: t.data.sort(),
+    ],
+)
+def test_who_writes_into_the_array_of_a_tensor_reads_what_to_do_instead(write):
+    t = leaf(1.0, 2.0)
+    (t * t).sum().backward()
+    with pytest.raises(ValueError, match=r"^a Tensor's array is read-only: write `t -= x` .* minigen.no_grad\(\), .*$"):
+        write(t)
+    assert t.tolist() == [1, 2] and t.grad.tolist() == [2, 4]
+    t.grad *= 0.5
+    assert t.grad.tolist() == [1, 2]
+
+
+def test_what_is_computed_from_the_array_of_a_tensor_is_a_plain_array():
+    t = leaf(1.0, 2.0)
+    for made in (t.data * 2, t.data.copy(), t.data.astype("float32"), np.sort(t.data), t.data.max(keepdims=True),
+                 pickle.loads(pickle.dumps(t.data))):  # fmt: skip
+        assert type(made) is np.ndarray and made.flags.writeable
+    picked = t.numpy()[t.numpy() > 0]  # a copy, of the same kind
+    picked += 1
+    assert picked.tolist() == [2, 3] and t.tolist() == [1, 2] and repr(t.data) == "array([1., 2.])"
+    twin = mg.Tensor(t.data)
+    with mg.no_grad():
+        t.zero_()
+    assert twin.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
