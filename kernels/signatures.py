@@ -191,6 +191,14 @@ def _real(kernel: str, name: str, x: Any) -> float:
     return x
 
 
+def _decay_rate(kernel: str, name: str, x: Any) -> float:
+    """A rate at which an average forgets, by whose ``1 - x**step`` the kernel divides."""
+    x = _real(kernel, name, x)
+    if not 0 <= x < 1:
+        raise ValueError(f"{kernel}: {name}: got {x}, expected a number from 0 to below 1")
+    return x
+
+
 # ---------------------------------------------------------------- one check for each kernel
 
 
@@ -427,7 +435,8 @@ def _adam_step(
         if state is None:
             raise TypeError(f"{name}: {what}: got None, expected an array")
     arrays = _updated(name, param, grad, {"m": m, "v": v, "vmax": vmax})
-    rates = _real(name, "lr", lr), _real(name, "beta1", beta1), _real(name, "beta2", beta2), _real(name, "eps", eps)
+    betas = _decay_rate(name, "beta1", beta1), _decay_rate(name, "beta2", beta2)
+    rates = _real(name, "lr", lr), *betas, _real(name, "eps", eps)
     step = _integer(name, "step", step, 1)
     return *arrays, step, *rates, _real(name, "weight_decay", weight_decay), bool(decoupled)
 

@@ -66,6 +66,8 @@ REFUSED = [
     ("sgd_step", (frozen(3), V, None, 0.1, 0, 0, 0, False, True), ValueError, "param: got a read-only array"),
     ("sgd_step", (V, V[:2], None, 0.1, 0, 0, 0, False, True), ValueError, "grad: got shape (2,), expected (3,)"),
     ("sgd_step", (V, V[::-1], None, 0.1, 0, 0, 0, False, True), ValueError, "param and grad share memory"),
+    ("adam_step", (f32(3), f32(3), f32(3), f32(3), None, 1, 0.1, 1.0, 0.9, 1, 0, False), ValueError, "beta1: got 1.0, expected"),
+    ("adam_step", (f32(3), f32(3), f32(3), f32(3), None, 1, 0.1, 0.9, 1.5, 1, 0, False), ValueError, "beta2: got 1.5, expected"),
     ("adam_step", (f32(3), f32(3), f32(3), None, None, 1, 0.1, 0.9, 0.9, 1, 0, False), TypeError, "v: got None"),
 ]  # fmt: skip
 
