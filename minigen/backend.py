@@ -9,7 +9,6 @@ whose functions fit, and never names NumPy itself:
 3.0
 """
 
-import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -176,7 +175,6 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
 def _refusing(name: str) -> Any:
     write = getattr(np.ndarray, name)
 
-    @functools.wraps(write)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.flags.writeable:
             return write(self, *args, **kwargs)
@@ -185,6 +183,8 @@ def _refusing(name: str) -> Any:
             "`with t.inplace() as array`, or change a copy, t.numpy().copy()"
         )
 
+    method.__name__ = name
+    method.__doc__ = f"Do NumPy's `{name}`, if the array is not read-only."
     return method
 
 
