@@ -17,22 +17,26 @@ from minigen.losses import LOSSES
 SHAPES = {
     "real_scores": (3, 1), "fake_scores": (4, 1), "real_logits": (3, 1), "fake_logits": (4, 1),
     "input_gradients": (3, 2, 2),
+    "labelled_logits": (2, 3), "unlabelled_logits": (4, 3), "real_features": (3, 2), "fake_features": (4, 2),
     "mu": (3, 2), "log_var": (3, 2), "prior_mu": (3, 2), "prior_log_var": (3, 2), "eps": (2, 3, 2),
     "logits": (2, 3, 2), "mean": (2, 3, 2), "x": (3, 2),
     "output": (2, 2, 3), "truth": (2, 2, 3), "mask": (2, 1, 3),
     "log_likelihood": (2, 3), "kl": (3,), "log_weights": (4, 3),
 }  # fmt: skip
-NUMBERS = {"beta": 3.0, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0}
+NUMBERS = {"beta": 3.0, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0,
+           "labels": np.array([2, 0])}  # fmt: skip
 WIDTHS = {"ordinary": 1.0, "saturated": 15.0}
 """Of logits and scores."""
 
 
-def arrays(rng, name, width):
+def arrays(rng, name, width, of):
     """Values for the argument: a list of arrays, or one."""
     if name == "parameters":
         return [rng.standard_normal((2, 3)), rng.standard_normal(4)]
     if name not in SHAPES:
         raise AssertionError(f"no shape is known for a loss's argument {name!r}: add it to SHAPES or NUMBERS")
+    if name == "fake_logits" and of == "semi_supervised_d":  # a row of K logits
+        return rng.standard_normal((4, 3)) * width
     if name == "x":  # images
         return rng.uniform(0.2, 0.8, SHAPES[name])
     if name == "mask":
@@ -47,7 +51,7 @@ def arguments(name, rng, width, optional):
         if p.name in NUMBERS:
             numbers[p.name] = NUMBERS[p.name]
         elif p.default is not None or optional:
-            tensors[p.name] = arrays(rng, p.name, width)
+            tensors[p.name] = arrays(rng, p.name, width, name)
     return tensors, numbers
 
 
@@ -96,3 +100,15 @@ def test_the_gradient_penalty_in_the_weights_of_its_critic():
 
     point = [rng.standard_normal((2, 3)), rng.standard_normal(2)]
     gradcheck(loss, point, order=2, name="gradient_penalty", names=["w", "v"], repeats=1).raise_if_wrong()
+
+
+@pytest.mark.parametrize("place", ["real", "fake"])
+def test_r1_and_r2_in_the_weights_of_the_discriminator(place):
+    rng = np.random.default_rng(0)
+    images = mg.tensor(rng.standard_normal((2, 3)) + (place == "fake"))
+
+    def loss(w, v):
+        return losses.zero_centred_penalty(losses.input_gradients(lambda x: (x @ w.T).tanh() @ v, images), 3.0)
+
+    point = [rng.standard_normal((2, 3)), rng.standard_normal(2)]
+    gradcheck(loss, point, order=2, name="zero_centred", names=["w", "v"], repeats=1).raise_if_wrong()

@@ -19,7 +19,7 @@ from minigen.losses import LOSSES
 
 numbers = np.random.default_rng
 seeds = st.integers(0, 2**32 - 1)
-HELPERS = {"LOSSES", "Loss", "clip_weights", "critic_gradients", "derivation", "gradient"}
+HELPERS = {"LOSSES", "Loss", "clip_weights", "critic_gradients", "derivation", "gradient", "input_gradients"}
 
 
 # ---- the formulas
@@ -144,7 +144,34 @@ def weights(rng):
     return [rng.standard_normal((2, 3)), rng.standard_normal(4)], {"weight": float(rng.random())}
 
 
+def semi_supervised(labelled, unlabelled, fake, labels):
+    def likelihoods(logits):  # of the K classes and of "generated", whose logit is 0
+        powers = np.exp(np.concatenate([logits, 0 * logits[:, :1]], 1))
+        return powers / powers.sum(1, keepdims=True)
+
+    real, generated = likelihoods(unlabelled), likelihoods(fake)[:, -1]
+    classes = np.exp(labelled) / np.exp(labelled).sum(1, keepdims=True)
+    classifier = -np.mean(np.log(classes[np.arange(len(labels)), labels]))
+    return classifier - (np.mean(np.log(1 - real[:, -1])) + np.mean(np.log(generated))) / 2
+
+
+def semi_supervised_case(rng):
+    sizes, k = rng.integers(1, 5, 3), int(rng.integers(1, 5))
+    return [2 * rng.standard_normal((n, k)) for n in sizes], {"labels": rng.integers(k, size=sizes[0])}
+
+
+def feature_case(rng):
+    shape = (3, 2) if rng.random() < 0.5 else (4,)
+    return [rng.standard_normal((int(rng.integers(1, 5)), *shape)) for _ in range(2)], {}
+
+
 CASES = {
+    "zero_centred_penalty": (
+        lambda u, weight: weight / 2 * sum(np.sum(image * image) for image in u) / len(u),
+        lambda rng: ([gradients_case(rng)], {"weight": float(10 * rng.random())}),
+    ),
+    "feature_matching": (lambda f, g: np.sum((np.mean(f, 0) - np.mean(g, 0)) ** 2), feature_case),
+    "semi_supervised_d": (semi_supervised, semi_supervised_case),
     "minimax_d": (minimax_d, lambda rng: (scores(rng, 2), {})),
     "minimax_g": (lambda fake: np.mean(np.log(sigma(-fake))), lambda rng: (scores(rng, 1), {})),
     "label_smoothing_d": (minimax_d, lambda rng: (scores(rng, 2), {"smoothing": float(rng.random())})),

@@ -297,3 +297,61 @@ def test_moving_a_module_leaves_the_callers_tensors_as_they_are():
     shared = nn.BatchNorm1d(3)
     net = nn.Sequential(shared, nn.Sequential(shared)).to("float64")
     assert net[0].running_mean is net[1][0].running_mean and net[0].running_mean.dtype == np.float64
+
+
+def test_noise_follows_its_generator_in_training_only():
+    x = mg.zeros(3, 4)
+    layers = [nn.GaussianNoise(0.5, generator=np.random.default_rng(1)) for _ in range(2)]
+    first, second = (layer(x).numpy() for layer in layers)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, 0.5 * np.random.default_rng(1).standard_normal((3, 4), np.float32))
+    assert np.abs(layers[0](x).numpy() - first).min() > 0
+    assert layers[0].eval()(x) is x and nn.GaussianNoise(0.0)(x) is x
+    for std in (-0.1, "1"):
+        with pytest.raises((TypeError, ValueError), match="GaussianNoise: argument 'std'"):
+            nn.GaussianNoise(std)
+
+
+def nearness(rows):
+    """The definition, one pair after the other."""
+    out = np.zeros(rows.shape[:2])
+    for i, b in np.ndindex(out.shape):
+        out[i, b] = sum(np.exp(-np.abs(rows[i, b] - rows[j, b]).sum()) for j in range(len(rows)) if j != i)
+    return out
+
+
+def test_minibatch_discrimination_is_its_definition_and_both_roles_of_an_example_count():
+    mg.manual_seed(0)
+    rng = np.random.default_rng(0)
+    layer = nn.MinibatchDiscrimination(4, out_features=3, kernel_dims=2).to("float64")
+    x = mg.tensor(rng.standard_normal((5, 4)))
+    rows = (x.numpy() @ layer.weight.numpy().T).reshape(5, 3, 2)
+    out = layer(x)
+    np.testing.assert_allclose(out.numpy(), np.concatenate([x.numpy(), nearness(rows)], 1), rtol=1e-12)
+    g = rng.standard_normal((5, 3))
+    both = np.zeros_like(rows)
+    for i, j, b in np.ndindex(5, 5, 3):
+        way = rows[i, b] - rows[j, b]
+        both[i, b] -= (i != j) * (g[i, b] + g[j, b]) * np.exp(-np.abs(way).sum()) * np.sign(way)
+    (found,) = mg.grad((out[:, 4:] * mg.tensor(g)).sum(), layer.weight)
+    np.testing.assert_allclose(found.numpy(), both.reshape(5, 6).T @ x.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_the_minibatch_standard_deviation_is_over_the_batch_and_finite_where_it_collapsed():
+    x = np.random.default_rng(0).standard_normal((4, 3, 2, 5))
+    out = nn.MinibatchStdDev()(mg.tensor(x)).numpy()
+    assert out.shape == (4, 4, 2, 5)
+    np.testing.assert_array_equal(out[:, :3], x)
+    np.testing.assert_allclose(out[:, 3], x.std(0).mean(), rtol=1e-6)
+    same = mg.tensor(np.ones((4, 3)), requires_grad=True)
+    value = nn.MinibatchStdDev()(same)
+    assert value.numpy()[:, 3] == pytest.approx(1e-4)
+    assert np.isfinite(mg.grad(value.sum(), same)[0].numpy()).all()
+
+
+@pytest.mark.parametrize("layer", [nn.MinibatchDiscrimination(2), nn.MinibatchStdDev()])
+def test_layers_that_compare_need_two_examples(layer):
+    with pytest.raises(ValueError, match=f"{type(layer).__name__}: expected a batch of at least 2 .* got 1"):
+        layer(mg.ones(1, 2))
+    with pytest.raises(ValueError, match=f"{type(layer).__name__}: expected input"):
+        layer(mg.ones(3))

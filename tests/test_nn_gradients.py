@@ -57,6 +57,7 @@ CASES = [  # layer, the arguments of its constructor, the shape of an input or i
     ("Flatten", {"start_dim": 0, "end_dim": 1}, (2, 3, 2)),
     ("GELU", {"approximate": "none"}, (3, 4)),
     ("GELU", {"approximate": "tanh"}, (3, 4)),
+    ("GaussianNoise", {"std": 0.5}, (3, 4)),
     ("GroupNorm", {"num_groups": 2, "num_channels": 4}, (2, 4, 3)),
     ("GroupNorm", {"num_groups": 1, "num_channels": 2, "eps": 0.1, "affine": False}, (2, 2, 2, 2)),
     ("HuberLoss", {"reduction": "sum", "delta": 0.5}, (2, 3, 4), INSIDE),
@@ -75,6 +76,9 @@ CASES = [  # layer, the arguments of its constructor, the shape of an input or i
     ("MSELoss", {"reduction": "mean"}, (2, 3, 4), INSIDE),
     ("MaxPool2d", {"kernel_size": 2, "ceil_mode": True}, (1, 2, 5, 4)),
     ("MaxPool2d", {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 2}, (1, 1, 5, 4)),
+    ("MinibatchDiscrimination", {"in_features": 3, "out_features": 2, "kernel_dims": 2}, (4, 3)),
+    ("MinibatchStdDev", {}, (3, 2, 2)),
+    ("MinibatchStdDev", {"eps": 0.1}, (4, 3)),
     ("ModuleDict", {"modules": {"only": nn.Linear(4, 3)}}, (2, 4)),
     ("ModuleList", {"modules": [nn.Linear(4, 3)]}, (2, 4)),
     ("NLLLoss", {"weight": WEIGHT, "ignore_index": 0, "reduction": "sum"}, (2, 3, 4), LABELS),
@@ -100,6 +104,7 @@ CASES = [  # layer, the arguments of its constructor, the shape of an input or i
 ELSEWHERE = {
     ("Embedding", "padding_idx"): "test_nn.py: the vector of the padding does not learn",
     ("Dropout", "generator"): "test_functional.py: dropout follows its generator",
+    ("GaussianNoise", "generator"): "test_nn.py: noise follows its generator, in training only",
     ("Dropout2d", "generator"): "test_nn.py: whole channels are dropped",
 }
 

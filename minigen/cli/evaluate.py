@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen evaluate`` was asked."""
-    trained = opened(arguments)
+    trained = opened(arguments, points=True)
     model, seed = trained.model, arguments.seed
     dataset = asked_data(arguments, trained)
     readings = None
@@ -61,6 +61,12 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"nearest training image of samples     {found['nearest_samples']:8.3f} (median distance)")
         print(f"nearest training image of test images {found['nearest_data']:8.3f}")
         print("  much nearer samples are copies; farther ones say nothing about quality")
+    if "modes" in found:
+        for what, modes in (("samples", found["modes"]), ("data", found["modes_data"])):
+            print(f"{what:8} {modes}  ({modes.samples} points; modes with a point within 3 sigma, HQ: share of such points)")
+        floor = found["modes"]
+        print(f"perfect  HQ {floor.high_quality_floor:.1%}, KL {floor.kl_floor:.4f} on average")
+        return
     if "mse" in found:
         print(f"mean squared error {found['mse']:8.4f}")
     if "mse_of_input" in found:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data import Dataset
+from ..models import PointGAN
 from ..plot import ImageTable
-from ..train import Trained, load_trained
+from ..train import RunError, Trained, load_trained
 from ..visualize.classes import class_numbers
 from .types import at_least
 
@@ -37,9 +38,11 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def opened(arguments: argparse.Namespace) -> Trained:
-    """The model that the command is about."""
+def opened(arguments: argparse.Namespace, points: bool = False) -> Trained:
+    """The model that the command is about; RunError if it makes points, and the command takes images only."""
     trained = load_trained(arguments.model_run, arguments.previous)
+    if isinstance(trained.model, PointGAN) and not points:
+        raise RunError(f"{trained.run.path}: {trained.model.name} makes points, and this command needs images")
     trained.model.to(arguments.device)
     return trained
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._util.atomic_write import replace_file
+from ..models.gan.points import PREVIEW, PointGAN
 from ..plot import save_image_grid
+from ..train import Trained
 from ..visualize import sample, sample_images
 from ..visualize.samples import MANY, OF_EACH
 from .run_options import add_class, add_run, asked_classes, opened, save_table
@@ -24,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``minigen sample``."""
     parser.description = (
         "Make new images with a trained model: one picture of them all (--out FILE.png), an array for other programs\n"
-        "(--out FILE.npz: images (N, C, H, W) in [-1, 1], and labels), or one file for each (--out FOLDER/)."
+        "(--out FILE.npz: images (N, C, H, W) in [-1, 1], and labels), or one file for each (--out FOLDER/).\n"
+        "A model of points gives a picture of them, or the array points (N, 2)."
     )
     add_run(parser, "sample.png", "the noise")
     text = f"how many, or how many of each class (default: {MANY}, or {OF_EACH} of each class)"
@@ -34,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen sample`` was asked."""
-    trained = opened(arguments)
+    trained = opened(arguments, points=True)
+    if isinstance(trained.model, PointGAN):
+        _points(trained.model, arguments, trained)
+        return
     asked = arguments.n, asked_classes(arguments, trained), arguments.seed, trained.class_names
     out = arguments.out or ""
     if out.endswith((".npz", "/", "\\")) or Path(out or ".png").is_dir():
@@ -45,6 +51,22 @@ def run(arguments: argparse.Namespace) -> None:
         table = sample(trained.model, *asked)
         rows, columns = table.images.shape[:2]
         save_table(table, arguments, trained, f"{rows * columns if table.rows else arguments.n or MANY} samples")
+
+
+def _points(model: PointGAN, arguments: argparse.Namespace, trained: Trained) -> None:
+    """Save points as an array, or a picture of them."""
+    if arguments.classes is not None:
+        raise ValueError(f"--class: {model.name} knows no classes")
+    points = model.sample(arguments.n or PREVIEW, np.random.default_rng(arguments.seed))
+    path = Path(arguments.out or trained.run.path / arguments.file_name)
+    if path.suffix == ".npz":
+        memory = io.BytesIO()
+        np.savez_compressed(memory, points=points)
+        replace_file(path, memory.getvalue())
+    else:
+        picture = model.picture(points, trained.data("train").points)
+        save_image_grid(path, picture[None], padding=0)
+    print(f"{len(points)} samples of step {trained.step}: {path}")
 
 
 def _save_array(path: Path, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> None:

@@ -4,7 +4,10 @@ import numpy as np
 
 from .dataset import Dataset
 
-__all__ = ["centres", "grid25", "ring8"]
+__all__ = ["SIGMAS", "centres", "grid25", "ring8"]
+
+SIGMAS = {"ring8": 0.01, "grid25": 0.05}
+"""The standard deviation of the modes of each mixture, in each direction."""
 
 
 def centres(name: str) -> np.ndarray:
@@ -66,7 +69,7 @@ def ring8(split: str = "train", count: int | None = None, seed: int = 0) -> Data
     >>> ring8("test")
     Dataset('ring8', 2000 of shape (2,), 8 classes)
     """
-    return _mixture("ring8", 0.01, split, count, seed)
+    return _mixture("ring8", split, count, seed)
 
 
 def grid25(split: str = "train", count: int | None = None, seed: int = 0) -> Dataset:
@@ -84,15 +87,15 @@ def grid25(split: str = "train", count: int | None = None, seed: int = 0) -> Dat
     >>> grid25(count=50)
     Dataset('grid25', 50 of shape (2,), 25 classes)
     """
-    return _mixture("grid25", 0.05, split, count, seed)
+    return _mixture("grid25", split, count, seed)
 
 
-def _mixture(name: str, sigma: float, split: str, count: int | None, seed: int) -> Dataset:
+def _mixture(name: str, split: str, count: int | None, seed: int) -> Dataset:
     modes = centres(name)
     count = {"train": 10_000, "test": 2_000}[split] if count is None else count
     rng = split_rng(seed, split)
     labels = rng.integers(len(modes), size=count)
-    points = modes[labels] + sigma * rng.standard_normal((count, 2))
+    points = modes[labels] + SIGMAS[name] * rng.standard_normal((count, 2))
     return Dataset(
         name,
         points=points.astype(np.float32),

@@ -10,6 +10,9 @@ loss                                      family (file and derivation)       for
 `hinge_d`, `hinge_g`                      ``hinge``                          margins
 `wgan_d`, `wgan_g`                        ``wgan``                           earth mover's distance, `clip_weights`
 `wgan_gp_d`, `gradient_penalty`           ``wgan_gp``                        the same, `critic_gradients` penalized
+`zero_centred_penalty`                    ``zero_centred``                   R1 and R2: `input_gradients` penalized
+`feature_matching`                        ``feature_matching``               G matches mean features of D
+`semi_supervised_d`                       ``semi_supervised``                D that also classifies
 `reparameterize`                          ``reparameterization``             sampling that a gradient can pass
 `bernoulli_log_likelihood`                ``bernoulli``                      images in [0, 1], on logits
 `gaussian_log_likelihood`                 ``gaussian``                       images of any values
@@ -29,6 +32,7 @@ from .bernoulli import bernoulli_log_likelihood
 from .beta_vae import beta_vae_loss
 from .cvae import cvae_loss
 from .elbo import negative_elbo
+from .feature_matching import feature_matching
 from .gaussian import gaussian_log_likelihood
 from .hinge import hinge_d, hinge_g
 from .iwae import iwae_loss
@@ -41,8 +45,10 @@ from .reconstruction import masked_l1, masked_l2
 from .registry import LOSSES, Loss, derivation, gradient
 from .regularization import l1_penalty, l2_penalty
 from .reparameterization import reparameterize
+from .semi_supervised import semi_supervised_d
 from .wgan import clip_weights, wgan_d, wgan_g
 from .wgan_gp import critic_gradients, gradient_penalty, wgan_gp_d
+from .zero_centred import input_gradients, zero_centred_penalty
 
 __all__ = [
     "LOSSES",
@@ -53,12 +59,14 @@ __all__ = [
     "critic_gradients",
     "cvae_loss",
     "derivation",
+    "feature_matching",
     "gaussian_kl",
     "gaussian_log_likelihood",
     "gradient",
     "gradient_penalty",
     "hinge_d",
     "hinge_g",
+    "input_gradients",
     "iwae_loss",
     "l1_penalty",
     "l2_penalty",
@@ -74,7 +82,9 @@ __all__ = [
     "non_saturating_d",
     "non_saturating_g",
     "reparameterize",
+    "semi_supervised_d",
     "wgan_d",
     "wgan_g",
     "wgan_gp_d",
+    "zero_centred_penalty",
 ]

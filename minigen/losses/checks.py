@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from .. import nn
 from ..tensor import Tensor
 
-__all__ = ["check_images", "check_latent", "check_prior", "check_scores"]
+__all__ = ["check_images", "check_latent", "check_prior", "check_scores", "check_separate_scores"]
 
 
 def check_scores(op: str, **scores: Tensor) -> None:
@@ -66,3 +67,18 @@ def check_prior(op: str, mu: Tensor, prior_mu: Any, prior_log_var: Any) -> None:
     for name, value in given.items():
         if not missing and value.shape != mu.shape:
             raise ValueError(f"{op}: argument {name!r}: expected shape {mu.shape} like mu, got {value.shape}")
+
+
+def check_separate_scores(op: str, critic: object) -> None:
+    """Check that the score of an image does not depend on other images: no batch norm in training mode.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, module in critic.named_modules() if isinstance(critic, nn.Module) else ():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.training:
+            raise ValueError(
+                f"{op}: batch norm ({name!r}) makes the score of one image depend on the others, so that there is no "
+                "gradient of an image's own; use layer norm, instance norm or none"
+            )

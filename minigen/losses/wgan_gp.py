@@ -82,7 +82,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn
 from ..arguments import check_number
 from ..backend import array_module
 from ..engine import grad
@@ -90,7 +89,7 @@ from ..ops.elementwise import sqrt, square, where
 from ..ops.reduce import sum
 from ..tensor import Tensor
 from .arrays import Array
-from .checks import check_scores
+from .checks import check_scores, check_separate_scores
 from .registry import gradient_of, loss
 from .wgan import wgan_d, wgan_d_gradient
 
@@ -230,16 +229,7 @@ def critic_gradients(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
             "critic_gradients: expected real and fake of one shape (N, ...) and mix (N,), "
             f"got {real.shape}, {fake.shape} and {mix.shape}"
         )
-    mixing = [
-        name
-        for name, module in (critic.named_modules() if isinstance(critic, nn.Module) else ())
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.training
-    ]
-    if mixing:
-        raise ValueError(
-            f"critic_gradients: batch norm ({mixing[0]!r}) makes the score of one image depend on the others, so that "
-            "there is no gradient of an image's own; use layer norm, instance norm or none"
-        )
+    check_separate_scores("critic_gradients", critic)
     t = mix.reshape(-1, *[1] * (real.ndim - 1)).astype(real.dtype)
     points = Tensor(t * real.data + (1 - t) * fake.data, requires_grad=True)
     scores: Tensor = critic(points)

@@ -6,15 +6,17 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import BaseGAN, BaseVAE, GenerativeModel, ImageModel
+from ..models import BaseGAN, BaseVAE, GenerativeModel, ImageModel, PointGAN
 from .likelihood import elbo_terms, log_likelihood
 from .memorization import memorization
+from .modes import count_modes, known_modes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["evaluate"]
 
+MODE_SAMPLES = 2500  # as in the tables of PacGAN
 _IMAGES = 1000  # images on which samples and the outputs of D are compared
 
 
@@ -30,6 +32,8 @@ def evaluate(
                                          and for samples, as in training
     every generative model, with `train` ``nearest_samples`` and ``nearest_data``, median distances to the nearest
                                          training image, see `minigen.metrics.memorization`
+    GAN of points                        ``modes``, a `minigen.metrics.Modes` of 2,500 samples, and ``modes_data``, that of
+                                         as many points of the data
     model from image to image            ``mse``, the mean squared error to the partners of the data set, and
                                          ``mse_of_input``, the same of the unchanged input
     ==================================== =====================================================================
@@ -68,6 +72,8 @@ def evaluate(
     """
     if samples and not isinstance(model, BaseVAE):
         raise ValueError(f"evaluate: --samples estimates log p(x), and {model.name} assigns no probability to an image")
+    if isinstance(model, PointGAN):
+        return _points(model, dataset, seed)
     if isinstance(model, ImageModel):
         return _image_model(model, dataset)
     if not isinstance(model, GenerativeModel):
@@ -99,6 +105,12 @@ def _gan(model: BaseGAN, dataset: Dataset, seed: int) -> dict[str, Any]:
     labels = real.labels if model.classes else None  # the samples are of the same classes
     fake = model.sample(len(real), np.random.default_rng(seed), labels)
     return {"d_data": _mean_score(model, real.images, labels), "d_samples": _mean_score(model, fake, labels)}
+
+
+def _points(model: PointGAN, dataset: Dataset, seed: int) -> dict[str, Any]:
+    modes, samples = known_modes(dataset), model.sample(MODE_SAMPLES, np.random.default_rng(seed))
+    data = dataset.points[:MODE_SAMPLES]
+    return {"modes": count_modes(samples, *modes), "modes_data": count_modes(data, *modes)}
 
 
 def _mean_score(model: BaseGAN, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> float:

@@ -1,8 +1,8 @@
 """Models: GANs, VAEs, and what they are built of.
 
 >>> import minigen as mg
->>> list(mg.models.families())
-['cgan', 'cvae', 'dcgan', 'gan', 'iwae', 'repair', 'vae', 'wgan', 'wgan-gp']
+>>> {"cgan", "dcgan", "gan", "vae", "wgan-gp"} <= set(mg.models.families())
+True
 >>> model = mg.models.build("dcgan", size=28, channels=1, width=8)
 >>> model.sample(4).shape
 (4, 1, 28, 28)
@@ -13,7 +13,20 @@ A family is a subclass of `Model`: networks, optimizers, options and a training 
 from . import networks
 from .base import GenerativeModel, ImageModel, Model
 from .ema import EMA
-from .gan import CGAN, DCGAN, GAN, GAN_LOSSES, MLPGAN, WGAN, WGANGP, BaseGAN, BaseWGAN, GANLoss
+from .gan import (
+    CGAN,
+    DCGAN,
+    GAN,
+    GAN_LOSSES,
+    MLPGAN,
+    WGAN,
+    WGANGP,
+    BaseGAN,
+    BaseWGAN,
+    GANLoss,
+    PointGAN,
+    StabilizedGAN,
+)
 from .options import Options, option
 from .registry import absolute_name, build, families, family, register
 from .repair import Repair
@@ -39,7 +52,9 @@ __all__ = [
     "ImageModel",
     "Model",
     "Options",
+    "PointGAN",
     "Repair",
+    "StabilizedGAN",
     "absolute_name",
     "build",
     "families",

@@ -298,11 +298,16 @@ class GenerativeModel(Model):
     """How many classes the model can be asked for; 0 if it does not use classes."""
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
-        super().__init__(size=size, channels=channels, **options)
-        self.shape: tuple[int, int, int] = (self.options.channels, self.options.size, self.options.size)
+        given = {name: value for name, value in (("size", size), ("channels", channels)) if name not in self.Options.WITHOUT}
+        super().__init__(**given, **options)
+        self.shape: tuple[int, ...] = self.example_shape()
         self.classes = getattr(self.options, "classes", 0)
         if self.options.latent is not None:
             self.latent = self.options.latent
+
+    def example_shape(self) -> tuple[int, ...]:
+        """Return the shape of one image; a family that makes something else has another."""
+        return (self.options.channels, self.options.size, self.options.size)
 
     def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
         """Compute the images of vectors, in the mode that the networks are in.

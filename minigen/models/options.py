@@ -18,7 +18,7 @@ import numbers
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 __all__ = ["Options", "Specification", "option"]
 
@@ -149,6 +149,9 @@ class Options:
         If a value is of the wrong type or out of range.
     """
 
+    WITHOUT: ClassVar[tuple[str, ...]] = ()
+    """Inherited options that the family does not have, such as the size of images for one that makes points."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Give every option an annotation, and a changed default its inherited help."""
         super().__init_subclass__(**kwargs)
@@ -194,6 +197,7 @@ class Options:
         return [
             Specification(each.name, *_kind(hints.get(each.name), each.default), each.default, each.metadata)
             for each in found
+            if each.name not in cls.WITHOUT
         ]
 
     @classmethod

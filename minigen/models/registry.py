@@ -59,8 +59,8 @@ def families() -> dict[str, type[Model]]:
     Examples
     --------
     >>> import minigen as mg
-    >>> list(mg.models.families())
-    ['cgan', 'cvae', 'dcgan', 'gan', 'iwae', 'repair', 'vae', 'wgan', 'wgan-gp']
+    >>> [name for name in mg.models.families() if name.endswith("vae")]
+    ['cvae', 'vae']
     """
     return dict(sorted(_FAMILIES.items()))
 
@@ -91,11 +91,10 @@ def family(name: str) -> type[Model]:
     --------
     >>> family("vae")
     <class 'minigen.models.vae.vae.VAE'>
-    >>> family("veo")
+    >>> family("veo")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: unknown model 'veo', did you mean vae? Known: cgan, cvae, dcgan, gan, iwae, repair, vae, wgan, \
-wgan-gp, or FILE.py:CLASS for a class of your own
+    ValueError: unknown model 'veo', did you mean vae? Known: ..., or FILE.py:CLASS for a class of your own
     """
     if name in _FAMILIES:
         return _FAMILIES[name]

@@ -10,7 +10,9 @@ from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout2d
 from .linear import Embedding, Identity, Linear
 from .loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
+from .minibatch import MinibatchDiscrimination, MinibatchStdDev
 from .module import Module, Parameter
+from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .shape import (
@@ -42,6 +44,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GELU",
+    "GaussianNoise",
     "GroupNorm",
     "HuberLoss",
     "Identity",
@@ -53,6 +56,8 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
+    "MinibatchDiscrimination",
+    "MinibatchStdDev",
     "Module",
     "ModuleDict",
     "ModuleList",

@@ -1,24 +1,31 @@
-"""Clip gradients, bound a layer's gain, treat all parameters as one vector."""
+"""Clip gradients, bound a layer's gain, and call a Module with other parameters.
+
+`functional_call` is ``torch.func.functional_call``, `update_bn` is ``torch.optim.swa_utils.update_bn``.
+"""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..arguments import check_boolean, check_integer, check_number, normalize_dim
 from ..backend import array_module, rng, to_device
-from ..engine import no_grad
+from ..engine import Node, Primitive, is_grad_enabled, no_grad
+from ..ops.elementwise import ones_like, zeros_like
 from ..ops.shape import cat
 from ..tensor import Tensor, tensor
 from .module import HookHandle, Module, Parameter
+from .norm import _BatchNorm, InstanceNorm2d
 
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
+    "functional_call",
     "parameters_to_vector",
     "remove_spectral_norm",
     "spectral_norm",
+    "update_bn",
     "vector_to_parameters",
 ]
 
@@ -175,6 +182,47 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         start += p.numel()
 
 
+class _SingularValue(Primitive):
+    r"""The largest singular value $\sigma = u^\top W v$ of a weight, where u and v depend on the weight.
+
+    Its gradient is $u v^\top$: u and v maximize $u^\top W v$ among vectors of length 1, so their own change adds
+    nothing to first order.  To second order it does, and $u v^\top$ is no constant: the gradient of this gradient
+    is refused.
+    """
+
+    def __init__(self, u: Any, v: Any, norm: "_SpectralNorm"):  # not in the table of primitives: one for each call
+        self.name, self.arguments, self.variadic = "spectral_norm", ["weight"], None
+        self.any_dtype, self.rules, self.rule_for_all = False, {}, None
+        self.u, self.v, self.norm = u, v, norm
+
+    def forward(self, weight: Any) -> Any:
+        """Compute the singular value."""
+        return array_module(weight).asarray(self.u @ self.norm.matrix(weight) @ self.v)
+
+    def apply_vjps(
+        self, needed: Iterable[int], g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], params: dict[str, Any]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Compute the gradient in the weight."""
+        direction = Tensor(self.norm.as_weight(array_module(self.u).outer(self.u, self.v), inputs[0].shape))
+        if is_grad_enabled():  # a graph of the backward pass is asked for
+            direction._requires_grad, direction.node = True, Node(_Refused(), inputs, {})
+        yield 0, g * direction
+
+
+class _Refused(Primitive):
+    """Stands for u and v as functions of the weight in the graph of a backward pass."""
+
+    def __init__(self) -> None:
+        self.name, self.arguments, self.variadic = "spectral_norm", ["weight"], None
+
+    def apply_vjps(self, *_: Any) -> Iterator[tuple[int, Tensor]]:
+        """Refuse to go on."""
+        raise RuntimeError(
+            "spectral_norm: the second derivative in the weight would be wrong, because the singular vectors are taken "
+            "as constants; call eval() first, which keeps them constant, or leave spectral_norm out"
+        )
+
+
 class _SpectralNorm:
     """The hook that divides a weight by an estimate of its largest singular value."""
 
@@ -186,6 +234,11 @@ class _SpectralNorm:
         order = (self.dim, *(d for d in range(weight.ndim) if d != self.dim))
         moved = weight.permute(*order) if isinstance(weight, Tensor) else weight.transpose(order)
         return moved.reshape(weight.shape[self.dim], -1)
+
+    def as_weight(self, matrix: Any, shape: tuple[int, ...]) -> Any:
+        """Return a matrix like that of `matrix` in the shape of the weight."""
+        rest = [size for d, size in enumerate(shape) if d != self.dim]
+        return array_module(matrix).moveaxis(matrix.reshape(shape[self.dim], *rest), 0, self.dim)
 
     def iterate(self, module: Module, steps: int) -> None:
         """Refine the singular vectors u and v by the power method."""
@@ -207,8 +260,11 @@ class _SpectralNorm:
         if module.training:
             self.iterate(module, self.n_power_iterations)
         original: Tensor = getattr(module, f"{self.name}_orig")
-        u, v = (Tensor(getattr(module, f"{self.name}_{key}").data) for key in "uv")
-        sigma = (u * (self.matrix(original) @ v)).sum()
+        u, v = (getattr(module, f"{self.name}_{key}").data for key in "uv")
+        if module.training:  # u and v follow the weight
+            sigma = _SingularValue(u, v, self)(original)
+        else:  # u and v are constants
+            sigma = (Tensor(u) * (self.matrix(original) @ Tensor(v))).sum()
         setattr(module, self.name, original / sigma)
 
     def release(self, module: Module, args: tuple[Any, ...], output: Any) -> None:
@@ -226,7 +282,13 @@ def spectral_norm(
 
     The singular value is $\sigma = u^\top W v$.  Each forward pass in training refines the vectors by the power method,
     $v \leftarrow W^\top u / |W^\top u|$, $u \leftarrow W v / |W v|$.  The gradient flows through W in $\sigma$; u and v
-    are constants.
+    are constants.  With $\bar W = W / \sigma$ and G the gradient in $\bar W$
+
+    $$\frac{\partial L}{\partial W} = \frac{G - \langle G, \bar W \rangle\, u v^\top}{\sigma}$$
+
+    which is the true gradient if the power method has converged: u and v maximize $u^\top W v$, so that their own
+    derivative vanishes.  The *second* derivative in W would be wrong, and is refused in training mode (an unrolled step
+    needs it).  A gradient penalty needs only the first, after one in the input.
 
     Parameters
     ----------
@@ -308,3 +370,113 @@ def remove_spectral_norm(module: AnyModule, name: str = "weight") -> AnyModule:
         delattr(module, f"{name}_{key}")
     module.register_parameter(name, Parameter(weight))
     return module
+
+
+def functional_call(
+    module: Module,
+    parameter_and_buffer_dicts: Mapping[str, Tensor],
+    args: Any = None,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Call a Module with other Tensors in the place of its parameters and buffers.
+
+    The Tensors may be computed from others: gradients pass through them.  With it a training step can be written as a
+    function of the weights, and differentiated.  The Module is unchanged afterwards, except for what its forward pass
+    itself changes in a buffer that is not replaced (the running statistics of batch norm).
+
+    Parameters
+    ----------
+    module : Module
+    parameter_and_buffer_dicts : mapping of str to Tensor
+        By the names of `Module.named_parameters` and `named_buffers`; those left out keep their values.
+    args : object or tuple
+        The argument of the call, or a tuple of all arguments.
+    kwargs : mapping, optional
+
+    Returns
+    -------
+    object
+        What the Module returns.
+
+    Raises
+    ------
+    ValueError
+        If the Module has no Tensor of a name, or a Tensor has another shape.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> layer = mg.nn.Linear(1, 1)
+    >>> w = mg.tensor([[3.0]], requires_grad=True)
+    >>> y = functional_call(layer, {"weight": w * w, "bias": mg.zeros(1)}, mg.tensor([[2.0]]))
+    >>> y.item(), mg.grad(y, w)[0].item()
+    (18.0, 12.0)
+    """
+    named = module._state()
+    places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # a tied weight has several
+    for owner in module.modules():
+        for home in (owner._parameters, owner._buffers):
+            for key, old in home.items():
+                places.setdefault(id(old), []).append((home, key))
+    kept: list[tuple[dict[str, Any], str, Any]] = []
+    try:
+        for name, value in parameter_and_buffer_dicts.items():
+            old = named.get(name)
+            if old is None:
+                raise ValueError(f"functional_call: {type(module).__name__} has no parameter or buffer {name!r}")
+            if not isinstance(value, Tensor) or value.shape != old.shape:
+                found = value.shape if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(f"functional_call: {name!r}: expected a Tensor of shape {old.shape}, got {found}")
+            for home, key in places[id(old)]:
+                kept.append((home, key, old))
+                home[key] = value
+        arguments = args if isinstance(args, tuple) else () if args is None else (args,)
+        return module(*arguments, **(kwargs or {}))
+    finally:
+        for home, key, old in kept:
+            home[key] = old
+
+
+def update_bn(loader: Iterable[Any], model: Module) -> None:
+    """Measure the running statistics of all batch norms anew, as plain means over batches.
+
+    In training the running statistics are moving averages over the last ten batches or so.  While the weights move they
+    are those of other weights, and even then of few examples.  A network in evaluation mode computes with them: a
+    generator that is fine in training mode may make other samples there.
+
+    Parameters
+    ----------
+    loader : iterable of Tensor
+        Inputs of the model; of batches that are tuples or lists the first entry.
+    model : Module
+        Run in training mode, without gradients; its mode is the same afterwards.  A Module without batch norm is not
+        run at all.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> layer = mg.nn.BatchNorm1d(1)
+    >>> update_bn([mg.tensor([[1.0], [3.0]]), mg.tensor([[5.0], [7.0]])], layer)
+    >>> layer.running_mean  # of the means 2 and 6
+    tensor([4.])
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and not isinstance(m, InstanceNorm2d)]
+    norms = [m for m in norms if m.running_mean is not None]
+    if not norms:
+        return
+    momenta, modes = [m.momentum for m in norms], {m: m.training for m in model.modules()}
+    for m in norms:
+        assert m.running_mean is not None and m.running_var is not None and m.num_batches_tracked is not None
+        m.running_mean, m.running_var = zeros_like(m.running_mean), ones_like(m.running_var)
+        m.num_batches_tracked = tensor(np.asarray(0))
+        m.momentum = None
+    try:
+        model.train()
+        with no_grad():
+            for batch in loader:
+                model(batch[0] if isinstance(batch, tuple | list) else batch)
+    finally:
+        for m, momentum in zip(norms, momenta):
+            m.momentum = momentum
+        for module, mode in modes.items():
+            object.__setattr__(module, "training", mode)

@@ -8,12 +8,14 @@ chosen.  matplotlib is imported on first use; grids and tables of images do not 
 from .curves import loss_curves, training_curves
 from .graph import graph, to_dot, to_mermaid
 from .images import image_grid, save_image, save_image_grid, show_images
+from .points import draw_points
 from .style import COLORS, figure, save_figure, style
 from .table import ImageTable
 
 __all__ = [
     "COLORS",
     "ImageTable",
+    "draw_points",
     "figure",
     "graph",
     "image_grid",

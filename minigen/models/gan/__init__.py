@@ -4,7 +4,9 @@ from .base import GAN, GAN_LOSSES, BaseGAN, GANLoss
 from .cgan import CGAN
 from .dcgan import DCGAN
 from .mlp_gan import MLPGAN
+from .points import PointGAN
+from .techniques import StabilizedGAN
 from .wgan import WGAN, BaseWGAN
 from .wgan_gp import WGANGP
 
-__all__ = ["CGAN", "DCGAN", "GAN", "GAN_LOSSES", "MLPGAN", "WGAN", "WGANGP", "BaseGAN", "BaseWGAN", "GANLoss"]
+__all__ = ["CGAN", "DCGAN", "GAN", "GAN_LOSSES", "MLPGAN", "PointGAN", "StabilizedGAN", "WGAN", "WGANGP", "BaseGAN", "BaseWGAN", "GANLoss"]

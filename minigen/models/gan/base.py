@@ -14,10 +14,12 @@ hinge           a score, to be above 1 for real and below -1 for generated image
 Each loss is derived in `minigen.losses` (``derivation("lsgan")``); this file only calls them.
 """
 
+import copy
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -34,6 +36,7 @@ from ...losses import (
     non_saturating_d,
     non_saturating_g,
 )
+from ...nn.utils import update_bn
 from ...ops.shape import cat
 from ...optim import Adam, Optimizer
 from ...tensor import Tensor, tensor
@@ -42,6 +45,7 @@ from ..condition import concat_label_maps
 from ..ema import EMA
 from ..networks.gan import Networks
 from ..options import option
+from ..sizes import CHUNK
 
 __all__ = ["GAN", "GAN_LOSSES", "BaseGAN", "GANLoss"]
 
@@ -110,10 +114,17 @@ class BaseGAN(GenerativeModel):
             below=1,
         )
 
+    RECALIBRATE: ClassVar[int] = 0
+    """From how many vectors the statistics of G's batch norms are measured before samples are made.
+
+    0 uses the running statistics of the training: moving averages over the last few batches, while the weights moved.
+    """
+
     options: Options
     generator: nn.Module
     discriminator: nn.Module
     average: EMA | None
+    _calibrated: tuple[bytes, nn.Module] | None = None
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
         super().__init__(size, channels, **options)
@@ -143,8 +154,22 @@ class BaseGAN(GenerativeModel):
         See `GenerativeModel.generate`.
         """
         network = self.generator if self.training or self.average is None else self.average
+        if not self.training and self.RECALIBRATE:
+            network = self._recalibrated(network)
         images: Tensor = network(z if condition is None else cat([z, condition], 1))
         return images
+
+    def _recalibrated(self, network: nn.Module) -> nn.Module:
+        """Return a copy whose batch norms have the statistics of its present weights; see `minigen.nn.utils.update_bn`."""
+        state = hashlib.sha256(b"".join(p.numpy().tobytes() for p in network.parameters())).digest()
+        if self._calibrated is None or self._calibrated[0] != state:
+            copied = copy.deepcopy(network)
+            noise = np.random.default_rng(0)  # of its own: looking at samples does not change the training
+            batches, size = divmod(self.RECALIBRATE, CHUNK)
+            sizes = [CHUNK] * batches + [size] * (size > 1)
+            update_bn((randn(n, self.latent, generator=noise, device=self.device) for n in sizes), copied)
+            self._calibrated = (state, copied.eval())
+        return self._calibrated[1]
 
     def discriminate(self, images: Tensor, condition: Tensor | None) -> Tensor:
         """Compute D(x), or D(x, c): the output of the discriminator, (N, 1).
@@ -160,6 +185,10 @@ class BaseGAN(GenerativeModel):
             inputs = concat_label_maps(images, condition)
         outputs: Tensor = self.discriminator(inputs)
         return outputs
+
+    def check_examples(self, examples: Any) -> np.ndarray:
+        """Check images of the data and return them as float32; see `Model.check_images`."""
+        return self.check_images(examples, self.shape)
 
     def as_probability(self, outputs: Tensor) -> Tensor:
         """Convert outputs of D for reading: a logit becomes a probability, other outputs stay."""
@@ -190,7 +219,7 @@ class BaseGAN(GenerativeModel):
         ndarray (N,), float32
             Probabilities of being real if D's output is a logit; else its outputs.
         """
-        images = self.check_images(images, self.shape)
+        images = self.check_examples(images)
         before, mode = self.discriminator.state_dict(), self.discriminator.training
         with no_grad():
             self.discriminator.train()
@@ -223,6 +252,9 @@ class GAN(BaseGAN):
             minimum=0,
             maximum=1,
         )
+
+    FIELD: ClassVar[str] = "images"
+    """The field of a batch that holds the examples."""
 
     options: Options
 
@@ -259,7 +291,7 @@ class GAN(BaseGAN):
             means of D's outputs for real and for generated images before its update, ``d_real`` and ``d_fake``: as
             probabilities if they are logits.
         """
-        images = self.check_images(self.field(batch, "images"), self.shape)
+        images = self.check_examples(self.field(batch, self.FIELD))
         real = tensor(images, device=self.device)
         # Both networks get the labels of this batch.  With the real images they are pairs drawn from p(x, c) jointly,
         # and the generated images have the same classes.  So D can only use how well image and label fit together.
@@ -273,11 +305,12 @@ class GAN(BaseGAN):
         real_outputs = self.discriminate(real, condition)
         fake_outputs = self.discriminate(fake.detach(), condition)
         loss_d = self.gan_loss.discriminator(real_outputs, fake_outputs, self.options.smoothing)
-        self.update(loss_d, self.optimizers["discriminator"])
+        penalty = self.penalize(real, condition)
+        self.update(loss_d if penalty is None else loss_d + penalty, self.optimizers["discriminator"])
 
         # The generator.  The updated discriminator computes its outputs for the same images again.  No detach: the
         # gradient reaches G through D.
-        loss_g = self.gan_loss.generator(self.discriminate(fake, condition), self.options.smoothing)
+        loss_g = self.gan_loss.generator(self.outputs_for_generator(real, fake, condition), self.options.smoothing)
         self.update(loss_g, self.optimizers["generator"])
         self.update_average()
 
@@ -286,7 +319,16 @@ class GAN(BaseGAN):
             "loss_g": loss_g.detach(),
             "d_real": self.as_probability(real_outputs).mean(),
             "d_fake": self.as_probability(fake_outputs).mean(),
+            **({} if penalty is None else {"penalty": penalty.detach()}),
         }
+
+    def penalize(self, real: Tensor, condition: Tensor | None) -> Tensor | None:
+        """Compute what is added to the loss of D, if anything."""
+        return None
+
+    def outputs_for_generator(self, real: Tensor, fake: Tensor, condition: Tensor | None) -> Tensor:
+        """Compute the outputs of D that the loss of G is made of."""
+        return self.discriminate(fake, condition)
 
     def schedule(self, done: float) -> None:
         """Set the learning rates from the share that is done, so that a resumed run has the same rates.

@@ -26,16 +26,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...optim import Adam, Optimizer
-from ..networks.gan import Networks, builder
+from ..networks.gan import NORMS, Networks, builder
 from ..options import option
 from ..registry import register
-from .base import GAN
+from .techniques import StabilizedGAN
 
 __all__ = ["DCGAN"]
 
 
 @register("dcgan")
-class DCGAN(GAN):
+class DCGAN(StabilizedGAN):
     """DCGAN: a generator and a discriminator made of convolutions (Radford et al. 2016).
 
     Raises
@@ -55,13 +55,14 @@ class DCGAN(GAN):
     """
 
     @dataclass(frozen=True)
-    class Options(GAN.Options):
+    class Options(StabilizedGAN.Options):
         """Options of the DCGAN."""
 
         network: str = option(
             "conv", "networks; see minigen.models.networks", choices=("conv", "conv_k4_bn", "conv_k5_dropout")
         )
         width: int | None = option(None, "channels of D's first layer, for conv only (default: 32)", minimum=1)
+        norm: str = option("batch", "what D normalizes by, for conv only", choices=tuple(NORMS))
         lr: float | None = option(  # type: ignore[assignment]
             None,
             "learning rate of both networks at the start (default: 0.01; 0.0005 for conv_k5_dropout and minimax)",
@@ -74,7 +75,11 @@ class DCGAN(GAN):
 
     def build_networks(self) -> Networks:
         """Build the networks that the option `network` names."""
-        return builder(self.options.network, self.options.width)(self.options.size, self.options.channels, self.latent)
+        options = self.options
+        if options.norm != "batch" and options.network != "conv":
+            raise ValueError(f"norm is an option of the conv networks, not of {options.network}")
+        build = builder(options.network, options.width, norm=options.norm)
+        return self.stabilized(lambda m: build(options.size, m * options.channels, self.latent))
 
     def build_optimizer(self, parameters: Any) -> Optimizer:
         """Build Adam with the rate that suits the networks and the loss."""
