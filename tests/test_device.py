@@ -357,6 +357,7 @@ OWN = {
     "vae": {"likelihood": "gaussian", "dropout": 0.2},
     "cvae": {"classes": 3},
     "iwae": {"samples": 3},
+    "points": {},
     "repair": {"damage": "hole", "adversarial": 0.1},
 }
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (48, 1, 8, 8)).astype(np.float32)
@@ -370,7 +371,13 @@ def family(name, device="cpu", **options):
     return build(name, **{key: value for key, value in given.items() if key in known}).to(device)
 
 
-def loader():
+def batch(start, stop):
+    return {"images": IMAGES[start:stop], "labels": LABELS[start:stop], "points": IMAGES[start:stop, 0, 0, :2]}
+
+
+def loader(name=None):
+    if name == "points":
+        return Loader(Dataset("noise", points=IMAGES[:16, 0, 0, :2].copy()), 4, seed=1)
     return Loader(Dataset("noise", IMAGES[:16], LABELS[:16], ("a", "b", "c")), 4, seed=1)
 
 
@@ -381,7 +388,7 @@ def test_every_model_steps_alike_and_never_waits(name):
         model = family(name, device)
         assert model.device == device
         with double.no_sync():
-            log = [model.training_step({"images": IMAGES[i : i + 6], "labels": LABELS[i : i + 6]}) for i in (0, 6, 12)]
+            log = [model.training_step(batch(i, i + 6)) for i in (0, 6, 12)]
         assert {value.device for numbers in log for value in numbers.values()} == {device}
         assert all(value.shape == () and not value.requires_grad for numbers in log for value in numbers.values())
         logs.append(log)
@@ -400,12 +407,12 @@ def test_every_model_draws_alike(name):
     drawn = []
     for device in DEVICES:
         model = family(name, device)
-        model.training_step({"images": IMAGES[:6], "labels": LABELS[:6]})
-        found = [model.preview(5, loader().dataset, np.random.default_rng(2))[0]]
+        model.training_step(batch(0, 6))
+        found = [model.preview(5, loader(name).dataset, np.random.default_rng(2))[0]]
         if isinstance(model, ImageModel):
             pass
         elif hasattr(model, "score"):
-            found.append(model.score(IMAGES[:6], LABELS[:6]))
+            found.append(model.score(batch(0, 6)[model.FIELD], LABELS[:6]))
         else:
             found += [model.encode(IMAGES[:6], LABELS[:6]), elbo(model, IMAGES[:6], LABELS[:6])]
             found.append(log_likelihood(model, IMAGES[:6], LABELS[:6], samples=4))
@@ -638,6 +645,6 @@ def test_every_model_steps_on_a_real_gpu_as_on_the_cpu(name, place):
     logs = []
     for device in DEVICES:
         model = family(name, device)
-        log = [model.training_step({"images": IMAGES[i : i + 6], "labels": LABELS[i : i + 6]}) for i in (0, 6, 12)]
+        log = [model.training_step(batch(i, i + 6)) for i in (0, 6, 12)]
         logs.append([[float(value) for value in numbers.values()] for numbers in log])
     np.testing.assert_allclose(logs[1], logs[0], rtol=2e-2, atol=2e-3)

@@ -403,8 +403,11 @@ OWN = {
 }
 
 
-def labelled_loader(batches=BATCHES):
+def labelled_loader(batches=BATCHES, name=None):
     plain = loader(batches).dataset
+    if name == "points":
+        points = plain.images.reshape(len(plain), -1)[:, :2].copy()
+        return Loader(Dataset("noise", points=points), 4, seed=1, drop_last=True)
     return Loader(Dataset("noise", plain.images, np.arange(len(plain)) % 3, ("a", "b", "c")), 4, seed=1, drop_last=True)
 
 
@@ -419,7 +422,7 @@ def family(name, seed=0, **options):
 def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_path, monkeypatch):
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)  # takes longer than the training
     straight, broken = new_run(tmp_path / "straight"), new_run(tmp_path / "broken")
-    fit(family(name), labelled_loader(), straight, 2, progress=False)
+    fit(family(name), labelled_loader(name=name), straight, 2, progress=False)
 
     model, steps = family(name), itertools.count(1)
 
@@ -429,9 +432,9 @@ def test_every_family_resumes_bit_for_bit_from_the_middle_of_an_epoch(name, tmp_
         return type(model).training_step(model, batch)
 
     object.__setattr__(model, "training_step", interrupted_step)
-    assert fit(model, labelled_loader(), broken, 2, progress=False).step == BATCHES + 2
+    assert fit(model, labelled_loader(name=name), broken, 2, progress=False).step == BATCHES + 2
     assert not same(final_state(broken), final_state(straight))
-    fit(family(name, seed=9), labelled_loader(), broken, 2, resume=True, progress=False)
+    fit(family(name, seed=9), labelled_loader(name=name), broken, 2, resume=True, progress=False)
     assert_same_run(broken, straight)
 
 
@@ -440,12 +443,12 @@ def test_a_learning_rate_far_too_large_is_noticed_in_every_family(name, tmp_path
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     run = new_run(tmp_path / "run")
     try:
-        outcome = fit(family(name, lr=1e6), labelled_loader(20), run, 2, progress=False)
+        outcome = fit(family(name, lr=1e6), labelled_loader(20, name), run, 2, progress=False)
     except RunError as error:
         assert "training failed at step" in str(error) and "--lr" in str(error)
         model = family(name, seed=9)
         assert restore(model, run.load(), run.path)["step"] in (0, 20)
-        images, _ = model.preview(3, labelled_loader().dataset, np.random.default_rng(0))
+        images, _ = model.preview(3, labelled_loader(name=name).dataset, np.random.default_rng(0))
         assert np.isfinite(images).all()
     else:
         assert outcome.warnings, "neither stopped nor said"

@@ -45,7 +45,6 @@ from ..condition import concat_label_maps
 from ..ema import EMA
 from ..networks.gan import Networks
 from ..options import option
-from ..sizes import CHUNK
 
 __all__ = ["GAN", "GAN_LOSSES", "BaseGAN", "GANLoss"]
 
@@ -114,6 +113,9 @@ class BaseGAN(GenerativeModel):
             below=1,
         )
 
+    FIELD: ClassVar[str] = "images"
+    """The field of a batch that holds the examples."""
+
     RECALIBRATE: ClassVar[int] = 0
     """From how many vectors the statistics of G's batch norms are measured before samples are made.
 
@@ -165,9 +167,8 @@ class BaseGAN(GenerativeModel):
         if self._calibrated is None or self._calibrated[0] != state:
             copied = copy.deepcopy(network)
             noise = np.random.default_rng(0)  # of its own: looking at samples does not change the training
-            batches, size = divmod(self.RECALIBRATE, CHUNK)
-            sizes = [CHUNK] * batches + [size] * (size > 1)
-            update_bn((randn(n, self.latent, generator=noise, device=self.device) for n in sizes), copied)
+            size = self.RECALIBRATE // 20
+            update_bn((randn(size, self.latent, generator=noise, device=self.device) for _ in range(20)), copied)
             self._calibrated = (state, copied.eval())
         return self._calibrated[1]
 
@@ -252,9 +253,6 @@ class GAN(BaseGAN):
             minimum=0,
             maximum=1,
         )
-
-    FIELD: ClassVar[str] = "images"
-    """The field of a batch that holds the examples."""
 
     options: Options
 

@@ -71,6 +71,9 @@ class PointGAN(StabilizedGAN):
     options: Options
 
     def __init__(self, **options: Any):
+        for name in self.Options.WITHOUT:
+            if name in options:
+                raise ValueError(f"{self.name}: unknown option {name!r}: it makes points, not images")
         super().__init__(**options)
 
     @classmethod
