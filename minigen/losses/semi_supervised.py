@@ -95,8 +95,8 @@ def semi_supervised_d(
     --------
     >>> import minigen as mg
     >>> sure = mg.tensor([[40.0, -40.0]])  # of the first class, and of being real
-    >>> semi_supervised_d(sure, sure, mg.tensor([[-40.0, -40.0]]), np.array([0]))
-    tensor(0.)
+    >>> round(semi_supervised_d(sure, sure, mg.tensor([[-40.0, -40.0]]), np.array([0])).item(), 6)
+    0.0
     """
     op, given = "semi_supervised_d", (labelled_logits, unlabelled_logits, fake_logits)
     check_scores(op, labelled_logits=labelled_logits, unlabelled_logits=unlabelled_logits, fake_logits=fake_logits)
