@@ -103,7 +103,8 @@ def test_every_option_is_described_and_has_a_default(name):
     options = {each.name: each for each in family.Options.specifications()}
     parameters = inspect.signature(family).parameters
     assert list(parameters) == list(options)
-    assert [*parameters][:2] in (["size", "channels"], ["dimensions", "scale"]) or [*parameters][:1] == ["channels"]
+    shape = [*parameters][:2] == ["size", "channels"] or [*parameters][:1] == ["channels"]
+    assert shape or "dimensions" in parameters
     for key, each in options.items():
         assert parameters[key].default == each.default and each.kind is not None
         for value in {each.default, *(each.metadata["choices"] or ())} - {None}:

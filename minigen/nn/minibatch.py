@@ -106,9 +106,9 @@ class MinibatchStdDev(Module):
     --------
     >>> import minigen as mg
     >>> layer = mg.nn.MinibatchStdDev()
-    >>> layer(mg.tensor([[0.0, 1.0], [2.0, 1.0]])).round(3)  # standard deviations 1 and 0, their mean 0.5
-    tensor([[0. , 1. , 0.5],
-            [2. , 1. , 0.5]])
+    >>> layer(mg.tensor([[0.0, 1.0], [2.0, 1.0]]))  # standard deviations 1 and 0 (by eps 0.0001), their mean
+    tensor([[0.     , 1.     , 0.50005],
+            [2.     , 1.     , 0.50005]])
     """
 
     eps: float

@@ -166,7 +166,7 @@ class BaseGAN(GenerativeModel):
         state = hashlib.sha256(b"".join(p.numpy().tobytes() for p in network.parameters())).digest()
         if self._calibrated is None or self._calibrated[0] != state:
             copied = copy.deepcopy(network)
-            noise = np.random.default_rng(0)  # of its own: looking at samples does not change the training
+            noise = np.random.default_rng(0)  # a separate stream: looking at samples does not change the training
             size = self.RECALIBRATE // 20
             update_bn((randn(size, self.latent, generator=noise, device=self.device) for _ in range(20)), copied)
             self._calibrated = (state, copied.eval())
