@@ -74,7 +74,9 @@ def test_a_pack_holds_neighbouring_images_with_their_channels_side_by_side(m, pa
 
 def test_packs_that_do_not_divide_a_batch_are_refused():
     for m in (0, 3):
-        with pytest.raises(ValueError, match=f"pack: expected m of at least 1 that divides the batch, got m = {m} for 4"):
+        with pytest.raises(
+            ValueError, match=f"pack: expected m of at least 1 that divides the batch, got m = {m} for 4"
+        ):
             pack(mg.ones(4, 2), m)
 
 
@@ -103,8 +105,7 @@ def game(network, real, steps, stop=False):
 
     def loss(fake):
         def loss_d(call):
-            value = losses.non_saturating_d(call(real), call(fake))
-            return value
+            return losses.non_saturating_d(call(real), call(fake))
 
         weights = unroll(network, loss_d, steps, 0.3)
         if stop:
@@ -119,9 +120,7 @@ def test_the_gradient_through_unrolled_steps_is_right(steps):
     rng = np.random.default_rng(0)
     network, real, fake = critic(), mg.tensor(rng.standard_normal((3, 2))), rng.standard_normal((4, 2))
     before = copy.deepcopy(network.state_dict())
-    gradcheck(
-        game(network, real, steps), [fake], order=1, name="unroll", names=["fake"], repeats=1
-    ).raise_if_wrong()
+    gradcheck(game(network, real, steps), [fake], order=1, name="unroll", names=["fake"], repeats=1).raise_if_wrong()
     for name, value in network.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -395,7 +394,7 @@ def test_stacked_modes_are_read_digit_by_digit_and_the_unsure_are_counted_apart(
 def test_a_picture_shows_points_where_they_are():
     picture = mg.plot.draw_points(np.array([[0.5, 0.25], [9.0, 0.0], [np.nan, 0.0]]), np.array([[-0.5, -0.5]]), 1.0, 80)
     assert picture.shape == (3, 80, 80) and picture.dtype == np.float32 and np.abs(picture).max() <= 1
-    rows, columns = np.nonzero(picture[0] < 0.9)
+    rows = np.nonzero(picture[0] < 0.9)[0]
     blue = picture[2] > picture[0] + 0.1
     assert {(int(r), int(c)) for r, c in zip(*np.nonzero(blue))} == {(r, c) for r in (29, 30, 31) for c in (59, 60, 61)}
     assert len(rows) == 18 and {int(r) for r in rows if r > 40} == {59, 60, 61}

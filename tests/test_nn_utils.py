@@ -225,7 +225,9 @@ def test_a_functional_call_replaces_buffers_and_tied_weights_and_restores_after_
     weight = tied[0].weight
     with pytest.raises(ValueError, match=r"'2.weight'|no parameter or buffer '2.weight'"):
         utils.functional_call(tied, {"0.weight": mg.eye(2), "2.weight": mg.eye(2)}, mg.ones(1, 2))
-    with pytest.raises(ValueError, match=r"functional_call: '0.weight': expected a Tensor of shape \(2, 2\), got \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"functional_call: '0.weight': expected a Tensor of shape \(2, 2\), got \(3,\)"
+    ):
         utils.functional_call(tied, {"0.weight": mg.ones(3)}, mg.ones(1, 2))
     with pytest.raises(ValueError, match="linear"):
         utils.functional_call(tied, {"0.weight": mg.eye(2)}, mg.ones(1, 3))

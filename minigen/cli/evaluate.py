@@ -63,9 +63,10 @@ def run(arguments: argparse.Namespace) -> None:
         print("  much nearer samples are copies; farther ones say nothing about quality")
     if "modes" in found:
         for what, modes in (("samples", found["modes"]), ("data", found["modes_data"])):
-            print(f"{what:8} {modes}  ({modes.samples} points; modes with a point within 3 sigma, HQ: share of such points)")
+            print(f"{what:8} {modes}  ({modes.samples} points)")
         floor = found["modes"]
         print(f"perfect  HQ {floor.high_quality_floor:.1%}, KL {floor.kl_floor:.4f} on average")
+        print("  HQ: share of points within 3 sigma of a mode; a mode counts if there is one; KL: from equal shares")
         return
     if "mse" in found:
         print(f"mean squared error {found['mse']:8.4f}")

@@ -26,8 +26,8 @@ Every generated image of the batch gets the same gradient in its features.  The 
 With an ordinary loss the best answer to a fixed $D$ is the one image that $D$ likes most: a collapse.  Here one image
 is not an answer, unless its features happen to be the mean of all; the target is a property of the *batch*.
 
-It matches means only.  Two distributions with equal means of $f$ and different spreads have $L_G = 0$, so the loss alone
-decides nothing about the spread; it is D that has to find features whose means differ.  In semi-supervised training
+It matches means only.  Two distributions with equal means of $f$ and different spreads have $L_G = 0$: the loss alone
+decides nothing about the spread.  It is D that has to find features whose means differ.  In semi-supervised training
 (derivation `semi_supervised`) it gives the better classifier, and images that look worse.
 
 ## 4. Sign, scale, detach

@@ -1,11 +1,11 @@
 r"""The zero-centred gradient penalty (R1 and R2)
 
-Mescheder, Geiger & Nowozin 2018, *Which Training Methods for GANs do actually Converge?* (arXiv 1801.04406), equation 9.
+Mescheder, Geiger & Nowozin 2018, *Which Training Methods for GANs do actually Converge?* (arXiv 1801.04406), eq. 9.
 
 ## 1. The penalty
 
-Let $u_n = \nabla_x \ell(x_n)$ be the gradient of D's **logit** $\ell$ in the image $x_n$ (not of its sigmoid, and not of
-the loss).  The penalty is half the mean squared norm, times a weight $\gamma$:
+Let $u_n = \nabla_x \ell(x_n)$ be the gradient of D's **logit** $\ell$ in the image $x_n$ (not of its sigmoid, and not
+of the loss).  The penalty is half the mean squared norm, times a weight $\gamma$:
 
 $$P = \frac{\gamma}{2N} \sum_{n=1}^{N} \|u_n\|^2$$
 

@@ -8,7 +8,7 @@ Three numbers, as in the program of Lin, Khetan, Fanti & Oh 2018 (*PacGAN*, arXi
 - **KL**, the divergence of the high-quality samples' distribution over the modes from the uniform one:
   $\sum_k q_k \log(q_k / (1/K))$.
 
-Each number alone rewards something wrong: one perfect mode has the best HQ; noise everywhere has all modes.  And perfect
+Each number alone rewards something wrong: one perfect mode has the best HQ, noise everywhere has all modes.  Perfect
 data do not score 100 % and 0 either.  A Gaussian of the plane has $1 - e^{-9/2} = 98.9$ % of its mass within 3 standard
 deviations, and random counts are never exactly uniform: the KL is about $(K - 1) / (2N)$.  These are the *floors*.
 """
@@ -20,10 +20,10 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.points import SIGMAS, centres
-from ..models.sizes import parts
-from ..tensor import tensor
 from ..engine import no_grad
 from ..functional import softmax
+from ..models.sizes import parts
+from ..tensor import tensor
 from .classifier import Classifier
 
 __all__ = ["Modes", "StackedModes", "count_modes", "known_modes", "stacked_modes"]

@@ -298,7 +298,9 @@ class GenerativeModel(Model):
     """How many classes the model can be asked for; 0 if it does not use classes."""
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
-        given = {name: value for name, value in (("size", size), ("channels", channels)) if name not in self.Options.WITHOUT}
+        given = {
+            name: value for name, value in (("size", size), ("channels", channels)) if name not in self.Options.WITHOUT
+        }
         super().__init__(**given, **options)
         self.shape: tuple[int, ...] = self.example_shape()
         self.classes = getattr(self.options, "classes", 0)

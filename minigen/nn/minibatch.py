@@ -1,8 +1,8 @@
 r"""Layers that let a discriminator compare the images of a batch.
 
-A discriminator that sees one image at a time cannot notice that all generated images are the same one: each of them may
-look real.  These layers append to the features of an image what only the batch can tell.  Real and generated images must
-then be in separate batches.
+A discriminator that sees one image at a time cannot notice that all generated images are the same one: each of them
+may look real.  These layers append to the features of an image what only the batch can tell.  Real and generated images
+must then be in separate batches.
 """
 
 from typing import Any

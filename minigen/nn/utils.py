@@ -16,7 +16,7 @@ from ..ops.elementwise import ones_like, zeros_like
 from ..ops.shape import cat
 from ..tensor import Tensor, tensor
 from .module import HookHandle, Module, Parameter
-from .norm import _BatchNorm, InstanceNorm2d
+from .norm import InstanceNorm2d, _BatchNorm
 
 __all__ = [
     "clip_grad_norm_",

@@ -9,4 +9,17 @@ from .techniques import StabilizedGAN
 from .wgan import WGAN, BaseWGAN
 from .wgan_gp import WGANGP
 
-__all__ = ["CGAN", "DCGAN", "GAN", "GAN_LOSSES", "MLPGAN", "PointGAN", "StabilizedGAN", "WGAN", "WGANGP", "BaseGAN", "BaseWGAN", "GANLoss"]
+__all__ = [
+    "CGAN",
+    "DCGAN",
+    "GAN",
+    "GAN_LOSSES",
+    "MLPGAN",
+    "PointGAN",
+    "StabilizedGAN",
+    "WGAN",
+    "WGANGP",
+    "BaseGAN",
+    "BaseWGAN",
+    "GANLoss",
+]

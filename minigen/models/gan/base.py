@@ -162,7 +162,7 @@ class BaseGAN(GenerativeModel):
         return images
 
     def _recalibrated(self, network: nn.Module) -> nn.Module:
-        """Return a copy whose batch norms have the statistics of its present weights; see `minigen.nn.utils.update_bn`."""
+        """Return a copy whose batch norms have the statistics of its present weights, by `update_bn`."""
         state = hashlib.sha256(b"".join(p.numpy().tobytes() for p in network.parameters())).digest()
         if self._calibrated is None or self._calibrated[0] != state:
             copied = copy.deepcopy(network)

@@ -80,7 +80,9 @@ class PointGAN(StabilizedGAN):
     def data_options(cls, dataset: Dataset) -> dict[str, Any]:
         """Find the dimension and the scale of the points; ValueError if the data set has images."""
         if "points" not in dataset.fields:
-            raise ValueError(f"{cls.name}: learns from points, and {dataset.name} has images; try --data ring8 or grid25")
+            raise ValueError(
+                f"{cls.name}: learns from points, and {dataset.name} has images; try --data ring8 or grid25"
+            )
         scale = float(np.sqrt(np.square(dataset.points).mean(dtype=np.float64)))
         return {"dimensions": dataset.points.shape[1], "scale": round(scale, 3) or 1.0}
 
