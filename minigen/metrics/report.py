@@ -32,8 +32,8 @@ def evaluate(
                                          and for samples, as in training
     every generative model, with `train` ``nearest_samples`` and ``nearest_data``, median distances to the nearest
                                          training image, see `minigen.metrics.memorization`
-    GAN of points                        ``modes``, a `minigen.metrics.Modes` of 2,500 samples; ``modes_data``, of as many
-                                         points of the data
+    GAN of points                        ``modes``, a `minigen.metrics.Modes` of 2,500 samples; ``modes_data``, of as
+                                         many points of the data
     model from image to image            ``mse``, the mean squared error to the partners of the data set, and
                                          ``mse_of_input``, the same of the unchanged input
     ==================================== =====================================================================
