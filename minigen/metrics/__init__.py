@@ -1,34 +1,95 @@
-"""Numbers that measure a trained model.
+"""Numbers that measure a trained model: what they see, how sure they are, and where they are blind.
 
-`evaluate` measures a model of any family; the other functions are its parts, and `class_accuracy` for models that know
-classes.
+`evaluate` measures a model of any family by its own numbers (the bound of a VAE, the outputs of D).  `Reference`
+compares samples with real images through the judges of `minigen.metrics.judge`; each of its measures has a file with
+the derivation, the source and what the measure cannot see.  `class_accuracy` is for models that know classes.
 """
 
 from .accuracy import ClassAccuracy, class_accuracy
+from .class_shares import class_shares, lost_classes, total_variation
 from .classifier import Classifier, train_classifier
+from .evaluation import (
+    Evaluation,
+    Protocol,
+    check_comparable,
+    describe_protocol,
+    evaluate_samples,
+    headline,
+    measure_floors,
+    record,
+)
+from .fid import fid, fid_terms, gaussian_fid
+from .inception_score import inception_score
+from .judge import Judge, Judges, load_judges, random_judges, train_judges
+from .kid import KID, kid, kid_with_error
 from .likelihood import elbo, elbo_terms, log_likelihood
-from .memorization import Memorization, memorization, nearest_distances
+from .memorization import Copies, CopySearch, Memorization, memorization, nearest_distances
 from .modes import Modes, StackedModes, count_modes, known_modes, stacked_modes
+from .nearest_neighbor_test import NearestNeighborTest, nearest_neighbor_test
+from .prd import PRD, prd, prd_curve
+from .precision_recall import Coverage, expected_coverage, precision_recall
+from .reference import MEASURES, Measured, Reference
 from .report import evaluate
 from .similarity import psnr, ssim
+from .uncertainty import Interval, jackknife, t_interval, t_quantile
 
 __all__ = [
+    "KID",
+    "MEASURES",
+    "PRD",
     "ClassAccuracy",
     "Classifier",
+    "Copies",
+    "CopySearch",
+    "Coverage",
+    "Evaluation",
+    "Interval",
+    "Judge",
+    "Judges",
+    "Measured",
     "Memorization",
     "Modes",
+    "NearestNeighborTest",
+    "Protocol",
+    "Reference",
     "StackedModes",
+    "check_comparable",
     "class_accuracy",
+    "class_shares",
     "count_modes",
+    "describe_protocol",
     "elbo",
     "elbo_terms",
     "evaluate",
+    "evaluate_samples",
+    "expected_coverage",
+    "fid",
+    "fid_terms",
+    "gaussian_fid",
+    "headline",
+    "inception_score",
+    "jackknife",
+    "kid",
+    "kid_with_error",
     "known_modes",
+    "load_judges",
     "log_likelihood",
+    "lost_classes",
+    "measure_floors",
     "memorization",
     "nearest_distances",
+    "nearest_neighbor_test",
+    "prd",
+    "prd_curve",
+    "precision_recall",
     "psnr",
+    "random_judges",
+    "record",
     "ssim",
     "stacked_modes",
+    "t_interval",
+    "t_quantile",
+    "total_variation",
     "train_classifier",
+    "train_judges",
 ]

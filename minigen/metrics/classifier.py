@@ -9,6 +9,7 @@ of the last features are dropped in training, so the network cannot rely on a si
 to 0.
 """
 
+from collections.abc import Callable
 from itertools import chain, count
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..optim import AdamW
 from ..optim.lr_scheduler import LinearLR
 from ..tensor import Tensor, tensor
 
-__all__ = ["STEPS", "Classifier", "train_classifier"]
+__all__ = ["STEPS", "Classifier", "fit_classifier", "train_classifier"]
 
 STEPS = 1500
 """Batches of 64 that a classifier learns from: 24 times the 4,000 images of mnist5k, in about a minute."""
@@ -142,27 +143,63 @@ def train_classifier(
     >>> bool((classifier.predict(test.images) == test.labels).mean() > 0.8)
     True
     """
-    from tqdm import tqdm
-
     if dataset.labels is None:
         raise ValueError(f"train_classifier: expected labelled images, {dataset.name} has no labels")
-    loader = Loader(dataset, min(64, len(dataset)), seed=seed, drop_last=True)
     channels, size, _ = dataset.shape
-    random = np.random.default_rng(seed)
     with seeded(seed):
         classifier = Classifier(size, channels, len(dataset.classes), width)
-        optimizer = AdamW(classifier.parameters(), 3e-3, weight_decay=0.05)
-        rate = LinearLR(optimizer, 1.0, 0.0, steps)
-        batches = chain.from_iterable(map(loader.epoch, count()))
-        bar = tqdm(range(steps), "training a classifier", leave=False, disable=None if progress else True)
-        for _, batch in zip(bar, batches):
-            images, labels = batch["images"], batch["labels"]
-            logits = classifier(tensor(_augmented(images, random)))
-            optimizer.zero_grad()
-            cross_entropy(logits, tensor(labels)).backward()
-            optimizer.step()
-            rate.step()
-    return classifier.eval()
+        fit_classifier(
+            classifier, dataset, steps, seed, 3e-3, 0.05, None, "training a classifier" if progress else None
+        )
+    return classifier
+
+
+def fit_classifier(
+    network: nn.Module,
+    dataset: Dataset,
+    steps: int,
+    seed: int,
+    lr: float,
+    weight_decay: float,
+    distort: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+    progress: str | None = None,
+) -> None:
+    """Train a network that turns images to logits; afterwards it is in evaluation mode.
+
+    Parameters
+    ----------
+    network : Module
+    dataset : Dataset
+        With labels.
+    steps : int
+        Batches of 64 to learn from.
+    seed : int
+        Of the order of the data and of the random changes of the images.
+    lr : float
+        Learning rate of AdamW at the start; it falls to 0.
+    weight_decay : float
+    distort : callable, optional
+        Function (images, generator) to images, applied after the random rotation, stretch and shift.
+    progress : str, optional
+        Title of a bar on the standard error stream, if that is a terminal.
+    """
+    from tqdm import tqdm
+
+    loader = Loader(dataset, min(64, len(dataset)), seed=seed, drop_last=True)
+    random = np.random.default_rng(seed)
+    optimizer = AdamW(network.parameters(), lr, weight_decay=weight_decay)
+    rate = LinearLR(optimizer, 1.0, 0.0, steps)
+    batches = chain.from_iterable(map(loader.epoch, count()))
+    bar = tqdm(range(steps), progress, leave=False, disable=None if progress else True)
+    network.train()
+    for _, batch in zip(bar, batches):
+        images = _augmented(batch["images"], random)
+        logits = network(tensor(images if distort is None else distort(images, random)))
+        optimizer.zero_grad()
+        cross_entropy(logits, tensor(batch["labels"])).backward()
+        optimizer.step()
+        rate.step()
+    network.eval()
 
 
 def _augmented(images: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,60 @@
+"""Measures of a model while it is trained: after each epoch, in a fraction of the time of an epoch."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..models import GenerativeModel
+from .class_shares import class_shares, total_variation
+from .distortions import round_to_levels
+from .kid import kid
+from .precision_recall import precision_recall
+from .reference import Reference
+
+__all__ = ["EpochMeasure"]
+
+
+class EpochMeasure:
+    """Function of a model to its KID, total variation of classes, and coverage.
+
+    The samples come from a separate generator with the same seed every time, so that measuring does not change the
+    training, and the numbers of two epochs differ by the weights only.
+
+    Parameters
+    ----------
+    reference : Reference
+    n : int
+        Samples.
+    seed : int
+        Of the noise.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> from minigen.metrics import random_judges
+    >>> train, test = (mg.data.load("digits", split) for split in ("train", "test"))
+    >>> measure = EpochMeasure(Reference(random_judges((1, 8, 8)), train, test), n=100)
+    >>> found = measure(mg.models.build("dcgan", size=8, width=4))
+    >>> list(found), found["kid"] > 0
+    (['kid', 'class_tv', 'coverage'], True)
+    """
+
+    def __init__(self, reference: Reference, n: int = 1000, seed: int = 0):
+        self.reference, self.n, self.seed = reference, n, seed
+
+    def __call__(self, model: Any) -> dict[str, float]:
+        """Measure a `GenerativeModel`; all are NaN if its samples are not finite."""
+        if not isinstance(model, GenerativeModel):
+            raise ValueError(f"measure: expected a GenerativeModel, got {type(model).__name__}")
+        images = model.sample(self.n, np.random.default_rng(self.seed))
+        if not np.isfinite(images).all():
+            return dict.fromkeys(("kid", "class_tv", "coverage"), math.nan)
+        images, reference = round_to_levels(images), self.reference
+        features = reference.judges.looker.features(images)
+        variation = math.nan
+        if reference.shares is not None:
+            classes = reference.judges.reader.predict(images)
+            variation = total_variation(class_shares(classes, len(reference.shares)), reference.shares)
+        covered = precision_recall(reference.features, features, radii=reference.radii)
+        return {"kid": kid(reference.features, features), "class_tv": variation, "coverage": covered.coverage}
