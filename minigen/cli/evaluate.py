@@ -4,7 +4,10 @@ import argparse
 
 import numpy as np
 
-from ..metrics import ClassAccuracy, class_accuracy, evaluate
+from ..data import Dataset
+from ..metrics import ClassAccuracy, class_accuracy, evaluate, read_digits, repair_scores, test_images
+from ..models import Repair
+from ..train import Trained
 from .run_options import add_run, add_split, asked_data, opened
 from .types import at_least
 
@@ -16,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Measure a trained model of any family. VAE: -ELBO and its terms, in nats an image. GAN, which assigns\n"
         "no probability to an image: the outputs of D for data and samples. Every generative model: whether its\n"
-        "samples are copies of training images.\n\n"
+        "samples are copies of training images. Repair: PSNR and SSIM, beside those of classical methods whose\n"
+        "parameters are tuned on the truth.\n\n"
         "Of a model that knows classes, --classify N lets one classifier, trained on the training images, read N\n"
         "samples, and another, trained on the samples only, read the test images. The first number measures\n"
         "whether samples are of the class asked for; the second is lower if samples lack what the data has."
@@ -38,6 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
     trained = opened(arguments, points=True)
     model, seed = trained.model, arguments.seed
     dataset = asked_data(arguments, trained)
+    if isinstance(model, Repair):
+        _print_repair(trained, model, dataset, arguments)
+        return
     readings = None
     if arguments.classify:
         splits = trained.data("train"), trained.data("test")
@@ -76,6 +83,24 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"These numbers do not measure how good the samples are: see minigen sample {arguments.model_run}")
     if readings is not None:
         _print_readings(readings)
+
+
+def _print_repair(trained: Trained, model: Repair, dataset: Dataset, arguments: argparse.Namespace) -> None:
+    images = test_images(model, dataset, arguments.split)
+    scores = repair_scores(model, images, arguments.seed)
+    count = sum(map(len, images.values()))
+    what = f"{count} images" if len(images) == 1 else f"{count} photographs"
+    print(f"{trained.run.path}, step {trained.step}, on {what} of {dataset.name} ({arguments.split}): {model.damage}")
+    print(scores.table().text())
+    if not scores.masks:
+        return
+    print("dB inside the hole")
+    shares = "  ".join(f"{method} {share:.3f}" for method, share in scores.half_grey().items())
+    print(f"half-grey pixels in the hole: {shares}")
+    if dataset.labels is not None:
+        repaired = scores.repaired[dataset.name]
+        read = read_digits(trained.data("train"), repaired, dataset.labels[: len(repaired["truth"])])
+        print("read right by an SVM: " + "  ".join(f"{method} {share:.1%}" for method, share in read.items()))
 
 
 def _print_readings(found: ClassAccuracy) -> None:

@@ -7,6 +7,7 @@ the derivation, the source and what the measure cannot see.  `class_accuracy` is
 
 from .accuracy import ClassAccuracy, class_accuracy
 from .class_shares import class_shares, lost_classes, total_variation
+from .classical import classical_repairs
 from .classifier import Classifier, train_classifier
 from .evaluation import (
     Evaluation,
@@ -29,6 +30,7 @@ from .nearest_neighbor_test import NearestNeighborTest, nearest_neighbor_test
 from .prd import PRD, prd, prd_curve
 from .precision_recall import Coverage, expected_coverage, precision_recall
 from .reference import MEASURES, Measured, Reference
+from .repair import RepairScores, read_digits, repair_scores, test_images
 from .report import evaluate
 from .similarity import psnr, ssim
 from .uncertainty import Interval, jackknife, t_interval, t_quantile
@@ -52,10 +54,12 @@ __all__ = [
     "NearestNeighborTest",
     "Protocol",
     "Reference",
+    "RepairScores",
     "StackedModes",
     "check_comparable",
     "class_accuracy",
     "class_shares",
+    "classical_repairs",
     "count_modes",
     "describe_protocol",
     "elbo",
@@ -84,11 +88,14 @@ __all__ = [
     "precision_recall",
     "psnr",
     "random_judges",
+    "read_digits",
     "record",
+    "repair_scores",
     "ssim",
     "stacked_modes",
     "t_interval",
     "t_quantile",
+    "test_images",
     "total_variation",
     "train_classifier",
     "train_judges",

@@ -6,10 +6,11 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import BaseGAN, BaseVAE, GenerativeModel, ImageModel, PointGAN
+from ..models import BaseGAN, BaseVAE, GenerativeModel, ImageModel, PointGAN, Repair
 from .likelihood import elbo_terms, log_likelihood
 from .memorization import memorization
 from .modes import count_modes, known_modes
+from .repair import repair_scores, test_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,8 @@ def evaluate(
                                          many points of the data
     model from image to image            ``mse``, the mean squared error to the partners of the data set, and
                                          ``mse_of_input``, the same of the unchanged input
+    repair                               ``psnr`` in dB of the repaired images, in the hole if there is one, and
+                                         ``psnr_input`` of the damaged ones, see `minigen.metrics.repair_scores`
     ==================================== =====================================================================
 
     A GAN assigns no probability to an image.  Its ``d_data`` should agree on images that D learned from and on
@@ -74,6 +77,10 @@ def evaluate(
         raise ValueError(f"evaluate: --samples estimates log p(x), and {model.name} assigns no probability to an image")
     if isinstance(model, PointGAN):
         return _points(model, dataset, seed)
+    if isinstance(model, Repair):
+        scores = repair_scores(model, test_images(model, dataset), seed, classical=False)
+        mean = scores.mean(scores.psnr)
+        return {"psnr": mean["ours"]} | ({"psnr_input": mean["input"]} if "input" in mean else {})
     if isinstance(model, ImageModel):
         return _image_model(model, dataset)
     if not isinstance(model, GenerativeModel):
