@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen evaluate`` was asked."""
-    trained = opened(arguments, points=True)
+    trained = opened(arguments, points=True, from_images=True)
     model, seed = trained.model, arguments.seed
     dataset = asked_data(arguments, trained)
     if isinstance(model, Repair):

@@ -102,7 +102,7 @@ def _flag_type(specification: Any) -> Any:
 def _train(arguments: argparse.Namespace) -> int:
     from .. import kernels
     from ..data import Loader
-    from ..models import family
+    from ..models import ImageModel, Repair, family
     from ..train import Run, RunError, build_model, find_run, fit, load_split, open_run
     from ..train.environment import describe_environment
 
@@ -171,7 +171,11 @@ def _train(arguments: argparse.Namespace) -> int:
     number, unit = (result.epoch, "epoch") if run.config["epochs"] else (result.step, "step")
     done = f"{number} {unit}{'s' * (number != 1)}"
     print_line(f"{done} done; samples: {run.samples(math.ceil(result.step / len(loader)))}")
-    print_line(f"more of them: minigen sample {name}; how they came about: minigen gif {name}")
+    more = f"more of them: minigen sample {name}"
+    if isinstance(model, ImageModel):
+        pictures = f"pictures of your own: minigen repair {name} IMAGE; " if isinstance(model, Repair) else ""
+        more = f"{pictures}measured: minigen evaluate {name}"
+    print_line(f"{more}; how they came about: minigen gif {name}")
     return 0
 
 

@@ -24,10 +24,13 @@ class Picture:
         In [-1, 1]; C is 1 for grey, 3 for colour.
     alpha : ndarray (H, W) of uint8, or None
         How opaque each pixel is, for a picture with transparency.
+    bits : int
+        Bits of a channel in the file: 8, 16, or 32 for floats; they are rounded to 8.
     """
 
     image: np.ndarray
     alpha: np.ndarray | None = None
+    bits: int = 8
 
 
 def read_picture(path: str | Path) -> Picture:
@@ -58,7 +61,7 @@ def read_picture(path: str | Path) -> Picture:
     """
     with opened(Path(path), "picture") as file:
         image = require("PIL.ImageOps").exif_transpose(file)
-        alpha = None
+        alpha, bits = None, {"I": 16, "F": 32}.get(image.mode[:1], 8)
         grey = image.mode in GREY_MODES
         if "transparency" in image.info or image.mode in _ALPHA_MODES:
             image = image.convert("RGBA")
@@ -66,7 +69,7 @@ def read_picture(path: str | Path) -> Picture:
             image = image.convert("RGB")  # the colours of transparent pixels stay as they are
         levels = np.asarray(eight_bits(image, "L" if grey else "RGB"))
     levels = levels[..., None] if levels.ndim == 2 else levels
-    return Picture(np.ascontiguousarray(from_levels(levels).transpose(2, 0, 1)), alpha)
+    return Picture(np.ascontiguousarray(from_levels(levels).transpose(2, 0, 1)), alpha, bits)
 
 
 def read_mask(path: str | Path, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:

@@ -164,7 +164,7 @@ class UNet(nn.Module):
         super().__init__()
         make: Norm = {"batch": nn.BatchNorm2d, "instance": lambda n: nn.InstanceNorm2d(n, affine=True)}[norm]
         middle, deep = 2 * width, 4 * width
-        self.reach = 4 * (sum(d + 1 for d in dilations) + 3) + 8
+        self.reach = 4 * sum(d + 1 for d in dilations) + 14
         self.first = _block(nn.Conv2d(in_channels, width, 3, padding=1), make(width))
         self.down1 = _block(nn.Conv2d(width, middle, 4, 2, 1, bias=False), make(middle))
         self.down2 = _block(nn.Conv2d(middle, deep, 4, 2, 1, bias=False), make(deep))

@@ -1,6 +1,7 @@
 """Repair of images: the damages, and the family that learns to undo them."""
 
 from .damage import DAMAGES, Blur, Damage, Damaged, Hole, Noise, Shrink, make_damage
+from .image import noise_level, repair_image
 from .repair import Repair, composite
 
 __all__ = [
@@ -14,4 +15,6 @@ __all__ = [
     "Shrink",
     "composite",
     "make_damage",
+    "noise_level",
+    "repair_image",
 ]

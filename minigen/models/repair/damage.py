@@ -68,7 +68,9 @@ class Damage:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high:
-            raise ValueError(f"{self.name}: expected a strength from 0 on, low before high, got {self.low}-{self.high}")
+            raise ValueError(
+                f"{self.name}: expected a strength from 0 on, low before high, got {self.low:g}-{self.high:g}"
+            )
 
     def draw(self, images: np.ndarray, rng: np.random.Generator) -> Damaged:
         """Damage images, each with a strength that is drawn for it.

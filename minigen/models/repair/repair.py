@@ -98,8 +98,8 @@ class Repair(ImageModel):
         self.optimizers: dict[str, Optimizer] = {"network": Adam(self.network.parameters(), rate, (beta1, 0.999))}
         self.discriminator: nn.Module | None = None
         if chosen.adversarial:
-            seen = channels + (chosen.damage == "hole")
-            self.discriminator = patch_discriminator(seen)
+            holes = chosen.damage == "hole"
+            self.discriminator = patch_discriminator(channels + holes, 2 * width if holes else width)
             self.optimizers["discriminator"] = Adam(self.discriminator.parameters(), 0.2 * rate, (0.5, 0.999))
         self.rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
 
