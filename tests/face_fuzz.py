@@ -128,6 +128,12 @@ VARIANCES = {"batch_norm", "group_norm", "instance_norm", "layer_norm"}
 From there on a norm in float32 gives zeros or NaN, PyTorch's too: these functions get no finite numbers above 1e19.
 """
 
+PRODUCTS = {"prod"}
+"""A part of a product can overflow float32 though the whole does not, in whatever order one multiplies.
+
+PyTorch multiplies from the first to the last, minigen by halves: this function gets no finite numbers above 1e19.
+"""
+
 # A gradient where the input itself is NaN is not compared: PyTorch gives 0 in some operations (abs, clamp), the slope in
 # others.
 
@@ -155,14 +161,25 @@ class Finite(torch.autograd.Function):
 
 
 def interpolated(input, *args, **options):
-    """PyTorch's result, but infinities and NaN reach only pixels in which they have a weight above 0."""
+    """PyTorch's result, but infinities and NaN reach only pixels in which they have a weight."""
 
     def resized(x):
+        height, width = options.get("size") or (0, 0)
+        if options.get("antialias") and width == 1:  # PyTorch 2.13 repeats the first row there, but no first column
+            return TF.interpolate(x.mT.contiguous(), *args, **options | {"size": (1, height)}).mT
         return TF.interpolate(x, *args, **options)
 
-    plus, minus, nan = (
-        resized(at.to(input.dtype)) > 0 for at in (input == math.inf, input == -math.inf, input.isnan())
-    )
+    batch, channels, height, width = input.shape
+    pixels = torch.eye(height * width, dtype=torch.float64).reshape(-1, 1, height, width)
+    weights, flat = resized(pixels)[:, 0], input.detach().reshape(batch, channels, height * width)
+
+    def reached(at, sign):
+        heavy = (weights * sign > 1e-12).double()
+        return torch.einsum("nck,kpq->ncpq", at.double(), heavy) > 0
+
+    plus = reached(flat == math.inf, 1) | reached(flat == -math.inf, -1)
+    minus = reached(flat == math.inf, -1) | reached(flat == -math.inf, 1)
+    nan = reached(flat.isnan(), 1) | reached(flat.isnan(), -1)
     out = resized(Finite.apply(input))
     with torch.no_grad():
         out[plus], out[minus], out[nan | (plus & minus)] = math.inf, -math.inf, math.nan
@@ -349,7 +366,7 @@ def arguments(draw, name):
 def spoil(draw, x, name):
     """Some elements replaced by special ones."""
     x = np.array(x)
-    choices = [v for v in SPECIAL if name not in VARIANCES or not 1e19 < abs(v) < math.inf]
+    choices = [v for v in SPECIAL if name not in VARIANCES | PRODUCTS or not 1e19 < abs(v) < math.inf]
     if x.size:
         for _ in range(draw.integer(1, 3)):
             x.reshape(-1)[draw.integer(0, x.size - 1)] = draw.choose(choices)

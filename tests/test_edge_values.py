@@ -212,3 +212,15 @@ def test_take_along_dim_broadcasts_or_says_why_not():
                                     ([[3]], IndexError, "from -3 to 2, got 3"), ([[0.0]], TypeError, "integers")):  # fmt: skip
         with pytest.raises(error, match=message):
             mg.take_along_dim(x, mg.tensor(indices), 1)
+
+
+@pytest.mark.parametrize("options", [{"mode": "bicubic"}, {"mode": "bicubic", "align_corners": True},
+                                     {"mode": "bilinear", "antialias": True}, {"mode": "bicubic", "antialias": True}])  # fmt: skip
+def test_an_infinite_pixel_reaches_only_the_pixels_around_it(options):
+    x = np.random.default_rng(0).standard_normal((1, 1, 9, 9)).astype(np.float32)
+    plain = mg.functional.interpolate(mg.tensor(x), (12, 7), **options).numpy()
+    x[0, 0, 0, 0] = inf
+    with np.errstate(invalid="ignore"):
+        resized = mg.functional.interpolate(mg.tensor(x), (12, 7), **options).numpy()
+    assert not np.isfinite(resized[0, 0, 0, 0]) and np.isfinite(resized).sum() >= 60
+    np.testing.assert_array_equal(resized[0, 0, 5:, 4:], plain[0, 0, 5:, 4:])

@@ -21,9 +21,8 @@ import numpy as np
 
 from ..arguments import Pair, check_boolean, check_choice, check_integer, check_number, check_tensor, pair
 from ..ops.border import repeat_blocks
-from ..ops.linalg import matmul
 from ..ops.resample import Taps, make_taps, resample
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor
 
 __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle", "resize_matrix"]
 
@@ -93,15 +92,12 @@ def interpolate(
     whole = [m // n if m % n == 0 and step == n / m else 0 for n, m, step in zip(input.shape[2:], target, steps)]
     if mode == "nearest" and all(whole):
         return repeat_blocks(input, factors=(whole[0], whole[1]))
-    if mode == "bicubic" or antialias:
-        down, across = (
-            tensor(resize_matrix(n, m, step, mode=mode, align_corners=align_corners, antialias=antialias)).to(input)
-            for n, m, step in zip(input.shape[2:], target, steps)
-        )
-        return matmul(matmul(down, input), across.mT)
     out = input
     for axis, n, m, step in zip((2, 3), input.shape[2:], target, steps):
-        taps = _nearest_taps(n, m, step) if mode == "nearest" else _linear_taps(n, m, step, align_corners)
+        if mode == "bicubic" or antialias:
+            taps = _matrix_taps(resize_matrix(n, m, step, mode=mode, align_corners=align_corners, antialias=antialias))
+        else:
+            taps = _nearest_taps(n, m, step) if mode == "nearest" else _linear_taps(n, m, step, align_corners)
         out = resample(out, dim=axis, size=m, taps=taps)
     return out
 
@@ -124,6 +120,12 @@ def _linear_taps(n: int, m: int, step: float, align_corners: bool) -> Taps:
     between = part > 0
     targets = np.concatenate([np.arange(m), np.arange(m)[between]])
     return make_taps(targets, np.concatenate([low, low[between] + 1]), np.concatenate([1 - part, part[between]]))
+
+
+def _matrix_taps(matrix: np.ndarray) -> Taps:
+    """The weights of a matrix that are not 0 up to rounding: an infinite pixel must not be multiplied by 0."""
+    targets, sources = np.nonzero(np.abs(matrix) > 1e-12)
+    return make_taps(targets, sources, matrix[targets, sources])
 
 
 def resize_matrix(
