@@ -349,6 +349,7 @@ def test_every_optimizer_steps_alike_and_goes_on_on_the_other_device(name):
 # ---- models and the training loop
 
 OWN = {
+    "aae": {},
     "dcgan": {"ema": 0.9},
     "gan": {"loss": "hinge", "lr_decay": 0.5},
     "cgan": {"classes": 3, "loss": "lsgan"},
@@ -358,6 +359,7 @@ OWN = {
     "cvae": {"classes": 3},
     "iwae": {"samples": 3},
     "points": {},
+    "ssgan": {"outputs": 3, "labelled": 6},
     "repair": {"damage": "hole", "adversarial": 0.1},
 }
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (48, 1, 8, 8)).astype(np.float32)
@@ -368,7 +370,9 @@ def family(name, device="cpu", **options):
     mg.manual_seed(0)
     known = {each.name for each in families()[name].Options.specifications()}
     given = {"size": 8, "channels": 1, "latent": 3, "width": 4, **OWN[name], **options}
-    return build(name, **{key: value for key, value in given.items() if key in known}).to(device)
+    model = build(name, **{key: value for key, value in given.items() if key in known}).to(device)
+    model.prepare(loader(name).dataset)
+    return model
 
 
 def batch(start, stop):
@@ -411,6 +415,8 @@ def test_every_model_draws_alike(name):
         found = [model.preview(5, loader(name).dataset, np.random.default_rng(2))[0]]
         if isinstance(model, ImageModel):
             pass
+        elif name == "aae":
+            found.append(model.encode(IMAGES[:6]))
         elif hasattr(model, "score"):
             found.append(model.score(batch(0, 6)[model.FIELD], LABELS[:6]))
         else:

@@ -399,6 +399,7 @@ OWN = {
     "cgan": {"classes": 3},
     "cvae": {"classes": 3},
     "iwae": {"samples": 3},
+    "ssgan": {"outputs": 3, "labelled": 6},
     "repair": {"damage": "hole", "strength": "0.2-0.6", "adversarial": 0.1},
 }
 

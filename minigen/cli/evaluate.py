@@ -68,6 +68,12 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"nearest training image of samples     {found['nearest_samples']:8.3f} (median distance)")
         print(f"nearest training image of test images {found['nearest_data']:8.3f}")
         print("  much nearer samples are copies; farther ones say nothing about quality")
+    if "accuracy" in found:
+        print(f"accuracy {found['accuracy']:.1%} of the images, with {model.options.labelled} labels")
+    if "code_mse" in found:
+        print(f"reconstruction     {found['code_mse']:8.4f} mean squared error")
+        floor = f"({found['code_distance_floor']:.4f} of two draws)"
+        print(f"codes to the prior {found['code_distance']:8.4f} energy distance {floor}")
     if "modes" in found:
         for what, modes in (("samples", found["modes"]), ("data", found["modes_data"])):
             print(f"{what:8} {modes}  ({modes.samples} points)")

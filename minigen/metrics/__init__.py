@@ -9,6 +9,7 @@ from .accuracy import ClassAccuracy, class_accuracy
 from .class_shares import class_shares, lost_classes, total_variation
 from .classical import classical_repairs
 from .classifier import Classifier, train_classifier
+from .energy import energy_distance
 from .evaluation import (
     Evaluation,
     Protocol,
@@ -64,6 +65,7 @@ __all__ = [
     "describe_protocol",
     "elbo",
     "elbo_terms",
+    "energy_distance",
     "evaluate",
     "evaluate_samples",
     "expected_coverage",

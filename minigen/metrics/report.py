@@ -6,7 +6,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import BaseGAN, BaseVAE, GenerativeModel, ImageModel, PointGAN, Repair
+from ..models import AAE, SSGAN, BaseGAN, BaseVAE, GenerativeModel, ImageModel, PointGAN, Repair
 from .likelihood import elbo_terms, log_likelihood
 from .memorization import memorization
 from .modes import count_modes, known_modes
@@ -35,6 +35,9 @@ def evaluate(
                                          training image, see `minigen.metrics.memorization`
     GAN of points                        ``modes``, a `minigen.metrics.Modes` of 2,500 samples; ``modes_data``, of as
                                          many points of the data
+    SSGAN                                ``accuracy``, the share of images that D gives the right class
+    AAE                                  ``code_mse``, the squared error of reconstructions; ``code_distance``, the
+                                         energy distance of codes to the prior, and its floor, that of two draws
     model from image to image            ``mse``, the mean squared error to the partners of the data set, and
                                          ``mse_of_input``, the same of the unchanged input
     repair                               ``psnr`` in dB of the repaired images, in the hole if there is one, and
@@ -88,6 +91,11 @@ def evaluate(
     found: dict[str, Any] = {}
     if isinstance(model, BaseVAE):
         found |= _vae(model, dataset, samples, seed)
+    elif isinstance(model, SSGAN):
+        assert dataset.labels is not None  # the data decided the number of classes
+        found["accuracy"] = float((model.predict(dataset.images) == dataset.labels).mean())
+    elif isinstance(model, AAE):
+        found |= _autoencoder(model, dataset, seed)
     elif isinstance(model, BaseGAN):
         found |= _gan(model, dataset, seed)
     if train is not None:
@@ -112,6 +120,16 @@ def _gan(model: BaseGAN, dataset: Dataset, seed: int) -> dict[str, Any]:
     labels = real.labels if model.classes else None  # the samples are of the same classes
     fake = model.sample(len(real), np.random.default_rng(seed), labels)
     return {"d_data": _mean_score(model, real.images, labels), "d_samples": _mean_score(model, fake, labels)}
+
+
+def _autoencoder(model: AAE, dataset: Dataset, seed: int) -> dict[str, Any]:
+    real = random_subset(dataset, min(len(dataset), _IMAGES), seed).images
+    codes, draws = model.encode(real), np.random.default_rng(seed).standard_normal((2, len(real), model.latent))
+    return {
+        "code_mse": float(np.mean(np.square(model.reconstruct(real) - real), dtype=np.float64)),
+        "code_distance": energy_distance(codes, draws[0]),
+        "code_distance_floor": energy_distance(draws[1], draws[0]),
+    }
 
 
 def _points(model: PointGAN, dataset: Dataset, seed: int) -> dict[str, Any]:

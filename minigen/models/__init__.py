@@ -14,11 +14,13 @@ from . import networks
 from .base import GenerativeModel, ImageModel, Model
 from .ema import EMA
 from .gan import (
+    AAE,
     CGAN,
     DCGAN,
     GAN,
     GAN_LOSSES,
     MLPGAN,
+    SSGAN,
     WGAN,
     WGANGP,
     BaseGAN,
@@ -33,6 +35,7 @@ from .repair import Repair
 from .vae import CVAE, IWAE, VAE, BaseVAE
 
 __all__ = [
+    "AAE",
     "CGAN",
     "CVAE",
     "DCGAN",
@@ -54,6 +57,7 @@ __all__ = [
     "Options",
     "PointGAN",
     "Repair",
+    "SSGAN",
     "StabilizedGAN",
     "absolute_name",
     "build",

@@ -191,6 +191,9 @@ class Model(Module):
     def schedule(self, done: float) -> None:
         """Prepare the next step; `done` is the share of the training that is done, from 0 to 1."""
 
+    def prepare(self, dataset: Dataset) -> None:
+        """Look at the training data before the first step, also of a resumed run; ValueError if it does not suit."""
+
     def check_batch_size(self, size: int) -> None:
         """Raise ValueError if the model cannot learn from a batch of `size` examples; asked before the first step."""
 

@@ -164,6 +164,7 @@ def fit(
     if total is None or total < 1:
         raise ValueError(f"fit: expected epochs or steps of at least 1, got {steps if epochs is None else epochs}")
     model.check_batch_size(loader.smallest_batch)
+    model.prepare(loader.dataset)
     try:
         with run.lock:
             counters = {"step": 0, "seconds": 0.0}

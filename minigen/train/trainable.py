@@ -33,6 +33,9 @@ class Trainable(Protocol):
         A function of the weights, the data set and the generator only; None for a grid that is about square.
         """
 
+    def prepare(self, dataset: Dataset) -> None:
+        """Look at the training data before the first step, also of a resumed run; ValueError if it does not suit."""
+
     def check_batch_size(self, size: int) -> None:
         """Raise ValueError if the model cannot learn from a batch of `size` examples; asked before the first step."""
 
