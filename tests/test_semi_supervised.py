@@ -146,6 +146,14 @@ def test_a_short_training_reads_digits_and_evaluate_says_how_many(tmp_path, monk
     assert "multiple of the 10 classes" in capsys.readouterr().err
 
 
+def test_evaluate_prints_how_near_the_codes_of_an_aae_are_to_the_prior(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "aae", "--data", "digits", "--steps", "3", "--width", "8", "--run", "codes"]) == 0
+    assert main(["evaluate", "codes"]) == 0
+    text = capsys.readouterr().out
+    assert "mean squared error" in text and "energy distance" in text and "of two draws" in text
+
+
 # ---- the adversarial autoencoder
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..data import Dataset
 from ..data.dataset import random_subset
 from ..models import AAE, SSGAN, BaseGAN, BaseVAE, GenerativeModel, ImageModel, PointGAN, Repair
+from .energy import energy_distance
 from .likelihood import elbo_terms, log_likelihood
 from .memorization import memorization
 from .modes import count_modes, known_modes
