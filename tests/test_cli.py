@@ -14,7 +14,7 @@ import minigen as mg
 from minigen.cli import main
 from minigen.cli.main import COMMANDS
 from minigen.models import families
-from minigen.train import Run, load_checkpoint
+from minigen.train import Run, load_checkpoint, load_trained
 
 OWN, ELSE = [["train", name] for name in families()], [[name] for name in COMMANDS]
 TINY = ["--data", "digits", "--epochs", "2", "--batch-size", "256", "--width", "2", "--latent", "4"]
@@ -197,6 +197,7 @@ def test_after_a_plain_install_each_example_of_the_readme_runs_or_names_its_extr
             ["train", "dcgan", "--data", "digits", "--batch-size", "5000"],
             "fewer than a batch of 5000: give --batch-size 1442 or less",
         ),
+        (["train", "dcgan", "--data", "digits", "--images", "5000"], "--images: expected at most 1442"),
         (
             ["train", "dcgan", "--data", "digits", "--network", "big"],
             "network must be one of conv, conv_k4_bn, conv_k5_dropout, got 'big'",
@@ -223,6 +224,22 @@ def test_what_the_parser_refuses(arguments, capsys):
     assert "error:" in capsys.readouterr().err
 
 
+def test_images_takes_a_balanced_part_and_leaves_the_rest_unseen(here, capsys):
+    assert main(["train", "vae", "--data", "digits", "--images", "300", "--epochs", "1", "--network", "mlp"]) == 0
+    trained = load_trained("vae-digits")
+    whole = mg.data.load("digits", "train")
+    seen, rest = trained.data("train"), trained.unseen()
+    assert (len(seen), len(rest), len(trained.data("test"))) == (300, len(whole) - 300, 355)
+    assert (np.bincount(seen.labels) == 30).all()
+    rows = np.concatenate([seen.images, rest.images]).reshape(len(whole), -1)
+    assert (np.unique(rows, axis=0) == np.unique(whole.images.reshape(len(whole), -1), axis=0)).all()
+    capsys.readouterr()
+    config = trained.run.path / "config.json"
+    config.write_text(config.read_text().replace('"images": 300', '"images": 3000'))
+    line = mistake(capsys, "evaluate", "vae-digits", "--split", "train")
+    assert "the field 'images': expected at most 1442, the number of training images of digits, got 3000" in line
+
+
 def test_an_existing_run_is_left_alone(run, capsys):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert "exists already: add --resume" in mistake(capsys, "train", "dcgan", *TINY)
@@ -235,6 +252,7 @@ def test_an_existing_run_is_left_alone(run, capsys):
         (["--lr", "0.5"], "was made with lr = "),
         (["--batch-size", "32"], "was made with batch_size = 256, not 32"),
         (["--seed", "3"], "was made with seed = 0, not 3"),
+        (["--images", "100"], "was made with images = None, not 100"),
         (["--epochs", "1"], "is set for 2 epochs"),
     ],
 )

@@ -680,3 +680,29 @@ def test_bad_epoch_and_seed_are_named_at_the_call():
             loader.epoch(0, start)
     with pytest.raises(ValueError, match="seed must not be negative, got -1"):
         Loader(numbered(10), 4, seed=-1)
+
+
+# ---------------------------------------------------------------------------------------------- a part of the images
+
+
+@given(st.data())
+def test_balanced_order_takes_as_many_of_each_class(draw):
+    counts = draw.draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    dataset = Dataset("some", points=np.zeros((len(labels), 2), np.float32), labels=labels, classes=list("abcde"))
+    order = data.dataset.balanced_order(dataset, draw.draw(st.integers(0, 99)))
+    assert sorted(order) == list(range(len(labels)))
+    for n in range(1, len(labels) + 1):
+        taken = np.bincount(labels[order[:n]], minlength=len(counts))
+        level = taken.max()
+        # A class has fewer than the fullest by more than one only if it is used up.
+        assert all(level - one <= 1 or one == whole for one, whole in zip(taken, counts))
+
+
+def test_balanced_order_is_random_and_decided_by_the_seed():
+    digits = data.load("mnist5k")
+    orders = [data.dataset.balanced_order(digits, seed)[:100] for seed in (0, 0, 1)]
+    assert (orders[0] == orders[1]).all() and len(set(orders[0]) & set(orders[2])) < 20
+    assert (np.bincount(digits.labels[orders[0]]) == 10).all()
+    classes = digits.labels[orders[0]][:10]
+    assert sorted(classes) == list(range(10)) and (classes != np.arange(10)).any()

@@ -51,6 +51,10 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--size", type=at_least(1), help="side of the images in pixels (default: the set's own)")
     parser.add_argument(
+        "--images", type=at_least(1), metavar="N",
+        help="learn from N of the training images only, as many of each class; the seed chooses them (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
         "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
     )
     parser.add_argument("--steps", type=at_least(1), help="number of batches to train for, in place of --epochs")
@@ -183,7 +187,7 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, in the form of a config; None for what was not given."""
     from ..models import absolute_name, family
 
-    plain = ("data", "size", "epochs", "steps", "batch_size", "seed", "device")
+    plain = ("data", "size", "images", "epochs", "steps", "batch_size", "seed", "device")
     options = {each.name: getattr(arguments, each.name) for each in _options(family(arguments.model))}
     asked = {name: getattr(arguments, name) for name in plain}
     return {"model": absolute_name(arguments.model), **asked, "options": options}
@@ -198,6 +202,7 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {
         "data": model.DATA,
         "size": None,
+        "images": None,
         "epochs": None if asked["steps"] else model.EPOCHS,
         "steps": None,
         "batch_size": model.BATCH_SIZE,
@@ -235,9 +240,9 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> dict[str, Any]:
     given |= {key: value for key, value in asked["options"].items() if value is not None}
     known = config | config["options"]
     for key, value in given.items():
-        if known[key] != value:
+        if known.get(key) != value:
             raise RunError(
-                f"the run {run.path} was made with {key} = {known[key]}, not {value}: "
+                f"the run {run.path} was made with {key} = {known.get(key)}, not {value}: "
                 "leave that out to go on with it, or give another --run NAME"
             )
     changes: dict[str, Any] = {}

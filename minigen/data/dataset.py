@@ -7,7 +7,7 @@ import numpy as np
 
 from .._util.optional import require
 
-__all__ = ["Batch", "Dataset", "from_levels", "pad_to", "random_subset", "resize", "to_unit"]
+__all__ = ["Batch", "Dataset", "balanced_order", "from_levels", "pad_to", "random_subset", "resize", "to_unit"]
 
 
 Batch = Mapping[str, np.ndarray]
@@ -293,3 +293,42 @@ def random_subset(dataset: Dataset, n: int, seed: int) -> Dataset:
     if not 1 <= n <= len(dataset):
         raise ValueError(f"{dataset.name}: expected between 1 and {len(dataset)} images, got {n}")
     return dataset.subset(np.random.default_rng(seed).permutation(len(dataset))[:n])
+
+
+def balanced_order(dataset: Dataset, seed: int) -> np.ndarray:
+    """Order the examples at random so that every beginning has about as many of each class.
+
+    The first N are the examples that ``minigen train --images N`` takes.  With the same seed, a smaller N takes a part
+    of what a larger N takes.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Without labels the order is random only.
+    seed : int
+        Not negative.
+
+    Returns
+    -------
+    ndarray of int (N,)
+        A permutation of 0..N-1.  Among the first examples the counts of two classes differ by at most 1, as long as
+        no class is used up.
+
+    Examples
+    --------
+    >>> labels = np.repeat([0, 1], [6, 2])
+    >>> eight = Dataset("eight", points=np.zeros((8, 2), np.float32), labels=labels, classes=("a", "b"))
+    >>> order = balanced_order(eight, seed=0)
+    >>> np.bincount(labels[order[:4]]), np.bincount(labels[order])
+    (array([2, 2]), array([6, 2]))
+    """
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    if dataset.labels is None:
+        return order
+    # The examples of rank 0 are the first of each class in the random order, those of rank 1 the second ones, ...
+    labels = dataset.labels[order]
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    rank = np.empty(len(order), np.int64)
+    rank[by_class] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[np.argsort(rank, kind="stable")]

@@ -54,6 +54,7 @@ SCHEMA: dict[str, Field] = {
     "model": Field("the name of a model", _is_text),
     "data": Field("the name of a data set", _is_text),
     "size": Field("a whole number of at least 1, or null", _or_none(_at_least(1))),
+    "images": Field("a whole number of at least 1, or null", _or_none(_at_least(1)), required=False),
     "epochs": Field("a whole number of at least 1, or null", _or_none(_at_least(1))),
     "steps": Field("a whole number of at least 1, or null", _or_none(_at_least(1)), required=False),
     "batch_size": Field("a whole number of at least 2", _at_least(2)),

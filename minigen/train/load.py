@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import backend, data, models
 from ..data import Dataset
+from ..data.dataset import balanced_order
 from ..models import GenerativeModel
 from .config import check_config
 from .errors import RunError
 from .loop import restore
 from .run import Run, find_run
 
-__all__ = ["Trained", "build_model", "load_split", "load_trained", "open_run"]
+__all__ = ["Trained", "build_model", "load_split", "load_trained", "load_unseen", "open_run"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,19 @@ class Trained:
     step: int
 
     def data(self, split: str = "test") -> Dataset:
-        """One split of the data that it was trained on; errors as `minigen.data.load`."""
+        """One split of the data that it was trained on; errors as `minigen.data.load`.
+
+        Of a run with ``--images N``, the split ``train`` has these N images only.
+        """
         return load_split(self.run.config, split, self.run.path / "config.json")
+
+    def unseen(self) -> Dataset | None:
+        """Return the training images that ``--images N`` left out, or None if the model was trained on all.
+
+        They come from the same source in the same way as the images that the model has seen, which test images do not
+        always do.
+        """
+        return load_unseen(self.run.config, self.run.path / "config.json")
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -122,7 +136,7 @@ def build_model(config: dict[str, Any], source: Path | None = None) -> Any:
 
 
 def load_split(config: dict[str, Any], split: str, source: Path | None = None) -> Dataset:
-    """Load one split of the data of a config.
+    """Load one split of the data of a config; of a run with ``--images N`` the split ``train`` has N images.
 
     Parameters
     ----------
@@ -134,8 +148,30 @@ def load_split(config: dict[str, Any], split: str, source: Path | None = None) -
     Raises
     ------
     RunError, or ValueError without `source`
-        If there is no such data set or split, or its images have not the size and channels that the options say.
+        If there is no such data set or split, its images have not the size and channels that the options say, or it
+        has fewer than N images.
     """
+    dataset = _whole_split(config, split, source)
+    count = config.get("images")
+    if split != "train" or count is None:
+        return dataset
+    if count > len(dataset):
+        where = "--images" if source is None else f"{source}: the field 'images'"
+        error: type[Exception] = ValueError if source is None else RunError
+        raise error(f"{where}: expected at most {len(dataset)}, the number of training images of {dataset.name}, got {count}")
+    return dataset.subset(np.sort(balanced_order(dataset, config["seed"])[:count]))
+
+
+def load_unseen(config: dict[str, Any], source: Path | None = None) -> Dataset | None:
+    """Load the training images that ``--images N`` left out; None if there are none.  Errors as `load_split`."""
+    count = config.get("images")
+    dataset = None if count is None else _whole_split(config, "train", source)
+    if dataset is None or count >= len(dataset):
+        return None
+    return dataset.subset(np.sort(balanced_order(dataset, config["seed"])[count:]))
+
+
+def _whole_split(config: dict[str, Any], split: str, source: Path | None) -> Dataset:
     chosen = config["options"]
     grey = {"channels": chosen["channels"]} if config["data"].startswith("folder:") and "channels" in chosen else {}
     try:
