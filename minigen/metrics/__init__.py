@@ -21,10 +21,12 @@ from .evaluation import (
     record,
 )
 from .fid import fid, fid_terms, gaussian_fid
+from .human import HumanResult, RaterResult, Sheet, make_sheet, match_classes, score_answers, wilson
 from .inception_score import inception_score
 from .judge import Judge, Judges, load_judges, random_judges, train_judges
 from .kid import KID, kid, kid_with_error
 from .likelihood import elbo, elbo_terms, log_likelihood
+from .membership import Membership, auc, membership, membership_scores
 from .memorization import Copies, CopySearch, Memorization, memorization, nearest_distances
 from .modes import Modes, StackedModes, count_modes, known_modes, stacked_modes
 from .nearest_neighbor_test import NearestNeighborTest, nearest_neighbor_test
@@ -46,17 +48,22 @@ __all__ = [
     "CopySearch",
     "Coverage",
     "Evaluation",
+    "HumanResult",
     "Interval",
     "Judge",
     "Judges",
     "Measured",
+    "Membership",
     "Memorization",
     "Modes",
     "NearestNeighborTest",
     "Protocol",
+    "RaterResult",
     "Reference",
     "RepairScores",
+    "Sheet",
     "StackedModes",
+    "auc",
     "check_comparable",
     "class_accuracy",
     "class_shares",
@@ -81,7 +88,11 @@ __all__ = [
     "load_judges",
     "log_likelihood",
     "lost_classes",
+    "make_sheet",
+    "match_classes",
     "measure_floors",
+    "membership",
+    "membership_scores",
     "memorization",
     "nearest_distances",
     "nearest_neighbor_test",
@@ -93,6 +104,7 @@ __all__ = [
     "read_digits",
     "record",
     "repair_scores",
+    "score_answers",
     "ssim",
     "stacked_modes",
     "t_interval",
@@ -101,4 +113,5 @@ __all__ = [
     "total_variation",
     "train_classifier",
     "train_judges",
+    "wilson",
 ]
