@@ -37,7 +37,6 @@ COMMANDS = {
     "traverse": "show what each component of a VAE's code changes",
     "repair": "repair pictures of your own with a trained model: noise, blur, holes, size",
     "evaluate": "measure a trained model: a VAE's bound, a GAN's two networks, a repair's dB",
-    "evaluate": "measure a trained model: a VAE's bound, a GAN's two networks",
     "human": "let people tell samples from real images, and score their answers",
     "gif": "show the samples of each epoch one after the other",
     "bench": "time kernels and training steps, beside PyTorch if it is installed",
