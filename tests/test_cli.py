@@ -331,7 +331,9 @@ def test_a_fault_of_ours_is_not_told_as_a_mistake_of_the_user(fault, words, monk
     assert main(["train", "dcgan"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert (
-        line.startswith("minigen: internal error at load.py in _whole_split(): ") and words in line and "--debug" in line
+        line.startswith("minigen: internal error at load.py in _whole_split(): ")
+        and words in line
+        and "--debug" in line
     )
     with pytest.raises((ValueError, KeyError, TypeError)):
         main(["train", "dcgan", "--debug"])

@@ -183,7 +183,9 @@ def test_only_first_showings_of_pairs_count():
     sheet = human.make_sheet(*images(40), seed=2)
     found = human.score_answers(sheet.key, [answers(sheet, lambda t: t["real"] if t["kind"] == "pair" else "left")])
     assert found.raters[0].right == 40
-    found = human.score_answers(sheet.key, [answers(sheet, lambda t: other(t["real"]) if t["kind"] == "pair" else t["real"])])
+    found = human.score_answers(
+        sheet.key, [answers(sheet, lambda t: other(t["real"]) if t["kind"] == "pair" else t["real"])]
+    )
     assert found.raters[0].right == 0 and found.raters[0].attention == 10 and found.raters[0].consistent == 0
 
 

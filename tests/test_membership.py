@@ -129,7 +129,9 @@ def test_five_remembered_images_of_many_hardly_move_the_area():
     members, others = noise(1000, 1), noise(1000, 2)
     known = members.images[:5]
     model = Remembers(size=4, channels=1)
-    model.function = lambda images: images.mean((1, 2, 3)) + np.array([9.0 * (known == x).all((1, 2, 3)).any() for x in images])
+    model.function = lambda images: (
+        images.mean((1, 2, 3)) + np.array([9.0 * (known == x).all((1, 2, 3)).any() for x in images])
+    )
     found = membership(model, members, others)
     assert found.auc.low < 0.5 < found.auc.high, "the blindness that the module states"
 

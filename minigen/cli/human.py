@@ -92,9 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"then: minigen human score {key} answers-*.json")
 
 
-def _pairs(
-    trained: Trained, real: "Dataset", pairs: int, seed: int
-) -> "tuple[NDArray[Any], NDArray[Any], str]":
+def _pairs(trained: Trained, real: "Dataset", pairs: int, seed: int) -> "tuple[NDArray[Any], NDArray[Any], str]":
     """Real images, as many samples of the same classes, and how the classes of the samples are known."""
     model, generator = trained.model, np.random.default_rng(seed)
     if not hasattr(model, "sample"):
@@ -104,7 +102,11 @@ def _pairs(
     labels = generator.permutation(np.arange(pairs) % model.classes) if model.classes else None
     samples = model.sample(pairs, generator, labels)
     if real.labels is None:
-        return real.images[generator.permutation(len(real))[:pairs]], samples, "paired at random: the data has no classes"
+        return (
+            real.images[generator.permutation(len(real))[:pairs]],
+            samples,
+            "paired at random: the data has no classes",
+        )
     how = "of the class that the model was asked for"
     if labels is None:
         labels, how = _read_classes(trained, real, samples), "of the class that a network reads in the sample"

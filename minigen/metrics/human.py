@@ -1,12 +1,12 @@
 r"""Whether people can tell generated images from real ones: a two-alternative forced choice.
 
 A person sees a real image beside a generated one, *of the same class*, and must say which is real.  With a good
-generator the person can only guess, and is right in 50 % of the pairs; with a bad one in nearly 100 %.  Forcing a choice
-leaves out what "looks real" means to this person; equal classes leave out that people find some digits ugly.
+generator the person can only guess, and is right in 50 % of the pairs; with a bad one in nearly 100 %.  Forcing a
+choice leaves out what "looks real" means to this person; equal classes leave out that people find some digits ugly.
 
-- `make_sheet` makes the pairs: the real image is on the left in half of them.  Some pairs of *attention* hold noise in place
-  of the generated image: who fails there did not look.  Some pairs come a second time with sides swapped: they measure
-  whether a person is *consistent*.  Both are not counted in the result.
+- `make_sheet` makes the pairs: the real image is on the left in half of them.  Some pairs of *attention* hold noise
+  in place of the generated image: who fails there did not look.  Some pairs come a second time with sides swapped:
+  they measure whether a person is *consistent*.  Both are not counted in the result.
 - `score_answers` reads the answers of several people.
 
 **The interval of one person**: the number of right answers is binomial.  The usual $\hat p \pm 1.96 \sqrt{\hat p (1 -
@@ -51,7 +51,7 @@ FAST = 200
 """Milliseconds: a faster answer is a press of a key, not a look at two images."""
 
 ATTENTIVE = 0.8
-"""Who tells less than this share of the pairs with noise is marked: the person did not look, or mistook the question."""
+"""Who tells less than this share of the pairs with noise is marked: they did not look, or mistook the question."""
 
 _SIDES = ("left", "right")
 
@@ -97,7 +97,8 @@ def match_classes(
 
     Examples
     --------
-    >>> match_classes(np.array([1, 0, 1]), np.array([0, 1, 1]), np.random.default_rng(0)).tolist() in ([1, 0, 2], [2, 0, 1])
+    >>> chosen = match_classes(np.array([1, 0, 1]), np.array([0, 1, 1]), np.random.default_rng(0))
+    >>> chosen.tolist() in ([1, 0, 2], [2, 0, 1])
     True
     """
     chosen = np.empty(len(classes), np.int64)
@@ -118,8 +119,8 @@ def make_sheet(real: Any, fake: Any, attention: int = 10, repeats: int = 10, see
     Parameters
     ----------
     real, fake : ndarray (N, C, H, W)
-        In [-1, 1], 1 or 3 channels, square; rounded to 256 levels.  Pair i has ``real[i]`` and ``fake[i]``, which should
-        be of one class.
+        In [-1, 1], 1 or 3 channels, square; rounded to 256 levels.  Pair i has ``real[i]`` and ``fake[i]``, which
+        should be of one class.
     attention : int
         Further pairs with noise in place of the generated image.
     repeats : int
@@ -147,7 +148,9 @@ def make_sheet(real: Any, fake: Any, attention: int = 10, repeats: int = 10, see
     """
     real, fake = _levels(real), _levels(fake)
     if real.shape != fake.shape:
-        raise ValueError(f"human: expected as many real as generated images of one shape, got {real.shape}, {fake.shape}")
+        raise ValueError(
+            f"human: expected as many real as generated images of one shape, got {real.shape}, {fake.shape}"
+        )
     for name, value in (("attention", attention), ("repeats", repeats)):
         if value < 0:
             raise ValueError(f"human: {name} must be at least 0, got {value}")

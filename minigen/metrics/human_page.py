@@ -52,10 +52,10 @@ before the end.</p>
 <p><span id="place" aria-live="polite"></span>: which image is real?</p>
 <div class="bar"><i id="done"></i></div>
 <div class="pair">
-<button class="choice" id="left" aria-label="the left image is real"><canvas></canvas><span class="key">&larr; left</span>
-</button>
-<button class="choice" id="right" aria-label="the right image is real"><canvas></canvas><span class="key">right &rarr;</span>
-</button>
+<button class="choice" id="left" aria-label="the left image is real">
+<canvas></canvas><span class="key">&larr; left</span></button>
+<button class="choice" id="right" aria-label="the right image is real">
+<canvas></canvas><span class="key">right &rarr;</span></button>
 </div>
 </section>
 <section id="end" hidden>

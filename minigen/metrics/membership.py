@@ -5,22 +5,22 @@ higher output, a VAE a higher bound on $\log p(x)$.  Somebody who can compute th
 were in the training set, also where no sample is a copy.  For digits that does no harm; for photographs of patients it
 does.  (`minigen.metrics.memorization` asks the other question: whether the *samples* repeat training images.)
 
-**The number** is the area under the ROC curve: the probability that a random member $x$ (an image of the training) has a
-higher score $s$ than a random non-member $y$, where equal scores count one half,
+**The number** is the area under the ROC curve: the probability that a random member $x$ (an image of the training)
+has a higher score $s$ than a random non-member $y$, where equal scores count one half,
 
 $$A = P(s(x) > s(y)) + \tfrac12 P(s(x) = s(y)), \qquad
 \hat A = \frac{1}{mn} \sum_{i,j} \psi(s(x_i), s(y_j)), \quad \psi \in \{0, \tfrac12, 1\}$$
 
 0.5: the score says nothing about membership.  1: it always does.  $mn\hat A$ is the Mann-Whitney U.
 
-**The interval** is DeLong's, on the scale of the logit.  With $a_i = \frac1n \sum_j \psi(s(x_i), s(y_j))$, the share of
-non-members below member $i$, and $b_j$, the share of members above non-member $j$, the variance of $\hat A$ is
-$\operatorname{var}(a)/m + \operatorname{var}(b)/n$ (with $m - 1$ and $n - 1$): $\hat A$ is a mean over members and over
-non-members, and to first order the errors of the two samples add.  The exact distribution of U (Mann-Whitney) would give
-no interval: it is known only if members and non-members have the same distribution, that is for $A = 0.5$.  So it gives
-the width of *chance*, $\sqrt{(m+n+1)/(12mn)}$, which is printed beside.  Where every member is above every
-non-member, DeLong's variance is 0.  There the limit is exact: $k = \min(m, n)$ disjoint pairs are independent, and all of
-them are in order with the probability $A^k$; so $A \ge (\alpha/2)^{1/k}$.
+**The interval** is DeLong's, on the scale of the logit.  With $a_i = \frac1n \sum_j \psi(s(x_i), s(y_j))$, the share
+of non-members below member $i$, and $b_j$, the share of members above non-member $j$, the variance of $\hat A$ is
+$\operatorname{var}(a)/m + \operatorname{var}(b)/n$ (with $m - 1$ and $n - 1$): $\hat A$ is a mean over members and
+over non-members, and to first order the errors of the two samples add.  The exact distribution of U (Mann-Whitney)
+would give no interval: it is known only if members and non-members have the same distribution, that is for $A = 0.5$.
+So it gives the width of *chance*, $\sqrt{(m+n+1)/(12mn)}$, which is printed beside.  Where every member is above
+every non-member, DeLong's variance is 0.  There the limit is exact: $k = \min(m, n)$ disjoint pairs are independent,
+and all of them are in order with the probability $A^k$; so $A \ge (\alpha/2)^{1/k}$.
 
 **Members and non-members must differ in nothing else.**  A test set that was collected later or by others differs too,
 and a score may see that.  The last 100 of each class of mnist5k, its test images, are such a case.  The training images
@@ -32,8 +32,8 @@ above 99 % of the non-members (chance: 1 %); it does not resolve single images e
 of images; it does not contain the spread over trainings with other seeds.
 
 Sources: Hayes et al. 2019, LOGAN (arXiv 1705.07663): the score of D.  Hilprecht et al. 2019, Monte Carlo and
-reconstruction membership inference attacks: the bound of a VAE.  DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44: the
-variance.  Carlini et al. 2022 (arXiv 2112.03570): why a mean over all members is not enough.
+reconstruction membership inference attacks: the bound of a VAE.  DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44:
+the variance.  Carlini et al. 2022 (arXiv 2112.03570): why a mean over all members is not enough.
 """
 
 import math
@@ -94,14 +94,18 @@ class Membership:
         """
         share = f"{self.auc.value:.0%}".replace("%", " %")
         if self.auc.low > 0.5 and self.auc.value > 0.5 + self.chance:
-            return f"the {self.score} tells training images from new ones in {share} of the pairs: the training set leaks"
+            return (
+                f"the {self.score} tells training images from new ones in {share} of the pairs: the training set leaks"
+            )
         if self.auc.high < 0.5 and self.auc.value < 0.5 - self.chance:
             return (
                 f"training images have the lower {self.score} in {1 - self.auc.value:.0%} of the pairs, which no "
                 "memory of them explains: the new images are of another kind"
             ).replace("%", " %")
         most = f"{max(self.auc.high, 0.5):.0%}".replace("%", " %")
-        return f"the {self.score} does not tell training images from new ones (at most {most} of the pairs; guessing 50 %)"
+        return (
+            f"the {self.score} does not tell training images from new ones (at most {most} of the pairs; guessing 50 %)"
+        )
 
 
 def membership(model: Any, members: Dataset, others: Dataset, n: int = 1000, seed: int = 0) -> Membership:

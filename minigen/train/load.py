@@ -158,7 +158,9 @@ def load_split(config: dict[str, Any], split: str, source: Path | None = None) -
     if count > len(dataset):
         where = "--images" if source is None else f"{source}: the field 'images'"
         error: type[Exception] = ValueError if source is None else RunError
-        raise error(f"{where}: expected at most {len(dataset)}, the number of training images of {dataset.name}, got {count}")
+        raise error(
+            f"{where}: expected at most {len(dataset)}, the number of training images of {dataset.name}, got {count}"
+        )
     return dataset.subset(np.sort(balanced_order(dataset, config["seed"])[:count]))
 
 
