@@ -23,7 +23,7 @@ SHAPES = {
     "output": (2, 2, 3), "truth": (2, 2, 3), "mask": (2, 1, 3),
     "log_likelihood": (2, 3), "kl": (3,), "log_weights": (4, 3),
 }  # fmt: skip
-NUMBERS = {"beta": 3.0, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0,
+NUMBERS = {"beta": 3.0, "epsilon": 0.01, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0,
            "labels": np.array([2, 0])}  # fmt: skip
 WIDTHS = {"ordinary": 1.0, "saturated": 15.0}
 """Of logits and scores."""

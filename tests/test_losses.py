@@ -133,6 +133,22 @@ def masked(error):
     return formula
 
 
+def masked_log(output, truth, mask=None, epsilon=(2 / 255) ** 2):
+    squares = masked(np.square)
+    each = [
+        squares(y[None], x[None], None if mask is None else mask[n : n + 1])
+        for n, (y, x) in enumerate(zip(output, truth))
+    ]
+    return np.mean(np.log(np.array(each) + epsilon))
+
+
+def masked_log_case(rng):
+    arguments, _ = masked_case(rng)
+    if len(arguments) == 3:
+        arguments[2].reshape(len(arguments[2]), -1)[:, 0] = 1
+    return arguments, {"epsilon": float(rng.choice([0.1, 1.0]))}
+
+
 def masked_case(rng):
     shape = tuple(int(rng.integers(1, 4)) for _ in range(4))
     mask = (rng.random((shape[0], 1, *shape[2:])) < 0.5).astype(float)
@@ -210,6 +226,7 @@ CASES = {
     "cvae_loss": (cvae, lambda rng: (cvae_case(rng), {})),
     "iwae_loss": (iwae, lambda rng: ([5 * rng.standard_normal((int(rng.integers(1, 5)), 3))], {})),
     "masked_l2": (masked(np.square), masked_case),
+    "masked_log_l2": (masked_log, masked_log_case),
     "masked_l1": (masked(lambda d: d * np.sign(d.real)), masked_case),
     "l1_penalty": (lambda *ws, weight: weight * sum(np.sum(w * np.sign(w.real)) for w in ws), weights),
     "l2_penalty": (lambda *ws, weight: weight / 2 * sum(np.sum(w * w) for w in ws), weights),

@@ -21,7 +21,7 @@ loss                                      family (file and derivation)       for
 `beta_vae_loss`                           ``beta_vae``                       beta-VAE
 `cvae_loss`                               ``cvae``                           conditional VAE
 `iwae_loss`                               ``iwae``                           several weighted samples an image
-`masked_l2`, `masked_l1`                  ``reconstruction``                 repair of images, inside a mask
+`masked_l2`, `masked_l1`, `masked_log_l2` ``reconstruction``                 repair of images, inside a mask
 `l1_penalty`, `l2_penalty`                ``regularization``                 weights
 ========================================= ================================== ==========================================
 
@@ -41,7 +41,7 @@ from .label_smoothing import label_smoothing_d
 from .lsgan import lsgan_d, lsgan_g
 from .minimax import minimax_d, minimax_g
 from .non_saturating import non_saturating_d, non_saturating_g
-from .reconstruction import masked_l1, masked_l2
+from .reconstruction import masked_l1, masked_l2, masked_log_l2
 from .registry import LOSSES, Loss, derivation, gradient
 from .regularization import l1_penalty, l2_penalty
 from .reparameterization import reparameterize
@@ -75,6 +75,7 @@ __all__ = [
     "lsgan_g",
     "masked_l1",
     "masked_l2",
+    "masked_log_l2",
     "minimax_d",
     "minimax_g",
     "monte_carlo_kl",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import backend, nn
-from ...losses import masked_l1, masked_l2, non_saturating_d, non_saturating_g
+from ...losses import masked_l1, masked_l2, masked_log_l2, non_saturating_d, non_saturating_g
 from ...ops.elementwise import log, square, tanh
 from ...ops.shape import cat
 from ...optim import Adam, Optimizer
@@ -22,7 +22,7 @@ from .damage import DAMAGES, Damaged, make_damage
 
 __all__ = ["Repair", "composite"]
 
-_LOSSES = {"l2": masked_l2, "l1": masked_l1}
+_LOSSES = {"l2": masked_l2, "l1": masked_l1, "log": masked_log_l2}
 
 
 def composite(output: Any, images: Any, mask: Any) -> Any:
@@ -42,7 +42,8 @@ class Repair(ImageModel):
     """Repair: removes noise or blur, fills holes or doubles the size of images.
 
     Each step damages the images of the batch (`minigen.models.repair.damage`) and teaches the network to give back the
-    images as they were.  The pixel loss is that of `minigen.losses.masked_l2`: inside the hole only, if there is one.
+    images as they were.  The pixel loss is `minigen.losses.masked_l2`, inside the hole only, if there is one.  For a
+    range of strengths it is `minigen.losses.masked_log_l2`: mild damage has as much weight as strong damage.
 
     With `adversarial` above 0, a discriminator sees repaired and true images (and the mask beside them), and its loss
     is added with this weight.  It sees the composite of repaired and known pixels, so its gradient, too, is 0 where the
@@ -68,8 +69,11 @@ class Repair(ImageModel):
             "how strong the damage is, or a range such as 5-50: noise: standard deviation in levels of 0 to 255 "
             "(default 25); blur: in pixels (1.6); hole: share of the image's side (0.5); shrink: the factor (2)",
         )
-        loss: str = option(
-            "l2", "pixel loss: l2 learns the mean of what is possible, l1 the median", choices=("l2", "l1")
+        loss: str | None = option(
+            None,
+            "pixel loss: l2 learns the mean of what is possible, l1 the median, log the mean, with equal weight "
+            "for mild and strong damage (default: l2; log if the strength is a range)",
+            choices=("l2", "l1", "log"),
         )
         adversarial: float = option(0.0, "weight of a discriminator's loss beside the pixel loss", minimum=0)
         width: int | None = option(None, "channels of the network's first layer (default: 32; hole: 16)", minimum=1)
@@ -85,6 +89,7 @@ class Repair(ImageModel):
         super().__init__(channels, **options)
         chosen = self.options
         self.damage = make_damage(chosen.damage, chosen.strength)
+        self.pixel_loss = _LOSSES[chosen.loss or ("l2" if self.damage.low == self.damage.high else "log")]
         width = chosen.width or (16 if chosen.damage == "hole" else 32)
         self.network: nn.Module
         if chosen.damage == "hole":
@@ -143,7 +148,7 @@ class Repair(ImageModel):
         x, truth = (tensor(each, device=self.device) for each in (damaged.images, damaged.truth))
         mask = None if damaged.mask is None else tensor(damaged.mask, device=self.device)
         output = self(x, mask)
-        pixel = _LOSSES[self.options.loss](output, truth, mask)
+        pixel = self.pixel_loss(output, truth, mask)
         numbers = {"loss_pixel": pixel.detach(), "psnr": _psnr(output.detach(), truth, mask)}
         if self.factor == 1:
             numbers["psnr_input"] = _psnr(x, truth, mask)
