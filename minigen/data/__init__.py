@@ -16,6 +16,8 @@ Dataset('mnist5k', 4000 of shape (1, 32, 32), 10 classes)
 from .dataset import Batch, Dataset, from_levels, to_unit
 from .download import cache_folder
 from .loader import Loader
+from .photos import photographs
+from .picture import Picture, read_mask, read_picture
 from .points import centres
 from .registry import DATASETS, DataInfo, describe, load, table
 from .shapes import FACTORS, render_shapes
@@ -27,11 +29,15 @@ __all__ = [
     "DataInfo",
     "Dataset",
     "Loader",
+    "Picture",
     "cache_folder",
     "centres",
     "describe",
     "from_levels",
     "load",
+    "photographs",
+    "read_mask",
+    "read_picture",
     "render_shapes",
     "table",
     "to_unit",
