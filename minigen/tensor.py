@@ -88,8 +88,9 @@ class Tensor(TensorMethods):
     def data(self) -> Array:
         """The array; NumPy's are read-only.
 
-        Assigning gives the Tensor another array of the same shape, dtype and device.  ``w.data -= x`` fails, because
-        NumPy writes into the array before it assigns: write ``w -= x`` under `no_grad`, or ``w.data = w.data - x``.
+        Assigning gives the Tensor another array of the same shape, dtype and device.  ``w.data -= x`` raises an error,
+        because NumPy writes into the array before it assigns: write ``w -= x`` under `no_grad`, or
+        ``w.data = w.data - x``.  What is computed from the array, and a copy of it, can be written to.
         """
         return backend.shown(self._data)
 
