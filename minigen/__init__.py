@@ -84,6 +84,7 @@ from .ops.shape import (
     transpose,
     tril,
     triu,
+    unbind,
     unsqueeze,
 )
 from .ops.softmax import log_softmax, softmax
@@ -150,8 +151,8 @@ __all__ = [
     "neg", "nn", "no_grad", "norm", "ones", "ones_like", "ops", "optim", "permute", "pow", "prod", "rand",
     "rand_like", "randint", "randn", "randn_like", "randperm", "relu", "repeat", "reshape", "set_rng_state",
     "sigmoid", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "t",
-    "take_along_dim", "tanh", "tensor", "transpose", "tril", "triu", "uint8", "unsqueeze", "var", "where", "zeros",
-    "zeros_like",
+    "take_along_dim", "tanh", "tensor", "transpose", "tril", "triu", "uint8", "unbind", "unsqueeze", "var", "where",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 
 

@@ -157,6 +157,7 @@ class Primitive:
         self.variadic: str | None = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.rules: dict[str, Rule | None] = {}
         self.rule_for_all: Callable[..., Sequence[Tensor]] | None = None
+        self.rule_for_uses: Callable[..., Tensor] | None = None
         if self.name in primitives and self.__module__ != "__main__":  # a notebook's cell may be run again
             raise ValueError(f"primitive: the name {self.name!r} is taken")
         primitives[self.name] = self
@@ -176,6 +177,14 @@ class Primitive:
     def vjp_all(self, rule: Callable[..., Sequence[Tensor]]) -> None:
         """Give one rule for all arguments, ``rule(g, out, *inputs, **params)``, where their vjps share work."""
         self.rule_for_all = rule
+
+    def vjp_uses(self, rule: Callable[..., Tensor]) -> None:
+        """Give one rule for several uses of one input, ``rule(gs, params, input)``: the sum of their vjps.
+
+        It is for a primitive with one input that is called many times on the same Tensor, such as a slice for each time
+        step.  Added one by one, T slices of one Tensor would cost T arrays of its full size.
+        """
+        self.rule_for_uses = rule
 
     def argument(self, i: int) -> str:
         """Return the name of the i-th input."""
@@ -404,9 +413,16 @@ def _backward_pass(
 ) -> list[Tensor | None]:
     """Carry the cotangents from `outputs` back to `inputs`; None for an input that is not reached."""
     cotangents: dict[int, Tensor] = {}
+    uses: dict[int, dict[Primitive, list[tuple[Tensor, dict[str, Any]]]]] = {}  # uses whose vjps are summed together
 
     def add(t: Tensor, g: Tensor) -> None:
         cotangents[id(t)] = cotangents[id(t)] + g if id(t) in cotangents else g
+
+    def add_uses(t: Tensor) -> None:
+        for primitive, several in uses.pop(id(t)).items():
+            gs, params = zip(*several)
+            assert primitive.rule_for_uses is not None
+            add(t, _check_gradient(primitive.rule_for_uses(gs, params, t), t, primitive, 0))
 
     graph = _graph(outputs)
     wanted = {id(x) for x in inputs}
@@ -421,13 +437,19 @@ def _backward_pass(
             add(t, _check_grad_output(i, t, grad_output))
         while graph:
             t = graph.pop()
+            if id(t) in uses:  # every use is newer than t, so all of them are known now
+                add_uses(t)
             if t.node is None or id(t) not in useful or id(t) not in cotangents:
                 continue
             g = cotangents[id(t)] if id(t) in wanted else cotangents.pop(id(t))
             node, node_inputs = t.node, t.node.read_inputs()
             needed = [i for i, x in enumerate(node_inputs) if x._requires_grad and id(x) in useful]
-            for i, gradient in node.primitive.apply_vjps(needed, g, t, node_inputs, node.params):
-                add(node_inputs[i], gradient)
+            if needed and node.primitive.rule_for_uses is not None:
+                several = uses.setdefault(id(node_inputs[0]), {}).setdefault(node.primitive, [])
+                several.append((g, node.params))
+            else:
+                for i, gradient in node.primitive.apply_vjps(needed, g, t, node_inputs, node.params):
+                    add(node_inputs[i], gradient)
             if not keep_graph:
                 node.inputs = None
         return _copy_aliased([cotangents.get(id(x)) for x in inputs], grad_outputs)

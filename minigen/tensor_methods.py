@@ -368,6 +368,10 @@ if TYPE_CHECKING:
             """Keep the upper triangle of each matrix, from the `diagonal`-th diagonal on; the rest is 0."""
             ...
 
+        def unbind(self, dim: int = 0) -> "tuple[Tensor, ...]":
+            """Cut into slices along `dim`, and drop `dim`: the time steps of a sequence."""
+            ...
+
         def unsqueeze(self, dim: int) -> "Tensor":
             """Insert a dimension of size 1 at `dim`."""
             ...

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_nn_gradients import CASES, made
+from test_nn_gradients import CASES, joined, made
 
 import minigen as mg
 from minigen import backend, kernels
@@ -111,7 +111,7 @@ def with_gradients(function, inputs, params, device, waits=False):
 @given(data=st.data())
 def test_every_primitive_computes_the_same_and_waits_for_nothing(name, data):
     case = data.draw(STRATEGIES[name])
-    masks = name in ("getitem", "putitem")  # how large is x[mask]?
+    masks = name in ("getitem", "putitem", "put_several")  # how large is x[mask]?
     results = [with_gradients(primitives[name], case.inputs, case.params, d, waits=masks) for d in DEVICES]
     assert len(results[0]) == len(results[1])
     for want, got in zip(*results):
@@ -270,10 +270,10 @@ def test_every_layer_computes_the_same_and_waits_for_nothing(case):
             learned = [*(values[:1] if x.dtype == np.float64 else []), *parameters]
             for value in learned:
                 value.requires_grad = True
-            out = layer(*values)
+            out = joined(layer(*values))
             g = np.random.default_rng(3).standard_normal(out.shape).astype(np.float32)
             gradients = mg.grad(out, learned, mg.tensor(g, device=device))
-            evaluated = layer.eval()(*values)
+            evaluated = joined(layer.eval()(*values))
         results.append([out, *gradients, evaluated, *layer.buffers()])
     for want, got in zip(*results):
         assert_equal(got, want)

@@ -92,6 +92,7 @@ COMPOSED = {
     "transpose": (lambda x: mg.transpose(x, 0, -1), [X]),
     "tril": (lambda x: mg.tril(x), [X]),
     "triu": (lambda x: mg.triu(x), [X]),
+    "unbind": (lambda x: mg.cat(mg.unbind(x * x, 1)[1:]) * mg.unbind(x)[0][0], [X]),
     "unsqueeze": (lambda x: mg.unsqueeze(x, -1), [X]),
     "where": (lambda x, y: mg.where(mg.tensor(np.array([True, False, True])), x, y), [X, X]),
 }

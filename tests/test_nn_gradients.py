@@ -58,6 +58,11 @@ CASES = [  # layer, the arguments of its constructor, the shape of an input or i
     ("GELU", {"approximate": "none"}, (3, 4)),
     ("GELU", {"approximate": "tanh"}, (3, 4)),
     ("GaussianNoise", {"std": 0.5}, (3, 4)),
+    ("GRU", {"input_size": 2, "hidden_size": 3}, (4, 2, 2)),
+    ("GRU", {"input_size": 2, "hidden_size": 2, "num_layers": 2, "bias": False, "batch_first": True, "dropout": 0.3,
+             "bidirectional": True}, (2, 3, 2), np.random.default_rng(2).standard_normal((4, 2, 2))),
+    ("GRUCell", {"input_size": 2, "hidden_size": 3}, (4, 2)),
+    ("GRUCell", {"input_size": 2, "hidden_size": 3, "bias": False}, (2, 2), np.full((2, 3), 0.4)),
     ("GroupNorm", {"num_groups": 2, "num_channels": 4}, (2, 4, 3)),
     ("GroupNorm", {"num_groups": 1, "num_channels": 2, "eps": 0.1, "affine": False}, (2, 2, 2, 2)),
     ("HuberLoss", {"reduction": "sum", "delta": 0.5}, (2, 3, 4), INSIDE),
@@ -66,6 +71,11 @@ CASES = [  # layer, the arguments of its constructor, the shape of an input or i
     ("InstanceNorm2d", {"num_features": 2, "eps": 0.1, "momentum": 0.5, "affine": True, "track_running_stats": True},
      (2, 2, 2, 2)),
     ("L1Loss", {"reduction": "none"}, (2, 3, 4), INSIDE),
+    ("LSTM", {"input_size": 2, "hidden_size": 2}, (3, 2, 2)),
+    ("LSTM", {"input_size": 2, "hidden_size": 2, "num_layers": 2, "bias": False, "batch_first": True, "dropout": 0.3,
+              "bidirectional": True}, (2, 3, 2)),
+    ("LSTMCell", {"input_size": 2, "hidden_size": 3}, (4, 2)),
+    ("LSTMCell", {"input_size": 2, "hidden_size": 3, "bias": False}, (2, 2)),
     ("LayerNorm", {"normalized_shape": (2, 3)}, (2, 2, 3)),
     ("LayerNorm", {"normalized_shape": 4, "eps": 0.1, "bias": False}, (3, 4)),
     ("LayerNorm", {"normalized_shape": 4, "elementwise_affine": False}, (3, 4)),
@@ -127,6 +137,13 @@ def made(name, arguments):
     return nn.Sequential(*arguments["modules"]) if name == "Sequential" else LAYERS[name](**arguments)
 
 
+def joined(outputs):
+    """One Tensor of all outputs of a recurrent layer: those of every step, and its states."""
+    if isinstance(outputs, mg.Tensor):
+        return outputs
+    return mg.cat([joined(output).flatten() for output in outputs])
+
+
 def as_function(layer, *fixed):
     """The layer as a function of its input and its parameters, with the same random masks every time; its slots.
 
@@ -141,7 +158,7 @@ def as_function(layer, *fixed):
             for (owner, key), value in zip(slots, values[len(inputs) :], strict=True):
                 owner._parameters[key] = value
             mg.manual_seed(1)
-            return layer(*inputs, *fixed)
+            return joined(layer(*inputs, *fixed))
         finally:
             for (owner, key), old in zip(slots, kept):
                 owner._parameters[key] = old

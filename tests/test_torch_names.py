@@ -17,6 +17,7 @@ ZEROS = np.array([[0.0, 2.0, 3.0], [0.0, 0.0, 5.0]])
 CASES = {
     "repeat": (lambda x: x.repeat(2, 1, 3), lambda x: np.tile(x, (2, 1, 3)), [X]),
     "split": (lambda x: x.split([1, 3], 1)[1], lambda x: x[:, 1:], [X]),
+    "unbind": (lambda x: x.unbind(-1)[1], lambda x: x[:, 1], [X]),
     "chunk": (lambda x: x.chunk(2, -1)[1], lambda x: x[:, 2:], [X]),
     "gather": (
         lambda x: x.gather(1, mg.tensor([[0, 0], [3, -1]])),

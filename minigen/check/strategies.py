@@ -210,6 +210,21 @@ def _putitem(draw: Any) -> Case:
 
 
 @st.composite
+def _put_several(draw: Any) -> Case:
+    shape = draw(shapes(max_dims=3))
+    indices = tuple(draw(_index(shape)) for _ in range(draw(st.integers(1, 3))))
+    gs = tuple(draw(arrays(np.zeros(shape)[index].shape)) for index in indices)
+    return Case(gs, {"indices": indices, "shape": shape})
+
+
+@st.composite
+def _gates(draw: Any, gates: int) -> Case:
+    n, h = draw(st.integers(0, 3)), draw(st.integers(1, 3))
+    a, b = (draw(arrays((n, gates * h))) for _ in range(2))  # as for tanh: saturated ones have rounded slopes
+    return Case((a, b, draw(arrays((n, h)))))
+
+
+@st.composite
 def _cat(draw: Any) -> Case:
     shape = draw(shapes(min_dims=1, max_dims=3))
     dim = draw(st.integers(0, len(shape) - 1))
@@ -402,6 +417,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "flip": _flip(),
     "getitem": _getitem(),
     "putitem": _putitem(),
+    "put_several": _put_several(),
     "cat": _cat(),
     "pad": _pad(),
     "pad_border": _border(),
@@ -418,6 +434,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "length": st.one_of(_vectors(p=[2.0, 3.0, 1.5, 1.0]), _vectors(centered=[True], count=[1.0, 3.0])),
     "unit": st.one_of(_vectors(p=[2.0, 3.0, 1.5, 1.0]), _vectors(centered=[True])),
     "batch_norm": _batch_norm(),
+    "gru_gates": _gates(3),
+    "lstm_gates": _gates(4),
     "max_pool2d": _max_pool(),
     "max_unpool2d": _max_unpool(),
     "cumsum": _along_one(["gaussian", "spread"]),

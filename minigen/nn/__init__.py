@@ -15,6 +15,7 @@ from .module import Module, Parameter
 from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from .recurrent import GRU, LSTM, GRUCell, LSTMCell
 from .shape import (
     Flatten,
     PixelShuffle,
@@ -45,11 +46,15 @@ __all__ = [
     "Flatten",
     "GELU",
     "GaussianNoise",
+    "GRU",
+    "GRUCell",
     "GroupNorm",
     "HuberLoss",
     "Identity",
     "InstanceNorm2d",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -101,6 +106,8 @@ _REPLACEMENTS = {
     "Hardswish": "the nearest is SiLU",
     "Mish": "the nearest is SiLU",
     "ReLU6": "use minigen.clamp(x, 0, 6)",
+    "RNN": "the nearest are GRU and LSTM; a plain tanh step is minigen.tanh(linear(x) + linear(h))",
+    "RNNCell": "the nearest are GRUCell and LSTMCell",
     "SELU": "the nearest is ELU",
     "SyncBatchNorm": "use BatchNorm2d",
     "UpsamplingBilinear2d": 'use Upsample(mode="bilinear", align_corners=True)',

@@ -13,6 +13,7 @@ module                    holds
 `minigen.ops.bias`        the gradient of a bias
 `minigen.ops.conv`        convolution and its two adjoints
 `minigen.ops.norm`        batch normalization
+`minigen.ops.recurrent`   the gates of recurrent cells
 `minigen.ops.pool`        max pooling
 `minigen.ops.softmax`     softmax and its logarithm
 `minigen.ops.compare`     comparisons and logic
@@ -42,6 +43,7 @@ from . import (
     linalg,
     norm,
     pool,
+    recurrent,
     reduce,
     shape,
     softmax,
@@ -64,6 +66,7 @@ __all__ = [
     "norm",
     "pool",
     "pow",
+    "recurrent",
     "reduce",
     "shape",
     "softmax",
@@ -135,7 +138,7 @@ METHODS: dict[str, Callable[..., Any]] = {
             (
                 shape,
                 "chunk expand flatten flip gather masked_fill permute repeat reshape split squeeze t take_along_dim "
-                "transpose tril triu unsqueeze",
+                "transpose tril triu unbind unsqueeze",
             ),
             (softmax, "log_softmax softmax"),
         )

@@ -7,6 +7,7 @@ and adds where one element went to several places.  They take Tensors of any dty
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ __all__ = [
     "transpose",
     "tril",
     "triu",
+    "unbind",
     "unsqueeze",
 ]
 
@@ -305,8 +307,34 @@ def _is_basic(index: Any) -> bool:
     return all(part is None or part is Ellipsis or isinstance(part, slice | int | np.integer) for part in parts)
 
 
+@primitive
+def put_several(*gs: Any, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """The sum of `putitem` over several pairs of `g` and index, in one array.
+
+    A Tensor of T time steps that is cut into T slices has T cotangents.  One full-size array for each would cost
+    $O(T^2)$; here each is added in its place.
+    """
+    xp = array_module(gs[0])
+    out = xp.zeros(shape, gs[0].dtype)
+    for g, index in zip(gs, indices):
+        if _is_basic(index):
+            out[index] += g
+        else:
+            xp.add.at(out, index, g)
+    return out
+
+
+def _put_uses(gs: tuple[Tensor, ...], params: tuple[dict[str, Any], ...], input: Tensor) -> Tensor:
+    """The vjp of all uses of one Tensor by `getitem_`."""
+    if len(gs) == 1:
+        return putitem(gs[0], index=params[0]["index"], shape=input.shape)
+    return put_several(*gs, indices=tuple(each["index"] for each in params), shape=input.shape)
+
+
 getitem_.vjp(input=lambda g, out, input, *, index: putitem(g, index=index, shape=input.shape))
+getitem_.vjp_uses(_put_uses)
 putitem.vjp(g=lambda u, out, g, *, index, shape: getitem_(u, index=index))
+put_several.vjp(gs=lambda i, u, out, *gs, indices, shape: getitem_(u, index=indices[i]))
 
 
 def _as_index(index: Any, device: str) -> Any:
@@ -591,7 +619,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
         if size < 1:
             raise ValueError(f"split: split_size: expected at least 1, got {size}")
         sizes = [min(size, total - start) for start in range(0, total, size)] or [0]
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    ends = accumulate(sizes)
     return tuple(_slice(input, dim, end - size, end) for size, end in zip(sizes, ends))
 
 
@@ -608,6 +636,36 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         raise ValueError(f"chunk: chunks: expected at least 1, got {count}")
     n = input.shape[normalize_dim("chunk", input.shape, dim)] if input.ndim else 0
     return split(input, max(-(-n // count), 1), dim)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Cut into slices along `dim`, and drop `dim`: the time steps of a sequence.
+
+    In the backward pass all slices add to one array, so its cost is that of the whole Tensor, whatever the number of
+    slices.
+
+    Parameters
+    ----------
+    input : Tensor
+    dim : int
+
+    Raises
+    ------
+    ValueError
+        If `input` has no dimension, or not `dim`.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> mg.unbind(mg.tensor([[1, 2], [3, 4]]), 1)
+    (tensor([1, 3]), tensor([2, 4]))
+    """
+    check_tensor("unbind", "input", input)
+    dim = normalize_dim("unbind", input.shape, dim)
+    if input.ndim == 0:
+        raise ValueError("unbind: expected at least one dimension, got shape ()")
+    before = (slice(None),) * dim
+    return tuple(getitem_(input, index=(*before, i)) for i in range(input.shape[dim]))
 
 
 def masked_fill(input: Tensor, mask: Any, value: Any) -> Tensor:
