@@ -129,7 +129,12 @@ def test_statistics_are_as_exact_as_their_dtype(image, dtype, offset, data):
     check_moments(data.draw(layouts(normal(rng, shape, dtype) + dtype(offset))))
 
 
-@pytest.mark.parametrize("shape", [(5, 3, 17, 31), (2, 5, 40, 40), (300, 70), (9, 40, 4, 4), (2, 1, 300), (1, 1, 1)])
+ONE_ROW = [(1, 6, 17, 31), (1, 40, 4, 4), (1, 300), (1, 3, 64)]  # instance and layer norm: fewer running sums
+
+
+@pytest.mark.parametrize(
+    "shape", [(5, 3, 17, 31), (2, 5, 40, 40), (300, 70), (9, 40, 4, 4), (2, 1, 300), (1, 1, 1), *ONE_ROW]
+)
 def test_statistics_of_channels_narrower_and_wider_than_the_running_sums(shape):
     check_moments(normal(np.random.default_rng(2), shape, np.float32))
 
@@ -171,9 +176,10 @@ def test_batch_norm_gradient_is_within_its_rounding(image, dtype, eps, data):
         assert (np.abs(ours - theirs) <= error).all()
 
 
-def test_batch_norm_gradient_of_small_integers_is_exact():
+@pytest.mark.parametrize("shape", [(8, 3, 16, 16), (1, 3, 17, 31), (1, 3, 5)])
+def test_batch_norm_gradient_of_small_integers_is_exact(shape):
     rng = np.random.default_rng(4)
-    g, x = (rng.integers(-4, 5, (8, 3, 16, 16)).astype(np.float32) for _ in range(2))
+    g, x = (rng.integers(-4, 5, shape).astype(np.float32) for _ in range(2))
     mean, weight = np.array([1, 0, -2], np.float32), np.array([1, 2, -1], np.float32)
     var = np.full(3, 0.75, np.float32)  # + 0.25 makes the standard deviation 1
     got = cpu.batch_norm_grad(g, x, mean, var, weight, 0.25)
