@@ -111,7 +111,17 @@ def terms_of_cosine(args, options):
         return 1 / min(max(x[x > 0].min(initial=np.inf), options.get("eps", 1e-8)) for x in lengths)
 
 
-TERMS = {"cosine_similarity": terms_of_cosine}
+def terms_of_std(args, options):
+    """The gradient is a distance from the mean over the deviation, and PyTorch rounds the mean."""
+    dim, x = options.get("dim"), np.where(np.isfinite(args[0]), args[0], 0).astype(np.float64)
+    if not x.ndim or not x.size:
+        return 0
+    with np.errstate(all="ignore"):
+        deviation = x.std(axis=tuple(dim) if isinstance(dim, list) else dim, keepdims=True)
+        return (np.abs(x) / np.where(deviation > 0, deviation, np.inf)).max(initial=0)
+
+
+TERMS = {"cosine_similarity": terms_of_cosine, "std": terms_of_std}
 """Where a gradient is a difference of larger numbers: how large those are, and so the rounding errors, PyTorch's too."""
 
 ORDINARY = {
