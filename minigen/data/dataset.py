@@ -34,6 +34,9 @@ class Dataset:
         In place of images: points of a space of few dimensions, not scaled.
     partners : ndarray (N, C, H, W), float32, optional
         A second image for each, in [-1, 1]: the target of a model from image to image.
+    paired : bool
+        Whether row i of `partners` belongs to row i of `images`.  If False, partners are a second collection, of any
+        number: it is not known which partner belongs to which image.
     factors : ndarray (N, F), int64, optional
         For drawn images: the index of the value of each of the F factors that made the image.
     factor_names : sequence of str
@@ -70,6 +73,7 @@ use images.transpose(0, 3, 1, 2)
     name: str
     classes: tuple[str, ...]
     factor_names: tuple[str, ...]
+    paired: bool
 
     def __init__(
         self,
@@ -82,22 +86,28 @@ use images.transpose(0, 3, 1, 2)
         partners: np.ndarray | None = None,
         factors: np.ndarray | None = None,
         factor_names: Sequence[str] = (),
+        paired: bool = True,
         **fields: np.ndarray,
     ):
         given = {"images": images, "points": points, "labels": labels, "partners": partners, "factors": factors}
         self.name, self.classes, self.factor_names = name, tuple(classes), tuple(factor_names)
+        self.paired = paired
         self.fields: dict[str, np.ndarray] = {key: value for key, value in given.items() if value is not None} | fields
         if (images is None) == (points is None):
             raise ValueError(f"{name}: expected images or points, got {'both' if points is not None else 'neither'}")
         for field, array in self.fields.items():
-            _check(name, field, array, len(self))
+            _check(name, field, array, None if field == "partners" and not paired else len(self))
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""
-        return f"Dataset({self.name!r}, {len(self)} of shape {self.shape}{classes})"
+        partners = ""
+        if self.partners is not None:
+            number = "" if self.paired else f"{len(self.partners)} unpaired "
+            partners = f", {number}partners of shape {self.partners.shape[1:]}"
+        return f"Dataset({self.name!r}, {len(self)} of shape {self.shape}{classes}{partners})"
 
     def __getitem__(self, field: str) -> np.ndarray:
         """Return one field by name; ValueError if there is no such field."""
@@ -142,23 +152,38 @@ use images.transpose(0, 3, 1, 2)
         """The factors (N, F), or None."""
         return self.fields.get("factors")
 
-    def batch(self, index: np.ndarray | list[int] | slice) -> dict[str, np.ndarray]:
-        """Copy the examples that `index` selects into a batch, in its order."""
-        copied = {field: array[index] for field, array in self.fields.items()}
-        return {field: array.copy() for field, array in copied.items()} if isinstance(index, slice) else copied
+    def batch(
+        self, index: np.ndarray | list[int] | slice, partners: np.ndarray | list[int] | slice | None = None
+    ) -> dict[str, np.ndarray]:
+        """Copy the examples that `index` selects into a batch, in its order.
+
+        Unpaired partners are selected by `partners`, an index too; without it the batch has none.
+        """
+        chosen = {field: index for field in self.fields}
+        if not self.paired:
+            del chosen["partners"]
+            chosen |= {} if partners is None else {"partners": partners}
+        copied = {field: self.fields[field][rows] for field, rows in chosen.items()}
+        return {field: array.copy() if isinstance(chosen[field], slice) else array for field, array in copied.items()}
 
     def subset(self, index: np.ndarray | list[int] | slice) -> "Dataset":
-        """Return the examples that `index` (integers, booleans or a slice) selects, in its order."""
+        """Return the examples that `index` (integers, booleans or a slice) selects, in its order.
+
+        Unpaired partners all stay.
+        """
         part = copy.copy(self)  # the values were checked when the set was made
-        part.fields = {field: array[index] for field, array in self.fields.items()}
+        part.fields = {
+            field: array if field == "partners" and not self.paired else array[index]
+            for field, array in self.fields.items()
+        }
         return part
 
 
-def _check(name: str, field: str, array: np.ndarray, count: int) -> None:
+def _check(name: str, field: str, array: np.ndarray, count: int | None) -> None:
     """Refuse an array that cannot be a field, and say how to convert it."""
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{name}: {field} must be a NumPy array, got {type(array).__name__}; use np.asarray({field})")
-    if array.ndim < 1 or len(array) != count:
+    if array.ndim < 1 or len(array) != (len(array) if count is None else count):
         raise ValueError(f"{name}: {field} must have {count} rows, one for each example, got shape {array.shape}")
     if field in _INTEGERS:
         if array.dtype != np.int64:

@@ -11,7 +11,7 @@ import numpy as np
 from .._util.optional import require
 from .dataset import Dataset, from_levels
 
-__all__ = ["GREY_MODES", "eight_bits", "folder", "opened"]
+__all__ = ["GREY_MODES", "eight_bits", "folder", "header", "image_files", "opened", "read_levels"]
 
 # Formats that people keep pictures in.  Pillow knows more, but a PDF beside the pictures is not meant as one of them.
 SUFFIXES = frozenset(
@@ -75,7 +75,7 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
     if channels not in (None, 1, 3):
         raise ValueError(f"folder: channels must be 1 or 3, got {channels}")
     files, labels, classes = _find(_split_folder(Path(path).expanduser(), split))
-    seen = [_header(file) for file in files]
+    seen = [header(file) for file in files]
     if channels is None:
         channels = 1 if all(grey for grey, _ in seen) else 3
     if size is None:
@@ -89,7 +89,7 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
     width, height = seen[0][1] if size is None else (size, size)
     levels = np.empty((len(files), height, width, channels), np.uint8)
     for index, file in enumerate(files):
-        levels[index] = _read(file, width, height, channels)
+        levels[index] = read_levels(file, width, height, channels)
     return Dataset(f"folder:{path}", from_levels(levels.transpose(0, 3, 1, 2)), labels, classes)
 
 
@@ -101,7 +101,7 @@ def _split_folder(path: Path, split: str) -> Path:
     if not path.is_dir():
         raise FileNotFoundError(f"folder: {path} is {'not a folder' if path.exists() else 'not there'}")
     names = {each.name for each in path.iterdir() if each.is_dir() and not each.name.startswith(".")}
-    others = sorted(name for name in names - _SPLITS if any(True for _ in _images(path / name)))
+    others = sorted(name for name in names - _SPLITS if any(True for _ in image_files(path / name)))
     if "train" in names and not others:
         path = path / split
         if not path.is_dir():
@@ -117,7 +117,7 @@ def _split_folder(path: Path, split: str) -> Path:
     return path
 
 
-def _images(path: Path) -> Iterator[Path]:
+def image_files(path: Path) -> Iterator[Path]:
     """Find image files in a folder and below; follow links, but never into a parent."""
     for place, folders, files in os.walk(path, followlinks=True):
         inside = Path(place).resolve()
@@ -131,7 +131,7 @@ def _images(path: Path) -> Iterator[Path]:
 
 def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
     """Find image files in a fixed order, their labels and the classes."""
-    found = [(file.relative_to(path).parts, file) for file in _images(path)]
+    found = [(file.relative_to(path).parts, file) for file in image_files(path)]
     if not found:
         raise FileNotFoundError(f"folder: no image in {path}; expected files ending in {' '.join(sorted(SUFFIXES))}")
     found.sort()
@@ -147,18 +147,21 @@ def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
     return files, np.array([classes.index(top) for top in tops if top is not None], np.int64), tuple(classes)
 
 
-def _header(path: Path) -> tuple[bool, tuple[int, int]]:
+def header(path: Path) -> tuple[bool, tuple[int, int]]:
     """Tell whether an image is grey, and its upright (width, height)."""
     with opened(path) as image:
         turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
         return image.mode in GREY_MODES, image.size[::-1] if turned else image.size
 
 
-def _read(path: Path, width: int, height: int, channels: int) -> np.ndarray:
-    """Decode one image to bytes (height, width, channels)."""
+def read_levels(path: Path, width: int, height: int, channels: int, half: int | None = None) -> np.ndarray:
+    """Decode one image to bytes (height, width, channels); or its left (0) or right (1) half."""
     ImageOps = require("PIL.ImageOps")
     with opened(path) as file:
         image = eight_bits(ImageOps.exif_transpose(file), "L" if channels == 1 else "RGB")
+        if half is not None:
+            middle = image.width // 2
+            image = image.crop((half * middle, 0, (half + 1) * middle, image.height))
         return np.asarray(ImageOps.fit(image, (width, height))).reshape(height, width, channels)
 
 

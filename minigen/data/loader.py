@@ -105,6 +105,19 @@ class Loader:
             return np.arange(len(self.dataset))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
 
+    def partner_order(self, epoch: int) -> np.ndarray:
+        """Return the indices of unpaired partners for an epoch: an order of their own, as long as `order`.
+
+        It is a function of the seed and the epoch too.  If there are fewer partners than images, they come several
+        times, each time in a new order; if there are more, each epoch uses others.
+        """
+        count, partners = len(self.dataset), self.dataset["partners"]
+        if not self.shuffle:
+            return np.arange(count) % len(partners)
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        rounds = -(-count // len(partners))
+        return np.concatenate([rng.permutation(len(partners)) for _ in range(rounds)])[:count]
+
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[dict[str, np.ndarray]]:
         """Yield the batches of one epoch, from batch `start_batch` on.
 
@@ -134,8 +147,10 @@ class Loader:
 
     def _batches(self, epoch: int, start_batch: int) -> Iterator[dict[str, np.ndarray]]:
         order = self.order(epoch)
+        partners = None if self.dataset.paired else self.partner_order(epoch)
         for number in range(start_batch, len(self)):
-            batch = self.dataset.batch(order[number * self.batch_size : (number + 1) * self.batch_size])
+            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            batch = self.dataset.batch(order[part], None if partners is None else partners[part])
             if self.transform is not None:
                 batch = self.transform(batch, np.random.default_rng([self.seed, epoch, number, 1]))
             yield batch

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from .dataset import Dataset
+from .derived import edges, outline, thick
 from .folder import folder
 from .official import cifar10, fashion, mnist
 from .packaged import digits, mnist5k
+from .pairs import pairs, unpaired
 from .photos import photos, photos_colour
 from .points import grid25, ring8
 from .shapes import shapes
@@ -38,6 +40,8 @@ class DataInfo:
         The package it needs beyond the core ("" for none).
     download : int
         Bytes that the first use downloads.
+    argument : str
+        What the name must be followed by, after a colon: "PATH", or "SET", another data set ("" for nothing).
     """
 
     title: str
@@ -49,11 +53,13 @@ class DataInfo:
     build: Callable[..., Dataset]
     package: str = ""
     download: int = 0
+    argument: str = ""
 
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the options that `load` takes for this set."""
-        return tuple(name for name in inspect.signature(self.build).parameters if name not in ("path", "split"))
+        argument = {"PATH": "path", "SET": "base"}.get(self.argument)
+        return tuple(name for name in inspect.signature(self.build).parameters if name not in (argument, "split"))
 
 
 DATASETS: dict[str, DataInfo] = {
@@ -167,6 +173,56 @@ DATASETS: dict[str, DataInfo] = {
         source="drawn here",
         build=grid25,
     ),
+    "outline": DataInfo(
+        title="Pairs: the outline of a drawing, and the drawing; as outline:mnist5k",
+        train=None,
+        test=None,
+        shape=None,
+        licence="of the set",
+        source="made here from another set of light drawings on a dark ground",
+        build=outline,
+        argument="SET",
+    ),
+    "edges": DataInfo(
+        title="Pairs: the edges in an image, and the image; as edges:shapes",
+        train=None,
+        test=None,
+        shape=None,
+        licence="of the set",
+        source="made here from another set",
+        build=edges,
+        argument="SET",
+    ),
+    "thick": DataInfo(
+        title="Unpaired: thin light drawings, thick dark ones; as thick:mnist5k (the test has pairs)",
+        train=None,
+        test=None,
+        shape=None,
+        licence="of the set",
+        source="made here from another set of light drawings on a dark ground",
+        build=thick,
+        argument="SET",
+    ),
+    "pairs": DataInfo(
+        title="Your own pairs: folders A and B with the same names, or files side by side",
+        train=None,
+        test=None,
+        shape=None,
+        licence="yours",
+        source="PATH",
+        build=pairs,
+        argument="PATH",
+    ),
+    "unpaired": DataInfo(
+        title="Your own images of two kinds, without pairs: folders A and B",
+        train=None,
+        test=None,
+        shape=None,
+        licence="yours",
+        source="PATH",
+        build=unpaired,
+        argument="PATH",
+    ),
     "folder": DataInfo(
         title="Your own images, as folder:PATH; sub-folders become classes",
         train=None,
@@ -175,6 +231,7 @@ DATASETS: dict[str, DataInfo] = {
         licence="yours",
         source="PATH",
         build=folder,
+        argument="PATH",
     ),
 }
 
@@ -187,7 +244,7 @@ def load(
     Parameters
     ----------
     name : str
-        A key of `DATASETS`; a folder of images is written ``folder:PATH``.
+        A key of `DATASETS`; some need more after a colon, such as ``folder:PATH`` or ``outline:mnist5k``.
     split : {"train", "test"}
     size : int, optional
         Side of the square images.  28x28 digits are padded with black up to 32; everything else is resized
@@ -201,7 +258,8 @@ def load(
     Returns
     -------
     Dataset
-        Images float32 (N, C, H, W) in [-1, 1], or points (N, 2), with labels where there are classes.
+        Images float32 (N, C, H, W) in [-1, 1], or points (N, 2), with labels where there are classes, and with partners
+        in sets of pairs.
 
     Raises
     ------
@@ -222,13 +280,16 @@ def load(
     Traceback (most recent call last):
         ...
     ValueError: unknown data set 'mnsit', did you mean mnist? Known: mnist5k, digits, mnist, fashion, cifar10, shapes, \
-stacked_mnist, photos, photos_colour, ring8, grid25, folder:PATH
+stacked_mnist, photos, photos_colour, ring8, grid25, outline:SET, edges:SET, thick:SET, pairs:PATH, unpaired:PATH, \
+folder:PATH
     """
-    key, _, path = name.partition(":")
-    if key not in DATASETS or (path and key != "folder"):
+    key, _, argument = name.partition(":")
+    if key not in DATASETS or (argument and not DATASETS[key].argument):
         raise ValueError(_unknown(name, key))
-    if key == "folder" and not path:
-        raise ValueError("folder: the path is missing; write folder:PATH")
+    wanted = DATASETS[key].argument
+    if wanted and not argument:
+        missing = "path" if wanted == "PATH" else "other data set"
+        raise ValueError(f"{key}: the {missing} is missing; write {key}:{wanted}")
     if split not in ("train", "test"):
         raise ValueError(f"{key}: split must be train or test, got {split!r}")
     info = DATASETS[key]
@@ -243,8 +304,8 @@ stacked_mnist, photos, photos_colour, ring8, grid25, folder:PATH
             raise ValueError(f"{key}: {option} must be at least {least}, got {value}")
     if "root" in info.options:
         options["root"] = root
-    if key == "folder":
-        options["path"] = path
+    if wanted:
+        options["path" if wanted == "PATH" else "base"] = argument
     return info.build(split=split, **options)
 
 
@@ -258,8 +319,13 @@ def _integer(name: str, option: str, value: object) -> int:
 def _unknown(name: str, key: str) -> str:
     nearest = difflib.get_close_matches(key.lower(), DATASETS, n=1, cutoff=0.5)
     hint = f", did you mean {nearest[0]}?" if nearest else "."
-    known = ", ".join("folder:PATH" if known == "folder" else known for known in DATASETS)
+    known = ", ".join(map(_written, DATASETS))
     return f"unknown data set {name!r}{hint} Known: {known}"
+
+
+def _written(name: str) -> str:
+    """A name as a user writes it, with what must follow it."""
+    return f"{name}:{DATASETS[name].argument}" if DATASETS[name].argument else name
 
 
 def describe() -> list[dict[str, str]]:
@@ -282,7 +348,7 @@ def describe() -> list[dict[str, str]]:
         megabytes = f"{info.download / 1e6:.0f} MB to download" if info.download else ""
         rows.append(
             {
-                "name": "folder:PATH" if name == "folder" else name,
+                "name": _written(name),
                 "title": info.title,
                 "images": "any" if info.train is None else f"{info.train:,} + {info.test:,}",
                 "shape": "any" if info.shape is None else "x".join(map(str, info.shape)),
