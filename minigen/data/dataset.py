@@ -159,7 +159,7 @@ use images.transpose(0, 3, 1, 2)
 
         Unpaired partners are selected by `partners`, an index too; without it the batch has none.
         """
-        chosen = {field: index for field in self.fields}
+        chosen = dict.fromkeys(self.fields, index)
         if not self.paired:
             del chosen["partners"]
             chosen |= {} if partners is None else {"partners": partners}
