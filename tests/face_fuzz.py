@@ -90,6 +90,10 @@ DELIBERATE = {
         "below eps the length is a constant; PyTorch's gradient is that of the length. Of infinity: PyTorch gives NaN "
         "to fewer elements",
     ),
+    "normalize": (
+        lambda args, options, i: slices(np.isinf(args[0]), options, 1),
+        "beside infinity the finite elements have the derivative 1 / infinity, 0; PyTorch multiplies infinity by 0",
+    ),
     "cross_entropy": (ignored_rows, "their gradient is 0; PyTorch computes NaN from an infinite logit"),
     "pow": (
         lambda args, options, i: np.signbit(args[0]) & ((args[0] == 0) | np.isinf(args[0])),
