@@ -243,8 +243,9 @@ def close(
     except (TypeError, ValueError):
         raise Wrong(f"{what}: expected {_kind(expected)}, got {_kind(got)}.") from None
     wanted = np.asarray(expected, dtype=np.float64)
+    known = [hint for value, hint in mistakes if np.shape(value) == found.shape and np.allclose(found, value)][:1]
     if found.shape != wanted.shape:
-        raise Wrong(f"{what}: expected shape {wanted.shape}, got {found.shape}.")
+        raise Wrong("\n".join([f"{what}: expected shape {wanted.shape}, got {found.shape}.", *known]))
     off = ~np.isclose(found, wanted, rtol=rtol, atol=atol, equal_nan=True)
     if not off.any():
         return
@@ -253,8 +254,7 @@ def close(
     count = f" ({off.sum()} of {off.size} elements are off)" if off.size > 1 else ""
     # Ten digits: a difference within a rounding error of the tolerance still shows.
     lines = [f"{what}:{spot} expected {_digits(wanted[worst])}, got {_digits(found[worst])}{count}."]
-    known = [hint for value, hint in mistakes if np.shape(value) == found.shape and np.allclose(found, value)]
-    raise Wrong("\n".join([*lines, *(known[:1] or _guess(found, wanted))]))
+    raise Wrong("\n".join([*lines, *(known or _guess(found, wanted))]))
 
 
 def _digits(value: Any) -> str:
