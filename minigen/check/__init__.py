@@ -12,8 +12,8 @@ anybody's NumPy function       `check`
 'right'
 """
 
-from .check_function import check
+from .check_function import assert_right, check
 from .gradcheck import gradcheck
 from .report import Finding, Report
 
-__all__ = ["Finding", "Report", "check", "gradcheck"]
+__all__ = ["Finding", "Report", "assert_right", "check", "gradcheck"]

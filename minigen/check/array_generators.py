@@ -8,15 +8,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["KINDS", "LAYOUTS", "lay_out"]
+__all__ = ["COTANGENT_LAYOUTS", "KINDS", "LAYOUTS", "lay_out"]
 
 Array = np.ndarray
 
-LAYOUTS = ("plain", "transposed", "reversed", "strided")
+LAYOUTS = ("plain", "transposed", "reversed", "strided", "offset")
+"""Arrangements of an input in memory."""
+
+COTANGENT_LAYOUTS = (*LAYOUTS, "expanded")
+"""Arrangements of a cotangent: the gradient of a sum is one number, expanded with strides of 0."""
 
 
 def lay_out(x: Array, layout: str) -> Array:
-    """The same values in another arrangement of memory."""
+    """The same values in another arrangement of memory; "expanded" repeats the first along the longest axis.
+
+    >>> x = np.arange(6.0).reshape(2, 3)
+    >>> [lay_out(x, layout).strides for layout in COTANGENT_LAYOUTS]
+    [(24, 8), (8, 16), (24, -8), (48, 16), (24, 8), (24, 0)]
+    """
     if layout == "transposed":
         return np.array(x, order="F")
     if layout == "reversed":
@@ -25,6 +34,13 @@ def lay_out(x: Array, layout: str) -> Array:
         wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
         wide[..., ::2] = x
         return wide[..., ::2]
+    if layout == "offset":
+        wide = np.zeros(x.size + 3, x.dtype)
+        wide[3:] = x.ravel()
+        return wide[3:].reshape(x.shape)
+    if layout == "expanded" and x.size > 1:  # one number in several places: other values than those of x
+        axis = max(range(x.ndim), key=lambda a: x.shape[a])
+        return np.broadcast_to(np.take(x, [0], axis), x.shape)
     return x
 
 
@@ -58,6 +74,7 @@ KINDS: dict[str, Any] = {
     "gaussian": _gaussian,
     "ties": _ties,  # zeros too: the kink of many functions
     "offset": lambda rng, shape: 1e4 + 1e-3 * rng.standard_normal(shape),
+    "constant": lambda rng, shape: np.full(shape, np.round(rng.standard_normal(), 3)),  # a variance of zero
     "wide": lambda rng, shape: rng.standard_normal(shape) * np.exp(rng.uniform(-7, 7, shape)),
     "positive": lambda rng, shape: np.round(0.1 + rng.exponential(1.0, shape), 3),
     "away": lambda rng, shape: np.round(rng.standard_normal(shape) + np.copysign(0.5, rng.standard_normal(shape)), 3),

@@ -5,28 +5,37 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._util.optional import require
+import numpy as np
+
+from .covering import Covering, shrink
 from .op_registry import OP_REGISTRY, Case, Entry
+from .own_functions import own_entry
 from .report import Finding, Report
 from .repro import repro
-from .run_point import METHODS, run_point
+from .run_point import METHODS, Problem, look
 from .sensitivity import RESOLUTION
 
-__all__ = ["check", "summary"]
+__all__ = ["assert_right", "check", "summary"]
 
 
 def check(
     fn: Callable[..., Any],
     vjp: Callable[..., Any],
-    like: str,
+    like: str | None = None,
     *,
+    inputs: Sequence[Any] | None = None,
+    shapes: Sequence[Any] | None = None,
+    domain: Any = None,
+    only: Callable[..., bool] | None = None,
     double: Callable[..., Any] | None = None,
+    jvp: Callable[..., Any] | None = None,
     params: dict[str, Any] | None = None,
     examples: int = 30,
     seed: int = 0,
     layouts: bool = True,
     compare_values: bool = True,
     resolution: float = RESOLUTION,
+    rtol: float = 0.0,
     method: str = "differences",
     full_jacobian: bool = False,
 ) -> Report:
@@ -35,28 +44,48 @@ def check(
     Parameters
     ----------
     fn : callable
-        ``fn(*inputs, **params)``: float64 NumPy arrays to one array.
+        ``fn(*inputs, **params)``: float64 NumPy arrays to one array, or to a tuple of arrays.
     vjp : callable
-        ``vjp(g, *inputs, **params)``: the cotangent of fn's output, and fn's inputs, to one array per differentiable
-        input (targets and labels have none); for a single one, the array itself will do.
-    like : str
+        ``vjp(g, *inputs, **params)``: the cotangent of fn's output (a tuple of them for a tuple), and fn's inputs, to
+        one array per differentiable input (targets, labels and integers have none); for a single one, the array itself
+        will do.
+    like : str, optional
         Which operation it is: a name in `minigen.check.op_registry.OP_REGISTRY`, with the inputs, parameters and
         defaults of the function of that name in ``torch.nn.functional``.  Parameters that `fn` does not take stay at
-        their defaults; a bias that it does not take is left out.
+        their defaults; a bias that it does not take is left out.  A function of your own needs `inputs` or `shapes`
+        instead.
+    inputs : sequence, optional
+        Instead of `like`: the point, as one array per input; or several points, as a list of tuples of arrays.
+        Integer arrays are given to the functions and have no gradient.
+    shapes : sequence of tuple, optional
+        Instead of `like`: the shape of each input.  A letter is a side that is drawn, from 1 to 6 and equal for equal
+        letters: ``[("n", 3), (3,)]``.
+    domain : str, pair of float, or a sequence of those, optional
+        With `shapes`: what each input is drawn from, an interval or a name in
+        `minigen.check.array_generators.KINDS`; Gaussian by default.
+    only : callable, optional
+        ``only(*inputs, **params)`` says whether the function accepts this point; others are not drawn.  (A function
+        may also raise NotImplementedError.)
     double : callable, optional
         The gradient of the vjp, ``double(u, g, *inputs, **params)``: u holds a cotangent per array that `vjp` returns;
         gives the gradient in g, then those in the inputs.  Checked too if given.
+    jvp : callable, optional
+        Forward mode, ``jvp(v, *inputs, **params)``: v is a tangent per differentiable input (for a single one, the
+        array itself).  It is checked by differences, and <g, jvp(v)> = <vjp(g), v> without any.
     params : dict, optional
         Parameters to keep at one value, such as ``{"stride": 1}``.
     examples : int
-        How many points to try.
+        How many points to try.  They are chosen so that pairs of parameters are covered early.
     seed : int
     layouts : bool
-        Whether inputs come in transposed, reversed and strided memory too.
+        Whether inputs and cotangents come in transposed, reversed, strided, offset and expanded memory too.
     compare_values : bool
         Whether fn's values must be those of the operation.
     resolution : float
         The relative error that must be visible for the verdict *right*.
+    rtol : float
+        A tolerance of your own: a gradient that is off by no more than this part of its size is right for you.  The
+        report says so.
     method : {"differences", "complex_step"}
         How derivatives are measured.  The complex step sees errors in the last digits, where differences see one part
         in 10^10 or so, but needs an `fn` that computes with complex numbers: analytic, in plain NumPy, with neither
@@ -67,14 +96,14 @@ def check(
     Returns
     -------
     Report
-        On *wrong*, with a minimal example that can be pasted.
+        On *wrong*, with a small example that can be pasted.
 
     Raises
     ------
     ValueError
-        If there is no such operation, parameter or method.
-    ImportError
-        If Hypothesis, which draws and shrinks the examples, is missing.
+        If there is no such operation, parameter or method, or nothing says what `fn` is called with.
+    RuntimeError
+        If the definition of the operation fails: a mistake in minigen, not in `fn`.
 
     Examples
     --------
@@ -83,126 +112,157 @@ def check(
     'right'
     >>> check(np.tanh, lambda g, x: g * (1 - np.tanh(x)), like="tanh", examples=5).verdict
     'wrong'
+
+    A function that nobody else has:
+
+    >>> fn = lambda a, b: a / np.sqrt(b)
+    >>> vjp = lambda g, a, b: (g / np.sqrt(b), -g * a / (2 * b**1.5))
+    >>> check(fn, vjp, shapes=[("n", "m"), ("n", "m")], domain=[(-2, 2), (0.1, 3)]).verdict
+    'right'
     """
-    if like not in OP_REGISTRY:
-        raise ValueError(f"check: unknown operation {like!r}; expected one of {', '.join(sorted(OP_REGISTRY))}")
     if method not in METHODS:
         raise ValueError(f"check: unknown method {method!r}; expected one of {', '.join(METHODS)}")
-    entry = OP_REGISTRY[like]
-    taken, missing = _signature(fn, entry)
+    if not 0 <= rtol < 1:
+        raise ValueError(f"check: expected 0 <= rtol < 1, got {rtol!r}")
+    if like is None:
+        entry = own_entry(fn, inputs, shapes, domain, params or {})
+        taken, missing, layouts = None, 0, layouts and inputs is None
+    else:
+        if like not in OP_REGISTRY:
+            raise ValueError(f"check: unknown operation {like!r}; expected one of {', '.join(sorted(OP_REGISTRY))}")
+        if inputs is not None or shapes is not None or domain is not None:
+            raise ValueError("check: like= draws its own points; inputs=, shapes= and domain= are for other functions")
+        entry = OP_REGISTRY[like]
+        taken, missing = _signature(fn, entry)
     unknown = set(params or {}) - set(entry.parameters())
-    if unknown:
+    if unknown and like is not None:
         raise ValueError(f"check: {like} has no parameters {sorted(unknown)}; expected {sorted(entry.parameters())}")
     fixed = {k: v for k, v in entry.defaults.items() if taken is not None and k not in taken} | (params or {})
+    problem = Problem(
+        fn, vjp, entry, double, jvp, None if taken is None else frozenset(taken), method, resolution, rtol,
+        compare_values, full_jacobian, layouts, locate=False,
+    )  # fmt: skip
 
     def trim(case: Case) -> Case:
-        inputs = case.inputs[: len(case.inputs) - missing]
-        return Case(inputs, {k: v for k, v in case.params.items() if taken is None or k in taken})
+        return Case(case.inputs[: len(case.inputs) - missing], case.params)
 
+    def accepted(*arrays: Any, **chosen: Any) -> bool:
+        assert only is not None
+        return bool(only(*arrays[: len(arrays) - missing], **problem.params(Case((), chosen))))
+
+    covering = Covering(entry, np.random.default_rng([seed, 16]), fixed, layouts, accepted if only else None)
     found: list[Finding] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(examples):
+            case, choices = covering.draw()
+            findings = look(problem, trim(case), seed * examples + number)
+            if any(f.verdict == "wrong" for f in findings):
+                return _failure(problem, trim, case, choices, findings, seed * examples + number, covering)
+            found.extend(findings)
+    return Report(entry.name, summary(entry.name, found), notes=_notes(covering, problem, fixed, examples))
 
-    def look(case: Case, number: int, locate: bool = False) -> list[Finding]:
-        case = trim(case)
-        return run_point(
-            fn,
-            vjp,
-            entry,
-            case,
-            double,
-            seed + number,
-            method=method,
-            locate=locate,
-            resolution=resolution,
-            compare_values=compare_values,
-            full_jacobian=full_jacobian,
-        )
 
-    failure = _search(entry, fixed, layouts, look, found, examples, seed)
-    if failure:
-        case, findings, number = failure
-        located = [f for f in look(case, number, locate=True) if f.verdict == "wrong"]
-        wrong = located or [f for f in findings if f.verdict == "wrong"]
-        return Report(like, wrong, repro(entry, trim(case), wrong[0]))
-    return Report(like, summary(like, found))
+def assert_right(*args: Any, **kwargs: Any) -> Report:
+    """`check`, for a test: raise with the whole report where the verdict is not *right*.
+
+    Raises
+    ------
+    AssertionError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> assert_right(np.exp, lambda g, x: g * np.exp(x), like="exp", examples=5).verdict
+    'right'
+    """
+    __tracebackhide__ = True
+    return check(*args, **kwargs).raise_if_wrong()
+
+
+def _failure(
+    problem: Problem,
+    trim: Callable[[Case], Case],
+    case: Case,
+    choices: Sequence[tuple[int, int, int]],
+    findings: list[Finding],
+    number: int,
+    covering: Covering,
+) -> Report:
+    """The report of a wrong point: of a smaller one that is wrong too, with the element that is worst."""
+
+    def wrong(case: Case, **options: Any) -> list[Finding]:
+        seen = look(problem.with_options(**options), trim(case), number)
+        return [f for f in seen if f.verdict == "wrong"]
+
+    kind = next((f.argument, f.order) for f in findings if f.verdict == "wrong")
+
+    def fails(case: Case) -> bool:
+        accepts = covering.only is None or covering.only(*case.inputs, **case.params)
+        return accepts and any((f.argument, f.order) == kind for f in wrong(case, confirm=False))
+
+    smaller = shrink(problem.entry, choices, covering.fixed, covering.layouts, fails)
+    for candidate in ([smaller] if smaller is not None else []) + [case]:
+        located = wrong(candidate, locate=True)
+        if located:
+            case, findings = candidate, located
+            break
+    bad = [f for f in findings if f.verdict == "wrong"]
+    shown = trim(case)
+    shown = Case(shown.inputs, problem.params(shown))
+    return Report(problem.entry.name, bad, repro(problem.entry, shown, bad[0]))
+
+
+def _notes(covering: Covering, problem: Problem, fixed: dict[str, Any], examples: int) -> list[str]:
+    """What was covered, and what was not examined."""
+    notes, entry = [], problem.entry
+    drawn, there = covering.coverage()
+    if there:
+        notes.append(f"{drawn} of {there} pairs of parameter values drawn, in {examples} points")
+    never = [f"{count} of the values of {name}" for name, count in covering.missed().items()]
+    if entry.has_spec:
+        known = covering.given | set(fixed)
+        taken = entry.parameters() if problem.taken is None else problem.taken
+        never += [name for name in entry.parameters() if name not in known and name in taken]
+    never += sorted(problem.skipped)
+    if never:
+        notes.append(f"not examined: {', '.join(never)}")
+    if problem.rtol:
+        notes.append(f"judged with your own tolerance rtol={problem.rtol:g}")
+    return notes
 
 
 def _signature(fn: Callable[..., Any], entry: Entry) -> tuple[set[str] | None, int]:
     """The names of the parameters that `fn` takes (None: any), and how many of the last inputs it does without."""
+    if isinstance(fn, np.ufunc):
+        return set(), 0
     try:
         kinds = list(inspect.signature(fn).parameters.values())
-    except (TypeError, ValueError):  # builtins and ufuncs do not say
+    except (TypeError, ValueError):  # builtins do not say
         return set(), 0
     if any(p.kind is p.VAR_KEYWORD for p in kinds) and any(p.kind is p.VAR_POSITIONAL for p in kinds):
         return None, 0
     names = entry.parameters()
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [p for p in kinds if p.kind in plain and p.name not in names]
+    leading = 0
+    for p in kinds:
+        optional = p.default is p.empty or p.default is None
+        if p.kind not in plain or p.name in names or leading == len(entry.inputs) or not optional:
+            break
+        leading += 1
     free = any(p.kind is p.VAR_POSITIONAL for p in kinds)
-    missing = 0 if free else max(0, len(entry.inputs) - len(positional))
+    for p in kinds[leading:]:
+        if p.name not in names and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
+            raise ValueError(
+                f"check: {entry.name} has no parameter {p.name!r}; expected some of {', '.join(names) or 'none'}, after "
+                f"the inputs {', '.join(entry.inputs)} (bind anything else with functools.partial or a lambda)"
+            )
+    missing = 0 if free else max(0, len(entry.inputs) - leading)
     if missing > entry.optional:
         needed = entry.inputs[: len(entry.inputs) - entry.optional]
-        raise ValueError(
-            f"check: {entry.name} is called with {', '.join(needed)}; {fn!r} takes {len(positional)} inputs"
-        )
+        raise ValueError(f"check: {entry.name} is called with {', '.join(needed)}; {fn!r} takes {leading} inputs")
     taken = None if any(p.kind is p.VAR_KEYWORD for p in kinds) else {p.name for p in kinds} & set(names)
     return taken, missing
-
-
-class _Wrong(Exception):  # noqa: N818 - not an error of the program
-    pass
-
-
-def _search(
-    entry: Entry,
-    fixed: Any,
-    layouts: Any,
-    look: Callable[..., list[Finding]],
-    found: list[Finding],
-    examples: int,
-    seed: int,
-) -> tuple[Case, list[Finding], int] | None:
-    """Try `examples` points; where one is wrong, let Hypothesis find the smallest that is."""
-    require("hypothesis")
-    from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-    from hypothesis import seed as start_from
-    from hypothesis import strategies as st
-
-    from .strategies import DrawnSource
-
-    last: dict[str, Any] = {}
-
-    @start_from(seed)
-    @settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        derandomize=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-        phases=[Phase.generate, Phase.shrink],
-    )
-    @given(st.data())
-    def search(data: Any) -> None:
-        case = entry.make(DrawnSource(data.draw, fixed, layouts))
-        number = data.draw(st.integers(0, 2**16))
-        findings = look(case, number)
-        found.extend(findings)
-        if any(f.verdict == "wrong" for f in findings):
-            last["failure"] = case, findings, number
-            raise _Wrong
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            search()
-    except _Wrong:
-        return last["failure"]
-    except Exception:
-        if not last:  # not ours
-            raise
-        return last["failure"]  # wrong at times: Hypothesis calls it flaky
-    return None
 
 
 def summary(op: str, found: Sequence[Finding]) -> list[Finding]:

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .differences import Array, Function, Measured, U, directional, measure_noise
+from .confirm import second_measurement
 from .jacobian import compare_jacobians
 from .problem import MeasureRule, Point, Vjp, place
 from .quantization import quantization
@@ -35,6 +36,11 @@ __all__ = ["compare", "draw", "smooth_elements"]
 
 BAND = 1e4
 """Gradients whose sizes differ by more than this are examined apart: the large ones' bound would hide the small."""
+
+DIFFERS = (
+    "differs between calls: right beside this point and wrong on it, or at some calls only "
+    "(an input of exactly this value, remembered state, a race, memory read before it is written)"
+)
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -63,6 +69,9 @@ def compare(
     measure: MeasureRule = directional,
     full_jacobian: bool = False,
     locate: bool = True,
+    confirm: bool = True,
+    rtol: float = 0.0,
+    layouts: bool = False,
 ) -> list[Finding]:
     """Judge the vjp of `fn` in each of the inputs at the positions `which`, at one point.
 
@@ -92,6 +101,12 @@ def compare(
         Whether to compare every element of the Jacobian, in place of random directions.
     locate : bool
         Whether to look for the element that is worst, which takes longer than to see that something is wrong.
+    confirm : bool
+        Whether to measure again, by another method, before a gradient is called wrong.
+    rtol : float
+        A tolerance of the user's own: a gradient is right where it is off by no more than this part of its size.
+    layouts : bool
+        Whether cotangents come in odd arrangements of memory.
 
     Returns
     -------
@@ -99,7 +114,7 @@ def compare(
         One per argument.
     """
     value, noise = measure_noise(fn, inputs, which, rng)
-    point = Point(op, fn, vjp, inputs, which, rng, order, measure, value, noise, natural, locate)
+    point = Point(op, fn, vjp, inputs, which, rng, order, measure, value, noise, natural, locate, confirm, rtol, layouts)
     if not np.all(np.isfinite(value)):
         where = place(~np.isfinite(value))
         reason = f"the function gives {value[where]} here, so there is nothing to differentiate"
@@ -133,7 +148,7 @@ def _argument(point: Point, k: int, name: str, resolution: float, repeats: int) 
     for _ in range(repeats):
         v, g = draw(point.rng, point.inputs[i].shape), draw(point.rng, point.value.shape)
         measured = point.along(i, v)
-        problem = point.no_derivative(name, measured)
+        problem = point.outside_hull(k, name, v, measured) or point.no_derivative(name, measured)
         if problem:
             return problem
         heard, part = ~measured.kinked, None
@@ -157,8 +172,9 @@ def _cotangent(
 ) -> Finding | float:
     """What is wrong under the cotangent g, or the smallest relative error that would have been seen."""
     i, worst = point.which[k], 0.0
-    claimed, blur = point.claimed(k, g, part)
-    problem = point.not_finite(name, claimed)
+    g = point.lay_out(g)
+    claimed, blur, again = point.claimed(k, g, part)
+    problem = next((p for c in (claimed, *again) if (p := point.not_finite(name, c))), None)
     if problem:
         return problem
     for band in _bands(claimed):
@@ -167,11 +183,28 @@ def _cotangent(
         if np.any(along.kinked & (g != 0)):
             continue
         seen, said, bound, size = _compare(g, along, claimed, w, blur)
-        if abs(seen - said) > 2 * bound:
+        called = [said, *(math.fsum((c * w).ravel()) for c in again)]
+        off = max(range(len(called)), key=lambda n: abs(seen - called[n]))
+        allowed = max(2 * bound, point.rtol * size)
+        if not abs(seen - called[off]) <= allowed:
             problem = _too_coarse(point, i, name, g, w, along, claimed, blur)
-            return problem or _locate(point, i, name, g, w, claimed, blur, (said, seen, bound))
+            if problem:
+                return problem
+            if point.confirm and point.measure is directional:
+                second = second_measurement(point, k, g, w)
+                allowed = max(second.allowed, point.rtol * size)
+                if abs(second.slope - called[off]) <= allowed:
+                    if band is None:
+                        worst = max(worst, resolution_of(allowed, size, _reach(point, i, measured)))
+                    continue
+                if abs(second.slope - second.beside) <= allowed:
+                    numbers = None, called[off], second.slope, allowed
+                    return point.finding("wrong", name, DIFFERS, *numbers, cotangent=g)
+            if off > 0 and abs(seen - said) <= allowed:
+                return point.finding("wrong", name, DIFFERS, None, called[off], seen, allowed, cotangent=g)
+            return _locate(point, i, name, g, w, claimed, blur, (said, seen, bound))
         if band is None and (seen or said):  # both exactly zero: nothing could agree better
-            worst = resolution_of(bound, size, _reach(point, i, measured))
+            worst = max(worst, resolution_of(max(bound, allowed / 2), size, _reach(point, i, measured)))
     return worst
 
 

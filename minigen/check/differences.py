@@ -28,6 +28,14 @@ One ulp does not show everything: $\log(1 + t)$ for small t moves in steps of u 
 between two steps every difference is zero and in perfect agreement with the next.  So the ladder is judged twice; the
 second time with the noise that the first betrayed (`_Ladder.unrest`).
 
+**Finer levels must agree.**  A sine of 1e4, sampled at steps that are near multiples of its period, gives a perfectly
+smooth ladder: that of another, slower sine (aliasing).  The ladder alone cannot know, but the finer levels do: they give
+another slope.  So the error of a level k also covers the noise that would be needed to explain every finer level j
+by noise, $1.5 \max_j (|T_j - T_k| - E_j) h_j / h_k$.  It is zero for a level that all finer levels support.
+
+**Memory layout.**  A moved input has the strides of the original: a function that is wrong for Fortran order must be
+wrong at every point of the ladder, and must not look like noise.
+
 **Which levels count.**  A difference that jumps over a bump is worthless, yet two of them may agree perfectly (0 and 0,
 far outside a narrow peak).  Only $\varphi(0)$ knows better.  With
 $S(h) = |\varphi(h) - 2 \varphi(0) + \varphi(-h)| / h$ a smooth function has
@@ -41,10 +49,11 @@ of the two slopes, so that their convergence proves nothing; S does.  See `Measu
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-__all__ = ["Measured", "directional", "jitter", "measure_noise", "value_or_nan"]
+__all__ = ["Measured", "directional", "jitter", "measure_noise", "same_layout", "step_along", "value_or_nan"]
 
 Array = np.ndarray
 Function = Callable[..., Array]
@@ -87,6 +96,8 @@ class Measured:
         How large the function is a unit step or less away: what a derivative of zero can be compared with.
     still : array
         The largest step that left the value as it was, bit for bit, though a larger one had changed it visibly; or 0.
+    sides : array, optional
+        Stacked: the slope on the left, the slope on the right, and the error of both; of use where `kinked`.
     """
 
     value: Array
@@ -95,10 +106,39 @@ class Measured:
     undefined: Array
     reach: Array
     still: Array
+    sides: Any = None
+
+
+def same_layout(values: Array, x: Array) -> Array:
+    """The array `values` in new memory with the strides of `x`; gaps are filled with NaN.
+
+    >>> x = np.zeros((2, 6))[:, ::-2]
+    >>> y = same_layout(np.arange(6.0).reshape(2, 3), x)
+    >>> y.strides == x.strides, y.tolist()
+    (True, [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
+    """
+    if x.flags.c_contiguous or x.size == 0 or 0 in x.strides or any(st % x.itemsize for st in x.strides):
+        return values
+    if x.flags.f_contiguous:
+        return np.asfortranarray(values)
+    reach = [(n - 1) * (st // x.itemsize) for n, st in zip(x.shape, x.strides)]
+    if sum(map(abs, reach)) >= 64 * x.size:
+        return values
+    first = -sum(r for r in reach if r < 0)
+    memory = np.full(sum(map(abs, reach)) + 1, np.nan if values.dtype.kind in "fc" else 0, values.dtype)
+    strides = [st // x.itemsize * values.itemsize for st in x.strides]
+    out: Array = np.lib.stride_tricks.as_strided(memory[first:], x.shape, strides)
+    out[...] = values
+    return out
+
+
+def step_along(x: Array, h: float, direction: Array) -> Array:
+    """``x + h * direction`` with the strides of `x`."""
+    return same_layout(np.asarray(x + h * direction), x)
 
 
 def jitter(x: Array, rng: np.random.Generator) -> Array:
-    """Every element of `x` moved by up to two units in the last place, at random up or down.
+    """Every element of `x` moved by up to two units in the last place, at random up or down; its strides are kept.
 
     One unit for all would not do: rounding is discrete, and in a difference such as x - mean(x) equal moves cancel.
 
@@ -107,9 +147,10 @@ def jitter(x: Array, rng: np.random.Generator) -> Array:
     True
     """
     steps = rng.integers(-2, 3, x.shape)
+    steps = np.where((x == 0) & (steps == 0), 1, steps)  # a vjp may treat 0 itself in another way
     away = np.where(steps < 0, -np.inf, np.inf).astype(x.dtype)
     once = np.where(steps == 0, x, np.nextafter(x, away))
-    return np.where(np.abs(steps) == 2, np.nextafter(once, away), once)
+    return same_layout(np.where(np.abs(steps) == 2, np.nextafter(once, away), once), x)
 
 
 def measure_noise(
@@ -178,7 +219,7 @@ def directional(
     ladder, seen, spent = _Ladder(value, noise), 0, 0
     with np.errstate(all="ignore"):
         for _ in range(LEVELS):
-            up, down = (value_or_nan(fn, [*inputs[:i], x + s * direction, *inputs[i + 1 :]], value) for s in (h, -h))
+            up, down = (value_or_nan(fn, [*inputs[:i], step_along(x, s, direction), *inputs[i + 1 :]], value) for s in (h, -h))
             ladder.step(h, up, down)
             h /= 4
             seen += bool(np.all(np.isfinite(up - down)))
@@ -210,6 +251,7 @@ class _Ladder:
         self.strays: list[Array] = []
         self.row: list[Array] = []  # T_{k-1, 0}, T_{k-1, 1}, ...
         self.bends: list[tuple[Array, Array]] = [(np.full(value.shape, np.inf), noise)]
+        self.tops: list[tuple[float, Array, Array, Array]] = []  # of each level: h, the best T, its doubt, trusted
 
     def step(self, h: float, up: Array, down: Array) -> None:
         """Take in the values at +h and -h."""
@@ -217,17 +259,20 @@ class _Ladder:
         bend = np.abs(up - 2 * self.value + down) / h
         trusted = (bend <= self.bends[-1][0] / 2) | (bend <= 8 * rounding)
         new = [(up - down) / (2 * h)]
+        top, least_doubt = new[0], np.full(self.value.shape, np.inf)
         least = np.full(self.value.shape, np.inf)
         for m in range(1, min(len(self.row), ORDERS) + 1):
             new.append(new[m - 1] + (new[m - 1] - self.row[m - 1]) / (16.0**m - 1))
             doubt = np.maximum(np.abs(new[m] - new[m - 1]), np.abs(new[m] - self.row[m - 1])) + 1.5 * rounding
             if m < len(self.row):
                 least = np.fmin(least, np.abs(new[m] - self.row[m]))
+            top, least_doubt = np.where(doubt < least_doubt, new[m], top), np.fmin(doubt, least_doubt)
             better = trusted & (doubt < self.error)
             self.best, self.error = np.where(better, new[m], self.best), np.where(better, doubt, self.error)
             lost = np.isinf(self.error) & np.isfinite(doubt) & (doubt + bend < self.spare[1])
             self.spare = np.where(lost, np.stack([new[m], doubt + bend]), self.spare)
         self.row = new
+        self.tops.append((h, top, least_doubt, trusted))
         self.strays.append(h * least)
         self.levels.append((h, up, down))
         self.bends.append((bend, 4 * rounding))
@@ -256,6 +301,21 @@ class _Ladder:
             ladder.step(*level)
         return ladder
 
+    def agreed(self) -> tuple[Array, Array]:
+        """The best level and its error, where every finer level must support it, or be explained by noise."""
+        best, error = np.full(self.value.shape, np.nan), np.full(self.value.shape, np.inf)
+        steps = np.array([h for h, *_ in self.tops]).reshape(-1, *[1] * self.value.ndim)
+        slopes, doubts = (np.stack([level[n] for level in self.tops]) for n in (1, 2))
+        doubts = np.where(np.isfinite(slopes), doubts, np.inf)
+        with np.errstate(all="ignore"):
+            for k, (h, slope, doubt, trusted) in enumerate(self.tops):
+                if k + 1 < len(self.tops):
+                    away = np.abs(slopes[k + 1 :] - slope) - doubts[k + 1 :]
+                    doubt = doubt + 1.5 * np.max(np.fmax(away, 0.0) * steps[k + 1 :] / h, axis=0)
+                better = trusted & (doubt < error)
+                best, error = np.where(better, slope, best), np.where(better, doubt, error)
+        return best, error
+
     def still(self, least: float) -> Array:
         """The largest step that changed nothing, where a larger one had changed more than `least`; or 0."""
         still, change = np.zeros(self.value.shape), np.zeros(self.value.shape)
@@ -266,13 +326,29 @@ class _Ladder:
         return still
 
     def measured(self, least: float) -> Measured:
-        lost = np.isinf(self.error)
-        best, error = np.where(lost, self.spare, np.stack([self.best, self.error]))
+        best, error = self.agreed()
+        lost = np.isinf(error)
+        best, error = np.where(lost, self.spare, np.stack([best, error]))
         bends = self.bends[1:]
         undefined = np.all([~np.isfinite(b) for b, _ in bends], axis=0)
         near = next((np.fmax(np.abs(up), np.abs(down)) for h, up, down in self.levels if h <= 1), self.value)
         reach = np.nan_to_num(near, posinf=0.0)
-        return Measured(best, error, _kinked(bends, best, error), undefined, reach, self.still(least))
+        sides = self.sides()
+        return Measured(best, error, _kinked(bends, best, error), undefined, reach, self.still(least), sides)
+
+    def sides(self) -> Array:
+        """The slopes on the two sides, of the level where rounding and curvature together are least."""
+        best = np.full((2, *self.value.shape), np.nan)
+        least = np.full(self.value.shape, np.inf)
+        before = [np.full(self.value.shape, np.inf)] * 2
+        for h, up, down in self.levels:
+            with np.errstate(all="ignore"):
+                slopes = [(self.value - down) / h, (up - self.value) / h]
+                doubt = np.maximum(*(np.abs(s - b) for s, b in zip(slopes, before))) + 2 * self.noise / h
+            better = doubt < least
+            best, least = np.where(better, np.stack(slopes), best), np.where(better, doubt, least)
+            before = slopes
+        return np.stack([*best, least])
 
 
 def _kinked(bends: Sequence[tuple[Array, Array]], best: Array, error: Array) -> Array:

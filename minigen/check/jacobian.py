@@ -43,7 +43,7 @@ def compare_jacobians(point: Point, k: int, name: str, resolution: float) -> Fin
     said, bound = np.zeros(measured.shape), np.array(error)
     for r in smooth.tolist():
         g = _basis(point, r)
-        claimed, blur = point.claimed(k, g)
+        claimed, blur, _ = point.claimed(k, g)
         problem = point.not_finite(name, claimed)
         if problem:
             return problem

@@ -18,6 +18,13 @@ __all__ = ["OP_REGISTRY", "Case", "Entry", "RandomSource", "Source"]
 
 Array = np.ndarray
 
+TAILS = (7, 8, 9, 15, 16, 17, 33, 40)
+"""Sides one less, equal to and one more than the width of a vector register, for loops that forget their last part."""
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int | np.integer) else tuple(value)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -38,6 +45,9 @@ class Source:
         Whether arrays come in transposed, reversed and strided memory too.
     """
 
+    tails = False
+    """Whether sides may be long, as `TAILS` are."""
+
     def __init__(self, fixed: dict[str, Any] | None = None, layouts: bool = True):
         self.fixed: dict[str, Any] = fixed or {}
         self.layouts = layouts
@@ -51,7 +61,7 @@ class Source:
         return choices[self.integer(0, len(choices) - 1)]
 
     def param(self, name: str, choices: Sequence[Any]) -> Any:
-        """A parameter: one of `choices`, unless it is fixed."""
+        """A parameter: one of `choices`, unless it is fixed.  The first is the default."""
         return self.fixed[name] if name in self.fixed else self.choose(choices)
 
     def array(self, shape: Sequence[int], *kinds: str) -> Array:
@@ -59,6 +69,10 @@ class Source:
         rng = self.generator()
         x = np.asarray(KINDS[self.choose(kinds or ("gaussian",))](rng, tuple(shape)), np.float64)
         return lay_out(x, self.choose(LAYOUTS)) if self.layouts else x
+
+    def side(self, low: int, high: int) -> int:
+        """A side of an array: from `low` to `high`, and sometimes a length at which vector loops end."""
+        return self.choose(TAILS) if self.tails and self.integer(0, 7) == 7 else self.integer(low, high)
 
     def shape(self, least: int, most: int, side: int = 4) -> tuple[int, ...]:
         """A shape of `least` to `most` dimensions."""
@@ -108,12 +122,19 @@ class Entry:
     optional: int = 0
 
     @property
+    def has_spec(self) -> bool:
+        """Whether there is a definition: not for a function that is nobody else's."""
+        return self.name in REFERENCE_OPS and OP_REGISTRY.get(self.name) is self
+
+    @property
     def spec(self) -> Callable[..., Array]:
         """The definition: ``spec(**inputs, **params)``."""
         return REFERENCE_OPS[self.name]
 
     def parameters(self) -> list[str]:
         """Names of the parameters that the cases may set."""
+        if not self.has_spec:
+            return list(self.defaults)
         return [name for name in inspect.signature(self.spec).parameters if name not in self.inputs]
 
     @property
@@ -146,57 +167,76 @@ def _linear(s: Source) -> Case:
 
 @_entry("input other")
 def _matmul(s: Source) -> Case:
-    n, k, m = (s.integer(1, 4) for _ in range(3))
-    return Case((s.array((n, k)), s.array((k, m))))
+    n, k, m = (s.side(1, 4) for _ in range(3))
+    lead = s.choose([((), ()), ((), ()), ((2,), (2,)), ((3, 1), (2,)), ((2,), ())])
+    return Case((s.array((*lead[0], n, k)), s.array((*lead[1], k, m))))
+
+
+_STRIDES, _PADDINGS, _DILATIONS, _GROUPS = [1, 2, 3], [0, 1, 2], [1, 2, 3], [1, 2, 4]
+_KERNELS = [1, 2, 3, 3, 4, 5, 7]
+_BATCHES = [1, 2, 3, 4, 0]
+
+
+def _channels_of(s: Source, groups: int) -> tuple[int, int]:
+    """Channels per group of the two sides of a convolution; one per group is a depthwise convolution."""
+    return (s.side(1, 2), s.integer(1, 2)) if groups == 1 else (s.integer(1, 2), s.integer(1, 2))
 
 
 @_entry("input weight bias", optional=1, stride=1, padding=0, dilation=1, groups=1)
 def _conv2d(s: Source) -> Case:
     p = {
-        "stride": s.param("stride", [1, 2, 3]),
-        "padding": s.param("padding", [0, 1, 2]),
-        "dilation": s.param("dilation", [1, 2]),
-        "groups": s.param("groups", [1, 2]),
+        "stride": s.param("stride", _STRIDES),
+        "padding": s.param("padding", _PADDINGS),
+        "dilation": s.param("dilation", _DILATIONS),
+        "groups": s.param("groups", _GROUPS),
     }
-    n, o, c = s.integer(1, 3), p["groups"] * s.integer(1, 2), s.integer(1, 2)
-    kernel = [s.integer(1, 3) for _ in range(2)]
-    size = [max(1, p["dilation"] * (k - 1) + 1 - 2 * p["padding"]) + s.integer(0, 3) for k in kernel]
-    return Case((s.array((n, c * p["groups"], *size)), s.array((o, c, *kernel)), s.array((o,))), p)
+    n, (c, o) = s.choose(_BATCHES), _channels_of(s, p["groups"])
+    kernel = [s.choose(_KERNELS) for _ in range(2)]
+    axes = zip(kernel, _pair(p["dilation"]), _pair(p["padding"]))
+    size = [max(1, d * (k - 1) + 1 - int(np.sum(_pair(q)))) + s.integer(0, 3) for k, d, q in axes]
+    if kernel == [1, 1]:
+        size[1] = s.side(1, 4)
+    weight = s.array((o * p["groups"], c, *kernel))
+    return Case((s.array((n, c * p["groups"], *size)), weight, s.array((o * p["groups"],))), p)
 
 
 @_entry("input weight bias", optional=1, stride=1, padding=0, output_padding=0, groups=1, dilation=1)
 def _conv_transpose2d(s: Source) -> Case:
-    stride, dilation = s.param("stride", [1, 2, 3]), s.param("dilation", [1, 2])
-    groups, extra = s.param("groups", [1, 2]), s.param("output_padding", [0, stride - 1])
-    kernel = [s.integer(1, 3) for _ in range(2)]
-    pad = s.param("padding", [0, min(1, dilation * (min(kernel) - 1))])
-    n, c, o = s.integer(1, 2), groups * s.integer(1, 2), s.integer(1, 2)
-    size = [s.integer(1, 3) + pad for _ in range(2)]
+    stride, dilation = s.param("stride", _STRIDES), s.param("dilation", _DILATIONS)
+    groups, extra = s.param("groups", _GROUPS), s.param("output_padding", [0, min(_pair(stride)) - 1])
+    kernel = [s.choose(_KERNELS[:-1]) for _ in range(2)]
+    most = min(d * (k - 1) for d, k in zip(_pair(dilation), kernel))
+    pad = s.param("padding", [0, min(1, most), min(2, most)])
+    n, (c, o) = s.choose(_BATCHES), _channels_of(s, groups)
+    size = [s.integer(1, 3) + q for q in _pair(pad)]
     p = {"stride": stride, "padding": pad, "output_padding": extra, "groups": groups, "dilation": dilation}
-    return Case((s.array((n, c, *size)), s.array((c, o, *kernel)), s.array((o * groups,))), p)
+    return Case((s.array((n, c * groups, *size)), s.array((c * groups, o, *kernel)), s.array((o * groups,))), p)
 
 
 @_entry("input weight bias", optional=1, stride=1, padding=0, dilation=1, groups=1)
 def _conv1d(s: Source) -> Case:
     p = {
-        "stride": s.param("stride", [1, 2, 3]),
-        "padding": s.param("padding", [0, 1, 2]),
-        "dilation": s.param("dilation", [1, 2]),
-        "groups": s.param("groups", [1, 2]),
+        "stride": s.param("stride", _STRIDES),
+        "padding": s.param("padding", _PADDINGS),
+        "dilation": s.param("dilation", _DILATIONS),
+        "groups": s.param("groups", _GROUPS),
     }
-    n, o, c, kernel = s.integer(1, 3), p["groups"] * s.integer(1, 2), s.integer(1, 2), s.integer(1, 3)
-    size = max(1, p["dilation"] * (kernel - 1) + 1 - 2 * p["padding"]) + s.integer(0, 3)
-    return Case((s.array((n, c * p["groups"], size)), s.array((o, c, kernel)), s.array((o,))), p)
+    n, (c, o), kernel = s.choose(_BATCHES), _channels_of(s, p["groups"]), s.choose(_KERNELS)
+    size = max(1, p["dilation"] * (kernel - 1) + 1 - 2 * p["padding"]) + s.side(1, 4) - 1
+    weight = s.array((o * p["groups"], c, kernel))
+    return Case((s.array((n, c * p["groups"], size)), weight, s.array((o * p["groups"],))), p)
 
 
 @_entry("input weight bias", optional=1, stride=1, padding=0, output_padding=0, groups=1, dilation=1)
 def _conv_transpose1d(s: Source) -> Case:
-    stride, dilation, kernel = s.param("stride", [1, 2, 3]), s.param("dilation", [1, 2]), s.integer(1, 3)
-    groups, extra = s.param("groups", [1, 2]), s.param("output_padding", [0, stride - 1])
-    pad = s.param("padding", [0, min(1, dilation * (kernel - 1))])
-    n, c, o = s.integer(1, 2), groups * s.integer(1, 2), s.integer(1, 2)
+    stride, dilation = s.param("stride", _STRIDES), s.param("dilation", _DILATIONS)
+    groups, extra, kernel = s.param("groups", _GROUPS), s.param("output_padding", [0, stride - 1]), s.choose(_KERNELS)
+    most = dilation * (kernel - 1)
+    pad = s.param("padding", [0, min(1, most), min(2, most)])
+    n, (c, o) = s.choose(_BATCHES), _channels_of(s, groups)
     p = {"stride": stride, "padding": pad, "output_padding": extra, "groups": groups, "dilation": dilation}
-    return Case((s.array((n, c, s.integer(1, 3) + pad)), s.array((c, o, kernel)), s.array((o * groups,))), p)
+    x = s.array((n, c * groups, s.integer(1, 3) + pad))
+    return Case((x, s.array((c * groups, o, kernel)), s.array((o * groups,))), p)
 
 
 @_entry("input weight", "input")
@@ -208,27 +248,31 @@ def _embedding(s: Source) -> Case:
 # ---- pooling, resizing, padding
 
 
-def _pooled(s: Source, *kinds: str) -> tuple[Array, dict[str, Any]]:
-    kernel = s.param("kernel_size", [2, 1, 3])
+def _pooled(s: Source, *kinds: str, dilated: bool = False) -> tuple[Array, dict[str, Any]]:
+    kernel = s.param("kernel_size", [2, 1, 3, 4])
     p = {
         "kernel_size": kernel,
         "stride": s.param("stride", [kernel, 1, 2, 4]),
-        "padding": s.param("padding", [0, kernel // 2]),
+        "padding": s.param("padding", [0, min(_pair(kernel)) // 2]),
     }
-    size = [max(1, kernel - 2 * p["padding"]) + s.integer(0, 4) for _ in range(2)]
-    return s.array((s.integer(1, 2), s.integer(1, 2), *size), *kinds), p
+    dilation = s.param("dilation", [1, 2]) if dilated else 1
+    axes = zip(_pair(kernel), _pair(p["padding"]), _pair(dilation))
+    size = [max(1, d * (k - 1) + 1 - 2 * q) + s.integer(0, 4) for k, q, d in axes]
+    x = s.array((s.choose(_BATCHES), s.integer(1, 3), *size), *kinds)
+    return x, p | ({"dilation": dilation} if dilated else {})
 
 
-@_entry("input", kernel_size=2, stride=2, padding=0)
+@_entry("input", kernel_size=2, stride=2, padding=0, dilation=1)
 def _max_pool2d(s: Source) -> Case:
-    x, p = _pooled(s, "gaussian", "ties")
+    x, p = _pooled(s, "gaussian", "ties", dilated=True)
     return Case((x,), p)
 
 
-@_entry("input", kernel_size=2, stride=2, padding=0, count_include_pad=True)
+@_entry("input", kernel_size=2, stride=2, padding=0, count_include_pad=True, divisor_override=None)
 def _avg_pool2d(s: Source) -> Case:
     x, p = _pooled(s)
-    return Case((x,), {**p, "count_include_pad": s.param("count_include_pad", [True, False])})
+    p["count_include_pad"] = s.param("count_include_pad", [True, False])
+    return Case((x,), {**p, "divisor_override": s.param("divisor_override", [None, 3])})
 
 
 @_entry("input", output_size=2)
@@ -278,7 +322,7 @@ def _pad(s: Source) -> Case:
 @_entry("input weight bias", training=True, eps=1e-5)
 def _batch_norm(s: Source) -> Case:
     c = s.integer(1, 3)
-    x = s.array((s.integer(2, 4), c, *s.choose([(), (2,), (2, 2)])), "gaussian", "offset")
+    x = s.array((s.integer(2, 4), c, *s.choose([(), (2,), (2, 2)])), "gaussian", "offset", "constant")
     p: dict[str, Any] = {"training": s.param("training", [True, False]), "eps": s.param("eps", [1e-5, 1e-2])}
     if not p["training"]:
         p |= {"running_mean": s.array((c,)), "running_var": s.array((c,), "positive")}
@@ -288,7 +332,7 @@ def _batch_norm(s: Source) -> Case:
 @_entry("input weight bias", eps=1e-5)
 def _instance_norm(s: Source) -> Case:
     c = s.integer(1, 3)
-    x = s.array((s.integer(1, 2), c, s.integer(2, 3), 2), "gaussian", "offset")
+    x = s.array((s.integer(1, 2), c, s.integer(2, 3), 2), "gaussian", "offset", "constant")
     return Case((x, s.array((c,), "away"), s.array((c,))), {"eps": s.param("eps", [1e-5, 1e-2])})
 
 
@@ -296,14 +340,14 @@ def _instance_norm(s: Source) -> Case:
 def _group_norm(s: Source) -> Case:
     groups = s.param("num_groups", [1, 2])
     c = groups * s.integer(1, 2)
-    x = s.array((s.integer(1, 3), c, s.integer(2, 3), 2), "gaussian", "offset")
+    x = s.array((s.integer(1, 3), c, s.integer(2, 3), 2), "gaussian", "offset", "constant")
     return Case((x, s.array((c,), "away"), s.array((c,))), {"num_groups": groups, "eps": s.param("eps", [1e-5, 1e-2])})
 
 
 @_entry("input weight bias", eps=1e-5)
 def _layer_norm(s: Source) -> Case:
     shape = s.choose([(3,), (5,), (2, 3)])
-    x = s.array((*s.shape(1, 2, 3), *shape), "gaussian", "offset")
+    x = s.array((*s.shape(1, 2, 3), *shape), "gaussian", "offset", "constant")
     return Case(
         (x, s.array(shape, "away"), s.array(shape)),
         {"normalized_shape": s.param("normalized_shape", [shape]), "eps": s.param("eps", [1e-5, 1e-2])},
@@ -315,7 +359,7 @@ def _layer_norm(s: Source) -> Case:
 
 def _elementwise(name: str, *kinds: str, **params: Sequence[Any]) -> None:
     def make(s: Source) -> Case:
-        x = s.array(s.shape(1, 3), *kinds)
+        x = s.array(s.shape(1, 3) if s.integer(0, 3) else (s.side(1, 4),), *kinds)
         return Case((x,), {key: s.param(key, choices) for key, choices in params.items()})
 
     OP_REGISTRY[name] = Entry(name, ("input",), make, {key: choices[0] for key, choices in params.items()})
@@ -326,10 +370,10 @@ _elementwise("leaky_relu", "gaussian", "ties", negative_slope=[0.01, 0.2, 0.0])
 _elementwise("elu", "gaussian", "ties", alpha=[1.0, 0.5])
 _elementwise("silu", "gaussian", "logits")
 _elementwise("gelu", "gaussian", approximate=["none", "tanh"])
-_elementwise("tanh", "gaussian")
+_elementwise("tanh", "gaussian", "logits")
 _elementwise("sigmoid", "gaussian", "logits")
 _elementwise("softplus", "gaussian", "logits")
-_elementwise("exp", "gaussian")
+_elementwise("exp", "gaussian", "logits")
 _elementwise("log", "positive", "log_uniform")
 _elementwise("sqrt", "positive", "log_uniform")
 
@@ -343,12 +387,14 @@ def _prelu(s: Source) -> Case:
 # ---- along a dimension
 
 
-def _along_dim(name: str, **params: Sequence[Any]) -> None:
+def _along_dim(name: str, *kinds: str, **params: Sequence[Any]) -> None:
     def make(s: Source) -> Case:
         shape = s.shape(1, 3)
-        dim = s.param("dim", [len(shape) - 1, 0])
-        shape = tuple(n + 1 if d == dim else n for d, n in enumerate(shape))
-        x = s.array(shape, "gaussian", "spread")
+        dim = s.param("dim", [-1, 0, len(shape) // 2, -len(shape)])
+        shape = tuple(n + 1 if d == dim % len(shape) else n for d, n in enumerate(shape))
+        if len(shape) == 1:
+            shape = (s.side(2, 5),)
+        x = s.array(shape, "gaussian", "spread", *kinds)
         return Case((x,), {"dim": dim, **{key: s.param(key, choices) for key, choices in params.items()}})
 
     OP_REGISTRY[name] = Entry(name, ("input",), make, {"dim": -1, **{k: choices[0] for k, choices in params.items()}})
@@ -358,7 +404,7 @@ _along_dim("softmax")
 _along_dim("log_softmax")
 _along_dim("logsumexp", keepdim=[False, True])
 _along_dim("mean", keepdim=[False, True])
-_along_dim("var", correction=[1, 0], keepdim=[False, True])
+_along_dim("var", "constant", correction=[1, 0], keepdim=[False, True])
 
 
 @_entry("input", p=2.0, dim=1)
@@ -398,18 +444,27 @@ _two_sided("smooth_l1_loss", "beta")
 _two_sided("huber_loss", "delta")
 
 
-@_entry("input target", "target", reduction="mean")
+def _weights(s: Source, name: str, shape: Sequence[int]) -> dict[str, Any]:
+    """An optional array of positive weights, given in one case of two."""
+    if name in s.fixed:
+        return {name: s.fixed[name]}
+    return {name: s.array(shape, "positive") if s.param(f"{name} given", [False, True]) else None}
+
+
+@_entry("input target", "target", reduction="mean", weight=None)
 def _binary_cross_entropy(s: Source) -> Case:
     shape = s.shape(1, 2)
     target = s.array(shape, "unit", "labels")
-    return Case((s.array(shape, "probabilities"), target), {"reduction": s.param("reduction", _REDUCTIONS)})
+    p = {"reduction": s.param("reduction", _REDUCTIONS), **_weights(s, "weight", shape)}
+    return Case((s.array(shape, "probabilities"), target), p)
 
 
-@_entry("input target", "target", reduction="mean")
+@_entry("input target", "target", reduction="mean", weight=None, pos_weight=None)
 def _binary_cross_entropy_with_logits(s: Source) -> Case:
     shape = s.shape(1, 2)
     target = s.array(shape, "unit", "labels")
-    return Case((s.array(shape, "gaussian", "logits"), target), {"reduction": s.param("reduction", _REDUCTIONS)})
+    p = {"reduction": s.param("reduction", _REDUCTIONS), **_weights(s, "weight", shape)}
+    return Case((s.array(shape, "gaussian", "logits"), target), {**p, **_weights(s, "pos_weight", shape[-1:])})
 
 
 def _classified(s: Source) -> Case:
@@ -419,16 +474,16 @@ def _classified(s: Source) -> Case:
     ignore = s.param("ignore_index", [-100, int(target.flat[0])])
     if np.all(target == ignore):
         ignore = -100
-    p = {"reduction": s.param("reduction", _REDUCTIONS), "ignore_index": ignore}
+    p = {"reduction": s.param("reduction", _REDUCTIONS), "ignore_index": ignore, **_weights(s, "weight", (k,))}
     return Case((s.array((n, k, *tail), "gaussian", "spread"), target), p)
 
 
-@_entry("input target", "target", reduction="mean", ignore_index=-100)
+@_entry("input target", "target", reduction="mean", ignore_index=-100, weight=None)
 def _nll_loss(s: Source) -> Case:
     return _classified(s)
 
 
-@_entry("input target", "target", reduction="mean", label_smoothing=0.0, ignore_index=-100)
+@_entry("input target", "target", reduction="mean", label_smoothing=0.0, ignore_index=-100, weight=None)
 def _cross_entropy(s: Source) -> Case:
     case = _classified(s)
     return Case(case.inputs, {**case.params, "label_smoothing": s.param("label_smoothing", [0.0, 0.1])})

@@ -17,7 +17,12 @@ accurate, but must be the same function."""
 
 
 def function_preconditions(
-    op: str, values: Callable[..., Array], entry: Entry, case: Case, compare_values: bool
+    op: str,
+    values: Callable[..., Array],
+    raw: Callable[..., Any],
+    entry: Entry,
+    case: Case,
+    compare_values: bool,
 ) -> Finding | None:
     """What is wrong with the function: it loses digits, changes its inputs, varies, or is another operation.
 
@@ -25,7 +30,9 @@ def function_preconditions(
     ----------
     op : str
     values : callable
-        The function of the inputs alone.
+        The function of the inputs alone, its results in one array.
+    raw : callable
+        The same with the results as they are.
     entry : Entry
     case : Case
     compare_values : bool
@@ -37,8 +44,14 @@ def function_preconditions(
         None where nothing is wrong.
     """
     kept = [x.copy() for x in case.inputs]
+    first, second = raw(*case.inputs), raw(*[np.array(x) for x in case.inputs])
+    if _shares(first, second):
+        return Finding("wrong", op, "the function", 0, BUFFER)
     y = values(*case.inputs)
     again = values(*case.inputs)
+    if isinstance(first, tuple | list) and any(np.asarray(part).dtype != np.float64 for part in first):
+        found = ", ".join(str(np.asarray(part).dtype) for part in first)
+        return Finding("wrong", op, "the function", 0, f"returns {found} for float64 inputs: digits are lost on the way")
     if y.dtype != np.float64:
         return Finding(
             "wrong", op, "the function", 0, f"returns {y.dtype} for float64 inputs: digits are lost on the way"
@@ -49,7 +62,7 @@ def function_preconditions(
     for name, x, k in zip(entry.inputs, case.inputs, kept):
         if not np.array_equal(x, k):
             return Finding("wrong", op, "the function", 0, f"changes its input {name}")
-    if not compare_values:
+    if not compare_values or not entry.has_spec:
         return None
     inputs = [entry.inputs[i] for i in range(len(case.inputs))]
 
@@ -57,10 +70,15 @@ def function_preconditions(
         return np.asarray(entry.spec(**dict(zip(inputs, arrays)), **case.params))
 
     floats = [i for i, x in enumerate(case.inputs) if x.dtype == np.float64]
-    expected, noise = measure_noise(spec, case.inputs, floats, np.random.default_rng(0))
+    try:
+        expected, noise = measure_noise(spec, case.inputs, floats, np.random.default_rng(0))
+    except Exception as error:
+        reason = f"minigen.check: the specification of {op} failed: {type(error).__name__}: {error}"
+        raise RuntimeError(f"{reason} (a mistake in minigen; params {case.params})") from error
     if y.shape != expected.shape:
         return Finding("wrong", op, "the function", 0, f"returns shape {y.shape}, expected {expected.shape}")
-    bound = SLACK * (noise + U * np.max(np.abs(expected), initial=0.0))
+    size = max(float(np.max(np.abs(x), initial=0.0)) for x in (expected, *(case.inputs[i] for i in floats)))
+    bound = SLACK * (noise + U * size)  # not of the value alone: the logarithm of a rounded 1 is a value near 0
     off = np.abs(y - expected) - bound
     if np.any(off > 0) or np.any(np.isnan(y) & ~np.isnan(expected)):
         index = tuple(int(n) for n in np.unravel_index(int(np.argmax(np.nan_to_num(off, nan=np.inf))), y.shape))
@@ -68,6 +86,19 @@ def function_preconditions(
         numbers = float(y[index]), float(expected[index]), float(bound[index])
         return Finding("wrong", op, "the function", 0, reason, index, *numbers)
     return None
+
+
+BUFFER = "returns the same memory at every call: a second call overwrites the result of the first"
+
+
+def _shares(first: Any, second: Any) -> bool:
+    """Whether two results, one array or several each, have memory in common."""
+    pairs = [(a, b) for a in _several(first) for b in _several(second)]
+    return any(np.may_share_memory(a, b) for a, b in pairs if isinstance(a, np.ndarray) and isinstance(b, np.ndarray))
+
+
+def _several(out: Any) -> list[Any]:
+    return [x for x in out if getattr(x, "size", 0)] if isinstance(out, tuple | list) else [out]
 
 
 def vjp_preconditions(
@@ -116,7 +147,11 @@ def vjp_preconditions(
             reason = "returns the cotangent itself or a view of it: whoever accumulates into one changes the other"
         if reason:
             return Finding("wrong", op, name, 1, reason)
-    for name, first, second in zip(names, claimed, pulled(g, *inputs)):
+    others = [*map(np.array, claimed)], pulled(np.array(g), *[np.array(x) for x in inputs])
+    for name, first, second in zip(names, claimed, others[1]):
+        if _shares(first, second):
+            return Finding("wrong", op, name, 1, BUFFER)
+    for name, first, second in [*zip(names, others[0], pulled(g, *inputs)), *zip(names, others[0], pulled(g, *inputs))]:
         if not np.array_equal(first, second, equal_nan=True):
             return Finding("wrong", op, name, 1, "the vjp is not deterministic: two calls with the same inputs differ")
     return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_generators import COTANGENT_LAYOUTS, lay_out
 from .differences import Array, Function, Measured, U, jitter
 from .report import Finding, Verdict
 
@@ -14,6 +15,15 @@ __all__ = ["FLOOR", "Point", "place"]
 FLOOR = 8
 """Roundings, of the function's own size, that any vjp is granted: 1 - sigmoid(x) near x = 30 has lost all its
 digits, and moving x by one ulp does not show it."""
+
+CALLS = 5
+"""How often the vjp is called again, at inputs that differ by an ulp or two."""
+
+HULL = 1e-4
+"""How far beyond the slopes on both sides of a kink a subgradient may be, relative to them."""
+
+CLEAR = 1e-2
+"""How far apart, relative to their size, the slopes on the two sides of a kink must be to be judged."""
 
 Vjp = Callable[..., Sequence[Array | None]]
 MeasureRule = Callable[[Function, Sequence[Array], int, Array, Array, Array], Measured]
@@ -65,6 +75,9 @@ class Point:
     noise: Array
     given: float
     locate: bool = True
+    confirm: bool = True
+    rtol: float = 0.0
+    layouts: bool = True
 
     @property
     def natural(self) -> float:
@@ -83,23 +96,63 @@ class Point:
         """The size of input `i`, at least 1."""
         return max(1.0, float(np.sqrt(np.mean(np.square(self.inputs[i])))))
 
-    def claimed(self, k: int, g: Array, part: Array | None = None) -> tuple[Array, Array]:
-        """The vjp for the k-th argument, and how much tiny changes of its inputs move each of its elements.
+    def claimed(self, k: int, g: Array, part: Array | None = None) -> tuple[Array, Array, list[Array]]:
+        """The vjp for the k-th argument, how far its elements may be off, and what it gave when called again.
 
-        A few roundings of the function's size are granted on top: of the whole function, or of a `part` of it.
+        Tiny changes of its inputs move it: twice the largest change is granted, without the largest of all, which may
+        be a mistake that comes and goes.  A few roundings of the function's size are granted on top: of the whole
+        function, or of a `part` of it.
         """
         claimed = np.asarray(self.vjp(g, *self.inputs)[k])
-        blur = U * np.abs(claimed)
-        for _ in range(5):
+        again = []
+        for _ in range(CALLS):
             moved = list(self.inputs)
             for j in self.which:
                 moved[j] = jitter(self.inputs[j], self.rng)
             with np.errstate(all="ignore"):
-                again = np.asarray(self.vjp(np.where(g == 0, 0.0, jitter(g, self.rng)), *moved)[k])
-                blur = np.fmax(blur, np.abs(again - claimed))
+                again.append(np.asarray(self.vjp(np.where(g == 0, 0.0, jitter(g, self.rng)), *moved)[k]))
+        all_of_them = np.stack([claimed, *again])
+        with np.errstate(all="ignore"):
+            changes = np.sort(np.nan_to_num(np.abs(all_of_them - np.median(all_of_them, axis=0)), posinf=0.0), axis=0)
+        blur = np.fmax(U * np.abs(claimed), 2 * changes[-2])
         natural = self.natural if part is None else max(self.given, float(np.linalg.norm(self.value[part])))
-        granted = FLOOR * U * natural * float(np.sqrt(np.mean(np.square(g)))) / self.scale(self.which[k])
-        return claimed, np.fmax(2 * blur, granted)
+        return claimed, np.fmax(2 * blur, self.granted(k, g, natural)), again
+
+    def granted(self, k: int, g: Array, natural: float) -> float:
+        """A few roundings of a number as large as `natural`, in every element of the k-th gradient."""
+        return FLOOR * U * natural * float(np.sqrt(np.mean(np.square(g)))) / self.scale(self.which[k])
+
+    def lay_out(self, g: Array) -> Array:
+        """The cotangent `g` in an arrangement of memory that is drawn."""
+        return lay_out(g, COTANGENT_LAYOUTS[self.rng.integers(len(COTANGENT_LAYOUTS))]) if self.layouts else g
+
+    def outside_hull(self, k: int, name: str, v: Array, measured: Measured) -> Finding | None:
+        """A wrong finding where the vjp of an output element on a kink is no subgradient along `v`.
+
+        Two elements are looked at, each under a cotangent of its own.  Along v a subgradient lies between the slopes
+        on the two sides: for the largest of several numbers, for an absolute value, and for their negatives.
+        """
+        if self.order != 1 or measured.sides is None:
+            return None
+        for j in self.rng.permutation(np.flatnonzero(measured.kinked))[:2].tolist():
+            left, right, error = (float(part.flat[j]) for part in measured.sides)
+            low, high = min(left, right), max(left, right)
+            slack = HULL * max(abs(low), abs(high)) + 4 * error
+            if not high - low > CLEAR * max(abs(low), abs(high)) + 10 * slack:  # NaN, or noise that looks like a kink
+                continue
+            g = np.zeros(self.value.shape)
+            g.flat[j] = 1.0
+            claimed = np.asarray(self.vjp(g, *self.inputs)[k])
+            said = float(np.sum(claimed * v))
+            if not low - slack <= said <= high + slack:
+                index = tuple(int(n) for n in np.unravel_index(j, self.value.shape))
+                reason = (
+                    f"is no subgradient: output element {list(index)} lies on a kink, with the slopes {low:.6g} and "
+                    f"{high:.6g} on its two sides, and the vjp gives {said:.6g}, which is not between them"
+                )
+                near = low if said < low else high
+                return self.finding("wrong", name, reason, None, said, near, slack, cotangent=g)
+        return None
 
     def no_derivative(self, name: str, measured: Measured) -> Finding | None:
         """What keeps anybody from measuring a derivative here."""

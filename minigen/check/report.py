@@ -75,7 +75,10 @@ class Report:
     op: str
     findings: Sequence[Finding] = field(default_factory=list)
     example: str = ""
-    """A minimal program that shows the first wrong finding, where one could be made."""
+    """A small program that shows the first wrong finding, where one could be made."""
+
+    notes: Sequence[str] = field(default_factory=list)
+    """What was covered, and what was not examined."""
 
     @property
     def verdict(self) -> Verdict:
@@ -97,7 +100,13 @@ class Report:
     def __str__(self) -> str:
         bad = [f for f in self.findings if f.verdict != "right"]
         lines = [str(f) for f in (bad or self.findings)] or [f"INCONCLUSIVE {self.op}: nothing could be checked"]
-        return "\n".join([*lines, *([self.example] if self.example else [])])
+        return "\n".join([*lines, *self.notes, *([self.example] if self.example else [])])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: every number a field of its own."""
+        rows = [{k: v for k, v in vars(f).items() if k != "cotangent"} for f in self.findings]
+        return {"op": self.op, "verdict": self.verdict, "findings": rows, "notes": list(self.notes),
+                "example": self.example}  # fmt: skip
 
     def raise_if_wrong(self) -> "Report":
         """Return the report itself, or raise where the verdict is not *right*.

@@ -50,6 +50,8 @@ class Value:
         return out
 
     def __matmul__(self, other: "Value") -> "Value":
+        if self.data.ndim != 2 or other.data.ndim != 2:
+            raise NotImplementedError("matrices only")
         out = Value(self.data @ other.data, (self, other))
         out.push = lambda: self._share(other, out.grad @ other.data.T, self.data.T @ out.grad)
         return out
