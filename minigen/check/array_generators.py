@@ -24,7 +24,7 @@ def lay_out(x: Array, layout: str) -> Array:
 
     >>> x = np.arange(6.0).reshape(2, 3)
     >>> [lay_out(x, layout).strides for layout in COTANGENT_LAYOUTS]
-    [(24, 8), (8, 16), (24, -8), (48, 16), (24, 8), (24, 0)]
+    [(24, 8), (8, 16), (24, -8), (48, 16), (24, 8), (8, 0)]
     """
     if layout == "transposed":
         return np.array(x, order="F")

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 
 from .covering import Covering, shrink
+from .diagnosis import common_factor, condition, facts
 from .op_registry import OP_REGISTRY, Case, Entry
 from .own_functions import own_entry
 from .report import Finding, Report
 from .repro import repro
-from .run_point import METHODS, Problem, look
+from .run_point import METHODS, Called, Problem, look
 from .sensitivity import RESOLUTION
 
 __all__ = ["assert_right", "check", "summary"]
+
+MORE = 24
+"""Points that are looked at after a wrong one, to find under which condition others are wrong."""
 
 
 def check(
@@ -113,7 +117,7 @@ def check(
     >>> check(np.tanh, lambda g, x: g * (1 - np.tanh(x)), like="tanh", examples=5).verdict
     'wrong'
 
-    A function that nobody else has:
+    A function of your own:
 
     >>> fn = lambda a, b: a / np.sqrt(b)
     >>> vjp = lambda g, a, b: (g / np.sqrt(b), -g * a / (2 * b**1.5))
@@ -158,7 +162,7 @@ def check(
             case, choices = covering.draw()
             findings = look(problem, trim(case), seed * examples + number)
             if any(f.verdict == "wrong" for f in findings):
-                return _failure(problem, trim, case, choices, findings, seed * examples + number, covering)
+                return _failure(problem, trim, case, choices, findings, seed * examples + number, covering, examples)
             found.extend(findings)
     return Report(entry.name, summary(entry.name, found), notes=_notes(covering, problem, fixed, examples))
 
@@ -188,6 +192,7 @@ def _failure(
     findings: list[Finding],
     number: int,
     covering: Covering,
+    examples: int,
 ) -> Report:
     """The report of a wrong point: of a smaller one that is wrong too, with the element that is worst."""
 
@@ -195,7 +200,8 @@ def _failure(
         seen = look(problem.with_options(**options), trim(case), number)
         return [f for f in seen if f.verdict == "wrong"]
 
-    kind = next((f.argument, f.order) for f in findings if f.verdict == "wrong")
+    first = next(f for f in findings if f.verdict == "wrong")
+    kind, factor = (first.argument, first.order), _factor(problem, trim(case), first)
 
     def fails(case: Case) -> bool:
         accepts = covering.only is None or covering.only(*case.inputs, **case.params)
@@ -209,8 +215,42 @@ def _failure(
             break
     bad = [f for f in findings if f.verdict == "wrong"]
     shown = trim(case)
+    notes = [_where_else(problem, trim, covering, number, kind, min(MORE, examples)), factor or _factor(problem, shown, bad[0])]
     shown = Case(shown.inputs, problem.params(shown))
-    return Report(problem.entry.name, bad, repro(problem.entry, shown, bad[0]))
+    return Report(problem.entry.name, bad, repro(problem.entry, shown, bad[0]), [n for n in notes if n])
+
+
+def _where_else(
+    problem: Problem, trim: Callable[[Case], Case], covering: Covering, number: int, kind: tuple[str, int], more: int
+) -> str:
+    """The condition under which other points are wrong too."""
+    wrong: list[dict[str, Any]] = []
+    right: list[dict[str, Any]] = []
+    for extra in range(more if more > 5 else 0):
+        case = trim(covering.draw()[0])
+        found = look(problem.with_options(confirm=False), case, number + 1 + extra)
+        mine = [f for f in found if (f.argument, f.order) == kind or f.verdict == "wrong"]
+        if mine and all(x.size for x in case.inputs):
+            (wrong if any(f.verdict == "wrong" for f in mine) else right).append(facts(case))
+    if not wrong and not right:
+        return ""
+    told = condition(wrong, right)
+    text = f"wrong at {len(wrong)} of {len(wrong) + len(right)} other points"
+    return f"{text}: {told}" if told else text
+
+
+def _factor(problem: Problem, case: Case, finding: Finding) -> str:
+    """What the claimed gradient of a wrong first-order finding has in common with the measured one."""
+    if finding.order != 1 or finding.cotangent is None or finding.argument not in problem.entry.inputs:
+        return ""
+    called = Called(problem, case)
+    called.values(*case.inputs)  # learns the shapes of the outputs
+    i, k = problem.entry.inputs.index(finding.argument), called.names.index(finding.argument)
+    try:
+        claimed = np.asarray(called.pulled(finding.cotangent, *case.inputs)[k])
+        return common_factor(called.values, claimed, case.inputs, i, finding.cotangent)
+    except Exception:
+        return ""
 
 
 def _notes(covering: Covering, problem: Problem, fixed: dict[str, Any], examples: int) -> list[str]:

@@ -123,7 +123,7 @@ class Entry:
 
     @property
     def has_spec(self) -> bool:
-        """Whether there is a definition: not for a function that is nobody else's."""
+        """Whether there is a definition: not for a function of the user's own."""
         return self.name in REFERENCE_OPS and OP_REGISTRY.get(self.name) is self
 
     @property

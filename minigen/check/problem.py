@@ -129,7 +129,7 @@ class Point:
     def outside_hull(self, k: int, name: str, v: Array, measured: Measured) -> Finding | None:
         """A wrong finding where the vjp of an output element on a kink is no subgradient along `v`.
 
-        Two elements are looked at, each under a cotangent of its own.  Along v a subgradient lies between the slopes
+        Two elements are looked at, each under another cotangent.  Along v a subgradient lies between the slopes
         on the two sides: for the largest of several numbers, for an absolute value, and for their negatives.
         """
         if self.order != 1 or measured.sides is None:

@@ -103,7 +103,7 @@ class Report:
         return "\n".join([*lines, *self.notes, *([self.example] if self.example else [])])
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: every number a field of its own."""
+        """For JSON: every number is a field."""
         rows = [{k: v for k, v in vars(f).items() if k != "cotangent"} for f in self.findings]
         return {"op": self.op, "verdict": self.verdict, "findings": rows, "notes": list(self.notes),
                 "example": self.example}  # fmt: skip

@@ -54,9 +54,21 @@ def repro(entry: Entry, case: Case, finding: Finding) -> str:
 
 
 def _literal(x: Array) -> str:
-    """The array as NumPy source."""
-    text = np.array2string(np.asarray(x), separator=", ", threshold=100_000, floatmode="unique", max_line_width=110)
+    """The array as NumPy source, its arrangement in memory included."""
     if x.size == 0:
         return f"np.zeros({x.shape})"
-    strides = "" if x.flags.c_contiguous else "  # its memory was not contiguous: " + str(x.strides)
-    return f"np.array({text})" + strides if "\n" not in text else f"np.array(\n{text})" + strides
+    if x.flags.c_contiguous or x.ndim == 0:
+        return _values(x)
+    if x.flags.f_contiguous:
+        return f"np.asfortranarray({_values(x)})"
+    if 0 in x.strides:
+        one = x[tuple(slice(0, 1) if st == 0 else slice(None) for st in x.strides)]
+        return f"np.broadcast_to({_values(one)}, {x.shape})"
+    if x.strides[-1] < 0:
+        return f"{_values(x[..., ::-1])}[..., ::-1]"
+    return f"np.repeat({_values(x)}, 2, -1)[..., ::2]"
+
+
+def _values(x: Array) -> str:
+    text = np.array2string(np.asarray(x), separator=", ", threshold=100_000, floatmode="unique", max_line_width=110)
+    return f"np.array({text})" if "\n" not in text else f"np.array(\n{text})"

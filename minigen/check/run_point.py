@@ -16,7 +16,7 @@ from .preconditions import function_preconditions, vjp_preconditions
 from .report import Finding
 from .sensitivity import RESOLUTION
 
-__all__ = ["METHODS", "Problem", "look", "run_point"]
+__all__ = ["METHODS", "Called", "Problem", "look", "run_point"]
 
 METHODS = {"differences": directional, "complex_step": by_complex_step}
 """How derivatives can be measured."""
@@ -78,7 +78,7 @@ class Problem:
         return replace(self, **changes)
 
 
-class _Called:
+class Called:
     """The functions of a problem at one point, on arrays alone: several outputs are one vector."""
 
     def __init__(self, problem: Problem, case: Case):
@@ -155,7 +155,7 @@ def look(problem: Problem, case: Case, seed: int = 0) -> list[Finding]:
     RuntimeError
         If the definition of the operation fails, which is no mistake of the function's.
     """
-    op, rng, called = problem.entry.name, np.random.default_rng(seed), _Called(problem, case)
+    op, rng, called = problem.entry.name, np.random.default_rng(seed), Called(problem, case)
     which, names = called.which, called.names
     try:
         wrong = function_preconditions(op, called.values, called.raw, problem.entry, case, problem.compare_values)
@@ -195,7 +195,7 @@ def _raised(op: str, error: Exception) -> Finding:
     return Finding("wrong", op, "the call", 0, f"raises {type(error).__name__}: {error}{place}")
 
 
-def _second_order(called: _Called, case: Case, g: Array, rng: np.random.Generator, how: dict[str, Any]) -> list[Any]:
+def _second_order(called: Called, case: Case, g: Array, rng: np.random.Generator, how: dict[str, Any]) -> list[Any]:
     """The vjp is a function of the inputs and the cotangent like any other: here its own vjp is judged.
 
     Output elements on a kink are left out: there the vjp jumps.

@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vectors", metavar="DIR", type=Path, help="golden vectors for --against (default: made afresh)"
     )
-    parser.add_argument("--examples", metavar="N", type=int, default=10, help="points per operation (default: 10)")
+    parser.add_argument("--examples", metavar="N", type=int, default=20, help="points per operation (default: 20)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the points (default: 0)")
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="seeds of --score (default: 3)")
     parser.add_argument("--pytorch", action="store_true", help="--score: run PyTorch's gradcheck beside ours")
     parser.add_argument(
@@ -120,8 +121,10 @@ def _own(args: argparse.Namespace) -> int:
     rows = []
     for op in _ops(args, list(table)):
         fn, vjp, double = table[op]
-        report = check(fn, vjp, like=op, double=double, examples=args.examples)
-        rows.append({"op": op, "case": "", "status": report.verdict, "reason": "" if report else str(report)})
+        report = check(fn, vjp, like=op, double=double, examples=args.examples, seed=args.seed)
+        rows.append({"op": op, "case": "", "status": report.verdict, "reason": "" if report else str(report),
+                     **({"findings": report.as_dict()["findings"], "notes": list(report.notes)}
+                        if args.report == "json" else {})})  # fmt: skip
     return _write(rows, args, good="right")
 
 
