@@ -38,6 +38,9 @@ class RecordingSource(RandomSource):
         For each parameter, how many values it is drawn from.
     """
 
+    plain = ordinary = False
+    """Whether arrays are filled in the first of their kinds: in the first point, which has no other purpose."""
+
     def __init__(self, rng: np.random.Generator, fixed: dict[str, Any] | None = None, layouts: bool = True):
         super().__init__(rng, fixed, layouts)
         self.tails = True
@@ -47,11 +50,20 @@ class RecordingSource(RandomSource):
 
     def integer(self, low: int, high: int) -> int:
         """An integer that the generator draws, and that is noted."""
-        value = super().integer(low, high)
+        plain = self.plain and high - low < WIDEST
+        value = low if plain else super().integer(low, high)
         self.choices.append((low, high, value))
         if 0 < high - low < WIDEST:
             self.drawn[f"#{len(self.choices)}"] = value
         return value
+
+    def array(self, shape: Sequence[int], *kinds: str) -> Any:
+        """An array, in an ordinary point of the first kind and in plain memory."""
+        self.plain = self.ordinary
+        try:
+            return super().array(shape, *kinds)
+        finally:
+            self.plain = False
 
     def param(self, name: str, choices: Sequence[Any]) -> Any:
         """A parameter, noted by its name."""
@@ -121,6 +133,7 @@ class Covering:
         while tried < CANDIDATES or (best is None and tried < 50 * CANDIDATES):
             tried += 1
             source = RecordingSource(self.rng, self.fixed, self.layouts)
+            source.ordinary = not self.singles
             case = self.entry.make(source)
             if self.only is not None and not self.only(*case.inputs, **case.params):
                 continue
