@@ -66,7 +66,9 @@ CANCELLING = {
 @pytest.mark.parametrize("name", CANCELLING)
 @pytest.mark.parametrize("order", [1, 2])
 def test_cancellation_against_1_is_never_called_wrong(name, order):
-    found = [gradcheck(CANCELLING[name], x, order, seed=seed) for seed, x in enumerate(points(8, 10 if order == 1 else 3))]
+    found = [
+        gradcheck(CANCELLING[name], x, order, seed=seed) for seed, x in enumerate(points(8, 10 if order == 1 else 3))
+    ]
     assert [str(r) for r in found if r.verdict == "wrong"] == []
     assert sum(bool(r) for r in found) >= 0.8 * len(found)
 

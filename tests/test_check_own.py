@@ -74,7 +74,7 @@ def test_forward_mode():
 def test_the_transposition_identity_needs_no_differences():
     """An error that differences cannot see: both sides are computed, and differ in the last digits."""
     slope = lambda x: 1 - np.tanh(x) ** 2  # noqa: E731
-    pair = (lambda x: np.tanh(x)), (lambda g, x: g * slope(x) * (1 + 3e-13))
+    pair = (lambda x: np.tanh(x)), (lambda g, x: g * slope(x) * (1 + 1e-13))
     assert check(*pair, shapes=[("n",)]).verdict == "right"
     report = check(*pair, jvp=lambda v, x: v * slope(x), shapes=[("n",)])
     assert report.verdict == "wrong" and "<g, jvp(v)> is not <vjp(g), v>" in str(report)
@@ -129,7 +129,7 @@ MESSAGES = {
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_the_message_names_the_mistake(message):
-    report = check(table["conv2d"][0], spoiled(MESSAGES[message]), like="conv2d")
+    report = check(table["conv2d"][0], spoiled(MESSAGES[message]), like="conv2d", seed=1)
     assert report.verdict == "wrong" and message in str(report), report
 
 

@@ -18,6 +18,9 @@ from .sensitivity import RESOLUTION
 
 __all__ = ["assert_right", "check", "summary"]
 
+FEW = 5
+"""With no more examples than this, no other points are looked at."""
+
 MORE = 24
 """Points that are looked at after a wrong one, to find under which condition others are wrong."""
 
@@ -156,14 +159,19 @@ def check(
 
     covering = Covering(entry, np.random.default_rng([seed, 16]), fixed, layouts, accepted if only else None)
     found: list[Finding] = []
+    before: list[dict[str, Any]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(examples):
             case, choices = covering.draw()
             findings = look(problem, trim(case), seed * examples + number)
             if any(f.verdict == "wrong" for f in findings):
-                return _failure(problem, trim, case, choices, findings, seed * examples + number, covering, examples)
+                return _failure(
+                    problem, trim, case, choices, findings, seed * examples + number, covering, before, examples
+                )
             found.extend(findings)
+            if findings and all(x.size for x in case.inputs):
+                before.append(facts(trim(case)))
     return Report(entry.name, summary(entry.name, found), notes=_notes(covering, problem, fixed, examples))
 
 
@@ -192,6 +200,7 @@ def _failure(
     findings: list[Finding],
     number: int,
     covering: Covering,
+    before: list[dict[str, Any]],
     examples: int,
 ) -> Report:
     """The report of a wrong point: of a smaller one that is wrong too, with the element that is worst."""
@@ -215,18 +224,27 @@ def _failure(
             break
     bad = [f for f in findings if f.verdict == "wrong"]
     shown = trim(case)
-    notes = [_where_else(problem, trim, covering, number, kind, min(MORE, examples)), factor or _factor(problem, shown, bad[0])]
+    notes = [
+        _where_else(problem, trim, covering, number, kind, before, examples),
+        factor or _factor(problem, shown, bad[0]),
+    ]
     shown = Case(shown.inputs, problem.params(shown))
     return Report(problem.entry.name, bad, repro(problem.entry, shown, bad[0]), [n for n in notes if n])
 
 
 def _where_else(
-    problem: Problem, trim: Callable[[Case], Case], covering: Covering, number: int, kind: tuple[str, int], more: int
+    problem: Problem,
+    trim: Callable[[Case], Case],
+    covering: Covering,
+    number: int,
+    kind: tuple[str, int],
+    before: list[dict[str, Any]],
+    examples: int,
 ) -> str:
     """The condition under which other points are wrong too."""
     wrong: list[dict[str, Any]] = []
     right: list[dict[str, Any]] = []
-    for extra in range(more if more > 5 else 0):
+    for extra in range(MORE if examples > FEW else 0):
         case = trim(covering.draw()[0])
         found = look(problem.with_options(confirm=False), case, number + 1 + extra)
         mine = [f for f in found if (f.argument, f.order) == kind or f.verdict == "wrong"]
@@ -234,7 +252,7 @@ def _where_else(
             (wrong if any(f.verdict == "wrong" for f in mine) else right).append(facts(case))
     if not wrong and not right:
         return ""
-    told = condition(wrong, right)
+    told = condition(wrong, right + before)
     text = f"wrong at {len(wrong)} of {len(wrong) + len(right)} other points"
     return f"{text}: {told}" if told else text
 
@@ -294,8 +312,8 @@ def _signature(fn: Callable[..., Any], entry: Entry) -> tuple[set[str] | None, i
     for p in kinds[leading:]:
         if p.name not in names and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
             raise ValueError(
-                f"check: {entry.name} has no parameter {p.name!r}; expected some of {', '.join(names) or 'none'}, after "
-                f"the inputs {', '.join(entry.inputs)} (bind anything else with functools.partial or a lambda)"
+                f"check: {entry.name} has no parameter {p.name!r}; expected some of {', '.join(names) or 'none'}, "
+                f"after the inputs {', '.join(entry.inputs)} (bind anything else with functools.partial or a lambda)"
             )
     missing = 0 if free else max(0, len(entry.inputs) - leading)
     if missing > entry.optional:

@@ -24,8 +24,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .differences import Array, Function, Measured, U, directional, measure_noise
 from .confirm import second_measurement
+from .differences import Array, Function, Measured, U, directional, measure_noise
 from .jacobian import compare_jacobians
 from .problem import MeasureRule, Point, Vjp, place
 from .quantization import quantization
@@ -114,7 +114,9 @@ def compare(
         One per argument.
     """
     value, noise = measure_noise(fn, inputs, which, rng)
-    point = Point(op, fn, vjp, inputs, which, rng, order, measure, value, noise, natural, locate, confirm, rtol, layouts)
+    point = Point(
+        op, fn, vjp, inputs, which, rng, order, measure, value, noise, natural, locate, confirm, rtol, layouts
+    )
     if not np.all(np.isfinite(value)):
         where = place(~np.isfinite(value))
         reason = f"the function gives {value[where]} here, so there is nothing to differentiate"

@@ -17,9 +17,7 @@ MOST = 64
 NAMED = {-1.0: "the sign is wrong", 2.0: "twice", 0.5: "half", 0.0: "zero"}
 
 
-def common_factor(
-    values: Callable[..., Array], claimed: Array, inputs: Sequence[Array], i: int, g: Array
-) -> str:
+def common_factor(values: Callable[..., Array], claimed: Array, inputs: Sequence[Array], i: int, g: Array) -> str:
     """How the claimed gradient in input `i` under `g` differs from the measured one, element by element.
 
     Parameters
@@ -71,7 +69,10 @@ def _name(ratio: float, shape: tuple[int, ...]) -> str:
         if abs(ratio - value) < 1e-5:
             return word if value in (2.0, 0.5) else f"{value:g} times ({word})"
     size = int(np.prod(shape))
-    for count, what in [(size, "the number of elements"), *((n, f"side {a} of the input") for a, n in enumerate(shape))]:
+    for count, what in [
+        (size, "the number of elements"),
+        *((n, f"side {a} of the input") for a, n in enumerate(shape)),
+    ]:
         for power, text in ((count, f"{count}"), (1 / count, f"1/{count}")):
             if count > 1 and abs(ratio / power - 1) < 1e-5:
                 return f"{text} times ({what} is {count})"

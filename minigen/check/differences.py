@@ -29,8 +29,8 @@ between two steps every difference is zero and in perfect agreement with the nex
 second time with the noise that the first betrayed (`_Ladder.unrest`).
 
 **Finer levels must agree.**  A sine of 1e4, sampled at steps that are near multiples of its period, gives a perfectly
-smooth ladder: that of another, slower sine (aliasing).  The ladder alone cannot know, but the finer levels do: they give
-another slope.  So the error of a level k also covers the noise that would be needed to explain every finer level j
+smooth ladder: that of another, slower sine (aliasing).  The ladder alone cannot know, but the finer levels do: they
+give another slope.  So the error of a level k also covers the noise that would be needed to explain every finer level j
 by noise, $1.5 \max_j (|T_j - T_k| - E_j) h_j / h_k$.  It is zero for a level that all finer levels support.
 
 **Memory layout.**  A moved input has the strides of the original: a function that is wrong for Fortran order must be
@@ -219,7 +219,9 @@ def directional(
     ladder, seen, spent = _Ladder(value, noise), 0, 0
     with np.errstate(all="ignore"):
         for _ in range(LEVELS):
-            up, down = (value_or_nan(fn, [*inputs[:i], step_along(x, s, direction), *inputs[i + 1 :]], value) for s in (h, -h))
+            up, down = (
+                value_or_nan(fn, [*inputs[:i], step_along(x, s, direction), *inputs[i + 1 :]], value) for s in (h, -h)
+            )
             ladder.step(h, up, down)
             h /= 4
             seen += bool(np.all(np.isfinite(up - down)))

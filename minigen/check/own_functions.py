@@ -16,9 +16,7 @@ LARGEST = 6
 """The largest side that a letter stands for."""
 
 
-def own_entry(
-    fn: Callable[..., Any], inputs: Any, shapes: Any, domain: Any, params: dict[str, Any]
-) -> Entry:
+def own_entry(fn: Callable[..., Any], inputs: Any, shapes: Any, domain: Any, params: dict[str, Any]) -> Entry:
     """The entry of a function of one's own; see `minigen.check.check` for the arguments.
 
     Raises
@@ -69,8 +67,7 @@ def _points(inputs: Any) -> list[tuple[Array, ...]]:
     if not inputs:
         raise ValueError("check: inputs= is empty; expected arrays, or a list of tuples of arrays")
     several = all(isinstance(p, tuple | list) and p and isinstance(p[0], np.ndarray) for p in inputs)
-    points = [tuple(_float64(x) for x in p) for p in (inputs if several else [inputs])]
-    return points
+    return [tuple(_float64(x) for x in p) for p in (inputs if several else [inputs])]
 
 
 def _float64(x: Any) -> Array:

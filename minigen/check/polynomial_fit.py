@@ -12,8 +12,8 @@ granted.
 - Random nodes cannot alias: a sine that is faster than the nodes has a large residual.
 - Where the values do not change at all, a step may hide: the slope is known up to one step divided by s.
 
-The same fit of the *claimed* slope along the line, $\psi(t) = \langle \mathrm{vjp}(g; x + t v), v \rangle$, has the noise
-of the vjp as its residual, and its value at 0 is what the vjp says beside the point.
+The same fit of the *claimed* slope along the line, $\psi(t) = \langle \mathrm{vjp}(g; x + t v), v \rangle$, has the
+noise of the vjp as its residual, and its value at 0 is what the vjp says beside the point.
 
 The scale s with the least error is kept; all scales are tried, from a quarter of the input's size down.
 """

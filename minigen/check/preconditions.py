@@ -51,7 +51,9 @@ def function_preconditions(
     again = values(*case.inputs)
     if isinstance(first, tuple | list) and any(np.asarray(part).dtype != np.float64 for part in first):
         found = ", ".join(str(np.asarray(part).dtype) for part in first)
-        return Finding("wrong", op, "the function", 0, f"returns {found} for float64 inputs: digits are lost on the way")
+        return Finding(
+            "wrong", op, "the function", 0, f"returns {found} for float64 inputs: digits are lost on the way"
+        )
     if y.dtype != np.float64:
         return Finding(
             "wrong", op, "the function", 0, f"returns {y.dtype} for float64 inputs: digits are lost on the way"

@@ -92,6 +92,7 @@ class Called:
         return self.problem.fn(*inputs, **self.params)
 
     def values(self, *inputs: Array) -> Array:
+        """What the function returns, in one array."""
         out = self.raw(*inputs)
         if not isinstance(out, tuple | list):
             return np.asarray(out)
@@ -100,12 +101,14 @@ class Called:
         return np.concatenate([part.reshape(-1) for part in parts]) if parts else np.zeros(0)
 
     def pulled(self, g: Array, *inputs: Array) -> list[Any]:
+        """What the vjp returns, as a list."""
         out = self.problem.vjp(self.outputs(g), *inputs, **self.params)
         if len(self.which) == 1 and not isinstance(out, list | tuple):
             out = [out]
         return [np.asarray(d) if isinstance(d, np.generic) else d for d in out]
 
     def pushed(self, tangents: Sequence[Array], *inputs: Array) -> Array:
+        """What the jvp returns, in one array."""
         assert self.problem.jvp is not None
         single = len(self.which) == 1
         out = self.problem.jvp(tangents[0] if single else list(tangents), *inputs, **self.params)
@@ -167,9 +170,7 @@ def look(problem: Problem, case: Case, seed: int = 0) -> list[Finding]:
             return [wrong]
         layouts = problem.layouts and called.shapes is None
         how = problem.how()
-        findings = compare(
-            op, called.values, called.pulled, case.inputs, which, names, rng, 1, layouts=layouts, **how
-        )
+        findings = compare(op, called.values, called.pulled, case.inputs, which, names, rng, 1, layouts=layouts, **how)
         if problem.jvp is not None:
             findings += check_jvp(op, called, case, rng, how)
         if problem.double is not None and all(f.verdict == "right" for f in findings):
