@@ -158,13 +158,13 @@ plot.show_images(
 #
 # Every coloured cell in the picture above is one triple, and one product of three numbers.  $S$ is **linear in $x$,
 # linear in $w$ and linear in $g$**: a *trilinear form*.  Nothing in it says which of the three is "the output".
-# Collect what stands before each $g_p$, before each $x_i$, before each $w_r$:
+# Find the coefficient of each $g_p$, of each $x_i$ and of each $w_r$:
 #
 # $$\underbrace{y_p = \sum_{i, r} x_i\, w_r}_{\textstyle C(x, w)} \qquad
 # \underbrace{\bar x_i = \sum_{r, p} w_r\, g_p}_{\textstyle T(g, w)} \qquad
 # \underbrace{\bar w_r = \sum_{i, p} x_i\, g_p}_{\textstyle W(x, g)}$$
 #
-# The first is the convolution.  The second is the gradient for $x$: nudge $x$ by $dx$, and
+# The first is the convolution.  The second is the gradient for $x$: change $x$ by $dx$, and
 # $dL = S(dx, w, g) = \langle dx, T(g, w)\rangle$, exactly, because $S$ is linear in $x$.  The third is the gradient for
 # $w$, for the same reason.  $T$ and $W$ are the two *adjoints* of $C$.
 #
@@ -177,9 +177,9 @@ plot.show_images(
 def triad(x, w, g, stride, before):
     """The convolution of x with w, and its gradients for x and for w given the cotangent g; arrays of one dimension."""
     y = ...
-    dx = ...
-    dw = ...
-    return y, dx, dw
+    gx = ...
+    gw = ...
+    return y, gx, gw
 
 
 exercises.triad(triad)
@@ -187,9 +187,9 @@ exercises.triad(triad)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Begin with `y, dx, dw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)`, and take the two loops of `convolve`.
-# In the innermost line you have $i$, $r$ and $p$: one triple.  It adds one product to `y[p]`, one to `dx[i]` and one to
-# `dw[r]`.
+# Begin with `y, gx, gw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)`, and take the two loops of `convolve`.
+# In the innermost line you have $i$, $r$ and $p$: one triple.  It adds one product to `y[p]`, one to `gx[i]` and one to
+# `gw[r]`.
 #
 # </details>
 #
@@ -210,9 +210,9 @@ x = random.normal(size=(3, 4, 11, 13))
 w = random.normal(size=(6, 2, 3, 4))  # 6 filters; each sees 4 channels / 2 groups = 2
 y = reference.conv2d(x, w, **settings)
 g = random.normal(size=y.shape)
-dx = reference.conv2d_input_grad(g, w, input_size=x.shape[2:], **settings)
-dw = reference.conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **settings)
-for name, value in (("<y, g> ", (y * g).sum()), ("<x, dx>", (x * dx).sum()), ("<w, dw>", (w * dw).sum())):
+gx = reference.conv2d_input_grad(g, w, input_size=x.shape[2:], **settings)
+gw = reference.conv2d_weight_grad(x, g, kernel_size=w.shape[2:], **settings)
+for name, value in (("<y, g> ", (y * g).sum()), ("<x, gx>", (x * gx).sum()), ("<w, gw>", (w * gw).sum())):
     print(f"{name} = {value:.9f}")
 
 # %% [markdown]
@@ -220,21 +220,21 @@ for name, value in (("<y, g> ", (y * g).sum()), ("<x, dx>", (x * dx).sum()), ("<
 
 # %%
 bugs = {
-    "dx, kernel turned round": reference.conv2d_input_grad(g, w[:, :, ::-1, ::-1], x.shape[2:], **settings),
-    "dx, last column forgotten": dx * (np.arange(13) < 12),
-    "dx, one pixel too far left": np.roll(dx, -1, axis=3),
-    "dw, mean over the images": dw / 3,
-    "dw, last image forgotten": reference.conv2d_weight_grad(x[:-1], g[:-1], w.shape[2:], **settings),
+    "gx, kernel turned round": reference.conv2d_input_grad(g, w[:, :, ::-1, ::-1], x.shape[2:], **settings),
+    "gx, last column forgotten": gx * (np.arange(13) < 12),
+    "gx, one pixel too far left": np.roll(gx, -1, axis=3),
+    "gw, mean over the images": gw / 3,
+    "gw, last image forgotten": reference.conv2d_weight_grad(x[:-1], g[:-1], w.shape[2:], **settings),
 }
 print(f"{'right':27} {(y * g).sum():8.3f}")
 for bug, wrong in bugs.items():
-    print(f"{bug:27} {((x if bug.startswith('dx') else w) * wrong).sum():8.3f}")
+    print(f"{bug:27} {((x if bug.startswith('gx') else w) * wrong).sum():8.3f}")
 
 # %% [markdown]
-# Each shows in the first three digits.  **What the identity cannot see:** a mistake that all three share.  If every one
-# of them turned the kernel round, they would still be adjoints, of another form $S$.  So *one* of the three needs
-# another witness, and that is easy for $y$: a slow loop that follows the definition.  One slow loop and one identity:
-# that is how the kernels of this library are tested, the CPU's and, in the emulator of lesson 5, the GPU's.
+# Each mistake shows in the first three digits.  **What the identity cannot see:** a mistake that all three share.  If all of
+# them turned the kernel round, they would still be adjoints, of another form $S$.  So *one* of the three needs another
+# check, and this is easy for $y$: a slow loop that follows the definition.  One slow loop and one identity: the kernels of
+# this library are tested in this way, the CPU's and, in the emulator of lesson 5, the GPU's.
 #
 # ## 3. Our source
 #

@@ -18,17 +18,20 @@ def _reference_kernels():
         yield
 
 
-def _triad(flip=False, wrap=False, clip=True, padding=True):
+def _triad(flip=False, wrap=False, clip=True, padding=True, overwrite=False, forward=False):
     def triad(x, w, g, stride, before):
-        y, dx, dw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
+        y, gx, gw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
+        if forward:
+            g = _triad()(x, w, g, stride, before)[0]
+            return g, *_triad()(x, w, g, stride, before)[1:]
         for p in range(len(g)):
             for r in range(len(w)):
                 i = p * stride + r - (before if padding else 0)
                 if not clip or (-len(x) if wrap else 0) <= i < len(x):
                     y[p] += x[i] * w[r]
-                    dx[i] += g[p] * w[-1 - r if flip else r]
-                    dw[r] += g[p] * x[i]
-        return y, dx, dw
+                    gx[i] = (0 if overwrite else gx[i]) + g[p] * w[-1 - r if flip else r]
+                    gw[r] += g[p] * x[i]
+        return y, gx, gw
 
     return triad
 
@@ -55,11 +58,12 @@ def _transposed(flip=True, full=True, cheat=False):
     return transposed
 
 
-def _weight_grad(cut=True, mean=False):
+def _weight_grad(cut=True, mean=False, how="dilation"):
     def weight_grad(x, g, kernel, stride):
-        dw = F.conv2d(mg.tensor(x.swapaxes(0, 1).copy()), mg.tensor(g.swapaxes(0, 1).copy()), dilation=stride).numpy()
-        dw = dw.swapaxes(0, 1)[:, :, : kernel if cut else None, : kernel if cut else None]
-        return dw / len(x) if mean else dw
+        settings = {how: stride} if how else {}
+        gw = F.conv2d(mg.tensor(x.swapaxes(0, 1).copy()), mg.tensor(g.swapaxes(0, 1).copy()), **settings).numpy()
+        gw = gw.swapaxes(0, 1)[:, :, : kernel if cut else None, : kernel if cut else None]
+        return gw / len(x) if mean else gw
 
     return weight_grad
 
@@ -67,8 +71,11 @@ def _weight_grad(cut=True, mean=False):
 @pytest.mark.parametrize(
     ("check", "answer", "reason"),
     [
-        (third.triad, _triad(flip=True), "[1], which is dx, with 6 inputs, kernel 3, stride=1, before=0"),
+        (third.triad, _triad(flip=True), "[1], which is gx, with 6 inputs, kernel 3, stride=1, before=0"),
         (third.triad, _triad(flip=True), "The kernel is turned round"),
+        (third.triad, _triad(overwrite=True), "add with +="),
+        (third.triad, _triad(forward=True), "The gradients are made from its cotangent"),
+        (third.weight_grad_by_convolution, _weight_grad(how=None), "with neither stride nor dilation"),
         (third.triad, _triad(wrap=True), "In Python x[-1] is the last input"),
         (third.triad, _triad(padding=False), "Where is `before`?"),
         (third.triad, _triad(clip=False), "Padding is zeros that are not stored"),

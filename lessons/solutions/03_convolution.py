@@ -11,15 +11,15 @@ import minigen.functional as F
 
 
 def triad(x, w, g, stride, before):
-    y, dx, dw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
+    y, gx, gw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
     for p in range(len(g)):
         for r in range(len(w)):
             i = p * stride + r - before
             if 0 <= i < len(x):  # elsewhere x is padding: zero, and nobody asks for its gradient
                 y[p] += x[i] * w[r]
-                dx[i] += g[p] * w[r]
-                dw[r] += g[p] * x[i]
-    return y, dx, dw
+                gx[i] += g[p] * w[r]
+                gw[r] += g[p] * x[i]
+    return y, gx, gw
 
 
 # 3.2  The last window starts at (outputs - 1) * stride and is `kernel` long; what sticks out of the image is padding.
@@ -38,7 +38,7 @@ def output_padding(size, kernel, stride, padding, dilation):
     return (size + 2 * padding - dilation * (kernel - 1) - 1) % stride
 
 
-# 3.4  dx[i] = sum over r of w[r] * spread[i - r], where spread has g[p] at p * stride and zeros between.  That is the
+# 3.4  gx[i] = sum over r of w[r] * spread[i - r], where spread has g[p] at p * stride and zeros between.  That is the
 # convolution of mathematics; our conv2d does not turn the kernel round, so we do, and go kernel - 1 back to the left.
 
 
@@ -58,12 +58,12 @@ def overlaps(kernel, stride):
     return [len(range(j, kernel, stride)) for j in range(stride)]
 
 
-# 3.6  dw[r] = sum over p of g[p] * x[p * stride + r]: g is the kernel, spread by the stride, and r is the place it slides
+# 3.6  gw[r] = sum over p of g[p] * x[p * stride + r]: g is the kernel, spread by the stride, and r is the place it slides
 # to.  The sum runs over images, so these play the channels.  Where stride rounded down there are places too many.
 
 
 def weight_grad_by_convolution(x, g, kernel, stride):
     images = mg.tensor(np.ascontiguousarray(x.swapaxes(0, 1)))
     filters = mg.tensor(np.ascontiguousarray(g.swapaxes(0, 1)))
-    dw = F.conv2d(images, filters, dilation=stride).numpy()
-    return dw[:, :, :kernel, :kernel].swapaxes(0, 1)
+    gw = F.conv2d(images, filters, dilation=stride).numpy()
+    return gw[:, :, :kernel, :kernel].swapaxes(0, 1)

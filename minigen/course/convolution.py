@@ -21,20 +21,36 @@ def _sums(
     x: np.ndarray, w: np.ndarray, g: np.ndarray, stride: int, before: int, wrap: bool = False
 ) -> tuple[np.ndarray, ...]:
     """The three sums of a convolution in one dimension; `wrap` makes Python's mistake of counting from the end."""
-    y, dx, dw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
+    y, gx, gw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
     for p in range(len(g)):
         for r in range(len(w)):
             i = p * stride + r - before
             if (-len(x) if wrap else 0) <= i < len(x):
                 y[p] += x[i] * w[r]
-                dx[i] += g[p] * w[r]
-                dw[r] += g[p] * x[i]
-    return y, dx, dw
+                gx[i] += g[p] * w[r]
+                gw[r] += g[p] * x[i]
+    return y, gx, gw
+
+
+def _lost_terms(x: np.ndarray, w: np.ndarray, g: np.ndarray, stride: int, before: int) -> list[list[tuple[Any, str]]]:
+    """For each of the three sums the results of loops that overwrite, or that use y in place of g, with hints."""
+    last, of_y = [np.zeros_like(a) for a in (g, x, w)], [np.zeros_like(a) for a in (g, x, w)]
+    y = _sums(x, w, g, stride, before)[0]
+    for p in range(len(g)):
+        for r in range(len(w)):
+            i = p * stride + r - before
+            if 0 <= i < len(x):
+                last[0][p], last[1][i], last[2][r] = x[i] * w[r], g[p] * w[r], g[p] * x[i]
+                of_y[1][i] += y[p] * w[r]
+                of_y[2][r] += y[p] * x[i]
+    overwritten = "Only the last triple is kept: several triples contribute to one place, so add with +=."
+    forward = "This is made from y. The gradients are made from its cotangent, g."
+    return [[(last[0], overwritten)], *([(last[k], overwritten), (of_y[k], forward)] for k in (1, 2))]
 
 
 @exercise("3.1", "one loop, three sums")
 def triad(answer: Any) -> None:
-    """``triad(x, w, g, stride, before)`` gives y, dx and dw of a convolution in one dimension."""
+    """``triad(x, w, g, stride, before)`` gives y, gx and gw of a convolution in one dimension."""
     for seed, (size, kernel, outputs, stride, before) in enumerate(
         [(6, 3, 4, 1, 0), (7, 3, 3, 2, 0), (6, 3, 6, 1, 1), (8, 5, 4, 2, 1), (4, 2, 2, 3, 0)]
     ):
@@ -51,8 +67,8 @@ def triad(answer: Any) -> None:
         flipped = _sums(x, w[::-1], g, stride, before)
         wrapped = _sums(x, w, g, stride, before, wrap=True)
         unpadded = _sums(x, w, g, stride, 0)
-        for place, name in enumerate(("y", "dx", "dw")):
-            unlike = flipped[place][::-1] if name == "dw" else flipped[place]
+        for place, name in enumerate(("y", "gx", "gw")):
+            unlike = flipped[place][::-1] if name == "gw" else flipped[place]
             mistakes = [
                 (unlike, "The kernel is turned round: tap r meets input p * stride + r - before."),
                 (
@@ -60,6 +76,7 @@ def triad(answer: Any) -> None:
                     "Is i below 0 somewhere? In Python x[-1] is the last input; here it is padding, zero.",
                 ),
             ]
+            mistakes += _lost_terms(x, w, g, stride, before)[place]
             if before:
                 mistakes.append((unpadded[place], "Where is `before`? The first window starts that far left of x[0]."))
             what = f"triad(x, w, g, stride, before)[{place}], which is {name}, {case}"
@@ -199,7 +216,16 @@ def weight_grad_by_convolution(answer: Any) -> None:
         if np.shape(got)[2:] == (spare, spare) and spare > kernel:
             hint = f"Stride leaves {spare} places for g where the kernel has only {kernel}: cut the others off."
         got = _array(what, got, right.shape, hint)
+        swapped = reference.conv2d(x.swapaxes(0, 1), g.swapaxes(0, 1), (stride, stride), sides, (1, 1), 1)
+        undilated = reference.conv2d(x.swapaxes(0, 1), g.swapaxes(0, 1), (1, 1), sides, (1, 1), 1)
+        mistakes: list[tuple[Any, str]] = []
+        for other, how in ((swapped, "with stride"), (undilated, "with neither stride nor dilation")):
+            other = other[:, :, :kernel, :kernel].swapaxes(0, 1)
+            if other.shape == right.shape and not np.allclose(other, right):
+                mistakes.append((other, f"This is a convolution {how}. Here g is the kernel, spread by the stride: "
+                                        "that is dilation."))  # fmt: skip
         close(what, got, right, [
+            *mistakes,
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
             (right / batch, "This is the mean over the images; their gradients add up."),
         ])  # fmt: skip
