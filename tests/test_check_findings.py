@@ -232,3 +232,15 @@ def test_a_parameter_that_the_operation_does_not_have_is_named():
         check(lambda x, w, stride, pad: x, lambda g, x, w, stride, pad: (x, w), like="conv2d")
     with pytest.raises(ValueError, match=r"softmax has no parameter 'axis'; expected some of dim"):
         check(lambda x, axis=-1: x, lambda g, x, axis=-1: g, like="softmax")
+
+
+@pytest.mark.parametrize("like", ["tanh", "log", "layer_norm"])
+def test_digits_lost_in_the_vjp_are_no_noise(like):
+    from minigen.check.adapters.minigen import table
+
+    fn, vjp, _ = table[like]
+
+    def single(g, *inputs, **params):
+        return [d.astype(np.float32).astype(np.float64) for d in vjp(g, *inputs, **params)]
+
+    assert check(fn, single, like=like).verdict == "wrong"

@@ -170,7 +170,7 @@ def check(
                     problem, trim, case, choices, findings, seed * examples + number, covering, before, examples
                 )
             found.extend(findings)
-            if findings and all(x.size for x in case.inputs):
+            if all(f.resolution for f in findings):
                 before.append(facts(trim(case)))
     return Report(entry.name, summary(entry.name, found), notes=_notes(covering, problem, fixed, examples))
 
@@ -248,8 +248,10 @@ def _where_else(
         case = trim(covering.draw()[0])
         found = look(problem.with_options(confirm=False), case, number + 1 + extra)
         mine = [f for f in found if (f.argument, f.order) == kind or f.verdict == "wrong"]
-        if mine and all(x.size for x in case.inputs):
-            (wrong if any(f.verdict == "wrong" for f in mine) else right).append(facts(case))
+        if any(f.verdict == "wrong" for f in mine):
+            wrong.append(facts(case))
+        elif any(f.resolution for f in mine):  # not where every gradient is exactly zero
+            right.append(facts(case))
     if not wrong and not right:
         return ""
     told = condition(wrong, right + before)

@@ -193,7 +193,7 @@ def _cotangent(
             if problem:
                 return problem
             if point.confirm and point.measure is directional:
-                second = second_measurement(point, k, g, w)
+                second = second_measurement(point, k, g, w, blur)
                 allowed = max(second.allowed, point.rtol * size)
                 if abs(second.slope - called[off]) <= allowed:
                     if band is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .differences import Array, step_along, value_or_nan
+from .differences import Array, U, step_along, value_or_nan
 from .polynomial_fit import fit_slope, fit_value
 from .problem import Point
 
@@ -13,6 +13,10 @@ __all__ = ["Second", "second_measurement"]
 
 NOISE = 8
 """Multiples of the vjp's median residual that are granted."""
+
+CANCELLED = 1024
+"""Roundings of numbers as large as the cotangent and the input that may be left after cancellation in a vjp.  More
+noise than this, and more than the inputs' own rounding explains, is no excuse: digits were lost on the way."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,11 @@ class Second:
     step: float
 
 
-def second_measurement(point: Point, k: int, g: Array, w: Array) -> Second:
+def _largest(x: Array) -> float:
+    return float(np.max(np.abs(x), initial=0.0))
+
+
+def second_measurement(point: Point, k: int, g: Array, w: Array, blur: Array) -> Second:
     """Measure the slope of <g, f> along `w`, and the noise of the vjp for the k-th argument there.
 
     Parameters
@@ -46,6 +54,8 @@ def second_measurement(point: Point, k: int, g: Array, w: Array) -> Second:
     k : int
     g, w : array
         The cotangent, and the direction in which the argument moves.
+    blur : array
+        What tiny changes of the inputs do to each element of the vjp.
     """
     i, heard = point.which[k], g != 0
     x = point.inputs[i]
@@ -68,5 +78,6 @@ def second_measurement(point: Point, k: int, g: Array, w: Array) -> Second:
     if not np.isfinite(noise):
         noise = 0.0
     granted = point.granted(k, g, max(point.natural, float(np.linalg.norm(g * point.value))))
-    allowed = fit.error + NOISE * noise + granted * float(np.abs(w).sum())
+    excused = max(4 * float(np.sum(np.abs(w) * blur)), CANCELLED * U * _largest(g) * size * float(np.abs(w).sum()))
+    allowed = fit.error + min(NOISE * noise, excused) + granted * float(np.abs(w).sum())
     return Second(fit.slope, beside, allowed, fit.step)
