@@ -182,7 +182,7 @@ def _patches(name: str, split: str, size: int | None, count: int | None, seed: i
     for i, patch in enumerate(patches):
         image = images[i % len(images)]
         top, left = (rng.integers(side - size + 1) for side in image.shape[1:])
-        turns, mirrored = rng.integers(4), rng.integers(2)
+        turns, mirrored = int(rng.integers(4)), rng.integers(2)
         cut = np.rot90(image[:, top : top + size, left : left + size], turns, (1, 2))
         patch[...] = cut[:, :, ::-1] if mirrored else cut
     return Dataset(name, patches)

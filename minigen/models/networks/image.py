@@ -6,6 +6,7 @@ each cut out with a margin of `reach` pixels, and the result is that of the whol
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from ... import nn
 from ...functional import interpolate, pad, pixel_shuffle
@@ -162,7 +163,7 @@ class UNet(nn.Module):
         norm: str = "batch",
     ):
         super().__init__()
-        make: Norm = {"batch": nn.BatchNorm2d, "instance": lambda n: nn.InstanceNorm2d(n, affine=True)}[norm]
+        make = _norm(norm)
         middle, deep = 2 * width, 4 * width
         self.reach = 4 * sum(d + 1 for d in dilations) + 14
         self.first = _block(nn.Conv2d(in_channels, width, 3, padding=1), make(width))
@@ -210,7 +211,7 @@ def patch_discriminator(channels: int, width: int = 32, norm: str = "batch") -> 
     >>> patch_discriminator(2, 4)(mg.ones(3, 2, 28, 28)).shape
     (3, 1, 7, 7)
     """
-    make: Norm = {"batch": nn.BatchNorm2d, "instance": lambda n: nn.InstanceNorm2d(n, affine=True)}[norm]
+    make = _norm(norm)
     return nn.Sequential(
         nn.Conv2d(channels, width, 4, 2, 1),
         nn.LeakyReLU(0.2),
@@ -222,6 +223,13 @@ def patch_discriminator(channels: int, width: int = 32, norm: str = "batch") -> 
         nn.LeakyReLU(0.2),
         nn.Conv2d(2 * width, 1, 3, padding=1),
     )
+
+
+def _norm(name: str) -> Norm:
+    """The layer that normalizes a number of channels."""
+    if name not in ("batch", "instance"):
+        raise ValueError(f"norm must be batch or instance, got {name!r}")
+    return nn.BatchNorm2d if name == "batch" else partial(nn.InstanceNorm2d, affine=True)
 
 
 def _block(layer: nn.Module, norm: nn.Module) -> nn.Sequential:

@@ -11,6 +11,8 @@ bicubic filter enlarges the two colour differences: the eye sees their detail ba
 $$Y = 0.299 R + 0.587 G + 0.114 B, \quad C_b = B - Y, \quad C_r = R - Y$$
 """
 
+from typing import Any
+
 import numpy as np
 
 from ...data.photos import LUMA
@@ -125,7 +127,7 @@ def _tiled(model: Repair, planes: np.ndarray, mask: np.ndarray | None, tile: int
         for left in range(0, width, step):
             inner = [slice(top, min(top + step, height)), slice(left, min(left + step, width))]
             outer = [slice(max(s.start - margin, 0), s.stop + margin) for s in inner]
-            place = (..., *(slice(factor * s.start, factor * s.stop) for s in inner))
+            place: Any = (..., *(slice(factor * s.start, factor * s.stop) for s in inner))
             if model.needs_mask and mask is not None and not mask[:, *inner].any():
                 out[place] = planes[:, :, *inner].clip(-1, 1)
                 continue
