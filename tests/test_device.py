@@ -361,6 +361,8 @@ OWN = {
     "points": {},
     "ssgan": {"outputs": 3, "labelled": 6},
     "repair": {"damage": "hole", "adversarial": 0.1},
+    "pix2pix": {},
+    "cyclegan": {"identity": 0.5},
 }
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (48, 1, 8, 8)).astype(np.float32)
 LABELS = np.arange(48) % 3
@@ -376,13 +378,14 @@ def family(name, device="cpu", **options):
 
 
 def batch(start, stop):
-    return {"images": IMAGES[start:stop], "labels": LABELS[start:stop], "points": IMAGES[start:stop, 0, 0, :2]}
+    images = IMAGES[start:stop]
+    return {"images": images, "labels": LABELS[start:stop], "points": images[:, 0, 0, :2], "partners": -images}
 
 
 def loader(name=None):
     if name == "points":
         return Loader(Dataset("noise", points=IMAGES[:16, 0, 0, :2].copy()), 4, seed=1)
-    return Loader(Dataset("noise", IMAGES[:16], LABELS[:16], ("a", "b", "c")), 4, seed=1)
+    return Loader(Dataset("noise", IMAGES[:16], LABELS[:16], ("a", "b", "c"), partners=-IMAGES[:16]), 4, seed=1)
 
 
 @pytest.mark.parametrize("name", families())

@@ -19,7 +19,16 @@ from minigen.losses import LOSSES
 
 numbers = np.random.default_rng
 seeds = st.integers(0, 2**32 - 1)
-HELPERS = {"LOSSES", "Loss", "clip_weights", "critic_gradients", "derivation", "gradient", "input_gradients"}
+HELPERS = {
+    "LOSSES",
+    "Loss",
+    "gram_matrix",
+    "clip_weights",
+    "critic_gradients",
+    "derivation",
+    "gradient",
+    "input_gradients",
+}
 
 
 # ---- the formulas
@@ -181,7 +190,31 @@ def feature_case(rng):
     return [rng.standard_normal((int(rng.integers(1, 5)), *shape)) for _ in range(2)], {}
 
 
+def gram_case(rng):
+    n, c, h, w = (int(k) for k in rng.integers(1, 4, 4))
+    return [rng.standard_normal((n, c, h, w)), rng.standard_normal((n, c, c))], {}
+
+
+def gram(features, target):
+    losses = []
+    for f, a in zip(features.reshape(*features.shape[:2], -1), target):
+        found = np.array([[np.mean(f[i] * f[j]) for j in range(len(f))] for i in range(len(f))])
+        losses.append(np.sum((found - a) ** 2) / np.sum(a**2))
+    return sum(losses) / len(losses)
+
+
+def absolute(d):
+    return np.mean(d * np.sign(d.real))
+
+
+def cycle_case(rng):
+    shapes = [(int(rng.integers(1, 4)), 2, 3), (int(rng.integers(1, 4)), 4)]
+    return [rng.standard_normal(shape) for shape in shapes for _ in range(2)], {}
+
+
 CASES = {
+    "cycle_loss": (lambda a, x, b, y: absolute(a - x) + absolute(b - y), cycle_case),
+    "gram_loss": (gram, gram_case),
     "zero_centred_penalty": (
         lambda u, weight: weight / 2 * sum(np.sum(image * image) for image in u) / len(u),
         lambda rng: ([gradients_case(rng)], {"weight": float(10 * rng.random())}),

@@ -409,7 +409,13 @@ def labelled_loader(batches=BATCHES, name=None):
     if name == "points":
         points = plain.images.reshape(len(plain), -1)[:, :2].copy()
         return Loader(Dataset("noise", points=points), 4, seed=1, drop_last=True)
-    return Loader(Dataset("noise", plain.images, np.arange(len(plain)) % 3, ("a", "b", "c")), 4, seed=1, drop_last=True)
+    partners = {}
+    if name in ("pix2pix", "cyclegan"):
+        paired = name == "pix2pix"
+        partners = {"partners": -plain.images[: len(plain) if paired else 5], "paired": paired}
+    labels = np.arange(len(plain)) % 3
+    data = Dataset("noise", plain.images, labels, ("a", "b", "c"), **partners)
+    return Loader(data, 4, seed=1, drop_last=True)
 
 
 def family(name, seed=0, **options):

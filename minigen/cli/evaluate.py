@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Measure a trained model of any family. VAE: -ELBO and its terms, in nats an image. GAN, which assigns\n"
         "no probability to an image: the outputs of D for data and samples. Every generative model: whether its\n"
         "samples are copies of training images. Repair: PSNR and SSIM, beside those of classical methods whose\n"
-        "parameters are tuned on the truth.\n\n"
+        "parameters are tuned on the truth. Translation: PSNR to the truth, where the data has pairs.\n\n"
         "Of a model that knows classes, --classify N lets one classifier, trained on the training images, read N\n"
         "samples, and another, trained on the samples only, read the test images. The first number measures\n"
         "whether samples are of the class asked for; the second is lower if samples lack what the data has."
@@ -81,6 +81,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"perfect  HQ {floor.high_quality_floor:.1%}, KL {floor.kl_floor:.4f} on average")
         print("  HQ: share of points within 3 sigma of a mode; a mode counts if there is one; KL: from equal shares")
         return
+    if "l1" in found:
+        _print_translation(found)
+        return
     if "mse" in found:
         print(f"mean squared error {found['mse']:8.4f}")
     if "mse_of_input" in found:
@@ -107,6 +110,26 @@ def _print_repair(trained: Trained, model: Repair, dataset: Dataset, arguments: 
         repaired = scores.repaired[dataset.name]
         read = read_digits(trained.data("train"), repaired, dataset.labels[: len(repaired["truth"])])
         print("read right by an SVM: " + "  ".join(f"{method} {share:.1%}" for method, share in read.items()))
+
+
+def _print_translation(found: dict[str, float]) -> None:
+    for name, text in _TRANSLATION.items():
+        if name in found:
+            print(f"{text:52} {found[name]:8.3f}")
+
+
+_TRANSLATION = {
+    "psnr": "dB to the truth",
+    "psnr_back": "dB to the truth, the way back",
+    "psnr_cycle": "dB after the way there and back",
+    "psnr_copy": "dB of the unchanged input",
+    "psnr_invert": "dB of the inverted input",
+    "l1": "mean absolute error",
+    "l1_black": "  of a black image",
+    "iou": "drawn and true shape: common share of the pixels",
+    "saturation": "saturation of what is drawn (1: pure colours)",
+    "hue": "colour right (chance: 0.167)",
+}
 
 
 def _print_readings(found: ClassAccuracy) -> None:

@@ -106,7 +106,7 @@ def _flag_type(specification: Any) -> Any:
 def _train(arguments: argparse.Namespace) -> int:
     from .. import kernels
     from ..data import Loader
-    from ..models import ImageModel, Repair, family
+    from ..models import CycleGAN, ImageModel, Pix2Pix, Repair, family
     from ..train import Run, RunError, build_model, find_run, fit, load_split, open_run
     from ..train.environment import describe_environment
 
@@ -177,7 +177,12 @@ def _train(arguments: argparse.Namespace) -> int:
     print_line(f"{done} done; samples: {run.samples(math.ceil(result.step / len(loader)))}")
     more = f"more of them: minigen sample {name}"
     if isinstance(model, ImageModel):
-        pictures = f"pictures of your own: minigen repair {name} IMAGE; " if isinstance(model, Repair) else ""
+        verb = "repair" if isinstance(model, Repair) else "translate"
+        pictures = (
+            f"pictures of your own: minigen {verb} {name} IMAGE; "
+            if isinstance(model, Repair | Pix2Pix | CycleGAN)
+            else ""
+        )
         more = f"{pictures}measured: minigen evaluate {name}"
     print_line(f"{more}; how they came about: minigen gif {name}")
     return 0
@@ -261,6 +266,10 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _short(data: str) -> str:
     """A data set's name as part of a folder's name."""
-    kind, _, path = data.partition(":")
-    name = Path(path).resolve().name if path else kind
+    from ..data import DATASETS
+
+    kind, _, rest = data.partition(":")
+    if kind in DATASETS and DATASETS[kind].argument == "SET" and rest:
+        return f"{kind}-{_short(rest)}"
+    name = Path(rest).resolve().name if rest else kind
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name) or "data"

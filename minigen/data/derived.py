@@ -7,7 +7,7 @@ import numpy as np
 
 from .dataset import Dataset
 
-__all__ = ["edges", "outline", "thick"]
+__all__ = ["edges", "outline", "thick", "thick_images"]
 
 _STEP = 0.5  # two neighbouring pixels that differ by more, a quarter of the range, have an edge between them
 
@@ -119,9 +119,9 @@ def thick(base: str, split: str = "train", size: int | None = None, root: str | 
     """
     whole = _load(base, split, size, root)
     if split == "test":
-        return _made("thick", whole, whole.images, -_dilated(whole.images))
+        return _made("thick", whole, whole.images, thick_images(whole.images))
     first, second = whole.subset(slice(0, None, 2)), whole.subset(slice(1, None, 2))
-    return _made("thick", first, first.images, -_dilated(second.images), paired=False)
+    return _made("thick", first, first.images, thick_images(second.images), paired=False)
 
 
 def _load(base: str, split: str, size: int | None, root: str | Path | None) -> Dataset:
@@ -142,9 +142,10 @@ def _as_images(marked: np.ndarray) -> np.ndarray:
     return images
 
 
-def _dilated(images: np.ndarray) -> np.ndarray:
-    """The largest value of each pixel's 3 x 3 neighbourhood."""
+def thick_images(images: np.ndarray) -> np.ndarray:
+    """Take the largest value of each pixel's 3 x 3 neighbourhood, and invert it: images (N, C, H, W)."""
     height, width = images.shape[2:]
     around = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     shifted = [around[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    return np.maximum.reduce(shifted)
+    inverted: np.ndarray = -np.maximum.reduce(shifted)
+    return inverted

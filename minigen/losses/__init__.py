@@ -22,6 +22,8 @@ loss                                      family (file and derivation)       for
 `cvae_loss`                               ``cvae``                           conditional VAE
 `iwae_loss`                               ``iwae``                           several weighted samples an image
 `masked_l2`, `masked_l1`, `masked_log_l2` ``reconstruction``                 repair of images, inside a mask
+`cycle_loss`                              ``cycle``                          translation without pairs
+`gram_loss`, `gram_matrix`                ``gram``                           textures, style
 `l1_penalty`, `l2_penalty`                ``regularization``                 weights
 ========================================= ================================== ==========================================
 
@@ -31,9 +33,11 @@ loss                                      family (file and derivation)       for
 from .bernoulli import bernoulli_log_likelihood
 from .beta_vae import beta_vae_loss
 from .cvae import cvae_loss
+from .cycle import cycle_loss
 from .elbo import negative_elbo
 from .feature_matching import feature_matching
 from .gaussian import gaussian_log_likelihood
+from .gram import gram_loss, gram_matrix
 from .hinge import hinge_d, hinge_g
 from .iwae import iwae_loss
 from .kl import gaussian_kl, monte_carlo_kl
@@ -58,12 +62,15 @@ __all__ = [
     "clip_weights",
     "critic_gradients",
     "cvae_loss",
+    "cycle_loss",
     "derivation",
     "feature_matching",
     "gaussian_kl",
     "gaussian_log_likelihood",
     "gradient",
     "gradient_penalty",
+    "gram_loss",
+    "gram_matrix",
     "hinge_d",
     "hinge_g",
     "input_gradients",

@@ -36,6 +36,7 @@ from .reference import MEASURES, Measured, Reference
 from .repair import RepairScores, read_digits, repair_scores, test_images
 from .report import evaluate
 from .similarity import psnr, ssim
+from .translation import classes_kept, shape_scores, translation_scores
 from .uncertainty import Interval, jackknife, t_interval, t_quantile
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "auc",
     "check_comparable",
     "class_accuracy",
+    "classes_kept",
     "class_shares",
     "classical_repairs",
     "count_modes",
@@ -105,6 +107,7 @@ __all__ = [
     "record",
     "repair_scores",
     "score_answers",
+    "shape_scores",
     "ssim",
     "stacked_modes",
     "t_interval",
@@ -112,6 +115,7 @@ __all__ = [
     "test_images",
     "total_variation",
     "train_classifier",
+    "translation_scores",
     "train_judges",
     "wilson",
 ]

@@ -6,12 +6,13 @@ import numpy as np
 
 from ..data import Dataset
 from ..data.dataset import random_subset
-from ..models import AAE, SSGAN, BaseGAN, BaseVAE, GenerativeModel, ImageModel, PointGAN, Repair
+from ..models import AAE, SSGAN, BaseGAN, BaseVAE, CycleGAN, GenerativeModel, ImageModel, Pix2Pix, PointGAN, Repair
 from .energy import energy_distance
 from .likelihood import elbo_terms, log_likelihood
 from .memorization import memorization
 from .modes import count_modes, known_modes
 from .repair import repair_scores, test_images
+from .translation import translation_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +42,7 @@ def evaluate(
                                          energy distance of codes to the prior, and its floor, that of two draws
     model from image to image            ``mse``, the mean squared error to the partners of the data set, and
                                          ``mse_of_input``, the same of the unchanged input
+    pix2pix, cyclegan                    see `minigen.metrics.translation_scores`
     repair                               ``psnr`` in dB of the repaired images, in the hole if there is one, and
                                          ``psnr_input`` of the damaged ones, see `minigen.metrics.repair_scores`
     ==================================== =====================================================================
@@ -85,6 +87,8 @@ def evaluate(
         scores = repair_scores(model, test_images(model, dataset), seed, classical=False)
         mean = scores.mean(scores.psnr)
         return {"psnr": mean["ours"]} | ({"psnr_input": mean["input"]} if "input" in mean else {})
+    if isinstance(model, Pix2Pix | CycleGAN):
+        return dict(translation_scores(model, dataset))
     if isinstance(model, ImageModel):
         return _image_model(model, dataset)
     if not isinstance(model, GenerativeModel):

@@ -32,12 +32,15 @@ from .gan import (
 from .options import Options, option
 from .registry import absolute_name, build, families, family, register
 from .repair import Repair
+from .single_image import image_prior, style_transfer
+from .translation import CycleGAN, Pix2Pix
 from .vae import CVAE, IWAE, VAE, BaseVAE
 
 __all__ = [
     "AAE",
     "CGAN",
     "CVAE",
+    "CycleGAN",
     "DCGAN",
     "EMA",
     "GAN",
@@ -55,6 +58,7 @@ __all__ = [
     "ImageModel",
     "Model",
     "Options",
+    "Pix2Pix",
     "PointGAN",
     "Repair",
     "SSGAN",
@@ -63,7 +67,9 @@ __all__ = [
     "build",
     "families",
     "family",
+    "image_prior",
     "networks",
     "option",
     "register",
+    "style_transfer",
 ]

@@ -5,7 +5,7 @@ A `GenerativeModel` makes images of vectors, an `ImageModel` makes images of ima
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -24,7 +24,7 @@ from .options import Options as BaseOptions
 from .options import option
 from .sizes import parts
 
-__all__ = ["GenerativeModel", "ImageModel", "Model"]
+__all__ = ["GenerativeModel", "ImageModel", "Model", "image_rows"]
 
 _SECTIONS = ("Parameters", "Attributes", "Raises", "Notes", "References", "Examples")
 
@@ -106,7 +106,7 @@ class Model(Module):
     def data_options(cls, dataset: Dataset) -> dict[str, Any]:
         """Find the options that a data set decides.
 
-        Of `size`, `channels` and `classes` those that the family has.
+        Of `size`, `channels`, `out_channels` and `classes` those that the family has.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Model(Module):
         Raises
         ------
         ValueError
-            If the data set does not suit the family: no labels, or images that are not square.
+            If the data set does not suit the family: no labels, no partners, or images that are not square.
         """
         names = {each.name for each in cls.Options.specifications() if each.from_data}
         found: dict[str, Any] = {}
@@ -130,6 +130,13 @@ class Model(Module):
                     f"{cls.name}: expected square images, {dataset.name} has {height}x{width}: give a size"
                 )
             found = {"size": height, "channels": channels}
+        if "out_channels" in names:
+            if dataset.partners is None:
+                raise ValueError(
+                    f"{cls.name}: learns from two images each, and {dataset.name} has no partners; of your own images, "
+                    "use pairs:PATH or unpaired:PATH"
+                )
+            found["out_channels"] = dataset.partners.shape[1]
         if "classes" in names:
             if dataset.labels is None or not dataset.classes:
                 raise ValueError(
@@ -465,11 +472,13 @@ class ImageModel(Model):
         ValueError
             If the images have another number of channels, or a value is outside [-1, 1].
         """
-        if callable(images):
-            return super().apply(images)
-        images = self.check_images(images, (self.options.channels, "H", "W"))
+        return super().apply(images) if callable(images) else self.apply_network(self, images, self.options.channels)
+
+    def apply_network(self, network: Callable[[Tensor], Tensor], images: np.ndarray, channels: int) -> np.ndarray:
+        """Compute the outputs of one network for images with that many channels; see `apply`."""
+        images = self.check_images(images, (channels, "H", "W"))
         with self.evaluating():
-            outputs = [self(tensor(images[part], device=self.device)).numpy() for part in parts(len(images))]
+            outputs = [network(tensor(images[part], device=self.device)).numpy() for part in parts(len(images))]
         return np.concatenate(outputs).clip(-1, 1) if outputs else images
 
     def preview(self, n: int, dataset: Dataset, generator: np.random.Generator) -> tuple[np.ndarray, int | None]:
@@ -477,4 +486,15 @@ class ImageModel(Model):
         columns = 2 if dataset.partners is None else 3
         rows = dataset.subset(generator.permutation(len(dataset))[: max(n // columns, 1)])
         shown = [rows.images, self.apply(rows.images), *([] if rows.partners is None else [rows.partners])]
-        return np.stack(shown, 1).reshape(-1, *rows.images.shape[1:]), columns
+        return image_rows(*shown), columns
+
+
+def image_rows(*columns: np.ndarray) -> np.ndarray:
+    """Put images beside each other: the first of every column, then the second, ...; grey ones as colours if needed.
+
+    >>> image_rows(np.zeros((2, 1, 4, 4)), np.zeros((2, 3, 4, 4))).shape
+    (4, 3, 4, 4)
+    """
+    channels = max(column.shape[1] for column in columns)
+    alike = [np.repeat(c, channels, axis=1) if c.shape[1] == 1 else c for c in columns]
+    return np.stack(alike, 1).reshape(-1, *alike[0].shape[1:])

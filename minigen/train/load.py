@@ -175,7 +175,9 @@ def load_unseen(config: dict[str, Any], source: Path | None = None) -> Dataset |
 
 def _whole_split(config: dict[str, Any], split: str, source: Path | None) -> Dataset:
     chosen = config["options"]
-    grey = {"channels": chosen["channels"]} if config["data"].startswith("folder:") and "channels" in chosen else {}
+    info = data.DATASETS.get(config["data"].partition(":")[0])
+    takes = info.options if info is not None and info.argument == "PATH" else ()
+    grey = {name: chosen[name] for name in ("channels", "out_channels") if name in takes and name in chosen}
     try:
         # The channels: a split of a coloured set may hold grey images only.
         dataset = data.load(config["data"], split, size=config["size"], **grey)

@@ -13,7 +13,7 @@ from ...functional import interpolate, pad, pixel_shuffle
 from ...ops.shape import cat
 from ...tensor import Tensor
 
-__all__ = ["Enlarger", "Residual", "ResidualCNN", "UNet", "patch_discriminator"]
+__all__ = ["Enlarger", "Residual", "ResidualCNN", "Translator", "UNet", "patch_discriminator"]
 
 Norm = Callable[[int], nn.Module]
 
@@ -188,6 +188,49 @@ class UNet(nn.Module):
         half = self.join1(cat([self.up1(quarter), half], 1))
         out: Tensor = self.last(self.join2(cat([self.up2(half), full], 1)))
         return out[:, :, :height, :width] if any(rest) else out
+
+
+class Translator(nn.Module):
+    """Down to half the size, residual blocks, and up again (Johnson et al. 2016; the generator of a CycleGAN).
+
+    Instance norm: an image is normalized by its own mean and variance, in training as in use.  So an output does not
+    depend on the other images of the batch, nor on running averages.  Odd sides are continued by reflection.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    width : int
+        Channels at full size; twice as many at half the size.
+    blocks : int
+        Residual blocks.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> Translator(3, 1, width=4)(mg.ones(2, 3, 9, 12)).shape
+    (2, 1, 9, 12)
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int = 16, blocks: int = 2):
+        super().__init__()
+        make: Norm = lambda n: nn.InstanceNorm2d(n, affine=True)  # noqa: E731
+        wide = 2 * width
+        self.layers = nn.Sequential(
+            _block(nn.Conv2d(in_channels, width, 3, padding=1, bias=False), make(width)),
+            _block(nn.Conv2d(width, wide, 4, 2, 1, bias=False), make(wide)),
+            *(Residual(_dilated(wide, 1, make)) for _ in range(blocks)),
+            _block(nn.ConvTranspose2d(wide, width, 4, 2, 1, bias=False), make(width)),
+            nn.Conv2d(width, out_channels, 3, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the output images (N, C', H, W), in [-1, 1]."""
+        height, width = x.shape[2:]
+        if height % 2 or width % 2:
+            x = pad(x, (0, width % 2, 0, height % 2), mode="reflect")
+        out: Tensor = self.layers(x)
+        return out[:, :, :height, :width]
 
 
 def patch_discriminator(channels: int, width: int = 32, norm: str = "batch") -> nn.Module:
