@@ -24,6 +24,7 @@ _EXTRAS = {
     "course": ("otter-grader",),
     "cuda13": ("cupy", "numba-cuda"),
     "bench": ("torch",),
+    "sequences": ("pretty_midi", "sktime"),
 }
 """The extra of minigen-lab that brings each optional package."""
 

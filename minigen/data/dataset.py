@@ -13,7 +13,10 @@ __all__ = ["Batch", "Dataset", "balanced_order", "from_levels", "pad_to", "rando
 Batch = Mapping[str, np.ndarray]
 """Some examples of a data set: its fields by name, ``images`` (N, C, H, W) and ``labels`` (N,) among them."""
 
-_RANKS = {"images": 4, "partners": 4, "points": 2}  # dimensions of the fields of floats
+_RANKS = {"images": 4, "partners": 4, "points": 2, "series": 3, "audio": 3}  # dimensions of the fields of floats
+_SHAPES = {"images": "(N, C, H, W)", "partners": "(N, C, H, W)", "points": "(N, D)", "series": "(N, T, D)"}
+_SHAPES["audio"] = "(N, 1, samples)"
+_KINDS = ("images", "points", "series", "audio")
 _INTEGERS = ("labels", "factors")
 
 
@@ -32,6 +35,12 @@ class Dataset:
         What the labels mean.
     points : ndarray (N, D), float32, optional
         In place of images: points of a space of few dimensions, not scaled.
+    series : ndarray (N, T, D), float32, optional
+        In place of images: time series of T steps and D numbers a step, not scaled.  All have one length.
+    audio : ndarray (N, 1, samples), float32, optional
+        In place of images: sounds of one channel, in [-1, 1].
+    rate : int, optional
+        Of audio: samples a second.
     partners : ndarray (N, C, H, W), float32, optional
         A second image for each, in [-1, 1]: the target of a model from image to image.
     paired : bool
@@ -47,7 +56,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        If there are neither images nor points, or an array has another shape, dtype or range; the message says how to
+        If there is not exactly one of images, points, series and audio, or an array has another shape, dtype or range; the message says how to
         convert it.
 
     Examples
@@ -74,6 +83,7 @@ use images.transpose(0, 3, 1, 2)
     classes: tuple[str, ...]
     factor_names: tuple[str, ...]
     paired: bool
+    rate: int | None
 
     def __init__(
         self,
@@ -83,18 +93,25 @@ use images.transpose(0, 3, 1, 2)
         classes: Sequence[str] = (),
         *,
         points: np.ndarray | None = None,
+        series: np.ndarray | None = None,
+        audio: np.ndarray | None = None,
+        rate: int | None = None,
         partners: np.ndarray | None = None,
         factors: np.ndarray | None = None,
         factor_names: Sequence[str] = (),
         paired: bool = True,
         **fields: np.ndarray,
     ):
-        given = {"images": images, "points": points, "labels": labels, "partners": partners, "factors": factors}
-        self.name, self.classes, self.factor_names = name, tuple(classes), tuple(factor_names)
         self.paired = paired
+        given = {"images": images, "points": points, "series": series, "audio": audio}
+        given |= {"labels": labels, "partners": partners, "factors": factors}
+        self.name, self.classes, self.factor_names, self.rate = name, tuple(classes), tuple(factor_names), rate
         self.fields: dict[str, np.ndarray] = {key: value for key, value in given.items() if value is not None} | fields
-        if (images is None) == (points is None):
-            raise ValueError(f"{name}: expected images or points, got {'both' if points is not None else 'neither'}")
+        kinds = [kind for kind in _KINDS if kind in self.fields]
+        if len(kinds) != 1:
+            raise ValueError(f"{name}: expected one of {', '.join(_KINDS)}, got {' and '.join(kinds) or 'none'}")
+        if (audio is None) != (rate is None):
+            raise ValueError(f"{name}: expected audio together with its rate in samples a second, got rate {rate}")
         for field, array in self.fields.items():
             _check(name, field, array, None if field == "partners" and not paired else len(self))
 
@@ -116,26 +133,42 @@ use images.transpose(0, 3, 1, 2)
         return self.fields[field]
 
     @property
+    def kind(self) -> str:
+        """What the examples are, and the field that holds them: images, points, series or audio."""
+        return next(kind for kind in _KINDS if kind in self.fields)
+
+    @property
     def examples(self) -> np.ndarray:
-        """The images, or the points of a set that has no images."""
-        return self.fields["images" if "images" in self.fields else "points"]
+        """The images, or the points, series or audio of a set that has no images."""
+        return self.fields[self.kind]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one example: (C, H, W) or (D,)."""
+        """Shape of one example: (C, H, W), (D,), (T, D) or (1, samples)."""
         return self.examples.shape[1:]
 
     @property
     def images(self) -> np.ndarray:
-        """The images (N, C, H, W) in [-1, 1]; ValueError if the set has points."""
+        """The images (N, C, H, W) in [-1, 1]; ValueError if the set has others than images."""
         if "images" not in self.fields:
-            raise ValueError(f"{self.name}: has points of shape {self.shape}, not images (C, H, W); use .points")
+            kind = self.kind
+            raise ValueError(f"{self.name}: has {kind} of shape {self.shape}, not images (C, H, W); use .{kind}")
         return self.fields["images"]
 
     @property
     def points(self) -> np.ndarray:
         """The points (N, D); ValueError if the set has images."""
         return self["points"]
+
+    @property
+    def series(self) -> np.ndarray:
+        """The series (N, T, D); ValueError if the set has none."""
+        return self["series"]
+
+    @property
+    def audio(self) -> np.ndarray:
+        """The sounds (N, 1, samples) in [-1, 1]; ValueError if the set has none."""
+        return self["audio"]
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -193,9 +226,11 @@ def _check(name: str, field: str, array: np.ndarray, count: int | None) -> None:
         return
     if field not in _RANKS:
         return
-    shape = "(N, C, H, W)" if _RANKS[field] == 4 else "(N, D)"
+    shape = _SHAPES[field]
     if array.ndim != _RANKS[field]:
         hint = f"; use {field}[:, None] for one channel" if array.ndim == 3 and _RANKS[field] == 4 else ""
+        hint = f"; use {field}[:, :, None] for one number a step" if array.ndim == 2 and field == "series" else hint
+        hint = f"; use {field}[:, None] for one channel" if array.ndim == 2 and field == "audio" else hint
         raise ValueError(f"{name}: {field} must be {shape}, got {array.shape}{hint}")
     if _RANKS[field] == 4 and array.shape[1] > 4 >= array.shape[3]:
         raise ValueError(
@@ -208,7 +243,7 @@ def _check(name: str, field: str, array: np.ndarray, count: int | None) -> None:
     low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"{name}: {field} must be finite, got NaN or infinite values")
-    if _RANKS[field] == 4 and not -1 <= low <= high <= 1:
+    if (_RANKS[field] == 4 or field == "audio") and not -1 <= low <= high <= 1:
         remedy = f"minigen.data.from_levels({field})" if low >= 0 and 1 < high <= 255 else f"{field}.clip(-1, 1)"
         raise ValueError(f"{name}: {field} must be in [-1, 1], got {low:g} to {high:g}; use {remedy}")
 

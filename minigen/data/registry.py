@@ -16,7 +16,9 @@ from .packaged import digits, mnist5k
 from .pairs import pairs, unpaired
 from .photos import photos, photos_colour
 from .points import grid25, ring8
+from .series import gunpoint, power
 from .shapes import shapes
+from .sound_notes import notes
 from .stacked import stacked_mnist
 
 __all__ = ["DATASETS", "DataInfo", "describe", "load", "table"]
@@ -222,6 +224,36 @@ DATASETS: dict[str, DataInfo] = {
         source="PATH",
         build=unpaired,
         argument="PATH",
+    ),
+    "power": DataInfo(
+        title="Days of Italy's electrical power demand, hour by hour, in two halves of the year",
+        train=548,
+        test=548,
+        shape=(24, 1),
+        licence="none stated by the archive; cite the source (the package sktime: BSD-3)",
+        source="ItalyPowerDemand, Keogh et al. 2006, UCR archive, as shipped in sktime",
+        build=power,
+        package="sktime",
+    ),
+    "gunpoint": DataInfo(
+        title="Positions of a hand that draws a gun or points with a finger",
+        train=100,
+        test=100,
+        shape=(150, 1),
+        licence="none stated by the archive; cite the source (the package sktime: BSD-3)",
+        source="GunPoint, Ratanamahatana and Keogh 2004, UCR archive, as shipped in sktime",
+        build=gunpoint,
+        package="sktime",
+    ),
+    "notes": DataInfo(
+        title="Notes of 12 instruments on 13 keys, a quarter of a second each, 8,000 samples a second",
+        train=1_872,
+        test=624,
+        shape=(1, 2048),
+        licence="the sound font: GPL-2; sounds made from it are made on your machine",
+        source="rendered here from TimGM6mb.sf2 by Tim Brechbill, as shipped in pretty_midi",
+        build=notes,
+        package="pretty_midi",
     ),
     "folder": DataInfo(
         title="Your own images, as folder:PATH; sub-folders become classes",

@@ -34,6 +34,7 @@ from .registry import absolute_name, build, families, family, register
 from .repair import Repair
 from .single_image import image_prior, style_transfer
 from .translation import CycleGAN, Pix2Pix
+from .sequence import RCGAN, SequenceGAN, SpecGAN
 from .vae import CVAE, IWAE, VAE, BaseVAE
 
 __all__ = [
@@ -60,8 +61,11 @@ __all__ = [
     "Options",
     "Pix2Pix",
     "PointGAN",
+    "RCGAN",
     "Repair",
     "SSGAN",
+    "SequenceGAN",
+    "SpecGAN",
     "StabilizedGAN",
     "absolute_name",
     "build",

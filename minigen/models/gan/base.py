@@ -113,8 +113,11 @@ class BaseGAN(GenerativeModel):
             below=1,
         )
 
-    FIELD: ClassVar[str] = "images"
+    FIELD: str = "images"
     """The field of a batch that holds the examples."""
+
+    LOSSES: ClassVar[Mapping[str, GANLoss]] = GAN_LOSSES
+    """The pairs of losses that the family may have."""
 
     RECALIBRATE: ClassVar[int] = 0
     """From how many vectors the statistics of G's batch norms are measured before samples are made.
@@ -258,7 +261,7 @@ class GAN(BaseGAN):
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
         super().__init__(size, channels, **options)
-        self.gan_loss: GANLoss = GAN_LOSSES[self.options.loss]
+        self.gan_loss: GANLoss = self.LOSSES[self.options.loss]
         self.initial_lr: dict[str, float] = {name: o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
 
     def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:

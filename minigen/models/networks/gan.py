@@ -65,7 +65,7 @@ def builder(network: str, width: int | None, classes: int = 0, norm: str = "batc
 
 
 def conv_networks(
-    size: int, channels: int, latent: int = 100, width: int = 32, classes: int = 0, norm: str = "batch"
+    size: int | tuple[int, int], channels: int, latent: int = 100, width: int = 32, classes: int = 0, norm: str = "batch"
 ) -> Networks:
     """Build the networks of the DCGAN paper: twice the channels at half the size.
 
@@ -73,8 +73,11 @@ def conv_networks(
 
     Parameters
     ----------
-    size, channels : int
-        Of the images; `size` must halve to between 4 and 7 pixels: 28, 32, 64, and 8, 12, 16, 20, 24, 40, 48, 56 ...
+    size : int, or (int, int) for height and width
+        The shorter side must halve to between 4 and 7 pixels: 28, 32, 64, and 8, 12, 16, 20, 24, 40, 48, 56 ...; the
+        longer side must halve as often.
+    channels : int
+        Of the images.
     latent : int
     width : int
         Channels of D's first layer.
@@ -98,17 +101,20 @@ def conv_networks(
         raise ValueError(f"width must be at least 1, got {width}")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
-    *halved, base = downsampled_sizes(size, 4)
-    if not halved or base > 7:
+    sides = size if isinstance(size, tuple) else (size, size)
+    *halved, shortest = downsampled_sizes(min(sides), 4)
+    if not halved or shortest > 7 or max(sides) % 2 ** len(halved):
         raise ValueError(
             f"the conv networks need a size that halves to 4 to 7 pixels, such as 28, 32 or 64, got {size}"
         )
+    base = tuple(side // 2 ** len(halved) for side in sides)
+    area = base[0] * base[1]
     widths = [width * 2**i for i in range(len(halved))]
 
     # A bias before batch norm would be subtracted again with the mean: left out.
     up: list[nn.Module] = [
-        nn.Linear(latent + classes, widths[-1] * base * base, bias=False),
-        nn.Unflatten(1, (widths[-1], base, base)),
+        nn.Linear(latent + classes, widths[-1] * area, bias=False),
+        nn.Unflatten(1, (widths[-1], *base)),
         nn.BatchNorm2d(widths[-1]),
         nn.ReLU(),
     ]
@@ -121,7 +127,7 @@ def conv_networks(
     down: list[nn.Module] = [nn.Conv2d(channels + classes, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for narrow, wide in zip(widths, widths[1:]):
         down += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=norm == "none"), *NORMS[norm](wide), nn.LeakyReLU(0.2)]
-    down += [nn.Flatten(), nn.Linear(widths[-1] * base * base, 1)]
+    down += [nn.Flatten(), nn.Linear(widths[-1] * area, 1)]
     return _initialize(nn.Sequential(*up)), _initialize(nn.Sequential(*down))
 
 
