@@ -92,6 +92,9 @@ from .tensor import DType, Tensor, as_tensor, from_dlpack, tensor
 
 if TYPE_CHECKING:
     from . import (
+        audio as audio,
+    )
+    from . import (
         bench as bench,
     )
     from . import (
@@ -138,7 +141,8 @@ uint8: DType = np.dtype(np.uint8)
 bool: DType = np.dtype(np.bool_)
 
 _LAZY = (
-    "bench", "check", "cli", "course", "data", "lessons", "losses", "metrics", "models", "plot", "train", "visualize",
+    "audio", "bench", "check", "cli", "course", "data", "lessons", "losses", "metrics", "models", "plot", "train",
+    "visualize",
 )  # fmt: skip
 
 __all__ = [

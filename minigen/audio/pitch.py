@@ -63,7 +63,9 @@ def fundamental(x: Any, rate: float, low: float = 150.0, high: float = 900.0) ->
         )
     count, longest = x.shape[-1], int(np.ceil(rate / low)) + 1
     if count < 2 * longest:
-        raise ValueError(f"fundamental: expected at least {2 * longest} samples, two periods of {low:g} Hz, got {count}")
+        raise ValueError(
+            f"fundamental: expected {2 * longest} samples, two periods of {low:g} Hz, or more, got {count}"
+        )
     window = np.hanning(count)
     size = 2 * count
 
@@ -86,6 +88,8 @@ def _first_peak(r: np.ndarray, shortest: int, rate: float) -> float:
     peaks = shortest + np.flatnonzero((middle >= r[shortest - 1 : -2]) & (middle > r[shortest + 1 :]))
     if not len(peaks):
         return 0.0
-    lag = int(peaks[r[peaks] >= _NEAR * r[peaks].max()][0])
-    before, at, after = r[lag - 1 : lag + 2]
-    return float(rate / (lag + 0.5 * (before - after) / (before - 2 * at + after)))
+    before, at, after = r[peaks - 1], r[peaks], r[peaks + 1]
+    bend = before - 2 * at + after
+    heights = at - (before - after) ** 2 / (8 * bend)  # of the parabolas: a period seldom is a whole number of samples
+    i = int(np.flatnonzero(heights >= _NEAR * heights.max())[0])
+    return float(rate / (peaks[i] + 0.5 * (before[i] - after[i]) / bend[i]))

@@ -41,6 +41,7 @@ COMMANDS = {
     "translate": "translate pictures with a trained pix2pix or cyclegan",
     "evaluate": "measure a trained model: a VAE's bound, a GAN's two networks, a repair's dB",
     "human": "let people tell samples from real images, and score their answers",
+    "melody": "play notes with a model of sound, into a WAV file",
     "gif": "show the samples of each epoch one after the other",
     "bench": "time kernels and training steps, beside PyTorch if it is installed",
     "check": "check that gradients are right, minigen's or your own",

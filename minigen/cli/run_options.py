@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data import Dataset
-from ..models import ImageModel, PointGAN
+from ..models import ImageModel, PointGAN, SequenceGAN
 from ..plot import ImageTable
 from ..train import RunError, Trained, load_trained
 from ..visualize.classes import class_numbers
@@ -38,8 +38,10 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def opened(arguments: argparse.Namespace, points: bool = False, from_images: bool = False) -> Trained:
-    """The model that the command is about; models of points, and from image to image, only where the command says so.
+def opened(
+    arguments: argparse.Namespace, points: bool = False, from_images: bool = False, sequences: bool = False
+) -> Trained:
+    """The model that the command is about; models of other things than images only where the command says so.
 
     Raises
     ------
@@ -49,6 +51,8 @@ def opened(arguments: argparse.Namespace, points: bool = False, from_images: boo
     trained = load_trained(arguments.model_run, arguments.previous)
     if isinstance(trained.model, PointGAN) and not points:
         raise RunError(f"{trained.run.path}: {trained.model.name} makes points, and this command needs images")
+    if isinstance(trained.model, SequenceGAN) and not sequences:
+        raise RunError(f"{trained.run.path}: {trained.model.name} makes sequences, and this command needs images")
     if isinstance(trained.model, ImageModel) and not from_images:
         name = trained.model.name
         raise RunError(f"{trained.run.path} is a {name}, which makes images of images: it has no latent vectors")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._util.atomic_write import replace_file
+from ..audio import write_wav
+from ..models import SequenceGAN
 from ..models.gan.points import PREVIEW, PointGAN
 from ..plot import save_image_grid
 from ..train import Trained
@@ -27,17 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Make new images with a trained model: one picture of them all (--out FILE.png), an array for other programs\n"
         "(--out FILE.npz: images (N, C, H, W) in [-1, 1], and labels), or one file for each (--out FOLDER/).\n"
-        "A model of points gives a picture of them, or the array points (N, 2)."
+        "A model of points gives a picture of them, or the array points (N, 2); a model of sequences the array\n"
+        "sequences (N, T, D), a picture, or with --wav the sounds one after the other."
     )
     add_run(parser, "sample.png", "the noise")
     text = f"how many, or how many of each class (default: {MANY}, or {OF_EACH} of each class)"
     parser.add_argument("-n", type=at_least(1), help=text)
     add_class(parser, "of a cgan or cvae: which classes, by name or number (default: all, a row each)")
+    parser.add_argument("--wav", action="store_true", help="of a model of sound: write a WAV file (sample.wav)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen sample`` was asked."""
-    trained = opened(arguments, points=True)
+    trained = opened(arguments, points=True, sequences=True)
+    if isinstance(trained.model, SequenceGAN):
+        _sequences(trained.model, arguments, trained)
+        return
+    if arguments.wav:
+        raise ValueError(f"--wav: {trained.model.name} makes no sound; train rcgan or specgan with --data notes")
     if isinstance(trained.model, PointGAN):
         _points(trained.model, arguments, trained)
         return
@@ -67,6 +76,23 @@ def _points(model: PointGAN, arguments: argparse.Namespace, trained: Trained) ->
         picture = model.picture(points, trained.data("train").points)
         save_image_grid(path, picture[None], padding=0)
     print(f"{len(points)} samples of step {trained.step}: {path}")
+
+
+def _sequences(model: SequenceGAN, arguments: argparse.Namespace, trained: Trained) -> None:
+    """Save series or spectrograms as an array or a picture, or sounds as one WAV file."""
+    asked = asked_classes(arguments, trained)
+    sequences, labels = sample_images(model, arguments.n, asked, arguments.seed, trained.class_names)
+    file_name = "sample.wav" if arguments.wav else arguments.file_name
+    path = Path(arguments.out or trained.run.path / file_name)
+    if arguments.wav:
+        write_wav(path, model.to_sound(sequences).reshape(-1), model.options.rate)
+    elif path.suffix == ".npz":
+        memory = io.BytesIO()
+        np.savez_compressed(memory, sequences=sequences, labels=labels)
+        replace_file(path, memory.getvalue())
+    else:
+        save_image_grid(path, model.pictures(sequences))
+    print(f"{len(sequences)} samples of step {trained.step}: {path}")
 
 
 def _save_array(path: Path, images: "NDArray[Any]", labels: "NDArray[Any] | None") -> None:

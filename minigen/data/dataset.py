@@ -56,8 +56,8 @@ class Dataset:
     Raises
     ------
     ValueError
-        If there is not exactly one of images, points, series and audio, or an array has another shape, dtype or range; the message says how to
-        convert it.
+        If there is not exactly one of images, points, series and audio, or an array has another shape, dtype or range;
+        the message says how to convert it.
 
     Examples
     --------

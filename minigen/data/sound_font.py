@@ -1,8 +1,8 @@
-"""Read a sound font (SoundFont 2.04, a RIFF file): recorded notes of instruments, and how to play other keys with them.
+"""Read a sound font (SoundFont 2.04, a RIFF file): recorded notes, and how to play other keys with them.
 
-A *preset* (such as "Flute") is a list of zones, each a range of keys that names an *instrument*.  An instrument is again
-a list of zones, each a range of keys that names a *sample*: a recorded note, the key that it was played on (its root
-key), and a part of it that may be repeated for as long as the key is held (its loop).
+A *preset* (such as "Flute") is a list of zones, each a range of keys that names an *instrument*.  An instrument is
+again a list of zones, each a range of keys that names a *sample*: a recorded note, the key that it was played on (its
+root key), and a part of it that may be repeated for as long as the key is held (its loop).
 """
 
 import struct

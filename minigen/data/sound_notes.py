@@ -26,7 +26,7 @@ KEYS = tuple(range(60, 73))
 """The keys: from C4 to C5, MIDI numbers 60 to 72."""
 
 INSTRUMENTS = {
-    "piano": 0, "vibraphone": 11, "organ": 19, "guitar": 24, "violin": 40, "trumpet": 56, "horn": 60, "saxophone": 66,
+    "piano": 0, "vibraphone": 11, "guitar": 24, "violin": 40, "cello": 42, "trumpet": 56, "horn": 60, "saxophone": 66,
     "oboe": 68, "bassoon": 70, "clarinet": 71, "flute": 73,
 }  # fmt: skip
 """The instruments by their number in General MIDI, from 0."""

@@ -35,11 +35,16 @@ from .precision_recall import Coverage, expected_coverage, precision_recall
 from .reference import MEASURES, Measured, Reference
 from .repair import RepairScores, read_digits, repair_scores, test_images
 from .report import evaluate
+from .sequence import class_gaussians, in_tune, mmd, tstr
 from .similarity import psnr, ssim
 from .translation import classes_kept, shape_scores, translation_scores
 from .uncertainty import Interval, jackknife, t_interval, t_quantile
 
 __all__ = [
+    "class_gaussians",
+    "in_tune",
+    "mmd",
+    "tstr",
     "KID",
     "MEASURES",
     "PRD",

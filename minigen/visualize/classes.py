@@ -36,8 +36,12 @@ def class_numbers(model: GenerativeModel, asked: Sequence[str | int], names: Seq
     if not model.classes:
         raise ValueError(f"{model.name}: this model knows no classes: leave --class out, or train a cgan or a cvae")
     named = {name: number for number, name in enumerate(names)}
-    numbers = [named.get(str(one), int(one) if str(one).isdecimal() else -1) for one in asked]
+    # Where a name is a number other than its index, such as the key 60 of class 0, a number is meant as a name.
+    only_names = any(name.isdecimal() and int(name) != number for name, number in named.items())
+    numbers = [named.get(str(one), int(one) if str(one).isdecimal() and not only_names else -1) for one in asked]
     for one, number in zip(asked, numbers):
+        if number < 0 and only_names:
+            raise ValueError(f"{model.name}: expected classes of {', '.join(names)}, got {one}")
         if not 0 <= number < model.classes:
             called = f" ({', '.join(names)})" if any(not name.isdecimal() for name in names) else ""
             raise ValueError(f"{model.name}: expected classes from 0 to {model.classes - 1}{called}, got {one}")

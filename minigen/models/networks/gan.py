@@ -65,7 +65,12 @@ def builder(network: str, width: int | None, classes: int = 0, norm: str = "batc
 
 
 def conv_networks(
-    size: int | tuple[int, int], channels: int, latent: int = 100, width: int = 32, classes: int = 0, norm: str = "batch"
+    size: int | tuple[int, int],
+    channels: int,
+    latent: int = 100,
+    width: int = 32,
+    classes: int = 0,
+    norm: str = "batch",
 ) -> Networks:
     """Build the networks of the DCGAN paper: twice the channels at half the size.
 

@@ -22,8 +22,8 @@ from ...creation import rand, randn
 from ...data import Dataset
 from ...engine import no_grad
 from ...losses import critic_gradients, gradient_penalty, wgan_d, wgan_g, wgan_gp_d
-from ...optim import Adam, Optimizer
 from ...ops.shape import cat, expand, unsqueeze
+from ...optim import Adam, Optimizer
 from ...tensor import Tensor, tensor
 from ..gan.base import GAN, GAN_LOSSES, GANLoss
 from ..options import option
