@@ -81,7 +81,7 @@ def _points(model: PointGAN, arguments: argparse.Namespace, trained: Trained) ->
 def _sequences(model: SequenceGAN, arguments: argparse.Namespace, trained: Trained) -> None:
     """Save series or spectrograms as an array or a picture, or sounds as one WAV file."""
     asked = asked_classes(arguments, trained)
-    sequences, labels = sample_images(model, arguments.n, asked, arguments.seed, trained.class_names)
+    sequences, labels = sample_images(model, arguments.n, asked, arguments.seed)
     file_name = "sample.wav" if arguments.wav else arguments.file_name
     path = Path(arguments.out or trained.run.path / file_name)
     if arguments.wav:

@@ -313,7 +313,7 @@ def load(
         ...
     ValueError: unknown data set 'mnsit', did you mean mnist? Known: mnist5k, digits, mnist, fashion, cifar10, shapes, \
 stacked_mnist, photos, photos_colour, ring8, grid25, outline:SET, edges:SET, thick:SET, pairs:PATH, unpaired:PATH, \
-folder:PATH
+power, gunpoint, notes, folder:PATH
     """
     key, _, argument = name.partition(":")
     if key not in DATASETS or (argument and not DATASETS[key].argument):
