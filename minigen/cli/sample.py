@@ -88,6 +88,7 @@ def _sequences(model: SequenceGAN, arguments: argparse.Namespace, trained: Train
         write_wav(path, model.to_sound(sequences).reshape(-1), model.options.rate)
     elif path.suffix == ".npz":
         memory = io.BytesIO()
+        assert labels is not None  # every family of sequences knows classes
         np.savez_compressed(memory, sequences=sequences, labels=labels)
         replace_file(path, memory.getvalue())
     else:

@@ -93,7 +93,7 @@ def notes(split: str = "train", count: int | None = None, seed: int = 0) -> Data
     cents = rng.uniform(-_CENTS, _CENTS, audio.shape[:3])
     for i, k, n in np.ndindex(*audio.shape[:3]):
         recording = font.recording(list(INSTRUMENTS.values())[i], KEYS[k])
-        sound = recording.play(KEYS[k] + cents[i, k, n] / 100, SAMPLES, RATE)
+        sound = recording.play(KEYS[k] + float(cents[i, k, n]) / 100, SAMPLES, RATE)
         audio[i, k, n, 0] = 0.95 * sound / np.abs(sound).max()
     instruments, keys = np.indices(audio.shape[:3])[:2]
     return Dataset(

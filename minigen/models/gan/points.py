@@ -67,7 +67,7 @@ class PointGAN(StabilizedGAN):
     EPOCHS: ClassVar[int] = 206  # of 78 batches of ring8: 16,000 steps
     BATCH_SIZE: ClassVar[int] = 128
     RECALIBRATE: ClassVar[int] = 20_000
-    FIELD: ClassVar[str] = "points"
+    FIELD = "points"
     options: Options
 
     def __init__(self, **options: Any):
