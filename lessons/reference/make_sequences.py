@@ -1,0 +1,88 @@
+"""Train and measure the sequences of `sequences.md`: python lessons/reference/make_sequences.py [--seeds 0 1 2].
+
+A run that is there already (in --runs) is not trained again.  Needs the extra `sequences`.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigen as mg
+from minigen.audio import griffin_lim, stft
+from minigen.cli import main as minigen
+from minigen.metrics import class_gaussians, in_tune, mmd, tstr
+
+POWER = ["rcgan", "--data", "power", "--critic", "dense", "--loss", "wgan-gp", "--width", "48", "--steps", "1500"]
+TASKS = {
+    "power": POWER,
+    "notes": ["rcgan", "--data", "notes"],
+    "spec": ["specgan", "--data", "notes", "--steps", "1000"],
+}
+
+
+def measure_series(made: Any, labels: Any, test: Any) -> list[float]:
+    """MMD, and TSTR by logistic regression and by the nearest neighbour."""
+    scores = tstr(made, labels, test.series, test.labels)
+    return [mmd(test.series, made), scores["logistic"], scores["neighbor"]]
+
+
+def power_of(model: Any) -> list[float]:
+    """Draw as many days as the test split has, of the same classes."""
+    test = mg.data.load("power", "test")
+    return measure_series(model.sample(len(test), np.random.default_rng(0), test.labels), test.labels, test)
+
+
+def notes_of(model: Any) -> list[float]:
+    """Draw 20 notes of each key: the share in tune, in percent, and the median error in cents."""
+    labels = np.repeat(np.arange(13), 20)
+    share, error = in_tune(
+        model.to_sound(model.sample(len(labels), np.random.default_rng(0), labels)), labels + 60, 8000
+    )
+    return [100 * share, error]
+
+
+def show(name: str, rows: list[list[float]]) -> None:
+    """Print one line of figures: each seed, in the order of the seeds."""
+    for i, column in enumerate(zip(*rows)):
+        print(f"{name} [{i}]  " + "  ".join(f"{value:.4g}" for value in column) + f"   median {np.median(column):.4g}")
+
+
+def baselines() -> None:
+    """Real training data, normal distributions, and Griffin-Lim of real spectrograms."""
+    train, test = (mg.data.load("power", split) for split in ("train", "test"))
+    show("power, real training days", [measure_series(train.series, train.labels, test)])
+    drawn = [class_gaussians(train.series, train.labels, 274, np.random.default_rng(seed)) for seed in range(3)]
+    show("power, a normal distribution of each class", [measure_series(*each, test) for each in drawn])
+    notes = mg.data.load("notes", "test", count=1)
+    for name, sounds in (
+        ("as rendered", notes.audio[:, 0]),
+        ("by Griffin-Lim", griffin_lim(np.abs(stft(notes.audio[:, 0])))),
+    ):
+        share, error = in_tune(sounds, notes.labels + 60, notes.rate)
+        show(f"notes, {name}", [[100 * share, error]])
+
+
+def main() -> None:
+    """Train what is missing, and print every figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    arguments = parser.parse_args()
+    baselines()
+    measures: dict[str, Callable[[Any], list[float]]] = {"power": power_of, "notes": notes_of, "spec": notes_of}
+    for task in arguments.tasks:
+        rows = []
+        for seed in arguments.seeds:
+            run = arguments.runs / f"{task}-{seed}"
+            if not run.is_dir():
+                minigen(["train", *TASKS[task], "--seed", str(seed), "--run", str(run)])
+            rows.append(measures[task](mg.train.load_trained(run).model))
+        show(task, rows)
+
+
+if __name__ == "__main__":
+    main()
