@@ -32,9 +32,9 @@ from .gan import (
 from .options import Options, option
 from .registry import absolute_name, build, families, family, register
 from .repair import Repair
+from .sequence import RCGAN, SequenceGAN, SpecGAN
 from .single_image import image_prior, style_transfer
 from .translation import CycleGAN, Pix2Pix
-from .sequence import RCGAN, SequenceGAN, SpecGAN
 from .vae import CVAE, IWAE, VAE, BaseVAE
 
 __all__ = [
