@@ -15,7 +15,7 @@ from minigen.check import gradcheck
 from minigen.cli import main
 from minigen.data import Dataset, Loader
 from minigen.data.points import SIGMAS, centres
-from minigen.metrics import count_modes, known_modes, stacked_modes
+from minigen.metrics import count_modes, known_modes, load_judges, stacked_modes
 from minigen.models import PointGAN, build, family
 from minigen.models.gan.techniques import pack, unroll
 from minigen.nn.utils import functional_call, spectral_norm
@@ -364,15 +364,15 @@ def test_data_without_known_modes_and_bad_arguments_are_refused():
             count_modes(points, np.zeros((2, 2)), sigma)
 
 
-class Reader(nn.Module):
+class Reader:
     """Reads the digit from the first pixel, and is certain if the second is white."""
 
-    classes = 10
+    accuracy = 0.99
 
-    def forward(self, x):
-        level = np.rint((x.numpy()[:, 0, 0, 0] + 1) * 5).astype(int)
-        sure = np.where(x.numpy()[:, 0, 0, 1] > 0, 20.0, 1.0)[:, None]
-        return mg.tensor((sure * np.eye(10)[level]).astype(np.float32))
+    def probabilities(self, x):
+        level = np.rint((x[:, 0, 0, 0] + 1) * 5).astype(int)
+        sure = np.where(x[:, 0, 0, 1] > 0, 0.95, 0.5)[:, None]
+        return sure * np.eye(10)[level] + (1 - sure) / 10
 
 
 def test_stacked_modes_are_read_digit_by_digit_and_the_unsure_are_counted_apart():
@@ -386,6 +386,19 @@ def test_stacked_modes_are_read_digit_by_digit_and_the_unsure_are_counted_apart(
     assert found.kl == pytest.approx(np.sum(shares * np.log(shares * 1000)))
     with pytest.raises(ValueError, match=r"stacked_modes: expected images \(N, 3, H, W\), got \(4, 1, 4, 4\)"):
         stacked_modes(images[:, :1], Reader())
+    weak = Reader()
+    weak.accuracy = 0.9
+    with pytest.warns(UserWarning, match="stacked_modes: this reader is right on 90.0% only"):
+        stacked_modes(images, weak)
+
+
+def test_averaged_digits_have_many_modes_and_are_not_read_with_certainty():
+    stacked = mg.data.load("stacked_mnist", "test", count=1000)
+    reader = load_judges().reader
+    real = stacked_modes(stacked.images[:100], reader)
+    mixed = stacked_modes((stacked.images[:100] + stacked.images[100:200]) / 2, reader)
+    assert mixed.modes > 0.6 * real.modes
+    assert real.confident > 0.7 > 0.3 > mixed.confident
 
 
 # ---- the family

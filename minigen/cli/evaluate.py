@@ -5,7 +5,17 @@ import argparse
 import numpy as np
 
 from ..data import Dataset
-from ..metrics import ClassAccuracy, class_accuracy, evaluate, read_digits, repair_scores, test_images
+from ..metrics import (
+    ClassAccuracy,
+    class_accuracy,
+    evaluate,
+    known_modes,
+    load_judges,
+    read_digits,
+    repair_scores,
+    stacked_modes,
+    test_images,
+)
 from ..models import Repair
 from ..train import Trained
 from .run_options import add_run, add_split, asked_data, opened
@@ -34,6 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classify", type=at_least(1), default=0, metavar="N",
         help="of a cgan or cvae: have classifiers read N samples (10000 take about 3 minutes)",
     )  # fmt: skip
+    parser.add_argument(
+        "--modes", type=at_least(1), default=0, metavar="N",
+        help="of a model of stacked_mnist: read N samples, and count the 1,000 modes (26000 as published)",
+    )  # fmt: skip
     add_split(parser)
 
 
@@ -49,6 +63,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.classify:
         splits = trained.data("train"), trained.data("test")
         readings = class_accuracy(model, *splits, arguments.classify, seed, progress=True)
+    if arguments.modes and dataset.name != "stacked_mnist":
+        known_modes(dataset)  # for points they are printed without asking
+        raise ValueError("--modes counts the modes of stacked_mnist; those of points are printed without it")
     train = trained.data("train") if arguments.split == "test" else None
     found = evaluate(model, dataset, arguments.samples, seed, train)
     print(f"{trained.run.path}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
@@ -90,6 +107,12 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"  of the input     {found['mse_of_input']:8.4f}")
     if "elbo" not in found and "mse" not in found:
         print(f"These numbers do not measure how good the samples are: see minigen sample {arguments.model_run}")
+    if arguments.modes:
+        reader = load_judges().reader
+        for what, images in (("samples", model.sample(arguments.modes, np.random.default_rng(seed))),
+                             ("data", dataset.images[: arguments.modes])):  # fmt: skip
+            modes = stacked_modes(images, reader)
+            print(f"{what:8} {modes}; {modes.images} images, whose KL is {modes.kl_floor:.2f} if they are perfect")
     if readings is not None:
         _print_readings(readings)
 

@@ -77,8 +77,8 @@ class MinibatchDiscrimination(Module):
                 f"MinibatchDiscrimination: expected input (N, {self.in_features}), got shape {input.shape}"
             )
         n = _compared("MinibatchDiscrimination", input)
-        rows = (input @ self.weight.T).reshape(n, self.out_features, self.kernel_dims)
-        distances = sum(abs(rows[:, None] - rows[None]), 3)  # (N, N, out_features)
+        rows = (input @ self.weight.T).reshape(n, self.out_features, self.kernel_dims).permute(2, 0, 1)
+        distances = sum(abs(rows[:, :, None] - rows[:, None]), 0)  # (N, N, out_features)
         others = 1 - array_module(input.data).eye(n, dtype=input.dtype)
         nearness = sum(exp(-distances) * Tensor(others[:, :, None]), 1)
         output: Tensor = cat([input, nearness], 1)

@@ -158,7 +158,7 @@ def with_techniques(discriminator: nn.Module, spectral: bool, minibatch: bool) -
     if minibatch:
         *layers, last = discriminator.children()
         assert isinstance(last, nn.Linear)
-        compare = nn.MinibatchDiscrimination(last.in_features)
+        compare = nn.MinibatchDiscrimination(last.in_features, out_features=8, kernel_dims=3)
         wider = nn.Linear(last.in_features + compare.out_features, last.out_features)
         discriminator = nn.Sequential(*layers, compare, wider)
     if spectral:
