@@ -24,7 +24,7 @@ def count(answer: Any) -> None:
     rng = np.random.default_rng(0)
     near = where[[0, 0, 3, 5, 5, 5]] + sigma * rng.uniform(-1, 1, (6, 2))
     corner = where[[1]] + 2.5 * sigma  # within 3 sigma along each axis, not in the plane
-    far = where[[2, 6]] + 0.1  # 14 sigma, and still nearest to their modes
+    far = where[[2, 6]] + np.array([[0.1], [0.2]])  # 14 and 28 sigma, and still nearest to their modes
     points = np.concatenate([near, corner, far])
     squared = np.square(points[:, None] - where).sum(2)
     nearest, least = squared.argmin(1), squared.min(1)
@@ -36,8 +36,8 @@ def count(answer: Any) -> None:
     boxed = (np.abs(points - where[nearest]) <= 3 * sigma).all(1)
     found, share = call(answer, points, where, sigma, expect=2)
     wrong = [
-        (modes(np.ones(len(points), bool)), "Each point counts for its nearest mode here, however far it is. Only points "
-         "within 3 sigma count."),
+        (modes(np.ones(len(points), bool)), "Each point counts for its nearest mode here, however far it is. Only "
+         "points within 3 sigma count."),
         (modes(boxed), "This is a square of 3 sigma on each axis. The distance is Euclidean: a circle."),
         (modes(least <= 3 * sigma), "A squared distance is compared with 3 sigma: square both, or none."),
         (modes(least <= 3 * sigma**2), "The radius is 3 sigma, so its square is 9 sigma^2, not 3 sigma^2."),
@@ -70,13 +70,15 @@ def pack(answer: Any) -> None:
          "first image, then those of the second."),
     ]  # fmt: skip
     if np.shape(got) == (6, 6, 2, 2) or np.shape(got) == (6, 2, 2, 2):
-        raise Wrong(f"pack(images, 3): expected 2 packs of 6 images, got shape {np.shape(got)}: m images make one example.")
+        raise Wrong(
+            f"pack(images, 3): expected 2 packs of 6 images, got shape {np.shape(got)}: m images make one example."
+        )
     close("pack(images, 3) for 6 images of 2 channels", got, right, mistakes)
 
 
 @exercise("10.3", "the gradient of minibatch features")
 def minibatch_gradient(answer: Any) -> None:
-    """``minibatch_gradient(m, g)`` is the gradient in m (N, C) for cotangents g (N,) of o, o_i = sum_j exp(-|m_i-m_j|)."""
+    """``minibatch_gradient(m, g)`` is the gradient in m (N, C) of sum(g o), with o_i = sum_j exp(-|m_i - m_j|)."""
     for n in (2, 5):
         m, g = random_array(n, n, 3), random_array(n + 1, n)
         way = m[:, None] - m
@@ -125,9 +127,7 @@ def unrolled(answer: Any) -> str:
         fake = tensor(points, requires_grad=True)
         return step(fake), fake
 
-    expected, leaf = after(
-        lambda fake: unroll(network, lambda d: non_saturating_d(d(real), d(fake)), steps=1, lr=0.3)
-    )
+    expected, leaf = after(lambda fake: unroll(network, lambda d: non_saturating_d(d(real), d(fake)), steps=1, lr=0.3))
     found, own = after(lambda fake: call(answer, network, real, fake, 0.3))
     if not isinstance(found, dict) or set(found) != set(expected):
         raise Wrong(f"Expected a dictionary with the names {', '.join(expected)}, got {found!r:.80}.")
@@ -158,7 +158,7 @@ _SYMPTOMS = {
     1: "All samples are in one place, between two modes and in none. What moves on when D catches up?",
     2: "All modes are there, and every second sample is on the way from one to the next. What would make G steeper?",
     3: "One mode, and every sample is perfect. What does D look like that says so precisely where it is?",
-    4: "The shape is right and in the wrong place: scaled and shifted as a whole. What differs from training to sampling?",
+    4: "The shape is right, but scaled and shifted as a whole. What differs between training and sampling?",
     5: "Samples everywhere, as many outside the ring as on it. Which network has learned nothing yet?",
 }
 

@@ -427,14 +427,14 @@ def functional_call(
             if not isinstance(value, Tensor) or value.shape != old.shape:
                 found = value.shape if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(f"functional_call: {name!r}: expected a Tensor of shape {old.shape}, got {found}")
-            for home, key in places[id(old)]:
-                kept.append((home, key, old))
-                home[key] = value
+            for registry, key in places[id(old)]:
+                kept.append((registry, key, old))
+                registry[key] = value
         arguments = args if isinstance(args, tuple) else () if args is None else (args,)
         return module(*arguments, **(kwargs or {}))
     finally:
-        for home, key, old in kept:
-            home[key] = old
+        for registry, key, old in kept:
+            registry[key] = old
 
 
 def update_bn(loader: Iterable[Any], model: Module) -> None:
