@@ -150,7 +150,7 @@ def expected_coverage(answer: Any) -> None:
     """``expected_coverage(real, fake, k)``: how many balls of real images hold a sample if both have one "
     "distribution.
     """
-    for real, fake, k in ((50, 400, 3), (2000, 500, 5), (2000, 1000, 5), (10, 10, 1)):
+    for real, fake, k in ((20, 15, 3), (2000, 500, 5), (2000, 1000, 5), (10, 10, 1)):
         empty = math.prod((real - i) / (real + fake - i) for i in range(1, k + 1))
         right = 1 - empty
         what = f"expected_coverage({real}, {fake}, {k})"
