@@ -145,3 +145,26 @@ def test_a_derivative_called_zero_that_is_not_is_seen():
         assert gradcheck(lambda a, b: mul(a, b), [np.array([2.0]), np.array([3.0])]).verdict == "wrong"
     finally:
         mul.rules = kept
+
+
+# ---- generated mutants
+
+
+def test_the_generated_list_is_long_mixed_and_fixed():
+    from minigen.check.mutants.generator import generate
+
+    found = generate()
+    names = [m.name for m in found]
+    assert len(names) >= 1000 and len(set(names)) == len(names)
+    assert 0.3 < sum(m.held_back for m in found) / len(found) < 0.37
+    assert sum(m.kind == "factor" for m in found) <= 0.1 * len(found)
+    assert [m.name for m in generate(["relu"])] == [n for n in names if n.startswith("relu/")]
+
+
+def test_generated_mutants_are_caught_by_the_public_check():
+    from minigen.check.mutants.generator import score_generated
+
+    result = score_generated(seeds=1, sample=1, ops=["leaky_relu", "softmax"])
+    assert len(result.rows) >= 8
+    assert [n for n, (_, caught, reached) in result.rows.items() if caught < reached] == []
+    assert "| **all** |" in str(result)

@@ -4,7 +4,8 @@
 to check                       use
 ============================== =====================================================================
 a function on minigen Tensors  `gradcheck`
-anybody's NumPy function       `check`
+anybody's NumPy function       `check`; in a test `assert_right`
+a whole autograd engine        `check_engine`
 ============================== =====================================================================
 
 >>> import numpy as np
@@ -12,8 +13,9 @@ anybody's NumPy function       `check`
 'right'
 """
 
+from .check_engine import check_engine
 from .check_function import assert_right, check
 from .gradcheck import gradcheck
 from .report import Finding, Report
 
-__all__ = ["Finding", "Report", "assert_right", "check", "gradcheck"]
+__all__ = ["Finding", "Report", "assert_right", "check", "check_engine", "gradcheck"]

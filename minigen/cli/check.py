@@ -23,6 +23,7 @@ examples:
   minigen check --against minigen.check.adapters.pytorch:table --report html --output report.html
   minigen check --score --seeds 20               how many wrong gradients the checks see
   minigen check --score --seeds 20 --pytorch     the same, with PyTorch's gradcheck beside them
+  minigen check --score --generated --sample 20  wrong gradients made by a rule, at most 20 of each kind
   minigen check --cuda conv2d --cc 80 90         machine code of the CUDA kernels: registers, spills, occupancy, bounds
   minigen check --cuda --report markdown         the convolutions of DCGANs, in one table
   minigen check --gpu                            kernels, gradients, training and speed on the GPU of this computer
@@ -47,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", metavar="N", type=int, default=20, help="points per operation (default: 20)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the points (default: 0)")
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="seeds of --score (default: 3)")
+    parser.add_argument("--generated", action="store_true", help="--score: mutants made by a rule, thousands of them")
+    parser.add_argument("--sample", metavar="N", type=int, help="--generated: at most N of each kind (default: all)")
+    parser.add_argument("--held-back", action="store_true", help="--generated: the third that is kept for releases")
     parser.add_argument("--pytorch", action="store_true", help="--score: run PyTorch's gradcheck beside ours")
     parser.add_argument(
         "--report",
@@ -161,7 +165,12 @@ def _table(where: str) -> dict[str, Any]:
 
 def _score(args: argparse.Namespace) -> int:
     from ..check.mutants import score
+    from ..check.mutants.generator import score_generated
 
+    if args.generated:
+        generated = score_generated(args.seeds, args.sample, args.held_back, args.ops or None, args.seed)
+        _deliver(str(generated), args.output)
+        return int(any(0 == caught < reached for _, caught, reached in generated.rows.values()))
     others: list[Any] = []
     if args.pytorch:
         from ..check.mutants.pytorch_baseline import PyTorch
