@@ -11,9 +11,9 @@ import pytest
 
 import minigen as mg
 from minigen.data import Dataset, Loader
+from minigen.losses import GAN_LOSSES
 from minigen.models import build
 from minigen.models.ema import EMA
-from minigen.models.gan.base import GAN_LOSSES
 from minigen.train import Run, fit
 
 CONV = {"size": 8, "channels": 1, "latent": 3, "width": 2}

@@ -20,6 +20,8 @@ from minigen.losses import LOSSES
 numbers = np.random.default_rng
 seeds = st.integers(0, 2**32 - 1)
 HELPERS = {
+    "GAN_LOSSES",
+    "GANLoss",
     "LOSSES",
     "Loss",
     "gram_matrix",

@@ -9,8 +9,7 @@ import numpy as np
 from .. import nn
 from ..engine import grad, primitive
 from ..functional import softplus
-from ..losses import minimax_d, minimax_g, non_saturating_g
-from ..models import GAN_LOSSES
+from ..losses import GAN_LOSSES, minimax_d, minimax_g, non_saturating_g
 from ..ops.elementwise import sigmoid
 from ..optim import SGD
 from ..tensor import Tensor, tensor

@@ -27,6 +27,7 @@ loss                                      family (file and derivation)       for
 `l1_penalty`, `l2_penalty`                ``regularization``                 weights
 ========================================= ================================== ==========================================
 
+`GAN_LOSSES` (file ``gan``) has the pairs that ``minigen train --loss`` offers.
 `derivation` gives the text that derives a family, `gradient` the gradient derived there, in plain NumPy.
 """
 
@@ -36,6 +37,7 @@ from .cvae import cvae_loss
 from .cycle import cycle_loss
 from .elbo import negative_elbo
 from .feature_matching import feature_matching
+from .gan import GAN_LOSSES, GANLoss
 from .gaussian import gaussian_log_likelihood
 from .gram import gram_loss, gram_matrix
 from .hinge import hinge_d, hinge_g
@@ -55,6 +57,8 @@ from .wgan_gp import critic_gradients, gradient_penalty, wgan_gp_d
 from .zero_centred import input_gradients, zero_centred_penalty
 
 __all__ = [
+    "GAN_LOSSES",
+    "GANLoss",
     "LOSSES",
     "Loss",
     "bernoulli_log_likelihood",

@@ -4,6 +4,8 @@ A *family* is one file of this package.  Its module docstring **is** the derivat
 minimized and why, step by step to the gradient, then sign, scale and detach.  Below it is each loss, a function on
 Tensors (marked `loss`), followed by its gradient in plain NumPy (marked `gradient_of`).  Training does not use the hand
 gradients: autograd finds the same ones, and the tests hold the two against each other.
+
+``minigen train --loss`` offers the pairs of `GAN_LOSSES`, in ``gan.py``.
 """
 
 import difflib

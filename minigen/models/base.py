@@ -196,7 +196,25 @@ class Model(Module):
         raise NotImplementedError(f"{type(self).__name__} does not define preview()")
 
     def schedule(self, done: float) -> None:
-        """Prepare the next step; `done` is the share of the training that is done, from 0 to 1."""
+        """Prepare the next step, such as its learning rate; `done` is the share of the training, from 0 to 1."""
+
+    def decay_learning_rates(self, done: float, share: float) -> None:
+        """Let the learning rate of every optimizer fall linearly to 0 in the last `share` of the training.
+
+        A family calls it in `schedule`.  The rates depend on `done` only, so a resumed run has the same ones; a run
+        that is prolonged continues with the rate that the longer run has at that step.
+
+        Parameters
+        ----------
+        done : float
+            The share of the training that is done.
+        share : float
+            From 0, for constant rates, to 1.
+        """
+        left = min(1.0, (1 - done) / share) if share else 1.0
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * left
 
     def prepare(self, dataset: Dataset) -> None:
         """Look at the training data before the first step, also of a resumed run; ValueError if it does not suit."""

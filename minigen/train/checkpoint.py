@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on, in one file that any safetensors reader opens.
+"""Checkpoints: the file format, which any safetensors reader opens; `minigen.train.loop` gathers what goes in.
 
 A *state* is a nest of dictionaries and lists with arrays and plain values at its leaves.  Its arrays become the tensors
 of a safetensors file, named by their path (``model.generator.0.weight``); everything else is JSON in the file's

@@ -7,7 +7,8 @@ Four things are looked at, for every family:
 - the samples: are they nearly all alike, or nothing but black and white?
 - the losses: are they far outside the range in which a training learns?
 
-What else can go wrong in one family, its `diagnose` says.  Losses are judged as means over a *window* of steps, a tenth
+What else can go wrong in one family is in the `diagnose` of its file in ``minigen/models/``: a discriminator that has
+won is in ``gan/base.py``.  Losses are judged as means over a *window* of steps, a tenth
 of the run, and a warning must last for three windows; samples must show the same after two reports.  One step proves
 nothing: D wins many a batch, and the first samples are all alike.
 

@@ -1,4 +1,7 @@
-"""Running tests on students' files: each in a fresh process, with limits on time and memory."""
+"""Running tests on students' files: each in a fresh process, with limits on time and memory.
+
+A test that takes too long is first interrupted in its own process (``submission.py``); this file kills what goes on.
+"""
 
 import contextlib
 import json

@@ -1,7 +1,7 @@
 """Generative adversarial networks, one family a file; what they share is in `minigen.models.gan.base`."""
 
 from .aae import AAE
-from .base import GAN, GAN_LOSSES, BaseGAN, GANLoss
+from .base import GAN, BaseGAN
 from .cgan import CGAN
 from .dcgan import DCGAN
 from .mlp_gan import MLPGAN
@@ -16,7 +16,6 @@ __all__ = [
     "CGAN",
     "DCGAN",
     "GAN",
-    "GAN_LOSSES",
     "MLPGAN",
     "PointGAN",
     "SSGAN",
@@ -25,5 +24,4 @@ __all__ = [
     "WGANGP",
     "BaseGAN",
     "BaseWGAN",
-    "GANLoss",
 ]

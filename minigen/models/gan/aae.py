@@ -121,12 +121,8 @@ class AAE(GenerativeModel):
         }
 
     def schedule(self, done: float) -> None:
-        """Set the learning rates from the share that is done."""
-        decay = self.options.lr_decay
-        left = min(1.0, (1 - done) / decay) if decay else 1.0
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = self.options.lr * left
+        """Let the learning rates fall, as the option `lr_decay` says; see `Model.decay_learning_rates`."""
+        self.decay_learning_rates(done, self.options.lr_decay)
 
     def reference_levels(self) -> dict[str, float]:
         """Return the losses of an undecided D."""

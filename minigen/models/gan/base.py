@@ -1,41 +1,20 @@
 """What all GANs share: a generator, a discriminator, the pair of losses, and the training step.
 
-The *pair of losses* is what most GANs differ in; networks and training step stay the same.
-
-=============== ============================================================================ ==================
-loss            output of D                                                                  if D is undecided
-=============== ============================================================================ ==================
-non_saturating  a logit; G minimizes -log D(G(z))                                            D 1.386, G 0.693
-minimax         a logit; G minimizes log(1 - D(G(z))), whose gradient vanishes if D is right D 1.386, G -0.693
-lsgan           a number with the target 1 for real and 0 for generated images               D 0.25, G 0.125
-hinge           a score, to be above 1 for real and below -1 for generated images            D 2, G 0
-=============== ============================================================================ ==================
-
-Each loss is derived in `minigen.losses` (``derivation("lsgan")``); this file only calls them.
+The pair of losses (`minigen.losses.GAN_LOSSES`) is what most GANs differ in; networks and training step stay the same.
 """
 
 import copy
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ... import nn
 from ...creation import randn
 from ...engine import no_grad
-from ...losses import (
-    hinge_d,
-    hinge_g,
-    label_smoothing_d,
-    lsgan_d,
-    lsgan_g,
-    minimax_g,
-    non_saturating_d,
-    non_saturating_g,
-)
+from ...losses import GAN_LOSSES, GANLoss
 from ...nn.utils import update_bn
 from ...ops.shape import cat
 from ...optim import Adam, Optimizer
@@ -46,49 +25,9 @@ from ..ema import EMA
 from ..networks.gan import Networks
 from ..options import option
 
-__all__ = ["GAN", "GAN_LOSSES", "BaseGAN", "GANLoss"]
+__all__ = ["GAN", "BaseGAN"]
 
 _MAX_LEAD = 0.98  # the lead from which D is said to have won
-
-
-class GANLoss(NamedTuple):
-    """A pair of losses.
-
-    Parameters
-    ----------
-    discriminator : callable
-        (real outputs, fake outputs, smoothing) to the loss of D.
-    generator : callable
-        (fake outputs, smoothing) to the loss of G.
-    logits : bool
-        Whether the output of D is a logit, and its sigmoid a probability.
-    undecided : tuple of float
-        Losses of D and of G, without smoothing, if D gives the same output for every image.
-    """
-
-    discriminator: Callable[[Tensor, Tensor, float], Tensor]
-    generator: Callable[[Tensor, float], Tensor]
-    logits: bool
-    undecided: tuple[float, float]
-
-
-GAN_LOSSES: dict[str, GANLoss] = {
-    "non_saturating": GANLoss(
-        non_saturating_d, lambda fake, _: non_saturating_g(fake), True, (2 * math.log(2), math.log(2))
-    ),
-    # The loss of D is the same as above; with a smoothing of 0 it is `minimax_d`.
-    "minimax": GANLoss(label_smoothing_d, lambda fake, _: minimax_g(fake), True, (2 * math.log(2), -math.log(2))),
-    # Targets a = 0, b = c = 1 - smoothing: the target of G is the one that D has for real images.
-    "lsgan": GANLoss(
-        lambda real, fake, smoothing: lsgan_d(real, fake, 0.0, 1 - smoothing),
-        lambda fake, smoothing: lsgan_g(fake, 1 - smoothing),
-        False,
-        (0.25, 0.125),
-    ),
-    # Margins in place of labels: there is nothing to smooth.
-    "hinge": GANLoss(lambda real, fake, _: hinge_d(real, fake), lambda fake, _: hinge_g(fake), False, (2.0, 0.0)),
-}
-"""Every pair of losses by the name of the option `loss`."""
 
 
 class BaseGAN(GenerativeModel):
@@ -262,7 +201,6 @@ class GAN(BaseGAN):
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
         super().__init__(size, channels, **options)
         self.gan_loss: GANLoss = self.LOSSES[self.options.loss]
-        self.initial_lr: dict[str, float] = {name: o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
 
     def build_optimizer(self, parameters: Iterable[Any]) -> Optimizer:
         """Build Adam.
@@ -288,7 +226,7 @@ class GAN(BaseGAN):
         Returns
         -------
         dict
-            ``loss_d`` and ``loss_g`` (the table at the top of this file says what they are if D is undecided), and the
+            ``loss_d`` and ``loss_g`` (`reference_levels` says what they are if D is undecided), and the
             means of D's outputs for real and for generated images before its update, ``d_real`` and ``d_fake``: as
             probabilities if they are logits.
         """
@@ -332,25 +270,12 @@ class GAN(BaseGAN):
         return self.discriminate(fake, condition)
 
     def schedule(self, done: float) -> None:
-        """Set the learning rates from the share that is done, so that a resumed run has the same rates.
-
-        A run that is prolonged continues with the rate that the longer run has at that step.
-        """
-        decay = self.options.lr_decay
-        if not decay:
-            return
-        left = min(1.0, (1 - done) / decay)
-        for name, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = self.initial_lr[name] * left
+        """Let the learning rates fall, as the option `lr_decay` says; see `Model.decay_learning_rates`."""
+        self.decay_learning_rates(done, self.options.lr_decay)
 
     def reference_levels(self) -> dict[str, float]:
-        """Return the losses and outputs of an undecided D; see the table at the top of this file."""
-        loss_d, loss_g = self.gan_loss.undecided
-        if self.options.loss == "lsgan":  # the targets are 0 and 1 - smoothing, the best constant is half-way
-            scale = (1 - self.options.smoothing) ** 2
-            loss_d, loss_g = loss_d * scale, loss_g * scale
-        output = {"lsgan": (1 - self.options.smoothing) / 2, "hinge": 0.0}.get(self.options.loss, 0.5)
+        """Return the losses and outputs of an undecided D, with the smoothing of the options."""
+        loss_d, loss_g, output = self.gan_loss.undecided(self.options.smoothing)
         return {"loss_d": loss_d, "loss_g": loss_g, "d_real": output, "d_fake": output}
 
     def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
@@ -365,12 +290,12 @@ class GAN(BaseGAN):
         if "d_real" not in means:  # the scores of a critic have no scale
             return {}
         real, fake = means["d_real"], means["d_fake"]
-        hinge = self.options.loss == "hinge"
-        lead = 1 - means["loss_d"] / 2 if hinge else (real - fake) / (1 - self.options.smoothing)
+        margins = self.gan_loss.margins
+        lead = 1 - means["loss_d"] / 2 if margins else (real - fake) / (1 - self.options.smoothing)
         if not lead > _MAX_LEAD:
             return {}
         remedy = "--loss non_saturating" if self.options.loss == "minimax" else "a smaller --lr"
-        remedy += "" if hinge else ", more --smoothing"
+        remedy += "" if margins else ", more --smoothing"
         return {
             "won": f"the discriminator has won (d_real {real:.3f}, d_fake {fake:.3f}): the gradient of the generator "
             f"is small. Try {remedy}, or wgan-gp, where a better critic gives a better gradient"

@@ -166,12 +166,8 @@ class SSGAN(BaseGAN):
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "labelled_accuracy": right}
 
     def schedule(self, done: float) -> None:
-        """Set the learning rates from the share that is done."""
-        decay = self.options.lr_decay
-        left = min(1.0, (1 - done) / decay) if decay else 1.0
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = self.options.lr * left
+        """Let the learning rates fall, as the option `lr_decay` says; see `Model.decay_learning_rates`."""
+        self.decay_learning_rates(done, self.options.lr_decay)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Return the likeliest class of each image (N,), in evaluation mode."""

@@ -197,7 +197,6 @@ class StabilizedGAN(GAN):
         super().__init__(size, channels, **options)
         self.r1 = self.options.r1
         if self.options.lr_d is not None:
-            self.initial_lr["discriminator"] = self.options.lr_d
             for group in self.optimizers["discriminator"].param_groups:
                 group["lr"] = self.options.lr_d
 

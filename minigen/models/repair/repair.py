@@ -106,7 +106,6 @@ class Repair(ImageModel):
             holes = chosen.damage == "hole"
             self.discriminator = patch_discriminator(channels + holes, 2 * width if holes else width)
             self.optimizers["discriminator"] = Adam(self.discriminator.parameters(), 0.2 * rate, (0.5, 0.999))
-        self.rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
 
     @property
     def factor(self) -> int:
@@ -164,9 +163,7 @@ class Repair(ImageModel):
 
     def schedule(self, done: float) -> None:
         """Keep the learning rates for half of the training, then let them fall to 0 in a straight line."""
-        share = min(1.0, 2 * (1 - done))
-        for name, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = self.rates[name] * share
+        self.decay_learning_rates(done, 0.5)
 
     def reference_levels(self) -> dict[str, float]:
         """Return the losses of a discriminator that is undecided, if there is one."""

@@ -21,11 +21,11 @@ from ...audio import FLOOR, N_FFT, griffin_lim, log_spectrogram
 from ...creation import rand, randn
 from ...data import Dataset
 from ...engine import no_grad
-from ...losses import critic_gradients, gradient_penalty, wgan_d, wgan_g, wgan_gp_d
+from ...losses import GAN_LOSSES, GANLoss, critic_gradients, gradient_penalty, wgan_d, wgan_g, wgan_gp_d
 from ...ops.shape import cat, expand, unsqueeze
 from ...optim import Adam, Optimizer
 from ...tensor import Tensor, tensor
-from ..gan.base import GAN, GAN_LOSSES, GANLoss
+from ..gan.base import GAN
 from ..options import option
 
 __all__ = ["SequenceGAN"]
@@ -36,7 +36,9 @@ SPREAD = 3.0
 _GP = "wgan-gp"
 _LOSSES: dict[str, GANLoss] = {
     **GAN_LOSSES,
-    _GP: GANLoss(lambda real, fake, _: wgan_d(real, fake), lambda fake, _: wgan_g(fake), False, (0.0, 0.0)),
+    _GP: GANLoss(
+        lambda real, fake, _: wgan_d(real, fake), lambda fake, _: wgan_g(fake), False, lambda _: (0.0, 0.0, 0.0)
+    ),
 }
 _SIDE = 64  # pixels of a drawn series
 

@@ -72,9 +72,9 @@ class CycleGAN(ImageModel):
         self.discriminator_x: nn.Module = patch_discriminator(channels, 2 * width, "instance")
         self.discriminator_y: nn.Module = patch_discriminator(out_channels, 2 * width, "instance")
         groups = {"generators": (self.a, self.b), "discriminators": (self.discriminator_x, self.discriminator_y)}
-        self.rates = {"generators": self.options.lr, "discriminators": 0.2 * self.options.lr}
+        rates = {"generators": self.options.lr, "discriminators": 0.2 * self.options.lr}
         self.optimizers: dict[str, Optimizer] = {
-            name: Adam([p for network in networks for p in network.parameters()], self.rates[name], (0.5, 0.999))
+            name: Adam([p for network in networks for p in network.parameters()], rates[name], (0.5, 0.999))
             for name, networks in groups.items()
         }
 
@@ -112,8 +112,7 @@ class CycleGAN(ImageModel):
 
     def schedule(self, done: float) -> None:
         """Keep the learning rates for half of the training, then let them fall to 0 in a straight line."""
-        for name, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = self.rates[name] * min(1.0, 2 * (1 - done))
+        self.decay_learning_rates(done, 0.5)
 
     def reference_levels(self) -> dict[str, float]:
         """Return the losses of two undecided discriminators: twice those of `minigen.losses.lsgan`."""

@@ -69,7 +69,6 @@ class Pix2Pix(ImageModel):
         if chosen.adversarial:
             self.discriminator = patch_discriminator(channels + out_channels)
             self.optimizers["discriminator"] = Adam(self.discriminator.parameters(), 0.2 * chosen.lr, (0.5, 0.999))
-        self.rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
 
     def prepare(self, dataset: Dataset) -> None:
         """Refuse data without pairs."""
@@ -107,8 +106,7 @@ class Pix2Pix(ImageModel):
 
     def schedule(self, done: float) -> None:
         """Keep the learning rates for half of the training, then let them fall to 0 in a straight line."""
-        for name, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = self.rates[name] * min(1.0, 2 * (1 - done))
+        self.decay_learning_rates(done, 0.5)
 
     def reference_levels(self) -> dict[str, float]:
         """Return the losses of an undecided discriminator, if there is one."""
