@@ -441,6 +441,14 @@ def test_a_picture_is_repaired_by_one_command(here, capsys):
     assert np.array_equal(before[~hole], after[~hole]) and not np.array_equal(before[hole], after[hole])
 
 
+def test_an_inverted_mask_is_inverted_by_a_flag(here):
+    Image.fromarray(255 - np.asarray(Image.open("mask.png"))).save("inverse.png")
+    assert main(["repair", "hole", "grey.png", "--mask", "mask.png", "--out", "one.png"]) == 0
+    assert main(["repair", "hole", "grey.png", "--mask", "inverse.png", "--invert", "--out", "two.png"]) == 0
+    one, two = (np.asarray(Image.open(name)) for name in ("one.png", "two.png"))
+    assert np.array_equal(one, two)
+
+
 @pytest.mark.parametrize("damage", ["noise", "hole", "shrink"])
 def test_a_good_picture_is_damaged_and_repaired(here, capsys, damage):
     assert main(["repair", damage, "photo.png", "--damage"]) == 0
