@@ -53,7 +53,7 @@ def row(run: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only-runs-that-exist", action="store_true")
     asked = parser.parse_args()
     rows(asked.seeds, not asked.only_runs_that_exist)
