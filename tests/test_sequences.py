@@ -510,3 +510,20 @@ def test_a_run_of_sound_resumes_bit_for_bit(run):
     assert main(["train", "rcgan", "--run", "again", "--resume"]) == 0
     ours, theirs = load_trained("again").model.state_dict(), load_trained("parts").model.state_dict()
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_notebook_shows_a_sound_and_plays_it():
+    import base64
+    import io
+
+    x = tone(440, 2100)
+    shown = mg.plot.show_audio(x, RATE, "A tone.")
+    page = shown._repr_html_()
+    data = base64.b64decode(page.partition("data:audio/wav;base64,")[2].partition('"')[0])
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getframerate(), file.getnframes()) == (RATE, 2100)
+    (image,) = shown.figure.axes[0].get_images()
+    drawn = image.get_array()
+    assert abs(int(drawn.mean(1).argmax()) * RATE / 256 - 440) < RATE / 256
+    with pytest.raises(ValueError, match="show_audio: expected a sound of 256 samples or more"):
+        mg.plot.show_audio(x[:100], RATE)

@@ -10,7 +10,7 @@
 
 from .pitch import cents, fundamental, key_frequency
 from .spectrum import FLOOR, HOP, N_FFT, griffin_lim, istft, log_spectrogram, stft
-from .wav import read_wav, write_wav
+from .wav import read_wav, wav_bytes, write_wav
 
 __all__ = [
     "FLOOR",
@@ -24,5 +24,6 @@ __all__ = [
     "log_spectrogram",
     "read_wav",
     "stft",
+    "wav_bytes",
     "write_wav",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._util.atomic_write import replace_file
 
-__all__ = ["read_wav", "write_wav"]
+__all__ = ["read_wav", "wav_bytes", "write_wav"]
 
 
 def write_wav(path: str | Path, x: Any, rate: int) -> None:
@@ -36,13 +36,18 @@ def write_wav(path: str | Path, x: Any, rate: int) -> None:
         raise ValueError("write_wav: expected finite samples, got NaN or infinite ones")
     if rate < 1:
         raise ValueError(f"write_wav: expected a rate of at least 1 sample a second, got {rate}")
+    replace_file(Path(path), wav_bytes(x, rate))
+
+
+def wav_bytes(x: Any, rate: int) -> bytes:
+    """Return the content of the file that `write_wav` writes."""
     memory = io.BytesIO()
     with wave.open(memory, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(int(rate))
-        file.writeframes(np.round(32767 * np.clip(x, -1, 1)).astype("<i2").tobytes())
-    replace_file(Path(path), memory.getvalue())
+        file.writeframes(np.round(32767 * np.clip(np.asarray(x), -1, 1)).astype("<i2").tobytes())
+    return memory.getvalue()
 
 
 def read_wav(path: str | Path) -> tuple[np.ndarray, int]:

@@ -9,12 +9,14 @@ from .curves import loss_curves, training_curves
 from .graph import graph, to_dot, to_mermaid
 from .images import image_grid, save_image, save_image_grid, show_images
 from .points import draw_points
+from .sound import SoundPicture, show_audio
 from .style import COLORS, figure, save_figure, style
 from .table import ImageTable
 
 __all__ = [
     "COLORS",
     "ImageTable",
+    "SoundPicture",
     "draw_points",
     "figure",
     "graph",
@@ -23,6 +25,7 @@ __all__ = [
     "save_figure",
     "save_image",
     "save_image_grid",
+    "show_audio",
     "show_images",
     "style",
     "training_curves",
