@@ -359,6 +359,8 @@ OWN = {
     "cvae": {"classes": 3},
     "iwae": {"samples": 3},
     "points": {},
+    "rcgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series", "loss": "wgan-gp", "n_critic": 2},
+    "specgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series"},
     "ssgan": {"outputs": 3, "labelled": 6},
     "repair": {"damage": "hole", "adversarial": 0.1},
     "pix2pix": {},
@@ -379,12 +381,15 @@ def family(name, device="cpu", **options):
 
 def batch(start, stop):
     images = IMAGES[start:stop]
-    return {"images": images, "labels": LABELS[start:stop], "points": images[:, 0, 0, :2], "partners": -images}
+    points, series = images[:, 0, 0, :2], images[:, 0]
+    return {"images": images, "labels": LABELS[start:stop], "points": points, "series": series, "partners": -images}
 
 
 def loader(name=None):
     if name == "points":
         return Loader(Dataset("noise", points=IMAGES[:16, 0, 0, :2].copy()), 4, seed=1)
+    if name in ("rcgan", "specgan"):
+        return Loader(Dataset("noise", None, LABELS[:16], ("a", "b", "c"), series=IMAGES[:16, 0].copy()), 4, seed=1)
     return Loader(Dataset("noise", IMAGES[:16], LABELS[:16], ("a", "b", "c"), partners=-IMAGES[:16]), 4, seed=1)
 
 

@@ -104,7 +104,7 @@ def test_every_option_is_described_and_has_a_default(name):
     parameters = inspect.signature(family).parameters
     assert list(parameters) == list(options)
     shape = [*parameters][:2] == ["size", "channels"] or [*parameters][:1] == ["channels"]
-    assert shape or "dimensions" in parameters
+    assert shape or "dimensions" in parameters or "steps" in parameters
     for key, each in options.items():
         assert parameters[key].default == each.default and each.kind is not None
         for value in {each.default, *(each.metadata["choices"] or ())} - {None}:

@@ -400,6 +400,8 @@ OWN = {
     "cvae": {"classes": 3},
     "iwae": {"samples": 3},
     "ssgan": {"outputs": 3, "labelled": 6},
+    "rcgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series"},
+    "specgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series"},
     "repair": {"damage": "hole", "strength": "0.2-0.6", "adversarial": 0.1},
 }
 
@@ -409,6 +411,9 @@ def labelled_loader(batches=BATCHES, name=None):
     if name == "points":
         points = plain.images.reshape(len(plain), -1)[:, :2].copy()
         return Loader(Dataset("noise", points=points), 4, seed=1, drop_last=True)
+    if name in ("rcgan", "specgan"):
+        series = Dataset("noise", series=plain.images[:, 0], labels=np.arange(len(plain)) % 3, classes=("a", "b", "c"))
+        return Loader(series, 4, seed=1, drop_last=True)
     partners = {}
     if name in ("pix2pix", "cyclegan"):
         paired = name == "pix2pix"
