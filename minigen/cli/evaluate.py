@@ -18,7 +18,8 @@ from ..metrics import (
 )
 from ..models import Repair
 from ..train import Trained
-from .run_options import add_run, add_split, asked_data, opened
+from .judge_samples import add_judge_flags, check_same_data, evaluate_features, judge_runs
+from .run_options import add_device, add_split, asked_data, opened
 from .types import at_least
 
 __all__ = ["add_arguments", "run"]
@@ -31,11 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "no probability to an image: the outputs of D for data and samples. Every generative model: whether its\n"
         "samples are copies of training images. Repair: PSNR and SSIM, beside those of classical methods whose\n"
         "parameters are tuned on the truth. Translation: PSNR to the truth, where the data has pairs.\n\n"
+        "By judges, small networks trained on real images: FID, KID, precision, recall, coverage and others, each\n"
+        "with its interval and beside what real images measure. The result is also written as a page and as JSON\n"
+        "to the run's folder. Judges are shipped for digits of 28 pixels (mnist5k, mnist); --judge train makes\n"
+        "others. Runs that differ only in the seed are shown together: the median, and each run.\n\n"
         "Of a model that knows classes, --classify N lets one classifier, trained on the training images, read N\n"
         "samples, and another, trained on the samples only, read the test images. The first number measures\n"
         "whether samples are of the class asked for; the second is lower if samples lack what the data has."
     )
-    add_run(parser, None, "the noise")
+    parser.usage = "minigen evaluate RUN [RUN ...] [options]\n       minigen evaluate --features REAL.npz FAKE.npz"
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="names of runs in the folder runs, or paths")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="decides the noise (default: 0)")
+    add_device(parser)
     parser.add_argument(
         "--samples", type=at_least(0), default=0, metavar="K",
         help="of the VAE family: also estimate log p(x), with K codes an image (say 100; 1000 take minutes)",
@@ -49,16 +57,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a model of stacked_mnist: read N samples, and count the 1,000 modes (26000 as published)",
     )  # fmt: skip
     add_split(parser)
+    add_judge_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen evaluate`` was asked."""
-    trained = opened(arguments, points=True, from_images=True)
+    if bool(arguments.runs) == bool(arguments.features):
+        raise ValueError("evaluate: expected a RUN, or --features REAL.npz FAKE.npz, and not both")
+    if arguments.features:
+        real, fake = arguments.features
+        evaluate_features(real, fake, arguments.json)
+        return
+    trained = [opened(arguments, name, points=True, from_images=True) for name in arguments.runs]
+    check_same_data(trained)
+    silent = [one.run.path.name for one in trained if _print_own_numbers(one, arguments)]
+    if not judge_runs(trained, arguments):
+        for name in silent:
+            print(f"These numbers do not measure how good the samples are: see minigen sample {name}")
+
+
+def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> bool:
+    """What the family itself measures; return whether that says nothing about how good the samples are."""
     model, seed = trained.model, arguments.seed
     dataset = asked_data(arguments, trained)
     if isinstance(model, Repair):
         _print_repair(trained, model, dataset, arguments)
-        return
+        return False
     readings = None
     if arguments.classify:
         splits = trained.data("train"), trained.data("test")
@@ -97,16 +121,14 @@ def run(arguments: argparse.Namespace) -> None:
         floor = found["modes"]
         print(f"perfect  HQ {floor.high_quality_floor:.1%}, KL {floor.kl_floor:.4f} on average")
         print("  HQ: share of points within 3 sigma of a mode; a mode counts if there is one; KL: from equal shares")
-        return
+        return False
     if "l1" in found:
         _print_translation(found)
-        return
+        return False
     if "mse" in found:
         print(f"mean squared error {found['mse']:8.4f}")
     if "mse_of_input" in found:
         print(f"  of the input     {found['mse_of_input']:8.4f}")
-    if "elbo" not in found and "mse" not in found:
-        print(f"These numbers do not measure how good the samples are: see minigen sample {arguments.model_run}")
     if arguments.modes:
         reader = load_judges().reader
         for what, images in (("samples", model.sample(arguments.modes, np.random.default_rng(seed))),
@@ -115,6 +137,7 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"{what:8} {modes}; {modes.images} images, whose KL is {modes.kl_floor:.2f} if they are perfect")
     if readings is not None:
         _print_readings(readings)
+    return "elbo" not in found and "mse" not in found
 
 
 def _print_repair(trained: Trained, model: Repair, dataset: Dataset, arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from ..train import RunError, Trained, load_trained
 from ..visualize.classes import class_numbers
 from .types import at_least
 
-__all__ = ["add_class", "add_run", "add_split", "asked_classes", "asked_data", "opened", "save_table"]
+__all__ = ["add_class", "add_device", "add_run", "add_split", "asked_classes", "asked_data", "opened", "save_table"]
 
 
 def add_run(parser: argparse.ArgumentParser, out: str | None, seed: str | None) -> None:
@@ -22,6 +22,11 @@ def add_run(parser: argparse.ArgumentParser, out: str | None, seed: str | None) 
     parser.set_defaults(file_name=out, seed=None, split=None)
     if seed:
         parser.add_argument("--seed", type=at_least(0), default=0, help=f"decides {seed} (default: 0)")
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The flags ``--previous`` and ``--device``."""
     parser.add_argument("--previous", action="store_true", help="use the checkpoint before the last one")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default: cpu)")
 
@@ -39,16 +44,22 @@ def add_split(parser: argparse.ArgumentParser) -> None:
 
 
 def opened(
-    arguments: argparse.Namespace, points: bool = False, from_images: bool = False, sequences: bool = False
+    arguments: argparse.Namespace,
+    name: str | None = None,
+    points: bool = False,
+    from_images: bool = False,
+    sequences: bool = False,
 ) -> Trained:
-    """The model that the command is about; models of other things than images only where the command says so.
+    """The model that the command is about, or that of the run `name`.
+
+    Models of other things than images are allowed only where the command says so.
 
     Raises
     ------
     RunError
         If the command is not for such a model.
     """
-    trained = load_trained(arguments.model_run, arguments.previous)
+    trained = load_trained(name or arguments.model_run, arguments.previous)
     if isinstance(trained.model, PointGAN) and not points:
         raise RunError(f"{trained.run.path}: {trained.model.name} makes points, and this command needs images")
     if isinstance(trained.model, SequenceGAN) and not sequences:

@@ -67,6 +67,10 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint-every", type=at_least(1), metavar="STEPS", help="save this often, and after every epoch"
     )
+    parser.add_argument(
+        "--measure", action="store_true", default=None,
+        help="after every epoch measure KID, classes and coverage of 1000 samples, in measures.csv (28-pixel digits)",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on with a run; more --epochs or --steps prolong it")
     parser.add_argument("--previous", action="store_true", help="go on from the checkpoint before the last one")
     parser.add_argument("--overwrite", action="store_true", help="start again where there is a run of that name")
@@ -144,12 +148,15 @@ def _train(arguments: argparse.Namespace) -> int:
         loader = loader_of(run.config, source)
         device = asked["device"] or run.config["device"]
         model = model_on(device, run.config, source)
+        changes |= {"measure": True} if asked["measure"] else {}
+        measure = _epoch_measure(run.config, model) if (run.config | changes).get("measure") else None
         changes |= {"device": device, "environment": describe_environment(device)}
     else:
         config = _completed(asked)
         loader = loader_of(config)
         _fit_to(config, loader.dataset)
         model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
+        measure = _epoch_measure(config, model) if config.get("measure") else None
         run, changes = Run.create(find_run(name), config, arguments.overwrite), {}
         print_line(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
 
@@ -165,6 +172,7 @@ def _train(arguments: argparse.Namespace) -> int:
             resume=resume,
             previous=arguments.previous,
             checkpoint_every=arguments.checkpoint_every,
+            measure=measure,
         )
     if result.interrupted:
         print_line(
@@ -188,6 +196,22 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _epoch_measure(config: dict[str, Any], model: Any) -> Any:
+    """What ``--measure`` measures."""
+    from ..metrics import Reference, load_judges
+    from ..metrics.progress import EpochMeasure
+    from ..models import GenerativeModel
+    from ..train import RunError, load_split
+
+    if not isinstance(model, GenerativeModel):
+        raise RunError(f"--measure: {config['model']} makes no images from noise")
+    train, test = (load_split(config, split) for split in ("train", "test"))
+    reason = load_judges().why_not(train)
+    if reason:
+        raise RunError(f"--measure: no judges are shipped for {train.name}: {reason}; leave --measure out")
+    return EpochMeasure(Reference(load_judges(), train, test))
+
+
 def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, in the form of a config; None for what was not given."""
     from ..models import absolute_name, family
@@ -195,6 +219,7 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     plain = ("data", "size", "images", "epochs", "steps", "batch_size", "seed", "device")
     options = {each.name: getattr(arguments, each.name) for each in _options(family(arguments.model))}
     asked = {name: getattr(arguments, name) for name in plain}
+    asked["measure"] = True if arguments.measure else None
     return {"model": absolute_name(arguments.model), **asked, "options": options}
 
 
@@ -220,7 +245,8 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
         for each in _options(model)
     }
     environment = describe_environment(chosen["device"])
-    return {"model": asked["model"], **chosen, "options": options, "environment": environment}
+    measured = {"measure": True} if asked["measure"] else {}
+    return {"model": asked["model"], **chosen, **measured, "options": options, "environment": environment}
 
 
 def _fit_to(config: dict[str, Any], dataset: Any) -> None:
@@ -240,7 +266,7 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> dict[str, Any]:
     from ..train import RunError
 
     config = run.config
-    free = ("options", "epochs", "steps", "device")
+    free = ("options", "epochs", "steps", "device", "measure")
     given = {key: value for key, value in asked.items() if key not in free and value is not None}
     given |= {key: value for key, value in asked["options"].items() if value is not None}
     known = config | config["options"]

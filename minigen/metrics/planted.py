@@ -1,9 +1,7 @@
 """Known failures, planted in real images: which measure sees which, and which is blind.
 
-Each function takes real images and returns a set of samples that a failing model could make.  `table` measures them
-all.
-
-    python -m minigen.metrics.planted            the table, over three seeds
+Each function takes real images and returns a set of samples that a failing model could make.  `planted_table` measures
+them all.  ``python lessons/reference/make_metrics.py --planted`` makes the table of `lessons/reference/metrics.md`.
 """
 
 from collections.abc import Callable, Sequence

@@ -48,10 +48,10 @@ MEASURES: dict[str, tuple[str, str]] = {
     "density": ("density", "higher"),
     "coverage": ("coverage", "higher"),
     "class_tv": ("classes, total variation", "lower"),
-    "nn_accuracy": ("1-NN accuracy", "0.5"),
-    "copies": ("near copies, pixels", "0.01"),
-    "copies_alone": ("copies by ratio, pixels", "0.01"),
-    "copies_features": ("near copies, features", "0.01"),
+    "nn_accuracy": ("1-NN accuracy", "near 0.5"),
+    "copies": ("near copies, pixels", "at most 0.01"),
+    "copies_alone": ("copies by ratio, pixels", "at most 0.01"),
+    "copies_features": ("near copies, features", "at most 0.01"),
 }
 """Every measure by its name in the records: what a reader calls it, and which value is better."""
 

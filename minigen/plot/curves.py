@@ -54,7 +54,7 @@ def loss_curves(
     >>> picture.axes[0].get_xlabel(), len(picture.axes[0].lines)
     ('step', 2)
     """
-    table = dict(source) if isinstance(source, Mapping) else _read_csv(Path(source))
+    table = dict(source) if isinstance(source, Mapping) else read_csv(Path(source))
     names = [name for name in table if "loss" in name] if columns is None else list(columns)
     missing = [name for name in names if name not in table]
     if missing or not names:
@@ -117,7 +117,7 @@ def training_curves(
     >>> [axes.get_ylabel() for axes in picture.axes]
     ['loss', 'd_real, d_fake']
     """
-    table = dict(source) if isinstance(source, Mapping) else _read_csv(Path(source))
+    table = dict(source) if isinstance(source, Mapping) else read_csv(Path(source))
     names = [name for name in table if name not in ("step", "epoch", "seconds")]
     lengths = {name: len(table[name]) for name in (["step"] if "step" in table else []) + names}
     if not names or len(set(lengths.values())) > 1 or 0 in lengths.values():
@@ -198,7 +198,7 @@ def _show_the_settled_part(axes: Any, curves: Sequence[np.ndarray], levels: Sequ
         axes.set_ylim(low - margin, high + margin)
 
 
-def _read_csv(path: Path) -> dict[str, list[float]]:
+def read_csv(path: Path) -> dict[str, list[float]]:
     """Columns of a CSV file as numbers; empty cells become NaN, columns of words are left out."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

@@ -61,6 +61,7 @@ SCHEMA: dict[str, Field] = {
     "seed": Field("a whole number of at least 0", _at_least(0)),
     "device": Field("cpu or cuda", lambda value: value in ("cpu", "cuda")),
     "options": Field("an object from option to number, text, true, false or null", _is_options),
+    "measure": Field("true or false", lambda value: isinstance(value, bool), required=False),
     "class_names": Field("a list of texts", _is_names, required=False),
 }
 """Every field by name; further fields are allowed and left alone."""

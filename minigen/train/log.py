@@ -21,6 +21,8 @@ class CsvLog:
     path : Path
     keep : int
         Rows of an older log are kept up to this step and the others dropped: a resumed run writes them again.
+    every_step : bool
+        Whether there is a row for every step; otherwise for some, in order.
 
     Raises
     ------
@@ -43,9 +45,9 @@ class CsvLog:
     <BLANKLINE>
     """
 
-    def __init__(self, path: Path, keep: int = 0):
+    def __init__(self, path: Path, keep: int = 0, every_step: bool = True):
         self._path = path
-        kept = _rows_up_to(path, keep) if keep else []
+        kept = _rows_up_to(path, keep, every_step) if keep else []
         replace_file(path, _as_csv(kept).encode())
         self._columns = kept[0] if kept else None
         self._file = path.open("a", encoding="utf-8", newline="")
@@ -87,7 +89,7 @@ def _as_csv(rows: list[list[str]]) -> str:
     return text.getvalue()
 
 
-def _rows_up_to(path: Path, step: int) -> list[list[str]]:
+def _rows_up_to(path: Path, step: int, every_step: bool) -> list[list[str]]:
     """The header and the rows of steps up to `step`; empty if there is no such row.
 
     Blank lines are left out, and so is a last line without its end, which a crash cut off.
@@ -123,15 +125,18 @@ def _rows_up_to(path: Path, step: int) -> list[list[str]]:
             raise damaged(line, f"column 'step' holds {row[0]!r}, expected a whole number")
         if number > step:
             break
-        if kept and number != int(kept[-1][0]) + 1:
-            raise damaged(line, f"column 'step' holds {number}, expected {int(kept[-1][0]) + 1}")
+        before = int(kept[-1][0]) if kept else 0
+        if every_step and kept and number != before + 1:
+            raise damaged(line, f"column 'step' holds {number}, expected {before + 1}")
+        if number <= before:
+            raise damaged(line, f"column 'step' holds {number}, expected more than {before}")
         if len(row) != len(header):
             raise damaged(line, f"{len(row)} cells, expected {len(header)}: {', '.join(header)}")
         for name, cell in zip(header, row):
             if not _is_number(cell):
                 raise damaged(line, f"column {name!r} holds {cell!r}, expected a number")
         kept.append(row)
-    if kept and int(kept[-1][0]) != step:
+    if every_step and kept and int(kept[-1][0]) != step:
         raise damaged(rows[-1][0], f"column 'step' ends at {kept[-1][0]}, but the checkpoint is of step {step}")
     return [header, *kept] if kept else []
 

@@ -101,6 +101,7 @@ def fit(
     checkpoint_every: int | None = None,
     progress: bool = True,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    measure: Callable[[Any], Mapping[str, float]] | None = None,
 ) -> TrainingResult:
     """Train `model` for a number of epochs or steps, and record the run.
 
@@ -129,6 +130,10 @@ def fit(
         Whether to show a bar, and a line for each epoch, on the standard error stream.
     on_epoch : callable, optional
         Called with an `EpochReport` after each picture of samples.
+    measure : callable, optional
+        Function of the model to numbers by name, such as `minigen.metrics.progress.EpochMeasure`: called after each
+        picture of samples, and its numbers go to ``measures.csv``.  It must not change the model or draw from the
+        package's random stream.
 
     Returns
     -------
@@ -182,6 +187,7 @@ def fit(
                 checkpoint_every=checkpoint_every,
                 progress=progress,
                 on_epoch=on_epoch,
+                measure=measure,
             )
             return one.run_steps()
     except OSError as error:
@@ -190,7 +196,8 @@ def fit(
 
 def _made_with(model: Trainable, run: Run) -> dict[str, Any]:
     """All that the numbers of a training depend on, beside its state."""
-    free = ("epochs", "steps", "device", "environment")  # how far, and on what: recorded with the environment
+    # How far, and on what (recorded with the environment); measuring changes nothing.
+    free = ("epochs", "steps", "device", "environment", "measure")
     config = {name: value for name, value in run.config.items() if name not in free}
     return {"config": config, "environment": describe_environment(getattr(model, "device", "cpu"))}
 
@@ -263,9 +270,11 @@ class _Fit:
         checkpoint_every: int | None,
         progress: bool,
         on_epoch: Callable[[EpochReport], None] | None,
+        measure: Callable[[Any], Mapping[str, float]] | None,
     ):
         self.model, self.loader, self.run, self.total = model, loader, run, total
         self.checkpoint_every, self.progress, self.on_epoch = checkpoint_every, progress, on_epoch
+        self.measure = measure
         self.epochs = math.ceil(total / len(loader))
         self.report_every = math.ceil(self.epochs / MAX_REPORTS)
         self.step: int = counters["step"]
@@ -330,17 +339,28 @@ class _Fit:
         now, (then, step) = time.monotonic(), self.reported
         speed = (self.step - step) * self.loader.batch_size / max(now - then, 1e-9)
         samples = self.preview(epoch)
+        measured = self.measured(epoch)
         log.sync()
         if self.step == self.total or time.monotonic() - self.curves_drawn > CURVES_EVERY:
             self.curves()
         self.save(log)
         means = {name: float(np.mean([numbers[name] for numbers in self.history])) for name in self.history[0]}
-        said = "  ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+        said = "  ".join(f"{name} {mean:.3f}" for name, mean in (means | measured).items())
         self.say(f"epoch {epoch}/{self.epochs}  {said}  {speed:.0f} img/s{self.time_left()}")
         self.warn(samples)
         if self.on_epoch is not None:
             self.on_epoch(EpochReport(epoch, self.step, means, samples))
         self.history, self.reported = [], (time.monotonic(), self.step)
+
+    def measured(self, epoch: int) -> dict[str, float]:
+        """Measure the model and log it.  This goes before the checkpoint: a resumed run measures again, never less."""
+        if self.measure is None:
+            return {}
+        numbers = dict(self.measure(self.model))
+        with CsvLog(self.run.measures, keep=self.step - 1, every_step=False) as measures:
+            measures.write({"step": self.step, "epoch": epoch, **numbers})
+            measures.sync()
+        return numbers
 
     def warn(self, samples: np.ndarray) -> None:
         for text in self.diagnostics.new_warnings(samples):

@@ -5,6 +5,7 @@
     runs/NAME/
         config.json      what was asked for: enough to build the model and to go on
         log.csv          one row a step
+        measures.csv     with --measure: one row an epoch
         curves.png       all that was logged, as curves
         samples/         a grid of samples from the same noise after every epoch; classes in columns
         checkpoints/     the last two, as step-00001234.safetensors
@@ -118,7 +119,7 @@ class Run:
             if old:
                 for part in (path / "samples", path / "checkpoints"):
                     shutil.rmtree(part, ignore_errors=True)
-                for part in (path / "log.csv", path / "curves.png"):
+                for part in (path / "log.csv", path / "measures.csv", path / "curves.png"):
                     part.unlink(missing_ok=True)
             replace_file(path / "config.json", json.dumps(config, indent=2).encode() + b"\n")
         run = cls(path)
@@ -138,6 +139,11 @@ class Run:
     def log(self) -> Path:
         """The log, one row a step."""
         return self.path / "log.csv"
+
+    @property
+    def measures(self) -> Path:
+        """What was measured after each epoch, if it was asked for."""
+        return self.path / "measures.csv"
 
     @property
     def curves(self) -> Path:
@@ -170,7 +176,14 @@ class Run:
             for old in set(self.checkpoints()) - {path, *before}:
                 old.unlink()
             # Left by a training that was killed: while we have the lock, no other process writes files of these names.
-            for place in ("samples/{}*", "checkpoints/{}*", "{}*-config.json", "{}*-log.csv", "{}*-curves.png"):
+            for place in (
+                "samples/{}*",
+                "checkpoints/{}*",
+                "{}*-config.json",
+                "{}*-log.csv",
+                "{}*-measures.csv",
+                "{}*-curves.png",
+            ):
                 for unfinished in self.path.glob(place.format(TEMPORARY)):
                     unfinished.unlink(missing_ok=True)
         return path
