@@ -15,7 +15,7 @@ from minigen.check import gradcheck
 from minigen.cli import main
 from minigen.data import Dataset, Loader
 from minigen.data.points import SIGMAS, centres
-from minigen.metrics import count_modes, known_modes, load_judges, stacked_modes
+from minigen.metrics import Modes, count_modes, known_modes, load_judges, stacked_modes
 from minigen.models import PointGAN, build, family
 from minigen.models.gan.techniques import pack, unroll
 from minigen.nn.utils import functional_call, spectral_norm
@@ -354,6 +354,18 @@ def test_perfect_data_score_the_floors(name):
     assert found.modes == found.of
     assert found.high_quality == pytest.approx(found.high_quality_floor, abs=0.003)
     assert 0.2 < found.kl / found.kl_floor < 3
+
+
+def test_the_floor_of_the_divergence_is_its_mean_over_perfect_samples():
+    rng = np.random.default_rng(0)
+    for n, k in ((5, 3), (40, 8)):
+        found = []
+        for _ in range(2000):
+            share = np.bincount(rng.integers(0, k, n), minlength=k) / n
+            found.append(sum(q * math.log(q * k) for q in share if q))
+        floor = Modes(k, k, 1.0, 0.0, n, (1,) * k).kl_floor
+        assert floor == pytest.approx(np.mean(found), abs=4 * np.std(found) / 2000**0.5)
+    assert Modes(8, 8, 1.0, 0.0, 2500, (1,) * 8).kl_floor == pytest.approx(7 / 5000, rel=0.01)
 
 
 def test_data_without_known_modes_and_bad_arguments_are_refused():

@@ -59,8 +59,8 @@ class Modes:
 
     @property
     def kl_floor(self) -> float:
-        """The divergence that perfect samples have on average: (K - 1) / (2 N)."""
-        return (self.of - 1) / (2 * self.samples)
+        """The divergence that perfect samples have on average: about (K - 1) / (2 N), if N is much larger than K."""
+        return _expected_kl(self.samples, self.of)
 
     def __str__(self) -> str:
         return f"{self.modes} of {self.of} modes, HQ {self.high_quality:.1%}, KL {self.kl:.3f}"
@@ -171,8 +171,8 @@ class StackedModes:
 
     @property
     def kl_floor(self) -> float:
-        """The divergence of perfect images on average: 999 / (2 N)."""
-        return 999 / (2 * self.images)
+        """The divergence of perfect images on average: about 999 / (2 N), if N is much larger than 1,000."""
+        return _expected_kl(self.images, 1000)
 
     def __str__(self) -> str:
         return (
@@ -237,3 +237,12 @@ def _kl_from_uniform(counts: np.ndarray) -> float:
         return math.nan
     share = counts[counts > 0] / counts.sum()
     return float(np.sum(share * np.log(share * len(counts))))
+
+
+def _expected_kl(n: int, k: int) -> float:
+    """The mean of `_kl_from_uniform` for n draws from k equal classes: each count is binomial."""
+    counts = np.arange(1, n + 1)
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(counts))])
+    chances = factorials[n] - factorials[counts] - factorials[n - counts]
+    chances += -counts * math.log(k) + (n - counts) * math.log1p(-1 / k)
+    return float(k * np.sum(np.exp(chances) * counts / n * np.log(counts * k / n)))
