@@ -112,7 +112,8 @@ def kid_with_error(real: Any, fake: Any) -> KID:
 
 
 def _kernel(a: "NDArray[Any]", b: "NDArray[Any]") -> "NDArray[Any]":
-    return (a @ b.T / a.shape[1] + 1) ** 3
+    base = a @ b.T / a.shape[1] + 1
+    return base * base * base  # `base**3` takes ten times as long
 
 
 def _row_means(square: "NDArray[Any]") -> "NDArray[Any]":

@@ -9,7 +9,7 @@ from ..models import GenerativeModel
 from .class_shares import class_shares, total_variation
 from .distortions import round_to_levels
 from .kid import kid
-from .precision_recall import precision_recall
+from .neighbors import blocks
 from .reference import Reference
 
 __all__ = ["EpochMeasure"]
@@ -56,5 +56,9 @@ class EpochMeasure:
         if reference.shares is not None:
             classes = reference.judges.reader.predict(images)
             variation = total_variation(class_shares(classes, len(reference.shares)), reference.shares)
-        covered = precision_recall(reference.features, features, radii=reference.radii)
-        return {"kid": kid(reference.features, features), "class_tv": variation, "coverage": covered.coverage}
+        covered = [
+            (block.min(1) <= reference.radii[part]).mean() * len(block)
+            for part, block in blocks(reference.features, features)
+        ]
+        coverage = float(sum(covered) / len(reference.features))
+        return {"kid": kid(reference.features, features), "class_tv": variation, "coverage": coverage}

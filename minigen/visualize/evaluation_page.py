@@ -236,8 +236,9 @@ def _dots(found: Sequence[Evaluation], groups: Sequence[str]) -> "Figure":
             axes.set(xlim=(-0.6, len(labels) - 0.4), title=MEASURES[key][0])
             axes.set_xticks(range(len(labels)), labels, fontsize=10, rotation=0 if len(labels) < 8 else 60)
             axes.title.set_fontsize(11)
-            if key in ("fid", "kid"):
-                axes.set_yscale("symlog", linthresh=0.1)
+            values = [one.measures["fid"].value for one in found if math.isfinite(one.measures["fid"].value)]
+            if key == "fid" and values and max(values) > 10 * min(values):
+                axes.set_yscale("log")
     return picture
 
 
