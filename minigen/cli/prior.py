@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask", metavar="FILE", help="where the holes are: white is the hole; of the size of the picture"
     )
-    parser.add_argument("--steps", type=at_least(1), help="steps of training (default: 300, with a mask 1000)")
+    parser.add_argument("--steps", type=at_least(1), help="steps of training (default: 200, with a mask 1000)")
     add_flags(parser, 128, "NAME-prior.png")
 
 
