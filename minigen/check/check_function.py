@@ -21,7 +21,7 @@ __all__ = ["assert_right", "check", "summary"]
 FEW = 5
 """With no more examples than this, no other points are looked at."""
 
-MORE = 24
+MORE = 36
 """Points that are looked at after a wrong one, to find under which condition others are wrong."""
 
 

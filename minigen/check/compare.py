@@ -37,6 +37,15 @@ __all__ = ["compare", "draw", "smooth_elements"]
 BAND = 1e4
 """Gradients whose sizes differ by more than this are examined apart: the large ones' bound would hide the small."""
 
+ROUGH, STEADY = 1e-3, 1e-6
+"""A vjp whose values beside the point vary by more than this part, where the function has a slope good to that part,
+is no function of its inputs."""
+
+VARIES = (
+    "varies from call to call, at points that differ by almost nothing, while the function is smooth there "
+    "(remembered state, a race, memory read before it is written)"
+)
+
 DIFFERS = (
     "differs between calls: right beside this point and wrong on it, or at some calls only "
     "(an input of exactly this value, remembered state, a race, memory read before it is written)"
@@ -186,6 +195,15 @@ def _cotangent(
             continue
         seen, said, bound, size = _compare(g, along, claimed, w, blur)
         called = [said, *(math.fsum((c * w).ravel()) for c in again)]
+        length = float(np.linalg.norm(claimed * w))
+        if (
+            band is None and point.order == 1 and point.confirm and point.measure is directional
+            and length > STEADY * point.natural / point.scale(i)
+            and float(np.linalg.norm(blur * w)) > ROUGH * length
+        ):  # fmt: skip
+            second = second_measurement(point, k, g, w, blur)
+            if second.noise > ROUGH * length and second.error < STEADY * length:
+                return point.finding("wrong", name, VARIES, None, said, second.slope, second.allowed, cotangent=g)
         off = max(range(len(called)), key=lambda n: abs(seen - called[n]))
         allowed = max(2 * bound, point.rtol * size)
         if not abs(seen - called[off]) <= allowed:

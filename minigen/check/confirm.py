@@ -33,12 +33,18 @@ class Second:
         What the slope and the vjp may differ by: the errors of both.
     step : float
         The height of the steps in which the function moves, or 0.
+    noise : float
+        By how much the vjp varies beside the point, as its median residual from a polynomial.
+    error : float
+        Of `slope`.
     """
 
     slope: float
     beside: float
     allowed: float
     step: float
+    noise: float
+    error: float
 
 
 def _largest(x: Array) -> float:
@@ -80,4 +86,4 @@ def second_measurement(point: Point, k: int, g: Array, w: Array, blur: Array) ->
     granted = point.granted(k, g, max(point.natural, float(np.linalg.norm(g * point.value))))
     excused = max(4 * float(np.sum(np.abs(w) * blur)), CANCELLED * U * _largest(g) * size * float(np.abs(w).sum()))
     allowed = fit.error + min(NOISE * noise, excused) + granted * float(np.abs(w).sum())
-    return Second(fit.slope, beside, allowed, fit.step)
+    return Second(fit.slope, beside, allowed, fit.step, noise, fit.error)

@@ -2,9 +2,9 @@
 
 A mistake usually needs one choice (padding 2) or two at once (padding 2 *and* stride 2).  Points that are drawn at
 random repeat the frequent pairs and miss the rare ones.  So each point is the best of `CANDIDATES` random ones: that
-with the most pairs of choices that no point before had (a greedy covering array, as in AETG: Cohen, Dalal, Fredman &
-Patton 1997, "The AETG system", IEEE Transactions on Software Engineering 23).  Choices are the parameters, the sides
-of the arrays, what they are filled with, and their layouts in memory.
+with the most pairs of choices that no point before had, pairs of parameters first.  This is a greedy covering array, as
+in AETG (Cohen, Dalal, Fredman & Patton 1997, "The AETG system", IEEE Transactions on Software Engineering 23).  Choices
+are the parameters, the sides of the arrays, what they are filled with, and their layouts in memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from .op_registry import Case, Entry, RandomSource, Source
 
 __all__ = ["Covering", "RecordingSource", "ReplayedSource", "shrink"]
 
-CANDIDATES = 12
+CANDIDATES = 20
 WIDEST = 64
 """Choices from a wider range, such as seeds, are no conditions for a mistake."""
 
@@ -138,7 +138,12 @@ class Covering:
             if self.only is not None and not self.only(*case.inputs, **case.params):
                 continue
             chosen = sorted(source.drawn.items())
-            new = sum(pair not in self.pairs for pair in combinations(chosen, 2))
+            named = source.offered
+            new = sum(
+                10 if a[0] in named and b[0] in named else 1
+                for a, b in combinations(chosen, 2)
+                if (a, b) not in self.pairs
+            )
             new += 10 * sum(one not in self.singles for one in chosen)
             if best is None or new > best[0]:
                 best = new, case, source, chosen

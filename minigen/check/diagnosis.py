@@ -109,7 +109,7 @@ def condition(wrong: Sequence[dict[str, Any]], right: Sequence[dict[str, Any]]) 
     'only where groups > 1'
     >>> condition([{"dim": 0}, {"dim": 0}], [{"dim": 1}, {"dim": -1}])
     'only where dim = 0'
-    >>> condition([{"a": 1, "b": 2}] * 2, [{"a": 1, "b": 1}, {"a": 0, "b": 2}])
+    >>> condition([{"a": 1, "b": 2}] * 3, [{"a": 1, "b": 1}, {"a": 0, "b": 2}])
     'only where a > 0 and b > 1'
     >>> condition([{"dim": 0}, {"dim": 1}], [{"dim": 1}])
     ''
@@ -122,11 +122,14 @@ def condition(wrong: Sequence[dict[str, Any]], right: Sequence[dict[str, Any]]) 
     single = [text for n in names if not bad[n] & good[n] and (text := _phrase(n, bad[n], good[n]))]
     if single:
         return f"only where {single[0]}"
-    for a, b in itertools.combinations(names, 2):
+    best = (0, "")
+    parameters = [n for n in names if not n.startswith("the ")] if len(wrong) >= 3 else []
+    for a, b in itertools.combinations(parameters, 2):
         texts = [_phrase(n, bad[n], good[n] - bad[n]) for n in (a, b)]
         if all(texts) and not any(f[a] in bad[a] and f[b] in bad[b] for f in right):
-            return f"only where {texts[0]} and {texts[1]}"
-    return ""
+            evidence = min(sum(f[n] in bad[n] for f in right) for n in (a, b))  # right, though one of the two holds
+            best = max(best, (evidence, f"only where {texts[0]} and {texts[1]}"))
+    return best[1]
 
 
 def _phrase(name: str, bad: set[Any], good: set[Any]) -> str:
