@@ -92,6 +92,8 @@ class Membership:
         >>> Membership("output of D", 100, 1000, Interval(0.81, 0.02, 0.77, 0.84), 0.059, 0.2).verdict
         'the output of D tells training images from new ones in 81 % of the pairs: the training set leaks'
         """
+        if math.isnan(self.auc.value):
+            return f"the {self.score} is not a number: the training diverged"
         share = f"{self.auc.value:.0%}".replace("%", " %")
         if self.auc.low > 0.5 and self.auc.value > 0.5 + self.chance:
             return (
@@ -126,6 +128,7 @@ def membership(model: Any, members: Dataset, others: Dataset, n: int = 1000, see
     Returns
     -------
     Membership
+        With NaN if the scores are not finite, because the training diverged.
 
     Raises
     ------
@@ -148,11 +151,11 @@ def membership(model: Any, members: Dataset, others: Dataset, n: int = 1000, see
     images = np.concatenate([one.images for one in chosen])
     labels = np.concatenate([one.labels for one in chosen]) if getattr(model, "classes", 0) else None
     scores = membership_scores(model, images, labels, np.random.default_rng(seed))
-    if not np.isfinite(scores).all():
-        raise ValueError("membership: the model's scores hold NaN or infinite values; its training diverged")
-    above = float((scores[:count] > np.quantile(scores[count:], 1 - _RARE)).mean())
     rest = len(scores) - count
     chance = _NORMAL * math.sqrt((count + rest + 1) / (12 * count * rest))
+    if not np.isfinite(scores).all():
+        return Membership(_name(model), count, rest, Interval(*[math.nan] * 4), chance, math.nan)
+    above = float((scores[:count] > np.quantile(scores[count:], 1 - _RARE)).mean())
     return Membership(_name(model), count, rest, auc(scores[:count], scores[count:]), chance, above)
 
 

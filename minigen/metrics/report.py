@@ -9,6 +9,7 @@ from ..data.dataset import random_subset
 from ..models import AAE, SSGAN, BaseGAN, BaseVAE, CycleGAN, GenerativeModel, ImageModel, Pix2Pix, PointGAN, Repair
 from .energy import energy_distance
 from .likelihood import elbo_terms, log_likelihood
+from .membership import membership
 from .memorization import memorization
 from .modes import count_modes, known_modes
 from .repair import repair_scores, test_images
@@ -24,7 +25,12 @@ _IMAGES = 1000  # images on which samples and the outputs of D are compared
 
 
 def evaluate(
-    model: Any, dataset: Dataset, samples: int = 0, seed: int = 0, train: Dataset | None = None
+    model: Any,
+    dataset: Dataset,
+    samples: int = 0,
+    seed: int = 0,
+    train: Dataset | None = None,
+    unseen: Dataset | None = None,
 ) -> dict[str, Any]:
     """Measure a model of any family on a data set, preferably one that it did not learn from.
 
@@ -35,6 +41,8 @@ def evaluate(
                                          and for samples, as in training
     every generative model, with `train` ``nearest_samples`` and ``nearest_data``, median distances to the nearest
                                          training image, see `minigen.metrics.memorization`
+    VAE or GAN, with `train`             ``membership``, whether its score tells training images from new ones, see
+                                         `minigen.metrics.membership`
     GAN of points                        ``modes``, a `minigen.metrics.Modes` of 2,500 samples; ``modes_data``, of as
                                          many points of the data
     SSGAN                                ``accuracy``, the share of images that D gives the right class
@@ -60,6 +68,8 @@ def evaluate(
         Of the noise, and of the choice of images (1,000 at most) for samples and for D.
     train : Dataset, optional
         The images that the model learned from.
+    unseen : Dataset, optional
+        Images from the same source as `train` that the model has not seen, for ``membership``; by default `dataset`.
 
     Returns
     -------
@@ -77,7 +87,7 @@ def evaluate(
     >>> list(evaluate(mg.models.build("vae", size=8, width=4), test))
     ['elbo', 'reconstruction', 'kl', 'active_units', 'units']
     >>> list(evaluate(mg.models.build("dcgan", size=8, width=4), test, train=train))
-    ['d_data', 'd_samples', 'nearest_samples', 'nearest_data']
+    ['d_data', 'd_samples', 'nearest_samples', 'nearest_data', 'membership']
     """
     if samples and not isinstance(model, BaseVAE):
         raise ValueError(f"evaluate: --samples estimates log p(x), and {model.name} assigns no probability to an image")
@@ -106,6 +116,9 @@ def evaluate(
     if train is not None:
         copies = memorization(model, train, dataset, _IMAGES, seed)
         found |= {"nearest_samples": copies.samples, "nearest_data": copies.test}
+        others = dataset if unseen is None else unseen
+        if ("elbo" in found or "d_data" in found) and min(len(train), len(others)) > 1:
+            found["membership"] = membership(model, train, others, _IMAGES, seed)
     return found
 
 
