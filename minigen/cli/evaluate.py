@@ -7,6 +7,7 @@ import numpy as np
 from ..data import Dataset
 from ..metrics import (
     ClassAccuracy,
+    Membership,
     class_accuracy,
     evaluate,
     known_modes,
@@ -70,19 +71,21 @@ def run(arguments: argparse.Namespace) -> None:
         return
     trained = [opened(arguments, name, points=True, from_images=True) for name in arguments.runs]
     check_same_data(trained)
-    silent = [one.run.path.name for one in trained if _print_own_numbers(one, arguments)]
-    if not judge_runs(trained, arguments):
-        for name in silent:
-            print(f"These numbers do not measure how good the samples are: see minigen sample {name}")
+    own = [_print_own_numbers(one, arguments) for one in trained]
+    if not judge_runs(trained, arguments, [membership for _, membership in own]):
+        for one, (silent, _) in zip(trained, own):
+            if silent:
+                name = one.run.path.name
+                print(f"These numbers do not measure how good the samples are: see minigen sample {name}")
 
 
-def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> bool:
-    """What the family itself measures; return whether that says nothing about how good the samples are."""
+def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> tuple[bool, Membership | None]:
+    """What the family itself measures; return whether that says nothing about the samples, and the membership."""
     model, seed = trained.model, arguments.seed
     dataset = asked_data(arguments, trained)
     if isinstance(model, Repair):
         _print_repair(trained, model, dataset, arguments)
-        return False
+        return False, None
     readings = None
     if arguments.classify:
         splits = trained.data("train"), trained.data("test")
@@ -91,7 +94,8 @@ def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> bool:
         known_modes(dataset)  # for points they are printed without asking
         raise ValueError("--modes counts the modes of stacked_mnist; those of points are printed without it")
     train = trained.data("train") if arguments.split == "test" else None
-    found = evaluate(model, dataset, arguments.samples, seed, train)
+    unseen = None if train is None else trained.unseen()
+    found = evaluate(model, dataset, arguments.samples, seed, train, unseen)
     print(f"{trained.run.path}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
     if "elbo" in found:
         print(f"-ELBO            {-found['elbo']:8.2f} nats an image")
@@ -109,6 +113,8 @@ def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> bool:
         print(f"nearest training image of samples     {found['nearest_samples']:8.3f} (median distance)")
         print(f"nearest training image of test images {found['nearest_data']:8.3f}")
         print("  much nearer samples are copies; farther ones say nothing about quality")
+    if "membership" in found:
+        _print_membership(found["membership"], "test" if unseen is None else "left-out training")
     if "accuracy" in found:
         print(f"accuracy {found['accuracy']:.1%} of the images, with {model.options.labelled} labels")
     if "code_mse" in found:
@@ -121,10 +127,10 @@ def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> bool:
         floor = found["modes"]
         print(f"perfect  HQ {floor.high_quality_floor:.1%}, KL {floor.kl_floor:.4f} on average")
         print("  HQ: share of points within 3 sigma of a mode; a mode counts if there is one; KL: from equal shares")
-        return False
+        return False, None
     if "l1" in found:
         _print_translation(found)
-        return False
+        return False, None
     if "mse" in found:
         print(f"mean squared error {found['mse']:8.4f}")
     if "mse_of_input" in found:
@@ -137,7 +143,15 @@ def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> bool:
             print(f"{what:8} {modes}; {modes.images} images, whose KL is {modes.kl_floor:.2f} if they are perfect")
     if readings is not None:
         _print_readings(readings)
-    return "elbo" not in found and "mse" not in found
+    return "elbo" not in found and "mse" not in found, found.get("membership")
+
+
+def _print_membership(found: Membership, others: str) -> None:
+    area = found.auc
+    limits = f"{area.low:.3f} to {area.high:.3f}"
+    text = f"training against {others} images, by the {found.score}: AUC {area.value:.3f} ({limits}"
+    print(f"{text}; chance 0.5 +- {found.chance:.3f})")
+    print(f"  {found.verdict}")
 
 
 def _print_repair(trained: Trained, model: Repair, dataset: Dataset, arguments: argparse.Namespace) -> None:

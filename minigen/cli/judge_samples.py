@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ..metrics import (
     MEASURES,
     Evaluation,
     Judges,
+    Membership,
     Protocol,
     Reference,
     describe_protocol,
@@ -35,7 +37,7 @@ from ..metrics import (
 )
 from ..metrics.evaluation import number, seeds_table
 from ..models import GenerativeModel
-from ..train import Trained
+from ..train import Trained, load_split
 from .types import at_least
 
 if TYPE_CHECKING:
@@ -82,7 +84,9 @@ def check_same_data(trained: Sequence[Trained]) -> None:
                 )
 
 
-def judge_runs(trained: Sequence[Trained], arguments: argparse.Namespace) -> bool:
+def judge_runs(
+    trained: Sequence[Trained], arguments: argparse.Namespace, memberships: Sequence[Membership | None]
+) -> bool:
     """Judge the samples of runs, print the numbers, and write the page and the JSON file.
 
     Return whether there are judges for them.
@@ -90,7 +94,10 @@ def judge_runs(trained: Sequence[Trained], arguments: argparse.Namespace) -> boo
     if arguments.judge == "none" or not all(isinstance(one.model, GenerativeModel) for one in trained):
         return False
     try:
-        train, test = (trained[0].data(split) for split in ("train", "test"))
+        # All training images, also of a run that saw a part: so runs on different parts have the same reference.
+        run = trained[0].run
+        train = load_split(run.config | {"images": None}, "train", run.path / "config.json")
+        test = trained[0].data("test")
     except FileNotFoundError as error:  # a folder of images without test images
         print(f"samples are not judged: {error}")
         return False
@@ -104,10 +111,10 @@ def judge_runs(trained: Sequence[Trained], arguments: argparse.Namespace) -> boo
     found = []
     with tqdm(desc="draws", total=len(trained) * protocol.draws, leave=False, disable=None) as bar:
         floors = measure_floors(reference, protocol)
-        for one in trained:
+        for one, known in zip(trained, memberships):
             evaluation = evaluate_samples(_draw(one, protocol), reference, protocol, floors, bar.update)
             evaluation.failures.extend(_unfinished(one, len(train)))
-            found.append(evaluation)
+            found.append(replace(evaluation, membership=known))
     records = [record(e, reference, protocol, _identity(one)) for e, one in zip(found, trained)]
     if len(found) == 1:
         _print_one(found[0], floors, reference, protocol)
@@ -150,6 +157,7 @@ def _draw(trained: Trained, protocol: Protocol) -> Any:
 def _unfinished(trained: Trained, examples: int) -> list[str]:
     """Whether a run has fewer steps than it was set for."""
     config = trained.run.config
+    examples = config.get("images") or examples
     planned = config.get("steps") or config["epochs"] * (examples // config["batch_size"])
     return [f"unfinished: step {trained.step} of {planned}"] if trained.step < planned else []
 

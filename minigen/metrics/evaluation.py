@@ -16,6 +16,7 @@ from .._util.optional import installed_version
 from .._util.tables import Table
 from .class_shares import class_shares
 from .distortions import round_to_levels
+from .membership import Membership
 from .neighbors import nearest
 from .prd import PRD, prd
 from .reference import DISTANCES, MEASURES, Measured, Reference
@@ -182,6 +183,8 @@ class Evaluation:
     failures : list of str
         Why the run counts as failed, by the fixed rule; empty if it does not.
     warnings : list of str
+    membership : Membership, optional
+        Whether the model's own score tells training images from new ones, for a GAN or a VAE.
     """
 
     measures: dict[str, Value]
@@ -194,6 +197,7 @@ class Evaluation:
     lost: list[str]
     failures: list[str]
     warnings: list[str]
+    membership: Membership | None = None
 
 
 def measure_floors(reference: Reference, protocol: Protocol) -> dict[str, Floor]:
@@ -455,7 +459,10 @@ def record(
         "measures": {name: asdict(value) for name, value in found.measures.items()},
         "expected_coverage": reference.expected_coverage(protocol.n),
         "per_class": [asdict(row) for row in found.classes],
-        "memorization": {"closest": pairs},
+        "memorization": {
+            "closest": pairs,
+            "membership": None if found.membership is None else asdict(found.membership),
+        },
         "lost_classes": found.lost,
         "failures": found.failures,
         "warnings": found.warnings,

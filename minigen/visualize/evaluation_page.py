@@ -132,7 +132,7 @@ def _one_run(name: str, found: Evaluation, reference: Reference) -> list[str]:
     if found.curve is not None and found.real_curve is not None:
         parts += ["<h2>Precision and recall of distributions</h2>"]
         parts += [_plot(_prd_picture(found), "20 clusters; the upper right corner is perfect")]
-    return [*parts, "<h2>The five closest pairs</h2>", _pairs(found)]
+    return [*parts, "<h2>The five closest pairs</h2>", _pairs(found), *_membership(found)]
 
 
 def _notes(found: Evaluation) -> list[str]:
@@ -205,6 +205,16 @@ def _pairs(found: Evaluation) -> str:
     return f'{head}<div class="row">{"".join(figures)}</div>'
 
 
+def _membership(found: Evaluation) -> list[str]:
+    """Whether the training images are given away, though no sample copies them."""
+    one = found.membership
+    if one is None:
+        return []
+    area = f"AUC {one.auc.value:.3f}, {one.auc.low:.3f} to {one.auc.high:.3f}; chance 0.5 &plusmn; {one.chance:.3f}"
+    counts = f"{one.members} training images against {one.others} new ones"
+    return [f"<p>Membership: {html.escape(one.verdict)} ({area}; {counts}).</p>"]
+
+
 # ---- several runs
 
 
@@ -218,6 +228,7 @@ def _several_runs(
         parts += [*_notes(one), _samples(one, reference)]
         if one.pairs:
             parts += ["<h3>The five closest pairs</h3>", _pairs(one)]
+        parts += _membership(one)
     return parts
 
 
