@@ -15,7 +15,7 @@ from minigen.audio import griffin_lim, stft
 from minigen.cli import main as minigen
 from minigen.metrics import class_gaussians, in_tune, mmd, tstr
 
-POWER = ["rcgan", "--data", "power", "--critic", "dense", "--loss", "wgan-gp", "--width", "48", "--steps", "1500"]
+POWER = ["rcgan", "--data", "power", "--critic", "dense", "--loss", "wgan-gp", "--width", "48", "--steps", "4500"]
 TASKS = {
     "power": POWER,
     "notes": ["rcgan", "--data", "notes"],
@@ -50,6 +50,25 @@ def show(name: str, rows: list[list[float]]) -> None:
         print(f"{name} [{i}]  " + "  ".join(f"{value:.4g}" for value in column) + f"   median {np.median(column):.4g}")
 
 
+def draw_days(model: Any, path: str) -> None:
+    """Draw 25 real held-out days beside 25 drawn ones of the same classes."""
+    test = mg.data.load("power", "test")
+    made = model.sample(25, np.random.default_rng(0), test.labels[:25])
+    picture, axes = mg.plot.figure(
+        5,
+        10,
+        size=(8, 3.6),
+        caption="Left: 25 days of the data that were held out. Right: 25 drawn days of the same classes (orange: April to "
+        "September). Hours 0 to 23; each day is standardized.",
+    )
+    for i in range(25):
+        for days, side in ((test.series, 0), (made, 5)):
+            axis = axes[i // 5, i % 5 + side]
+            axis.plot(days[i, :, 0], color=list(mg.plot.COLORS.values())[int(test.labels[i])], linewidth=1)
+            axis.set(ylim=(-3, 3.5), xticks=[], yticks=[])
+    mg.plot.save_figure(picture, path)
+
+
 def baselines() -> None:
     """Real training data, normal distributions, and Griffin-Lim of real spectrograms."""
     train, test = (mg.data.load("power", split) for split in ("train", "test"))
@@ -80,7 +99,10 @@ def main() -> None:
             run = arguments.runs / f"{task}-{seed}"
             if not run.is_dir():
                 minigen(["train", *TASKS[task], "--seed", str(seed), "--run", str(run)])
-            rows.append(measures[task](mg.train.load_trained(run).model))
+            model: Any = mg.train.load_trained(run).model
+            rows.append(measures[task](model))
+            if task == "power" and seed == arguments.seeds[0]:
+                draw_days(model, str(arguments.runs / "days.png"))
         show(task, rows)
 
 
