@@ -125,7 +125,8 @@ def _read_classes(trained: Trained, real: "Dataset", samples: "NDArray[Any]") ->
 def _score(arguments: argparse.Namespace) -> None:
     if len(arguments.files) < 2:
         raise RunError("minigen human score: expected key.json and at least one file of answers")
-    keys, answers = [], []
+    keys: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     for name in arguments.files:
         content = _read(Path(name))
         schema = content.get("schema")

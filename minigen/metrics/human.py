@@ -163,7 +163,7 @@ def make_sheet(real: Any, fake: Any, attention: int = 10, repeats: int = 10, see
     for kind in ("pair", "attention"):
         where = np.flatnonzero(kinds == kind)
         sides[where] = random.permutation(np.arange(len(where)) % 2)
-    trials = [{"kind": str(kinds[i]), "pair": int(i), "real": _SIDES[sides[i]]} for i in order]
+    trials: list[dict[str, Any]] = [{"kind": str(kinds[i]), "pair": int(i), "real": _SIDES[sides[i]]} for i in order]
     trials += _repeated(trials, repeats, random)
     pictures = np.concatenate([real, real[random.integers(0, count, attention)]]), np.concatenate([fake, noise])
     cells = []
@@ -331,7 +331,8 @@ def score_answers(key: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) 
     trials = _checked_key(key)
     if not answers:
         raise ValueError("human: expected the answers of at least one person, got none")
-    raters, seen = [], {}
+    raters: list[RaterResult] = []
+    seen: dict[Any, str] = {}
     for number, one in enumerate(answers, 1):
         name = str(one.get("rater") or "") or f"person {number}"
         choices, times = _checked_answers(one, key["sheet"], len(trials), name)
@@ -366,7 +367,7 @@ def _rater(name: str, trials: list[Any], choices: list[str], times: list[float])
 
 
 def _checked_key(key: Mapping[str, Any]) -> list[Any]:
-    trials = key.get("trials")
+    trials: Any = key.get("trials")
     good = key.get("schema") == KEY_SCHEMA and isinstance(key.get("sheet"), str) and isinstance(trials, list) and trials
     if not good or not all(_is_trial(trial, len(trials)) for trial in trials or ()):
         raise ValueError("human: the key is damaged; expected the key.json that minigen human wrote")
@@ -404,7 +405,7 @@ def _checked_answers(one: Mapping[str, Any], sheet: str, count: int, name: str) 
 def _is_answer(answer: Any, count: int) -> bool:
     if not isinstance(answer, dict) or type(answer.get("trial")) is not int or not 0 <= answer["trial"] < count:
         return False
-    time = answer.get("milliseconds")
+    time: Any = answer.get("milliseconds")
     return answer.get("choice") in _SIDES and type(time) in (int, float) and 0 <= time < math.inf
 
 

@@ -167,8 +167,10 @@ def load_split(config: dict[str, Any], split: str, source: Path | None = None) -
 def load_unseen(config: dict[str, Any], source: Path | None = None) -> Dataset | None:
     """Load the training images that ``--images N`` left out; None if there are none.  Errors as `load_split`."""
     count = config.get("images")
-    dataset = None if count is None else _whole_split(config, "train", source)
-    if dataset is None or count >= len(dataset):
+    if count is None:
+        return None
+    dataset = _whole_split(config, "train", source)
+    if count >= len(dataset):
         return None
     return dataset.subset(np.sort(balanced_order(dataset, config["seed"])[count:]))
 
