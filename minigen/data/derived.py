@@ -133,7 +133,7 @@ def _load(base: str, split: str, size: int | None, root: str | Path | None) -> D
 def _made(kind: str, whole: Dataset, images: np.ndarray, partners: np.ndarray, paired: bool = True) -> Dataset:
     """The pairs, with the labels and factors of the base."""
     kept: dict[str, Any] = {name: array for name, array in whole.fields.items() if name in ("labels", "factors")}
-    names = {"classes": whole.classes, "factor_names": whole.factor_names}
+    names: dict[str, Any] = {"classes": whole.classes, "factor_names": whole.factor_names}
     return Dataset(f"{kind}:{whole.name}", images, partners=partners, paired=paired, **names, **kept)
 
 

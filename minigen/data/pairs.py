@@ -1,5 +1,6 @@
 """The user's own pairs of images, and two collections of images without pairs: for models from image to image."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +181,7 @@ def _some(found: list[Path] | list[str], inside: Path | None = None) -> str:
     return ", ".join(names[:_SHOWN]) + rest
 
 
-def _read(op: str, sources: list[Source], size: int | None, channels: int | None) -> np.ndarray:
+def _read(op: str, sources: Sequence[Source], size: int | None, channels: int | None) -> np.ndarray:
     """All images as one array (N, C, H, W) in [-1, 1]."""
     if channels not in (None, 1, 3):
         raise ValueError(f"{op}: channels must be 1 or 3, got {channels}")
