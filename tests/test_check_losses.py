@@ -21,7 +21,7 @@ SHAPES = {
     "mu": (3, 2), "log_var": (3, 2), "prior_mu": (3, 2), "prior_log_var": (3, 2), "eps": (2, 3, 2),
     "logits": (2, 3, 2), "mean": (2, 3, 2), "x": (3, 2), "x_back": (3, 2), "y": (3, 2), "y_back": (3, 2),
     "output": (2, 2, 3), "truth": (2, 2, 3), "mask": (2, 1, 3),
-    "log_likelihood": (2, 3), "kl": (3,), "log_weights": (4, 3),
+    "log_likelihood": (2, 3), "kl": (3,), "log_weights": (4, 3), "features": (2, 3, 2, 2),
 }  # fmt: skip
 NUMBERS = {"beta": 3.0, "epsilon": 0.01, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0,
            "labels": np.array([2, 0])}  # fmt: skip
@@ -33,6 +33,8 @@ def arrays(rng, name, width, of):
     """Values for the argument: a list of arrays, or one."""
     if name == "parameters":
         return [rng.standard_normal((2, 3)), rng.standard_normal(4)]
+    if name == "target" and of == "gram_loss":  # elsewhere a number
+        return rng.standard_normal((2, 3, 3))
     if name not in SHAPES:
         raise AssertionError(f"no shape is known for a loss's argument {name!r}: add it to SHAPES or NUMBERS")
     if name == "fake_logits" and of == "semi_supervised_d":  # a row of K logits
@@ -48,7 +50,7 @@ def arguments(name, rng, width, optional):
     """What the loss is called with: arrays by name, numbers by name."""
     tensors, numbers = {}, {}
     for p in inspect.signature(LOSSES[name].function).parameters.values():
-        if p.name in NUMBERS:
+        if p.name in NUMBERS and (name, p.name) != ("gram_loss", "target"):
             numbers[p.name] = NUMBERS[p.name]
         elif p.default is not None or optional:
             tensors[p.name] = arrays(rng, p.name, width, name)

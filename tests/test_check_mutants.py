@@ -82,7 +82,7 @@ def points(name, count=12):
 @contextlib.contextmanager
 def spoiled(primitive, argument, alter):
     """The primitive with one argument's vjp altered."""
-    rules, joint = dict(primitive.rules), primitive.rule_for_all
+    rules, joint, uses = dict(primitive.rules), primitive.rule_for_all, primitive.rule_for_uses
 
     def altered(*args, **params):
         return alter(rules[argument](*args, **params))
@@ -91,14 +91,16 @@ def spoiled(primitive, argument, alter):
         position = primitive.arguments.index(argument)
         return tuple(alter(d) if i == position else d for i, d in enumerate(joint(*args, **params)))
 
-    if joint:
+    if uses:  # the engine takes this rule, also for a single use
+        primitive.rule_for_uses = lambda *args: alter(uses(*args))
+    elif joint:
         primitive.rule_for_all = altered_joint
     else:
         primitive.rules[argument] = altered if rules[argument] is not None else alter
     try:
         yield
     finally:
-        primitive.rules, primitive.rule_for_all = rules, joint
+        primitive.rules, primitive.rule_for_all, primitive.rule_for_uses = rules, joint, uses
 
 
 def is_called_wrong(name):

@@ -42,6 +42,13 @@ class GANLoss(NamedTuple):
         and that output (as a probability if it is a logit).
     margins : bool
         Whether D's outputs are scores without limits, of which only the part up to a margin counts.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> pair = GAN_LOSSES["hinge"]
+    >>> pair.discriminator(mg.zeros(4, 1), mg.zeros(4, 1), 0.0).item() == pair.undecided(0.0)[0]
+    True
     """
 
     discriminator: Callable[[Tensor, Tensor, float], Tensor]
