@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -93,15 +94,27 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _grade(args: argparse.Namespace) -> int:
+    from .._util.stop_request import StopRequest
     from ..course.kit.grade import grade, summary
+    from ..course.kit.runner import Stopped
 
     assignment = Assignment.read(args.grader)
     out = args.out or args.folder.resolve().with_name(args.folder.resolve().name + "-grades")
-    failed = 0
-    for row in grade(assignment, args.folder, out, args.regrade, max(1, args.jobs)):
-        kept = "  (as before)" if row["kept"] else ""
-        print(f"{row['points']:5g} of {row['possible']:g}  {row['student']}  {summary(row)}{kept}", flush=True)
-        failed += bool(row["problem"])
+    failed = done = 0
+    with StopRequest("") as stop:
+        try:
+            for row in grade(assignment, args.folder, out, args.regrade, max(1, args.jobs), lambda: bool(stop)):
+                kept = "  (as before)" if row["kept"] else ""
+                print(f"{row['points']:5g} of {row['possible']:g}  {row['student']}  {summary(row)}{kept}", flush=True)
+                failed += bool(row["problem"])
+                done += 1
+        except Stopped:
+            print(
+                f"minigen course grade: stopped by {stop.name} after {done} submissions, grades.csv is not written; "
+                "the same command goes on from there",
+                file=sys.stderr,
+            )
+            return 128 + signal.Signals[stop.name]
     print(f"{out / 'grades.csv'}, and a page for each student in {out / 'pages'}")
     if failed:
         print(f"{failed} could not be graded; the column problem of grades.csv says why")

@@ -10,19 +10,17 @@ SIMD instructions and number of threads; where one of them differs, `fit` says s
 import contextlib
 import math
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 import numpy as np
 
 from .. import backend
+from .._util.stop_request import StopRequest
 from ..data import Loader
 from .diagnostics import Diagnostics
 from .environment import describe_environment, differences
@@ -33,6 +31,8 @@ from .run import Run
 from .trainable import Trainable
 
 __all__ = ["EpochReport", "TrainingResult", "fit", "restore"]
+
+STOPPING = "\nfinishing this step, then saving (once more to stop at once)"
 
 NUM_PREVIEW_SAMPLES = 64
 MAX_PREVIEW_ROWS = 8  # where a class has a column
@@ -300,7 +300,7 @@ class _Fit:
         self.bar = _progress_bar(self.total, self.step, self.progress)
         # What overflows is found at once by `check`, which says so in one line; NumPy's warnings would bury that.
         quiet = np.errstate(all="ignore")
-        with CsvLog(self.run.log, keep=self.step) as log, _StopRequest() as stop, self.bar, quiet:
+        with CsvLog(self.run.log, keep=self.step) as log, StopRequest(STOPPING) as stop, self.bar, quiet:
             if self.step == 0:
                 self.warn(self.preview(0))
                 self.save(log)
@@ -310,7 +310,7 @@ class _Fit:
         interrupted = self.step < self.total
         return TrainingResult(self.step, epoch, interrupted, self.run.checkpoints()[-1], tuple(self.warnings))
 
-    def one_epoch(self, log: CsvLog, stop: "_StopRequest") -> None:
+    def one_epoch(self, log: CsvLog, stop: StopRequest) -> None:
         epoch, start_batch = divmod(self.step, len(self.loader))
         self.bar.set_description_str(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
         for batch in self.loader.epoch(epoch, start_batch):
@@ -488,40 +488,3 @@ class _Console:
 
 def _console() -> Any:
     return _Console(sys.stderr)
-
-
-class _StopRequest:
-    """While active, the first Ctrl-C, SIGTERM or SIGHUP makes it true, for the loop to read between two steps.
-
-    In the middle of a step the weights are useless: one network may be updated and the other not.
-    """
-
-    # SIGHUP comes when the terminal is closed; Windows has none.
-    SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._before: dict[int, Any] = {}
-
-    def __bool__(self) -> bool:
-        return self._asked
-
-    def __enter__(self) -> "_StopRequest":
-        if threading.current_thread() is threading.main_thread():  # Python delivers signals there only
-            for number in self.SIGNALS:
-                if signal.getsignal(number) is signal.SIG_IGN and number != signal.SIGINT:
-                    continue  # started by nohup
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
-        # The signal may have come during another line (RuntimeError), or because the terminal is gone (OSError).
-        with contextlib.suppress(RuntimeError, OSError):
-            print("\nfinishing this step, then saving (once more to stop at once)", file=sys.stderr)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

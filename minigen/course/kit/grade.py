@@ -1,5 +1,6 @@
 """Grading a folder of submissions: a CSV file for all, a page for each student."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -7,7 +8,7 @@ import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..._util.tables import Table
 from .assignment import Assignment, CourseError
 from .html_report import secret_lines, student_page, withheld
 from .result import UNLOADED
+from .runner import Stopped, never
 from .scoring import decoded, fingerprint, grade_file, read_submission
 
 __all__ = ["Submission", "find_submissions", "grade"]
@@ -146,7 +148,12 @@ def _choose(names: list[str], file: str) -> str:
 
 
 def grade(
-    assignment: Assignment, folder: Path, out: Path, regrade: bool = False, jobs: int = 1
+    assignment: Assignment,
+    folder: Path,
+    out: Path,
+    regrade: bool = False,
+    jobs: int = 1,
+    stop: Callable[[], bool] = never,
 ) -> Iterator[dict[str, Any]]:
     """Grade a folder of submissions; each result is written at once, the CSV file at the end.
 
@@ -163,11 +170,18 @@ def grade(
         Grade everything anew.
     jobs : int
         How many to grade at a time; more than 1 disturbs tests that measure time.
+    stop : callable, optional
+        Asked several times a second whether to stop.
 
     Yields
     ------
     dict
         A result each, with ``kept`` saying whether it is from before.
+
+    Raises
+    ------
+    Stopped
+        If `stop` says so: what has been graded is kept, the CSV file is as before, and no process is left.
     """
     if not (assignment.tests / "hidden.py").is_file():
         raise CourseError(f"{assignment.folder} has no hidden tests: expected the grader's copy, not the student's")
@@ -180,11 +194,30 @@ def grade(
     rules = fingerprint(*(p.read_text(encoding="utf-8") for p in _rules(assignment)))
     stems = file_stems([submission.student for submission in submissions])
     rows = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for row in pool.map(lambda s: _one(assignment, s, out, stems[s.student], rules, secret, regrade), submissions):
-            rows.append(row)
-            yield row
+    ended = False
+
+    def halt() -> bool:
+        return ended or stop()
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        futures = [
+            pool.submit(_one, assignment, s, out, stems[s.student], rules, secret, regrade, halt) for s in submissions
+        ]
+        for future in futures:
+            rows.append(_result(future, halt))
+            yield rows[-1]
+    finally:
+        ended = True  # also where the caller goes away
+        pool.shutdown(cancel_futures=True)
     replace_file(out / "grades.csv", _bytes(_table(assignment, rows)))
+
+
+def _result(future: "Future[dict[str, Any]]", stop: Callable[[], bool]) -> dict[str, Any]:
+    while not stop():
+        with contextlib.suppress(TimeoutError):
+            return future.result(timeout=0.1)
+    raise Stopped
 
 
 def file_stems(students: list[str]) -> dict[str, str]:
@@ -223,30 +256,33 @@ def _one(
     rules: str,
     secret: list[str],
     regrade: bool,
+    stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """One student's result; whatever goes wrong is part of it."""
     mark = fingerprint(rules, submission.source, submission.problem)
     if not regrade:
         before = _before(out / "results" / f"{stem}.json")
-        if (before.get("fingerprint"), before.get("student")) == (mark, submission.student):
+        page = (out / "pages" / f"{stem}.html").is_file()
+        if page and (before.get("fingerprint"), before.get("student")) == (mark, submission.student):
             return {**before, "kept": True}
     result: dict[str, Any] = {"points": 0, "possible": assignment.points, "passed": 0, "tests": [], "printed": ""}
     problem = submission.problem
     if not problem:
         try:
-            result = grade_file(assignment, submission.source, assignment.file).to_dict()
+            result = grade_file(assignment, submission.source, assignment.file, stop=stop).to_dict()
         except Exception as error:  # a fault of the kit: the others' grading goes on
             problem = f"could not be graded: {type(error).__name__}: {error}"
     result |= {"student": submission.student, "origin": submission.origin, "problem": problem, "fingerprint": mark}
     result["notes"] = _notes(secret, submission.source, result["printed"])
     writers: dict[Path, Callable[[], str]] = {
-        out / "results" / f"{stem}.json": lambda: json.dumps(result, indent=1, ensure_ascii=False),
         out / "pages" / f"{stem}.html": lambda: student_page(assignment, result, submission.source, secret),
+        out / "results" / f"{stem}.json": lambda: json.dumps(result, indent=1, ensure_ascii=False),  # last: it is kept
     }
     for path, text in writers.items():
         try:
             replace_file(path, _bytes(text()))
         except Exception as error:  # a full disk, say: the row in the CSV file remains
+            result["fingerprint"] = ""  # to be graded anew
             result["problem"] = problem = f"{path.name} cannot be written: {type(error).__name__}: {error}"
     return {**result, "kept": False}
 

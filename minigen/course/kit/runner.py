@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from .assignment import Assignment, CourseError
 from .result import UNLOADED, Mistakes, Outcome
 from .submission import GRACE, on_the_clock, too_slow
 
-__all__ = ["Job", "Run", "run"]
+__all__ = ["Job", "Run", "Stopped", "run"]
 
 PATIENCE = 2
 """After this number of tests of a job have run out of time, the others are not run."""
@@ -32,6 +32,15 @@ IDLE = 5.0
 
 START = 60.0
 """Seconds that Python, NumPy and the tests may take to be there, on the slowest machine."""
+
+
+class Stopped(BaseException):
+    """Somebody has asked to stop: what the file has done so far is no result."""
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,9 @@ class Run:
     memory_limited: bool = True
 
 
-def run(assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes | None = None) -> Run:
+def run(
+    assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes | None = None, stop: Callable[[], bool] = never
+) -> Run:
     """Run tests on files.
 
     One process serves all jobs, until one of them overruns its time, ends it or crashes it; a new one goes on
@@ -94,23 +105,36 @@ def run(assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes | None =
     jobs : sequence of Job
     mistakes : Mistakes, optional
         To recognise.
+    stop : callable, optional
+        Asked several times a second whether to stop.
 
     Returns
     -------
     Run
+
+    Raises
+    ------
+    Stopped
+        If `stop` says so; no process is left.
     """
     result = Run({job.name: {} for job in jobs})
     waiting = list(jobs)
     with tempfile.TemporaryDirectory(prefix="minigen-course-") as scratch, tempfile.TemporaryFile() as printed:
         while waiting:
-            waiting = _one_process(assignment, waiting, mistakes or Mistakes([]), Path(scratch), printed, result)
+            waiting = _one_process(assignment, waiting, mistakes or Mistakes([]), Path(scratch), printed, result, stop)
         printed.seek(0)
         result.printed = printed.read(4000).decode("utf-8", "replace")
     return result
 
 
 def _one_process(
-    assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes, scratch: Path, printed: Any, result: Run
+    assignment: Assignment,
+    jobs: Sequence[Job],
+    mistakes: Mistakes,
+    scratch: Path,
+    printed: Any,
+    result: Run,
+    stop: Callable[[], bool],
 ) -> list[Job]:
     """Let one process do what it can; the jobs, or parts of them, that are left."""
     request = {
@@ -126,7 +150,7 @@ def _one_process(
     with _process(request, assignment.environment, scratch, printed) as (process, events):
         while True:
             try:
-                event = _next(process, events, limit if ready else None)
+                event = _next(process, events, limit if ready else None, stop)
             except queue.Empty:
                 cause = Outcome("time", too_slow(limit))
                 break
@@ -166,7 +190,9 @@ class _Idle(Exception):  # noqa: N818 - not an error of the program
     """The process waits without computing."""
 
 
-def _next(process: "subprocess.Popen[bytes]", events: "queue.Queue[Any]", limit: float | None) -> Any:
+def _next(
+    process: "subprocess.Popen[bytes]", events: "queue.Queue[Any]", limit: float | None, stop: Callable[[], bool]
+) -> Any:
     """The next event of a process that may compute for `limit` seconds; None while it starts.
 
     Raises
@@ -175,11 +201,15 @@ def _next(process: "subprocess.Popen[bytes]", events: "queue.Queue[Any]", limit:
         If it computes for longer, by `GRACE` or more.
     _Idle
         If it has used no processor time for a while.
+    Stopped
+        If `stop` says so.
     """
     started, begun = time.monotonic(), _processor_time(process)
     moved, before = started, begun
     patience = START if limit is None else on_the_clock(limit) + GRACE
     while True:
+        if stop():
+            raise Stopped
         with contextlib.suppress(queue.Empty):
             return events.get(timeout=0.25)
         now, used = time.monotonic(), _processor_time(process)
@@ -260,12 +290,15 @@ def _process(
     listener.start()
     try:
         assert process.stdin is not None
-        with contextlib.suppress(OSError), process.stdin:  # it may be gone already
-            process.stdin.write(json.dumps(request).encode())
+        with contextlib.suppress(OSError):  # it may be gone already
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()  # and stays open: when this process ends, the child reads the end of it
         yield process, events
     finally:
         _kill(process)
         listener.join(5)
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # type: ignore[union-attr]
         process.stdout.close()  # type: ignore[union-attr]
 
 

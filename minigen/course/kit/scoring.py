@@ -4,13 +4,14 @@ import codecs
 import hashlib
 import io
 import tokenize
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .assignment import Assignment, CourseError, Task, definitions
 from .result import UNLOADED, Mistakes, Outcome
-from .runner import Job, run
+from .runner import Job, never, run
 from .testing import Test, load_tests
 
 __all__ = ["Score", "decoded", "fingerprint", "grade_file", "read_submission"]
@@ -116,7 +117,9 @@ def decoded(data: bytes, name: str) -> str:
         raise CourseError(f"{name} is not a text file in UTF-8: {error.msg}") from None
 
 
-def grade_file(assignment: Assignment, source: str, filename: str, task: int | None = None) -> Score:
+def grade_file(
+    assignment: Assignment, source: str, filename: str, task: int | None = None, stop: Callable[[], bool] = never
+) -> Score:
     """Run the tests of a student's or a grader's copy on a file.
 
     Where a test fails and a test of another task fails too, the grader's copy runs it once more with the reference
@@ -132,6 +135,8 @@ def grade_file(assignment: Assignment, source: str, filename: str, task: int | N
         What tracebacks call it.
     task : int, optional
         Only this one.
+    stop : callable, optional
+        Asked several times a second whether to stop; then `runner.Stopped` is raised.
 
     Returns
     -------
@@ -145,17 +150,17 @@ def grade_file(assignment: Assignment, source: str, filename: str, task: int | N
         Job(str(number), source, filename, tuple(t.name for t in tests if t.task == number))
         for number in sorted({t.task for t in tests})
     ]
-    first = run(assignment, jobs, mistakes)
+    first = run(assignment, jobs, mistakes, stop)
     outcomes = {name: outcome for found in first.outcomes.values() for name, outcome in found.items()}
     failed = [t for t in tests if not outcomes[t.name].passed]
     if (assignment.folder / "solution").is_dir() and len({t.task for t in failed}) > 1:
-        outcomes |= _second_look(assignment, source, filename, failed, outcomes, mistakes)
+        outcomes |= _second_look(assignment, source, filename, failed, outcomes, mistakes, stop)
     return Score(assignment, tests, outcomes, first.printed, first.memory_limited)
 
 
 def _second_look(
     assignment: Assignment, source: str, filename: str, failed: list[Test], before: dict[str, Outcome],
-    mistakes: Mistakes,
+    mistakes: Mistakes, stop: Callable[[], bool],
 ) -> dict[str, Outcome]:  # fmt: skip
     solution = assignment.solution()
     jobs = []
@@ -163,7 +168,7 @@ def _second_look(
         names = tuple(t.name for t in failed if t.task == task.number)
         if names and not all(before[name].reason.startswith(UNLOADED) for name in names):
             jobs.append(Job(f"task {task.number}", source, filename, names, reference_for(assignment, solution, task)))
-    again = {name: o for found in run(assignment, jobs, mistakes).outcomes.values() for name, o in found.items()}
+    again = {name: o for found in run(assignment, jobs, mistakes, stop).outcomes.values() for name, o in found.items()}
     note = "It passes with the reference solution of the other tasks, and counts."
     return {name: replace(o, note=note) if o.passed else o for name, o in again.items()}
 
