@@ -39,7 +39,7 @@ class Stopped(BaseException):
 
 
 def never() -> bool:
-    """Nobody asks to stop."""
+    """No one asks to stop."""
     return False
 
 
