@@ -437,6 +437,8 @@ show_source(mg.engine._graph, mg.engine._backward_pass)
 # - `cotangents` holds what each Tensor has received so far.  After use it is dropped (`pop`), unless it was `wanted`.
 # - `read_inputs` gives the inputs of a node, or an error if one of them was changed since.
 # - `apply_vjps` runs the rules of the primitive, for those inputs that need it; `add` adds each gradient to what is there.
+# - `uses` (and `rule_for_uses`) is for speed only: many slices of one Tensor would each give a full-size array, so their
+#   contributions are summed in one array when the Tensor's turn comes.  You can skip these lines.
 # - `useful` leaves out what is not on a path from `outputs` to the `inputs` whose gradients are `wanted`.
 # - At the end a node forgets its inputs (`node.inputs = None`), so that the memory is free as soon as possible.
 #   `retain_graph=True` prevents this, for a second backward pass over the same graph.

@@ -172,6 +172,9 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
         return self.view(np.ndarray).__reduce__()
 
 
+ReadOnlyArray.__name__ = "ndarray"  # in messages: for a user it is one
+
+
 def _refusing(name: str) -> Any:
     write = getattr(np.ndarray, name)
 

@@ -138,6 +138,8 @@ class Primitive:
     As an attribute of a class it is a method, like any function.
     """
 
+    rule_for_uses: Callable[..., Tensor] | None = None
+
     def __init__(self, forward: Callable[..., Any], any_dtype: bool = False):
         self.forward: Callable[..., Any] = forward
         self.any_dtype: bool = any_dtype
@@ -157,7 +159,6 @@ class Primitive:
         self.variadic: str | None = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.rules: dict[str, Rule | None] = {}
         self.rule_for_all: Callable[..., Sequence[Tensor]] | None = None
-        self.rule_for_uses: Callable[..., Tensor] | None = None
         if self.name in primitives and self.__module__ != "__main__":  # a notebook's cell may be run again
             raise ValueError(f"primitive: the name {self.name!r} is taken")
         primitives[self.name] = self

@@ -47,7 +47,6 @@ TENSOR: Mapping[str, str] = {
     "select": "t[:, i]",
     "sign": "minigen.tensor(numpy.sign(t.numpy()))",
     "swapaxes": "t.transpose(dim0, dim1)",
-    "unbind": "list(t)",
     "uniform_": "t.copy_(minigen.rand_like(t)) under minigen.no_grad()",
     "unique": "minigen.tensor(numpy.unique(t.numpy()))",
     "view_as": "t.reshape(other.shape)",

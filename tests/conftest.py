@@ -23,6 +23,9 @@ settings.register_profile("ci", max_examples=40, **_COMMON)
 settings.register_profile("nightly", max_examples=500, **_COMMON)
 settings.load_profile("dev")
 
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests of a closed terminal would see none
+
 
 @pytest.fixture
 def reference_kernels():

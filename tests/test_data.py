@@ -162,8 +162,11 @@ def test_dataset_refuses_wrong_arrays_and_its_remedy_works(fields, words):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "expected images or points, got neither"),
-        ({"images": GOOD, "points": np.zeros((5, 2), np.float32)}, "expected images or points, got both"),
+        ({}, "expected one of images, points, series, audio, got none"),
+        (
+            {"images": GOOD, "points": np.zeros((5, 2), np.float32)},
+            "expected one of images, points, series, audio, got images and points",
+        ),
         ({"images": np.where(GOOD == 0, np.float32(np.nan), GOOD)}, "images must be finite, got NaN or infinite"),
         ({"points": np.full((5, 2), np.inf, np.float32)}, "points must be finite"),
         ({"images": GOOD, "labels": np.arange(4)}, r"labels must have 5 rows, one for each example, got shape \(4,\)"),
