@@ -130,7 +130,7 @@ def public():
         with pytest.MonkeyPatch.context() as patch:
             try:
                 import torchvision  # noqa: F401
-            except ImportError:
+            except (ImportError, RuntimeError):  # not there, or built for another PyTorch
                 for part in ("", ".models", ".transforms", ".transforms.functional", ".datasets", ".models.inception"):
                     patch.setitem(sys.modules, f"torchvision{part}", Stub("torchvision", (), {}))
             with warnings.catch_warnings():
