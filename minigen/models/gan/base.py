@@ -270,7 +270,10 @@ class GAN(BaseGAN):
         return self.discriminate(fake, condition)
 
     def schedule(self, done: float) -> None:
-        """Let the learning rates fall, as the option `lr_decay` says; see `Model.decay_learning_rates`."""
+        """Let the learning rates fall, as the option `lr_decay` says; see `Model.decay_learning_rates`.
+
+        A family may set another default of `lr_decay`, as `DCGAN` does.
+        """
         self.decay_learning_rates(done, self.options.lr_decay)
 
     def reference_levels(self) -> dict[str, float]:
