@@ -219,8 +219,8 @@ def close(
     got : Tensor, array or number
     expected : Tensor, array or number
     mistakes : sequence of (Tensor, array or number, str)
-        Results of well-known wrong programs, each with its hint.  If none matches, and the result is a simple
-        multiple of what is expected, the complaint says so.
+        Results of well-known wrong programs, each with its hint; those that are right in this case are left out.  If
+        none matches, and the result is a simple multiple of what is expected, the complaint says so.
     rtol, atol : float
         Passes where ``|got - expected| <= atol + rtol * |expected|``.
 
@@ -243,7 +243,7 @@ def close(
     except (TypeError, ValueError):
         raise Wrong(f"{what}: expected {_kind(expected)}, got {_kind(got)}.") from None
     wanted = np.asarray(expected, dtype=np.float64)
-    known = [hint for value, hint in mistakes if np.shape(value) == found.shape and np.allclose(found, value)][:1]
+    known = [hint for value, hint in mistakes if _same(value, found) and not _same(value, wanted)][:1]
     if found.shape != wanted.shape:
         raise Wrong("\n".join([f"{what}: expected shape {wanted.shape}, got {found.shape}.", *known]))
     off = ~np.isclose(found, wanted, rtol=rtol, atol=atol, equal_nan=True)
@@ -255,6 +255,10 @@ def close(
     # Ten digits: a difference within a rounding error of the tolerance still shows.
     lines = [f"{what}:{spot} expected {_digits(wanted[worst])}, got {_digits(found[worst])}{count}."]
     raise Wrong("\n".join([*lines, *(known or _guess(found, wanted))]))
+
+
+def _same(value: Any, array: np.ndarray) -> bool:
+    return np.shape(value) == array.shape and np.allclose(value, array)
 
 
 def _digits(value: Any) -> str:

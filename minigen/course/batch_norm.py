@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from . import TODO, Unanswered, Wrong, call, close, exercise
-from ._compare import random_array
+from . import call, close, exercise
+from ._compare import match_letters, random_array
 
 __all__ = ["blind", "he_std", "normalize", "normalize_vjp", "running"]
 
@@ -24,14 +24,7 @@ def he_std(answer: Any) -> None:
             (np.sqrt(2 / (1 + a * a)), "Where is fan_in? More inputs, a larger sum."),
             (np.sqrt(2 / (1 + a * a)) / n, "n products add their variances, so n is under the root."),
         ]
-        close(f"he_std({n}, {a})", call(answer, n, a), right, _unlike(right, mistakes))
-
-
-def _unlike(right: Any, mistakes: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
-    """Leave out the mistakes that make no difference here."""
-    return [
-        (value, hint) for value, hint in mistakes if np.shape(value) != np.shape(right) or not np.allclose(value, right)
-    ]
+        close(f"he_std({n}, {a})", call(answer, n, a), right, mistakes)
 
 
 def _hat(x: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +43,7 @@ def normalize(answer: Any) -> None:
         centred = x - x.mean(0)
         rows = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + eps)
         what = f"normalize(x, weight, bias, {eps}) for shape {x.shape}"
-        close(what, call(answer, x, weight, bias, eps), right, _unlike(right, [
+        close(what, call(answer, x, weight, bias, eps), right, [
             (rows * weight + bias, "These are the means of the rows (layer norm). Each column has its own."),
             ((x - x.mean()) / np.sqrt(x.var() + eps) * weight + bias, "Each channel has its own mean and variance."),
             (centred / np.sqrt(x.var(0, ddof=1) + eps) * weight + bias, "Divide the sum of squares by N, not N - 1."),
@@ -62,7 +55,7 @@ def normalize(answer: Any) -> None:
             (centred * weight + bias, "Where is the variance?"),
             (centred / np.sqrt(x.var(0)) * weight + bias, "Where is eps?"),
             (hat * bias + weight, "weight and bias are exchanged."),
-        ]))  # fmt: skip
+        ])  # fmt: skip
     constant = call(answer, np.full((4, 1), 2.5), np.ones(1), np.zeros(1), 1e-5)
     close("normalize(x, 1, 0, 1e-5) for a constant channel", constant, np.zeros((4, 1)))
 
@@ -91,7 +84,7 @@ def normalize_vjp(answer: Any) -> None:
             ((g * hat * weight).sum(0), "dy = x-hat d weight: the weight itself does not occur."),
             (g.sum(0), "This is the gradient for bias: x comes first, then weight, then bias."),
         ])  # fmt: skip
-        close(f"{what}[0], for x", gx, right, _unlike(right, [
+        close(f"{what}[0], for x", gx, right, [
             (weight * r * g, "Only the direct way. x also acts through the mean and through the variance."),
             (weight * r * (g - mean_g), "The way through the variance is missing: the term with x-hat."),
             (weight * r * (g - hat * mean_gh), "The way through the mean is missing."),
@@ -107,7 +100,7 @@ def normalize_vjp(answer: Any) -> None:
             (weight * r * (g - mean_g - (x - x.mean(0)) * mean_gh), "The last term has x-hat, not x minus its mean."),
             (weight * r * (g - mean_g - hat * (g * x).mean(0)), "The mean is of g times x-hat, not g times x."),
             (weight / r * (g - mean_g - hat * mean_gh), "1 / sqrt(var + eps) multiplies; here it divides."),
-        ]))  # fmt: skip
+        ])  # fmt: skip
 
 
 _ZERO = {"a", "b", "c", "d"}
@@ -124,19 +117,7 @@ _WHY = {
 @exercise("6.4", "which cotangents are blind?")
 def blind(answer: Any) -> None:
     """A set of letters: the cotangents whose gradient for x is 0."""
-    if isinstance(answer, str):
-        answer = set(answer.replace(",", " ").replace(" ", ""))
-    if not isinstance(answer, set | list | tuple | frozenset):
-        raise Wrong(f"Expected a set of letters, such as {{'a', 'f'}}, got {answer!r:.60}.")
-    given = {str(letter).strip().lower() for letter in answer}
-    if not given or given == {"ellipsis"}:
-        raise Unanswered(TODO)
-    unknown = sorted(given - set(_WHY))
-    if unknown:
-        raise Wrong(f"Expected letters from a to f, got {unknown[0]!r}.")
-    off = sorted(given ^ _ZERO)
-    if off:
-        raise Wrong("\n".join(_WHY[letter] for letter in off))
+    match_letters(answer, _ZERO, _WHY)
 
 
 @exercise("6.5", "the running numbers")

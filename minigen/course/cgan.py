@@ -35,8 +35,7 @@ def best_conditional_d(answer: Any) -> None:
             (joint_p / (p + q), "The share of the class belongs to the whole density, below the fraction line too."),
         ]  # fmt: skip
         what = f"best_conditional_d(p, q, real_classes={real}, asked_classes={asked})"
-        close(what, call(answer, p, q, r, a), right,
-                      [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
+        close(what, call(answer, p, q, r, a), right, mistakes)
 
 
 @exercise("11.2", "label maps")
@@ -61,7 +60,7 @@ def label_maps(answer: Any) -> None:
             (np.concatenate([images, np.zeros_like(maps)], axis=1), "The maps are all zero."),
             (np.concatenate([images, np.ones_like(maps)], axis=1), "Only the map of the image's own class is 1."),
         ]
-        close(what, got, right, [(value, text) for value, text in mistakes if not np.allclose(value, right)])
+        close(what, got, right, mistakes)
 
 
 @exercise("11.3", "what a label map is worth to a convolution")
@@ -80,8 +79,7 @@ def label_bias(answer: Any) -> None:
             (w[:, channels:].mean(axis=(2, 3)), "This is the mean of the taps. Each meets a 1, and they add up."),
             (w[:, channels:, 0, 0], "This is one tap. The map is 1 under every tap of the kernel."),
         ]
-        close(what, got, right, [(value, text) for value, text in mistakes if np.shape(value) == right.shape
-                                         and not np.allclose(value, right)])  # fmt: skip
+        close(what, got, right, mistakes)
 
 
 @exercise("11.4", "asked for, and read as")
@@ -105,7 +103,7 @@ def confusion(answer: Any) -> None:
              "several times only once: np.add.at, or a loop, counts them all."),
             (right / max(len(asked), 1), "These are shares; counts are asked for."),
         ]  # fmt: skip
-        close(what, got, right, [(value, text) for value, text in mistakes if not np.allclose(value, right)])
+        close(what, got, right, mistakes)
 
 
 @exercise("11.5", "how sure is a share?")

@@ -80,7 +80,6 @@ def triad(answer: Any) -> None:
             if before:
                 mistakes.append((unpadded[place], "Where is `before`? The first window starts that far left of x[0]."))
             what = f"triad(x, w, g, stride, before)[{place}], which is {name}, {case}"
-            mistakes = [(value, hint) for value, hint in mistakes if not np.allclose(value, right[place])]
             close(what, results[place], right[place], mistakes)
 
 

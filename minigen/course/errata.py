@@ -11,8 +11,8 @@ from ..data import Dataset
 from ..engine import no_grad
 from ..optim import Adam
 from ..tensor import Tensor, tensor
-from . import TODO, Unanswered, Wrong, call, close, exercise
-from ._compare import random_array
+from . import Wrong, call, close, exercise
+from ._compare import match_causes, match_letters, random_array
 
 __all__ = ["diagnosis", "repaired_d", "repaired_encoder", "true_sentences"]
 
@@ -93,19 +93,7 @@ _WHY = {
 @exercise("14.3", "true or false?")
 def true_sentences(answer: Any) -> None:
     """A set of letters: the sentences that are true."""
-    if isinstance(answer, str):
-        answer = set(answer.replace(",", " ").replace(" ", ""))
-    if not isinstance(answer, set | list | tuple | frozenset):
-        raise Wrong(f"Expected a set of letters, such as {{'a', 'f'}}, got {answer!r:.60}.")
-    given = {str(letter).strip().lower() for letter in answer}
-    if not given or given == {"ellipsis"}:
-        raise Unanswered(TODO)
-    unknown = sorted(given - set(_WHY))
-    if unknown:
-        raise Wrong(f"Expected letters from a to g, got {unknown[0]!r}.")
-    off = sorted(given ^ _TRUE)
-    if off:
-        raise Wrong("\n".join(_WHY[letter] for letter in off))
+    match_letters(answer, _TRUE, _WHY)
 
 
 # ---- 14.4: six VAEs
@@ -182,14 +170,4 @@ def _train_vae(dataset: Dataset, bug: str, steps: int, seed: int) -> dict[str, f
 @exercise("14.4", "which bug belongs to which log?")
 def diagnosis(answer: Any) -> None:
     """A dictionary from the number of each log to the letter of its bug."""
-    if not isinstance(answer, dict) or set(answer) != set(_BUGS):
-        raise Wrong(f"Expected a dictionary with the numbers 1 to 6, got {answer!r:.80}.")
-    if any(value is ... or value is None for value in answer.values()):
-        raise Unanswered(TODO)
-    given = {number: str(letter).strip().lower().rstrip(".") for number, letter in answer.items()}
-    unknown = [number for number, letter in given.items() if letter not in _BUGS.values()]
-    if unknown:
-        raise Wrong(f'Log {unknown[0]}: expected a letter from "a" to "f", got {answer[unknown[0]]!r}.')
-    off = [number for number, letter in _BUGS.items() if given[number] != letter]
-    if off:
-        raise Wrong("\n".join(f"log {number}, you say {given[number]}: {_SIGNS[number]}" for number in off))
+    match_causes(answer, _BUGS, _SIGNS, "log", "1 to 6")

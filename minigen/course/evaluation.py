@@ -24,11 +24,6 @@ ROWS = {
 """What five sets of 500 images with planted failures measure, and what 500 new real images measure (floor)."""
 
 
-def _unlike(right: Any, mistakes: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
-    """The wrong answers that differ from the right one here; a NaN is told by the exercise itself."""
-    return [(value, hint) for value, hint in mistakes if np.isfinite(value) and not np.allclose(value, right)]
-
-
 def _finite(what: str, got: Any, hint: str) -> None:
     if np.iscomplexobj(got):
         raise Wrong(
@@ -76,7 +71,7 @@ def fid(answer: Any) -> None:
             (means + np.trace(biased[0]) + np.trace(biased[1]) - 2 * biased_root,
              "The covariance divides by N - 1 here (np.cov does), as the public implementations do."),
         ]  # fmt: skip
-        close(what, got, right, _unlike(right, mistakes))
+        close(what, got, right, mistakes)
 
 
 def _kernel(a: Any, b: Any, power: int = 3, scale: float | None = None, plus: float = 1.0) -> Any:
@@ -115,7 +110,7 @@ def kid(answer: Any) -> None:
             (_kid(real, fake, plus=0.0), "Where is the + 1? Without it the means and covariances do not count by "
              "themselves."),
         ]  # fmt: skip
-        close(what, call(answer, real, fake), right, _unlike(right, mistakes))
+        close(what, call(answer, real, fake), right, mistakes)
 
 
 @exercise("13.3", "the inception score")
@@ -142,7 +137,7 @@ def inception_score(answer: Any) -> None:
             (2 ** (of_all - of_each), "exp belongs to the natural logarithm; 2 to the power belongs to log2."),
             (np.exp(of_each), "This is the entropy of single samples only."),
         ]  # fmt: skip
-        close(what, got, right, _unlike(right, mistakes))
+        close(what, got, right, mistakes)
 
 
 @exercise("13.4", "the coverage of a perfect model")
@@ -170,7 +165,7 @@ def expected_coverage(answer: Any) -> None:
             (fake / (real + fake), "This is the probability that *one* neighbor is generated. The ball holds k of "
              "them."),
         ]  # fmt: skip
-        close(what, call(answer, real, fake, k), right, _unlike(right, mistakes))
+        close(what, call(answer, real, fake, k), right, mistakes)
 
 
 @exercise("13.5", "which failure is this row?")

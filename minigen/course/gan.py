@@ -14,7 +14,7 @@ from ..ops.elementwise import sigmoid
 from ..optim import SGD
 from ..tensor import Tensor, tensor
 from . import Unanswered, Wrong, call, close, exercise
-from ._compare import call_or_hint, random_array
+from ._compare import call_or_hint, match_causes, random_array
 
 __all__ = ["best_accuracy", "best_d", "d_loss", "g_gradient", "read_the_logs", "training_step"]
 
@@ -77,8 +77,7 @@ def best_d(answer: Any) -> None:
             (b / (a + b), "This is the probability of *generated*."),
         ]  # fmt: skip
         right = (1 - s) * a / (a + b)
-        close(what, call(answer, p, q, share, s), right,
-               [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
+        close(what, call(answer, p, q, share, s), right, mistakes)
 
 
 @exercise("8.3", "how often the best D is right")
@@ -107,8 +106,7 @@ def best_accuracy(answer: Any) -> None:
             (right * 2 - 1, "This is the total variation distance, from 0 to 1; guessing is right half the time."),
             (right / dx, "Where is dx? A sum over a grid becomes an integral by the step."),
         ]  # fmt: skip
-        close(f"best_accuracy(p, q, dx) {case}", np.asarray(call(answer, p, q, dx)), right,
-               [(np.asarray(value), hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
+        close(f"best_accuracy(p, q, dx) {case}", np.asarray(call(answer, p, q, dx)), right, mistakes)
 
 
 @exercise("8.4", "the gradient of -log D")
@@ -137,8 +135,7 @@ def g_gradient(answer: Any) -> None:
             ),
             (_sigmoid(logits) * right, "There is a D too many: 1/D times D (1 - D)."),
         ]
-        close(f"g_gradient(logits) {case}", got, right,
-               [(value, hint) for value, hint in mistakes if not np.allclose(value, right)])  # fmt: skip
+        close(f"g_gradient(logits) {case}", got, right, mistakes)
 
 
 # ---- 8.5: a step of training, and the ways in which it is got wrong
@@ -335,14 +332,4 @@ _SYMPTOMS = {
 @exercise("8.6", "read the logs")
 def read_the_logs(answer: Any) -> None:
     """A dictionary from the number of each log to the letter of its cause."""
-    if not isinstance(answer, dict) or set(answer) != set(_CAUSES):
-        raise Wrong(f"Expected a dictionary with the numbers {', '.join(map(str, _CAUSES))}, got {answer!r:.80}.")
-    if any(cause is ... or cause is None for cause in answer.values()):
-        raise Unanswered('Put a letter from "a" to "e" at each number, and run this cell again.')
-    given = {number: str(cause).strip().lower().rstrip(".") for number, cause in answer.items()}
-    unknown = [number for number, cause in given.items() if cause not in _CAUSES.values()]
-    if unknown:
-        raise Wrong(f'Log {unknown[0]}: expected a letter from "a" to "e", got {answer[unknown[0]]!r}.')
-    off = [number for number, cause in _CAUSES.items() if given[number] != cause]
-    if off:
-        raise Wrong("\n".join(f"log {number}, you say {given[number]}: {_SYMPTOMS[number]}" for number in off))
+    match_causes(answer, _CAUSES, _SYMPTOMS, "log")

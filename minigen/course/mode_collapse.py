@@ -11,8 +11,8 @@ from ..losses import non_saturating_d
 from ..models.gan.techniques import unroll
 from ..nn.utils import functional_call
 from ..tensor import Tensor, tensor
-from . import Unanswered, Wrong, call, close, exercise
-from ._compare import random_array
+from . import Wrong, call, close, exercise
+from ._compare import match_causes, random_array
 
 __all__ = ["count", "minibatch_gradient", "pack", "read_the_pictures", "sigma_gradient", "unrolled"]
 
@@ -182,14 +182,4 @@ def mysteries() -> dict[int, np.ndarray]:
 @exercise("10.6", "read the pictures")
 def read_the_pictures(answer: Any) -> None:
     """A dictionary from the number of each picture to the letter of its cause."""
-    if not isinstance(answer, dict) or set(answer) != set(_CAUSES):
-        raise Wrong(f"Expected a dictionary with the numbers {', '.join(map(str, _CAUSES))}, got {answer!r:.80}.")
-    if any(cause is ... or cause is None for cause in answer.values()):
-        raise Unanswered('Put a letter from "a" to "e" at each number, and run this cell again.')
-    given = {number: str(cause).strip().lower().rstrip(".") for number, cause in answer.items()}
-    unknown = [number for number, cause in given.items() if cause not in _CAUSES.values()]
-    if unknown:
-        raise Wrong(f'Picture {unknown[0]}: expected a letter from "a" to "e", got {answer[unknown[0]]!r}.')
-    off = [number for number, cause in _CAUSES.items() if given[number] != cause]
-    if off:
-        raise Wrong("\n".join(f"picture {number}, you say {given[number]}: {_SYMPTOMS[number]}" for number in off))
+    match_causes(answer, _CAUSES, _SYMPTOMS, "picture")
