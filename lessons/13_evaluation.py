@@ -477,7 +477,7 @@ for name in ("cgan", "dcgan", "vae", "gan", "training images", "noise 0.1"):
 #
 # The FID of exercise 13.6 is weak evidence, by the way: other sets of 1,000 training images had 0.047 and 0.058, within the
 # spread of the floor.  A stronger one is the **1-NN accuracy**: mix samples and real images, and ask of each whether its
-# nearest neighbor is of its own kind.  Equal distributions give one half.  *Below* one half, samples and real images come in
+# nearest neighbor is of the same kind.  Equal distributions give one half.  *Below* one half, samples and real images come in
 # pairs:
 
 # %%

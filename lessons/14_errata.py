@@ -211,7 +211,7 @@ print(f"codes: mean {codes.mean():.2f}, standard deviation {codes.std():.2f}, sm
 
 # %% jupyter={"source_hidden": true}
 plot.show_images(
-    np.concatenate([rebuilt, drawn]), ["reconstructed"] + [""] * 7 + ["from N(0, I)"] + [""] * 7, ncols=8,
+    np.concatenate([rebuilt, drawn]), ["rebuilt"] + [""] * 7 + ["from N(0, I)"] + [""] * 7, ncols=8,
     caption="An autoencoder reconstructs (above), but vectors from N(0, I) are not codes, and give no digits (below).",
 )  # fmt: skip
 

@@ -345,7 +345,7 @@ plot.show_images(
 # %% [markdown]
 # ## 5. Translation without pairs
 #
-# Now there are two collections, thin light digits and thick dark ones, and nobody says which belongs to which.  A
+# Now there are two collections, thin light digits and thick dark ones, and we do not know which belongs to which.  A
 # **CycleGAN** has two translators, $A$ there and $B$ back, and a discriminator for each collection.  Each translator learns
 # to make images that its discriminator accepts, and the **cycle loss** (循环一致性损失) asks for $B(A(x)) = x$ and
 # $A(B(y)) = y$.

@@ -183,9 +183,11 @@ class Primitive:
         """Give one rule for several uses of one input, ``rule(gs, params, input)``: the sum of their vjps.
 
         It is for a primitive with one input that is called many times on the same Tensor, such as a slice for each time
-        step.  Added one by one, T slices of one Tensor would cost T arrays of its full size.
+        step.  Added one by one, T slices of one Tensor would cost T arrays of its full size.  The vjp of a single use
+        follows from it.
         """
         self.rule_for_uses = rule
+        self.rules[self.arguments[0]] = lambda g, out, input, **params: rule((g,), (params,), input)
 
     def argument(self, i: int) -> str:
         """Return the name of the i-th input."""

@@ -1,4 +1,4 @@
-"""Solutions to the exercises of lesson 2, *Is my gradient right?*.  Each answer bears the name of its exercise."""
+"""Solutions to the exercises of lesson 2, *Is my gradient right?*.  Each answer has the name of its exercise."""
 
 from minigen.check.differences import directional, measure_noise
 

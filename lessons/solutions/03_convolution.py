@@ -1,4 +1,4 @@
-"""Solutions to the exercises of lesson 3, *Convolution and its two adjoints*.  Each answer bears its exercise's name."""
+"""Solutions to the exercises of lesson 3, *Convolution and its two adjoints*.  Each answer has the name of its exercise."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Solutions to the exercises of lesson 5, *Kernels on a GPU*.  Each answer bears the name of its exercise."""
+"""Solutions to the exercises of lesson 5, *Kernels on a GPU*.  Each answer has the name of its exercise."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""Solutions to the exercises of lesson 10, *Mode collapse*.  Each answer bears the name of its exercise."""
+"""Solutions to the exercises of lesson 10, *Mode collapse*.  Each answer has the name of its exercise."""
 
 import numpy as np
 
@@ -69,4 +69,4 @@ read_the_pictures = {1: "c", 2: "a", 3: "e", 4: "b", 5: "d"}
 # 1. The loss is a mean over G's own samples.  A mode without a sample has no term in it.
 # 2. One label belongs to a pack.  A mixed pack has no right answer, and G could be judged by the real part.
 # 3. The penalty is made of D's gradient in the image, and D's weights learn from the penalty's gradient.  With batch norm the
-#    logit of an image depends on the others, so that the gradient in one image is not that of its own logit.
+#    logit of an image depends on the others, so that the gradient in one image also contains those of other logits.

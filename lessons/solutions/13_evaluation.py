@@ -1,4 +1,4 @@
-"""Solutions to the exercises of lesson 13, *How good is it?*.  Each answer bears the name of its exercise."""
+"""Solutions to the exercises of lesson 13, *How good is it?*.  Each answer has the name of its exercise."""
 
 import numpy as np
 

@@ -331,7 +331,6 @@ def _put_uses(gs: tuple[Tensor, ...], params: tuple[dict[str, Any], ...], input:
     return put_several(*gs, indices=tuple(each["index"] for each in params), shape=input.shape)
 
 
-getitem_.vjp(input=lambda g, out, input, *, index: putitem(g, index=index, shape=input.shape))
 getitem_.vjp_uses(_put_uses)
 putitem.vjp(g=lambda u, out, g, *, index, shape: getitem_(u, index=index))
 put_several.vjp(gs=lambda i, u, out, *gs, indices, shape: getitem_(u, index=indices[i]))
