@@ -727,6 +727,17 @@ def test_a_closed_terminal_does_not_end_a_training(tmp_path, monkeypatch):
     assert fit(fresh(), loader(), new_run(tmp_path / "run2"), 1).step == BATCHES
 
 
+@pytest.mark.parametrize(("kernel", "shown"), [(True, True), (False, False)])
+def test_a_bar_is_shown_in_a_notebook_and_not_where_its_packages_are_only_imported(kernel, shown, monkeypatch):
+    shell = types.SimpleNamespace(kernel=object()) if kernel else None
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    bar = _progress_bar(10, 0, True)
+    assert bar.disable is not shown
+    bar.close()
+
+
 @pytest.mark.parametrize("width", [80, 60])
 def test_the_bar_fits_the_terminal_and_has_room(width, tmp_path, monkeypatch):
     class Terminal(io.StringIO):

@@ -452,11 +452,17 @@ class _Fit:
         )
 
 
+def _in_notebook() -> bool:
+    """Whether this is the kernel of a notebook; a program that has only imported IPython or ipykernel is none."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def _progress_bar(total: int, done: int, progress: bool) -> Any:
     """A bar of at most 79 columns on a terminal or in a notebook; without either the line of each epoch is enough."""
     from tqdm import tqdm
 
-    notebook = "ipykernel" in sys.modules and not sys.stderr.isatty()
+    notebook = _in_notebook() and not sys.stderr.isatty()
     return tqdm(
         total=total,
         initial=done,
