@@ -364,6 +364,46 @@ assert os.waitpid(child, 0)[1] == 0
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_while_another_thread_compiles_may_convolve():
+    script = """
+import os, sys, threading, time, warnings, numpy as np
+from numba.core import event
+from minigen.kernels.cpu.runtime.compile import compiled
+from minigen.kernels.cpu.runtime.thread_pool import parallel
+warnings.simplefilter("ignore")
+started = threading.Event()
+class Listener(event.Listener):
+    def on_start(self, _):
+        started.set()
+        time.sleep(1)
+    def on_end(self, _):
+        pass
+event.register("numba:compile", Listener())
+def one(x):
+    return x + 1
+@parallel
+def two(thread, counter, x):
+    x[0] = 2
+other = threading.Thread(target=compiled(one), args=(1,))
+other.start()
+started.wait()
+child = os.fork()
+if child == 0:
+    x = np.zeros(1)
+    two(x)
+    os._exit(0 if x[0] == 2 else 1)
+for _ in range(600):
+    ended, status = os.waitpid(child, os.WNOHANG)
+    if ended:
+        sys.exit(status != 0)
+    time.sleep(0.1)
+os.kill(child, 9)
+sys.exit("the child hangs")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
 @pytest.mark.parametrize("view", ["reversed", "transposed", "sliced", "read-only"])
 def test_any_strides_and_read_only_inputs(view):
     case = LARGE[1]

@@ -6,6 +6,9 @@ folder, or one that is full, each process compiles for itself.  Our kernels see 
 every array into one of few forms first (`minigen.kernels.cpu.runtime.allocator.contiguous`): a new shape never compiles
 anything.
 
+A forked child has none of its parent's threads, but it has their locks as they were: had another thread been compiling
+just then, the child would wait for ever to compile anything.  So a fork waits until no thread compiles.
+
 A kernel needs two decorators: `minigen.kernels.cpu.runtime.thread_pool.parallel` for what Python calls, and
 `subroutine` (or `inlined`) for what a kernel calls.
 """
@@ -13,6 +16,7 @@ A kernel needs two decorators: `minigen.kernels.cpu.runtime.thread_pool.parallel
 import contextlib
 import functools
 import hashlib
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -114,3 +118,22 @@ def _announce_compilation() -> None:
             pass
 
     event.register("numba:compile", Announcer())
+
+
+_held: list[Any] = []  # Numba's lock, while this process forks
+
+
+def _before_fork() -> None:
+    numba_lock = sys.modules.get("numba.core.compiler_lock")
+    if numba_lock is not None:
+        numba_lock.global_compiler_lock.acquire()
+        _held.append(numba_lock.global_compiler_lock)
+
+
+def _after_fork() -> None:
+    if _held:
+        _held.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
