@@ -13,33 +13,38 @@
 # %% [markdown]
 # # 4. Kernels on a CPU
 #
-# **The question.** A convolution is seven loops around one multiplication and one addition.  Written down so and
+# **The question.** A convolution is seven loops around one multiplication and one addition.  Written in this way and
 # compiled, it is *correct*, and it uses about a hundredth of what the processor can do.  Where do the other ninety-nine
-# go, and how does one get them back?
+# hundredths go, and how does one get them back?
 #
 # At the end you will be able to
 #
-# - say, before writing a line, how fast a kernel can be at the very best on *your* machine, and what will limit it;
-# - explain the five rungs from loops to a kernel that can race an industry's library, each by a reason with a name;
+# - say, before you write a line, how fast a kernel can be at best on *your* machine, and what will limit it;
+# - explain the five rungs from loops to a kernel that can race an industrial library, each with its reason;
 # - compute a convolution with fewer multiplications than its definition has, and say what that costs;
-# - write a kernel of your own, have it checked, timed, and used by the whole library.
+# - write a kernel, have it checked, timed, and used by the whole library.
 #
-# You need lesson 3 (what a convolution and its two gradients are), and about 45 minutes.  Five exercises check your
-# answers.
+# You need lesson 3 (what a convolution and its two gradients are).  Plan three sittings of about an hour: sections 1 and 2,
+# sections 3 to 6, sections 7 to 11.  (Times are estimates for a reader who looks words up; they include the exercises.)
+# Five exercises check your answers; you can go on without solving them.  New words are **bold**, with their Chinese name
+# (`docs/glossary.md` has all).
 #
 # **All times here are yours:** they are measured when you run the cells, and the stored ones come from a small shared
-# machine with two cores.  Expect others, and expect them to move; the *reasons* stay.  The first run compiles the
-# kernels, which takes a minute; the result is kept on disk.
+# machine with two cores.  Your numbers will differ, and will vary from run to run; the *reasons* stay the same.  The first
+# run compiles the kernels, which takes a minute; the result is kept on disk.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
 # | $F$ | `flop` | floating-point operations; a multiplication and an addition are two |
 # | $B$ | `nbytes` | bytes that have to come from memory or go to it, at the least |
-# | $F/B$ | `intensity` | the *arithmetic intensity*: operations per byte |
+# | $F/B$ | `intensity` | the **arithmetic intensity** (计算强度): operations per byte |
 # | $\pi$ | `peak` | operations per second that the arithmetic units can do |
-# | $\beta$ | `bandwidth` | bytes per second that the memory can move |
+# | $\beta$ | `bandwidth` | the **memory bandwidth** (内存带宽): bytes per second that the memory can move |
+# | $t$ | `seconds` | the time of a kernel |
 # | $N, C, O, R, S, P, Q$ | | images, channels in and out, kernel height and width, output height and width, as in lesson 3 |
-# | $m, r$ | `m`, `r` | outputs of a tile and taps, in Winograd minimal filtering |
+# | $A, B^\top, G$ | `AT`, `BT`, `G` | section 7: the matrices of Winograd minimal filtering ($B^\top$ always with its $^\top$; $B$ alone is bytes) |
+#
+# (The symbols of all lessons are in `lessons/README.md`.)
 
 # %%
 import importlib
@@ -67,9 +72,9 @@ mg.kernels.set_num_threads(1)
 # %% [markdown]
 # ## 1. A layer, and five kernels for it
 #
-# One layer accompanies us: 4 images of 32 x 32 pixels, 32 channels in, 64 out, 3 x 3 taps, float32.  And here are five
-# functions that compute it, the *ladder*.  They take the same arguments (those of lesson 3's `reference.conv2d`) and
-# give the same result; `minigen.kernels.ladder` has their source, each of which fits on a page.
+# All sections use one layer: 4 images of 32 x 32 pixels, 32 channels in, 64 out, 3 x 3 taps, float32.  Five functions
+# compute it; we call them the *ladder*.  They take the same arguments (those of lesson 3's `reference.conv2d`) and give the
+# same result; `minigen.kernels.ladder` has their source, each of which fits on a page.
 
 # %% tags=["varies"]
 random = np.random.default_rng(0)
@@ -83,11 +88,11 @@ print(f"compiled and run in {time.perf_counter() - start:.1f} s")
 print(f"this processor: {simd.NAME}, vectors of {simd.VECTOR_BYTES // 4} float32, {simd.REGISTERS} vector registers")
 
 # %% [markdown]
-# First of all: **are they right?**  A kernel that is wrong is fast for nothing.  Rounding makes them differ in the last
-# digits, for each adds in another order.  How much may it?  A sum of $n$ products of float32, in any order, is off by
-# at most $\gamma_n \sum |x_i w_i|$ with $\gamma_n = \frac{nu}{1 - nu}$ and $u = 2^{-24}$ (Higham, *Accuracy and
-# Stability of Numerical Algorithms*, 2002, section 3.1).  We compute in float64 what is right, and $\sum |x_i w_i|$
-# with the same kernel.  The last rung has rules of its own, so for it we ask about the error as a whole.
+# First: **are they right?**  The speed of a wrong kernel does not matter.  The results differ in the last digits, because each
+# kernel adds in another order.  How much may they differ?  A sum of $n$ products of float32, in any order, is wrong by at
+# most $\gamma_n \sum |x_i w_i|$ with $\gamma_n = \frac{nu}{1 - nu}$ and $u = 2^{-24}$ (Higham, *Accuracy and Stability of
+# Numerical Algorithms*, 2002, section 3.1).  We compute the right result in float64, and $\sum |x_i w_i|$ with the same
+# kernel.  The last rung adds and subtracts in other ways, so for it we test the error of the whole result.
 
 # %%
 x64, w64 = x.astype(np.float64), w.astype(np.float64)
@@ -104,9 +109,9 @@ for name, result in results.items():
 # %% [markdown]
 # ## 2. What is possible: the roofline
 #
-# A processor core does two things: it *moves* numbers between memory and its registers, and it *computes* with them.
-# Both have a limit.  Measure them: the fastest computation there is on one core of your machine is a product of large
-# matrices, by a library (BLAS) on which people worked for decades; the simplest motion is a copy.
+# A processor core does two things: it *moves* numbers between memory and its registers, and it *computes* with them.  Both
+# have a limit.  We measure both: the fastest computation on one core of your machine is a product of large matrices by a
+# tuned library (BLAS); the simplest motion is a copy.
 
 # %% tags=["varies"]
 a = np.ones((768, 768), np.float32)
@@ -118,18 +123,18 @@ print(f"one core: peak {peak / 1e9:.0f} GFLOP/s, bandwidth {bandwidth / 1e9:.1f}
 print(f"while one float32 comes from memory, {4 * peak / bandwidth:.0f} operations could be done")
 
 # %% [markdown]
-# (`interleave` lets its candidates take turns, again and again, and keeps all times.  So whatever slows the machine for a
+# (`interleave` runs its candidates in turns, again and again, and keeps all times.  So whatever slows the machine for a
 # moment slows all of them.  To find a *limit* of the machine, take the best time; to *compare* two kernels, take the
-# median of the ratios in each turn.  Single times lie.)
+# median of the ratios in each turn.  A single time proves nothing.)
 #
-# That last number is the key to everything below.  Whoever fetches a number, uses it once and throws it away, is
-# limited by memory, and no cleverness in computing helps.  In formulas: $F$ operations and $B$ bytes take *at least*
+# The last number explains everything below.  A kernel that loads a number, uses it once and forgets it is limited by
+# memory, and faster arithmetic does not help.  In formulas: $F$ operations and $B$ bytes take *at least*
 #
 # $$t \ge \max\Big(\frac{F}{\pi}, \frac{B}{\beta}\Big),
 # \qquad\text{so}\qquad \frac{F}{t} \le \min\Big(\pi,\; \beta\,\frac{F}{B}\Big).$$
 #
-# The right-hand side, drawn over the intensity $F/B$, is a slanted line that bends into a flat one: the **roofline**
-# (Williams, Waterman and Patterson, 2009).  A kernel below the slanted part is *memory-bound*, below the flat part
+# The right-hand side, drawn over the intensity $F/B$, is a rising line that bends into a flat one: the **roofline** (屋顶线模型;
+# Williams, Waterman and Patterson, 2009).  A kernel below the rising part is *memory-bound*, below the flat part
 # *compute-bound*.
 #
 # ### Exercise 4.1: the least time
@@ -146,8 +151,8 @@ exercises.least_time(least_time)
 # %% [markdown]
 # ### Exercise 4.2: what a convolution has to do
 #
-# How many operations does a convolution take (dilation 1, one group), counting those with padding as if they were real?
-# And how many bytes does it move at the least, in float32: input and weights read once, output written once?
+# How many operations does a convolution need (dilation 1, one group), if those with padding are counted, too?  And how many
+# bytes does it move at least, in float32: input and weights read once, output written once?
 
 
 # %%
@@ -164,11 +169,12 @@ exercises.conv_work(conv_work)
 # <details><summary>Hint</summary>
 #
 # Lesson 3: one multiplication for each triple (input, tap, output).  How many outputs are there, and how many taps
-# does each meet, over all channels?
+# has each, over all channels?
 #
 # </details>
 #
-# Here is the roofline of your machine, with some everyday operations measured on it.  (The operations of our layer are
+# Here is the roofline of your machine, with some common operations measured on it.  *Decide before you look*: where are
+# ReLU, and a product of large matrices?  (The operations of our layer are
 # counted: if all numbers are 1, the zeros of the padding too, then every product is 1, and the sum of the results is
 # the number of products.)
 
@@ -228,13 +234,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Our layer is far to the right: it *could* run at the peak.  An activation never can, which is why fast kernels compute
-# it together with something else, while the numbers are still at hand.
+# Our layer is far to the right: it *could* run at the peak.  An activation never can.  So fast kernels compute it together
+# with something else, while the numbers are still in registers.
 #
 # ### Caches
 #
-# Between memory and registers lie caches: small memories that keep what was used last.  See them: add 1 to every number
-# of an array, over and over, for arrays of growing size.
+# Between memory and registers are **caches** (缓存): small memories that keep what was used last.  To see them, add 1 to every
+# number of an array, again and again, for arrays of growing size.
 
 
 # %% tags=["varies"]
@@ -273,12 +279,12 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So "memory" is several memories, and the art is to **use every number often while it is near**.
+# So "memory" is several memories.  A fast kernel **uses every number often while it is near**.
 #
 # ## 3. First rung: loops
 #
-# The definition.  (`@parallel` compiles the function with Numba and calls it on every thread; `chunked_range` hands each of them
-# the next images that nobody has taken.)
+# The definition.  (`@parallel` compiles the function with Numba and calls it on every thread; `chunked_range` gives each
+# thread the next images that are not yet taken.)
 
 # %%
 naive = importlib.import_module("minigen.kernels.ladder.naive")
@@ -286,10 +292,10 @@ show_source(naive._loops)
 
 # %% [markdown]
 # Why is it slow?  First, count what is done for *one* multiplication and addition: two indices computed, four
-# comparisons, two loads.  And second, even without all that, there is the line `total += ...`: each addition needs the
-# result of the one before.  A processor starts several operations in every cycle, but each takes 2 to 4 cycles until
-# its result is there.  **A chain of additions waits most of the time.**  An experiment: inner products, with one chain,
-# with four, and with permission to reorder as the compiler likes (`fastmath`).
+# comparisons, two loads.  Second, there is the line `total += ...`: each addition needs the result of the one before.  A
+# processor starts several operations in every cycle, but each takes 2 to 4 cycles until its result is there.  **A chain of
+# additions waits most of the time.**  An experiment: inner products, with one chain, with four, and with permission for the
+# compiler to reorder (`fastmath`).  *Decide before you look*: how much faster are four chains?
 
 
 # %% tags=["varies"]
@@ -323,9 +329,9 @@ for name in times.seconds:
 print("the sums:", one_chain(u, v), four_chains(u, v), reordered(u, v))
 
 # %% [markdown]
-# The third sums 4 to 16 numbers with one instruction (*SIMD*: single instruction, multiple data), in several chains at
-# once.  The compiler may not do so by itself: another order of the additions gives another rounding, as you see in the
-# last line.  Our kernels say explicitly in which order they add, and so give the same bits on any number of threads.
+# The third adds 4 to 16 numbers with one instruction (**SIMD**, 单指令多数据: single instruction, multiple data), in several
+# chains at once.  The compiler may not do this without permission: another order of the additions gives another rounding, as
+# you see in the last line.  Our kernels fix the order of their additions, so they give the same bits on any number of threads.
 #
 # And without a compiler?  One output of the layer in pure Python:
 
@@ -346,8 +352,8 @@ print(f"{python * 1e6:.0f} us for one output; {python * exact.size:.0f} s for al
 # %% [markdown]
 # ## 4. Second rung: im2col and a matrix product
 #
-# Lesson 3 showed it: copy the patches that the windows see into a matrix, a column for each output pixel, and the
-# convolution is one matrix product per image.  All the knowledge in the BLAS comes for free.  The price is the copy:
+# The idea is called **im2col** (展开成矩阵): copy the patches that the windows see into a matrix, a column for each output pixel;
+# then the convolution is one matrix product per image, and the BLAS is fast at that.  The price is the copy:
 
 # %% tags=["varies"]
 patches = reference.conv._patches(x, (3, 3), *settings[:3])
@@ -363,9 +369,9 @@ for name in times.seconds:
     print(f"{name:8} {min(times.seconds[name]) * 1e3:6.2f} ms")
 
 # %% [markdown]
-# The patches are nine times the images, for every input is copied once for each of the 9 taps.  They are written to
-# memory and read back.  And with them the intensity falls: the same operations, but many more bytes.  In a training
-# step the array would even be kept for the backward pass, or made again.
+# The patches are nine times the images, because every input is copied once for each of the 9 taps.  They are written to
+# memory and read back.  So the intensity falls: the same operations, but many more bytes.  A training step would also
+# keep the array for the backward pass, or make it again.
 #
 # ## 5. Third rung: implicit GEMM
 #
@@ -383,8 +389,8 @@ print(f"a panel has {panel / 1024:.0f} KiB; all patches of the layer have {n * 4
 
 # %% [markdown]
 # Compare with the picture of the caches.  Memory is no longer the limit.  The limit is now the innermost loop, which is
-# ours and not the BLAS's: so do not be astonished if this rung is no faster than the one below on your machine.  Every
-# rung here removes *one* obstacle, and the next one comes into sight.
+# ours and not the BLAS's.  So this rung may be no faster than the one before on your machine.  Every rung removes *one*
+# obstacle, and then the next one is the limit.
 #
 # ### Exercise 4.3: a convolution without the im2col array
 #
@@ -416,8 +422,8 @@ exercises.convolve_in_bands(convolve_in_bands)
 # numbers and stores one.  A core can do about two loads and one store per cycle, but two *fused multiply-adds* of whole
 # vectors.  So it spends its time moving numbers between cache and registers.
 #
-# The cure is the same as ever: use each number often while it is near, only that "near" is a register now.  Take a
-# block of results of `rows` filters x 2 vectors of pixels and keep it in registers for the whole sum.  In each step
+# The solution is the same again: use each number often while it is near; now "near" is a register.  Take a block of results
+# of `rows` filters x 2 vectors of pixels and keep it in registers for the whole sum.  In each step
 # $k$, load 2 vectors of pixels and, one by one, `rows` coefficients: `rows + 2` loads for `2 * rows` multiply-adds.
 
 # %% jupyter={"source_hidden": true}
@@ -449,10 +455,10 @@ print(f"{simd.NAME}: {rows} rows x 2 vectors = {2 * rows} of {simd.REGISTERS} re
 print(f"{2 * rows} independent chains; {2 * rows / (rows + 2):.2f} multiply-adds per load")
 
 # %% [markdown]
-# Twenty-odd (or twelve) independent chains also fill the waiting time that you measured in section 3.  A compiler does
-# not find this by itself, so we write the instructions: Numba lets a function produce LLVM code.  Here is the heart of
+# So many independent chains (twelve or more) also fill the waiting time that you measured in section 3.  A compiler does not
+# find this alone, so we write the instructions: Numba lets a function produce LLVM code.  This is the central part of
 # all our fast kernels.  `builder` writes instructions; `splat` copies a number to all lanes of a vector; the loops over
-# `i` and `j` run when the kernel is *compiled*, so that they leave a long row of instructions and no loop.
+# `i` and `j` run when the kernel is *compiled*, so the result is a long row of instructions without a loop.
 
 # %%
 show_source(microkernel._block)
@@ -460,26 +466,25 @@ show_source(microkernel._block)
 # %% [markdown]
 # ## 7. Fifth rung: fewer multiplications
 #
-# All rungs so far multiply as often as the definition says.  Can one get by with less?  Start with two polynomials, of
-# 2 and of 3 coefficients: $(a_0 + a_1 t)(w_0 + w_1 t + w_2 t^2) = s_0 + s_1 t + s_2 t^2 + s_3 t^3$.  Multiplied out,
-# that takes $2 \cdot 3 = 6$ multiplications.  But a polynomial of 4 coefficients is known by its values at 4 points.
-# At $t = 0, 1, -1$, and "at infinity", which means the leading coefficient:
+# All rungs so far multiply as often as the definition says.  Are fewer multiplications possible?  Start with two polynomials
+# in $\xi$, of 2 and of 3 coefficients: $(a_0 + a_1 \xi)(w_0 + w_1 \xi + w_2 \xi^2) = c_0 + c_1 \xi + c_2 \xi^2 + c_3 \xi^3$.
+# Multiplied out, this takes $2 \cdot 3 = 6$ multiplications.  But a polynomial $c(\xi)$ of 4 coefficients is known by its
+# values at 4 points.  At $\xi = 0, 1, -1$, and "at infinity", which means the leading coefficient:
 #
-# $$s(0) = a_0 w_0, \quad s(1) = (a_0 + a_1)(w_0 + w_1 + w_2), \quad s(-1) = (a_0 - a_1)(w_0 - w_1 + w_2), \quad s(\infty) = a_1 w_2 .$$
+# $$c(0) = a_0 w_0, \quad c(1) = (a_0 + a_1)(w_0 + w_1 + w_2), \quad c(-1) = (a_0 - a_1)(w_0 - w_1 + w_2), \quad c(\infty) = a_1 w_2 .$$
 #
-# **Four multiplications**, and some additions to find $s_0, \dots, s_3$ from them.  (With more coefficients that is how
-# computers multiply huge numbers: Karatsuba, Toom and Cook.)
+# **Four multiplications**, and some additions to find $c_0, \dots, c_3$ from them.  (With more coefficients this is how
+# computers multiply large numbers: Karatsuba, Toom and Cook.)
 #
-# And convolution?  For fixed $w$, multiplying is a linear map from 2 numbers $a$ to 4 numbers $s$.  Its *transpose*
+# And convolution?  For fixed $w$, this multiplication is a linear map from 2 numbers $a$ to 4 numbers $c$.  Its *transpose*
 # maps 4 numbers to 2, and from lesson 3 you know which map that is: $y_p = \sum_r w_r x_{p+r}$, two outputs of a
-# convolution with three taps!  And transposing a scheme (turn all its matrices round, reverse their order) leaves the
-# number of multiplications.  Where evaluation was, summing comes out; where interpolation was, a transform of the
-# inputs:
+# convolution with three taps!  The transpose of the whole scheme (transpose all its matrices, reverse their order) has the
+# same number of multiplications.  Evaluation becomes a sum of products, and interpolation becomes a transform of the inputs:
 #
 # $$y = A^\top \big[(G w) \odot (B^\top x)\big] .$$
 #
-# $\odot$ multiplies element by element: the four multiplications.  This is F(2, 3): two outputs, three taps (Winograd
-# 1980; Lavin and Gray 2015).  Our source derives the matrices from the points, with exact fractions:
+# $\odot$ multiplies element by element: the four multiplications.  This is **Winograd** convolution (Winograd 快速卷积; minimal
+# filtering) with two outputs and three taps, in the literature F(2, 3) (Winograd 1980; Lavin and Gray 2015).  Our source derives the matrices from the points, with exact fractions:
 
 # %%
 F23 = {name: np.array(rows, dtype=float) for name, rows in transforms.matrices(2, 3).items()}
@@ -494,8 +499,8 @@ print("equal to the convolution:", np.allclose(y, [inputs[:3] @ taps, inputs[1:]
 # %% [markdown]
 # ### Exercise 4.4: two outputs of three taps with four multiplications
 #
-# Write it out for plain numbers.  Additions are free, and so are factors known beforehand (such as 0.5).  The check
-# counts how often something made from $x$ is multiplied with something made from $w$.
+# Write it for plain numbers.  Additions are not counted, and neither are constant factors (such as 0.5).  The check counts how
+# often something made from $x$ is multiplied by something made from $w$.
 
 
 # %%
@@ -522,9 +527,9 @@ exercises.minimal_filter(minimal_filter)
 # to which all that you learned on rungs 3 and 4 applies.  A convolution with stride 2 is first split into four with
 # stride 1, one for each pair of even and odd rows and columns.
 #
-# **Can it be had for nothing?**  No.  The transforms add and subtract numbers of similar size, and so make rounding
-# errors larger.  The larger the tile, the fewer multiplications, and the larger the error.  Much depends on the points:
-# for tiles of 4 x 4 with 3 x 3 taps, 0, 1, -1, 2, -2 err three times as much as the 0, 5/8, -5/8, 3/2, -3/2 that
+# **What does it cost?**  The transforms add and subtract numbers of similar size, and so make rounding
+# errors larger.  The larger the tile, the fewer multiplications, and the larger the error.  The points matter, too: for
+# tiles of 4 x 4 with 3 x 3 taps, the points 0, 1, -1, 2, -2 have three times the error of 0, 5/8, -5/8, 3/2, -3/2, which
 # `minigen.kernels.cpu.winograd.transforms` uses.  `minigen.kernels.precision` chooses:
 
 # %% tags=["varies"]
@@ -537,10 +542,10 @@ for level in ("direct", "default", "fast"):
     print(f"{level:8} relative error {errors[level]:.1e}, worst element {worst:.1e} of the largest")
 
 # %% [markdown]
-# (Are two rows the same?  Each level takes what it estimates to be fastest for these shapes, of what it may.  `fast` may
-# take tiles of 6, but with so few channels they save less than their transforms cost.)
+# (Are two rows the same?  Each level uses what it estimates to be fastest for these shapes, of what it allows.  `fast` allows
+# tiles of 6, but with so few channels they save less than their transforms cost.)
 #
-# For training, that is far below the noise of a mini-batch.  For a reference it is not, so float64 is always computed
+# For training, this is far below the noise of a mini-batch.  For a reference it is too much, so float64 is always computed
 # directly.
 #
 # ## 8. The ladder on your machine
@@ -575,24 +580,23 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Read the two pictures together.  No rung changed what is computed; the last one changed *how many* operations.  (If
-# im2col stands higher than the two after it: it borrows the BLAS's inner loop, which is excellent; they bring their
-# own, and gather number by number.  The kernels that serve every day gather whole vectors.)  What each removed:
+# Read the two pictures together.  The rungs compute the same result; only the last one changed *how many* operations.  (If
+# im2col is faster than the two after it: it uses the BLAS's inner loop, which is excellent; they have their own, and
+# gather number by number.  The kernels that minigen uses by default gather whole vectors.)  What each removed:
 #
 # | rung | removed | what limits it |
 # |---|---|---|
 # | loops | | chains of additions that wait; indices |
 # | im2col | the chains: the product is the BLAS's | writing and reading nine times the images |
 # | implicit GEMM | the large array | loads and stores in the innermost loop |
-# | micro-kernel | these: results stay in registers | the multiplications themselves, and gathering |
+# | micro-kernel | these loads and stores: results stay in registers | the multiplications themselves, and gathering |
 # | Winograd minimal filtering | more than half of the multiplications | the transforms, and rounding |
 #
-# `minigen.kernels.cpu`, the set that serves every day, has all this for three kernels (convolution and its two
-# gradients), for few channels and many, and chooses by the shapes.
+# `minigen.kernels.cpu`, the default set, has all this for three kernels (convolution and its two gradients), for few
+# channels and for many, and chooses by the shapes.
 #
-# **And more cores?**  Each gets images or tiles of its own, and nobody waits for anybody.  The work is cut into pieces
-# by the shapes alone, and one thread computes a sum from start to end; so the result does not depend on how many there
-# are:
+# **And more cores?**  Each core computes different images or tiles, and none waits for another.  The work is divided by the
+# shapes alone, and one thread computes a sum from start to end; so the result does not depend on the number of threads:
 
 # %%
 bits = []
@@ -606,8 +610,8 @@ print("1, 2 and 3 threads give the same bits:", bits[0] == bits[1] == bits[2])
 # %% [markdown]
 # ## 9. Past PyTorch
 #
-# PyTorch's convolutions on a CPU are oneDNN's, written at Intel over many years.  Race ours against them: same arrays,
-# one thread each, taking turns.  If PyTorch is not installed, the cell says so and nothing is lost.
+# PyTorch's convolutions on a CPU are those of oneDNN, written at Intel over many years.  We race ours against them: same
+# arrays, one thread each, in turns.  If PyTorch is not installed, the cell says so.
 
 # %% tags=["varies"]
 if importlib.util.find_spec("torch") is None:
@@ -636,16 +640,15 @@ else:
                 print(f"{f'{layer}, {kind}':50} {ratio:8.2f}  ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# Where ours is ahead, it is not because of faster multiplications: oneDNN runs its own near the peak.  The gain is in
-# doing fewer of them, in splitting strides into phases so that this works for the k4 s2 layers of every DCGAN, and in
-# moving fewer data.  Where channels are few or products are all that counts, the two are close.  Which layers win, and
-# by how much, depends on the processor, its caches and the number of threads; `minigen bench` runs the whole race on
-# all cores, with pictures.
+# Where ours is faster, it is not because of faster multiplications: oneDNN runs near the peak.  The gain comes from fewer
+# multiplications, from splitting strides into phases so that this works for the k4 s2 layers of every DCGAN, and from moving
+# fewer data.  With few channels the two are close.  Which layers win, and by how much, depends on the processor, its caches
+# and the number of threads; `minigen bench` runs the whole race on all cores, with pictures.
 #
 # ## 10. A kernel of your own
 #
-# A kernel is a function with the right arguments.  Any one that keeps the contract can take the place of ours, for the
-# whole library: layers, models, training, gradients of any order.
+# A kernel is a function with the right arguments.  Every function that keeps the contract can replace ours in the whole
+# library: layers, models, training, gradients of any order.
 
 # %%
 calls = []
@@ -670,9 +673,9 @@ print("our function was called with", calls)
 # in [`reference/writing_kernels.md`](reference/writing_kernels.md).  The check uses small whole numbers, for which
 # float32 sums are *exact*, so that every bit must be right.
 #
-# How is up to you: loops under `@njit`, im2col, or something that this lesson has not shown.  An idea: for a fixed tap
-# $(r, s)$, the inputs that it meets are a *slice* of the padded image; so a convolution is the sum of $R \cdot S$
-# matrix products, with nothing gathered.
+# Use any method: loops under `@njit`, im2col, or something that this lesson has not shown.  An idea: for a fixed tap, the
+# inputs that it is multiplied with are a *slice* of the padded image; so a convolution is the sum of $R \cdot S$ matrix
+# products, and nothing is gathered.
 
 
 # %%
@@ -695,8 +698,8 @@ else:
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Pad with `np.pad(x, ((0, 0), (0, 0), *padding))`.  Tap $r$ with stride $s$ and dilation $d$ meets the padded rows
-# `r * d`, `r * d + s`, ...: the slice `r * d : r * d + s * (P - 1) + 1 : s`.
+# Pad with `np.pad(x, ((0, 0), (0, 0), *padding))`.  With stride `step` and dilation `d`, the tap in row `r` needs the padded
+# rows `r * d`, `r * d + step`, ...: the slice `r * d : r * d + step * (P - 1) + 1 : step`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -706,7 +709,7 @@ else:
 #
 # </details>
 #
-# In a file of its own, your kernel can be checked and timed by one command:
+# Put your kernel into a separate file; then one command checks and times it:
 #
 #     minigen bench --kernel my_kernel.py:my_conv2d
 #
@@ -714,13 +717,13 @@ else:
 #
 # - Time is at least $\max(F/\pi, B/\beta)$.  Compute both before you write a kernel, and you know what to work on.
 # - Use every number often while it is near: first in the cache (implicit GEMM), then in registers (micro-kernel).
-# - One chain of additions waits.  Many independent ones, in vectors, do not.  But another order means another rounding:
-#   choose it, do not let it happen.
-# - Minimal filtering pays with rounding errors for fewer multiplications: know the bound, have a switch.
+# - One chain of additions waits.  Many independent ones, in vectors, do not.  But another order means another rounding, so
+#   fix the order.
+# - Minimal filtering needs fewer multiplications and has larger rounding errors: know the bound, have a switch.
 # - Right first, then fast: exact inputs, error bounds, the triad identity.  Then measure in turns, and report medians.
 #
 # **Explain it to a friend:** why is a convolution with 64 channels limited by arithmetic, and a ReLU of its result by
-# memory?  And what should one therefore do with the ReLU?
+# memory?  And what does this mean for the place where the ReLU is computed?
 #
 # **Read on.**  `kernels/cpu/__init__.py` says in which order to read the fast kernels.  Goto and van de Geijn, "Anatomy
 # of high-performance matrix multiplication" (2008); Lavin and Gray, "Fast algorithms for convolutional neural networks"

@@ -70,7 +70,7 @@ def triad(answer: Any) -> None:
         for place, name in enumerate(("y", "gx", "gw")):
             unlike = flipped[place][::-1] if name == "gw" else flipped[place]
             mistakes = [
-                (unlike, "The kernel is turned round: tap r meets input p * stride + r - before."),
+                (unlike, "The kernel is flipped: tap r belongs to input p * stride + r - before."),
                 (
                     wrapped[place],
                     "Is i below 0 somewhere? In Python x[-1] is the last input; here it is padding, zero.",
@@ -86,7 +86,9 @@ def triad(answer: Any) -> None:
 def _whole_numbers(what: str, got: Any, count: int) -> tuple[int, ...]:
     numbers = np.ravel(got)
     if numbers.shape != (count,) or numbers.dtype.kind not in "iu":
-        raise Wrong(f"{what}: expected {count} whole number{'s' * (count > 1)} (divide with //), got {got!r}.")
+        whole = numbers.shape == (count,) and numbers.dtype.kind == "f" and np.all(numbers == np.round(numbers))
+        hint = " The value is whole, its type is not: divide with // in place of /." if whole else ""
+        raise Wrong(f"{what}: expected {count} whole number{'s' * (count > 1)}, got {got!r}.{hint}")
     return tuple(int(n) for n in numbers)
 
 
@@ -171,10 +173,10 @@ def transposed_by_convolution(answer: Any) -> None:
         unflipped = conv_transpose2d(tensor(g), tensor(w[:, :, ::-1, ::-1].copy()), stride=stride).numpy()
         with register("conv2d_input_grad", _forbidden("conv_transpose2d")):
             got = call(answer, g, w, stride)
-        got = _array(what, got, right.shape, "There are stride - 1 zeros between neighbours of g, none after the last, "
+        got = _array(what, got, right.shape, "There are stride - 1 zeros between neighbors of g, none after the last, "
                      "and kernel - 1 around. Its channels come from w.shape[1].")  # fmt: skip
         mistakes = [
-            (unflipped, "The sizes are right, but the kernel has to be turned round, in both directions."),
+            (unflipped, "The sizes are right, but the kernel must be flipped, in both directions."),
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
         ]
         close(what, got, right, mistakes)
@@ -188,7 +190,7 @@ def overlaps(answer: Any) -> None:
         what = f"overlaps({kernel}, {stride})"
         got = _whole_numbers(what, call(answer, kernel, stride), stride)
         if list(got) != right:
-            hint = f"Every input lays down {kernel} numbers, so the counts of {stride} neighbours add up to {kernel}."
+            hint = f"Every input adds {kernel} numbers, so the counts of {stride} neighbors have the sum {kernel}."
             if sum(got) == kernel:
                 hint = (
                     "The sum is right. Tap r of the input at p reaches position p * stride + r: which r reach place 0?"

@@ -64,7 +64,7 @@ def convolve_in_bands(answer: Any) -> None:
         got = call(answer, x, w)
         turned = reference.conv2d(x, w[:, :, ::-1, ::-1], (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
         what = f"convolve_in_bands(x, w) for x of shape {x.shape} and w of shape {w.shape}"
-        close(what, got, right, [(turned, "The kernel is turned round.")])
+        close(what, got, right, [(turned, "The kernel is flipped.")])
     tracemalloc.start()
     try:
         answer(x, w)
@@ -131,7 +131,7 @@ def minimal_filter(answer: Any) -> None:
             right = inputs[place : place + 3] @ taps
             turned = inputs[place : place + 3] @ taps[::-1]
             close(f"minimal_filter(x, w)[{place}]", np.asarray(got.value), np.asarray(right),
-                          [(np.asarray(turned), "The kernel is turned round.")])  # fmt: skip
+                          [(np.asarray(turned), "The kernel is flipped.")])  # fmt: skip
         if count[0] > 4:
             raise Wrong(f"minimal_filter(x, w): the results are right, but took {count[0]} multiplications of numbers "
                         "made from x with numbers made from w; 4 are enough.")  # fmt: skip
