@@ -104,6 +104,9 @@ if TYPE_CHECKING:
         cli as cli,
     )
     from . import (
+        compress as compress,
+    )
+    from . import (
         course as course,
     )
     from . import (
@@ -141,8 +144,8 @@ uint8: DType = np.dtype(np.uint8)
 bool: DType = np.dtype(np.bool_)
 
 _LAZY = (
-    "audio", "bench", "check", "cli", "course", "data", "lessons", "losses", "metrics", "models", "plot", "train",
-    "visualize",
+    "audio", "bench", "check", "cli", "compress", "course", "data", "lessons", "losses", "metrics", "models", "plot",
+    "train", "visualize",
 )  # fmt: skip
 
 __all__ = [

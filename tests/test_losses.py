@@ -214,7 +214,26 @@ def cycle_case(rng):
     return [rng.standard_normal(shape) for shape in shapes for _ in range(2)], {}
 
 
+def distilled(student, teacher_logits, labels=None, temperature=4.0, share=0.9):
+    def softened(logits, t):
+        powers = np.exp(logits / t)
+        return powers / powers.sum(1, keepdims=True)
+
+    teacher, images = softened(teacher_logits, temperature), np.arange(len(student))
+    taught = -(temperature**2) * np.mean(np.sum(teacher * np.log(softened(student, temperature)), 1))
+    told = 0 if labels is None else -np.mean(np.log(softened(student, 1)[images, labels]))
+    return share * taught + (1 - share) * told
+
+
+def distilled_case(rng):
+    n, k = (int(size) for size in rng.integers(1, 5, 2))
+    options = {"teacher_logits": 3 * rng.standard_normal((n, k)), "temperature": float(rng.uniform(0.5, 8))}
+    with_labels = {"labels": rng.integers(k, size=n), "share": float(rng.random())}
+    return [3 * rng.standard_normal((n, k))], options | (with_labels if rng.random() < 0.7 else {"share": 1.0})
+
+
 CASES = {
+    "distillation_loss": (distilled, distilled_case),
     "cycle_loss": (lambda a, x, b, y: absolute(a - x) + absolute(b - y), cycle_case),
     "gram_loss": (gram, gram_case),
     "zero_centred_penalty": (
@@ -979,3 +998,35 @@ def test_bad_input_is_a_clear_error(case):
     with pytest.raises((ValueError, TypeError), match=message) as error:
         function()
     assert "\n" not in str(error.value)
+
+
+# ---- distillation
+
+
+def test_the_scale_of_the_distillation_loss_does_not_depend_on_the_temperature():
+    """T^2 times the cross-entropy at a high temperature has the gradient (s - t) / (N K) for centered logits."""
+    s, t = np.random.default_rng(0).standard_normal((2, 3, 4))
+    s, t = (each - each.mean(1, keepdims=True) for each in (s, t))
+    for temperature in (100.0, 1000.0):
+        (d,) = losses.gradient("distillation_loss")(s, t, temperature=temperature, share=1.0)
+        np.testing.assert_allclose(d, (s - t) / (3 * 4), rtol=0, atol=2 / temperature)
+
+
+def test_no_gradient_reaches_the_teacher():
+    student, teacher = (mg.tensor(np.eye(3)[:, ::step], requires_grad=True) for step in (1, -1))
+    losses.distillation_loss(student, teacher, np.arange(3)).backward()
+    assert teacher.grad is None and student.grad.abs().max().item() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": 0.5}, "'labels': they have a share of 0.5, and are missing"),
+        ({"share": 1.5}, "'share': expected a number from 0 to 1, got 1.5"),
+        ({"share": 1.0, "temperature": 0}, "'temperature': expected a number above 0, got 0"),
+        ({"share": 1.0, "teacher_logits": np.zeros((2, 4))}, r"one shape \(N, K\), got \(2, 3\) and \(2, 4\)"),
+    ],
+)
+def test_bad_arguments_of_the_distillation_loss_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        losses.distillation_loss(mg.ones(2, 3), **{"teacher_logits": mg.ones(2, 3), **options})

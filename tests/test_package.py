@@ -32,6 +32,7 @@ FLOORS = [
     {"losses"},
     {"models"},
     {"metrics"},
+    {"compress"},
     {"train"},
     {"visualize"},
     {"check", "course"},

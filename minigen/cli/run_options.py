@@ -68,6 +68,8 @@ def opened(
         name = trained.model.name
         raise RunError(f"{trained.run.path} is a {name}, which makes images of images: it has no latent vectors")
     trained.model.to(arguments.device)
+    if trained.compression:
+        print(f"{trained.run.path}: {trained.compression}")
     return trained
 
 

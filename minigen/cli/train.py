@@ -143,6 +143,9 @@ def _train(arguments: argparse.Namespace) -> int:
         raise RunError(f"{find_run(name)} is a file; choose another name with --run NAME")
     if resume:
         run = open_run(name)
+        if "compressed" in run.config:
+            origin = run.config["compressed"]["from"]
+            raise RunError(f"the run {run.path} is compressed and cannot be trained: go on with {origin}")
         changes = _reconcile(run, asked)
         source = run.path / "config.json"
         loader = loader_of(run.config, source)

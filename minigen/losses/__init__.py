@@ -24,6 +24,7 @@ loss                                      family (file and derivation)       for
 `masked_l2`, `masked_l1`, `masked_log_l2` ``reconstruction``                 repair of images, inside a mask
 `cycle_loss`                              ``cycle``                          translation without pairs
 `gram_loss`, `gram_matrix`                ``gram``                           textures, style
+`distillation_loss`                       ``distillation``                 a small classifier, from a trained one
 `l1_penalty`, `l2_penalty`                ``regularization``                 weights
 ========================================= ================================== ==========================================
 
@@ -35,6 +36,7 @@ from .bernoulli import bernoulli_log_likelihood
 from .beta_vae import beta_vae_loss
 from .cvae import cvae_loss
 from .cycle import cycle_loss
+from .distillation import distillation_loss
 from .elbo import negative_elbo
 from .feature_matching import feature_matching
 from .gan import GAN_LOSSES, GANLoss
@@ -68,6 +70,7 @@ __all__ = [
     "cvae_loss",
     "cycle_loss",
     "derivation",
+    "distillation_loss",
     "feature_matching",
     "gaussian_kl",
     "gaussian_log_likelihood",

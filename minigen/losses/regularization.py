@@ -20,8 +20,17 @@ $$\frac{\partial R_1}{\partial w_i} = \kappa\, \mathrm{sign}(w_i), \qquad
 **At the kink** $w_i = 0$ any value in $[-\kappa, \kappa]$ is a subgradient of $R_1$; ours is 0.
 
 L2 pulls in proportion to the weight: large weights shrink, none becomes 0.  L1 pulls equally hard to the end, and makes
-weights 0: where the loss's own slope is less than $\kappa$, 0 is the best place.  (Plain descent only hovers there,
-within a step of size $\eta\kappa$.)
+weights 0: where the loss's own slope is less than $\kappa$, 0 is the best place.
+
+**How near to 0.**  Descent along the subgradient does not stop there: it steps over 0 and back, within a step of size
+$\eta\kappa$ of SGD, or $\eta$ of Adam, where the penalty is all that acts.  With a learning rate $\eta$ that falls to 0
+the weights end as near to 0 as the last steps are short.  Exact zeros need one of two things.  The *proximal* step
+(Daubechies, Defrise & De Mol 2004) minimizes the penalty exactly: after a step along the loss alone to $v$,
+
+$$w = \arg\min_w \; \tfrac12 (w - v)^2 + \eta\kappa |w| = \mathrm{sign}(v) \max(|v| - \eta\kappa,\, 0)$$
+
+It belongs to plain SGD, since Adam has another $\eta$ for each weight.  Or small weights are set to 0 after the
+training, by `minigen.compress.prune`: that is what we do.
 
 ## 3. Sign, scale, detach
 

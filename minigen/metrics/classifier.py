@@ -163,6 +163,9 @@ def fit_classifier(
     weight_decay: float,
     distort: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     progress: str | None = None,
+    *,
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+    after_step: Callable[[AdamW], None] | None = None,
 ) -> None:
     """Train a network that turns images to logits; afterwards it is in evaluation mode.
 
@@ -182,6 +185,10 @@ def fit_classifier(
         Function (images, generator) to images, applied after the random rotation, stretch and shift.
     progress : str, optional
         Title of a bar on the standard error stream, if that is a terminal.
+    loss : callable, optional
+        Function of logits, images and labels, all Tensors; by default the cross-entropy.
+    after_step : callable, optional
+        Called with the optimizer after each step.
     """
     from tqdm import tqdm
 
@@ -194,11 +201,14 @@ def fit_classifier(
     network.train()
     for _, batch in zip(bar, batches):
         images = _augmented(batch["images"], random)
-        logits = network(tensor(images if distort is None else distort(images, random)))
+        inputs = tensor(images if distort is None else distort(images, random))
+        logits, labels = network(inputs), tensor(batch["labels"])
         optimizer.zero_grad()
-        cross_entropy(logits, tensor(batch["labels"])).backward()
+        (cross_entropy(logits, labels) if loss is None else loss(logits, inputs, labels)).backward()
         optimizer.step()
         rate.step()
+        if after_step is not None:
+            after_step(optimizer)
     network.eval()
 
 

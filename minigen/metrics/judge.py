@@ -22,7 +22,6 @@ labels there are only `random_judges`, which are weak: they see blur first.
 The shipped file is made again by ``python -m minigen.metrics.judge_recipe``.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ import numpy as np
 
 from .. import nn
 from .._util.atomic_write import replace_file
+from .._util.safetensors_file import array_hash, read_safetensors
 from ..backend import seeded
 from ..data import Dataset
 from ..engine import no_grad
@@ -213,7 +213,7 @@ class Judges:
     @property
     def sha256(self) -> str:
         """SHA-256 of all weights, in hexadecimal: equal for equal judges."""
-        return _weights_hash(_weights(self))
+        return array_hash(_weights(self))
 
     def why_not(self, dataset: Dataset) -> str:
         """Say why they cannot judge images of `dataset`; empty if they can.
@@ -255,7 +255,7 @@ class Judges:
             "recipe": dict(self.recipe),
             "weak": self.weak,
         }
-        metadata = {"format": FORMAT, "record": json.dumps(record), "sha256": _weights_hash(weights)}
+        metadata = {"format": FORMAT, "record": json.dumps(record), "sha256": array_hash(weights)}
         replace_file(Path(path), safetensors.numpy.save(weights, metadata))
 
 
@@ -295,19 +295,10 @@ def _shipped(data: str) -> Judges:
 
 
 def _load(path: Path) -> Judges:
-    from safetensors import SafetensorError, safe_open
-
-    with path.open("rb"):
-        pass  # a missing or unreadable file raises OSError
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error})") from None
+    metadata, weights = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} holds no judges: expected the format {FORMAT!r}, got {metadata.get('format')!r}")
-    if metadata["sha256"] != _weights_hash(weights):
+    if metadata["sha256"] != array_hash(weights):
         raise ValueError(f"{path} is damaged: the SHA-256 of its weights is not the stored one")
     record = json.loads(metadata["record"])
     channels, height, width = record["shape"]
@@ -445,15 +436,6 @@ def _weights(judges: Judges) -> dict[str, "NDArray[Any]"]:
         for key, value in judge.network.state_dict().items():
             found[f"{name}.{key}"] = np.asarray(_half(value), order="C")
     return found
-
-
-def _weights_hash(weights: Mapping[str, "NDArray[Any]"]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        array = weights[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _sides(shape: tuple[int, ...]) -> str:

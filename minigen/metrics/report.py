@@ -111,7 +111,7 @@ def evaluate(
         found["accuracy"] = float((model.predict(dataset.images) == dataset.labels).mean())
     elif isinstance(model, AAE):
         found |= _autoencoder(model, dataset, seed)
-    elif isinstance(model, BaseGAN):
+    elif isinstance(model, BaseGAN) and model.discriminator is not None:  # a compressed one has none
         found |= _gan(model, dataset, seed)
     if train is not None:
         copies = memorization(model, train, dataset, _IMAGES, seed)

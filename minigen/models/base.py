@@ -16,12 +16,13 @@ from ..creation import randn
 from ..data import Dataset
 from ..engine import grad, no_grad
 from ..functional import one_hot
+from ..losses import l1_penalty
 from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor, tensor
 from .condition import broadcast_labels
 from .options import Options as BaseOptions
-from .options import option
+from .options import l1_option, option
 from .sizes import parts
 
 __all__ = ["GenerativeModel", "ImageModel", "Model", "image_rows"]
@@ -70,6 +71,9 @@ class Model(Module):
 
     BATCH_SIZE: ClassVar[int] = 32
     """Images in a batch that ``minigen train`` takes by default."""
+
+    TRAINING_ONLY: ClassVar[tuple[str, ...]] = ()
+    """Attributes that hold networks which only training needs; see `drop_training_parts`."""
 
     name: ClassVar[str] = "model"
     """The name of the family, for messages and the command line."""
@@ -156,6 +160,21 @@ class Model(Module):
         super().to(target)
         for optimizer in self.optimizers.values():
             optimizer.load_state_dict(optimizer.state_dict())  # the state of the optimizer follows the weights
+        return self
+
+    def adopt_average(self) -> None:
+        """Give the networks the moving averages of their weights, if the family keeps any, and keep these no more."""
+
+    def drop_training_parts(self) -> Self:
+        """Keep only what makes outputs: no optimizers, no `TRAINING_ONLY` networks, averages in place of last weights.
+
+        The model makes the same outputs in evaluation mode, and cannot be trained any more.
+        """
+        self.adopt_average()
+        for name in self.TRAINING_ONLY:
+            if isinstance(getattr(self, name), Module):
+                setattr(self, name, None)
+        self.optimizers = {}
         return self
 
     def training_step(self, batch: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -246,8 +265,14 @@ class Model(Module):
 
         The loss of one network may run through another network.  ``loss.backward()`` would leave gradients in both, and
         one of them would have to be cleared by hand; `minigen.grad` computes only the gradients that are needed.
+
+        With the option `l1` the penalty of the optimizer's matrices and filters is added to the loss; the losses that
+        are logged are those without it.
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        weight = getattr(self.options, "l1", 0.0)
+        if weight:
+            loss = loss + l1_penalty([p for p in parameters if p.ndim > 1], weight)
         for p, g in zip(parameters, grad(loss, parameters)):
             p.grad = g
         optimizer.step()
@@ -318,6 +343,7 @@ class GenerativeModel(Model):
         size: int = option(28, "side of the images in pixels", minimum=1, from_data=True)
         channels: int = option(1, "channels of the images", minimum=1, from_data=True)
         latent: int = option(100, "length of the vector that an image is made from", minimum=1)
+        l1: float = l1_option()
 
     latent: int
     """Length of the vector that an image is made from."""
@@ -467,6 +493,7 @@ class ImageModel(Model):
         """Options of every model from image to image."""
 
         channels: int = option(1, "channels of the images", minimum=1, from_data=True)
+        l1: float = l1_option()
 
     def __init__(self, channels: int = 1, **options: Any):
         super().__init__(channels=channels, **options)

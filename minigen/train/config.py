@@ -50,6 +50,14 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
+def _is_compressed(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), str) for name in ("from", "what"))
+        and type(value.get("step")) is int
+    )
+
+
 SCHEMA: dict[str, Field] = {
     "model": Field("the name of a model", _is_text),
     "data": Field("the name of a data set", _is_text),
@@ -63,6 +71,7 @@ SCHEMA: dict[str, Field] = {
     "options": Field("an object from option to number, text, true, false or null", _is_options),
     "measure": Field("true or false", lambda value: isinstance(value, bool), required=False),
     "class_names": Field("a list of texts", _is_names, required=False),
+    "compressed": Field("an object with the texts from and what and the number step", _is_compressed, required=False),
 }
 """Every field by name; further fields are allowed and left alone."""
 

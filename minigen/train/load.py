@@ -11,7 +11,7 @@ from ..data import Dataset
 from ..data.dataset import balanced_order
 from ..models import GenerativeModel
 from .config import check_config
-from .errors import RunError
+from .errors import CheckpointError, RunError
 from .loop import restore
 from .run import Run, find_run
 
@@ -27,7 +27,7 @@ class Trained:
     model : GenerativeModel
     run : Run
     step : int
-        Steps of training that it has seen.
+        Steps of training that it has seen; of a compressed run, those of the run that it was made from.
     """
 
     model: GenerativeModel
@@ -50,6 +50,12 @@ class Trained:
         return load_unseen(self.run.config, self.run.path / "config.json")
 
     @property
+    def compression(self) -> str:
+        """What ``minigen compress`` did to it and to which run, in words; empty for a trained run."""
+        made = self.run.config.get("compressed")
+        return f"{made['what']}; compressed from {made['from']}" if made else ""
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """What its classes are called; empty if it knows none."""
         count = getattr(self.model, "classes", 0)
@@ -58,7 +64,7 @@ class Trained:
 
 
 def load_trained(name: str | Path, previous: bool = False) -> Trained:
-    """The model of a run that ``minigen train`` made.
+    """The model of a run that ``minigen train`` or ``minigen compress`` made.
 
     Parameters
     ----------
@@ -74,7 +80,8 @@ def load_trained(name: str | Path, previous: bool = False) -> Trained:
     Raises
     ------
     RunError
-        If there is no such run, it has no checkpoint, or that is damaged or does not fit the config.
+        If there is no such run, it has no checkpoint, or that is damaged or does not fit the config.  Also if the
+        previous checkpoint of a compressed run is asked for: it has one file.
 
     Examples
     --------
@@ -84,10 +91,27 @@ def load_trained(name: str | Path, previous: bool = False) -> Trained:
     minigen.train.errors.RunError: no run at ...no-such-run: it has no config.json
     """
     run = open_run(str(name))
+    if "compressed" in run.config:
+        return _load_compressed(run, previous)
     state = run.load(previous)
     model = build_model(run.config, run.path / "config.json")
     counters = restore(model, state, run.path)
     return Trained(model, run, counters["step"])
+
+
+def _load_compressed(run: Run, previous: bool) -> Trained:
+    from .. import compress  # few runs need it
+
+    if previous:
+        raise RunError(f"the run {run.path} is compressed and has one file only: leave --previous out")
+    model = build_model(run.config, run.path / "config.json").drop_training_parts()
+    try:
+        compress.load(run.compressed, model)
+    except FileNotFoundError:
+        raise RunError(f"the run {run.path} is compressed, but has no {run.compressed.name}") from None
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+    return Trained(model, run, run.config["compressed"]["step"])
 
 
 def open_run(name: str) -> Run:

@@ -9,6 +9,8 @@
         curves.png       all that was logged, as curves
         samples/         a grid of samples from the same noise after every epoch; classes in columns
         checkpoints/     the last two, as step-00001234.safetensors
+
+A run that ``minigen compress`` made has a config.json and a compressed.safetensors only.
 """
 
 import json
@@ -119,7 +121,12 @@ class Run:
             if old:
                 for part in (path / "samples", path / "checkpoints"):
                     shutil.rmtree(part, ignore_errors=True)
-                for part in (path / "log.csv", path / "measures.csv", path / "curves.png"):
+                for part in (
+                    path / "log.csv",
+                    path / "measures.csv",
+                    path / "curves.png",
+                    path / "compressed.safetensors",
+                ):
                     part.unlink(missing_ok=True)
             replace_file(path / "config.json", json.dumps(config, indent=2).encode() + b"\n")
         run = cls(path)
@@ -144,6 +151,11 @@ class Run:
     def measures(self) -> Path:
         """What was measured after each epoch, if it was asked for."""
         return self.path / "measures.csv"
+
+    @property
+    def compressed(self) -> Path:
+        """The weights of a run that ``minigen compress`` made."""
+        return self.path / "compressed.safetensors"
 
     @property
     def curves(self) -> Path:

@@ -63,6 +63,7 @@ class AAE(GenerativeModel):
 
     EPOCHS: ClassVar[int] = 128
     BATCH_SIZE: ClassVar[int] = 64
+    TRAINING_ONLY = ("discriminator",)
     options: Options
     encoder: nn.Sequential
     decoder: nn.Sequential

@@ -58,6 +58,8 @@ class BaseGAN(GenerativeModel):
     LOSSES: ClassVar[Mapping[str, GANLoss]] = GAN_LOSSES
     """The pairs of losses that the family may have."""
 
+    TRAINING_ONLY = ("discriminator",)
+
     RECALIBRATE: ClassVar[int] = 0
     """From how many vectors the statistics of G's batch norms are measured before samples are made.
 
@@ -136,6 +138,17 @@ class BaseGAN(GenerativeModel):
     def as_probability(self, outputs: Tensor) -> Tensor:
         """Convert outputs of D for reading: a logit becomes a probability, other outputs stay."""
         return outputs.detach()
+
+    def adopt_average(self) -> None:
+        """Give the generator the average of its weights; see `Model.adopt_average`."""
+        if self.average is not None:
+            self.generator.load_state_dict(self.average.network.state_dict())
+            self.average = None
+
+    def recalibrate(self) -> None:
+        """Give the generator's batch norms the statistics that samples are made with; see `RECALIBRATE`."""
+        if self.RECALIBRATE:
+            self.generator.load_state_dict(self._recalibrated(self.generator).state_dict())
 
     def update_average(self) -> None:
         """Update the average of the generator's weights, if there is one."""

@@ -83,6 +83,7 @@ class Repair(ImageModel):
             super().__post_init__()
             make_damage(self.damage, self.strength)
 
+    TRAINING_ONLY = ("discriminator",)
     options: Options
 
     def __init__(self, channels: int = 1, **options: Any):

@@ -62,6 +62,7 @@ class CycleGAN(ImageModel):
                     f"identity must be 0 for images of {self.channels} and of {self.out_channels} channels"
                 )
 
+    TRAINING_ONLY = ("discriminator_x", "discriminator_y")
     options: Options
 
     def __init__(self, channels: int = 1, out_channels: int = 1, **options: Any):

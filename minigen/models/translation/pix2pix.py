@@ -55,6 +55,7 @@ class Pix2Pix(ImageModel):
             if not self.l1 and not self.adversarial:
                 raise ValueError("l1 and adversarial are both 0: there is nothing to learn from")
 
+    TRAINING_ONLY = ("discriminator",)
     options: Options
 
     def __init__(self, channels: int = 1, out_channels: int = 1, **options: Any):

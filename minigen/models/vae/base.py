@@ -117,6 +117,12 @@ class BaseVAE(GenerativeModel):
         # Juditsky 1992) is better than any of them, on 4,000 digits by 3 nats.  The training does not use it.
         self.average = EMA(nn.ModuleList([self.encoder, self.decoder]), choice.ema) if choice.ema else None
 
+    def adopt_average(self) -> None:
+        """Give both networks the averages of their weights; see `Model.adopt_average`."""
+        if self.average is not None:
+            nn.ModuleList([self.encoder, self.decoder]).load_state_dict(self.average.network.state_dict())
+            self.average = None
+
     # ---- training
 
     def check_batch_size(self, size: int) -> None:
