@@ -22,7 +22,7 @@ from ..optim import Optimizer
 from ..tensor import Tensor, tensor
 from .condition import broadcast_labels
 from .options import Options as BaseOptions
-from .options import l1_option, option
+from .options import option
 from .sizes import parts
 
 __all__ = ["GenerativeModel", "ImageModel", "Model", "image_rows"]
@@ -265,14 +265,8 @@ class Model(Module):
 
         The loss of one network may run through another network.  ``loss.backward()`` would leave gradients in both, and
         one of them would have to be cleared by hand; `minigen.grad` computes only the gradients that are needed.
-
-        With the option `l1` the penalty of the optimizer's matrices and filters is added to the loss; the losses that
-        are logged are those without it.
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        weight = getattr(self.options, "l1", 0.0)
-        if weight:
-            loss = loss + l1_penalty([p for p in parameters if p.ndim > 1], weight)
         for p, g in zip(parameters, grad(loss, parameters)):
             p.grad = g
         optimizer.step()
@@ -343,7 +337,11 @@ class GenerativeModel(Model):
         size: int = option(28, "side of the images in pixels", minimum=1, from_data=True)
         channels: int = option(1, "channels of the images", minimum=1, from_data=True)
         latent: int = option(100, "length of the vector that an image is made from", minimum=1)
-        l1: float = l1_option()
+        l1: float = option(
+            0.0,
+            "L1 regularization: add this times the sum of the absolute values of all matrices and filters to each loss",
+            minimum=0,
+        )
 
     latent: int
     """Length of the vector that an image is made from."""
@@ -360,6 +358,17 @@ class GenerativeModel(Model):
         self.classes = getattr(self.options, "classes", 0)
         if self.options.latent is not None:
             self.latent = self.options.latent
+
+    def update(self, loss: Tensor, optimizer: Optimizer) -> None:
+        """Do one step as `Model.update`, with the L1 penalty of the optimizer's matrices and filters in the loss.
+
+        The option `l1` is its weight; ``derivation("regularization")`` says what it does.  The losses that are logged
+        do not contain it.
+        """
+        if self.options.l1:
+            weights = [p for group in optimizer.param_groups for p in group["params"] if p.ndim > 1]
+            loss = loss + l1_penalty(weights, self.options.l1)
+        super().update(loss, optimizer)
 
     def example_shape(self) -> tuple[int, ...]:
         """Return the shape of one image; a family that makes something else has another."""
@@ -493,7 +502,6 @@ class ImageModel(Model):
         """Options of every model from image to image."""
 
         channels: int = option(1, "channels of the images", minimum=1, from_data=True)
-        l1: float = l1_option()
 
     def __init__(self, channels: int = 1, **options: Any):
         super().__init__(channels=channels, **options)

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Options", "Specification", "l1_option", "option"]
+__all__ = ["Options", "Specification", "option"]
 
 _KINDS: tuple[type, ...] = (bool, int, float, str)
 _EXPECTED = {bool: "True or False", int: "a whole number", float: "a number", str: "a string"}
@@ -58,12 +58,6 @@ def option(
     """
     limits = {"choices": choices, "minimum": minimum, "above": above, "maximum": maximum, "below": below}
     return field(default=default, metadata={"help": help, "from_data": from_data, **limits})
-
-
-def l1_option() -> Any:
-    """Declare the option `l1`, which `minigen.models.base.Model.update` reads."""
-    text = "weight of the sum of the absolute values of all matrices and filters, added to the loss of each network"
-    return option(0.0, text, minimum=0)
 
 
 @dataclass(frozen=True)
