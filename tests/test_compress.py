@@ -116,7 +116,7 @@ def test_what_cannot_be_folded_stays():
         "other channels": nn.Sequential(nn.Linear(3, 12), nn.Unflatten(1, (4, 3)), nn.BatchNorm1d(4)),
     }
     assert {name: fold_batch_norm(network) for name, network in networks.items()} == {
-        **dict.fromkeys(networks, []),
+        **{name: [] for name in networks},
         "other channels": ["2"],
     }
     assert fold_batch_norm(nn.Sequential(nn.Linear(3, 12), nn.Unflatten(1, (3, 4)), nn.BatchNorm1d(3))) == ["2"]
@@ -740,7 +740,7 @@ def test_l1_adds_the_sign_of_each_matrix_to_the_gradient_and_leaves_biases_alone
         model.update((model.encoder.mu(mg.ones(2, 4)) ** 2).mean(), SGD(parameters, 0.5))
         return before, [p.numpy() for p in parameters]
 
-    (weight, bias), plain = moved(0.0)
+    (weight, _), plain = moved(0.0)
     _, pulled = moved(0.25)
     np.testing.assert_allclose(pulled[0], plain[0] - 0.5 * 0.25 * np.sign(weight), rtol=0, atol=1e-6)
     np.testing.assert_array_equal(pulled[1], plain[1])

@@ -26,6 +26,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "compression.json", HERE / "compression.md"
 
+TRAINING_STEPS = 1500
 STEPS_AFTER = {"classifier": 150, "generator": 500}
 SHARES = {"classifier": (0.5, 0.8, 0.9, 0.95), "generator": (0.3, 0.5, 0.7)}
 STUDENTS = (4, 2)
@@ -128,7 +129,17 @@ def generator_rows(seed: int, folder: Path) -> dict[str, dict[str, float]]:
     name = f"dcgan-{seed}"
     with chdir(folder):
         if not Path("runs", name, "done").exists():
-            options = ["--width", "16", "--steps", "1500", "--seed", str(seed), "--run", name, "--overwrite"]
+            options = [
+                "--width",
+                "16",
+                "--steps",
+                str(TRAINING_STEPS),
+                "--seed",
+                str(seed),
+                "--run",
+                name,
+                "--overwrite",
+            ]
             minigen(["train", "dcgan", "--data", "mnist5k", *options])
             Path("runs", name, "done").touch()
         whole = load_trained(name).model.drop_training_parts()
