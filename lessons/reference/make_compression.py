@@ -6,8 +6,8 @@
 
 A classifier of digits (`minigen.metrics.train_classifier` with its defaults) and the generator of a DCGAN
 (``minigen train dcgan --width 16 --steps 1500``), both trained on the 4,000 images of mnist5k.  Accuracies are of the
-1,000 test digits.  Results are kept in `compression.json`, one entry for each part and seed; what is there already is not
-made again, unless with `--again`.  Times are seconds of the processor, not of the clock.  Needs the extra `data`.
+1,000 test digits.  Results are kept in `compression.json`, one entry for each part and seed, written after each line; what
+is there completely is not made again, unless with `--again`.  Times are seconds of the processor, not of the clock.  Needs the extra `data`.
 """
 
 import argparse
@@ -30,6 +30,9 @@ TRAINING_STEPS = 1500
 STEPS_AFTER = {"classifier": 150, "generator": 500}
 SHARES = {"classifier": (0.5, 0.8, 0.9, 0.95), "generator": (0.3, 0.5, 0.7)}
 STUDENTS = (4, 2)
+LAST = {"classifier": "student-2-distilled", "generator": "student-8-distilled"}
+
+Save = Callable[[dict[str, dict[str, float]]], None]
 
 
 def sized(network: Any, int8: bool) -> dict[str, float]:
@@ -40,7 +43,7 @@ def sized(network: Any, int8: bool) -> dict[str, float]:
     return {"weights": found.values, "zeros": found.zeros, "bytes": found.file_bytes, "zip": found.zip_bytes}
 
 
-def classifier_rows(seed: int) -> dict[str, dict[str, float]]:
+def classifier_rows(seed: int, save: Save) -> None:
     """Everything that is measured of a classifier."""
     import minigen as mg
     from minigen.compress import (
@@ -61,6 +64,7 @@ def classifier_rows(seed: int) -> dict[str, dict[str, float]]:
         right = 100 * float((network.predict(test.images) == test.labels).mean())
         rows[key] = {"quality": right, **sized(network, int8)}
         print(f"classifier/{seed} {key}: {right:.1f} %", flush=True)
+        save(rows)
 
     whole = train_classifier(train, seed=seed)
     measured("float32", whole)
@@ -73,6 +77,8 @@ def classifier_rows(seed: int) -> dict[str, dict[str, float]]:
     for name, bits, quantile in (("8", 8, 1.0), ("4-max", 4, 1.0), ("4-quantile", 4, 0.999)):
         with integer_activations(rounded, some, quantile, bits):
             measured(f"activations-{name}", rounded, int8=True)
+    if seed == 0:
+        rows |= times(whole, folded, rounded, test.images)
     for share in SHARES["classifier"]:
         pruned = copy.deepcopy(whole)
         masks = prune(pruned, share)
@@ -91,9 +97,6 @@ def classifier_rows(seed: int) -> dict[str, dict[str, float]]:
         student = Classifier(28, 1, 10, width)
         distill(whole, student, train, STEPS, seed=seed)
         measured(f"student-{width}-distilled", student)
-    if seed == 0:
-        rows |= times(whole, folded, rounded, test.images)
-    return rows
 
 
 def times(whole: Any, folded: Any, rounded: Any, images: np.ndarray) -> dict[str, dict[str, float]]:
@@ -117,7 +120,7 @@ def times(whole: Any, folded: Any, rounded: Any, images: np.ndarray) -> dict[str
     return {f"time {name}": {"ms": statistics.median(taken[1:])} for name, taken in found.items()}
 
 
-def generator_rows(seed: int, folder: Path) -> dict[str, dict[str, float]]:
+def generator_rows(seed: int, folder: Path, save: Save) -> None:
     """Everything that is measured of a generator."""
     import minigen as mg
     from minigen.cli.main import main as minigen
@@ -154,6 +157,7 @@ def generator_rows(seed: int, folder: Path) -> dict[str, dict[str, float]]:
         alike = {} if key == "float32" else {"db": min(difference_db(images, wanted), 999.0)}
         rows[key] = {"quality": fid, **alike, **sized(model, int8)}
         print(f"generator/{seed} {key}: FID {fid:.2f} %", flush=True)
+        save(rows)
 
     measured("float32", whole)
     folded = copy.deepcopy(whole)
@@ -174,7 +178,6 @@ def generator_rows(seed: int, folder: Path) -> dict[str, dict[str, float]]:
     student = mg.models.DCGAN(width=8).drop_training_parts()
     distill(whole, student, steps=3 * STEPS_AFTER["generator"], seed=seed)
     measured("student-8-distilled", student)
-    return rows
 
 
 # ---- the tables
@@ -266,18 +269,22 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("compression-values"), help="where the runs go")
     parser.add_argument("--again", action="store_true", help="also make what is there already")
     parser.add_argument("--only-tables", action="store_true")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are kept")
     arguments = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
     folder = arguments.folder.resolve()
     for seed in arguments.seeds if not arguments.only_tables else ():
         folder.mkdir(exist_ok=True, parents=True)
         for part in arguments.parts:
             key = f"{part}/{seed}"
-            if key not in results or arguments.again:
-                results[key] = classifier_rows(seed) if part == "classifier" else generator_rows(seed, folder)
-                on_disk = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}  # two parts may run at once
-                results = on_disk | {key: results[key]}
-                RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            if LAST[part] in results.get(key, {}) and not arguments.again:
+                continue
+
+            def save(rows: dict[str, dict[str, float]], key: str = key) -> None:
+                results[key] = rows
+                arguments.results.write_text(json.dumps(results, indent=1) + "\n")
+
+            classifier_rows(seed, save) if part == "classifier" else generator_rows(seed, folder, save)
     if PAGE.exists():
         PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
 

@@ -109,7 +109,7 @@ def quantize_array(weight: Any, axis: int = 0) -> Quantized:
     largest = np.abs(weight).max(others, initial=0).astype(np.float64)
     scales = (largest / LEVELS).astype(np.float32)
     # A subnormal scale has few digits: if it was rounded down too far, take the next larger one.
-    small = scales * (LEVELS + 0.5) < largest
+    small = scales * np.float64(LEVELS + 0.5) < largest
     scales[small] = np.nextafter(scales[small], np.float32(np.inf))
     # Near the largest float32 a scale that was rounded up would make 127 * scale infinite.
     with np.errstate(over="ignore"):
