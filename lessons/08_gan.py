@@ -613,7 +613,7 @@ picture
 # of this library do it:
 
 # %%
-show_source(mg.models.MLPGAN.training_step, mg.models.MLPGAN.update)
+show_source(mg.models.MLPGAN.training_step, mg.models.Model.update)
 
 # %% [markdown]
 # (`generate` is $G(z)$, `discriminate` gives D's logits, and `as_probability` makes probabilities of them for the log.  `gan_loss` holds the
