@@ -1,6 +1,7 @@
 """Compression: what is pruned, rounded, folded and distilled, and the file that holds it."""
 
 import copy
+import hashlib
 import json
 import math
 import shutil
@@ -15,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 import minigen as mg
 from minigen import nn
 from minigen._util.safetensors_file import array_hash, read_safetensors
-from minigen.cli import main
+from minigen.cli import judge_samples, main
 from minigen.compress import (
     FORMAT,
     distill,
@@ -370,6 +371,10 @@ def test_a_folded_file_folds_the_module_that_it_is_read_into(tmp_path):
     load(tmp_path / "a.safetensors", other)
     np.testing.assert_array_equal(other(x).numpy(), original(x).numpy())
     np.testing.assert_allclose(other(x).numpy(), wanted, rtol=1e-4, atol=1e-4)
+    wider = nn.Sequential(nn.Conv2d(2, 7, 3), nn.BatchNorm2d(7), nn.ReLU(), nn.ConvTranspose2d(7, 5, 4), nn.Flatten())
+    with pytest.raises(ValueError, match=r"a.safetensors does not fit: .*0.weight has shape \(6, 2, 3, 3\)"):
+        load(tmp_path / "a.safetensors", wider)
+    assert isinstance(wider[1], nn.BatchNorm2d), "what does not fit changes nothing"
     plain = nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU())
     with pytest.raises(ValueError, match=r"a.safetensors does not fit: its folded batch norms are 1, not none"):
         load(tmp_path / "a.safetensors", plain)
@@ -648,6 +653,10 @@ def test_a_compressed_run_samples_evaluates_and_says_what_it_is(runs, capsys):
     assert (path.parent / "sample.png").is_file()
     found = evaluate(trained.model, trained.data("test"), train=trained.data("train"))
     assert list(found) == ["nearest_samples", "nearest_data"]
+    both = [load_trained("dcgan"), trained]
+    assert judge_samples._groups(both) == ["dcgan", "dcgan (2)"], "not two seeds of one configuration"
+    hashes = [judge_samples._identity(one)["checkpoint_sha256"] for one in both]
+    assert hashes[1] == hashlib.sha256(path.read_bytes()).hexdigest() != hashes[0]
 
 
 def test_int8_alone_is_near_the_trained_model(runs, capsys):

@@ -166,6 +166,8 @@ def _identity(trained: Trained) -> dict[str, Any]:
     from ..data.download import sha256
 
     checkpoint = trained.run.path / "checkpoints" / f"step-{trained.step:08d}.safetensors"
+    if trained.compression:
+        checkpoint = trained.run.compressed
     return {
         "run": str(trained.run.path),
         "model": trained.run.config["model"],
@@ -197,6 +199,7 @@ def _groups(trained: Sequence[Trained]) -> list[str]:
     found = []
     for one in trained:
         config = {name: one.run.config.get(name) for name in ("model", "epochs", "steps", "batch_size", "options")}
+        config["compressed"] = one.run.config.get("compressed", {}).get("what")
         model = Path(str(config["model"])).name
         others = sum(label.split()[0] == model for label in labels.values())
         label = f"{model} ({others + 1})" if others else model

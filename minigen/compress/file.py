@@ -17,6 +17,7 @@ The metadata has the format, the record as JSON, and the SHA-256 of the record a
 it is no signature.  A file is whole or not there: it is written under another name first.
 """
 
+import copy
 import json
 import math
 import zlib
@@ -178,7 +179,7 @@ def load(path: str | Path, module: Module) -> dict[str, Any]:
     """Read a compressed file into a Module of the class and the sizes that it was written from.
 
     If the batch norms of the file are folded, those of the Module are folded first.  If something does not fit, the
-    values of the Module do not change.
+    Module does not change.
 
     Parameters
     ----------
@@ -212,14 +213,17 @@ def load(path: str | Path, module: Module) -> dict[str, Any]:
         state = _decoded(entries, arrays)
     except _BadRecordError as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    if folded:
-        found = fold_batch_norm(module)
-        if found != folded:
-            raise ValueError(f"{path} does not fit: its folded batch norms are {_listed(folded)}, not {_listed(found)}")
+    trial = copy.deepcopy(module) if folded else module  # folding changes a Module, also if the values do not fit then
+    found = fold_batch_norm(trial) if folded else []
+    if found != folded:
+        raise ValueError(f"{path} does not fit: its folded batch norms are {_listed(folded)}, not {_listed(found)}")
     try:
-        module.load_state_dict(state)
+        trial.load_state_dict(state)
     except ValueError as error:
         raise ValueError(f"{path} does not fit: {error}") from None
+    if folded:
+        fold_batch_norm(module)
+        module.load_state_dict(state)
     return about
 
 
