@@ -198,9 +198,9 @@ NAMES = {
 }
 for _share in sorted({share for shares in SHARES.values() for share in shares}):
     NAMES |= {
-        f"pruned-{_share}": f"{_share:.0%} pruned",
-        f"pruned-{_share}-trained": f"{_share:.0%} pruned, then trained",
-        f"pruned-{_share}-int8": f"{_share:.0%} pruned, then trained, int8",
+        f"pruned-{_share}": f"{100 * _share:.0f} % pruned",
+        f"pruned-{_share}-trained": f"{100 * _share:.0f} % pruned, then trained",
+        f"pruned-{_share}-int8": f"{100 * _share:.0f} % pruned, then trained, int8",
     }
 
 
@@ -217,7 +217,7 @@ def table(part: str, quality: str, decimals: int, results: dict[str, Any]) -> li
         f"| {part} | weights that are not 0 | bytes of the file | after zlib | {quality} |",
         "|---|--:|--:|--:|---|",
     ]
-    for key in seeds[0] if seeds else ():
+    for key in max(seeds, key=len, default={}):
         if key.startswith("time "):
             continue
         of = [rows[key] for rows in seeds if key in rows]
