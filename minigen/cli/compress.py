@@ -116,7 +116,8 @@ def _compressed(original: Trained, copy: Trained, arguments: argparse.Namespace)
     model, config, said = copy.model, dict(original.run.config), []
     model.adopt_average()
     epochs = EPOCHS if arguments.epochs is None else arguments.epochs
-    data, size, steps = None, config["batch_size"], 0
+    data: Dataset | None = None
+    size, steps = config["batch_size"], 0
     if epochs and (arguments.prune is not None or arguments.distill is not None):
         data = original.data("train")
         size = min(size, len(data))
@@ -133,7 +134,7 @@ def _compressed(original: Trained, copy: Trained, arguments: argparse.Namespace)
         if steps and isinstance(model, BaseGAN) and "discriminator" in model.TRAINING_ONLY:
             more = {"masks": masks, "seed": arguments.seed, "progress": "training"}
             compress.distill(original.model, model, steps=steps, **more)
-        elif steps:
+        elif data is not None:
             more = {"masks": masks, "seed": arguments.seed, "progress": "training", "batch_size": size}
             compress.fine_tune(model, data, steps, **more)
     model.drop_training_parts().eval()

@@ -292,7 +292,7 @@ def _restored(name: str, entry: Mapping[str, Any], arrays: Arrays) -> "np.ndarra
         raise _BadRecordError(f"the scales of {name!r} do not fit its shape {shape}")
     if not (np.isfinite(scales).all() and (scales > 0).all()) or (array < -LEVELS).any():
         raise _BadRecordError(f"the scales or codes of {name!r} are out of range")
-    return Quantized(array, scales, axis).expand()
+    return Quantized(array.astype(np.int8, copy=False), scales, axis).expand()
 
 
 def _listed(names: list[str]) -> str:

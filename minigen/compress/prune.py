@@ -110,7 +110,7 @@ def prune(module: Module, amount: float, scope: str = "global") -> Masks:
     if not weights:
         raise ValueError(f"prune: {type(module).__name__} has no weights with two or more dimensions")
     groups = [list(weights)] if scope == "global" else [[parameter] for parameter in weights]
-    kept = {}
+    kept: dict[Parameter, np.ndarray] = {}
     for group in groups:
         sizes = np.concatenate([weights[parameter].reshape(-1) for parameter in group])
         mask = np.ones(len(sizes), np.bool_)

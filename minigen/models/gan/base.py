@@ -58,7 +58,7 @@ class BaseGAN(GenerativeModel):
     LOSSES: ClassVar[Mapping[str, GANLoss]] = GAN_LOSSES
     """The pairs of losses that the family may have."""
 
-    TRAINING_ONLY = ("discriminator",)
+    TRAINING_ONLY: ClassVar[tuple[str, ...]] = ("discriminator",)
 
     RECALIBRATE: ClassVar[int] = 0
     """From how many vectors the statistics of G's batch norms are measured before samples are made.

@@ -72,7 +72,7 @@ class SSGAN(BaseGAN):
     EPOCHS: ClassVar[int] = 40
     BATCH_SIZE: ClassVar[int] = 64
     RECALIBRATE: ClassVar[int] = 1000
-    TRAINING_ONLY = ()  # D is the classifier
+    TRAINING_ONLY: ClassVar[tuple[str, ...]] = ()  # D is the classifier
     options: Options
     _known: tuple[np.ndarray, np.ndarray] | None = None
 
