@@ -13,9 +13,10 @@
 # %% [markdown]
 # # 2. Is my gradient right?
 #
-# **The question.** You have written a gradient rule.  Nothing crashes, and the loss falls.  But the loss falls with
-# many wrong gradients too, only to a worse place.  So you compare the rule with finite differences, and they agree to
-# three digits.  Is it right?  Why three and not ten?  And what would you have seen if it were wrong?
+# **The question.** You have written a gradient rule.  There is no error message, and the loss falls.  But the loss falls
+# with many wrong gradients too, only to a worse place.  So you compare the rule with finite differences, and they agree to
+# three digits.  Is the rule right?  Why three digits and not ten?  And what would you see if it were wrong?  This comparison
+# is called **gradient checking** (梯度检查).
 #
 # At the end you will be able to
 #
@@ -24,15 +25,19 @@
 # - name what a check cannot see: a cotangent of all ones, a kink, one element in a million;
 # - check your own NumPy code in five lines, read the verdict, and find the line that is wrong.
 #
-# You need lesson 1 (what a vjp is) and about 45 minutes.  Five exercises check your answers as you go.
+# You need lesson 1 (what a vjp is).  Plan three sittings of about an hour: sections 1 to 4, sections 5 to 8, sections 9 to 12.
+# (Times are estimates for a reader who looks words up; they include the exercises.)  Five exercises check your answers; you
+# can go on without solving them.  New words are **bold**, with their Chinese name (`docs/glossary.md` has all).
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
-# | $h$ | `h` | the step of a finite difference |
-# | $D(h)$ | `central` | the central difference, $(f(x+h) - f(x-h))/2h$ |
+# | $h$ | `h` | the **step size** (步长) of a **finite difference** (有限差分) |
+# | $D(h)$ | `central` | the **central difference** (中心差分), $\frac{f(x+h) - f(x-h)}{2h}$ |
+# | $S(h)$ | `bend` | the difference of the slopes to the right and to the left |
 # | $M_k$ | `M3` | how large the $k$-th derivative is near $x$, at most |
-# | $u$ | `2.0**-53` | the unit roundoff: the relative error of one rounding in double precision, $1.1 \cdot 10^{-16}$ |
-# | $e$ | `noise` | the noise: how wrong a computed value $f(x)$ may be |
+# | $u$ | `2.0**-53` | the **unit roundoff** (单位舍入): the largest relative error of one rounding in double precision, $1.1 \cdot 10^{-16}$ |
+# | $e$ | `noise` | the noise: how wrong a computed value $f(x)$ may be (Euler's number does not occur as a letter) |
+# | $T_{k,m}$ | `row`, `new` | the table of section 5: from step $h_k$, with the errors up to $h^{2m}$ cancelled |
 # | $g, v$ | `g`, `v` | a cotangent (of the shape of the output), a direction (of the shape of the input) |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
@@ -64,7 +69,7 @@ def show(report):
 # %% [markdown]
 # ## 1. Differences, from Taylor's formula
 #
-# Everything begins with what $f$ does near $x$:
+# Taylor's formula says what $f$ does near $x$:
 #
 # $$f(x + h) = f + h f' + \tfrac{h^2}{2} f'' + \tfrac{h^3}{6} f''' + \tfrac{h^4}{24} f^{(4)} + \tfrac{h^5}{120} f^{(5)} + \dots$$
 #
@@ -75,10 +80,10 @@ def show(report):
 #
 # $$D(h) = \frac{f(x+h) - f(x-h)}{2h} = f' + \frac{h^2}{6} f''' + \frac{h^4}{120} f^{(5)} + \dots$$
 #
-# The error is in $h^2$ in place of $h$.
+# The error is in $h^2$ in place of $h$.  What the formula leaves out is the **truncation error** (截断误差).
 #
-# **Five points.**  $D(2h)$ has the same error four times over: $f' + 4\,\tfrac{h^2}{6} f''' + \dots\;$  Two numbers
-# with the same error in known proportion: so it can be cancelled.  (This trick is *Richardson's extrapolation*.)
+# **Five points.**  $D(2h)$ has four times the same error: $f' + 4\,\tfrac{h^2}{6} f''' + \dots\;$  Two numbers with the same
+# error in a known proportion: so the error can be cancelled.  (This method is *Richardson's extrapolation*.)
 #
 # ### Exercise 2.1: five points
 #
@@ -105,8 +110,9 @@ exercises.five_point(five_point)
 #
 # ## 2. The U-shaped error
 #
-# So a smaller $h$ is better?  The values of $f$ are rounded.  Each carries an error of up to $e$, and the difference of
-# two of them is divided by a small number.  For $D(h)$: up to $(e + e)/2h = e/h$, which *grows* as $h$ shrinks.
+# So a smaller $h$ is better?  The values of $f$ are rounded.  Each has an error of up to $e$, and the difference of two of
+# them is divided by a small number.  For $D(h)$ this **rounding error** (舍入误差) is up to $\frac{e + e}{2h} = \frac eh$, which *grows* as
+# $h$ falls.  (Digits that are lost in the difference of nearly equal numbers: **cancellation**, 相消.)
 #
 # | formula | truncation | rounding | best step | error there |
 # |---|---|---|---|---|
@@ -114,9 +120,9 @@ exercises.five_point(five_point)
 # | central | $h^2 M_3/6$ | $e/h$ | exercise 2.2 | |
 # | five-point | $h^4 M_5/30$ | $1.5\,e/h$ | $(11.25\,e/M_5)^{1/5}$ | about $e^{4/5}$ |
 #
-# (The $1.5$: $\tfrac43 D(h)$ brings $\tfrac43\,e/h$, and $\tfrac13 D(2h)$ brings $\tfrac13\,e/2h$.)
+# (The $1.5$: $\tfrac43 D(h)$ adds $\tfrac43\cdot\frac eh$, and $\tfrac13 D(2h)$ adds $\tfrac13\cdot\frac{e}{2h}$.)
 #
-# Now measure.  For $f = \sin$ at $x = 1$ all derivatives are at most 1, so $M_k = 1$; values lie between 0.5 and 1,
+# Now measure.  *Decide before you look*: which $h$ is best for each formula?  For $f = \sin$ at $x = 1$ all derivatives are at most 1, so $M_k = 1$; values lie between 0.5 and 1,
 # where floating-point numbers are $2^{-53}$ apart, and a computed sine is wrong by less than one such gap:
 # $e = 2^{-53}$.  The steps are powers of two, so that $x + h$ itself is exact.
 
@@ -185,14 +191,14 @@ with plot.style():
 picture
 
 # %% [markdown]
-# The derived lines are the edge of the measured cloud, over fifteen orders of magnitude of $h$.  **This picture is the
-# whole subject**: no difference is exact, every one has a best step, and at that step one can say how good it is: about
-# half of all 16 digits for the forward formula, two thirds for the central one, four fifths for five points.
+# The derived lines are the upper edge of the measured points, over fifteen orders of magnitude of $h$.  **This picture is the
+# main result**: no difference is exact, each has a best step, and at that step one can say how good it is: about half of
+# all 16 digits for the forward formula, two thirds for the central one, four fifths for five points.
 #
 # ### Exercise 2.2: the best step
 #
 # For the central difference: which $h$ makes $\tfrac{h^2}{6} M_3 + \tfrac{e}{h}$ least, and how large is it there?
-# (Where the two terms cross is close, but not the place.)
+# (The place where the two terms are equal is near, but it is not the minimum.)
 
 
 # %%
@@ -214,8 +220,8 @@ exercises.best_step(best_step)
 #
 # ## 3. Why no fixed step and no fixed tolerance will do
 #
-# The best step depends on $e$ and $M_3$, and nobody knows them beforehand.  Many checkers fix $h = 10^{-6}$ all the
-# same.  Four functions:
+# The best step depends on $e$ and $M_3$, which are not known before.  Many programs use a fixed $h = 10^{-6}$.  How good is
+# it for four functions?
 
 # %%
 cases = {
@@ -246,8 +252,9 @@ with plot.style():
 picture
 
 # %% [markdown]
-# With such a spread the tolerance has to be wide.  `rtol=1e-3, atol=1e-5` is common: pass if
-# $|\text{claimed} - \text{measured}| \le 10^{-5} + 10^{-3}\,|\text{measured}|$.  Give it some gradients to judge:
+# With such differences the **tolerance** (容差) has to be large.  `rtol=1e-3, atol=1e-5` is common: pass if
+# $|\text{claimed} - \text{measured}| \le 10^{-5} + 10^{-3}\,|\text{measured}|$.  *Decide before you look*: which of these four
+# gradients pass?
 
 
 # %%
@@ -266,18 +273,17 @@ print(naive(0.0, inverse, 1e4), "  1 / x at 10000: nothing at all  no")
 print(naive(1e5, np.log, 1e-5), " log(x) at 0.00001: right        yes")
 
 # %% [markdown]
-# Three wrong ones pass, and a right one fails.  (Gradients of 1e-8 are no rarity: the mean over a batch of images
-# divides by a hundred thousand.)  A tolerance that is *chosen* is too wide for one function and too narrow for the
-# next.  It has to be **derived**, for the function at hand, from its noise $e$ and its truncation.  Both can be
-# measured.
+# Three wrong ones pass, and a right one fails.  (Gradients of 1e-8 are common: the mean over a batch of images divides by a
+# hundred thousand.)  A tolerance that is *chosen* is too large for one function and too small for the next.  It has to be
+# **derived** for the function, from its noise $e$ and its truncation error.  Both can be measured.
 #
 # ## 4. The noise, measured
 #
 # How wrong is a computed $f(x)$?  The textbook says one rounding: $u\,|f(x)|$.  Take batch norm's first step, $x$
-# minus its mean, for $x = 10000 \pm 0.001$.  Values are 0.001, so $e$ would be $10^{-19}$.  But $x$ itself is rounded:
-# numbers near 10000 are $1.8\cdot 10^{-12}$ apart, and a difference of two of them, however small, is known no better.
-# So we let the function tell: **move each input by a unit or two in its last place (an *ulp*), up or down at random,
-# and see how far the result moves.**
+# minus its mean, for $x = 10000 \pm 0.001$.  The values are about 0.001, so $e$ would be $10^{-19}$.  But $x$ itself is rounded:
+# numbers near 10000 are $1.8\cdot 10^{-12}$ apart, so a difference of two of them has an error of this size.  So we measure:
+# **move each input by one or two units in its last place (an *ulp*), up or down at random, and see how far the result
+# moves.**
 
 # %%
 show_source(jitter, measure_noise)
@@ -297,7 +303,8 @@ print(f"u |f|            {2.0**-53 * abs(value).max():.0e}")
 print(f"measured noise   {noise.max():.0e}")
 
 # %% [markdown]
-# More than ten million times as much.  With the textbook's $e$ a derived tolerance would call the right gradient wrong.
+# The measured noise is more than ten million times as large.  With the textbook's $e$ a derived tolerance would call the
+# right gradient wrong.
 #
 # *Why at random up or down?*  If all inputs moved up together, their mean would too, and the difference would stay.
 #
@@ -322,19 +329,19 @@ for k in range(5):
     print(f"h = 1/{4**k:<4}", *(f" {error:.0e}" if error > 1e-11 else " < 1e-11" for error in errors))
 
 # %% [markdown]
-# From row to row, column $m$ falls by $16^{m+1}$ (until only rounding is left).  And now the point: **where is the
-# error when the right answer is not known?**  In the table: $T_{k,m}$ differs from its two parents, $T_{k,m-1}$ and
-# $T_{k-1,m-1}$, by about *their* error, which is larger than its own.  Add the rounding
-# (at most $1.09\,e/h$ in any column; $1.5\,e/h$ to be safe), and that serves as a bound: only two coincidences at once
-# could fool it.  Take the entry with the smallest.  In our source, where each output element takes its own best:
+# From row to row, column $m$ falls by $16^{m+1}$, until only rounding is left.  Now the main point: **how large is the
+# error if the right answer is not known?**  The table says it: $T_{k,m}$ differs from the two entries that it is computed
+# from, $T_{k,m-1}$ and $T_{k-1,m-1}$, by about *their* error, which is larger than the error of $T_{k,m}$.  Add the rounding
+# (at most $1.09\,\frac eh$ in any column; we take $1.5\,\frac eh$), and this is a bound; it fails only if two coincidences happen
+# at once.  Take the entry with the smallest bound.  This is our source, in which each output element takes its best entry:
 
 # %%
 show_source(_Ladder.step)
 
 # %% [markdown]
-# (`new` is a row of the table, `self.row` the one above; `doubt` is the bound.  `bend` decides which rows are trusted:
-# section 7.  The rest is book-keeping: `strays` for noise that no ulp betrayed, `spare` if no row is trusted.)  Does
-# the bound hold?  On the four functions, and on 300 random ones:
+# (`new` is a row of the table, `self.row` the row above; `doubt` is the bound.  `bend` decides which rows are trusted:
+# section 7.  `strays` is for noise that moving by an ulp does not show, `spare` is used if no row is trusted.)  Is the error
+# below the bound?  We try the four functions, and 300 random ones:
 
 
 # %%
@@ -389,8 +396,8 @@ with plot.style():
 picture
 
 # %% [markdown]
-# The bound lies well above the best true errors.  It has to allow for the worst: $x$ itself is known to 16 digits
-# only, and here $1000\,x$ moves a thousand times as far.
+# The bound is well above the smallest true errors.  It must cover the worst case: $x$ is known to 16 digits only, and
+# $1000\,x$ moves a thousand times as far.
 #
 # ## 6. From slopes to vjps: which $g$, which $v$?
 #
@@ -399,11 +406,11 @@ picture
 # $$\big\langle g,\; \underbrace{\textstyle\frac{d}{dh} f(x + h v)\big|_{h=0}}_{\text{measured}} \big\rangle
 # = \langle g, J v\rangle = \langle J^\top g, v\rangle = \big\langle \underbrace{\mathrm{vjp}(g)}_{\text{claimed}},\; v \big\rangle .$$
 #
-# One direction needs some twenty evaluations of $f$, whatever the number of inputs; going through all elements one by
-# one would need twenty each.  But an error must not hide, and so $g$ and $v$ are drawn **at random**: then an error
-# cancels only by a coincidence that does not happen twice.  The habit of checking `f(x).sum()` amounts to
-# $g = (1, 1, \dots, 1)$.  Here is what that sees.  Batch norm, with mean $\mu$ and standard
-# deviation $\sigma$ of each column of $x$, and its vjp (the first row of the experiment confirms it):
+# One direction needs about twenty evaluations of $f$, for any number of inputs; going through all elements one by one would
+# need twenty for each.  But an error must not be hidden by cancellation.  So $g$ and $v$ are drawn **at random**: then an
+# error cancels only by a coincidence.  A common check takes the gradient of `f(x).sum()`, which is
+# $g = (1, 1, \dots, 1)$.  What does it see?  An example is batch norm (lesson 6) with mean $\mu$ and standard deviation
+# $\sigma$ of each column of $x$, and its vjp (the first row of the experiment confirms it):
 #
 # $$y = \frac{x - \mu}{\sigma}, \qquad
 # \bar x = \frac1\sigma\Big(g - \underbrace{\operatorname{mean}(g)}_{\text{through } \mu} - y\,\underbrace{\operatorname{mean}(g\,y)}_{\text{through } \sigma}\Big) .$$
@@ -443,15 +450,15 @@ for name, vjp in wrong_vjps.items():
     print(f"{name:32} {passes[0]!s:6} {passes[1]!s:6} {passes[2]}")
 
 # %% [markdown]
-# Under ones, everything passes.  *Why?*  The sum of a normalised column is zero whatever $x$ is: a constant has no
-# gradient, and zero is right up to any sign and scale.  In the formula: $g - \operatorname{mean}(g) = 0$, and
-# $\operatorname{mean}(1 \cdot y) = 0$.  `(y**2).sum()`, which amounts to $g = 2y$, is constant too and hardly better:
-# so $g$ is drawn independently of $x$.  And the rows of a softmax sum to 1.  **A check is worth what could have
-# failed.**
+# With ones, all pass.  *Why?*  The sum of a normalized column is zero for every $x$: a constant has the gradient zero, and zero
+# stays zero with any sign and scale.  In the formula: $g - \operatorname{mean}(g) = 0$, and
+# $\operatorname{mean}(1 \cdot y) = 0$.  `(y**2).sum()`, which is $g = 2y$, is constant too and hardly better.  So draw $g$
+# independently of $x$.  (The rows of a softmax sum to 1: the same problem.)  **A check proves only what it could have
+# refuted.**
 #
 # ## 7. Kinks
 #
-# LeakyReLU has slope 1 for $x > 0$ and 0.2 for $x < 0$.  What do central differences say at 0?
+# LeakyReLU has slope 1 for $x > 0$ and 0.2 for $x < 0$: at 0 it has a **kink** (不可导点).  What do central differences give there?
 
 
 # %%
@@ -463,14 +470,13 @@ for h in (1e-1, 1e-3, 1e-5):
     print(f"h = {h:g}:  D(h) = {central(leaky, 0.0, h):.12g}")
 
 # %% [markdown]
-# They agree with each other to the last digit, on 0.6: the mean of the two slopes, which is the slope of nothing.
-# **That differences converge is no proof that there is a derivative.**  So one has to look at what $D$ throws away,
-# the middle:
+# They agree to the last digit on 0.6, the mean of the two slopes, which is not the slope anywhere.
+# **Differences that converge do not prove that there is a derivative.**  So look at the value in the middle, which $D$ does not use:
 #
 # $$S(h) = \frac{|f(x+h) - 2 f(x) + f(x-h)|}{h} = \big|\text{slope to the right} - \text{slope to the left}\big| .$$
 #
 # Taylor: if $f$ is smooth, $S(h) \approx |f''|\,h$, which falls with $h$.  At a kink $S$ tends to the jump of the
-# slope.  The noise, at most $4e/h$, rises.  This is the `bend` in the ladder.
+# slope.  The noise, at most $\frac{4e}{h}$, rises.  In the code of section 5, $S$ is `bend`.
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -522,13 +528,13 @@ exercises.kinked(kinked)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $S(h)$ says something only if it is larger than its noise, $4e/h$, a few times over.
+# $S(h)$ means something only if it is several times as large as its noise, $\frac{4e}{h}$.
 #
 # </details>
 #
-# And what *is* the gradient at a kink?  A convention: any number between the slopes would do, and PyTorch chose some.
-# The checker leaves out the elements that lie on a kink, and the conventions are kept in a table of their own and
-# tested exactly.  Some of it:
+# And what *is* the gradient at a kink?  A convention: any number between the two slopes is a **subgradient** (次梯度), and PyTorch
+# chose one for each function.  The checker leaves out the elements on a kink; the conventions are in a separate table and are
+# tested exactly.  The first rows:
 
 # %%
 for kink in SUBGRADIENTS[:5]:
@@ -537,10 +543,10 @@ for kink in SUBGRADIENTS[:5]:
 # %% [markdown]
 # ## 8. Three verdicts
 #
-# Everything is there: a measured derivative, $\langle g, Jv\rangle$, with a bound on its error; a claimed one; random
-# $g$ and $v$.  If the two differ by more than twice the bound, the gradient is **wrong**.  If they agree, look how
-# small an error would have been seen (the *resolution*: the bound divided by their size).  If it is 1e-5 or less, the
-# gradient is **right**.  Otherwise, or if there is nothing to measure, the check is **inconclusive**: that is no pass.
+# Now we have a measured derivative, $\langle g, Jv\rangle$, with a bound on its error; a claimed one; and random $g$ and $v$.
+# If the two differ by more than twice the bound, the gradient is **wrong**.  If they agree, the *resolution* says how small
+# an error would have been seen (the bound divided by their size).  If it is 1e-5 or less, the gradient is **right**.
+# Otherwise, or if there is nothing to measure, the check is **inconclusive**, which is not a pass.
 
 # %% tags=["varies"]
 x = mg.tensor([0.5, 1.0, 2.0], dtype="float64")
@@ -551,8 +557,9 @@ show(gradcheck(mg.relu, np.zeros(3), name="relu at 0"))
 show(gradcheck(mg.sqrt, np.array([4.0, 0.0]), name="sqrt at 0"))
 
 # %% [markdown]
-# Read them: what was claimed for which element, what was measured, and what they may differ by.  How small an
-# error is seen?  Make the gradient of tanh too large by a factor $1 + \delta$:
+# Each report says what was claimed for which element, what was measured, and how far they may differ.  How small an error is
+# seen?  We make the gradient of tanh too large by a factor $1 + \delta$.  *Decide before you look*: from which $\delta$ on does
+# `allclose` pass, from which on `gradcheck`?
 
 
 # %%
@@ -568,9 +575,9 @@ for delta in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-14):
     print(f"delta = {delta:.0e}:  allclose {'passes' if passes else 'fails':7}  gradcheck: {verdict}")
 
 # %% [markdown]
-# `allclose` forgives 1 part in 10,000; `gradcheck` finds 1 in 10 billion.  At $10^{-14}$ it says *right*: that is below
-# its resolution (above, for tanh: some $10^{-12}$).  (The trick in `claim_with`: values of tanh, derivative as we
-# please.  That is what `detach` does, lesson 1.)
+# `allclose` accepts an error of 1 part in 10,000; `gradcheck` finds 1 part in 10 billion.  At $10^{-14}$ it says *right*: this
+# is below its resolution (above, for tanh: about $10^{-12}$).  (`claim_with` has the values of tanh and any derivative that we
+# want, by `detach`; lesson 1.)
 #
 # ### Exercise 2.4: a check of your own
 #
@@ -602,13 +609,13 @@ exercises.my_check(my_check)
 #
 # </details>
 #
-# ## 9. Witnesses without a step
+# ## 9. Three checks without a difference
 #
-# **Complex step.**  Step into the complex plane: $f(x + ih) = f + ihf' - \tfrac{h^2}{2} f'' - \dots$, so
+# **Complex step.**  Take an imaginary step: $f(x + ih) = f + ihf' - \tfrac{h^2}{2} f'' - \dots$, so
 #
 # $$\frac{\operatorname{Im} f(x + ih)}{h} = f' - \frac{h^2}{6} f''' + \dots$$
 #
-# Nothing is subtracted, so there is no $e/h$; and $h = 10^{-20}$ leaves no truncation.  Every digit is right:
+# Nothing is subtracted, so there is no $\frac eh$; and with $h = 10^{-20}$ the truncation error is 0.  Every digit is right:
 
 # %%
 show_source(complex_step)
@@ -625,18 +632,17 @@ error = abs(complex_step(f, [x], 0, np.ones(3)) - exact)
 print("error below 4e-15:", (error < 4e-15).all())
 
 # %% [markdown]
-# The price is that $f$ has to be analytic, and to compute with complex numbers: nothing with `abs`, a comparison or a
-# `max`, and no C code.
+# The condition: $f$ must be analytic, and must compute with complex numbers.  So `abs`, comparisons, `max` and C code cannot
+# be checked in this way.
 #
 # **Linear operations and their adjoints.**  If $f(x) = Ax$, then $\langle g, Ax\rangle = \langle A^\top g, x\rangle$
-# for every $x$ and $g$: no difference is needed, one evaluation of each will do.  A convolution is linear in $x$ and
-# in its kernel $w$.
+# for every $x$ and $g$: one evaluation of each is enough.  A convolution is linear in $x$ and in its kernel $w$.
 #
-# **Small integers.**  Kernels compute in float32, where differences are hopeless: $e = 10^{-7}$.  But fill the arrays
+# **Small integers.**  Kernels compute in float32, where differences are useless: $e = 10^{-7}$.  But fill the arrays
 # with whole numbers so small that every partial sum stays below $2^{24}$: then no addition rounds, and a right kernel
-# is **exactly** equal to a slow reference.  How much sharper is that than a tolerance?  The sharpest honest one for a
+# is **exactly** equal to a slow reference.  How much sharper is this than a tolerance?  The smallest safe tolerance for a
 # sum of $n$ products, in any order, is $\gamma_n \sum |a_i b_i|$ with $\gamma_n \approx n u$ (Higham 2002), here with
-# $u = 2^{-24}$.  A convolution's weight gradient sums over all pixels of all images: $n = 32768$ below.  Plant an
+# $u = 2^{-24}$.  The weight gradient of a convolution sums over all pixels of all images: $n = 32768$ below.  We plant an
 # error: the last row of the last image is left out.
 
 # %%
@@ -669,16 +675,16 @@ y = reference.conv2d(x.astype(np.float64), w, *way)
 print("adjoint identity:", (g * y).sum() == (exact * w).sum())
 
 # %% [markdown]
-# With Gaussian numbers the bound is too wide to notice a row of 64 pixels that is missing; with integers nothing is
-# forgiven.  (The last line is $\langle g, C(x, w)\rangle = \langle W(x, g), w\rangle$ for a kernel $w$ of ones, also
-# to the last bit.  Lesson 3 makes a test of that.)
+# With Gaussian numbers the bound is too large to show a missing row of 64 pixels; with integers every error shows.
+# (The last line is $\langle g, \mathcal C(x, w)\rangle = \langle \mathcal W(x, g), w\rangle$ for a kernel $w$ of ones, equal to the last bit.
+# Lesson 3 makes a test of it.)
 #
 # ## 10. The second order
 #
-# A gradient penalty differentiates a vjp.  So is the *vjp's* gradient right?  A vjp is a function of $x$ and $g$ like
-# any other: check it in the same way.  And one test comes free: the Hessian of $\langle g, f(x)\rangle$ is symmetric,
-# so $\langle Ha, b\rangle = \langle a, Hb\rangle$.  Here is the rule of lesson 1 that took a short cut through `.data`.
-# Its first derivatives are right:
+# A gradient penalty (lesson 10) differentiates a vjp.  So the *vjp's* gradient must be right, too.  A vjp is a function of $x$
+# and $g$ like any other: check it in the same way.  There is also a free test: the Hessian of $\langle g, f(x)\rangle$ is
+# symmetric, so $\langle Ha, b\rangle = \langle a, Hb\rangle$.  Here is the rule of lesson 1 that used `.data`.  Its first
+# derivatives are right:
 
 # %%
 mg.engine.primitives.pop("short_cut", None)  # so that this cell can be run twice
@@ -699,13 +705,13 @@ print("second order:", gradcheck(lambda x: short_cut(x) * x, x, order=2).verdict
 show(gradcheck(lambda x: short_cut(x) * x, x, order=2, name="short_cut(x) * x"))
 
 # %% [markdown]
-# $6x$ was due, and $4x$ is claimed: a third is missing, as in lesson 1.
+# $6x$ is right, and $4x$ is claimed: a third is missing, as in lesson 1.
 #
 # ## 11. Your own code, in five lines
 #
-# `gradcheck` is for functions on our Tensors.  `check` is for anybody's: NumPy arrays in, NumPy arrays out, whatever
-# lies between.  Say which operation it is meant to be, and it draws the inputs itself, nasty ones: saturated, tied,
-# far from zero, in odd memory layouts, with strides that do not fit.
+# `gradcheck` is for functions on our Tensors.  `check` is for any function with NumPy arrays as inputs and outputs.  Say
+# which operation it should be, and `check` draws difficult inputs itself: saturated, with ties, far from zero, in unusual
+# memory layouts, with strides that do not fit.
 
 
 # %%
@@ -718,9 +724,9 @@ print(report.verdict)
 print("an error of 1 part in a million would have been seen:", report.resolution < 1e-6)
 
 # %% [markdown]
-# That is all.  (`method="complex_step"` is sharper where `fn` computes with complex numbers; `full_jacobian=True`
-# looks at every element of $J$ by itself.)  If it is *wrong*, the report names the argument and the element, gives the
-# claimed and the measured number, and below it stands the smallest example that could be found, as a program to paste.
+# (`method="complex_step"` is sharper where `fn` computes with complex numbers; `full_jacobian=True` checks every element
+# of $J$.)  If the gradient is *wrong*, the report names the argument and the element, gives the claimed and the measured
+# number, and prints the smallest example that it found, as a program to paste.
 #
 # ## 12. Catch five planted bugs
 #
@@ -760,7 +766,7 @@ def binary_cross_entropy(input, target, reduction="mean"):
 
 
 # %% [markdown]
-# And five vjps, each wrong in one line.  These are mistakes that people make.
+# And five vjps, each wrong in one line.  All five mistakes are from real programs.
 
 # %%
 masks = {}
@@ -776,24 +782,24 @@ def batch_norm_vjp(g, input, weight, bias, eps=1e-5):
     axes = (0, *range(2, input.ndim))  # line 1
     std = np.sqrt(input.var(axis=axes, keepdims=True) + eps)  # line 2
     y = (input - input.mean(axis=axes, keepdims=True)) / std  # line 3
-    d_weight, d_bias = (g * y).sum(axis=axes), g.sum(axis=axes)  # line 4
+    g_weight, g_bias = (g * y).sum(axis=axes), g.sum(axis=axes)  # line 4
     gy = g * column(weight, input)  # line 5
-    d_input = (gy - gy.mean(axis=axes, keepdims=True)) / std  # line 6
-    return d_input, d_weight, d_bias
+    g_input = (gy - gy.mean(axis=axes, keepdims=True)) / std  # line 6
+    return g_input, g_weight, g_bias
 
 
 def conv2d_vjp(g, input, weight, stride=1):
     N, O, P, Q = g.shape  # line 1
     R, S = weight.shape[2:]
-    d_input = np.zeros(input.shape)  # line 2
+    g_input = np.zeros(input.shape)  # line 2
     for p, q in np.ndindex(P, Q):
         window = ..., slice(p * stride, p * stride + R), slice(q * stride, q * stride + S)  # line 3
-        d_input[window] += np.einsum("no,ocrs->ncrs", g[:, :, p, q], weight)  # line 4
+        g_input[window] += np.einsum("no,ocrs->ncrs", g[:, :, p, q], weight)  # line 4
     wide = np.zeros((N, O, (P - 1) * stride + 1, (Q - 1) * stride + 1))
     wide[:, :, ::stride, ::stride] = g  # line 5: with stride - 1 zeros between neighbours
     # the weight's gradient is a convolution too: this g slides over the input
-    d_weight = conv2d(input.swapaxes(0, 1), wide.swapaxes(0, 1)).swapaxes(0, 1)  # line 6
-    return d_input, d_weight[:, :, -R:, -S:]  # line 7: places that the kernel does not have are cut off
+    g_weight = conv2d(input.swapaxes(0, 1), wide.swapaxes(0, 1)).swapaxes(0, 1)  # line 6
+    return g_input, g_weight[:, :, -R:, -S:]  # line 7: places that the kernel does not have are cut off
 
 
 def leaky_relu_vjp(g, input, negative_slope=0.01):
@@ -818,7 +824,7 @@ pairs = {
 }
 
 # %% [markdown]
-# Would the usual check have found them?  Gaussian inputs, default parameters, every element by central differences with
+# Does the usual check find them?  Gaussian inputs, default parameters, every element by central differences with
 # $h = 10^{-6}$, `allclose` with 1e-3 and 1e-5; once with a cotangent of ones, once with a random one:
 
 # %%
@@ -855,9 +861,9 @@ for name, (f, vjp) in pairs.items():
     print(f"{name:21} {ones:10} {gaussian:10} {check(f, vjp, like=name).verdict}")
 
 # %% [markdown]
-# With ones, all five pass: five wrong gradients, tested and green.  A random cotangent finds two.  Why the other three
-# pass is worth knowing: a stride of 1 where the bug needs windows that do not fit; a single point where the bug needs
-# two; three digits where the bug needs six.
+# With ones, all five wrong gradients pass.  A random cotangent finds two.  Why do the other three pass?  The first bug needs
+# a stride with windows that do not fit, and the check has stride 1; the second needs two points, and the check has one; the
+# third needs six digits, and the check has three.
 #
 # ### Exercise 2.5: five planted bugs
 #
@@ -902,28 +908,24 @@ exercises.planted(planted)
 #
 # ## Why this sign, this scale, this detach?
 #
-# - **Why up and down?**  So that even powers of $h$ cancel.  The error falls from $10^{-8}$ to $10^{-11}$, for no more
-#   evaluations.
-# - **Why not simply a smaller $h$?**  Rounding grows as $e/h$.
-# - **Why is $v$ not scaled by the size of $x$?**  Batch norm at $10000 \pm 0.001$ does not care where $x$ lies, but
-#   how far it is spread.  The ladder tries all steps from large to small, and needs no scale.
+# - **Why $f(x+h)$ and $f(x-h)$?**  So that even powers of $h$ cancel.  The error falls from $10^{-8}$ to $10^{-11}$, with the same
+#   number of evaluations.
+# - **Why not simply a smaller $h$?**  Rounding grows as $\frac eh$.
+# - **Why is $v$ not scaled by the size of $x$?**  For batch norm at $10000 \pm 0.001$ not the place of $x$ matters, but its
+#   spread.  The table tries all steps from large to small, and needs no scale.
 # - **Why twice the bound?**  The bound covers what was measured, but the noise itself is estimated from a few samples.
-#   A gradient that is wrong by less than twice the noise cannot be told from a right one by anybody who uses
-#   differences.
-# - **Why does the checker push its random $g$ and $v$ away from zero?**  An element near zero hides an error there.
-# - **Why fourfold steps?**  Halving needs twice as many evaluations; tenfold steps leave the valley between two of
-#   them.
-# - **Why float64?**  In float32 $e = 10^{-7}$, and a five-point formula is good to five digits.  So rules are checked
+#   With differences, a gradient that is wrong by less than twice the noise cannot be told from a right one.
+# - **Why does the checker keep its random $g$ and $v$ away from zero?**  An element near zero hides an error there.
+# - **Why steps of 4?**  Steps of 2 need twice as many evaluations; steps of 10 may miss the minimum between two of them.
+# - **Why float64?**  In float32 $e = 10^{-7}$, and a five-point formula has five right digits.  So rules are checked
 #   in float64, and float32 kernels against float64 ones, on integers.
-# - **Why a detach in `claim_with`?**  It changes the derivative that is claimed and leaves the values alone: a planted
-#   bug.
+# - **Why a detach in `claim_with`?**  It changes the derivative that is claimed and not the values: a planted bug.
 #
 # ## To a friend, in three sentences
 #
-# A difference is wrong by what its step cuts off plus what rounding adds, both of which can be measured, so a check
-# can say how far a right gradient may be off instead of being told.  It has to ask with random cotangents and nasty
-# inputs, because agreement is worth only what could have disagreed.  And where nothing can be measured, at a kink or
-# in noise, an honest check says that it does not know.
+# The error of a difference is its truncation plus its rounding; both can be measured, so a check can compute how far a right
+# gradient may be off.  It needs random cotangents and difficult inputs, because agreement proves only what could have
+# failed.  Where nothing can be measured, at a kink or in noise, an honest check says "inconclusive".
 #
 # The solutions, with their reasons, are in `lessons/solutions/02_gradient_checking.py`.  To go on:
 # `minigen check --score` plants more than 150 mistakes like these in a whole library and counts how many the checks
