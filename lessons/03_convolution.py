@@ -13,29 +13,35 @@
 # %% [markdown]
 # # 3. Convolution and its two adjoints
 #
-# **The question.** A discriminator makes images smaller with *convolutions*, a generator makes them larger with
-# *transposed* convolutions, and training needs the gradients of both, for their images and for their weights.  That
-# sounds like six things to know.  They are three, and the three are one sum, read from three sides.  Which sum?
+# **The question.** A discriminator makes images smaller with **convolutions** (卷积), a generator makes them larger with
+# **transposed convolutions** (转置卷积), and training needs the gradients of both, for their images and for their weights.
+# These seem to be six operations.  They are three, and the three come from one sum.  Which sum?
 #
 # At the end you will be able to
 #
 # - write a convolution and both its gradients in one loop, and test all three at once, without finite differences;
 # - compute sizes and padding, and say why a stride loses the size of its input;
 # - say what a transposed convolution is, and what it is not;
-# - see checkerboards in generated images before training, and avoid them.
+# - predict checkerboards in generated images before training, and avoid them.
 #
-# You need lesson 1 (what a vjp is, and $\langle g, J\,dx\rangle = \langle J^\top g, dx\rangle$) and about 40 minutes.
-# Six exercises check your answers as you go.
+# You need lesson 1 (what a vjp is, and $\langle g, J\,dx\rangle = \langle J^\top g, dx\rangle$).  Plan three sittings of about
+# an hour: sections 1 to 3, sections 4 and 5, sections 6 to 8.  (Times are estimates for a reader who looks words up; they
+# include the exercises.)  Six exercises check your answers; you can go on without solving them.  New words are **bold**, with
+# their Chinese name (`docs/glossary.md` has all).
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
-# | $x$ | `x` | the input: $N$ images of $C$ channels, $H \times W$ pixels |
+# | $x$ | `x` | the input: $N$ images of $C$ **channels** (通道), $H \times W$ pixels |
 # | $w$ | `w` | the kernel, also called filter or weight: $O \times C \times R \times S$ numbers; a single one is a *tap* |
 # | $y$ | `y` | the output: $N$ images of $O$ channels, $P \times Q$ pixels |
 # | $g$ | `g` | the cotangent of $y$, of the same shape |
-# | $s, d$ | `stride`, `dilation` | steps between windows, and between the taps of a window |
-# | $t, b$ | `before`, `after` | zeros put before and after the input: the padding (top and bottom, left and right) |
+# | $\bar x, \bar w$ | `gx`, `gw` | the gradients for $x$ and for $w$ |
+# | $s, d$ | `stride`, `dilation` | the **stride** (步长): the step between windows; the **dilation** (空洞率): the step between the taps of a window |
+# | $t, b$ | `before`, `after` | the **padding** (填充): zeros before and after the input (top and bottom, left and right) |
 # | $i, r, p$ | `i`, `r`, `p` | a place in the input, in the kernel, in the output |
+# | $\Phi(x, w, g)$ | | the sum of section 2 |
+# | $\mathcal C, \mathcal T, \mathcal W$ | `conv2d`, `conv2d_input_grad`, `conv2d_weight_grad` | the convolution and its two **adjoints** (伴随) |
+# | $u, v$ | | cotangents of $\mathcal T$ and of $\mathcal W$ |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
 
@@ -57,14 +63,14 @@ random = np.random.default_rng(0)
 # %% [markdown]
 # ## 1. A window that slides
 #
-# Begin with one dimension: a row of inputs $x_i$ and a kernel of $R$ taps $w_r$.  Lay the kernel on the row, multiply
-# what lies on top of each other, add up: that is one output.  Move it by the *stride* $s$: the next output.  Zeros put
-# around the row first, the *padding*, let the window stand out over the border.
+# Begin with one dimension: a row of inputs $x_i$ and a kernel of $R$ taps $w_r$.  Put the kernel on the row, multiply each
+# tap with the input under it, and add: this is one output.  Move the kernel by the stride $s$: the next output.  Zeros
+# around the row, the padding, let the window reach over the border.
 #
 # $$y_p = \sum_{r=0}^{R-1} w_r\, x_{i}, \qquad i = p\,s + r\,d - t .$$
 #
-# That little equation between three places, $i = ps + rd - t$, is all there is to know: **output $p$ meets input $i$ at
-# tap $r$.**  (The $d$ is the *dilation*: 1 for neighbouring taps, 2 to leave every other input out.)
+# The equation between three places, $i = ps + rd - t$, is the main thing: **output $p$ uses input $i$ with tap $r$.**  (The
+# dilation $d$ is 1 for neighboring taps, and 2 to leave out every other input.)
 
 # %% jupyter={"source_hidden": true}
 SHADES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"]
@@ -120,13 +126,13 @@ def convolve(x, w, stride=1, before=0, after=0, dilation=1):
 print(convolve(np.array([0.0, 0, 1, 1, 1, 0, 0]), np.array([-1.0, 0, 1])))
 
 # %% [markdown]
-# The kernel $(-1, 0, 1)$ takes the right neighbour minus the left one: it finds edges.  Images work the same in both
-# directions, and with sums over channels:
+# The kernel $(-1, 0, 1)$ computes the right neighbor minus the left one: it finds edges.  For images the same holds in both
+# directions, with a sum over the channels:
 #
-#     y[n, o, p, q] = sum over c, r, s of  w[o, c, r, s] * x[n, c, p*stride + r*dilation - top, q*stride + s*dilation - left]
+#     y[n, o, p, q] = sum over c, r, k of  w[o, c, r, k] * x[n, c, p*stride + r*dilation - top, q*stride + k*dilation - left]
 #
-# (Here `s` counts the taps from left to right.)  A filter $o$ looks at *all* input channels $c$.  One digit, two
-# filters:
+# (`r` counts the taps from top to bottom, `k` from left to right.)  A filter $o$ uses *all* input channels $c$; its output is
+# a **feature map** (特征图).  One digit, two filters:
 
 # %%
 digit = load("mnist5k", size=28).images[2150:2151].astype(np.float64) / 2 + 0.5  # 0 is black, 1 is white
@@ -144,29 +150,29 @@ plot.show_images(
 )
 
 # %% [markdown]
-# *A name.*  In mathematics, "convolution" turns the kernel round first, and what we do is a *cross-correlation*.  As
-# the kernel is learned, that does not matter, and all of deep learning says convolution.  But the turned kernel will be
-# back in section 5.
+# *A name.*  In mathematics, "convolution" flips the kernel first, and what we do is a *cross-correlation* (互相关).  The kernel
+# is learned, so this makes no difference, and all of deep learning says convolution.  But the flipped kernel comes back in
+# section 5.
 #
 # ## 2. One sum, three sides
 #
 # What are the gradients?  Let $g$ be the cotangent of $y$: how much the loss $L$ changes per unit of each output.  A
 # small change of $x$ or $w$ changes $y$, and so $L$, by $dL = \langle g, dy\rangle$ (lesson 1).  So look at the sum
 #
-# $$S(x, w, g) = \langle y, g \rangle = \sum_{(i,\,r,\,p)} x_i\; w_r\; g_p
+# $$\Phi(x, w, g) = \langle y, g \rangle = \sum_{(i,\,r,\,p)} x_i\; w_r\; g_p
 # \qquad\text{over all triples with } i = ps + rd - t .$$
 #
-# Every coloured cell in the picture above is one triple, and one product of three numbers.  $S$ is **linear in $x$,
+# Every colored cell in the picture above is one triple, and one product of three numbers.  $\Phi$ is **linear in $x$,
 # linear in $w$ and linear in $g$**: a *trilinear form*.  Nothing in it says which of the three is "the output".
 # Find the coefficient of each $g_p$, of each $x_i$ and of each $w_r$:
 #
-# $$\underbrace{y_p = \sum_{i, r} x_i\, w_r}_{\textstyle C(x, w)} \qquad
-# \underbrace{\bar x_i = \sum_{r, p} w_r\, g_p}_{\textstyle T(g, w)} \qquad
-# \underbrace{\bar w_r = \sum_{i, p} x_i\, g_p}_{\textstyle W(x, g)}$$
+# $$\underbrace{y_p = \sum_{i, r} x_i\, w_r}_{\textstyle \mathcal C(x, w)} \qquad
+# \underbrace{\bar x_i = \sum_{r, p} w_r\, g_p}_{\textstyle \mathcal T(g, w)} \qquad
+# \underbrace{\bar w_r = \sum_{i, p} x_i\, g_p}_{\textstyle \mathcal W(x, g)}$$
 #
 # The first is the convolution.  The second is the gradient for $x$: change $x$ by $dx$, and
-# $dL = S(dx, w, g) = \langle dx, T(g, w)\rangle$, exactly, because $S$ is linear in $x$.  The third is the gradient for
-# $w$, for the same reason.  $T$ and $W$ are the two *adjoints* of $C$.
+# $dL = \Phi(dx, w, g) = \langle dx, \mathcal T(g, w)\rangle$, exactly, because $\Phi$ is linear in $x$.  The third is the gradient for
+# $w$, for the same reason.  $\mathcal T$ and $\mathcal W$ are the two *adjoints* of $\mathcal C$.
 #
 # ### Exercise 3.1: one loop, three sums
 #
@@ -195,14 +201,14 @@ exercises.triad(triad)
 #
 # ### A test for all three at once
 #
-# Put the definitions together.  $S$ is one number, so
+# Put the definitions together.  $\Phi$ is one number, so
 #
-# $$\langle C(x, w),\, g\rangle = \langle x,\, T(g, w)\rangle = \langle w,\, W(x, g)\rangle .$$
+# $$\langle \mathcal C(x, w),\, g\rangle = \langle x,\, \mathcal T(g, w)\rangle = \langle w,\, \mathcal W(x, g)\rangle .$$
 #
-# This **triad identity** holds for *every* $x$, $w$ and $g$: random numbers will do.  There is no step size and no
-# tolerance to choose, as there was with finite differences: only rounding.  Here are our three kernels, in NumPy, on
-# images: odd sizes, four different paddings, different strides and dilations, two groups.  (*Groups* cut the channels
-# into parts that do not see each other.)
+# This **triad identity** holds for *every* $x$, $w$ and $g$, so we can test it with random numbers.  There is no step size and
+# no tolerance to choose, as there was with finite differences: there is only rounding.  Here are our three kernels, in
+# NumPy, on images: odd sizes, four different paddings, different strides and dilations, two groups.  (*Groups* divide the
+# channels into parts; each filter uses one part.)
 
 # %%
 settings = dict(stride=(2, 3), padding=((1, 2), (0, 3)), dilation=(2, 1), groups=2)
@@ -216,7 +222,8 @@ for name, value in (("<y, g> ", (y * g).sum()), ("<x, gx>", (x * gx).sum()), ("<
     print(f"{name} = {value:.9f}")
 
 # %% [markdown]
-# How sharp is it?  Plant some bugs of the kind one really writes, and compare:
+# How sharp is the test?  We plant some common bugs.  *Decide before you look*: does each of them change $\langle x, gx\rangle$ or
+# $\langle w, gw\rangle$?
 
 # %%
 bugs = {
@@ -232,7 +239,7 @@ for bug, wrong in bugs.items():
 
 # %% [markdown]
 # Each mistake shows in the first three digits.  **What the identity cannot see:** a mistake that all three share.  If all of
-# them turned the kernel round, they would still be adjoints, of another form $S$.  So *one* of the three needs another
+# them flipped the kernel, they would still be adjoints, of another form $\Phi$.  So *one* of the three needs another
 # check, and this is easy for $y$: a slow loop that follows the definition.  One slow loop and one identity: the kernels of
 # this library are tested in this way, the CPU's and, in the emulator of lesson 5, the GPU's.
 #
@@ -244,20 +251,19 @@ for bug, wrong in bugs.items():
 show_source(mg.ops.conv.conv2d, mg.ops.conv.conv2d_input_grad, mg.ops.conv.conv2d_weight_grad)
 
 # %% [markdown]
-# *Derivation.*  In $S(x, w, g)$ one of the three places belongs to the output, and a cotangent takes exactly that
-# place.  Take $T(g, w)$: it has the shape of $x$, so its cotangent, call it $u$, stands where $x$ stood:
-# $\langle T(g, w), u\rangle = S(u, w, g)$.  Now collect what stands before $g$: that is $C(u, w)$.  Before $w$:
-# $W(u, g)$.  And so for all:
+# *Derivation.*  In $\Phi(x, w, g)$ one of the three places belongs to the output, and a cotangent takes exactly this
+# place.  Take $\mathcal T(g, w)$: it has the shape of $x$, so its cotangent, call it $u$, takes the place of $x$:
+# $\langle \mathcal T(g, w), u\rangle = \Phi(u, w, g)$.  The coefficient of $g$ in this is $\mathcal C(u, w)$, and the coefficient of $w$ is
+# $\mathcal W(u, g)$.  In the same way for all:
 #
 # | primitive | its cotangent | gradient for its first input | for its second |
 # |---|---|---|---|
-# | $C(x, w)$ | $g$ | $T(g, w)$ | $W(x, g)$ |
-# | $T(g, w)$ | $u$, in the place of $x$ | $C(u, w)$ | $W(u, g)$ |
-# | $W(x, g)$ | $v$, in the place of $w$ | $T(g, v)$ | $C(x, v)$ |
+# | $\mathcal C(x, w)$ | $g$ | $\mathcal T(g, w)$ | $\mathcal W(x, g)$ |
+# | $\mathcal T(g, w)$ | $u$, in the place of $x$ | $\mathcal C(u, w)$ | $\mathcal W(u, g)$ |
+# | $\mathcal W(x, g)$ | $v$, in the place of $w$ | $\mathcal T(g, v)$ | $\mathcal C(x, v)$ |
 #
-# Compare with the source, line by line.  The table is *closed*: a gradient of any order, of a convolution or a
-# transposed one, is made of these three and of nothing else.  We can watch it: take the gradient three times, and list
-# the convolutions in the graph.
+# Compare with the source, line by line.  The table is *closed*: a gradient of any order, of a convolution or a transposed
+# convolution, uses only these three.  To see it, take the gradient three times, and list the convolutions in the graph.
 
 
 # %%
@@ -282,17 +288,16 @@ for order in (1, 2, 3):
     print(f"order {order}:", *sorted(name for name in primitives(L) if "conv" in name))
 
 # %% [markdown]
-# And the work itself, in NumPy.  First the inputs are gathered into an array of *patches*, one for each window (this is
+# And the computation, in NumPy.  First the inputs are copied into an array of *patches*, one for each window (this is
 # called *im2col*), then everything is a matrix product.  Read `_patches` as the equation $i = ps + rd - t$: for each
-# tap $(r, s)$, `_tap` is the slice of the padded image that this tap visits, one element per output.
+# tap, `_tap` is the slice of the padded image that this tap is multiplied with, one element per output.
 
 # %%
 show_source(reference.conv.conv2d, reference.conv._patches, reference.conv._tap)
 
 # %% [markdown]
-# The adjoint goes the other way round, line by line: a matrix product with the transposed matrix, then every patch
-# element is *added* to the pixel that it was copied from (the gradient of copying is adding up), and the padding is cut
-# off.
+# The adjoint does the reverse, line by line: a matrix product with the transposed matrix, then every element of a patch is
+# *added* to the pixel that it was copied from (the gradient of copying is adding), and the padding is cut off.
 
 # %%
 show_source(reference.conv.conv2d_input_grad, reference.conv._add_patches)
@@ -306,7 +311,7 @@ show_source(reference.conv.conv2d_input_grad, reference.conv._add_patches)
 #
 # $$P = \Big\lfloor \frac{H + t + b - d(R-1) - 1}{s} \Big\rfloor + 1 .$$
 #
-# Is it right?  Count windows for some thousand cases:
+# Is it right?  We count windows in some thousand cases:
 
 # %%
 wrong = cases = 0
@@ -324,10 +329,9 @@ print(f"{cases} cases, {wrong} wrong")
 # %% [markdown]
 # ### "Same" padding
 #
-# With stride 1 one often wants as many outputs as inputs.  Then $d(R-1)$ zeros are needed in all: one on either side
-# for 3 taps, two for 5.  For larger strides, `"same"` means $P = \lceil H/s \rceil$: every stride of pixels gets its
-# output.  And now something happens that is easily overlooked.  A DCGAN for 28 x 28 digits has kernels of 5 with stride
-# 2: that needs **3** zeros.  Where does the odd one go?
+# With stride 1 one often wants as many outputs as inputs.  Then $d(R-1)$ zeros are needed in total: one on each side
+# for 3 taps, two for 5.  For larger strides, `"same"` means $P = \lceil H/s \rceil$ outputs.  Here is a trap: a DCGAN for
+# 28 x 28 digits has kernels of 5 with stride 2, and needs **3** zeros.  On which side is the odd one?
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -347,9 +351,9 @@ same, two = (F.conv2d(image, five, stride=2, padding=padding) for padding in ("s
 print("sizes", same.shape[2:], two.shape[2:], "- equal?", np.allclose(same.numpy(), two.numpy()))
 
 # %% [markdown]
-# The same size, and other numbers.  This is how weights carried from one library to another give a network that runs,
-# and is subtly wrong.  (TensorFlow and Keras pad this way; PyTorch's `padding="same"` refuses strides above 1; ours
-# accepts them, and four-sided padding besides: `padding=((1, 2), (1, 2))`.)
+# The sizes are equal, the numbers are not.  So if you move weights from one library to another, the network may run without
+# an error and be wrong.  (TensorFlow and Keras pad with the odd zero after; PyTorch's `padding="same"` refuses strides above
+# 1; ours accepts them, and also four-sided padding: `padding=((1, 2), (1, 2))`.)
 #
 # ### Exercise 3.2: what "same" pads
 #
@@ -370,8 +374,8 @@ exercises.same_padding(same_padding)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Where does the last window start, and where does it end?  How far is that beyond the last pixel?  And what if it is
-# not beyond it at all?
+# Where does the last window start, and where does it end?  How far is its end after the last pixel?  And what if it is
+# not after it?
 #
 # </details>
 #
@@ -386,10 +390,10 @@ for size in (7, 8, 9, 10):
     print(f"  {size:2} pixels -> {P} outputs; the adjoint alone would guess {(P - 1) * 2 + 3}")
 
 # %% [markdown]
-# The last pixel of 8 is met by no window.  Its gradient is zero; but it *has* one, and the gradient of an image of 8
-# pixels must have 8 elements.  Nothing in $g$ and $w$ says so.  That is why `conv2d_input_grad` takes `input_size`,
-# and, for the same reason, `conv2d_weight_grad` takes `kernel_size`.  And it is why `conv_transpose2d`, which has no
-# input of that convolution to ask, has an argument `output_padding`: how many pixels more than the least.
+# The last pixel of 8 is in no window.  Its gradient is zero, but the gradient of an image of 8 pixels must have 8 elements,
+# and $g$ and $w$ do not say how many.  So `conv2d_input_grad` has an argument `input_size`, and, for the same reason,
+# `conv2d_weight_grad` has `kernel_size`.  `conv_transpose2d` has no such input, so it has an argument `output_padding`: how
+# many pixels more than the least number.
 #
 # ### Exercise 3.3: giving the size back
 #
@@ -409,15 +413,14 @@ exercises.output_padding(output_padding)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Dividing by the stride left a remainder, which was thrown away.
+# The division by the stride has a remainder.  The size formula drops it.
 #
 # </details>
 #
 # ## 5. The transposed convolution is a transposed matrix
 #
-# For a fixed kernel, $y$ depends linearly on $x$: there is a matrix $J$ with $y = Jx$, images read as long vectors.  It
-# can be had without any thinking: feed in images with a single 1, and each gives a column.  The smallest interesting
-# case: 4 x 4 pixels, 3 x 3 taps.
+# For a fixed kernel, $y$ depends linearly on $x$: there is a matrix $J$ with $y = Jx$, if images are read as long vectors.  To
+# find it, apply the convolution to images with a single 1: each gives a column.  A small case: 4 x 4 pixels, 3 x 3 taps.
 
 # %%
 kernel = np.arange(1.0, 10).reshape(1, 1, 3, 3)
@@ -459,13 +462,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So *transposed convolution* is a good name.  It is our $T(g, w)$, no more and no less, and `conv_transpose2d` consists
-# of checks, a bit of arithmetic with sizes, and one call of the primitive `conv2d_input_grad`.  **A generator's forward
+# So *transposed convolution* is a good name.  It is our $\mathcal T(g, w)$, and `conv_transpose2d` consists of checks, arithmetic
+# with sizes, and one call of the primitive `conv2d_input_grad`.  **A generator's forward
 # pass is a discriminator's backward pass.**  (Hence the order of its weights, too: `conv_transpose2d` wants (channels
 # in, channels out, rows, columns), because it is the weight of the convolution that goes the other way.)
 #
-# *Deconvolution*, the older name, is a bad one: it promises to undo a convolution, that is $J^{-1}$.  A transpose is
-# not an inverse.  Blur a digit, then apply the transpose of the blur:
+# The older name *deconvolution* (反卷积) is misleading: it suggests the inverse $J^{-1}$ of a convolution.  A transpose is not
+# an inverse.  We blur a digit, and then apply the transpose of the blur.  *Decide before you look*: is the result sharper?
 
 # %%
 blur = mg.tensor(np.full((1, 1, 5, 5), 1 / 25))
@@ -483,20 +486,19 @@ plot.show_images(
 )
 
 # %% [markdown]
-# ### How to picture it
+# ### Two ways to see it
 #
-# A convolution *gathers*: each output looks at a window of inputs.  Its transpose *scatters*: each input lays down a
-# copy of the kernel, times its value, the copies a stride apart, and where they overlap they add.  The picture of the
-# windows is still right, only read from rows to columns.
+# A convolution *gathers*: each output is a sum over a window of inputs.  Its transpose *scatters*: each input adds a
+# copy of the kernel, times its value, to the output; the copies are a stride apart, and where they overlap they add.
 #
-# Or one can see it as a convolution again, of an input that was spread out first: put $s - 1$ zeros between neighbours,
-# and convolve with stride 1.  From $\bar x_i = \sum_{r,p} w_r\, g_p$ with $p s = i - r$ (no padding): the tap $r$ now
-# stands with a *minus*, so the kernel is turned round.
+# It is also an ordinary convolution of an input that was spread first: put $s - 1$ zeros between neighbors, and convolve
+# with stride 1.  From $\bar x_i = \sum_{r,p} w_r\, g_p$ with $p s = i - r$ (no padding): the tap $r$ now has a *minus*, so the
+# kernel is flipped.
 #
 # ### Exercise 3.4: a transposed convolution by an ordinary one
 #
-# Compute `F.conv_transpose2d(g, w, stride=stride)` with `F.conv2d` at stride 1.  For speed it is a bad idea (most of
-# the products are with zeros); for understanding, a good one.
+# Compute `F.conv_transpose2d(g, w, stride=stride)` with `F.conv2d` at stride 1.  (This is slow, because most of the products
+# are with zeros, but it shows how the two are related.)
 
 
 # %%
@@ -516,16 +518,17 @@ exercises.transposed_by_convolution(transposed_by_convolution)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `w[:, :, ::-1, ::-1]` is turned round in both directions.  `F.conv2d` wants (channels out, channels in, R, R): what
+# `w[:, :, ::-1, ::-1]` is flipped in both directions.  `F.conv2d` wants (channels out, channels in, R, R): what
 # comes out here?  And how many zeros around, so that the first window has only its last tap on the picture?
 #
 # </details>
 #
 # ## 6. Checkerboards
 #
-# Early generated images were often covered by a fine checker pattern.  It comes from the scattering.  With stride 2 and
-# 5 taps, a position on the output is hit by tap 0, 2 and 4 of three neighbours, or by taps 1 and 3 of two.  So there
-# are positions with three contributions beside positions with two.  Count them: a transposed convolution with all ones.
+# Early generated images were often covered by a fine pattern, **checkerboard artifacts** (棋盘效应).  It comes from the
+# scattering.  With stride 2 and 5 taps, a position of the output gets contributions from the taps 0, 2 and 4 of three
+# neighbors, or from the taps 1 and 3 of two.  So positions with three contributions are next to positions with two.  We count
+# them: a transposed convolution of ones with ones.
 
 
 # %%
@@ -559,7 +562,7 @@ picture
 # ### Exercise 3.5: how often each output is hit
 #
 # Far from the border, the pattern repeats every `stride` positions.  Give the counts for positions 0, 1, ..., stride
-# $-$ 1, along one axis (no padding: tap $r$ of the input at $p$ lands on position $ps + r$).
+# $-$ 1, along one axis (no padding: tap $r$ of the input at $p$ is added to position $ps + r$).
 
 
 # %%
@@ -573,8 +576,7 @@ exercises.overlaps(overlaps)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Position 0 is reached by tap 0, and by which others?  Taps that reach the same position differ by multiples of the
-# stride.
+# Which taps reach position 0, besides tap 0?  Taps that reach the same position differ by multiples of the stride.
 #
 # </details>
 #
@@ -583,11 +585,11 @@ exercises.overlaps(overlaps)
 #
 # ### Seen
 #
-# Three such layers blow 4 x 4 numbers up to 32 x 32.  *Upper row below:* one channel of ones, a uniform area, goes
+# Three such layers enlarge 4 x 4 numbers to 32 x 32.  *Upper row below:* one channel of ones, a uniform area, goes
 # through layers with random positive weights.  It should stay about uniform.  *Lower row:* weights as at the start of
 # training, random with mean zero.  A sum of 9 random terms has a larger *variance* than a sum of 4, so the pattern is
 # there as well, in the size of the pixels: we average $|{\rm pixel}|$ over many images.  Each layer multiplies the
-# pattern with its own.
+# pattern of the layers before.
 
 
 # %%
@@ -634,14 +636,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# A generator with kernel 5 has to *learn* the pattern away.  Hence the advice: kernel 4 with stride 2, or enlarge by
-# copying pixels (`F.interpolate`) and then convolve with stride 1.  (Odena, Dumoulin and Olah, "Deconvolution and
-# checkerboard artifacts", Distill, 2016.  Even a kernel of 4 *can* make checkerboards if its weights ask for them; it
-# is only not pushed to.)
+# A generator with kernel 5 must *learn* to remove the pattern.  So use kernel 4 with stride 2, or enlarge by copying pixels
+# (`F.interpolate`) and then convolve with stride 1.  (Odena, Dumoulin and Olah, "Deconvolution and checkerboard artifacts",
+# Distill, 2016.  A kernel of 4 *can* make checkerboards too, with unfortunate weights: lesson 9 shows a training where it
+# does.)
 #
-# **The same in gradients.**  $T(g, w)$ is also what carries gradients from a discriminator to the generated image.  So
-# a strided convolution with kernel 3 or 5 *in the discriminator* tells the generator more about some pixels than about
-# others:
+# **The same in gradients.**  $\mathcal T(g, w)$ is also what carries gradients from a discriminator to the generated image.  So
+# a strided convolution with kernel 3 or 5 *in the discriminator* gives some pixels a larger gradient than others:
 
 # %%
 for kernel in (3, 4, 5):
@@ -661,23 +662,23 @@ for kernel in (3, 4, 5):
 #
 # ## 7. The third side
 #
-# There is one more reading of $W$.  In $\bar w_r = \sum_{p} g_p\; x_{ps + rd - t}$ exchange the names of $r$ and $p$,
+# There is one more way to read $\mathcal W$.  In $\bar w_r = \sum_{p} g_p\; x_{ps + rd - t}$ exchange the names of $r$ and $p$,
 # and it is the formula of a convolution: $g$ slides over $x$, its taps are $s$ apart, its steps are $d$.  **The weight
 # gradient is a convolution of $x$ with $g$, with stride and dilation exchanged.**  And since each weight belongs to a
 # pair of channels and is summed over all images, *images and channels exchange their parts* as well.
 #
 # | | slides over | the kernel | stride | dilation | summed over |
 # |---|---|---|---|---|---|
-# | $C(x, w)$ | $x$ | $w$ | $s$ | $d$ | input channels, taps |
-# | $T(g, w)$ | $g$, spread by $s$ | $w$, turned round | 1 | $d$ | output channels, taps |
-# | $W(x, g)$ | $x$ | $g$ | $d$ | $s$ | images, output pixels |
+# | $\mathcal C(x, w)$ | $x$ | $w$ | $s$ | $d$ | input channels, taps |
+# | $\mathcal T(g, w)$ | $g$, spread by $s$ | $w$, flipped | 1 | $d$ | output channels, taps |
+# | $\mathcal W(x, g)$ | $x$ | $g$ | $d$ | $s$ | images, output pixels |
 #
-# All three do the same number of multiplications: one for each triple.  A training step costs three forward passes.
-# How fast they can run is the next lesson.
+# All three need the same number of multiplications: one for each triple.  So a training step costs as much as three forward
+# passes.  How fast they can run is the next lesson.
 #
 # ### Exercise 3.6: the weight gradient is a convolution too
 #
-# Compute $W(x, g)$ with `F.conv2d`: square images and kernels, no padding, dilation 1.
+# Compute $\mathcal W(x, g)$ with `F.conv2d`: square images and kernels, no padding, dilation 1.
 
 
 # %%
@@ -697,22 +698,21 @@ exercises.weight_grad_by_convolution(weight_grad_by_convolution)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# If the sizes come out larger than `kernel`: that is the stride losing sizes again.  Which of the places are the taps?
+# If the result is larger than `kernel`: the stride has lost the size, as in section 4.  Which of the places are the taps?
 #
 # </details>
 #
 # ## 8. In short
 #
 # - A convolution is the set of all triples (input $i$, tap $r$, output $p$) with $i = ps + rd - t$, and the sum of
-#   $x_i w_r g_p$ over them is a trilinear form $S$.
-# - Collected before $g$ it is the convolution, before $x$ the transposed convolution, before $w$ the weight gradient:
-#   the gradients of all three, of any order, are these three.
-# - $\langle C(x, w), g\rangle = \langle x, T(g, w)\rangle = \langle w, W(x, g)\rangle$ tests them, but not against a
+#   $x_i w_r g_p$ over them is a trilinear form $\Phi$.
+# - The coefficient of $g$ in $\Phi$ is the convolution, the coefficient of $x$ is the transposed convolution, and the
+#   coefficient of $w$ is the weight gradient.  The gradients of all three, of any order, are these three.
+# - $\langle \mathcal C(x, w), g\rangle = \langle x, \mathcal T(g, w)\rangle = \langle w, \mathcal W(x, g)\rangle$ tests them, but not against a
 #   mistake that they share.
-# - The output has $\lfloor (H + t + b - d(R-1) - 1)/s \rfloor + 1$ pixels.  The rounding loses the size of the input;
-#   whoever goes back must be told.
-# - A transposed convolution scatters.  Unless the stride divides the kernel, it hits some pixels more often than
-#   others.
+# - The output has $\lfloor (H + t + b - d(R-1) - 1)/s \rfloor + 1$ pixels.  The rounding loses the size of the input; so the
+#   adjoints need it as an argument.
+# - A transposed convolution scatters.  Unless the stride divides the kernel, some pixels get more contributions than others.
 #
 # **Explain it to a friend:** why is the generator's forward pass the discriminator's backward pass?  And why does the
 # gradient of an image of 8 pixels need to be told that there are 8?
