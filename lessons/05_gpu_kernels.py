@@ -13,29 +13,36 @@
 # %% [markdown]
 # # 5. Kernels on a GPU
 #
-# **The question.** A GPU does some hundred times as many operations per second as one core of a laptop.  It does so
-# with tens of thousands of threads that all run *the same* few lines.  What do these lines have to look like, so that
-# they are right, and so that the hardware is not idle?  And how do you find out without a GPU?
+# **The question.** A GPU does about a hundred times as many operations per second as one core of a laptop.  It uses tens of
+# thousands of threads that all run *the same* few lines.  How must these lines be written, so that they are right, and so
+# that the hardware is not idle?  And how do you find out without a GPU?
 #
 # At the end you will be able to
 #
 # - write a kernel: index, guard, grid;
 # - count what a warp's reads cost, from the indices alone;
-# - use shared memory and barriers, and find races before anybody's results depend on them;
+# - use shared memory and barriers, and find races before results depend on them;
 # - say by a short calculation whether a kernel can come near a card's peak, and read what the compiler made of it.
 #
-# You need lesson 4 (roofline, tiles, registers), and about 45 minutes.  Four exercises check your answers.
+# You need lesson 4 (roofline, tiles, registers).  Plan three sittings of about 50 minutes: sections 1 to 3, sections 4 and 5,
+# sections 6 to 10.  (Times are estimates for a reader who looks words up; they include the exercises.)  Four exercises check
+# your answers; you can go on without solving them.  New words are **bold**, with their Chinese name (`docs/glossary.md` has
+# all).
 #
-# **There is no GPU in this lesson.**  The kernels are real Numba CUDA kernels.  `minigen.kernels.emulate` has them
-# compiled as for a GPU and runs the result on the CPU, where it can watch every access to memory.  It finds faults and
-# counts traffic; it says nothing about time.  It runs on Linux on x86-64 (on Windows: in WSL).  Elsewhere the next cell
-# says so and stops; then read on, all outputs are stored here.
+# **This lesson needs no GPU.**  The kernels are real Numba CUDA kernels.  `minigen.kernels.emulate` compiles them as for a GPU
+# and runs the result on the CPU, where it can observe every access to memory.  It finds faults and counts traffic; it does
+# not measure time.  It runs on Linux on x86-64 (on Windows: in WSL).  Elsewhere the next cell prints this and stops; then
+# only read on, all outputs are stored here.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
 # | $F/B$ | `intensity` | operations per byte moved, as in lesson 4 |
 # | $\pi, \beta$ | `flops`, `bandwidth` | operations and bytes per second that a card can do |
 # | $m, n$ | `m`, `n` | rows and columns of a tile of the result |
+# | $i, j$ | `row`, `column` | a place in a matrix; a block or a thread of the grid |
+# | $k$ | `k` | the index that a product of matrices sums over |
+#
+# (The symbols of all lessons are in `lessons/README.md`.)
 
 # %%
 from minigen.kernels import emulate, emulator
@@ -66,18 +73,18 @@ def run_checked(kernel, grid, block, *arguments):
 # %% [markdown]
 # ## 1. What a GPU is
 #
-# A CPU core tries to finish *one* stream of instructions soon.  A GPU has given up on that: it keeps thousands of
-# streams at hand, and whenever one waits for memory, it goes on with another.  (Such a wait takes several hundred
-# cycles.)
+# A CPU core tries to finish *one* stream of instructions soon.  A GPU works in another way: it holds thousands of streams,
+# and whenever one waits for memory, it continues with another.  (Such a wait takes several hundred cycles.)
 #
-# - A **thread** is one run of the **kernel**, the function that all of them run, with an index of its own.
-# - A **warp** is 32 threads with neighbouring indices.  They execute the same instruction at the same time; where an
-#   `if` divides them, the warp goes both ways, one after the other.
-# - A **block** is up to 1024 threads that run on one *multiprocessor*, which is what a GPU has in place of a core.
-#   They can wait for each other (a **barrier**) and share a small fast memory (**shared memory**, 64 to 228 KB for a
-#   multiprocessor).  A thread's own variables lie in **registers**: 65536 for a multiprocessor.
-# - The **grid** is all blocks.  They run in any order, on up to a hundred or so multiprocessors, so none may wait for
-#   another.  All see the **global memory**: large, and far away.
+# - A **thread** (线程) is one run of the **kernel** (计算核), the function that all threads run; each has another index.
+# - A **warp** (线程束) is 32 threads with neighboring indices.  They execute the same instruction at the same time; where an
+#   `if` divides them, the warp executes both branches, one after the other.
+# - A **block** (线程块) is up to 1024 threads that run on one *multiprocessor*; a GPU has multiprocessors where a CPU has
+#   cores.  The threads of a block can wait for each other at a **barrier** (同步屏障) and share a small fast memory, the **shared
+#   memory** (共享内存, 64 to 228 KB for a multiprocessor).  The variables of a thread are in **registers** (寄存器): 65536 for a
+#   multiprocessor.
+# - The **grid** (网格) is all blocks.  They run in any order, on up to about a hundred multiprocessors, so no block may wait
+#   for another.  All see the **global memory** (全局内存): large and slow.
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -122,9 +129,8 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Four cards, by their maker's data sheets (the sources stand in `kernels/static_report/gpus.py`).  The last column is
-# the key to all that follows, as in lesson 4: the **ridge** of the roofline, the intensity below which memory is the
-# limit.
+# Four cards, by the data sheets of their maker (`kernels/static_report/gpus.py` names the sources).  The last column explains
+# all that follows, as in lesson 4: the **ridge** of the roofline, the intensity below which memory is the limit.
 
 # %%
 print("card       float32 peak    memory     ridge")
@@ -134,12 +140,12 @@ for gpu in GPUS:
 
 # %% [markdown]
 # A multiply-add counts as two operations, a float32 has 4 bytes.  So an A100 has to do 50 operations with each number
-# that it fetches, or it waits.
+# that it loads, or it waits.
 #
 # ## 2. The first kernel
 #
 # Add two arrays.  The kernel says what *one* thread does; `cuda.grid(1)` is its index in the whole grid:
-# `blockIdx.x * blockDim.x + threadIdx.x`.  Who launches it says how many blocks of how many threads.
+# `blockIdx.x * blockDim.x + threadIdx.x`.  The launch says how many blocks of how many threads there are.
 
 
 # %%
@@ -161,8 +167,8 @@ print(blocks, "blocks;", "c = a + b:", np.array_equal(c, a + b))
 # On a machine with a GPU the launch is `add[blocks, threads](a, b, c)`; the kernel is the same.
 #
 # Blocks are all of one size, so there are 1024 threads for 1000 elements.  The line `if i < c.size` is the **guard**.
-# Without it?  On a GPU, 24 threads would write to memory that belongs to something else, and most of the time nobody
-# would notice.  With `check=True` the emulator watches every access:
+# Without it, 24 threads on a GPU would write to memory that belongs to something else, often without any visible effect.
+# With `check=True` the emulator checks every access:
 
 
 # %%
@@ -180,8 +186,8 @@ run_checked(add_without_guard, blocks, threads, a, b, c)
 #
 # ### Exercise 5.1: one thread for each element, and no more
 #
-# `x` is flat: images, in each the channels, in each `length` numbers.  Every channel has its own number in `bias`, the
-# same for all images.  Write $y = x + \text{bias}$, one thread for each element.
+# `x` is flat: images, in each image the channels, in each channel `length` numbers.  Every channel has one number in `bias`,
+# the same for all images.  Write $y = x + \text{bias}$, one thread for each element.
 
 
 # %%
@@ -200,9 +206,10 @@ exercises.add_bias(add_bias)
 #
 # ## 3. A warp reads together
 #
-# When a warp executes a load, 32 threads ask at once: that is one *request*.  Memory answers in **sectors** of 32
-# bytes, 8 float32: every sector that *some* thread wants is moved, whole, and once.  So neighbours should read
-# neighbours; that is called **coalesced**.  The emulator counts.  A copy in which thread $i$ reads `x[i * stride]`:
+# When a warp executes a load, its 32 threads load at the same time: this is one *request*.  Memory delivers **sectors** of 32
+# bytes, 8 float32: every sector that *some* thread needs is moved as a whole, and once.  So neighboring threads should read
+# neighboring numbers; such a request is called **coalesced** (合并访问).  The emulator counts.  A copy in which thread $i$ reads
+# `x[i * stride]`.  *Decide before you look*: how many sectors for stride 1, 2, 8, 32?
 
 
 # %%
@@ -239,11 +246,11 @@ with plot.style():
 picture
 
 # %% [markdown]
-# From stride 8 on every number costs a whole sector, and it gets no worse.
+# From stride 8 on every number costs a whole sector; more is not possible.
 #
-# Now a real kernel: a product of matrices, the inside of every convolution (lesson 4, rungs 2 and 3).  One thread for
-# each output, as simple as can be.  Blocks and grids may have two dimensions; **the first, x, counts fastest**: a warp
-# is 32 threads with neighbouring `x`.  Which index should that be, the row's or the column's?  The two kernels differ
+# Now a real kernel: a product of matrices, the main part of every convolution (lesson 4, rungs 2 and 3).  The simplest way
+# has one thread for each output.  Blocks and grids may have two dimensions; **the first, x, counts fastest**: a warp
+# is 32 threads with neighboring `x`.  Which index should that be, the row's or the column's?  The two kernels differ
 # in nothing else.  Decide before you look at the counts.
 
 
@@ -278,13 +285,13 @@ for kernel in (product, product_other_order):
     print(reports[kernel.__name__], "\n")
 
 # %% [markdown]
-# (A line for each access in the source.  "Would do": the sectors that the wanted numbers would fill if they lay side by
-# side; *efficiency* is their share of those moved.)
+# (There is a line for each access in the source.  "Would do": the sectors that the needed numbers would fill if they lay side
+# by side; *efficiency* is their share of those moved.)
 #
-# One swapped pair of names; the result is the same, to the last bit.  In the good order, a warp reads *one* number of
-# `a` (the same for all 32 threads: 1 sector) and 32 neighbours of `b` (4 sectors).  In the bad order it reads a
-# *column* of `a` (32 sectors) and one number of `b`; and it writes a column of `c`.  A real GPU has caches, which
-# soften this and are not counted here.
+# The two kernels differ in one exchanged pair of names; the result is the same, to the last bit.  In the good order, a warp
+# reads *one* number of `a` (the same for all 32 threads: 1 sector) and 32 neighbors in `b` (4 sectors).  In the bad order
+# it reads a *column* of `a` (32 sectors) and one number of `b`; and it writes a column of `c`.  A real GPU has caches,
+# which reduce the difference and are not counted here.
 #
 # Even the good order is poor.  For 32 multiply-adds, 64 operations, a warp moves 5 sectors, 160 bytes: 0.4 flop a byte.
 
@@ -304,10 +311,10 @@ for name, report in reports.items():
 #
 # ## 4. Tiles in shared memory
 #
-# The 256 threads of a block need the same rows of `a` and columns of `b` again and again.  So let them fetch
-# *together*: each loads one number of a 16 x 16 tile of `a` and one of `b` into shared memory; then all multiply from
-# there.  Each number that comes from global memory is used 16 times.  (Without guards, for sizes that are multiples of
-# 16: exercise 5.4 is for all.)
+# The 256 threads of a block need the same rows of `a` and columns of `b` again and again.  So they load them *together*: each
+# thread loads one number of a 16 x 16 tile of `a` and one of `b` into shared memory; then all threads multiply from there.
+# Each number that comes from global memory is used 16 times.  (There are no guards, so the sizes must be multiples of 16;
+# exercise 5.4 is for all sizes.)
 
 
 # %%
@@ -321,10 +328,10 @@ def tiled(a, b, c):
     for start in range(0, a.shape[1], 16):
         a_tile[ty, tx] = a[row, start + tx]
         b_tile[ty, tx] = b[start + ty, column]
-        cuda.syncthreads()  # nobody reads before all have written
+        cuda.syncthreads()  # no thread reads before all have written
         for k in range(16):
             total += a_tile[ty, k] * b_tile[k, tx]
-        cuda.syncthreads()  # nobody writes the next tile before all have read this one
+        cuda.syncthreads()  # no thread writes the next tile before all have read this one
     c[row, column] = total
 
 
@@ -339,13 +346,13 @@ print(f"{intensity(reports['tiled']):.2f} flop a byte")
 #
 # $$\frac{F}{B} = \frac{2mn}{4(m + n)} = \frac{mn}{2(m + n)} .$$
 #
-# For 16 x 16 that is 4 (and the count is a little less, for `c` has to be written too).  To be above an A100's ridge, a
-# tile has to be larger: 64 x 64 gives 16.  **Larger tiles: that is the whole plan.**
+# For 16 x 16 this is 4 (the count is a little less, because `c` has to be written too).  To be above an A100's ridge, a
+# tile has to be larger: 64 x 64 gives 16.  **So the plan is: larger tiles.**
 #
-# ### Barriers, and what happens without
+# ### Barriers, and what happens without them
 #
-# `cuda.syncthreads()` is a barrier: no thread of the block goes on before all have arrived.  Why two?  Leave the second
-# out:
+# `cuda.syncthreads()` is a barrier: no thread of the block goes on before all have arrived.  Why are there two?  Here the
+# second is missing:
 
 
 # %%
@@ -371,14 +378,14 @@ for order in ("forward", "reverse", 1, 2):
 run_checked(tiled_race, (4, 4), (16, 16), a, b, c)
 
 # %% [markdown]
-# A **race**: a fast thread writes the next tile while a slow one still reads this one.  What comes out depends on who
-# is faster.  (The emulator runs a block's threads one after another, each up to the next barrier, so here nearly
-# everything goes wrong.)  On a GPU, where they keep step most of the time, such a kernel may pass every test for a
-# year.  The check does not depend on luck: it remembers who touched each element since the last barrier, and names the
-# two lines, the two threads, and the element.  (Without the *first* barrier a fast thread reads what a slow one has not
-# written yet: the same two lines race, the other way round.)
+# This is a **race condition** (竞态条件): a fast thread writes the next tile while a slow one still reads this one.  The result
+# depends on which thread is faster.  (The emulator runs the threads of a block one after another, each up to the next
+# barrier, so here nearly everything is wrong.)  On a GPU threads run at nearly the same speed most of the time, so such a
+# kernel may pass every test for a year.  The check does not depend on luck: it records which thread used each element since
+# the last barrier, and names the two lines, the two threads, and the element.  (Without the *first* barrier a fast thread
+# reads what a slow one has not yet written: the same two lines, in the other order.)
 #
-# The opposite mistake is a barrier that not everybody reaches:
+# The opposite mistake is a barrier that not all threads reach:
 
 
 # %%
@@ -396,13 +403,14 @@ run_checked(waits_in_a_branch, 1, 64, np.zeros(64, np.float32))
 
 # %% [markdown]
 # On a GPU this is undefined: it may hang, or go on with half of the data.  So **a guard goes around loads and stores,
-# never around a barrier**.  A thread with nothing to load writes a zero, waits, and computes along.
+# never around a barrier**.  A thread with nothing to load writes a zero, waits, and computes like all others.
 #
 # ## 5. Banks
 #
-# Shared memory has its own rule.  It consists of 32 **banks**; word (4 bytes) number $i$ lies in bank $i \bmod 32$.
-# Each bank delivers one word in a pass, to all who want it.  So a warp's request takes as many passes as the worst bank
-# has *different* words to deliver.  A row of a 32 x 32 tile: 1 pass.  A column?  And with rows of 33 words?
+# Shared memory has another rule.  It consists of 32 **banks**; word (4 bytes) number $i$ is in bank $i \bmod 32$.  Each bank
+# delivers one word in a pass, to all threads that need it.  So a request of a warp takes as many passes as the largest number
+# of *different* words that it needs from one bank: a **bank conflict** (存储体冲突) if this is more than 1.  A row of a 32 x 32
+# tile takes 1 pass.  *Decide before you look*: a column?  And a column with rows of 33 words?
 
 
 # %%
@@ -457,12 +465,12 @@ with plot.style():
 picture
 
 # %% [markdown]
-# One unused word at the end of each row, and the conflict is gone.
+# One unused word at the end of each row removes the conflict.
 #
 # ### Exercise 5.2: what a warp's read costs
 #
-# Given the 32 indices that the threads of a warp read, of float32 in an array that begins at a sector: how many sectors
-# if it lies in global memory, how many passes if it lies in shared memory?
+# Given are the 32 indices that the threads of a warp read, of float32 in an array that begins at a sector.  How many sectors
+# are moved if the array is in global memory?  How many passes does it take if it is in shared memory?
 
 
 # %%
@@ -478,16 +486,16 @@ exercises.cost(cost)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# `np.unique` removes doubles.  Sector: `words // 8`.  Bank: `% 32`, after doubles were removed.  `np.bincount` counts.
+# `np.unique` removes duplicates.  Sector: `words // 8`.  Bank: `% 32`, after duplicates were removed.  `np.bincount` counts.
 #
 # </details>
 #
 # ### Exercise 5.3: a transpose that reads and writes rows
 #
-# `y[column, row] = x[row, column]` either reads columns or writes columns: one of the two is slow.  Unless the turn
-# happens in shared memory: a block of 32 x 32 threads reads a tile of $x$ by rows, waits, and writes it by rows of $y$.
-# Any shape of $x$; block $(j, i)$ of the grid (`blockIdx.x` is $j$) takes tile row $i$ and tile column $j$ of $x$.  The
-# check runs it with every access watched, and counts sectors and passes.
+# `y[column, row] = x[row, column]` either reads columns or writes columns: one of the two is slow.  The solution is to
+# transpose in shared memory: a block of 32 x 32 threads reads a tile of $x$ by rows, waits, and writes it by rows of $y$.
+# $x$ may have any shape; block $(j, i)$ of the grid (`blockIdx.x` is $j$) takes tile row $i$ and tile column $j$ of $x$.  The
+# check runs it with every access observed, and counts sectors and passes.
 
 
 # %%
@@ -501,7 +509,7 @@ exercises.transpose(transpose)
 # <details><summary>Hint 1</summary>
 #
 # The tile begins at row `cuda.blockIdx.y * 32` and column `cuda.blockIdx.x * 32` of $x$, and so at row
-# `cuda.blockIdx.x * 32` of $y$.  Neighbouring threads differ in `threadIdx.x`: it should be in the last index of both
+# `cuda.blockIdx.x * 32` of $y$.  Neighboring threads differ in `threadIdx.x`: it should be in the last index of both
 # `x[...]` and `y[...]`.
 #
 # </details>
@@ -513,13 +521,13 @@ exercises.transpose(transpose)
 #
 # ## 6. Registers
 #
-# In `tiled`, each multiply-add reads two numbers from shared memory.  Now *that* is the limit: a multiprocessor of an
+# In `tiled`, each multiply-add reads two numbers from shared memory.  Now *this* is the limit: a multiprocessor of an
 # A100 can start 2 multiply-adds of whole warps in a cycle (it has 64 units; NVIDIA, *CUDA C++ Programming Guide*,
 # "Arithmetic Instructions"), but shared memory delivers 32 words in a cycle: one request.  Two requests for each
-# multiply-add make two cycles, in which 4 multiply-adds could have started: three quarters of the units are idle.
+# multiply-add take two cycles, in which 4 multiply-adds could have started: three quarters of the units are idle.
 #
-# It is lesson 4's micro-kernel again: let each thread compute a small block, 4 x 4 results, and keep it in registers.
-# Then 8 numbers read serve 16 multiply-adds.  And as each thread does more, 64 threads make a tile of 32 x 32.
+# The solution is lesson 4's micro-kernel again: each thread computes a small block, 4 x 4 results, and keeps it in registers.
+# Then 8 numbers are read for 16 multiply-adds.  And because each thread does more, 64 threads make a tile of 32 x 32.
 
 
 # %%
@@ -560,29 +568,29 @@ for name, report in reports.items():
     print(f"{name:22} {intensity(report):11.2f}   {passes_read / (64**3 / 32):.2f}")
 
 # %% [markdown]
-# Half a pass for each multiply-add: that is just what an A100 can serve.  And the tile is larger, so the intensity has
-# grown as well: $32 \cdot 32 / (2 \cdot 64) = 8$, less what writing `c` costs.
+# Half a pass for each multiply-add: this is just what an A100 can deliver.  And the tile is larger, so the intensity has
+# grown as well: $\frac{32 \cdot 32}{2 \cdot 64} = 8$, less what writing `c` costs.
 #
-# Two details are not for the result, but for sectors and banks.  Here a warp is 4 rows of 8 threads.
+# Two details do not change the result, but the sectors and banks.  Here a warp is 4 rows of 8 threads.
 #
-# - *Why do a thread's 4 x 4 results lie 8 apart, and not side by side?*  So that the 8 threads of a row write 8
-#   neighbours of `c`, one sector.  With `4 * tx + j` in place of `tx + 8 * j` they would write into four sectors.  And
-#   four rows of threads read four neighbouring rows of `a_tile`, which lie in different banks; rows 4 apart, 32 words,
-#   would not.
+# - *Why are a thread's 4 x 4 results 8 apart, and not side by side?*  So that the 8 threads of a row write 8
+#   neighbors in `c`, one sector.  With `4 * tx + j` in place of `tx + 8 * j` they would write into four sectors.  And
+#   four rows of threads read four neighboring rows of `a_tile`, which are in different banks; rows 4 apart, 32 words,
+#   would not be.
 # - *Why has `b_tile` rows of 40 words?*  When it is filled, a warp stores 8 words into each of 4 rows.  Rows of 32
-#   words would begin in one bank all four, and so take 4 passes; rows of 40 begin 8 banks apart.
+#   words would all begin in one bank, and so take 4 passes; rows of 40 begin 8 banks apart.
 #
 # Change either, and look at `print(emulate(blocked, count=True)[(2, 2), (8, 8)](a, b, c))`.
 #
-# So the ladder is the one of lesson 4, with other names:
+# So the ladder is that of lesson 4, with other names:
 #
 # | | CPU | GPU |
 # |---|---|---|
 # | the definition | loops | one thread for each output |
-# | memory likes neighbours | cache lines, vectors | sectors of a warp |
+# | read neighbors together | cache lines, vectors | sectors of a warp |
 # | use it often while it is near | a panel in the cache | a tile in shared memory |
 # | and nearest | a block in vector registers | a block in each thread's registers |
-# | do not wait | independent chains | many warps at hand (*occupancy*) |
+# | do not wait | independent chains | many warps at the same time (**occupancy**, 占用率) |
 #
 # ### Exercise 5.4: a tiled product without a race
 #
@@ -608,7 +616,7 @@ exercises.product_transposed(product_transposed)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Neighbouring threads should read neighbours along `k` of `b` too:
+# Neighbouring threads should read neighbors along `k` of `b` too:
 # `b_tile[ty, tx] = b[(first row of the tile) + ty, start + tx]`.  The product then needs `b_tile[tx, k]`, a column.
 # Which conflict does that make, and how do you avoid it?  Section 5.
 #
@@ -625,17 +633,17 @@ show_source(tiles.multiplier)
 # %% [markdown]
 # It is the loop over `k` of `blocked`.  A thread's $8 \times 4$ `sums` stay in registers; `a` and `b` are what `left`
 # and `above` were.  `copy_vector` moves 16 bytes, `vector` = 4 float32, in one instruction: 3 loads for 32
-# multiply-adds.  `apart` and `across` keep a thread's results apart, in groups of four; `PAD` is our 33rd word.  All
-# sizes are constants, for a function is made for each `tile`: so the compiler can write the short loops out (hence the
-# pieces of `UNROLLED` = 4 terms).
+# multiply-adds.  `apart` and `across` are the distances of a thread's results, in groups of four; `PAD` is our 33rd word.
+# All sizes are constants, because a function is made for each `tile`: so the compiler can unroll the short loops (in pieces
+# of `UNROLLED` = 4 terms).
 #
 # A block makes a tile of 64 x 64 or 128 x 64, so even without any cache it has 16 or 21 flop a byte.  (And there is a
 # cache: tiles in one row of the result need the same rows of the left matrix, soon after each other.)  The whole kernel
-# is in `kernels/cuda/correlate.py`.  It takes two more steps: while a tile is multiplied, the next is already on its
-# way to registers; and two tiles take turns, so that one barrier for each is enough.
+# is in `kernels/cuda/correlate.py`.  It has two more steps: while a tile is multiplied, the next one is already loaded into
+# registers; and there are two buffers for tiles, so that one barrier for each is enough.
 #
 # Here it runs in the emulator, on a small layer with stride 2, with its threads in three orders.  Whole numbers again,
-# so every bit has to be right.
+# so every bit must be right.
 
 # %%
 x = random.integers(-4, 5, (2, 3, 7, 6)).astype(np.float32)
@@ -649,8 +657,8 @@ for order in ("forward", "reverse", 1):
 # %% [markdown]
 # ### The static report
 #
-# Right is one half.  How fast?  Without a GPU we cannot measure, but much is decided when the kernel is *compiled*, and
-# the compiler needs no GPU.  The report reads the machine code for an A100 (`sm` 80), for a layer of a DCGAN.  The
+# The kernel is right.  How fast is it?  Without a GPU we cannot measure, but much is decided when the kernel is *compiled*,
+# and the compiler needs no GPU.  The report reads the machine code for an A100 (`sm` 80), for a layer of a DCGAN.  The
 # first two kernels only bring filters and images into order; the third multiplies.
 
 # %% tags=["varies"]
@@ -660,18 +668,18 @@ print(static_report.table(rows))
 # %% [markdown]
 # How to read it:
 #
-# - **regs**: registers of a thread.  **spill**: bytes that found no register and went to memory.  Anything but 0 in a
+# - **regs**: registers of a thread.  **spill**: bytes for which there was no register, so that they are in memory.  Anything but 0 in a
 #   hot loop is bad.
 # - **occupancy**: which share of the 2048 threads that a multiprocessor has room for can be there at once, and what
-#   limits it.  65536 registers, at some 90 to 100 for each thread, are enough for about 650: a third.  More is not
-#   always better: what hides waiting is *independent work*, and a thread with 32 independent sums brings that along.
+#   limits it.  65536 registers, with about 90 to 100 for each thread, are enough for about 650 threads: a third.  More is not
+#   always better: a wait is hidden by *independent work*, and a thread with 32 independent sums has much of it.
 # - **hot loop**: how many instructions the innermost loop has, and how many of them are FFMA (a multiply-add), LDS (a
 #   load from shared memory), LDG.128 (16 bytes from global memory) and calls.  More than ten FFMA for an LDS, no calls,
 #   little else.
-# - **at least**: two bounds.  *At its peaks* is the roofline's.  The first one knows also that every instruction takes
-#   a turn: on cards whose multiply-adds could take every turn (RTX 4090, H100) the loop's other instructions cost time.
-#   On a T4 or an A100 a multiply-add takes two turns, and the others fit in between.  No run can be faster; how much
-#   slower it is, only a GPU can say.
+# - **at least**: two bounds.  *At its peaks* is the roofline's.  The first bound also counts that every instruction takes a
+#   slot: on cards whose multiply-adds could use every slot (RTX 4090, H100) the other instructions of the loop cost time.
+#   On a T4 or an A100 a multiply-add takes two slots, and the others fit in between.  No run can be faster; how much slower
+#   it is, only a measurement on a GPU can say.
 
 # %% tags=["varies"] jupyter={"source_hidden": true}
 ours = max(rows, key=lambda row: row.flops)
@@ -708,13 +716,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# (The rungs were counted on small matrices, and a GPU's caches would move them to the right as well.)
+# (The rungs were counted on small matrices; the caches of a GPU would move them to the right as well.)
 #
 # ## 8. The same bits every time
 #
-# The gradient for the weights sums over all pixels of all images: few results, long sums.  To use all threads one
-# shares the pixels out, and then the shares have to be added.  The easy way is an *atomic* addition: any number of
-# threads may add to one element, and the hardware lets them take turns.  In which order, nobody knows.
+# The gradient for the weights sums over all pixels of all images: few results, long sums.  To use all threads, one divides
+# the pixels among them, and then adds the partial sums.  The easy way is an *atomic* addition: any number of threads may add
+# to one element, and the hardware lets them do it one after another, in an order that is not defined.
 
 
 # %%
@@ -734,17 +742,17 @@ print("more than one result:", len(set(results)) > 1)
 print("but close:", np.ptp(results) < 1e-4)
 
 # %% [markdown]
-# No race: atomics are made for this.  But float addition is not associative, so another order gives other last bits.  A
-# training run amplifies them, and two runs with one seed part ways; then you can no longer tell whether *your change*
-# did something.  (With small whole numbers, atomics are harmless.  Why?)  So in our kernel each share is stored apart,
-# and a second kernel adds the shares, from the first to the last:
+# There is no race: atomics are made for this.  But float addition is not associative, so another order gives other last bits.
+# A training amplifies them, and two runs with one seed become different; then you cannot see whether *your change* had an
+# effect.  (With small whole numbers, atomics are harmless.  Why?)  So our kernel stores each partial sum separately, and a
+# second kernel adds them, from the first to the last:
 
 # %%
 show_source(weight_grad.adder)
 
 # %% [markdown]
-# (A *grid-stride loop*: a thread takes the elements $i$, $i$ + all threads, and so on; then any number of threads will
-# do, and `count` is the guard.  The line with `tap, c, o` finds the element's place in the shares, where channels come
+# (A *grid-stride loop*: a thread takes the elements $i$, $i$ + all threads, and so on; then any number of threads works, and
+# `count` is the guard.  The line with `tap, c, o` finds the place of the element in the partial sums, where channels come
 # last.)
 #
 # It costs a few more bytes, and the result depends on the shapes and the data alone.  `tests/test_kernels_cuda_conv.py`
@@ -753,10 +761,10 @@ show_source(weight_grad.adder)
 # ## 9. What has been verified, and what not
 #
 # Our CUDA kernels were **compiled** for GPUs, **emulated** on CPUs and compared with the reference, **checked** for
-# races, bounds and divergent barriers, and their machine code was **read** by a program: all that without a GPU.  What it
-# leaves open: the time; faults of the last compiler step, from which the emulator takes another way; and whatever depends
-# on the driver.  When a GPU was to be had at last, an H100, every kernel was right at the first attempt.  It found
-# something all the same: to *start* a kernel takes the CPU 0.2 ms, and a convolution, three kernels, is done in less.
+# races, bounds and divergent barriers, and their machine code was **read** by a program, all without a GPU.  What this
+# cannot test: the time; faults of the last compiler step, which the emulator does not use; and everything that depends on
+# the driver.  Later the kernels ran on a GPU, an H100, and every kernel was right at the first attempt.  The run showed one
+# new thing: to *start* a kernel takes the CPU 0.2 ms, and a convolution, three kernels, needs less than that.
 #
 # If you have a GPU: `python -m pip install -e ".[cuda13,data]"` in the folder of this repository, and then
 # `minigen check --gpu` runs every kernel on it, gradient checks, a short training and a race, and writes
@@ -767,13 +775,13 @@ show_source(weight_grad.adder)
 #
 # - A thread is an index; guard it.  The first index of a block should run along the last of an array.
 # - Count before you measure: sectors of a warp, passes over the banks, flop a byte.
-# - Shared memory is for using a number often; registers, for using it more often.  $F/B = mn / 2(m + n)$.
-# - Two barriers for a tile, never inside an `if`.  A race does not show; have it looked for.
-# - Fix the order of float additions, or give up on comparing runs.
+# - Shared memory is for using a number often; registers, for using it more often.  $\frac FB = \frac{mn}{2(m + n)}$.
+# - Two barriers for a tile, never inside an `if`.  A race is invisible in the results: use a tool that finds it.
+# - Fix the order of float additions, or you cannot compare runs.
 #
 # **Explain it to a friend:** why does one swapped pair of names make a kernel move almost seven times as much, though
 # every thread reads as many numbers as before?
 #
 # **Read on.**  `kernels/cuda/__init__.py` and `kernels/emulator/__init__.py` say in which order to read them.  NVIDIA,
 # *CUDA C++ Best Practices Guide*; Williams, Waterman and Patterson, "Roofline" (2009).  Solutions:
-# `lessons/solutions/05_gpu_kernels.py`.  Next: lesson 6, batch norm, activations and initialisation.
+# `lessons/solutions/05_gpu_kernels.py`.  Next: lesson 6, batch norm, activations and initialization.
