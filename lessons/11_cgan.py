@@ -13,23 +13,25 @@
 # %% [markdown]
 # # 11. Conditional GAN: draw the digit you ask for
 #
-# **The question.** A GAN draws *some* digit.  How do we make it draw a 7 when we ask for one?  And if it has drawn
-# 10,000 digits on request, who looks at them all and says whether they are what was asked for?
+# **The question.** A GAN draws *some* digit.  How do we make it draw a 7 when we ask for a 7?  And if it has drawn
+# 10,000 digits on request, how do we measure whether they are what was asked for?
 #
 # At the end you will be able to
 #
 # - derive the conditional game: what D must see, and what goes wrong if it does not;
 # - put a class into a dense network and into a convolutional one, and say what it does there;
-# - train a conditional GAN, and let an independent classifier judge it;
-# - say what that verdict does not see, and measure it too.
+# - train a **conditional GAN** (条件生成对抗网络), and let an independent classifier judge it;
+# - say what this judgement does not see, and measure that, too.
 #
-# You need lesson 8 (the game, $D^*$, the losses), a little of lessons 3 and 9 (convolution, DCGAN), and about 35
-# minutes.  Five exercises check your answers.
+# You need lesson 8 (the game, $D^*$, the losses), a little of lessons 3 and 9 (convolution, DCGAN).  Plan two sittings of
+# about an hour: sections 1 to 3, sections 4 to 8.  (Times are estimates for a reader who looks words up; they include the
+# exercises.)  Five exercises check your answers; you can go on without solving them.  New words are **bold**, with their
+# Chinese name (`docs/glossary.md` has all).
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
-# | $c$, $K$ | `labels`, `classes` | the class of an image, and how many classes there are |
-# | $e_c$ | `condition` | the *one-hot* vector of class $c$: 1 at place $c$, 0 elsewhere |
+# | $c$, $K$ | `labels`, `classes` | the **class label** (类别标签) of an image; the number of classes |
+# | $e_c$ | `condition` | the **one-hot vector** (独热向量) of class $c$: 1 at place $c$, 0 elsewhere |
 # | $p(x, c), p(c), p(x \mid c)$ | | the data: images with their labels; shares of the classes; images of one class |
 # | $q(x \mid c)$ | | what G makes when asked for $c$ |
 # | $G(z, c)$, $D(x, c)$ | `fake`, `logits` | both players know the class |
@@ -54,13 +56,13 @@ digits
 # %% [markdown]
 # ## 1. Another question for D
 #
-# Give G the class as well as the noise: $G(z, c)$.  That alone changes nothing.  G is only as obedient as D makes it,
-# and a D that asks "is this a real image?" does not mind a beautiful 3 where a 7 was asked for.  So D has to be asked
-# another question: "is this a real image **of class c**?"  It gets pairs (Mirza and Osindero 2014):
+# Give G the class as well as the noise: $G(z, c)$.  That alone changes nothing.  G learns only from D, and a D that asks "is
+# this a real image?" accepts a good 3 where a 7 was asked for.  So D must ask another question: "is this a real image **of
+# class c**?"  It gets pairs (Mirza and Osindero 2014):
 #
 # $$V(D, G) = E_{(x, c) \sim p(x, c)}[\log D(x, c)] + E_{c \sim p(c),\, z}[\log(1 - D(G(z, c), c))]$$
 #
-# A good 3 under the label 7 is a fake: such a pair never occurs among the real ones.
+# D can reject a good 3 with the label 7, because such a pair never occurs in the real data.
 #
 # ### One game for each class
 #
@@ -68,8 +70,8 @@ digits
 #
 # $$V = \sum_c p(c) \int p(x \mid c) \log D(x, c) + q(x \mid c) \log(1 - D(x, c))\; dx .$$
 #
-# For each $c$ that is the integral of lesson 8, with $p(x \mid c)$ for $p$ and $q(x \mid c)$ for $q$.  D may answer for
-# each $x$ and each $c$ as it likes, so both results of lesson 8 hold class by class:
+# For each $c$ this is the integral of lesson 8, with $p(x \mid c)$ for $p$ and $q(x \mid c)$ for $q$.  D can choose a
+# different value for each $x$ and each $c$, so both results of lesson 8 hold class by class:
 #
 # $$D^*(x, c) = \frac{p(x \mid c)}{p(x \mid c) + q(x \mid c)}, \qquad
 # V(D^*, G) = -\log 4 + 2 \sum_c p(c)\; JSD\big(p(\cdot \mid c),\, q(\cdot \mid c)\big) .$$
@@ -80,8 +82,8 @@ digits
 # ### Exercise 11.1: the best D that sees the class
 #
 # Above, real and generated pairs have the same shares of the classes, $p(c)$.  Now let the real ones have the shares
-# `real_classes`, and let G be asked for classes with other shares, `asked_classes`.  What is the best D?  (Say,
-# somebody draws the labels for G uniformly, and the data has many more 1s than 5s.)
+# `real_classes`, and let G be asked for classes with other shares, `asked_classes`.  What is the best D?  (For example: the
+# labels for G are drawn uniformly, and the data has many more 1s than 5s.)
 
 
 # %%
@@ -102,14 +104,16 @@ exercises.best_conditional_d(best_conditional_d)
 #
 # ## 2. Three games and three generators
 #
-# What if D does not see the label?  Or sees labels that have nothing to do with the images?  Both stand in programs and
-# articles; one gives its formula with "$x \sim p_{data}$ and $c \sim p_c$", drawn *apart*.  We can compute what each
-# game is worth.  Two classes, each as frequent, with images of one number: $p(x \mid 0)$ is a bell at $-1.5$,
-# $p(x \mid 1)$ one at $1.5$.  Three generators:
+# What if D does not see the label?  Or sees labels that are independent of the images?  Both occur in programs.  S4 (§3.3,
+# line 90) prints the game with $x \sim P_{data}$ and $c \sim P_c$, that is, drawn *independently* (`docs/articles.md` says what
+# S4 is).  We can compute the value of each game.  Two classes, equally frequent, with images of one number: $p(x \mid 0)$ is
+# a normal density around $-1.5$, $p(x \mid 1)$ one around $1.5$.  Three generators:
 #
 # - *obedient*: $q(x \mid c) = p(x \mid c)$, what we want;
 # - *deaf*: $q(x \mid c) = \frac12 p(x \mid 0) + \frac12 p(x \mid 1)$ for both $c$: real images, of any class;
-# - *contrary*: $q(x \mid 0) = p(x \mid 1)$ and the other way round.
+# - *contrary*: $q(x \mid 0) = p(x \mid 1)$ and $q(x \mid 1) = p(x \mid 0)$.
+#
+# *Decide before you look*: which generator wins each game?
 
 # %%
 x, dx = np.linspace(-8, 8, 1601, retstep=True)
@@ -135,20 +139,20 @@ for game, real, fake in (
 print(f"-log 4 = {-np.log(4):.3f}: the least that V can be, where G has reached its target")
 
 # %% [markdown]
-# Read the rows: G is after the least number in its row.  With pairs as they belong, only the obedient generator reaches
-# $-\log 4$.  If D does not see $c$, all three are perfect: the game does not care.  And with labels drawn apart from
-# their images the real pairs have the density $p(x)\,p(c)$; then the *deaf* generator is the target, and the obedient
-# one is punished.
+# Read the rows: G wants the least number of its row.  With pairs drawn together only the obedient generator reaches
+# $-\log 4$.  If D does not see $c$, all three are equal: this game has no preference.  And with labels that are independent
+# of the images, the real pairs have the density $p(x)\,p(c)$; then the *deaf* generator is the target, and the obedient
+# one has a larger $V$.
 #
-# So: **the labels of the real images must be their own.**  In our training step the same labels go to both players: the
-# real images come with theirs, and G is asked for just these classes.  The shares of the classes are then equal by
+# So: **image and label must be drawn together.**  In our training step both networks get the same labels: the real images
+# come with their labels, and G is asked for exactly these classes.  The shares of the classes are then equal by
 # construction, and D learns nothing from them.
 
 # %%
 show_source(mg.models.CGAN.training_step)
 
 # %% [markdown]
-# Compare with lesson 8: it is the same function.  The losses are those of any GAN; only what D and G are *shown* has
+# Compare with lesson 8: it is the same function.  The losses are those of any GAN; only the *inputs* of D and G have
 # changed, in `generate` and `discriminate`:
 
 # %%
@@ -158,7 +162,7 @@ show_source(mg.models.CGAN.generate, mg.models.CGAN.discriminate)
 # ## 3. How the class gets in
 #
 # **Why one-hot?**  As a single number, 9 would be nine times 1, and 4 would lie between 3 and 5.  Classes have no order
-# and no distances.  In one-hot vectors each class has a place of its own, and all are equally far apart.
+# and no distances.  In one-hot vectors each class has its place, and all are equally far apart.
 #
 # ### Dense layers
 #
@@ -167,8 +171,7 @@ show_source(mg.models.CGAN.generate, mg.models.CGAN.discriminate)
 #
 # $$W \begin{bmatrix} z \\ e_c \end{bmatrix} + b = W_z z + \underbrace{W_c e_c + b}_{\text{column } c \text{ of } W_c, \text{ plus } b} .$$
 #
-# A product with a one-hot vector picks a column.  So *appending the class is the same as giving each class a bias of
-# its own*, and learning it.
+# A product with a one-hot vector selects a column.  So *appending the class is the same as a learned bias for each class*.
 
 # %%
 mg.manual_seed(0)
@@ -182,8 +185,8 @@ print("appended one-hot = a bias for the class:", np.allclose(appended, by_hand,
 # %% [markdown]
 # ### Convolutions
 #
-# A convolution sees a few pixels at a time, and *each* of its windows has to know the class.  So the label becomes
-# pictures: *label maps*, a channel for each class, all 1 for the image's own class and all 0 for the others.
+# A convolution sees a few pixels at a time, and *each* of its windows needs the class.  So the label becomes *label maps*:
+# a channel for each class, all 1 for the class of the image and all 0 for the others.
 
 # %%
 show_source(mg.models.GenerativeModel.condition, mg.models.condition.concat_label_maps)
@@ -222,8 +225,8 @@ exercises.label_maps(label_maps)
 #
 # ### Exercise 11.3: what a label map is worth to a convolution
 #
-# Ten whole channels, for one number?  A convolution with weights $w$, (O, C + K, R, S), runs over image and maps.  What
-# does the map of class $c$ add to each output, away from the border?
+# Ten channels for one number: what do they do?  A convolution with weights $w$, shape (O, C + K, R, S), runs over image and
+# maps.  What does the map of class $c$ add to each output, away from the border?
 
 
 # %%
@@ -237,13 +240,13 @@ exercises.label_bias(label_bias)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Under a window the map of the image's own class is 1 everywhere, and the others are 0.  Which taps does it meet?
+# Under a window the map of the image's class is 1 everywhere, and the others are 0.  Which weights are multiplied by it?
 #
 # </details>
 #
-# So it is the same as in the dense layer: a bias for each class.  Except at the border, where the window hangs over the
-# edge and meets zeros: there a label map tells the layer something more, namely where the edge is.  D's first layer, on
-# two images of zeros, one called a 3 and one an 8; what it makes of them comes from the maps alone:
+# So it is the same as in the dense layer: a bias for each class.  The border is an exception: there the window reaches over
+# the edge, where the padding is 0, so a label map also shows the layer where the edge is.  We apply D's first layer to two
+# images of zeros, one with the label 3 and one with the label 8.  What comes out is due to the maps alone:
 
 # %%
 mg.manual_seed(0)
@@ -258,10 +261,10 @@ print("at the border too it is the same:                ", np.allclose(out, midd
 # %% [markdown]
 # ## 4. What the two mistakes do
 #
-# Section 2 said what each game is worth.  Do networks go where the theory sends them?  Our dense conditional GAN, on
-# something that takes seconds: points in the plane, four classes, a bell for each.  (To the model a point is an image
-# of 1 x 1 pixel with two channels.)  Three trainings.  One is ours.  One has a D that is shown no label.  One gets
-# points and labels that were drawn apart: within each batch the labels are dealt out anew.
+# Section 2 computed the value of each game.  Do trained networks follow it?  We train our dense conditional GAN on
+# something that takes seconds: points in the plane, four classes, a normal distribution for each.  (For the model a point
+# is an image of 1 x 1 pixel with two channels.)  Three trainings: ours; one whose D gets no label; one with points and
+# labels that are independent, because the labels are shuffled within each batch.  Guessing would be right for 25 %.
 
 # %%
 random = np.random.default_rng(0)
@@ -325,8 +328,8 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Guessing would give 25%.  Without the label D has no means to teach G what it stands for; with labels that were drawn
-# apart it teaches G that they stand for nothing.  Would one notice in the log?  The means over the last epoch:
+# Without the label D cannot teach G what the classes mean.  With independent labels D teaches G that they mean nothing.
+# Can you see it in the log?  The means over the last epoch:
 
 # %% tags=["varies"]
 print(f"{'':24}{'loss_d':>8}{'loss_g':>8}{'as asked':>10}")
@@ -335,17 +338,16 @@ for name, last in reports.items():
     print(f"{name:24}{means[0]:8.2f}{means[1]:8.2f}{obeyed[name]:10.0%}")
 
 # %% [markdown]
-# Hardly.  A game that has reached its end has 1.38 and 0.80 (D answers 0.45 to everything, because real images are
-# labelled 0.9; lesson 8), and all three are near it.  The *losses* do not say whether G listens.
+# You cannot.  At the equilibrium the losses are 1.38 and 0.80 (D answers 0.45 to everything, because real images are
+# labelled 0.9; lesson 8), and all three are near it.  The *losses* do not say whether G uses the class.
 #
-# ## 5. The classifier's verdict
+# ## 5. The classifier
 #
-# For four bells it is plain where a point belongs.  For digits somebody has to read them, and it must not be D: D is a
-# party to the game.  We train an *independent* classifier, a network that never sees a generated image while it learns.
+# For points it is clear to which class they belong.  Digits must be read, and not by D, which is a part of the game.  We
+# train an *independent* classifier: it sees no generated image while it learns.
 #
-# So that a laptop needs a minute and not ten we take four of the ten digits, 0, 1, 3 and 4, halved to 14 x 14 pixels;
-# they can still be read.  Their labels are numbered anew, 0 to 3: a label is a place in the one-hot vector, and there
-# are four places.
+# To save time we take four of the ten digits, 0, 1, 3 and 4, at half the size, 14 x 14 pixels; they can still be read.
+# Their labels become 0 to 3, because a label is a place in the one-hot vector, and there are four places.
 
 # %%
 chosen = np.array([0, 1, 3, 4])
@@ -363,7 +365,8 @@ four, four_held_out = load_chosen("train"), load_chosen("test")
 four, four_held_out
 
 # %% [markdown]
-# The classifier: two convolutions, each followed by batch norm and ReLU, then one dense layer; cross-entropy; Adam.
+# The classifier: two convolutions, each followed by batch norm and ReLU, then one dense layer; a **softmax** (softmax 函数) with
+# cross-entropy; Adam.
 
 
 # %%
@@ -406,8 +409,8 @@ print("it reads over 95% of the held-out digits rightly:", on_real > 0.95)
 # %% [markdown]
 # ### Exercise 11.4: asked for, and read as
 #
-# *Which* are mistaken for which?  Count them: a matrix with a row for each class that was asked for, and a column for
-# each that was read.
+# *Which* class is read as which?  Count the pairs in a **confusion matrix** (混淆矩阵), with a row for each class that was asked
+# for, and a column for each class that was read.
 
 
 # %%
@@ -427,8 +430,8 @@ exercises.confusion(confusion)
 #
 # ### Exercise 11.5: how sure is a share?
 #
-# 97 of 100, or 9,700 of 10,000, are both 97%.  Give the share on the diagonal, and its *standard error*: if each image
-# is read as asked for with probability $a$, independently, by how much does the share of $n$ images scatter?
+# 97 of 100 and 9,700 of 10,000 are both 97 %.  Give the share on the diagonal, and its *standard error*: if each image is
+# read as asked for with probability $a$, independently, what is the standard deviation of the share of $n$ images?
 
 
 # %%
@@ -452,8 +455,8 @@ exercises.agreement(agreement)
 # ## 6. Digits on request
 #
 # Now our convolutional networks on these digits, with their default options; D sees label maps.  `schedule` lets the
-# learning rate fall to 0 over the run, as `minigen train` does: two players that go on moving at full speed circle
-# around the end of the game.
+# learning rate fall to 0 over the run, as `minigen train` does: at a constant rate both players circle around the equilibrium
+# (lesson 7, section 7).
 
 # %%
 EPOCHS = 24
@@ -529,21 +532,21 @@ print(f"the training took {seconds:.0f} seconds")
 
 # %% [markdown]
 # Two kinds of errors are mixed here: G drew something else, or the classifier misread it.  The second number shows how
-# large the second kind is on real digits; a verdict cannot be finer than that.  (On bad drawings the classifier may err
-# more: it has never seen any.)  And the $\pm$ is the error of *counting* alone.  Another seed is another training, and
-# scatters more than that.
+# large the second kind is on real digits.  (On bad drawings the classifier may err more: it was trained without any.)  And
+# the $\pm$ is the error of *counting* alone.  Trainings with other seeds differ by more than that.
 #
-# Now look at the picture again.  Many a 3 and 4 is in pieces, and nearly all of them are read as asked for!  The
-# classifier has to choose one of four; it has no word for "none of these".  The verdict says whether G *listens*, and
-# not whether its drawings are good.
+# Now look at the picture again.  Many a 3 and 4 is in pieces, and nearly all are read as asked for!  The classifier has to
+# choose one of four classes; there is no class "none of these".  So this share says whether G *uses the class*, and not
+# whether its drawings are good.
 #
-# ## 7. What the verdict does not see
+# ## 7. What this share does not see
 #
-# Nor does it say anything of *variety*.  Let G draw *one* fine 3, always the same, and one fine 4, and so on: its
-# digits are read as asked for, every one.  To see the difference, turn the question round: **train a classifier on
-# generated digits only, and let it read real ones.**  A few pictures do not teach it to read other people's writing.
-# (Ravuri and Vinyals 2019 call this the classification accuracy score.)  We compare three teachers: the real digits;
-# 2,000 of our model's; and four of our model's, the best-read one of each class, five hundred times each.
+# It does not measure **diversity** (多样性) either.  If G drew *one* good 3, always the same, and one good 4, and so on, all its
+# digits would be read as asked for.  To see the difference, exchange the roles: **train a classifier on generated digits
+# only, and let it read real ones.**  From four pictures it does not learn to read the handwriting of others.
+# (Ravuri and Vinyals 2019 call this the classification accuracy score.)  We compare three training sets: the real digits;
+# 2,000 digits of our model; and four of our model's digits, the best one of each class, repeated five hundred times.
+# *Decide before you look*: what do the second and the third classifier reach on real digits?
 
 # %%
 best = np.array([np.where(asked == c, made_scores[:, c], -np.inf).argmax() for c in range(K)])
@@ -572,8 +575,8 @@ for teacher, (forward, backward) in verdicts.items():
     print(f"{teacher:20} {forward:12.1%} {backward:24.1%}")
 
 # %% [markdown]
-# Both numbers together are what we report of a conditional model: is it what was asked for, and is it various enough to
-# learn from?  (Neither says whether an image could pass for a real one; distances between distributions do.)
+# Report both numbers of a conditional model: are the images what was asked for, and are they diverse enough to learn from?
+# (Neither says whether an image looks real; distances between distributions do: lesson 13.)
 #
 # ## 8. The whole training
 #
@@ -592,44 +595,46 @@ with plot.style():
 picture
 
 # %% [markdown]
-# How 10,000 of its digits fare with a better classifier than ours stands in `lessons/reference/expected_values.md`: of
-# 100, 87 are read as asked for after 16 of the 50 epochs, 94 after 25, and 98 at the end; and who learns from them
-# alone reads 96 of 100 real digits.
+# `lessons/reference/expected_values.md` has the numbers of 10,000 of its digits with a better classifier than ours: of 100,
+# 87 are read as asked for after 16 of the 50 epochs, 94 after 25, and 98 at the end; and a classifier that is trained on
+# them alone reads 96 of 100 real digits.
 #
-# ### What the articles have of this
+# ### What the articles say
 #
-# | written | right |
+# | the article | right |
 # |---|---|
-# | the discriminator and its conditional form are $W \sigma(W^\top x + b)$: as many outputs as the image has pixels | one number: $\sigma(w^\top \phi(W [x; e_c] + b) + a)$, with a LeakyReLU for $\phi$ |
-# | $x \sim p_{data}$ and $c \sim p_c$, apart | $(x, c) \sim p(x, c)$: sections 2 and 4 |
-# | D and G both *minimise* $\log D$ and $\log(1 - D)$, without a minus | the minus signs of lesson 8 |
-# | one batch of noise, drawn once before the training | new $z$ for each step; else G learns 32 images |
-# | "C-GAN" for sequences, with these formulas | cycle consistency, or a recurrent G and D: two other things |
-# | the topic is evaluation, and nothing is measured | sections 5 and 7 |
+# | S1 §3.2, L48 and §3.3, L64, L68: the discriminator and its conditional form are $W \sigma(W^\top x + b)$: as many outputs as the image has pixels | one number: $\sigma(w^\top \phi(W [x; e_c] + b) + a)$, with a LeakyReLU for $\phi$ |
+# | S4 §3.3, L90: $x \sim P_{data}$ and $c \sim P_c$, independently | $(x, c) \sim p(x, c)$: sections 2 and 4 |
+# | S4 §3.3, L88 and L90: D and G *minimize* $\log D$ and $\log(1 - D)$, without a minus | the minus signs of lesson 8 |
+# | S4 §4, L155: one batch of noise, drawn once before the training | new $z$ for each step; else G learns 128 images |
+# | S4 §2, L14 and §3.3, L71: "C-GAN" for sequences, with these formulas | cycle consistency (lesson 16), or recurrent G and D |
+# | S4: the topic is evaluation, and nothing is measured | sections 5 and 7 |
+#
+# (All mistakes, quoted: `docs/articles.md`.)
 #
 # ## Why this sign, this scale, this detach?
 #
-# - **Why do both players get the label?**  G needs it to know what to draw.  D needs it, or G may as well ignore it.
+# - **Why do both players get the label?**  G needs it to know what to draw.  Without it in D, no loss asks G to use it.
 # - **Why one-hot?**  Classes have no order.
-# - **Why maps for convolutions?**  Every window has to know the class, and sees only a few pixels.
+# - **Why maps for convolutions?**  Every window needs the class, and sees only a few pixels.
 # - **Why 1 in the maps, and not 100?**  The weights scale it.  A larger value is a larger learning rate for the biases
 #   of the class.
 # - **Why is G asked for the classes of the real batch?**  Then the shares of the classes are the same on both sides,
 #   and D cannot tell real from generated by the label alone.
 # - **Why does the loss have no term for "is it the right class"?**  D's question contains it.  (There are GANs with a
-#   classifier inside; then G is trained to please that classifier, and a verdict by the like of it is no longer
-#   independent.)
-# - **Why must the classifier never have seen a generated image?**  It would have learned how this G writes, and pass
-#   what nobody else can read.
-# - **Why does the classifier know the training digits that G learned from?**  It may: it is asked about G's digits, and
-#   tested on digits that neither has seen.
+#   classifier inside.  Their G is trained to be read by that classifier, so a similar classifier is not an independent
+#   judge of it.)
+# - **Why must the classifier never see a generated image?**  It would learn how this G draws, and accept what no other
+#   reader can read.
+# - **Why may the classifier learn from the same training digits as G?**  It reads G's digits, and is tested on held-out
+#   digits that neither has seen.
 #
 # ## To a friend, in three sentences
 #
-# Tell both players the class, and ask D whether image and class belong together; then each class is a game of its own,
-# whose only solution is the images of that class.  The labels must come with their own images, otherwise the best G is
-# one that does not listen.  To know whether it listens let somebody read its digits who took no part in the game, and
-# to know whether it says more than one thing let somebody learn from them.
+# Tell both networks the class, and ask D whether image and class belong together; then there is one game for each class,
+# and its only solution is the images of that class.  The labels must come with their images, otherwise the best G is one
+# that ignores them.  To measure whether G uses the class, let an independent classifier read its digits; to measure whether
+# they are diverse, train a classifier on them.
 #
-# The solutions, with their reasons, are in `lessons/solutions/11_cgan.py`, for when you are right or truly stuck.
+# The solutions, with their reasons, are in `lessons/solutions/11_cgan.py`, for after your attempt.
 # Next: lesson 12, the VAE, which asks how probable an image is.
