@@ -14,36 +14,39 @@
 # # 12. VAE: a code for every image, and a bound on its probability
 #
 # **The question.** A GAN draws digits.  But show it a digit, and it can say neither how probable that digit is nor
-# which noise would have drawn it.  A *variational autoencoder* (VAE) answers both, the first with a bound, and it is
-# trained like any network, on one loss that goes down.  The loss has two terms:
+# which noise would have drawn it.  A **variational autoencoder** (变分自编码器, VAE) answers both, the first with a bound, and
+# it is trained like any network, on one loss that falls.  The loss has two terms:
 #
 #     loss = -log p(x | z)  +  KL(q(z | x) || p(z))
 #
-# Where do they come from?  And why exactly so: which sign, summed over what, divided by what?  It is easy to get one of
-# these wrong, and no error message says so.
+# Where do they come from?  Which sign, summed over what, divided by what?  It is easy to get one of these wrong, and there
+# is no error message.
 #
 # At the end you will be able to
 #
-# - derive the loss in three lines, and say in one more what is lost;
-# - explain why a gradient cannot pass a random draw, and how it can after all;
-# - test a VAE against a case where the truth is known;
-# - read a trained one: its codes, its limits, a collapse; and say what beta, a label and more samples change.
+# - derive the loss in three lines, and say what the inequality loses;
+# - explain why a gradient cannot pass a random draw, and how the reparameterization trick repairs it;
+# - test a VAE on a case where the true probability is known;
+# - read a trained VAE: its codes, its limits, a collapse; and say what beta, a label and more samples change.
 #
-# You need lesson 1 (gradients), probability densities, and about 45 minutes.  Five exercises check your answers as you
-# go.
+# You need lesson 1 (gradients) and probability densities.  Plan three sittings of about an hour: sections 1 to 3, sections 4
+# and 5, sections 6 to 10.  (Times are estimates for a reader who looks words up; they include the exercises.)  Five
+# exercises check your answers; you can go on without solving them.  New words are **bold**, with their Chinese name
+# (`docs/glossary.md` has all).
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
 # | $x$ | `x` | an image; its $P$ pixels run from 0 to 1 here |
-# | $z$ | `z` | its *code* or *latent variable*: a few numbers |
-# | $p(z)$ | | the *prior*: what codes are before any image is seen, $N(0, I)$ |
-# | $p(x \mid z)$ | decoder | how probable each image is, given a code |
-# | $p(z \mid x)$ | | the *posterior*: which codes may have made this image |
-# | $q(z \mid x) = N(\mu, \sigma^2)$ | encoder: `mu`, `log_var` | our approximation of the posterior; `log_var` is $\lambda = \log\sigma^2$ |
+# | $z$ | `z` | its **code** (编码) or **latent variable** (隐变量): a few numbers |
+# | $p(z)$ | | the **prior** (先验): the distribution of codes before any image is seen, $N(0, I)$ |
+# | $p(x \mid z)$ | decoder | the **likelihood** (似然): how probable each image is, given a code |
+# | $p(z \mid x)$ | | the **posterior** (后验): the distribution of codes after an image is seen |
+# | $q(z \mid x) = N(\mu, \sigma^2)$ | encoder: `mu`, `log_var` | our approximation of the posterior; `log_var` is the **log-variance** (对数方差) $\lambda = \log\sigma^2$ |
 # | $\epsilon$ | `eps` | standard normal noise |
-# | $\ell, \pi$ | `logits` | the decoder's output, before the sigmoid; the probability that a pixel is white |
+# | $\ell, \hat x$ | `logits` | the decoder's output; $\hat x = 1/(1 + e^{-\ell})$, the probability that a pixel is white |
 # | $v$ | `v` | the variance of a pixel, where its noise is normal |
 # | $N, K$ | `N`, `K` | images in a batch, codes drawn for each |
+# | $w_k$ | `log_w` | the importance weight of the $k$-th code |
 # | $\beta$ | `beta` | weight of the KL |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
@@ -73,17 +76,16 @@ random = np.random.default_rng(0)
 # %% [markdown]
 # ## 1. A bound, in three lines
 #
-# Suppose images come about in two steps: first a code $z$ is drawn from $N(0, I)$, then an image from $p(x \mid z)$,
-# where a network, the *decoder*, says what the code looks like.  An image is then as probable as all its codes make it
-# together:
+# Suppose an image is made in two steps: first a code $z$ is drawn from $N(0, I)$, then an image from $p(x \mid z)$, which a
+# network, the **decoder** (解码器), computes from the code.  The probability of an image is a mean over all codes:
 #
 # $$p(x) = \int p(x \mid z)\, p(z)\, dz .$$
 #
-# To learn means to make $\log p(x)$ large for the images that we have.  But nobody can compute that integral: of all
-# codes only very few make anything like this image, and we do not know which.
+# To learn means to make $\log p(x)$ large for the images that we have.  But this integral cannot be computed: only very
+# few codes make anything like this image, and we do not know which.
 #
-# So bring in a guess, $q(z \mid x)$: *any* density that says which codes are worth looking at.  Multiply and divide by
-# it, and pull the logarithm into the mean:
+# So we use an approximation $q(z \mid x)$: *any* density that says which codes are probable for this image.  Multiply and
+# divide by it, and move the logarithm into the mean:
 #
 # $$\begin{aligned}
 # \log p(x) &= \log \int q(z \mid x)\; \frac{p(x \mid z)\, p(z)}{q(z \mid x)}\; dz \\
@@ -91,8 +93,8 @@ random = np.random.default_rng(0)
 #   &\ge E_{z \sim q} \Big[ \log \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \Big] \; = \; ELBO(x).
 # \end{aligned}$$
 #
-# That is all: the *evidence lower bound*.  The last line is Jensen's inequality: the logarithm bends downwards, so the
-# mean of logarithms is at most the logarithm of the mean.  (Logarithms are natural ones, and their unit is the *nat*:
+# This is the **evidence lower bound** (证据下界, ELBO).  The last line is Jensen's inequality: the logarithm is concave, so the
+# mean of logarithms is at most the logarithm of the mean.  (Logarithms are natural ones, and their unit is the **nat** (奈特):
 # one nat less is a probability $e$ times smaller.)
 #
 # **What is lost?**  Do it once more without the inequality.  $\log p(x)$ does not depend on $z$, so it is its own mean
@@ -102,11 +104,12 @@ random = np.random.default_rng(0)
 #   = \underbrace{E_q \Big[ \log \frac{p(x \mid z)\, p(z)}{q(z \mid x)} \Big]}_{\textstyle ELBO(x)}
 #   + \underbrace{E_q \Big[ \log \frac{q(z \mid x)}{p(z \mid x)} \Big]}_{\textstyle KL(q \,\|\, p(z \mid x)) \;\ge\; 0} .$$
 #
-# The gap is the *Kullback-Leibler divergence* of our guess from the true posterior, $KL(q \,\|\, p) = E_q[\log (q/p)]$:
+# The gap is the **Kullback-Leibler divergence** (KL 散度) of our approximation from the true posterior, $KL(q \,\|\, p) = E_q[\log (q/p)]$:
 # zero if they are equal, positive otherwise.  (Jensen again: $E_q[\log (p/q)] \le \log E_q[p/q] = \log 1 = 0$.)
 #
-# *Look at it.*  One pixel and one number as its code: $x = z^2/2$ plus normal noise of standard deviation 0.3.  We see
-# $x = 1$.  Which $z$ was it?  Two answers are equally good.  With one number, the integral can be computed on a grid:
+# *An example.*  One pixel, and a code of one number: $x = z^2/2$ plus normal noise of standard deviation 0.3.  We see
+# $x = 1$.  Which $z$ was it?  Two answers are equally good.  With one number the integral can be computed on a grid.
+# *Decide before you look*: which of the four approximations $q$ has the largest ELBO?
 
 # %%
 z = np.linspace(-6, 6, 4001)
@@ -150,18 +153,17 @@ with plot.style():
 picture
 
 # %% [markdown]
-# The sum never changes (but for the rounding of the last digit), so raising the ELBO in $q$ *is* making $q$ like the
-# posterior.  And raising it in the decoder's parameters raises $\log p(x)$, or makes the posterior more like $q$, or
-# both: a VAE's decoder learns to have posteriors that are easy to guess.
+# The sum is always the same, up to the rounding of the last digit.  So raising the ELBO in $q$ *is* making $q$ like the
+# posterior.  And raising it in the decoder's parameters raises $\log p(x)$, or makes the posterior more like $q$, or both.
 #
 # Now take the ELBO apart:
 #
 # $$ELBO(x) = E_{z \sim q}\big[\log p(x \mid z)\big] - KL\big(q(z \mid x) \,\|\, p(z)\big) .$$
 #
-# The first term wants codes that explain the image; it is the *reconstruction*.  The second is a price: so many nats
-# for saying, of all the codes that the prior offers, these ones.  (Note the two KLs: the *gap* is measured from the
-# posterior and unknown, the *price* from the prior, and easy.)  The loss is minus the ELBO.  Each image has its own
-# $q$; a second network, the *encoder*, looks at $x$ and gives $\mu$ and $\log\sigma^2$ of
+# The first term is the **reconstruction term** (重建项): it is large if the codes explain the image.  The second is a cost: the
+# number of nats needed to encode $z$ with the prior as the code.  (Note the two KLs.  The *gap* is measured from the
+# posterior, and unknown; the *cost* is measured from the prior, and has a formula.)  The loss is minus the ELBO.  Each image
+# has a different $q$; a second network, the **encoder** (编码器), reads $x$ and gives $\mu$ and $\log\sigma^2$ of
 # $q(z \mid x) = N(\mu, \sigma^2)$, component by component.
 #
 # ## 2. A gradient that passes a random draw
@@ -180,18 +182,17 @@ z_sample = mu + mg.exp(0.5 * log_var) * eps
 print("mu + sigma * eps:        made from mu, says the engine?", z_sample.requires_grad)
 
 # %% [markdown]
-# What falls out of a random generator has no history: how would it have moved, had $\mu$ been a little larger?  The
-# generator does not say.  The way round is to draw the noise first, from a distribution *without parameters*, and to
-# **compute** the code from it:
+# The output of a random generator has no gradient rule: nothing says how the draw would have changed if $\mu$ had been a
+# little larger.  The repair: draw the noise first, from a distribution *without parameters*, and **compute** the code from it:
 #
 # $$\epsilon \sim N(0, I), \qquad z = \mu + \sigma\,\epsilon, \qquad \sigma = e^{\lambda/2}.$$
 #
-# A linear map of a normal variable is normal, so this *is* a draw from $q$.  And what has changed is where the
-# parameters stand: not in the distribution any more, but inside the function whose mean is taken, so that
+# A linear map of a normal variable is normal, so this *is* a draw from $q$.  The parameters are not in the distribution any
+# more, but inside the function whose mean is taken, so that
 #
 # $$\nabla\, E_{z \sim q}[f(z)] = \nabla\, E_{\epsilon}[f(\mu + \sigma\epsilon)] = E_{\epsilon}\big[\nabla f(\mu + \sigma\epsilon)\big].$$
 #
-# This is the **reparameterization**.  The distribution of $z$ is what it was; only its gradient can be had now.
+# This is the **reparameterization trick** (重参数化技巧).  The distribution of $z$ is the same, and now it has a gradient.
 
 # %%
 show_source(reparameterize)
@@ -205,9 +206,9 @@ show_source(reparameterize)
 # %%
 def sample_vjp(g, mu, log_var, eps):
     """Gradients for mu and for log_var of z = mu + exp(log_var / 2) * eps; all are arrays of one shape."""
-    d_mu = ...
-    d_log_var = ...
-    return d_mu, d_log_var
+    g_mu = ...
+    g_log_var = ...
+    return g_mu, g_log_var
 
 
 exercises.sample_vjp(sample_vjp)
@@ -221,16 +222,21 @@ exercises.sample_vjp(sample_vjp)
 #
 # ### Why not the older way?
 #
-# There is another way to a gradient, which needs no derivative of $f$ at all.  Differentiate the density itself, and
-# use $\nabla q = q\,\nabla\log q$; for the normal $q$, $\nabla_\mu \log q = (z - \mu)/\sigma^2 = \epsilon/\sigma$:
+# There is another gradient, which needs no derivative of $f$.  Differentiate the density itself, and use $\nabla q = q\,\nabla\log q$; for the normal $q$, $\nabla_\mu \log q = (z - \mu)/\sigma^2 = \epsilon/\sigma$:
 #
 # $$\nabla_\mu E_{z\sim q}[f(z)] = \int f(z)\, \nabla_\mu q(z)\, dz = E_{z\sim q}\big[f(z)\, \nabla_\mu \log q(z)\big]
 #   = E_\epsilon\Big[f(\mu + \sigma\epsilon)\, \frac{\epsilon}{\sigma}\Big].$$
 #
-# This is the *score-function* estimator, or REINFORCE.  It asks only: when $\epsilon$ pointed up, was $f$ large?  It
-# does not ask which component of $z$ made it so.  Take $f(z) = \sum_j (z_j - 1)^2$ at $\mu = 0$, $\sigma = 1$.  The
-# true gradient in $\mu_1$ is $-2$.  Both estimators have that mean.  Their variances, by the moments of the normal
-# distribution, for a code of $d$ numbers:
+# This is the *score-function* estimator, or REINFORCE.  It uses only whether $f$ was large when $\epsilon$ was positive, not
+# which component of $z$ made it large.  Take $f(z) = \sum_j (z_j - 1)^2$ at $\mu = 0$, $\sigma = 1$, for a code of $d$ numbers.
+# The true gradient in $\mu_1$ is $-2$, and both estimators have this mean.  Their variances:
+#
+# - reparameterized: the gradient is $2(\epsilon_1 - 1)$, with variance $4$.
+# - score function: the gradient is $(A + B)\,\epsilon_1$ with $A = (\epsilon_1 - 1)^2$ and $B = \sum_{j > 1} (\epsilon_j - 1)^2$.  Its mean
+#   square is $E[A^2\epsilon_1^2] + 2E[A\epsilon_1^2]E[B] + E[B^2]$.  The moments of a normal number are $E\epsilon^2 = 1$, $E\epsilon^4 = 3$,
+#   $E\epsilon^6 = 15$, and odd ones are 0.  So $E[A\epsilon^2] = 3 + 1 = 4$, $E[A^2\epsilon^2] = 15 + 6 \cdot 3 + 1 = 34$.  Each term of
+#   $B$ has the mean 2 and the mean square $3 + 6 + 1 = 10$, so the variance 6; $E[B] = 2(d - 1)$ and
+#   $E[B^2] = 4(d - 1)^2 + 6(d - 1)$.  Together $34 + 16(d - 1) + 4(d-1)^2 + 6(d-1)$; minus the squared mean, $4$:
 #
 # $$\text{reparameterized: } 4 \qquad\qquad \text{score function: } 4d^2 + 14d + 12 .$$
 
@@ -272,11 +278,11 @@ with plot.style():
 picture
 
 # %% [markdown]
-# At 20 components the score function needs nearly five hundred draws where the other needs one.  (It can be calmed by
-# subtracting a baseline from $f$, and where $z$ is discrete, so that nothing can be nudged, it is what there is.)  That
-# is why one draw an image is enough to train a VAE.
+# At 20 components the score function needs nearly five hundred draws where the other needs one.  (One can reduce its variance
+# by subtracting a **baseline** (基线) from $f$.  Where $z$ is discrete, it is the method that is left, because a discrete $z$
+# has no small change.)  This is why one draw for each image is enough to train a VAE.
 #
-# ## 3. The price of a code
+# ## 3. The cost of a code
 #
 # The second term, $KL(q \| p)$ with $q = N(\mu, \sigma^2)$ and $p = N(0, 1)$, needs no draw.  The components are
 # independent, so their logarithms add up, and one will do.  The two logarithms, with $\log 2\pi$ cancelling:
@@ -290,8 +296,8 @@ picture
 #
 # Each term is at least 0, since $e^\lambda \ge 1 + \lambda$, and is 0 only for $\mu = 0, \lambda = 0$: then the code
 # says nothing about the image and costs nothing.  Without the formula one would average $\log q(z) - \log p(z)$ over
-# draws (*Monte Carlo*).  That is a good test of the formula.  They must agree within 4 standard errors (by chance, one
-# estimate in 16,000 does not):
+# draws (*Monte Carlo*).  This is a good test of the formula: the difference should be a few standard errors at most (more
+# than 4 happens by chance once in 16,000 times):
 
 # %%
 mu = mg.tensor(random.normal(size=(6, 3)))
@@ -359,18 +365,18 @@ exercises.kl(kl)
 #
 # **Why does the encoder give $\lambda = \log \sigma^2$?**  A network's output may be any number, and every $\lambda$ is
 # a valid variance; $\sigma$ itself would have to be kept above zero, where $\log\sigma$ and $1/\sigma$ explode.  Equal
-# steps in $\lambda$ are equal *ratios* of $\sigma$, so a network can say 1 as easily as 0.01.  But it invites a mistake
-# that stands in public programs: `std = exp(log_var)`.  What that does is shown at the end of the next section.
+# steps in $\lambda$ are equal *ratios* of $\sigma$, so a network can give 1 as easily as 0.01.  But a mistake is common in
+# public programs: `std = exp(log_var)`.  The end of the next section shows what follows from it.
 #
 # ## 4. A case where the truth is known
 #
-# How do you know that a VAE is right, if nobody can compute $\log p(x)$?  Find one where somebody can.  Let the decoder
-# be linear, $x = Wz + b$ plus noise of variance $v$.  Then $x$ is a sum of normal variables, so
+# How do you test a VAE, if $\log p(x)$ cannot be computed?  Take a case where it can.  Let the decoder be linear,
+# $x = Wz + b$ plus noise of variance $v$.  Then $x$ is a sum of normal variables, so
 #
 # $$p(x) = N(x;\; b,\; W W^\top + v I),$$
 #
-# a formula without an integral.  The posterior is normal as well.  If the columns $w_j$ of $W$ are orthogonal, its
-# components are independent, as those of $q$, so that $q$ *can* be the posterior, and the bound can be tight.
+# a formula without an integral.  The posterior is normal as well.  If the columns $W_j$ of $W$ are orthogonal, its
+# components are independent, like those of $q$.  So $q$ *can* be the posterior, and the bound can be tight.
 #
 # ### Exercise 12.3: a posterior that can be written down
 #
@@ -391,21 +397,23 @@ exercises.posterior(posterior)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# $-\frac{1}{2v}\|x - b - Wz\|^2 - \frac12\|z\|^2$.  Multiply out; $\|Wz\|^2 = \sum_j \|w_j\|^2 z_j^2$ because the
+# $-\frac{1}{2v}\|x - b - Wz\|^2 - \frac12\|z\|^2$.  Multiply out; $\|Wz\|^2 = \sum_j \|W_j\|^2 z_j^2$ because the
 # columns are orthogonal.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# $-\frac a2 z^2 + c z$ is, up to a constant, the logarithm of a normal density with variance $1/a$ and mean $c/a$.
+# $-\frac12 \alpha z^2 + \gamma z$ is, up to a constant, the logarithm of a normal density with variance $1/\alpha$ and mean
+# $\gamma/\alpha$.
 #
 # </details>
 #
-# Below, an encoder that knows nothing ($\mu = Ax + a$ and $\lambda$, all starting at random) is trained on minus the
-# ELBO with this library's losses, the decoder being given.  After every step its ELBO is computed *exactly*, without
-# drawing: for a linear decoder
+# Below, a linear encoder ($\mu = Ax + a$ and $\lambda$, with random numbers at the start) is trained on minus the ELBO with
+# this library's losses; the decoder is given.  After every step its ELBO is computed *exactly*, without drawing.  For a linear
+# decoder $z = \mu + \sigma\epsilon$ gives $x - b - Wz = (x - b - W\mu) - \sum_j W_j\sigma_j\epsilon_j$.  Square it and take the mean over
+# $\epsilon$: the mixed terms have mean 0, $E\epsilon_j^2 = 1$, and what is left is $\|x - b - W\mu\|^2 + \sum_j \|W_j\|^2\sigma_j^2$.  So
 #
-# $$E_q[\log p(x \mid z)] = \log N(x;\, W\mu + b,\, vI) - \frac{1}{2v}\sum_j \|w_j\|^2 \sigma_j^2 .$$
+# $$E_q[\log p(x \mid z)] = \log N(x;\, W\mu + b,\, vI) - \frac{1}{2v}\sum_j \|W_j\|^2 \sigma_j^2 .$$
 
 # %%
 pixels, latent, v = 6, 2, 0.05
@@ -454,9 +462,10 @@ print("at the end it is within 0.02 nats of it:", log_p.mean() - path[-1] < 0.02
 print("sigma learned", np.exp(lam.numpy() / 2).round(1), " of the true posterior", np.sqrt(true_var).round(1))
 
 # %% [markdown]
-# The learned $q$ *is* the posterior of exercise 12.3.  Now put the true posterior in as the encoder and shift its
-# log-variance on purpose.  The bound must be highest exactly at shift 0, and touch.  And put in the mistake: draw with
-# `std = exp(log_var)`, while the KL goes on taking `log_var` for the logarithm of a variance.
+# The ELBO comes from below and stops at $\log p(x)$: the learned $q$ *is* the posterior of exercise 12.3.  Now we take the
+# true posterior as the encoder and shift its log-variance on purpose.  The bound must be highest at shift 0, and equal to
+# $\log p(x)$ there.  Then we add the mistake: draw with `std = exp(log_var)`, while the KL still takes `log_var` for the
+# logarithm of a variance.  *Decide before you look*: will the reported number be too high or too low?
 
 # %%
 true_log_var = np.log(true_var)
@@ -504,25 +513,25 @@ with plot.style():
 picture
 
 # %% [markdown]
-# A program with the mistake trains, its loss falls, its pictures look like digits.  But its number is not what it says,
-# its codes are drawn too narrowly for the price it thinks it pays, and no result of it can be compared with anyone's.
-# **A bound that is crossed is a bug**: that makes the linear case worth its ten lines, as a test of any VAE.  (It
-# stands in `tests/test_vae.py`.)
+# A program with the mistake trains, its loss falls, and its pictures look like digits.  But the number that it reports is not
+# a bound, and cannot be compared with anyone's.  **A bound that is crossed is a bug**: the linear case is a test for any VAE.
+# (minigen's is in `tests/test_vae.py`.)
 #
 # ## 5. How probable is an image, given its code?
 #
 # Now $p(x \mid z)$ for real images.  Given the code, the pixels are taken as independent.  So the probability of the
-# image is a *product*, and its logarithm a **sum over the pixels**.  For black-and-white pixels the decoder gives of
-# each the probability $\pi = \sigma(\ell)$ that it is white (here $\sigma$ is the sigmoid):
+# image is a *product*, and its logarithm a **sum over the pixels**.  For black-and-white pixels the decoder gives for each
+# the probability $\hat x = 1/(1 + e^{-\ell})$ that it is white:
 #
-# $$\log p(x \mid z) = \sum_i \big[ x_i \log\pi_i + (1 - x_i)\log(1 - \pi_i) \big] = \sum_i \big[ x_i \ell_i - \log(1 + e^{\ell_i}) \big],$$
+# $$\log p(x \mid z) = \sum_i \big[ x_i \log\hat x_i + (1 - x_i)\log(1 - \hat x_i) \big] = \sum_i \big[ x_i \ell_i - \log(1 + e^{\ell_i}) \big],$$
 #
-# because $\log\pi = \ell - \log(1 + e^\ell)$ and $\log(1 - \pi) = -\log(1 + e^\ell)$.
+# because $\log\hat x = \ell - \log(1 + e^\ell)$ and $\log(1 - \hat x) = -\log(1 + e^\ell)$.  (With a minus, this is the binary
+# cross-entropy of lesson 8, summed over the pixels.)
 #
-# **Grey.**  Our digits have grey edges, $x_i$ between 0 and 1.  The formula takes them, and then is a mean: of the
-# $\log p$ of all the black-and-white images that one gets by drawing each pixel white with probability $x_i$.  But then
-# even a perfect decoder does not reach zero.  For a pixel of grey $x$ the best answer is $\pi = x$, and it costs the
-# entropy $H(x) = -x\log x - (1-x)\log(1-x)$, which is nothing only for black and white:
+# **Grey.**  Our digits have grey edges, $x_i$ between 0 and 1.  The formula accepts them, and is then a mean: of $\log p$ of
+# all black-and-white images that one gets by drawing each pixel white with probability $x_i$.  But then even a perfect
+# decoder does not reach zero.  For a pixel of grey $x$ the best answer is $\hat x = x$, and its cost is the entropy
+# $H(x) = -x\log x - (1-x)\log(1-x)$, which is 0 only for black and white:
 
 # %%
 train, test = load("mnist5k"), load("mnist5k", split="test")
@@ -573,15 +582,15 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So a reconstruction loss of 80 nats on these digits is less bad than it sounds, and results on grey and on binarised
-# digits cannot be compared.  (Two more that cannot: with *Gaussian* pixels of mean $m$,
-# $-\log p(x \mid z) = \|x - m\|^2 / 2v + \frac P2 \log 2\pi v$ may be negative, for a density may exceed 1.  And the
-# squared error alone has silently chosen $v = \frac12$.)
+# So of a reconstruction loss of 80 nats on these digits, most is the floor; and results on grey and on black-and-white digits
+# cannot be compared.  (Two more that cannot be compared: with *Gaussian* pixels of mean $\hat x$,
+# $-\log p(x \mid z) = \frac{1}{2v}\|x - \hat x\|^2 + \frac P2 \log(2 \cdot 3.1416 \cdot v)$ may be negative, because a density may
+# exceed 1.  And the plain squared error is the case $v = \frac12$, which is a choice, too.)
 #
 # ### Sum over pixels, mean over images
 #
 # Both terms of the ELBO are logarithms of *one* probability of *one* image: a sum over pixels, a sum over components.
-# The mean over the *images* of the batch divides both alike and only makes the loss independent of the batch's size.
+# The mean over the *images* of the batch divides both equally and only makes the loss independent of the batch size.
 # But functions called `binary_cross_entropy` or `mse_loss` average over *everything* by default.  Then
 #
 # $$\frac{1}{P}\big(-\log p(x\mid z)\big) + KL \;=\; \frac1P \Big(-\log p(x \mid z) + P \cdot KL\Big),$$
@@ -621,14 +630,14 @@ show_source(
 )
 
 # %% [markdown]
-# Line by line: the encoder gives `mu` and `log_var`; fresh noise; the log-likelihood of the codes so drawn
-# (`reparameterize`, decode, sum over pixels); minus the ELBO; one optimizer for both networks (`update` is the
-# gradient and the optimizer's step).  **Nothing is detached**, unlike in a GAN: encoder and decoder want the same.
-# (`average` holds a moving average of the weights, which draws and measures, but takes no part in training.
-# `condition` and several `samples` come in section 9.)
+# Line by line: the encoder gives `mu` and `log_var`; new noise is drawn; the log-likelihood of the codes is computed
+# (`reparameterize`, decode, sum over pixels); the loss is minus the ELBO; one optimizer updates both networks.  **Nothing is
+# detached**, unlike in a GAN: encoder and decoder descend the same loss.  (`average` is a moving average of the weights,
+# which is used for samples and measurements and takes no part in training.  `condition` and several `samples` come in
+# section 9.)
 #
-# We train two, on 4,000 digits: with a code of 2 numbers, which can be looked at, and with one of 20.  Encoder and
-# decoder are strided convolutions and their transposes (lesson 3).  A few epochs only, to spare your time:
+# We train two VAEs on 4,000 digits: with a code of 2 numbers, which can be plotted, and with one of 20.  Encoder and
+# decoder are strided and transposed convolutions (lesson 3).  We train a few epochs only, to save time:
 
 
 # %%
@@ -706,14 +715,13 @@ with plot.style():
 picture
 
 # %% [markdown]
-# **Why are they blurred?**  Look at the loss.  If the code leaves open whether a stroke ends at this pixel or at the
-# next, then the cheapest answer for both is grey: the mean.  The decoder draws the *mean* of all images that the code
-# may stand for.  (A GAN's discriminator would see at once that no real digit looks like that.)  A longer code leaves
-# less open.
+# **Why are they blurred?**  Look at the loss.  If the code does not say whether a stroke ends at this pixel or at the
+# next, then the least cost for both is grey: the mean.  The decoder draws the *mean* of all images that the code may stand
+# for.  (A GAN's discriminator would reject this mean, because no real digit looks like it.)  A longer code leaves less open.
 #
 # ## 7. The plane of all digits
 #
-# With a code of 2 numbers one can look at everything the decoder can draw.  Spread codes evenly over the prior (at its
+# With a code of 2 numbers one can look at the whole **latent space** (隐空间).  We spread codes evenly over the prior (at its
 # quantiles, so that every picture stands for the same share of it), and decode:
 
 # %% jupyter={"source_hidden": true}
@@ -735,7 +743,7 @@ with plot.style():
 picture
 
 # %% [markdown]
-# And the other way: where does the encoder put test digits?  It never saw a label.
+# Now the other direction: which codes does the encoder give to test digits?  It was trained without labels.
 
 # %% jupyter={"source_hidden": true}
 codes, labels = plane.encode(test.images[::2]), test.labels[::2]
@@ -771,8 +779,9 @@ picture
 #
 # ## 8. The weight of the KL, and collapse
 #
-# Weigh the KL with $\beta$, and train the same (small, dense) networks with $\beta$ from 0.01 to 784, the last being
-# what a mean over pixels amounts to:
+# Multiply the KL by $\beta$, and train the same (small, dense) networks with $\beta$ from 0.01 to 784.  The last is what a mean
+# over the pixels amounts to.  *Decide before you look*: which $\beta$ has the best reconstruction, which the best ELBO, and
+# which the best new images?
 
 # %% tags=["varies"]
 BETAS = (0.01, 1.0, 10.0, 784.0)
@@ -815,16 +824,17 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Read it as a budget.  $\beta$ is the price of a nat of code.  At 0.01 nats are cheap, the code says all it can, and
-# the reconstructions are the best; but each code sits in a small corner of its own, far from what the prior draws.  At
-# 784 no word is worth its price.
+# The larger $\beta$, the smaller the KL and the worse the reconstruction; the ELBO is best at 1.  $\beta$ is the price of a nat
+# of code.  At 0.01 nats are cheap: the code describes all details, and the reconstructions are the best, but the codes of an
+# image lie in a small region far from what the prior draws.  At 784 the network uses no code at all, because every nat of
+# code costs more than it saves.
 #
-# **This is posterior collapse**: $q(z \mid x) = p(z)$ for every image, the KL is 0, every reconstruction is the mean of
+# This is **posterior collapse** (后验坍塌): $q(z \mid x) = p(z)$ for every image, the KL is 0, every reconstruction is the mean of
 # all digits, and the ELBO is that of a model without a code.  It is a true optimum of the wrong loss, and the training
-# curve looks calm.  How to see it: the KL next to 0; component by component, too, for often only a part of the code
+# curve looks calm.  How to see it: the KL next to 0; component by component, too, because often only a part of the code
 # collapses.  (The table counts a component as *active* if its $\mu$ varies from image to image with a variance above
-# 0.01: by that count one whose KL is 0.01 nats, an invisible bar below, still lives.)  What helps: first check the
-# scale; then raise $\beta$ from 0 to 1 over the first epochs (*warm-up*); a weaker decoder.  Here are the components of
+# 0.01: by that count a component with a KL of 0.01 nats, an invisible bar below, is still active.)  What helps: first check
+# the scale; then raise $\beta$ from 0 to 1 over the first epochs (*warm-up*); a weaker decoder.  Here are the components of
 # the two models with $\beta = 1$ and 10:
 
 # %% jupyter={"source_hidden": true}
@@ -844,16 +854,16 @@ picture
 
 # %% [markdown]
 # Do not choose $\beta$ by the loss that training reports.  With $\beta = 0.01$ it is far lower than with 1, because it
-# leaves out 99% of the KL; and below 1 it is no bound on $\log p(x)$ any more.  Compare the ELBO, at $\beta = 1$, of
-# all of them, as the table does.
+# leaves out 99 % of the KL; and below 1 it is no bound on $\log p(x)$ any more.  Compare the ELBO, at $\beta = 1$, of
+# all models, as the table does.
 #
 # ## 9. Two extensions
 #
 # ### A label: CVAE
 #
 # Give the label $c$ to encoder *and* decoder.  Every line of section 1 stays true with "$\mid c$" in each density; the
-# prior stays $N(0, I)$ for every class.  Then $z$ need not say which digit it is, and what it can say more cheaply now
-# is the rest: slant, width, stroke.  To draw a 7 in a given style, decode that style's $z$ with $c = 7$.
+# prior stays $N(0, I)$ for every class.  Then $z$ need not describe which digit it is, only the rest: slant, width, stroke.  To
+# draw a 7 in a given style, decode the $z$ of that style with $c = 7$.
 
 # %%
 show_source(mg.models.CVAE.loss, mg.models.BaseVAE._decode)
@@ -894,16 +904,16 @@ picture
 # Both had three epochs, and the label saves a nat or two.  How much can it be worth?
 # $p(x \mid c) = p(x)\,p(c \mid x)/p(c)$, so $\log p(x \mid c)$ exceeds $\log p(x)$ by at most
 # $-\log p(c) = \log 10 = 2.3$ nats.  (The *bounds* may differ by a little more, if one of them is tighter.  After 20
-# epochs of larger networks it is 2.5 to 3.4 nats, by seed: `lessons/reference/expected_values.md`.)
+# epochs of larger networks it is 2.5 to 3.4 nats, depending on the seed: `lessons/reference/expected_values.md`.)
 #
-# And why does a code that was found with the label 7 still say "7" when it is drawn with a 0?  Nothing forbids it; it
-# only costs nats that need not be spent.  That is learned last.
+# And why does a code that was found with the label 7 still say "7" when it is drawn with a 0?  Nothing in the loss forbids a
+# code to describe the class a second time; it only costs nats that are not needed, and this is learned last.
 #
 # ### More samples: IWAE
 #
-# Look once more at the second of the three lines.  Its ratio $w = p(x \mid z)\,p(z)/q(z \mid x)$ has the mean $p(x)$
-# *exactly*, whatever $q$ is.  A single draw of it varies wildly, and the logarithm of something that varies is low on
-# average: that is Jensen's loss.  So average $K$ draws *before* the logarithm:
+# Look again at the second of the three lines.  Its ratio $w = p(x \mid z)\,p(z)/q(z \mid x)$, the **importance weight** (重要性权重) of
+# the code, has the mean $p(x)$ *exactly*, for every $q$.  A single draw of it varies a lot, and the logarithm of something that
+# varies is low on average: this is what Jensen's inequality loses.  So average $K$ draws *before* the logarithm:
 #
 # $$\mathcal L_K = E\Big[\log \frac1K \sum_{k=1}^K w_k \Big] \;\le\; \log p(x), \qquad \mathcal L_1 = ELBO .$$
 #
@@ -935,9 +945,9 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So this is also how one *measures* a VAE: with $K$ = 1,000 or more.  And it can be *trained* on: the loss is
-# $-\mathcal L_K$, with nothing detached, and the gradient of $\log\sum$ weighs the samples by $w_k / \sum_i w_i$: one
-# that explains the image badly costs little if another explains it well.
+# This is also how one *measures* a VAE: with $K$ = 1,000 or more.  And one can *train* on it: the loss is $-\mathcal L_K$, with
+# nothing detached, and the gradient of $\log\sum$ weights the samples by $w_k / \sum_i w_i$: a sample that explains the image
+# badly costs little if another explains it well.
 #
 # ### Exercise 12.5: the bound of many samples
 #
@@ -962,41 +972,42 @@ exercises.iwae_bound(iwae_bound)
 #
 # ## 10. What the articles do
 #
-# The articles that this library grew from have VAE listings.  Now you can read them.
+# minigen grew from five articles, S0 to S4; `docs/articles.md` says what they are and quotes each place.
 #
-# | the article | what it makes of it |
+# | the article | what follows |
 # |---|---|
-# | one vector with ReLU (or a sigmoid) as the code; no mean, variance, sampling or KL | a plain autoencoder, whose codes cannot even be negative: the prior is never met |
-# | a loss with no data term | nothing ties $z$ to $x$: collapse, at once |
-# | $\log$ of a tanh's output | NaN, as soon as a pixel is below 0 |
-# | "the loss is the ELBO", and descends it | makes the images as improbable as it can |
-# | "$\beta$ balances generator and discriminator" | there is no second player: it weighs the KL against the reconstruction |
-# | the decoder trained apart, on noise | it never sees which image a code belongs to |
-# | "reparameterization: $z \sim p_z$" | that is the prior; $z = \mu + \sigma\epsilon$ |
+# | S0 §4.2, L140: one vector with ReLU as the code; S2 §4.2, L228: with a sigmoid; no mean, variance, sampling or KL | a plain autoencoder: its codes are never negative, and do not follow the prior |
+# | S2 §4.2, L259: a loss without the data | nothing relates $z$ to $x$: collapse at once |
+# | S2 §4.2, L255: the logarithm of a tanh's output | NaN as soon as a pixel is below 0 |
+# | S2 §3.2, L70: "the loss is the ELBO", and it is descended | makes the images as improbable as possible |
+# | S2 §3.2, L72: "$\beta$ balances generator and discriminator" | there is no discriminator: $\beta$ weights the KL against the reconstruction |
+# | S2 §3.3.2, L104: the decoder is trained separately, on noise | it never learns which image belongs to a code |
+# | S4 §3.2, L67: "reparameterization: $z \sim p_z$" | this is the prior; $z = \mu + \sigma\epsilon$ |
+#
+# (Lesson 14 runs four of them.)
 #
 # ## Why this sign, this scale, this detach?
 #
-# - **Why minus the ELBO?**  It bounds $\log p(x)$ from *below*: push it up.  Optimizers go down.
-# - **Why plus the KL?**  It is a price, subtracted in the ELBO.  With a minus, codes fly away, and the loss has no
-#   lower end.
+# - **Why minus the ELBO?**  It bounds $\log p(x)$ from *below*, so it should rise.  Optimizers descend.
+# - **Why plus the KL?**  It is a cost, subtracted in the ELBO.  With a minus the codes go to infinity, and the loss has no
+#   lower limit.
 # - **Why the half, in $e^{\lambda/2}$ and before the KL?**  $\lambda$ is the logarithm of the *variance*; and a
 #   Gaussian has a $\frac12$ in its exponent.
 # - **Why sums over pixels and components, but a mean over images?**  The first are logarithms of products of
 #   probabilities.  The last only makes the loss independent of the batch.
-# - **Why nothing detached?**  Encoder and decoder go down the same loss.  The decoder gets no gradient from the KL
-#   because it does not occur there.  $\epsilon$ needs no detach: it is a constant from the start.
-# - **Why one draw an image?**  The reparameterized gradient varies little, and the mean over the batch and over the
-#   steps does the rest.
-# - **Why logits?**  $x\ell - \log(1 + e^\ell)$, by `logaddexp`, never overflows, and its gradient is simply $x - \pi$.
-# - **Why is the code of an image that is looked at $\mu$, without noise?**  It is the middle of $q$; noise is for
-#   learning.
+# - **Why is nothing detached?**  Encoder and decoder descend the same loss.  The decoder gets no gradient from the KL,
+#   because it does not occur there.  $\epsilon$ needs no detach: it is a constant.
+# - **Why one draw for each image?**  The reparameterized gradient varies little, and the mean over the batch and over the
+#   steps reduces it further.
+# - **Why logits?**  $x\ell - \log(1 + e^\ell)$, by `logaddexp`, never overflows, and its gradient is $x - \hat x$.
+# - **Why is $\mu$, without noise, the code of an image that is shown?**  It is the middle of $q$; the noise is for training.
 #
 # ## To a friend, in three sentences
 #
-# A VAE guesses for each image which codes could have made it, draws one of them, and asks the decoder for the image
-# back, minus a price for saying so much about the code.  The sum is a lower bound on the logarithm of the image's
-# probability, and what is missing is exactly how far the guess is from the truth.  The draw is made of fixed noise,
-# moved and scaled, so that the gradient can go through.
+# For each image a VAE computes which codes could have made it, draws one of them, and lets the decoder rebuild the image; the
+# loss is the error of the rebuilt image plus a cost for how much the code says.  Minus this loss is a lower bound on the
+# logarithm of the image's probability, and what is missing is the divergence of the codes from the true posterior.  The
+# draw is fixed noise, moved and scaled, so that the gradient can pass.
 #
 # **Go on.**  In a shell: `minigen train vae` (40 epochs, a few minutes), `--latent 2`, `--beta 4`,
 # `minigen train cvae`, `minigen train iwae`; and `minigen sample` for new images.  The derivations, with their

@@ -32,13 +32,23 @@ def _posterior(centre=True, prior=1.0, log=lambda precision: -np.log(precision),
     return posterior
 
 
-def _loss(sign=1.0, pixels=np.sum, components=np.sum, images=np.mean, half=0.5, price=1.0, softplus=None):
+def _loss(sign=1.0, pixels=np.sum, components=np.sum, images=np.mean, half=0.5, price=1.0, softplus=None, scale=1):
     softplus = softplus or (lambda a: np.logaddexp(0, a))
 
     def vae_loss(logits, x, mu, log_var):
         cross = pixels(softplus(logits) - x * logits, axis=(1, 2, 3))
-        divergence = half * components(mu**2 + np.exp(log_var) - 1 - log_var, axis=1)
+        divergence = half * components(mu**2 + np.exp(scale * log_var) - 1 - scale * log_var, axis=1)
         return sign * images(cross + price * divergence)
+
+    return vae_loss
+
+
+def _whole_batch(kl):
+    """The loss with one of its terms summed over the whole batch."""
+
+    def vae_loss(logits, x, mu, log_var):
+        cross, divergence = np.logaddexp(0, logits) - x * logits, 0.5 * (mu**2 + np.exp(log_var) - 1 - log_var)
+        return cross.sum() / (len(x) if kl else 1) + divergence.sum() / (1 if kl else len(x))
 
     return vae_loss
 
@@ -77,6 +87,10 @@ def _loss(sign=1.0, pixels=np.sum, components=np.sum, images=np.mean, half=0.5, 
         (lesson.vae_loss, _loss(half=1.0), "Where is the 1/2 of the KL?"),
         (lesson.vae_loss, _loss(price=-1.0), "Look at the sign of the KL"),
         (lesson.vae_loss, _loss(price=0.0), "This is an autoencoder"),
+        (lesson.vae_loss, _loss(scale=2), "This takes log_var for the logarithm of sigma"),
+        (lesson.vae_loss, _whole_batch(kl=True), "The KL is summed over the batch"),
+        (lesson.vae_loss, _whole_batch(kl=False), "The pixels are summed over the batch"),
+        (lesson.kl, lambda mu, lv, m, rho: np.full(len(mu), _kl()(mu, lv, m, rho).sum()), "over the components only"),
         (lesson.vae_loss, _loss(softplus=lambda a: np.log(1 + np.exp(a))), "right for small logits"),
         (lesson.iwae_bound, lambda lw: lw.mean(0), "This is the mean of the logarithms"),
         (lesson.iwae_bound, lambda lw: np.log(np.exp(lw).sum(0)), "For the mean subtract log K"),

@@ -64,6 +64,7 @@ def kl(answer: Any) -> None:
              "Look at the sign of the logarithms: the wider the prior against q, the larger the KL."),
             (0.5 * ((np.exp(log_var) + (mu - m) ** 2) * np.exp(-rho) - gap).sum(1), "Where is the -1?"),
             (_kl(mu, 2 * log_var, m, 2 * rho), "log_var is the logarithm of the variance, not of sigma."),
+            (np.full(shape[0], right.sum()), "The KL is summed over the batch: sum over the components only (axis 1)."),
         ])  # fmt: skip
 
 
@@ -125,6 +126,13 @@ def vae_loss(answer: Any) -> None:
             (np.mean(cross - divergence), "Look at the sign of the KL: the loss is -log p(x | z) plus the KL."),
             (np.mean(-cross + divergence), "Look at the sign of the likelihood."),
             (np.mean(cross), "Where is the KL? This is an autoencoder."),
+            (np.mean(cross + 0.5 * (mu**2 + np.exp(2 * log_var) - 1 - 2 * log_var).sum(1)),
+             "This takes log_var for the logarithm of sigma: the variance is exp(log_var), not exp(log_var) ** 2."),
+            (np.mean(cross) + np.sum(divergence), "The KL is summed over the batch: take the mean over the images."),
+            (np.sum(cross) + np.mean(divergence),
+             "The pixels are summed over the batch: take the mean of the images."),
+            (np.mean(cross / side**2) + np.mean(divergence) / side**2,
+             "Both terms are divided by the number of pixels."),
             (np.mean(divergence), "Where are the images? Nothing here ties z to x."),
         ])  # fmt: skip
     with np.errstate(all="ignore"):
