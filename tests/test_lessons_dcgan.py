@@ -33,10 +33,11 @@ def _field(grow=lambda view, kernel, gap: view + (kernel - 1) * gap, late=False,
     return receptive_field
 
 
-def _slerp(divide=True, lengths=True, swap=False):
+def _slerp(divide=True, lengths=True, swap=False, unit=False, how=np.arccos):
     def slerp(a, b, t):
         size = np.linalg.norm(a) * np.linalg.norm(b) if lengths else 1
-        angle = np.arccos(np.clip(a @ b / size, -1, 1))
+        angle = how(np.clip(a @ b / size, -1, 1))
+        a, b = (a / np.linalg.norm(a), b / np.linalg.norm(b)) if unit else (a, b)
         first, last = (b, a) if swap else (a, b)
         mix = np.sin((1 - t) * angle) * first + np.sin(t * angle) * last
         return mix / (np.sin(angle) if divide else 1)
@@ -90,6 +91,9 @@ def _distances(samples, train):
         (lesson.slerp, _slerp(swap=True), "At t = 0 it has to be a"),
         (lesson.slerp, _slerp(lengths=False), "divide by both lengths"),
         (lesson.slerp, _straight_at_length, "in 100 dimensions"),
+        (lesson.slerp, _slerp(unit=True), "turn a and b themselves"),
+        (lesson.slerp, _slerp(how=lambda cosine: cosine), "take arccos of it"),
+        (lesson.slerp, _slerp(how=lambda cosine: np.degrees(np.arccos(cosine))), "radians, not degrees"),
     ],
 )
 def test_lesson_9_says_what_is_wrong(check, answer, reason):

@@ -149,14 +149,19 @@ def nearest(answer: Any) -> None:
                         "needs one matrix product.")  # fmt: skip
 
 
-@exercise("9.5", "the way round")
+def _turn(first: np.ndarray, last: np.ndarray, t: float, angle: float) -> Any:
+    return (np.sin((1 - t) * angle) * first + np.sin(t * angle) * last) / np.sin(angle)
+
+
+@exercise("9.5", "the way around")
 def slerp(answer: Any) -> None:
     """``slerp(a, b, t)`` goes from vector a (t = 0) to b (t = 1) along the great circle."""
     a, b = random_array(0, 2, 100)
     for first, last, t in [(a, b, 0.0), (a, b, 1.0), (a, b, 0.5), (a, b, 0.2), (a[:3], b[:3], 0.7)]:
-        cosine = first @ last / np.linalg.norm(first) / np.linalg.norm(last)
+        unit_first, unit_last = first / np.linalg.norm(first), last / np.linalg.norm(last)
+        cosine = unit_first @ unit_last
         angle = np.arccos(cosine)
-        right = (np.sin((1 - t) * angle) * first + np.sin(t * angle) * last) / np.sin(angle)
+        right = _turn(first, last, t, angle)
         straight = (1 - t) * first + t * last
         what = f"slerp(a, b, {t}) in {len(first)} dimensions"
         with np.errstate(all="ignore"):
@@ -169,6 +174,10 @@ def slerp(answer: Any) -> None:
             (right * np.sin(angle), "Divide by sin(angle): at t = 0 nothing of a must be lost."),
             ((np.sin(t * angle) * first + np.sin((1 - t) * angle) * last) / np.sin(angle), "At t = 0 it has to be a."),
             (straight / np.linalg.norm(straight) * np.linalg.norm(first),
-             "The length is right, but not the pace: turn through equal angles for equal steps of t."),
+             "The length is right, but not the speed: turn through equal angles for equal steps of t."),
+            (_turn(unit_first, unit_last, t, angle),
+             "This has length 1: divide by the lengths to get the angle, but turn a and b themselves."),
+            (_turn(first, last, t, cosine), "a.b / (|a| |b|) is the cosine of the angle: take arccos of it."),
+            (_turn(first, last, t, np.degrees(angle)), "NumPy's sine takes radians, not degrees."),
         ]  # fmt: skip
         close(what, got, right, mistakes)
