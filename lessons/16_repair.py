@@ -40,7 +40,7 @@
 # | $m$ | `mask` | 1 in the hole, 0 where pixels are known |
 # | $C, N, H, W, P$ | | channels, images, height, width, and pixels $P = HW$ |
 # | $F, G, A$ | `features` | features ($C \times P$); their Gram matrix; the Gram matrix of a style |
-# | $A(x), B(y)$ | `model.a`, `model.b` | section 6: the translations there and back |
+# | $\mathcal A(x), \mathcal B(y)$ | `model.a`, `model.b` | section 6: the translations there and back |
 
 # %%
 import numpy as np
@@ -346,9 +346,9 @@ plot.show_images(
 # ## 5. Translation without pairs
 #
 # Now there are two collections, thin light digits and thick dark ones, and we do not know which belongs to which.  A
-# **CycleGAN** has two translators, $A$ there and $B$ back, and a discriminator for each collection.  Each translator learns
-# to make images that its discriminator accepts, and the **cycle loss** (循环一致性损失) asks for $B(A(x)) = x$ and
-# $A(B(y)) = y$.
+# **CycleGAN** has two translators, $\mathcal A$ there and $\mathcal B$ back, and a discriminator for each collection.  Each translator learns
+# to make images that its discriminator accepts, and the **cycle loss** (循环一致性损失) asks for
+# $\mathcal B(\mathcal A(x)) = x$ and $\mathcal A(\mathcal B(y)) = y$.
 
 # %%
 show_source(mg.models.CycleGAN.training_step)
@@ -356,8 +356,9 @@ show_source(mg.models.CycleGAN.training_step)
 # %% [markdown]
 # ### Exercise 16.4: where to detach in a cycle
 #
-# Three losses: of D (`discriminator`), of A against D (`adversary`), and $|B(A(x)) - x|$ (`cycle`).  Which images must be
-# detached in each?  a: $A(x)$.  b: the real $y$.  c: $B(A(x))$.  Give the letters in one string, `""` for none.
+# Three losses: of D (`discriminator`), of $\mathcal A$ against D (`adversary`), and
+# $|\mathcal B(\mathcal A(x)) - x|$ (`cycle`).  Which images must be
+# detached in each?  a: $\mathcal A(x)$.  b: the real $y$.  c: $\mathcal B(\mathcal A(x))$.  Give the letters in one string, `""` for none.
 
 # %%
 where_to_detach = {"discriminator": ..., "adversary": ..., "cycle": ...}
@@ -395,7 +396,7 @@ plot.show_images(
 #
 # ### Exercise 16.6: which maps have no cycle loss
 #
-# $A$ maps coloured shapes to coloured shapes.  For which $A$ is there a $B$ such that the cycle loss is 0?  a: the identity.
+# $\mathcal A$ maps coloured shapes to coloured shapes.  For which $\mathcal A$ is there a $\mathcal B$ such that the cycle loss is 0?  a: the identity.
 # b: the mirror image.  c: red and blue exchanged.  d: every shape becomes red.  e: some one-to-one exchange of whole
 # images, without any system.  f: every shape is moved to the middle.
 
@@ -419,7 +420,7 @@ exercises.cycle_maps(cycle_maps)
 # - **Why does the adversary see the composite?**  Its gradient is then $m$ times D's: known pixels cannot change.
 # - **Why a 4 in the gradient of the Gram loss?**  2 from the square, 2 because $F$ stands twice in $F F^T$.
 # - **Why divide by $|A|^2$?**  Features of 0 then cost 1 in every layer, and layers need no weights.
-# - **Why no detach at $A(x)$ in the cycle loss?**  The gradient in $A$ comes through $B$; detached, $A$ never learns to keep
+# - **Why no detach at $\mathcal A(x)$ in the cycle loss?**  The gradient in $\mathcal A$ comes through $\mathcal B$; detached, $\mathcal A$ never learns to keep
 #   what $B$ needs.
 # - **Why is the loss no guide in section 3?**  It compares with the noisy image.
 #
