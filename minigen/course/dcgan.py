@@ -153,7 +153,7 @@ def _turn(first: np.ndarray, last: np.ndarray, t: float, angle: float) -> Any:
     return (np.sin((1 - t) * angle) * first + np.sin(t * angle) * last) / np.sin(angle)
 
 
-@exercise("9.5", "the way around")
+@exercise("9.5", "the way round")
 def slerp(answer: Any) -> None:
     """``slerp(a, b, t)`` goes from vector a (t = 0) to b (t = 1) along the great circle."""
     a, b = random_array(0, 2, 100)
