@@ -13,36 +13,41 @@
 # %% [markdown]
 # # 9. DCGAN on real digits, read layer by layer
 #
-# **The question.** A GAN of dense layers does not know that pixels have neighbours.  Convolutions do.  But for two years GANs of
-# convolutions were hardly trainable: one of the players won too early.  Then Radford, Metz and Chintala (2016)
-# published a recipe of a few rules, the *DCGAN*, and suddenly it worked.  The rules look arbitrary:
+# **The question.** A GAN of dense layers does not know which pixels are neighbors.  Convolutions do.  But for two years
+# GANs of convolutions were hardly trainable, because the discriminator won too early.  Then Radford, Metz and Chintala
+# (2016) published a network with a few rules, the **DCGAN** (deep convolutional GAN, 深度卷积生成对抗网络), and it worked:
 #
-# 1. strided convolutions in place of pooling;
+# 1. strided convolutions in place of **pooling** (池化);
 # 2. batch norm in both networks, but *not* at the generator's output and *not* at the discriminator's input;
 # 3. ReLU in the generator, tanh at its end, and data in $[-1, 1]$;
 # 4. LeakyReLU with slope 0.2 in the discriminator;
-# 5. weights that start as $N(0, 0.02)$: normal, with standard deviation 0.02;
+# 5. weights that start as $N(0, 0.02^2)$: normal, with standard deviation 0.02;
 # 6. Adam with $\beta_1 = 0.5$.
 #
-# What is each of them for?  What happens if it is broken?
+# What is each rule for?  What happens in a training that breaks it?
 #
 # At the end you will be able to
 #
 # - read a generator and a discriminator layer by layer: shapes, parameters, what each unit sees;
-# - give the reason for each rule, and an experiment that shows it;
-# - train one, watch it, and say what the numbers of the log mean and what they do not;
-# - test whether a generator only copies its training images, and walk through its noise.
+# - give the argument for each rule, and say which arguments are only counts on untrained networks;
+# - train a DCGAN, and say what the numbers of its log mean and what they do not mean;
+# - search for copies of training images, and walk through the latent space.
 #
-# You need lessons 3 (convolutions) and 8 (the game and its losses), and about 40 minutes.  Five exercises check your answers.
+# You need lessons 3 (convolution), 6 (batch norm and initialization), 7 (Adam) and 8 (the game and its losses).  Plan
+# three sittings of about 50 minutes: sections 1 to 3, sections 4 to 7, sections 8 to 11.  (Times are estimates for a
+# reader who looks words up; they include the exercises.)  Five exercises check your answers; you can go on without solving
+# them.  New words are **bold**, with their Chinese name (`docs/glossary.md` has all).
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
-# | $z$ | `z` | noise: 100 numbers from $N(0, I)$ |
+# | $z$ | `noise` | the latent vector: 100 numbers from $N(0, I)$ |
 # | $G(z)$ | `generator` | the image made of it, pixels in $[-1, 1]$ |
-# | $D(x)$ | `discriminator` | the probability that $x$ is real; the network gives its *logit* |
+# | $D(x)$ | `discriminator` | the probability that $x$ is real |
+# | $\ell$ | `logits` | the logit, which the network gives: $D = \sigma(\ell)$ |
 # | $N, C, H, W$ | | images in a batch, channels, height, width |
-# | $k, s$ | `kernel`, `stride` | of a convolution |
-# | $\beta_1$ | `beta1` | Adam's first decay rate |
+# | $k, s$ | `kernel`, `stride` | kernel size and stride of a convolution |
+# | $m$ | `average` | Adam's running mean of the gradients $g$ |
+# | $\beta_1$ | `beta1` | how much of $m$ is kept at each step |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
 
@@ -66,8 +71,9 @@ print(train, "from", train.images.min(), "to", train.images.max())
 # %% [markdown]
 # ## 1. Two networks, layer by layer
 #
-# A layer is a function from Tensors to Tensors, and a network is a list of them.  So send a batch through, one layer at a
-# time, and write down what comes out.  First the generator that `minigen train dcgan` uses, for digits of 28 x 28 pixels:
+# A layer is a function from Tensors to Tensors, and a network is a list of layers.  We send a batch through, one layer at a
+# time, and print the shape of each output.  These are the networks that `minigen train dcgan` uses, for digits of
+# 28 x 28 pixels.  *Decide before you look*: which layer of the generator has the most parameters?
 
 
 # %%
@@ -91,21 +97,22 @@ read(generator, noise)
 read(discriminator, generator(noise))
 
 # %% [markdown]
-# **The generator** begins with the only dense layer: 100 numbers become 64 *maps* of 7 x 7, a very coarse picture with many
-# channels.  Each transposed convolution with kernel 4, stride 2 and padding 1 doubles height and width.  Along the way there are fewer
-# channels: many coarse features become one fine image.
+# **The generator** begins with its only dense layer: 100 numbers become 64 **feature maps** (特征图) of 7 x 7, a very coarse
+# picture with many channels.  Each transposed convolution with kernel 4, stride 2 and padding 1 doubles height and width.
+# The number of channels falls: many coarse maps become one fine image.
 #
-# **The discriminator** is its mirror: each convolution halves the picture, the channels become more; at the end one number, the logit.
-# It ends *without* a sigmoid, because the loss is computed from the logit, without overflow (lesson 8).
+# **The discriminator** is its mirror: each convolution halves the picture, and the number of channels grows.  The last
+# layer gives one number, the logit.  There is *no* sigmoid, because the loss is computed from the logit (lesson 8,
+# section 2).
 #
-# Layers before batch norm have no bias: batch norm would subtract it again, with the mean.  And kernel **4** with stride 2, not 5 or 3,
-# because the stride should divide the kernel: then every output pixel is met by as many taps as every other, and no checkerboard is built in
-# (lesson 3).
+# Layers before batch norm have no bias: batch norm would subtract it again, with the mean (lesson 6, section 3).  The
+# kernel is **4** with stride 2, not 5 or 3, because the stride should divide the kernel: then every output pixel gets
+# contributions from the same number of kernel elements, and there are no **checkerboard artifacts** (棋盘效应; lesson 3).
 #
 # ### The networks of the articles
 #
-# Two of the articles that this library grew from list DCGANs.  Here they are as listed, except for what had to be repaired.  S3 makes
-# 64 x 64 pixels in colour, S4 digits:
+# minigen grew from five articles, S0 to S4; `docs/articles.md` says what they are.  Two of them list DCGANs.  Here they are
+# as listed, except for what had to be repaired.  S3 (§4.1) makes 64 x 64 pixels in color, S4 (§4) makes digits:
 
 # %%
 for name, networks in (("S3", conv_k4_bn_networks(64, 3)), ("S4", conv_k5_dropout_networks(28, 1))):
@@ -113,8 +120,8 @@ for name, networks in (("S3", conv_k4_bn_networks(64, 3)), ("S4", conv_k5_dropou
 read(conv_k4_bn_networks(64, 3)[0], mg.randn(2, 100))
 
 # %% [markdown]
-# **What had to be repaired.**  S4's listing has one transposed convolution too few.  Nothing complains until a generated image meets the
-# discriminator, whose last layer expects as many features as 28 x 28 pixels give:
+# **What had to be repaired.**  S4's listing (§4, line 163) has one transposed convolution too few.  There is no error until a
+# generated image meets the discriminator, whose last layer expects as many features as 28 x 28 pixels give:
 
 # %%
 as_listed = nn.Sequential(
@@ -129,7 +136,8 @@ except ValueError as error:
     print("its discriminator:", error)
 
 # %% [markdown]
-# (S0 has the same trouble in another place: its generator makes 32 x 32 images, its discriminator takes 64 x 64.)
+# (S0, §4.1, line 121, has the same mistake in another place: its generator makes 32 x 32 images, its discriminator takes
+# 64 x 64.)
 #
 # ### Exercise 9.1: counting parameters
 #
@@ -137,8 +145,9 @@ except ValueError as error:
 #
 #     [("linear", 100, 256), ("convt", 4, 128, 4), ("norm", 128), ("convt", 128, 64, 4), ("norm", 64), ("convt", 64, 3, 4)]
 #
-# with inputs, outputs and, for convolutions (`"conv"`) and transposed ones (`"convt"`), the kernel's size; a norm has only its channels.  All but the
-# norms have a bias (this listing keeps it even before batch norm).  What must come out stands above.
+# with inputs, outputs and, for convolutions (`"conv"`) and transposed convolutions (`"convt"`), the kernel's size; a norm
+# has only its channels.  All layers but the norms have a bias (this listing keeps it even before batch norm).  The table
+# above shows the right result.
 
 
 # %%
@@ -152,15 +161,17 @@ exercises.count_parameters(count_parameters)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# A weight for each pair (input channel, output channel) and each of kernel x kernel taps; one bias for each *output*.  Batch norm learns a scale and a
-# shift for each channel; its running mean and variance are measured, not learned.
+# There is a weight for each pair (input channel, output channel) and each of the kernel x kernel taps, and one bias for each
+# *output*.  Batch norm learns a scale and a shift for each channel; its running mean and variance are measured, not learned.
 #
 # </details>
 #
 # ## 2. What a unit sees
 #
-# A unit of the discriminator's first layer sees 4 x 4 pixels.  One of the second sees 4 x 4 units of the first; these are 2 pixels apart and see 4
-# each: 10 pixels.  This is its *receptive field*.  Do not believe it: ask the gradient.  A pixel that a unit does not see has gradient 0.
+# A unit of the discriminator's first layer sees 4 x 4 pixels.  A unit of the second layer sees 4 x 4 units of the first.
+# These are 2 pixels apart, and each sees 4 pixels: together 10 pixels.  This is its **receptive field** (感受野).  We check it
+# by the gradient: a pixel that a unit does not see has gradient 0.  *Decide before you look*: how many pixels does a unit
+# of the third layer see?
 
 
 # %%
@@ -183,8 +194,8 @@ for layers, view in enumerate(views, 1):
     )
 
 # %% [markdown]
-# The same from the other side: change *one* place of the generator's 7 x 7 maps, in all 64 of them.  How much of the image does it paint?  (Batch norm is in
-# evaluation mode here; in training mode everything in a batch touches everything.)
+# Now the generator: change *one* place of its 7 x 7 maps, in all 64 of them.  How many pixels of the image change?  (Batch
+# norm is in evaluation mode here; in training mode each image of a batch acts on all others.)
 
 # %%
 generator.eval()
@@ -219,9 +230,9 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So the first layers can judge only strokes and edges; whether these make a *digit* is up to the dense layer at the end, which sees everything.
-# And neighbouring places of the generator paint overlapping patches; only what the dense layer at the *beginning* wrote into all 49 places together makes
-# the patches fit.
+# So D's first layers can judge only strokes and edges.  Whether the strokes make a *digit* is decided by the dense layer at
+# the end, which sees everything.  In G, neighboring places change overlapping patches.  Only the dense layer at the
+# *beginning*, which writes all 49 places together, can make the patches fit.
 #
 # ### Exercise 9.2: how much a unit sees
 
@@ -237,14 +248,18 @@ exercises.receptive_field(receptive_field)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# Keep two numbers: the view so far, and how many pixels apart neighbours are.  A window of $k$ taps has $k - 1$ gaps.
+# Keep two numbers: the view so far, and how many pixels apart two neighbors are.  A window of $k$ taps has $k - 1$ gaps.
 #
 # </details>
 #
 # ## 3. Rule 1: strides, not pooling
 #
-# A classifier may shrink its maps by *max pooling*: of each 2 x 2 units the largest goes on.  For a discriminator that is bad, for one reason: **the
-# generator learns only from the gradient that comes out of D at the image**.  Max pooling sends it to one of four, and to the others nothing:
+# The next sections give the argument for each rule, with a number.  A number from an untrained network is an argument, not
+# a proof: whether a rule matters for your data, only a training shows (an **ablation study**, 消融实验).
+#
+# A classifier may shrink its maps by **max pooling** (最大池化): the largest of each 2 x 2 units goes on.  The argument against
+# it: **the generator learns only from the gradient of D with respect to the image**, and max pooling gives a gradient to
+# one pixel of four:
 
 # %%
 image = mg.tensor(train.images[:16], requires_grad=True)
@@ -259,16 +274,18 @@ for name, layer in first_layers.items():
     print(f"{name:15} gives a gradient to {(g.numpy() != 0).mean():4.0%} of the pixels")
 
 # %% [markdown]
-# Average pooling reaches all pixels, but all four with the *same* number: it cannot ask for an edge between them.  A strided convolution is both at once: it
-# shrinks, with weights that it learns, and each pixel hears something of its own.  In the generator the same holds the other way round: a transposed
-# convolution learns how to enlarge.
+# Average pooling reaches all pixels, but gives all four the *same* number: it cannot ask for an edge between them.  A
+# strided convolution shrinks with weights that it learns, and gives each pixel a different number.  In the generator, a
+# transposed convolution learns how to enlarge.
 #
 # ## 4. Rules 2 and 5: keep the signal alive
 #
-# What do weights of $N(0, 0.02)$ do to a signal?  A unit that adds up $n$ inputs of mean square $m^2$, with independent weights of standard deviation 0.02, has the
-# standard deviation $0.02\, m \sqrt n$.  The second convolution of S3's D adds up $n = 64 \cdot 16 = 1{,}024$ numbers: a factor of $0.02 \cdot 32 = 0.64$; and LeakyReLU
-# takes its share.  Layer by layer the signal shrinks.  Batch norm brings it back to 1, whatever it was.  Measure it with and without, on noise images of standard
-# deviation 1:
+# Lesson 6 has the formula of batch norm, $y = \gamma\,(x - \mu)/\sqrt{v + \epsilon} + \beta$ with the mean $\mu$ and the variance
+# $v$ of a channel over the batch, and the size that weights must have to keep a signal.  What do weights of $N(0, 0.02^2)$ do?
+# A unit that adds $n$ inputs of mean square $1$, with independent weights of standard deviation 0.02, has the standard
+# deviation $0.02 \sqrt n$.  The second convolution of S3's D adds $n = 64 \cdot 16 = 1{,}024$ numbers: a factor of
+# $0.02 \cdot 32 = 0.64$, and LeakyReLU takes some more.  The signal shrinks from layer to layer.  Batch norm brings it back
+# to 1.  We measure it with and without batch norm, on noise images of standard deviation 1:
 
 # %%
 mg.manual_seed(0)
@@ -285,17 +302,17 @@ for norms in (True, False):
     )
 
 # %% [markdown]
-# (The numbers are standard deviations behind each LeakyReLU, which leaves 0.6 of a signal of 1; the last is the logit's.  The first layer has no batch norm in either
-# row.)  Without it the logit hardly depends on the image any more, and the gradient that comes back is as small.  The two rules belong together: one starts
-# small and equal, the other sets the scale.  (S4's networks have no batch norm, and start with larger weights for that reason: our code gives them the
-# library's default, which is scaled by $1/\sqrt n$.)
+# (The numbers are standard deviations after each LeakyReLU, which leaves 0.6 of a signal of 1; the last number is the
+# logit's.  The first layer has no batch norm in either row.)  Without batch norm the logit hardly depends on the image, and
+# the gradient that comes back is as small.  The two rules belong together: weights start small and equal, and batch norm
+# sets the scale.  (S4's networks have no batch norm.  Our code starts them with the library's default, which is scaled by
+# $1/\sqrt n$.)
 #
-# **Why not at the generator's output?**  Batch norm would give every batch of images the same mean and the same contrast, whatever the digits are.  The output has to be
-# free to be an image.
+# **Why not at the generator's output?**  Batch norm would give every batch of images the same mean and the same contrast.
 #
-# **Why not at the discriminator's input?**  Real and generated images go through D in two batches, one after the other (so that it cannot compare them within
-# a batch).  Batch norm at the input would subtract from each batch its own mean and divide by its own contrast.  So D could never
-# learn that generated digits are too dark or too pale:
+# **Why not at the discriminator's input?**  Real and generated images go through D in two separate batches.  Batch norm at
+# the input would subtract from each batch its own mean and divide by its own contrast (lesson 6, section 6).  So D could
+# not learn that generated digits are too dark or too pale.  How far apart are D's logits for digits and for pale digits?
 
 # %%
 digits = mg.tensor(train.images[:32])
@@ -310,9 +327,10 @@ for name, network in (("batch norm at the input", with_norm), ("no batch norm th
     print(f"{name:24} logits of digits and of pale digits differ: {bool(gap > 1e-3)}")
 
 # %% [markdown]
-# **Training mode.**  Batch norm takes the statistics of the batch in training, and running averages afterwards.  S3's listing calls its networks
-# without `training=True`, so with the running averages, which at the beginning are 0 and 1: it does nothing at all.  Look at what the generator
-# then makes of different noise, by the standard deviation across images:
+# **Training mode.**  In training, batch norm uses the statistics of the batch; in evaluation, running averages.  S3's listing
+# (§4.1, line 118) calls its networks without `training=True`, so it uses the running averages, which are 0 and 1 at the
+# beginning.  Then batch norm does nothing at all.  Does the generator still make different images of different noise?  We
+# print the standard deviation of a pixel across images:
 
 # %%
 mg.manual_seed(0)
@@ -325,11 +343,14 @@ for mode in (True, False):
     )
 
 # %% [markdown]
+# With the statistics of the batch, pixels differ by a few hundredths; with the running averages a hundred times less, so
+# all images are nearly equal.
+#
 # ## 5. Rules 3 and 4: activations
 #
-# **LeakyReLU in D.**  A ReLU that is off passes no gradient.  In a classifier that is fine; in a discriminator every closed unit is a path by which the
-# generator does not hear what was wrong.  With slope 0.2 no path is closed.  Take the small D of section 1, with slopes
-# 0 and 0.2, and count the units of its second convolution, behind batch norm, that the gradient of the logit reaches:
+# **LeakyReLU in D.**  A ReLU with a negative input passes no gradient.  The argument: in a discriminator, each such unit
+# blocks a path by which the generator learns.  With slope 0.2 no path is blocked.  We take the small D of section 1 with
+# slopes 0 and 0.2, and count the units of its second convolution that the gradient of the logit reaches:
 
 # %%
 open_paths = {}
@@ -346,12 +367,20 @@ for slope in (0.0, 0.2):
     print(f"slope {slope}: a gradient comes through {open_paths[slope]:.0%} of the units")
 
 # %% [markdown]
-# **ReLU in G** is less delicate: what a closed unit there keeps from itself and the layers before it, no other player misses; and batch norm, before each ReLU, keeps about
-# half of the units open.
+# Half of the paths are blocked.  Is the other half enough?  This count cannot say.  Try it in section 7: before the training
+# loop, insert these lines, and compare the samples.
 #
-# **tanh, and data in $[-1, 1]$.**  The output must have the range of the data.  tanh reaches from $-1$ to $1$, symmetrically, and black is $-1$: that is where tanh is
-# *flat*, so that a black background, most of a digit, is easy to hold.  S4's listing has tanh and data in $[0, 1]$.  Then black is 0, where tanh is *steepest*, and half of
-# what the generator can say, everything below 0, gives it away at once.  S0's listing has no activation at its end: its pixels have no bounds at all.
+#     for layer in model.discriminator:
+#         if isinstance(layer, nn.LeakyReLU):
+#             layer.negative_slope = 0.0
+#
+# **ReLU in G.**  A closed ReLU in G blocks a gradient inside G only; D is not affected.  And batch norm before each ReLU keeps
+# about half of the units open.
+#
+# **tanh, and data in $[-1, 1]$.**  The output must have the range of the data.  tanh gives numbers from $-1$ to $1$, and
+# black is $-1$.  There tanh is *flat*, so a black background, most of a digit, is easy to keep.  S4's listing (§4, lines 151
+# and 163) has tanh and data in $[0, 1]$.  Then black is 0, where tanh is *steepest*, and everything below 0 tells D at once
+# that an image is generated.  S0's listing (§4) has no activation at the end, so its pixels have no bounds.
 
 # %%
 with mg.no_grad():
@@ -362,12 +391,15 @@ print(f"data in [-1, 1] that is exactly -1: {(train.images == -1).mean():.0%}")
 # %% [markdown]
 # ## 6. Rule 6: an optimizer with a short memory
 #
-# Adam does not follow the gradient $g$ but its moving average, $m \leftarrow \beta_1 m + (1 - \beta_1) g$.  With the usual $\beta_1 = 0.9$ it remembers about $1/(1 - 0.9) = 10$ steps: good
-# on a hill that stays where it is.  But in a game the hill moves with every step of the other player.  What was downhill ten steps ago may be uphill.
+# Adam (lesson 7, section 4) does not follow the gradient $g$ itself, but its running mean
+# $m_t = \beta_1 m_{t-1} + (1 - \beta_1)\, g_t$, divided by the usual size of $g$.  With the usual $\beta_1 = 0.9$ the mean
+# reaches back about $1/(1 - 0.9) = 10$ steps.  In a minimization that averages the noise of the batches.  In a game the loss
+# of each player changes with every step of the other, and a gradient of ten steps ago belongs to another loss.
 #
 # ### Exercise 9.3: how long Adam looks back
 #
-# For a long time the gradient was $+1$, so that $m = 1$.  From now on it is $-1$.  After how many steps is $m$ below 0, so that Adam moves the other way?
+# For a long time the gradient was $+1$, so $m = 1$.  From now on it is $-1$.  After how many steps is $m$ below 0, so that
+# Adam moves the other way?
 
 
 # %%
@@ -381,12 +413,12 @@ exercises.steps_to_turn(steps_to_turn)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# After $n$ steps the old $+1$ weighs $\beta_1^n$ and all the new $-1$ together $1 - \beta_1^n$.
+# After $n$ steps the old $+1$ has the weight $\beta_1^n$, and all the new $-1$ together have $1 - \beta_1^n$.
 #
 # </details>
 #
-# Seen in the smallest game there is: one player owns $a$ and wants $a b$ small, the other owns $b$ and wants it large.  The solution is $a = b = 0$.  Adam goes
-# round it; the longer its memory, the wider the circles:
+# Lesson 7 (sections 7 and 8) plays the smallest game, $\min_a \max_b ab$, where momentum drives the players away from the
+# equilibrium.  The same with Adam.  *Decide before you look*: how far from $a = b = 0$ does each $\beta_1$ end?
 
 # %%
 rounds = {}
@@ -421,23 +453,31 @@ with plot.style():
 picture
 
 # %% [markdown]
+# What $\beta_1$ does to the DCGAN is in lesson 7, section 8, with pictures: two trainings of 500 steps, equal in everything
+# but $\beta_1$.
+# With 0.9 every sample is a checkerboard, for two seeds, though kernel 4 with stride 2 overlaps evenly: so uneven overlap is
+# not the only cause of checkerboards.  At step 500 the mean of $D$ for generated images, `d_fake`, is 0.22 and 0.27 with 0.5
+# (two seeds), and 0.05 and 0.07 with 0.9.  This rule is confirmed by a training, the clearest of all six.
+#
 # ## 7. Train it
 #
-# The step is lesson 8's, with its losses, its `detach` and its two optimizers; nothing in it knows that the networks are convolutions.  Two things are
-# there for this lesson's sake, though.  Look for them:
+# The step is lesson 8's, with its losses, its `detach` and its two optimizers.  It does not depend on the networks.  Look
+# for two things: which images does D see together, and when does G's loss ask D?
 
 # %%
 show_source(mg.models.GAN.training_step)
 
 # %% [markdown]
-# - **Real and generated images are judged one after the other**, in two batches: because of batch norm.  Each batch is standardised by its own
-#   statistics, so that D cannot tell an image by how it differs from the others in a mixture.
-# - **G's images are judged again** after D's move, by the new weights: G answers to D as it is, not as it was.
+# - **Real and generated images go through D in two separate batches**, because of batch norm: each batch is normalized by
+#   its own statistics, so D cannot recognize an image by how it differs from a mixture.
+# - **D judges G's images again** after D's update, with the new weights.
 #
-# And **fresh noise in every step.**  S4's listing draws it once, before the loop.  Then G learns those images, and nothing between them.
+# And **each step has new noise.**  S4's listing (§4, line 155) draws the noise once, before the loop.  Then G learns those 128
+# images, and nothing between them.
 #
-# *A wrong sign, seen.*  D's loss is $-\log D(x) - \log(1 - D(G(z)))$.  S3's listing has D descend $+\log D(x)$, without the second term.  What does such a D
-# learn, and what does it tell G?
+# *A wrong sign, trained.*  D's loss is $-\log D(x) - \log(1 - D(G(z)))$.  In S3's listing (§4.1, line 119) D descends
+# $+\log D(x)$, without the second term; lesson 14 trains it with dense networks.  What does a convolutional D learn from
+# it, and what gradient does G get?
 
 
 # %%
@@ -466,15 +506,16 @@ for name, (d_real, d_fake, _) in (("as derived", as_derived), ("S3's listing", a
 print("gradient for S3's generator, smaller by more than a factor of 10:", as_listed[2] < as_derived[2] / 10)
 
 # %% [markdown]
-# As listed, D calls everything generated, real or not; the saturating loss of that listing then has no gradient for G, and nothing is learned.
+# As listed, D answers "generated" to every image, and the saturating loss of that listing has almost no gradient for G.
 #
-# Now the real thing: 4,000 digits, and the same 10 noise vectors looked at again and again.
+# Now the real training: 4,000 digits, and the same 10 latent vectors drawn again and again.
 #
-# **How fast?**  The paper's learning rate is $2 \cdot 10^{-4}$, for many passes over millions of images.  We have 500 steps here, and 1,500 in the full run.  So
-# the rate begins 50 times as high, at $10^{-2}$.  Batch norm allows that: a layer's output does not depend on the scale of its weights, so a step
-# that was too long makes the weights long, and the next steps small beside them.  But at full speed two players go round their solution, as $a$ and $b$ did above, and never
-# settle; strokes stay coarse, and no digit gets finished.  So the rate *falls*, in a straight line, to 0 at the last step.  `schedule` sets it: it is told what
-# share of the training is done.  (`minigen train` does that for you.)
+# **How fast?**  The paper's learning rate is $2 \cdot 10^{-4}$, for many passes over millions of images.  We have 500 steps here,
+# and 1,500 in the full run.  So the rate begins 50 times as high, at $10^{-2}$.  Batch norm allows this: a layer's output does
+# not depend on the scale of its weights, so a step that was too long makes the weights longer, and the next steps are small
+# beside them.  But at a constant rate two players move around the equilibrium, as $a$ and $b$ above, and no stroke is
+# finished.  So the rate *falls* linearly to 0 at the last step.  `schedule` sets it; its argument is the share of the
+# training that is done.  (`minigen train` calls it for you.)
 
 # %% tags=["varies"]
 mg.kernels.use("auto")  # the fast kernels; the first run on a machine compiles them
@@ -525,14 +566,13 @@ picture
 #
 # | number | if D cannot tell | if D is certain | what it does *not* say |
 # |---|---|---|---|
-# | `loss_d` | $2\log 2 = 1.39$ | about 0.33 (labels are smoothed to 0.9) | how good the images are |
-# | `loss_g` | $\log 2 = 0.69$ | large | whether G got better: D moves too |
+# | `loss_d` | $2\log 2 = 1.39$ | about 0.33 (real labels are smoothed to 0.9) | how good the images are |
+# | `loss_g` | $\log 2 = 0.69$ | large | whether G improved: D changes too |
 # | `d_real`, `d_fake` | 0.5, 0.5 | near 0.9, near 0 | |
 #
-# There is no number here that falls *because* the images get better.  G's loss says how it stands against D, and D moves too: below, once the first wild steps are
-# over, it stays at about 1.5, while the images improve all the way.  What one
-# can read is whether the game is alive: `d_fake` glued to 0 and `loss_g` climbing mean that D has won and G hears nothing; all at
-# 0.5 from the start, that D learns nothing.
+# No number here falls *because* the images get better.  G's loss says how G stands against the D of this step.  What one can
+# read is whether the game goes on: if `d_fake` stays near 0 and `loss_g` rises, D has won and the gradient of G is small; if
+# `d_real` and `d_fake` are 0.5 from the start, D has learned nothing.
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -557,11 +597,15 @@ with plot.style():
 picture
 
 # %% [markdown]
-# At step 100 the two means are only some 0.15 apart, at the end about twice as much.  So is G losing?  Look at the pictures: its digits were poor at step 125,
-# and are better at 500.  At full speed *neither* player is good.  As the rate falls both settle, and D learns to see finer flaws somewhat sooner
-# than G learns to avoid them.  Means that are close prove nothing.
+# The lead of D is `d_real - d_fake`, the distance of the two curves at the right.
 #
-# How often is D *right*?  A classifier's accuracy, with the border at 1/2, on digits that it has not trained with and on fresh samples:
+# The lead grows.  So does G get worse?  Look at the pictures: its digits are poor at step 125, and better at 500.  At the high
+# rate *neither* network is good.  As the rate falls both improve, and D learns to see finer faults sooner than G learns to
+# avoid them.  (S3, §6, line 268, judges a generator by D's performance.  This is why one should not.)
+#
+# How often is D *right*?  We take its accuracy, with the border at $D = \frac12$, on digits of the test split, which it has
+# never seen, and on new samples.  A guess is right for 50 %.  (Print `on_real.mean()` and `on_fake.mean()` to see the two
+# shares; they vary from machine to machine.)
 
 # %%
 test = load("mnist5k", split="test")
@@ -576,8 +620,8 @@ print("D is right more often than a coin:", (on_real.mean() + on_fake.mean()) / 
 # %% [markdown]
 # ## 8. Inside
 #
-# What have the layers learned?  Send one noise vector through the trained generator and stop on the way; then send the digit, and a real one, through the
-# discriminator's first layer.
+# What have the layers learned?  Send one latent vector through the trained generator and keep what comes out on the way.
+# Then send a real and a generated digit through the discriminator's first layer.
 
 # %% jupyter={"source_hidden": true}
 model.eval()
@@ -631,28 +675,31 @@ with plot.style():
 picture
 
 # %% [markdown]
+# No single map of G is a part of a digit.  The image is a sum over 32 maps and 16 taps, and only the sum was trained.
+#
 # ## 9. The full run
 #
-# Four epochs are few.  The default run takes twelve, some minutes on a laptop:
+# Four epochs are few.  The default run takes twelve, a few minutes on a laptop:
 #
 #     minigen train dcgan
 #
-# It leaves its samples after every epoch, the log, and curves in `runs/dcgan-mnist5k`.  This is its last picture:
+# It writes its samples after every epoch, the log, and curves into `runs/dcgan-mnist5k`.  This is its last picture:
 
 # %%
 Image(data=(lessons.FOLDER / "pictures" / "dcgan_mnist5k.png").read_bytes())
 
 # %% [markdown]
-# Judge it with your own eyes: about nine of ten can be read, with some goodwill.  (A number for that, and its error bar, are a lesson of their own.)
+# Count for yourself: how many of these digits can you read?  (Numbers for quality, with their error bars: lesson 13.)
 #
 # ## 10. Does it copy?
 #
-# A generator that stored its 4,000 training images would make perfect samples.  Look for the training image *nearest* to each sample.  (Nearest in
-# pixels: the sum of squared differences.  It is a crude measure, for a digit shifted by two pixels is far away; but a copy it finds.)
+# A generator that stored its 4,000 training images would make perfect samples; this is called **memorization** (记忆训练集).  We
+# look for the training image *nearest* to each sample, by the sum of squared differences of the pixels.  This finds exact
+# copies.  It does not find a copy that is shifted by two pixels, because such a copy is far away in pixels.
 #
 # ### Exercise 9.4: the nearest training image
 #
-# All differences of 1,000 samples and 4,000 digits would be 25 GB.  Do without.
+# All differences of 1,000 samples and 4,000 digits would need 25 GB.  Find a way that does not store them.
 
 
 # %%
@@ -670,8 +717,8 @@ exercises.nearest(nearest)
 #
 # </details>
 #
-# What distance is suspicious?  Take a yardstick: the distance from *real* digits that were not trained on, the test split, to their nearest
-# training image.
+# Which distance is suspicious?  We compare with *real* digits that G was not trained on, the test split: how far are they
+# from their nearest training image?  (The cell uses the solution of the exercise.)
 
 
 # %%
@@ -705,15 +752,18 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So G copies nothing.  The samples are even *farther* from the training images than new real digits are: they are not yet as good.
+# None of these 250 samples is a pixel copy.  That is all that this test can say: it has seen 250 samples of a generator that
+# can make any number, and it cannot see shifted or partial copies.  The samples are *farther* from the training images than
+# new real digits are, because they are not yet as good.  (Better tests are in lesson 13.)
 #
-# ## 11. Walking through the noise
+# ## 11. Walking through the latent space
 #
-# If G had merely learned a list, there would be nothing between two entries.  So go from one $z$ to another.  Along a straight line?  A vector of 100 normal
-# numbers has a length of about $\sqrt{100} = 10$, and hardly ever less than 8 or more than 12: the noise lies in a thin *shell*.  The middle of a straight line between two
-# such vectors is inside it, at about $10/\sqrt 2 = 7$, where G was never trained.  Better to go along the shell.
+# Go from one latent vector $z$ to another, and draw the images on the way: an **interpolation** (插值).  Along a straight line?  A
+# vector of 100 normal numbers has a length of about $\sqrt{100} = 10$, and hardly ever less than 8 or more than 12: the noise
+# lies in a thin *shell*.  The middle of a straight line between two such vectors is inside the shell, at a length of about
+# $10/\sqrt 2 = 7$, where G was never trained.  So one goes along the shell.
 #
-# ### Exercise 9.5: the way round
+# ### Exercise 9.5: the way around
 
 
 # %%
@@ -727,7 +777,7 @@ exercises.slerp(slerp)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# With the angle $\omega$ between $a$ and $b$: $\big(\sin((1-t)\omega)\,a + \sin(t\omega)\,b\big)/\sin\omega$.  How does one get an angle from two vectors?
+# With the angle $\omega$ between $a$ and $b$: $\big(\sin((1-t)\omega)\,a + \sin(t\omega)\,b\big)/\sin\omega$.  How does one get the angle between two vectors?
 #
 # </details>
 
@@ -758,38 +808,47 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Here the two ways look almost the same: this G bears a $z$ of length 7.  Others do not, and the way round costs nothing.
+# Each step changes the image a little.  Every continuous network does this, so smoothness alone does not prove that G has
+# not memorized.  But look at the images *between* two digits: are they digits, too?  A generator that only knew a list would
+# draw mixtures there.
+#
+# Here both ways look almost the same: this G also works for a $z$ of length 7.  Other generators do not, and the way around
+# costs nothing.
 #
 # ## 12. What the articles do
 #
-# | the article | what comes of it | where |
+# | the article | what follows | where |
 # |---|---|---|
-# | S0: G makes 32 x 32, D takes 64 x 64 | an error, or a resize that hides it | section 1 |
-# | S4: G makes 14 x 14 | the same | section 1 |
-# | S3: D and G called without training mode | no batch norm at the start: all images alike | section 4 |
-# | S4: data in $[0, 1]$, tanh in $[-1, 1]$; S0: no activation at all | the range gives generated images away | section 5 |
-# | S3: D descends $+\log D(x)$, no second term | D calls everything generated, G hears nothing | section 7 |
-# | S4: one batch of noise for the whole training | G learns these images only | section 7 |
-# | S3: "staircase images" blamed on unstable training | probably checkerboards, as S0's and S4's kernel 5 with stride 2 makes them | lesson 3 |
-# | S3: quality judged by D's performance | D is a moving yardstick | section 7 |
+# | S0 §4.1, L121: G makes 32 x 32, D takes 64 x 64 | an error, or a resize that hides it | section 1 |
+# | S4 §4, L163: G makes 14 x 14 | the same | section 1 |
+# | S3 §4.1, L118: G and D are called without training mode | no batch norm at the start: all images alike | section 4 |
+# | S4 §4, L151 and L163: data in $[0, 1]$, tanh in $[-1, 1]$ | D can tell images by their range | section 5 |
+# | S3 §4.1, L119: D descends $+\log D(x)$, no second term | D answers "generated" to all; no gradient for G | section 7 |
+# | S4 §4, L155: one batch of noise for the whole training | G learns 128 images only | section 7 |
+# | S3 §6, L259: "staircase images" blamed on unstable training | probably checkerboards | section 6, lesson 3 |
+# | S3 §6, L268: quality judged by D's performance | D changes, too | section 7 |
+#
+# (All mistakes, quoted: `docs/articles.md`.  Twelve of them run: lesson 14.)
 #
 # ## Why this, and not that?
 #
-# - **Why strides?**  They shrink with learned weights, and every pixel gets a gradient of its own.
-# - **Why batch norm, and why not at G's end and D's beginning?**  It keeps the signal alive from layer to layer.  At the two places where images are, it
-#   would take their brightness and contrast away.
-# - **Why LeakyReLU in D?**  What D does not pass back, G never hears.
-# - **Why tanh and $[-1, 1]$?**  The output needs the data's range, and black is where tanh is flat.
+# - **Why strides?**  They shrink with learned weights, and every pixel gets a different gradient.
+# - **Why batch norm, and why not at G's end and D's beginning?**  It keeps the size of the signal from layer to layer.  At G's
+#   output and D's input it would remove brightness and contrast of the images.
+# - **Why LeakyReLU in D?**  A closed ReLU passes no gradient to G.  (How much that costs, only a training shows.)
+# - **Why tanh and $[-1, 1]$?**  The output needs the range of the data, and black is where tanh is flat.
 # - **Why 0.02?**  Small and equal, so that tanh and D begin in their middle; batch norm sets the scale.
-# - **Why $\beta_1 = 0.5$?**  The other player moves: old gradients are about another game.
-# - **Why does the logit have no sigmoid?**  The loss takes logits, without overflow.
+# - **Why $\beta_1 = 0.5$?**  The other network changes: old gradients belong to another loss.
+# - **Why has the logit no sigmoid?**  The loss takes logits, without overflow.
 # - **Why kernel 4?**  The stride divides it.
 #
 # ## To a friend, in three sentences
 #
-# The generator paints coarse to fine: a few numbers become a 7 x 7 plan with many channels, and each layer doubles it and settles details; the discriminator
-# goes the same way back.  All the rules of DCGAN serve one end, that a useful gradient travels from the verdict through the whole discriminator to every pixel and
-# on to the noise.  Whether it draws well, none of its numbers says: look, compare with the training images, and walk through the noise.
+# The generator draws from coarse to fine: 100 numbers become 7 x 7 maps with many channels, and each layer doubles the size and
+# adds detail; the discriminator goes the same way back.  The rules of DCGAN have one purpose, that a useful gradient comes
+# from D's answer through all its layers to every pixel and on to G, and a training shows which of them matter for your data.
+# No number in its log says whether it draws well: look at samples, compare them with training images, and walk through the
+# latent space.
 #
 # **Go on.**  `minigen train dcgan --network conv_k4_bn` (or `conv_k5_dropout`), `--ema 0.995`, `--beta1 0.9`; `minigen train dcgan --data folder:PATH --size 64` for your own images.  The
 # source: `minigen/models/gan/dcgan.py`.  The paper: Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional generative
