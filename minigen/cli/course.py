@@ -19,6 +19,8 @@ for students, in the folder that was handed out:
 for instructors (lessons/assignments/INSTRUCTORS.md explains everything):
   minigen course build A1 --out course           make the student's copy and the grader's
   minigen course grade submissions --grader course/grader/A1_autograd
+  minigen course export submissions-grades --roster roster.csv --adjust adjustments.csv
+  minigen course similar submissions --grader course/grader/A1_autograd
   minigen course validate A1                     known wrong answers, and which hidden tests reject each
 """
 
@@ -56,6 +58,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--regrade", action="store_true", help="grade anew what has not changed, too")
     one.add_argument("--jobs", type=int, default=1, metavar="N", help="how many submissions at a time (default: 1)")
 
+    one = what.add_parser(
+        "export", help="for instructors: grades with manual points and late days, for Canvas and Moodle"
+    )
+    one.add_argument("folder", type=Path, metavar="GRADES", help="the folder that minigen course grade has written")
+    one.add_argument("--out", type=Path, metavar="DIR", help="where to (default: GRADES/export)")
+    one.add_argument("--title", default="Assignment", help="name of the column in Canvas (default: %(default)s)")
+    one.add_argument("--roster", type=Path, metavar="CSV", help="columns: student, name, id, email, section")
+    one.add_argument(
+        "--adjust", type=Path, metavar="CSV", help="columns: student, points, comment, late_days, excused_days"
+    )
+    one.add_argument(
+        "--late-percent", type=float, default=0.0, metavar="P", help="of the points, for each late day (default: 0)"
+    )
+    one.add_argument(
+        "--free-days", type=float, default=0.0, metavar="N", help="late days that cost nothing (default: 0)"
+    )
+
+    one = what.add_parser("similar", help="for instructors: pairs of submissions that share much text")
+    one.add_argument("folder", type=Path, metavar="DIR", help="with a .py, a .zip or a folder for each student")
+    one.add_argument("--grader", type=Path, default=Path(), metavar="DIR", help="the grader's copy (default: here)")
+    one.add_argument(
+        "--given", type=Path, metavar="FILE", help="the file that was handed out, whose text does not count"
+    )
+    one.add_argument("--least", type=float, default=0.5, metavar="S", help="smallest similarity (default: %(default)s)")
+
     one = what.add_parser("validate", help="for authors: known wrong answers, and what the hidden tests say to each")
     one.add_argument(
         "name", nargs="?", metavar="ASSIGNMENT", help="such as A1, or a folder (default: all there are, in short)"
@@ -74,7 +101,15 @@ def run(args: argparse.Namespace) -> int:
     for stream in (sys.stdout, sys.stderr):  # a console of Windows may know no check marks
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    return {"check": _check, "build": _build, "grade": _grade, "validate": _validate}[args.what](args)
+    commands = {
+        "check": _check,
+        "build": _build,
+        "grade": _grade,
+        "export": _export,
+        "similar": _similar,
+        "validate": _validate,
+    }
+    return commands[args.what](args)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -118,6 +153,36 @@ def _grade(args: argparse.Namespace) -> int:
     print(f"{out / 'grades.csv'}, and a page for each student in {out / 'pages'}")
     if failed:
         print(f"{failed} could not be graded; the column problem of grades.csv says why")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from ..course.kit import gradebook
+
+    roster = gradebook.read_roster(args.roster) if args.roster else None
+    adjustments = gradebook.read_adjustments(args.adjust) if args.adjust else None
+    policy = gradebook.LatePolicy(args.late_percent, args.free_days)
+    entries = gradebook.gradebook(args.folder, roster, adjustments, policy)
+    written = gradebook.export(args.folder, args.out or args.folder / "export", args.title, entries)
+    for path in written:
+        if path.parent.name != "pages":
+            print(path)
+    for entry in entries:
+        if entry.problem:
+            print(f"{entry.person.student}: {entry.problem}")
+    return 0
+
+
+def _similar(args: argparse.Namespace) -> int:
+    from ..course.kit.grade import find_submissions
+    from ..course.kit.gradebook import similar_pairs
+
+    file = Assignment.read(args.grader).file
+    sources = {s.student: s.source for s in find_submissions(args.folder, file) if not s.problem}
+    given = args.given.read_text(encoding="utf-8") if args.given else ""
+    for share, one, other in similar_pairs(sources, given, args.least):
+        print(f"{share:6.0%}  {one}  {other}".replace("%", " %"))
+    print(f"{len(sources)} files compared. Similarity is a reason to read both files, and no proof of anything.")
     return 0
 
 
