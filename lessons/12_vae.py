@@ -584,7 +584,7 @@ picture
 # %% [markdown]
 # So of a reconstruction loss of 80 nats on these digits, most is the floor; and results on grey and on black-and-white digits
 # cannot be compared.  (Two more that cannot be compared: with *Gaussian* pixels of mean $\hat x$,
-# $-\log p(x \mid z) = \frac{1}{2v}\|x - \hat x\|^2 + \frac P2 \log(2 \cdot 3.1416 \cdot v)$ may be negative, because a density may
+# $-\log p(x \mid z) = \frac{1}{2v}\|x - \hat x\|^2 + \frac P2 \log(2\pi v)$ may be negative, because a density may
 # exceed 1.  And the plain squared error is the case $v = \frac12$, which is a choice, too.)
 #
 # ### Sum over pixels, mean over images
