@@ -174,9 +174,9 @@ def test_evaluate_measures_membership_against_the_unseen_images_where_there_are_
     train, test = (mg.data.load("digits", split) for split in ("train", "test"))
     model = mg.models.build("vae", size=8, channels=1, network="mlp", width=8)
     seen, rest = train.subset(slice(0, 100)), train.subset(slice(100, 500))
-    found = [metrics.evaluate(model, test, train=seen, unseen=unseen)["membership"] for unseen in (rest, None)]
+    found = [metrics.measure_family(model, test, train=seen, unseen=unseen)["membership"] for unseen in (rest, None)]
     assert [(one.members, one.others) for one in found] == [(100, 400), (100, 355)]
-    assert found[0] == membership(model, seen, rest) and "membership" not in metrics.evaluate(model, test)
+    assert found[0] == membership(model, seen, rest) and "membership" not in metrics.measure_family(model, test)
 
 
 def test_what_has_no_score_is_refused():

@@ -16,7 +16,7 @@ from minigen.cli import main
 from minigen.data import Dataset, Loader
 from minigen.data.picture import read_picture
 from minigen.losses import gradient, non_saturating_g
-from minigen.metrics import evaluate, psnr, read_digits, repair_scores, ssim
+from minigen.metrics import measure_family, psnr, read_digits, repair_scores, ssim
 from minigen.metrics.classical import classical_repairs
 from minigen.models import build
 from minigen.models.networks.image import Enlarger, ResidualCNN, UNet
@@ -389,7 +389,7 @@ def test_scores_hold_every_method_and_the_mean():
 
 def test_evaluate_and_reading_digits():
     digits = [mg.data.load("digits", split) for split in ("train", "test")]
-    found = evaluate(repairer("noise"), digits[1].subset(slice(0, 20)))
+    found = measure_family(repairer("noise"), digits[1].subset(slice(0, 20)))
     assert list(found) == ["psnr", "psnr_input"] and found["psnr_input"] == pytest.approx(20.2, abs=0.3)
     x = digits[1].images
     read = read_digits(digits[0], {"true": x, "black": -np.ones_like(x)}, digits[1].labels)

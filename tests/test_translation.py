@@ -9,7 +9,7 @@ from PIL import Image
 import minigen as mg
 from minigen.cli import main
 from minigen.data import Dataset, load, render_shapes
-from minigen.metrics import evaluate, shape_scores, translation_scores
+from minigen.metrics import measure_family, shape_scores, translation_scores
 from minigen.models import CycleGAN, Pix2Pix
 
 
@@ -145,7 +145,7 @@ def test_scores_of_a_model_that_copies():
             return x
 
     data = noise()
-    found = evaluate(Copy(width=2), data)
+    found = measure_family(Copy(width=2), data)
     assert (
         found["psnr"] == found["psnr_copy"] == found["psnr_back"]
         and found["psnr_cycle"] == found["psnr_invert"] == np.inf

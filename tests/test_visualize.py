@@ -13,7 +13,7 @@ from PIL import Image
 import minigen as mg
 from minigen.cli import main
 from minigen.data import Dataset
-from minigen.metrics import elbo_terms, evaluate, memorization, nearest_distances
+from minigen.metrics import elbo_terms, measure_family, memorization, nearest_distances
 from minigen.models import ImageModel, build
 from minigen.plot import save_image_grid
 from minigen.train import Run, RunError, load_trained
@@ -336,16 +336,19 @@ def test_a_model_from_image_to_image_is_measured_by_the_partners_of_its_data():
 
     images = DIGITS.images[:9]
     data = Dataset("pairs", images, partners=-images + np.float32(0))
-    assert evaluate(Negative(), data) == {"mse": 0.0, "mse_of_input": pytest.approx(4 * np.mean(images**2), rel=1e-5)}
+    assert measure_family(Negative(), data) == {
+        "mse": 0.0,
+        "mse_of_input": pytest.approx(4 * np.mean(images**2), rel=1e-5),
+    }
     with pytest.raises(ValueError, match="negative makes images from images; digits has no partners"):
-        evaluate(Negative(), DIGITS)
+        measure_family(Negative(), DIGITS)
 
 
 def test_a_critic_judges_in_scores_of_its_own():
     model = tiny("wgan-gp")
     scores = model.discriminator(mg.tensor(DIGITS.images[:8])).numpy()[:, 0]
     np.testing.assert_allclose(model.score(DIGITS.images[:8]), scores, rtol=1e-5)
-    assert set(evaluate(model, DIGITS)) == {"d_data", "d_samples"}
+    assert set(measure_family(model, DIGITS)) == {"d_data", "d_samples"}
 
 
 def grids(folder, count):

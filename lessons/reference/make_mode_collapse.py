@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from minigen.cli import main
-from minigen.metrics import evaluate
+from minigen.metrics import measure_family
 from minigen.train import find_run, load_trained
 
 HERE = Path(__file__).parent
@@ -53,7 +53,7 @@ def measure(row: str, seed: int, folder: Path) -> dict[str, float]:
         raise SystemExit(f"the training {name} was stopped; the same command goes on with it")
     seconds = time.process_time() - began
     trained = load_trained(str(path))
-    found = evaluate(trained.model, trained.data("test"))
+    found = measure_family(trained.model, trained.data("test"))
     if "modes" in found:
         modes = found["modes"]
         numbers = {"modes": modes.modes, "of": modes.of, "hq": modes.high_quality, "kl": modes.kl}

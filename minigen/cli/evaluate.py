@@ -9,9 +9,9 @@ from ..metrics import (
     ClassAccuracy,
     Membership,
     class_accuracy,
-    evaluate,
     known_modes,
     load_judges,
+    measure_family,
     read_digits,
     repair_scores,
     stacked_modes,
@@ -95,7 +95,7 @@ def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> tuple
         raise ValueError("--modes counts the modes of stacked_mnist; those of points are printed without it")
     train = trained.data("train") if arguments.split == "test" else None
     unseen = None if train is None else trained.unseen()
-    found = evaluate(model, dataset, arguments.samples, seed, train, unseen)
+    found = measure_family(model, dataset, arguments.samples, seed, train, unseen)
     print(f"{trained.run.path}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
     if "elbo" in found:
         print(f"-ELBO            {-found['elbo']:8.2f} nats an image")

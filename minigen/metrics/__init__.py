@@ -1,6 +1,6 @@
 """Numbers that measure a trained model: what they see, how sure they are, and where they are blind.
 
-`evaluate` measures a model of any family by its own numbers (the bound of a VAE, the outputs of D).  `Reference`
+`measure_family` measures a model of any family by its own numbers (the bound of a VAE, the outputs of D).  `Reference`
 compares samples with real images through the judges of `minigen.metrics.judge`; each of its measures has a file with
 the derivation, the source and what the measure cannot see.  `class_accuracy` is for models that know classes.
 """
@@ -20,6 +20,7 @@ from .evaluation import (
     measure_floors,
     record,
 )
+from .family_measures import measure_family
 from .fid import fid, fid_terms, gaussian_fid
 from .human import HumanResult, RaterResult, Sheet, make_sheet, match_classes, score_answers, wilson
 from .inception_score import inception_score
@@ -34,7 +35,6 @@ from .prd import PRD, prd, prd_curve
 from .precision_recall import Coverage, expected_coverage, precision_recall
 from .reference import MEASURES, Measured, Reference
 from .repair import RepairScores, read_digits, repair_scores, test_images
-from .report import evaluate
 from .sequence import class_gaussians, in_tune, mmd, tstr
 from .similarity import psnr, ssim
 from .translation import classes_kept, shape_scores, translation_scores
@@ -80,7 +80,7 @@ __all__ = [
     "elbo",
     "elbo_terms",
     "energy_distance",
-    "evaluate",
+    "measure_family",
     "evaluate_samples",
     "expected_coverage",
     "fid",

@@ -1,4 +1,4 @@
-"""Measure a trained model on a data set."""
+"""Measure a trained model on a data set by the numbers of its own family, without judges."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,13 @@ from .translation import translation_scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["evaluate"]
+__all__ = ["measure_family"]
 
 MODE_SAMPLES = 2500  # as in the tables of PacGAN
 _IMAGES = 1000  # images on which samples and the outputs of D are compared
 
 
-def evaluate(
+def measure_family(
     model: Any,
     dataset: Dataset,
     samples: int = 0,
@@ -84,9 +84,9 @@ def evaluate(
     --------
     >>> import minigen as mg
     >>> train, test = (mg.data.load("digits", split) for split in ("train", "test"))
-    >>> list(evaluate(mg.models.build("vae", size=8, width=4), test))
+    >>> list(measure_family(mg.models.build("vae", size=8, width=4), test))
     ['elbo', 'reconstruction', 'kl', 'active_units', 'units']
-    >>> list(evaluate(mg.models.build("dcgan", size=8, width=4), test, train=train))
+    >>> list(measure_family(mg.models.build("dcgan", size=8, width=4), test, train=train))
     ['d_data', 'd_samples', 'nearest_samples', 'nearest_data', 'membership']
     """
     if samples and not isinstance(model, BaseVAE):
@@ -102,7 +102,7 @@ def evaluate(
     if isinstance(model, ImageModel):
         return _image_model(model, dataset)
     if not isinstance(model, GenerativeModel):
-        raise ValueError(f"evaluate: expected a GenerativeModel or an ImageModel, got {type(model).__name__}")
+        raise ValueError(f"measure_family: expected a GenerativeModel or an ImageModel, got {type(model).__name__}")
     found: dict[str, Any] = {}
     if isinstance(model, BaseVAE):
         found |= _vae(model, dataset, samples, seed)
@@ -167,7 +167,9 @@ def _mean_score(model: BaseGAN, images: "NDArray[Any]", labels: "NDArray[Any] | 
 def _image_model(model: ImageModel, dataset: Dataset) -> dict[str, Any]:
     partners = dataset.partners
     if partners is None:
-        raise ValueError(f"evaluate: {model.name} makes images from images; {dataset.name} has no partners to compare")
+        raise ValueError(
+            f"measure_family: {model.name} makes images from images; {dataset.name} has no partners to compare"
+        )
     found = {"mse": float(np.mean(np.square(model.apply(dataset.images) - partners), dtype=np.float64))}
     if partners.shape == dataset.images.shape:
         found["mse_of_input"] = float(np.mean(np.square(dataset.images - partners), dtype=np.float64))
