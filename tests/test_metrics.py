@@ -29,6 +29,7 @@ from minigen.metrics import (
     total_variation,
 )
 from minigen.metrics.distortions import add_noise, blur, round_to_levels, shift, speckle
+from minigen.metrics.kid import kernel_mean
 from minigen.metrics.neighbors import distances, kth_distances, nearest
 from minigen.metrics.prd import k_means
 
@@ -92,6 +93,7 @@ def test_kid_is_its_double_sum(seed):
     pairs += np.mean([k(x, y) for i, x in enumerate(b) for j, y in enumerate(b) if i != j])
     assert kid(a, b) == pytest.approx(pairs - 2 * np.mean([k(x, y) for x in a for y in b]), rel=1e-9, abs=1e-9)
     assert kid_with_error(a, b).value == pytest.approx(kid(a, b), rel=1e-9, abs=1e-9)
+    assert kid(a, b, kernel_mean(a)) == kid(a, b) != kid(a, b, kernel_mean(b))
 
 
 def test_kid_has_no_bias_and_its_error_is_calibrated():

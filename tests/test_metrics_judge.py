@@ -8,9 +8,9 @@ import pytest
 import minigen as mg
 from minigen import metrics
 from minigen.data import Dataset
-from minigen.metrics import Reference, load_judges, random_judges, train_judges
+from minigen.metrics import Judge, Reference, load_judges, random_judges, train_judges
 from minigen.metrics.distortions import add_noise, speckle
-from minigen.metrics.judge import SHIPPED
+from minigen.metrics.judge import SHIPPED, JudgeNetwork
 
 FILE = Path(metrics.__file__).with_name("judges_mnist5k.safetensors")
 
@@ -53,6 +53,20 @@ def test_the_looker_sees_noise_that_the_reader_does_not(digits):
         for j in (judges.looker, judges.reader)
     )
     assert looker[0] > 4 * looker[1] and reader[0] < 2 * reader[1]
+
+
+def test_a_judge_computes_what_its_network_does():
+    network, random = JudgeNetwork(channels=2, classes=4), np.random.default_rng(3)
+    state = network.state_dict()
+    small = {name: random.uniform(0.5, 2, np.shape(value)) for name, value in state.items() if np.ndim(value) < 2}
+    weights = {name: random.normal(0, 0.2, np.shape(value)) for name, value in state.items() if np.ndim(value) > 1}
+    network.load_state_dict({name: value.astype(np.float32) for name, value in (small | weights).items()}, strict=False)
+    images = random.uniform(-1, 1, (5, 2, 12, 12)).astype(np.float32)
+    judge = Judge("looker", network.eval(), (2, 12, 12))
+    with mg.no_grad():
+        features, logits = network.features(mg.tensor(images)).numpy(), network(mg.tensor(images)).numpy()
+    np.testing.assert_allclose(judge.features(images), features, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(judge.probabilities(images), np.exp(logits) / np.exp(logits).sum(1)[:, None], rtol=1e-4)
 
 
 def test_judges_survive_a_file(small, tmp_path):

@@ -25,7 +25,7 @@ The shipped file is made again by ``python -m minigen.metrics.judge_recipe``.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,22 +133,30 @@ class Judge:
         ValueError
             If the images are of another shape than those that the judge learned from, or not floats in [-1, 1].
         """
-        return self._read(images, self.network.features)
+        return self._read(images, lambda maps: maps.mean((2, 3)))
 
     def probabilities(self, images: Any) -> "NDArray[np.float64]":
         """Read the classes of images: $p(y \\mid x)$, (N, classes); arguments and errors as `features`."""
-        return self._read(images, lambda x: softmax(self.network(x), -1))
+        return self._read(images, lambda maps: softmax(self.network.head(maps.mean((2, 3))), -1))
 
     def predict(self, images: Any) -> "NDArray[np.int64]":
         """Return the likeliest class of each image (N,); arguments and errors as `features`."""
-        return self._read(images, self.network).argmax(1)
+        return self._read(images, lambda maps: self.network.head(maps.mean((2, 3)))).argmax(1)
+
+    @cached_property
+    def _layers(self) -> nn.Sequential:
+        """The layers of the network, each batch norm as a part of the convolution before it: faster, the same maps."""
+        layers, found = list(self.network.layers), []
+        for i in range(0, len(layers), 3):
+            found += [_with_batch_norm(layers[i], layers[i + 1]), layers[i + 2]]
+        return nn.Sequential(*found)
 
     def _read(self, images: Any, function: Any) -> "NDArray[np.float64]":
         images = self.check_images(images)
         found = []
         with no_grad():
             for part in parts(len(images), _CHUNK):
-                found.append(function(tensor(images[part])).numpy())
+                found.append(function(self._layers(tensor(images[part]))).numpy())
         return np.concatenate(found).astype(np.float64)
 
     def check_images(self, images: Any) -> "NDArray[np.float32]":
@@ -413,6 +421,16 @@ def _judge(
     wide = {key: value.astype(np.float32) if value.dtype.kind == "f" else value for key, value in state.items()}
     network.load_state_dict(wide)
     return Judge(name, network.eval(), tuple(shape), accuracy)
+
+
+def _with_batch_norm(conv: Any, norm: Any) -> nn.Conv2d:
+    """A convolution that does the batch norm after it as well: in evaluation mode that is a scale and a shift."""
+    scale = norm.weight.numpy() / np.sqrt(norm.running_var.numpy() + norm.eps)
+    with seeded(0):  # the package's random stream stays where it is
+        fused = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
+    shift = norm.bias.numpy() - norm.running_mean.numpy() * scale
+    fused.load_state_dict({"weight": conv.weight.numpy() * scale[:, None, None, None], "bias": shift})
+    return fused.eval()
 
 
 def _distorted(images: "NDArray[Any]", random: np.random.Generator) -> "NDArray[Any]":

@@ -38,7 +38,7 @@ from .features import check_features
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KID", "kid", "kid_with_error"]
+__all__ = ["KID", "kernel_mean", "kid", "kid_with_error"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,18 @@ class KID:
     se: float
 
 
-def kid(real: Any, fake: Any) -> float:
+def kernel_mean(features: "NDArray[np.float64]") -> float:
+    """Compute the mean kernel of two different rows of features (N, D): the first and the second term of KID.
+
+    Examples
+    --------
+    >>> kernel_mean(np.array([[1.0], [2.0], [0.0]]))  # (27 + 1 + 1) / 3
+    9.666666666666666
+    """
+    return _mean_off_diagonal(_kernel(features, features))
+
+
+def kid(real: Any, fake: Any, real_mean: float | None = None) -> float:
     """Compute the kernel distance between two sets of features.
 
     Parameters
@@ -65,6 +76,8 @@ def kid(real: Any, fake: Any) -> float:
     real : ndarray (N, D)
     fake : ndarray (M, D)
         At least two rows each.
+    real_mean : float, optional
+        Of the real features, if it is known already: ``kernel_mean(real)``.
 
     Returns
     -------
@@ -83,7 +96,7 @@ def kid(real: Any, fake: Any) -> float:
     (True, True)
     """
     real, fake = check_features("kid", 2, real=real, fake=fake)
-    within = sum(_mean_off_diagonal(_kernel(one, one)) for one in (real, fake))
+    within = (kernel_mean(real) if real_mean is None else real_mean) + kernel_mean(fake)
     return float(within - 2 * _kernel(real, fake).mean())
 
 

@@ -61,4 +61,5 @@ class EpochMeasure:
             for part, block in blocks(reference.features, features)
         ]
         coverage = float(sum(covered) / len(reference.features))
-        return {"kid": kid(reference.features, features), "class_tv": variation, "coverage": coverage}
+        distance = kid(reference.features, features, reference.kernel_mean)
+        return {"kid": distance, "class_tv": variation, "coverage": coverage}
