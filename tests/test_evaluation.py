@@ -99,6 +99,10 @@ def test_a_run_fails_by_a_fixed_rule(digits):
     assert two_lost.lost == ["8", "9"] and not two_lost.failures and headline(two_lost).endswith("without 8, 9")
     three_lost = evaluate_samples(some(held_out, range(7)), digits.reference, one, digits.floors)
     assert three_lost.failures == ["lost 3 classes: 7, 8, 9"]
+    few, draw = Protocol(n=20, draws=2), some(held_out, range(3))
+    unknown = evaluate_samples(lambda i: draw(i)[:20], digits.reference, few, digits.floors)
+    assert not unknown.lost and not unknown.failures and headline(unknown).endswith("near copies")
+    assert "40 samples are too few to say whether classes are missing" in unknown.warnings
     broken = evaluate_samples(lambda i: np.full((200, 1, 28, 28), np.nan), digits.reference, one, digits.floors)
     assert broken.failures and headline(broken) == "failed: NaN or infinite values in the samples"
     table = seeds_table(["a", "b", "c"], [two_lost, three_lost, broken], ["gan"] * 3)
@@ -190,10 +194,15 @@ def test_planted_failures_are_seen_and_not_seen_as_the_pages_say(digits, planted
     assert table["10 % pure noise"]["fid"] > 5 * table["3, 5, 8 missing"]["fid"] > 5 * table["shift 1 pixel"]["fid"]
 
 
+@pytest.fixture(scope="module")
+def planted_full(digits):
+    return planted_floor(digits.reference)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_planted_failures_at_full_size(digits, seed):
-    check_signs(*planted(digits.reference, planted_floor(digits.reference), seed, 1000))
+def test_planted_failures_at_full_size(digits, planted_full, seed):
+    check_signs(*planted(digits.reference, planted_full, seed, 1000))
 
 
 # ---- the command
@@ -295,6 +304,9 @@ def test_features_of_any_extractor(tmp_path, capsys, monkeypatch):
         (["vae", "--features", "a", "b"], "and not both"),
         (["vae", "--judge", "nowhere"], "--judge must be shipped, train, random, none or a file, got 'nowhere'"),
         (["vae", "other"], "no run at runs/other"),
+        (["vae", "runs/vae"], "expected different runs, got runs/vae twice"),
+        (["vae", "--html", "nowhere/a.html"], "cannot write nowhere/a.html: there is no folder nowhere"),
+        (["vae", "--json", "runs"], "expected a file to write, runs is a folder"),
     ],
 )
 def test_a_mistake_costs_one_line(arguments, words, here, capsys):

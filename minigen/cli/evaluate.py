@@ -19,7 +19,7 @@ from ..metrics import (
 )
 from ..models import Repair
 from ..train import Trained
-from .judge_samples import add_judge_flags, check_same_data, evaluate_features, judge_runs
+from .judge_samples import add_judge_flags, check_judge_flags, check_same_data, evaluate_features, judge_runs
 from .run_options import add_device, add_split, asked_data, opened
 from .types import at_least
 
@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen evaluate`` was asked."""
     if bool(arguments.runs) == bool(arguments.features):
         raise ValueError("evaluate: expected a RUN, or --features REAL.npz FAKE.npz, and not both")
+    check_judge_flags(arguments)
     if arguments.features:
         real, fake = arguments.features
         evaluate_features(real, fake, arguments.json)

@@ -85,7 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
     replace_file(page, sheet.html.encode())
     interval = wilson(arguments.pairs // 2, arguments.pairs)
     half = 50 * (interval.high - interval.low)
-    print(f"{page}: {arguments.pairs} pairs, and {len(sheet.key['trials']) - arguments.pairs} that test the person")
+    count = f"{arguments.pairs} pair{'s' * (arguments.pairs > 1)}"
+    print(f"{page}: {count}, and {len(sheet.key['trials']) - arguments.pairs} that test the person")
     print(f"  of samples of step {trained.step} and {arguments.split} images of {real.name}, {how}")
     print(f"  one person's share of right answers will be known to about +-{half:.0f} points")
     print(f"{key}: which images are real; do not give it away")

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from ..metrics.evaluation import Floor
 
-__all__ = ["add_judge_flags", "check_same_data", "evaluate_features", "judge_runs"]
+__all__ = ["add_judge_flags", "check_judge_flags", "check_same_data", "evaluate_features", "judge_runs"]
 
 
 def add_judge_flags(parser: argparse.ArgumentParser) -> None:
@@ -72,9 +72,24 @@ def add_judge_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def check_judge_flags(arguments: argparse.Namespace) -> None:
+    """Refuse files that cannot be read or written, before minutes of measuring."""
+    if arguments.judge not in ("shipped", "train", "random", "none"):
+        load_judges(_judge_file(arguments.judge))
+    for name in (arguments.html, arguments.json):
+        if name and Path(name).is_dir():
+            raise ValueError(f"evaluate: expected a file to write, {name} is a folder")
+        if name and not Path(name).parent.is_dir():
+            raise ValueError(f"evaluate: cannot write {name}: there is no folder {Path(name).parent}")
+
+
 def check_same_data(trained: Sequence[Trained]) -> None:
-    """Refuse runs of different data."""
+    """Refuse runs of different data, and a run that is given twice: it would count as two seeds."""
     first = trained[0].run
+    paths = [one.run.path.resolve() for one in trained]
+    for i, one in enumerate(trained):
+        if paths[i] in paths[:i]:
+            raise ValueError(f"evaluate: expected different runs, got {one.run.path} twice")
     for one in trained[1:]:
         for name in ("data", "size"):
             if one.run.config[name] != first.config[name]:

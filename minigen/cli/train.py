@@ -125,6 +125,8 @@ def _train(arguments: argparse.Namespace) -> int:
     def loader_of(config: dict[str, Any], source: Path | None = None) -> Loader:
         # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
         data, size = load_split(config, "train", source), config["batch_size"]
+        if len(data) < 2:
+            raise RunError(f"expected at least 2 images to train with, {data.name} has {len(data)}")
         if len(data) < size:
             raise RunError(
                 f"{data.name} has {len(data)} images to train with, fewer than a batch of {size}: "

@@ -19,7 +19,7 @@ from .distortions import round_to_levels
 from .membership import Membership
 from .neighbors import nearest
 from .prd import PRD, prd
-from .reference import DISTANCES, MEASURES, Measured, Reference
+from .reference import DISTANCES, EXPECTED, MEASURES, Measured, Reference
 from .uncertainty import t_interval
 
 if TYPE_CHECKING:
@@ -289,6 +289,8 @@ def evaluate_samples(
     assert first is not None
     measures = {name: _value([one.values[name] for one in measured], floors[name]) for name in MEASURES}
     lost, failed = _lost(measured, reference)
+    enough = reference.enough_for_classes(protocol.n * protocol.draws)
+    few = [] if enough else [f"{protocol.n * protocol.draws} samples are too few to say whether classes are missing"]
     failures = [f"lost {len(lost)} classes: {', '.join(lost)}"] if failed else []
     real = next(reference.floor_draws(protocol.n, 1))
     return Evaluation(
@@ -301,7 +303,7 @@ def evaluate_samples(
         prd(reference.features, reference.judges.looker.features(real)),
         lost,
         failures,
-        list(dict.fromkeys([text for one in measured for text in one.warnings] + _alarms(measures))),
+        list(dict.fromkeys([text for one in measured for text in one.warnings] + few + _alarms(measures))),
     )
 
 
@@ -405,7 +407,7 @@ def headline(found: Evaluation) -> str:
     copies = found.measures["copies"]
     sure = copies.low if math.isfinite(copies.low) else copies.value
     parts.append(f"{copies.value:.1%} near copies" if sure > copies.floor + 3 * copies.floor_se else "no copies")
-    if found.classes:
+    if found.classes and min(row.expected for row in found.classes if row.expected) * len(one.per_draw) >= EXPECTED:
         parts.append(f"without {', '.join(found.lost)}" if found.lost else f"all {len(found.classes)} classes")
     return "; ".join(parts)
 
@@ -414,8 +416,9 @@ def describe_protocol(reference: Reference, protocol: Protocol) -> str:
     """Say in one line what was compared with what, and by which judges."""
     half = "half of the training images" if reference.against == "train" else "test images"
     weak = " (random features: weak)" if reference.judges.weak else ""
+    draws = f"{protocol.draws} draw{'s' * (protocol.draws != 1)}"
     return (
-        f"{protocol.draws} draws of {protocol.n} samples against {len(reference.real)} images ({half}) of "
+        f"{draws} of {protocol.n} samples against {len(reference.real)} images ({half}) of "
         f"{reference.real.name}; judges {reference.judges.sha256[:8]}{weak}"
     )
 

@@ -22,7 +22,7 @@ from .distortions import round_to_levels
 from .fid import fid_terms
 from .inception_score import inception_score
 from .judge import Judges
-from .kid import kid
+from .kid import kernel_mean, kid
 from .memorization import Copies, CopySearch
 from .nearest_neighbor_test import nearest_neighbor_test
 from .neighbors import kth_distances
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["DISTANCES", "MEASURES", "Measured", "Reference"]
 
 MOST = 2000  # images in a reference: more cost time and change no order
+EXPECTED = 10  # images that a class should have among the samples; a perfect model has none with probability e^-10
 
 
 MEASURES: dict[str, tuple[str, str]] = {
@@ -136,6 +137,7 @@ class Reference:
             raise ValueError(f"Reference: expected more than {K} real images, got {len(self.real)}")
         self.features: NDArray[np.float64] = judges.looker.features(self.real.images)
         self.radii: NDArray[np.float64] = kth_distances(self.features, K)
+        self.kernel_mean: float = kernel_mean(self.features)
         self.variance: float = float(self.features.var(0, ddof=1).sum())
         self.classes: NDArray[np.int64] | None = None if judges.weak else judges.reader.predict(self.real.images)
         self.shares: NDArray[np.float64] | None = None
@@ -184,7 +186,7 @@ class Reference:
             values["fid_percent"] = 100 * values["fid"] / self.variance
         else:
             warnings.append(f"no FID: {n} images for {features.shape[1]} features; KID has no bias")
-        values["kid"] = kid(self.features, features)
+        values["kid"] = kid(self.features, features, self.kernel_mean)
         found = precision_recall(self.features, features, radii=self.radii)
         values |= {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
         if found.degenerate:
@@ -222,11 +224,18 @@ class Reference:
         return expected_coverage(len(self.real), n)
 
     def lost(self, classes: "NDArray[np.int64]") -> tuple[list[str], bool]:
-        """Name the classes with less than a tenth of their share, and say whether they are three or more."""
-        if self.shares is None:
+        """Name the classes with less than a tenth of their share, and say whether they are three or more.
+
+        Of too few samples, see `enough_for_classes`, none is named: a class may be missing there by chance.
+        """
+        if self.shares is None or not self.enough_for_classes(len(classes)):
             return [], False
         lost, failed = lost_classes(class_shares(classes, len(self.shares)), self.shares)
         return [self.judges.classes[c] for c in lost], failed
+
+    def enough_for_classes(self, n: int) -> bool:
+        """Whether `n` samples should have at least 10 images of each class."""
+        return self.shares is None or n * self.shares[self.shares > 0].min() >= EXPECTED
 
 
 def _halves(dataset: Dataset) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
