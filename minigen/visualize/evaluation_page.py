@@ -33,11 +33,12 @@ h2 { font-size: 1.15rem; margin: 2rem 0 .5rem }
 h3 { font-size: 1rem; margin: 1rem 0 .3rem }
 .headline { font-size: 1.2rem; margin: .4rem 0 1rem; padding: .5rem .8rem }
 .headline { background: #eef5fa; border-left: 4px solid #0072b2 }
-.note { padding: .3rem .8rem; background: #fff4d6; margin: .4rem 0 }
-.failed { padding: .3rem .8rem; background: #fde5d8; margin: .4rem 0 }
+.note { padding: .3rem .8rem; background: #fff4d6; margin: .4rem 0; border: 1px dashed #999 }
+.failed { padding: .3rem .8rem; background: #fde5d8; margin: .4rem 0; border: 2px solid #333 }
 table { border-collapse: collapse; margin: .6rem 0 }
 td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
+td.n { white-space: nowrap }
 tr + tr td { border-top: 1px solid #ddd }
 .row { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start }
 figure { margin: 0 } figcaption { color: #555; font-size: .875rem }
@@ -46,8 +47,14 @@ img.plot { image-rendering: auto }
 .small { color: #555; font-size: .875rem }
 @media print {
   body { margin: 0; max-width: none; font-size: 10pt }
-  h2, h3 { break-after: avoid }
-  figure, tr { break-inside: avoid }
+  h2, h3 { break-after: avoid; margin-top: 1rem }
+  figure, table { break-inside: avoid }
+  td, th { font-size: 9pt; padding-right: .5rem }
+  .row { gap: .8rem }
+  .row figure { max-width: 47% !important }
+  .pairs figure { max-width: 18% !important }
+  .headline { border: 1px solid #0072b2 }
+  img.plot { width: auto; max-height: 6.5cm }
 }
 """
 
@@ -202,7 +209,7 @@ def _pairs(found: Evaluation) -> str:
     head = (
         '<p class="small">Each: sample, its nearest training image, its nearest test image (distances in pixels).</p>'
     )
-    return f'{head}<div class="row">{"".join(figures)}</div>'
+    return f'{head}<div class="row pairs">{"".join(figures)}</div>'
 
 
 def _membership(found: Evaluation) -> list[str]:
@@ -258,9 +265,9 @@ def _history(files: Mapping[str, Path]) -> str:
         return ""
     with style():
         picture, axes = figure(size=(7, 3.2))
-        for (name, path), color in zip(files.items(), list(COLORS.values()) * len(files)):
-            table = read_csv(path)
-            axes.plot(table["epoch"], table["kid"], marker="o", markersize=3, color=color, label=name)
+        for i, ((name, path), color) in enumerate(zip(files.items(), list(COLORS.values()) * len(files))):
+            table, line = read_csv(path), ("-", "--", "-.", ":")[i % 4]  # on paper there may be no colors
+            axes.plot(table["epoch"], table["kid"], line, marker="o", markersize=3, color=color, label=name)
         axes.set(xlabel="epoch", ylabel="KID", yscale="symlog" if len(files) > 1 else "linear")
         axes.axhline(0, color=GREY, linewidth=1)
         axes.legend(fontsize=9)
