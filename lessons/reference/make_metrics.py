@@ -4,6 +4,7 @@
     python lessons/reference/make_metrics.py --planted           the planted failures only, in about a minute
     python lessons/reference/make_metrics.py --models dcgan vae  the figures of some models
     python lessons/reference/make_metrics.py --only-tables       write the tables of what is there already
+    python lessons/reference/make_metrics.py --cost              what `minigen train --measure` costs, in two minutes
 
 The figures of models come from ``minigen train MODEL --seed S`` and ``minigen evaluate``, with default options.  Results
 are kept in `metrics.json`.  Training all models takes about an hour on two cores.  Needs the extra `data`.
@@ -14,6 +15,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,39 @@ def models(names: list[str], seeds: list[int], folder: Path, results: dict[str, 
             results.setdefault("models", {})[name] = kept
         print(f"{model}: done", flush=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def cost(pairs: int = 6) -> None:
+    """Print the CPU time that ``--measure`` adds to an epoch of the default DCGAN: epochs with and without, in turn."""
+    import minigen as mg
+    from minigen.metrics import Reference, load_judges
+    from minigen.metrics.progress import EpochMeasure
+
+    train, test = (mg.data.load("mnist5k", split) for split in ("train", "test"))
+    model = mg.models.build("dcgan")
+    loader = mg.data.Loader(train, batch_size=model.BATCH_SIZE)
+    model.training_step(next(iter(loader.epoch(0, 0))))
+    load_judges().looker.features(test.images[:250])  # the first calls load kernels
+    started = time.process_time()
+    measure = EpochMeasure(Reference(load_judges(), train, test))
+    once = time.process_time() - started
+    measure(model)
+    epochs: dict[bool, list[float]] = {False: [], True: []}
+    shares = []
+    for epoch in range(2 * pairs):
+        started = time.process_time()
+        for batch in loader.epoch(epoch, 0):
+            model.training_step(batch)
+        trained, measured = time.process_time(), epoch % 2 == 1
+        if measured:
+            measure(model)
+            shares.append((time.process_time() - trained) / (trained - started))
+        epochs[measured].append(time.process_time() - started)
+        print(f"epoch {epoch + 1}: {epochs[measured][-1]:.2f} s{', measured' * measured}", flush=True)
+    without, with_measure = (statistics.median(epochs[kind]) for kind in (False, True))
+    print(f"CPU time of an epoch, medians of {pairs}: {without:.2f} s, measured {with_measure:.2f} s")
+    middle, limits = statistics.median(shares), f"{min(shares):.1%} to {max(shares):.1%}"
+    print(f"measuring takes {middle:.1%} of the training of its epoch ({limits}), and {once:.2f} s once a run")
 
 
 def number(value: float | None) -> str:
@@ -149,7 +184,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, help="only these models")
     parser.add_argument("--folder", type=Path, default=Path("metrics-runs"), help="where the runs go")
     parser.add_argument("--only-tables", action="store_true")
+    parser.add_argument("--cost", action="store_true", help="only what --measure costs")
     arguments = parser.parse_args()
+    if arguments.cost:
+        cost()
+        return
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     everything = not arguments.planted and not arguments.models and not arguments.only_tables
     if arguments.planted or everything:
