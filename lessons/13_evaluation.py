@@ -18,7 +18,7 @@
 #
 # At the end you will be able to
 #
-# - compute FID, KID, the inception score, precision, recall and coverage by hand, and say what each is blind to;
+# - compute FID, KID and the inception score by hand, read precision, recall and coverage, and say what each is blind to;
 # - print a number with its *floor*, the value that new real images have, and with an interval;
 # - recognize a failure from a row of numbers; see why a distance can be *too* good;
 # - say why a bootstrap is wrong here, why two judges cannot be compared, and what people can add;
@@ -106,10 +106,10 @@ picture
 # %% [markdown]
 # ## 2. Why not simply compare pixels?
 #
-# Two articles that this library grew from propose simple answers.  S4 (L20) measures fidelity as the difference between a
-# generated image and the real one.  But a generated image has no partner: *which* real one?  S3 (L268) proposes "the
-# difference of pixels" or "the performance of the discriminator".  Take the article at its word, with a "model" that
-# always returns the mean of all training images, a grey cloud.
+# Two of the articles that this library grew from propose simple answers (`docs/articles.md` lists them, S0 to S4).  S4, in
+# line 20, measures fidelity as the difference between a generated image and the real one.  But a generated image has no
+# partner: *which* real one?  S3, in line 268, proposes "the difference of pixels" or "the performance of the
+# discriminator".  Let us try it, with a "model" that always returns the mean of all training images, a grey cloud.
 #
 # **Predict**: what is nearer to a real digit on average, another real digit, or the grey cloud?
 
@@ -128,8 +128,8 @@ print(f"the grey cloud:     {((flat - cloud) ** 2).mean():.2f}")
 # The discriminator's output is no measure either.  It says how well *this* D tells these images, so a weak D makes any G
 # look good; and a D that has learned its training images by heart looks good itself (section 8).
 #
-# So there is no comparison of image with image.  What can be compared are two **distributions**: the set of the samples,
-# and a set of real images.  And two questions are to be kept apart:
+# So we do not compare image with image.  We compare two **distributions**: the set of the samples, and a set of real
+# images.  Keep two questions apart:
 #
 # - **fidelity** (保真度): does each sample look real?
 # - **diversity** (多样性): is all of the data there, in its right shares?
@@ -138,8 +138,8 @@ print(f"the grey cloud:     {((flat - cloud) ** 2).mean():.2f}")
 # ## 3. Distances of features: FID and KID
 #
 # Distances of pixels do not see what an image shows: a digit that is shifted by a pixel is far away.  So images are first
-# turned into **features** (特征), the last hidden numbers of a trained classifier.  In the literature that is Inception, a
-# network for photographs.  For digits we ship a *judge*, trained on digits, with 64 features.  **A number depends on its
+# turned into **features** (特征), the outputs of the last hidden layer of a trained classifier.  In the literature that is
+# Inception, a network for photographs.  For digits we ship a *judge*, trained on digits, with 64 features.  **A number depends on its
 # judge**, so it can only be compared with numbers of the same judge.
 #
 # **FID** (Fréchet inception distance; Heusel et al. 2017) describes each set of features by its mean $m$ and its
@@ -194,8 +194,9 @@ print(f"variance of the real features: {reference.variance:.1f}")
 # $$\frac{1}{N(N-1)}\sum_{i \ne j} k(x_i, x_j) + \frac{1}{M(M-1)}\sum_{i \ne j} k(y_i, y_j)
 #   - \frac{2}{NM}\sum_{i,j} k(x_i, y_j)$$
 #
-# No image is paired with itself, so the estimate has no bias: its mean over many sets of real images is 0, and single
-# values may be slightly below.
+# No image is paired with itself, so the estimate has no bias: its mean over many independent sets of real images is 0, and
+# single values may be slightly below.  (Ours are about -0.004: the reference has exactly 10 % of each class, so it is a
+# little more like other real images than a set drawn at random.)
 #
 # ### Exercise 13.2: KID without bias
 
@@ -405,7 +406,7 @@ exercises.which_failure(which_failure)
 # ## 6. How sure is the number?
 #
 # A popular tool is the **bootstrap** (自助法): draw 500 of the 500 samples *with* replacement, compute FID, repeat.  It needs
-# nothing new.  Compare it with what an interval should describe, *fresh* sets of 500.  (For the real images we can do both.)
+# no new samples.  Compare it with what an interval should describe, *fresh* sets of 500.  (For the real images we can do both.)
 #
 # **Predict**: will the bootstrap's mean agree with the FID of the samples?
 
@@ -442,8 +443,9 @@ print(f"95 % interval over seeds: {interval.low:.1f} to {interval.high:.1f}")
 # ### Exercise 13.6: FID 0.024: the best model of all?
 #
 # Your friend's model has an FID of 0.024 with 1,000 samples.  New real images have 0.070, with a standard deviation of 0.013
-# over 12 sets: the friend's is *smaller*.  Write `verdict(value, floor, sd)`, which compares a distance with its floor and the standard deviation of the floor, at two standard deviations.  It returns
-# `"worse"`, `"no difference"`, or what a distance far *below* the floor is: `"alarm"` or `"best"`?  Decide.
+# over 10 sets: the friend's is *smaller*.  Write `verdict(value, floor, sd)`.  It returns `"no difference"` if the distance
+# `value` is at most two standard deviations `sd` away from `floor`, and `"worse"` if it is farther above.  What is a
+# distance that is farther *below* the floor, `"alarm"` or `"best"`?  Decide, and return that word.
 
 
 # %%
@@ -462,7 +464,7 @@ exercises.verdict(verdict)
 #
 # ## 7. Copies
 #
-# Distances reward copies, so copies need a search of their own: how far is each sample from the nearest training image?  A
+# Distances become better with copies, so copies need a separate search: how far is each sample from the nearest training image?  A
 # sample is counted as a near copy if it is nearer than 99 % of the *test* images are.  Without copies that is 1 %.
 
 # %%
@@ -520,14 +522,15 @@ ELBO            4,000  yes         0  0.517   0.492 to 0.543
 ELBO            4,000  yes         1  0.516   0.491 to 0.541""")
 
 # %% [markdown]
-# With 100 images D gives away *every single* training image, and the VAE most of them, although no sample needs to be a
-# copy.  With 4,000 there is little left, but not nothing: 0.58.  (There the new images are test images.  They differ from the
+# With 100 images D gives away *every single* training image: each has a higher output than each new image.  The ELBO orders
+# 97 to 98 of 100 such pairs rightly.  No sample needs to be a copy for this.  With 4,000 there is little left, but not
+# nothing: 0.58.  (There the new images are test images.  They differ from the
 # training images a little also for models that have seen neither: 0.50 to 0.53.)  A remedy is in the third column:
 # if all images, real and generated, are shifted at random by up to three pixels, D cannot learn single images by heart; for the VAE
 # the same shifts help less.
 #
-# What the number does not see: it is a mean over all images.  A model that remembers 5 of 4,000 has an AUC of 0.5006.  For
-# the five people on these photographs, that is no comfort.
+# What the number does not see: it is a mean over all images.  A model that remembers 5 of 4,000 has an AUC of 0.5006,
+# although these five images are given away.
 #
 # ## 9. Be the human
 #
@@ -565,9 +568,9 @@ for right, pairs in ((50, 50), (26, 50), (52, 100), (208, 400)):
 #
 # ## To a friend, in three sentences
 #
-# A number for a generator compares two *sets* of images through the eyes of a judge, so it means nothing without the
-# judge, the number of images, and the value that new real images have.  Each number is blind to something: distances
-# love copies, precision does not see a missing class, people do not see repetition.  So print several, with intervals
+# A number for a generator compares two *sets* of images by the features of a judge, so it means nothing without the
+# judge, the number of images, and the value that new real images have.  Each number is blind to something: distances are
+# best for copies, precision does not see a missing class, people do not see repetition.  So print several, with intervals
 # over fresh samples and over seeds, and look at the closest pairs.
 #
 # **Go on.**  `minigen evaluate RUN` prints all of this for a run of yours.  The source: `minigen/metrics/`, one measure a

@@ -37,7 +37,7 @@ def inception_score(p):
     return np.exp(entropy(p.mean(0)) - entropy(p).mean())
 
 
-# 13.4  The ball is empty if the k nearest of the M - 1 + N other images are all real.
+# 13.4  The ball is empty if the k nearest of the N - 1 + M other images are all real.
 
 
 def expected_coverage(real, fake, k):
