@@ -146,7 +146,7 @@ def test_the_reference_is_the_same_half_for_all_and_has_the_shares_of_the_classe
 def test_measures_of_few_images_say_what_is_missing(digits):
     reference = Reference(load_judges(), *digits)
     found = reference.measure(digits[1].images[::20])
-    assert np.isnan(found.values["fid"]) and "no FID: 50 images for 64 features" in found.warnings[0]
+    assert np.isnan(found.values["fid"]) and "no FID: 50 samples for 64 features" in found.warnings[0]
     assert np.isfinite(found.values["kid"]) and np.isfinite(found.values["coverage"])
     same = reference.measure(np.full((80, 1, 28, 28), -1, np.float32))
     assert np.isnan(same.values["recall"]) and "degenerate" in same.warnings[0]

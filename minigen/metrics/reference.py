@@ -134,7 +134,8 @@ class Reference:
         else:
             self.real, self.held_out = test, train
         if len(self.real) <= K:
-            raise ValueError(f"Reference: expected more than {K} real images, got {len(self.real)}")
+            half = " (half of the training images)" if against == "train" else ""
+            raise ValueError(f"Reference: expected more than {K} real images, got {len(self.real)}{half}")
         self.features: NDArray[np.float64] = judges.looker.features(self.real.images)
         self.radii: NDArray[np.float64] = kth_distances(self.features, K)
         self.kernel_mean: float = kernel_mean(self.features)
@@ -185,7 +186,8 @@ class Reference:
             values["fid"] = sum(fid_terms(self.features, features))
             values["fid_percent"] = 100 * values["fid"] / self.variance
         else:
-            warnings.append(f"no FID: {n} images for {features.shape[1]} features; KID has no bias")
+            least = f"{n} samples" if n <= len(self.features) else f"{len(self.features)} real images"
+            warnings.append(f"no FID: {least} for {features.shape[1]} features; KID has no bias")
         values["kid"] = kid(self.features, features, self.kernel_mean)
         found = precision_recall(self.features, features, radii=self.radii)
         values |= {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
