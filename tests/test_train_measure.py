@@ -3,9 +3,12 @@
 import csv
 
 import numpy as np
+import pytest
 
 import minigen as mg
 from minigen.cli import main
+from minigen.metrics import Reference, load_judges
+from minigen.metrics.progress import EpochMeasure
 
 
 def rows(path):
@@ -44,3 +47,14 @@ def test_train_measures_every_epoch_and_changes_nothing(tmp_path, monkeypatch, c
     assert main(["train", "dcgan", "--data", "digits", "--measure"]) == 2
     assert "--measure: no judges are shipped for digits" in capsys.readouterr().err
     assert not (tmp_path / "runs/dcgan-digits").exists()
+
+
+def test_a_run_on_few_images_is_compared_with_as_many_real_images_as_any(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
+    few = ["--images", "40", "--batch-size", "20", "--steps", "1"]
+    assert main(["train", "dcgan", "--width", "2", *few, "--run", "few", "--measure"]) == 0
+    (measured,) = rows(tmp_path / "runs/few/measures.csv")
+    train, test = (mg.data.load("mnist5k", split) for split in ("train", "test"))
+    expected = EpochMeasure(Reference(load_judges(), train, test))(mg.train.load_trained("few").model)
+    assert {name: float(measured[name]) for name in expected} == pytest.approx(expected, rel=1e-6)

@@ -210,7 +210,8 @@ def _epoch_measure(config: dict[str, Any], model: Any) -> Any:
 
     if not isinstance(model, GenerativeModel):
         raise RunError(f"--measure: {config['model']} makes no images from noise")
-    train, test = (load_split(config, split) for split in ("train", "test"))
+    # All training images, also for a run that sees a part: the reference is that of `minigen evaluate`.
+    train, test = (load_split(config | {"images": None}, split) for split in ("train", "test"))
     reason = load_judges().why_not(train)
     if reason:
         raise RunError(f"--measure: no judges are shipped for {train.name}: {reason}; leave --measure out")
