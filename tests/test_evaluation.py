@@ -144,11 +144,14 @@ def test_the_reference_of_test_images_has_no_second_floor(digits):
 def planted(reference, floor, seed, n):
     """Each row of the table in standard deviations of real images from their mean."""
     table = planted_table(reference, n=n, seed=seed)
-    z = {
+    return table, deviations(table, floor)
+
+
+def deviations(table, floor):
+    return {
         name: {key: (value - floor[key][0]) / floor[key][1] for key, value in values.items() if floor[key][1] > 0}
         for name, values in table.items()
     }
-    return table, z
 
 
 def check_signs(table, z):
@@ -192,6 +195,16 @@ def test_planted_failures_are_seen_and_not_seen_as_the_pages_say(digits, planted
     assert z["blur 1 pixel"]["coverage"] < -10 and z["noise 0.1"]["coverage"] < -5
     assert abs(z["noise 0.1"]["class_tv"]) < 4 and abs(z["10 % pure noise"]["recall"]) < 5
     assert table["10 % pure noise"]["fid"] > 5 * table["3, 5, 8 missing"]["fid"] > 5 * table["shift 1 pixel"]["fid"]
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_the_stored_table_of_planted_failures_has_these_signs(seed):
+    """What `make_metrics.py --planted` measured at full size, and the page shows."""
+    stored = json.loads((Path(__file__).parents[1] / "lessons/reference/metrics.json").read_text())["planted"]
+    assert stored["judges"] == load_judges().sha256
+    rows = stored["seeds"][seed].items()
+    table = {name: {key: math.nan if v is None else v for key, v in values.items()} for name, values in rows}
+    check_signs(table, deviations(table, stored["floor"]))
 
 
 @pytest.fixture(scope="module")
