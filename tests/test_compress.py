@@ -31,7 +31,7 @@ from minigen.compress import (
 from minigen.compress.quantize import output_axes
 from minigen.data import Dataset
 from minigen.losses import l1_penalty
-from minigen.metrics import evaluate
+from minigen.metrics import measure_family
 from minigen.metrics.classifier import Classifier
 from minigen.models import GenerativeModel, build, families
 from minigen.optim import SGD, Adam
@@ -651,7 +651,7 @@ def test_a_compressed_run_samples_evaluates_and_says_what_it_is(runs, capsys):
     assert trained.step == load_trained("dcgan").step
     assert what in said(capsys, "sample", "dcgan-compressed", "-n", "4")
     assert (path.parent / "sample.png").is_file()
-    found = evaluate(trained.model, trained.data("test"), train=trained.data("train"))
+    found = measure_family(trained.model, trained.data("test"), train=trained.data("train"))
     assert list(found) == ["nearest_samples", "nearest_data"]
     both = [load_trained("dcgan"), trained]
     assert judge_samples._groups(both) == ["dcgan", "dcgan (2)"], "not two seeds of one configuration"
@@ -665,7 +665,7 @@ def test_int8_alone_is_near_the_trained_model(runs, capsys):
     one, two = (load_trained(name).model for name in ("vae", "small"))
     assert np.abs(one.decode(z) - two.decode(z)).max() < 0.05
     images = load_trained("vae").data("test")
-    assert evaluate(two, images)["elbo"] == pytest.approx(evaluate(one, images)["elbo"], rel=0.01)
+    assert measure_family(two, images)["elbo"] == pytest.approx(measure_family(one, images)["elbo"], rel=0.01)
 
 
 def test_further_training_keeps_the_zeros_of_a_vae(runs, capsys):
