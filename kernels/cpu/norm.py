@@ -24,8 +24,8 @@ from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import chunked_range, parallel
-from .simd import VECTOR_BYTES, lanes, load, pointer, store
-from .simd.streaming import LARGE, fence, load_like, prefetch, to_double, write
+from .simd import VECTOR_BYTES, advance, broadcast, lanes, load, pointer, store, zero
+from .simd.streaming import LARGE, broadcast_like, fence, load_like, prefetch, to_double, write
 
 __all__ = [
     "WIDTH",
@@ -85,30 +85,46 @@ def _streamed(y):
 
 @parallel
 def _stats(thread, counter, x, mean, var):
-    scratch = np.empty((4, WIDTH))
+    scratch, runs = np.empty((4, WIDTH)), _are_runs(x, mean)
     for group in chunked_range(counter, channel_groups(x, mean)):
+        if runs:
+            mean[group], var[group] = _run_stats(pointer(x), *_run(x, mean, group), pointer(scratch))
+            continue
         first, last = group_channels(x, mean, group)
         _group_stats(pointer(x), x.shape, x.shape[1] // mean.size, first, mean[first:last], var[first:last], scratch)
 
 
 @parallel
 def _normalize(thread, counter, x, mean, scale, bias, y, large):
-    groups, scratch = channel_groups(x, mean), np.empty((3, WIDTH), mean.dtype)
+    groups, scratch, runs = channel_groups(x, mean), np.empty((3, WIDTH), mean.dtype), _are_runs(x, mean)
     for item in chunked_range(counter, groups):
         # Backwards: what `_stats` read last is likeliest to be in a cache still.
-        first, last = group_channels(x, mean, groups - 1 - item)
+        group = groups - 1 - item
+        if runs:
+            of_channel = mean[group], scale[group], bias[group]
+            _run_normalize(pointer(x), *_run(x, mean, group), *of_channel, pointer(y), large)
+            continue
+        first, last = group_channels(x, mean, group)
         of_channels = mean[first:last], scale[first:last], bias[first:last]
         _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large, scratch)
+    fence()  # once: to wait for memory after each group takes half as long as the arithmetic
 
 
 @parallel
 def _grad(thread, counter, g, x, mean, rstd, scale, dx, dweight, dbias, large):
-    scratch, sums = np.empty((7, WIDTH), mean.dtype), np.empty((4, WIDTH))
+    scratch, sums, runs = np.empty((7, WIDTH), mean.dtype), np.empty((4, WIDTH)), _are_runs(x, mean)
     for group in chunked_range(counter, channel_groups(x, mean)):
+        if runs:
+            of_channel = mean[group], rstd[group], scale[group]
+            dweight[group], dbias[group] = _run_grad(
+                pointer(g), pointer(x), *_run(x, mean, group), *of_channel, pointer(dx), large, pointer(sums)
+            )
+            continue
         first, last = group_channels(x, mean, group)
         of_channels = mean[first:last], rstd[first:last], scale[first:last], dweight[first:last], dbias[first:last]
         length = x.shape[1] // mean.size
         _group_grad(pointer(g), pointer(x), x.shape, length, first, *of_channels, pointer(dx), large, scratch, sums)
+    fence()
 
 
 @subroutine
@@ -213,7 +229,6 @@ def _group_normalize(x, shape, length, first, mean, scale, bias, y, large, scrat
                 write(y, at + j, value, large)
             for j in range(whole, count):
                 y[at + j] = _affine(x[at + j], means[j], scales[j], biases[j])
-    fence()
 
 
 @subroutine
@@ -269,7 +284,118 @@ def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, d
             for j in range(whole, count):
                 xhat = (x[at + j] - means[j]) * rstds[j]
                 dx[at + j] = _centered(g[at + j], xhat, through_means[j], through_vars[j], scales[j])
-    fence()
+
+
+# ---- runs: one image whose channels are wide, as in instance and layer norm of large images.  Sums and numbers of a
+# channel stay in registers; with the functions above, preparing them for each channel takes as long as the arithmetic.
+
+
+@subroutine
+def _are_runs(x, mean):
+    """Whether each group is one channel of one image, at least as wide as its running sums."""
+    return x.shape[0] == 1 and x.shape[1] >= _NARROW_WIDTH * mean.size
+
+
+@subroutine
+def _run(x, mean, channel):
+    """Where a channel begins, and where it ends."""
+    length = x.shape[1] // mean.size
+    return channel * length, (channel + 1) * length
+
+
+@subroutine
+def _run_stats(x, begin, end, sums):
+    """Mean and variance of a channel."""
+    mean = _run_sum(x, begin, end, 0.0, False, sums) / (end - begin)
+    return mean, _run_sum(x, begin, end, mean, True, sums) / (end - begin)
+
+
+@subroutine
+def _run_sum(x, begin, end, center, squared, sums):
+    """Sum the deviations from the center, or their squares."""
+    width, step = _NARROW_WIDTH, lanes(x)
+    whole = end - (end - begin) % width
+    zeros = to_double(zero(x))
+    centers = broadcast_like(center, zeros)
+    for j in range(0, width, 4 * step):
+        a = b = c = d = zeros
+        for at in range(begin + j, whole, width):
+            prefetch(x, at + end - begin, 4 * step)  # of the next channel
+            a = a + _deviations(load(x, at), centers, squared)
+            b = b + _deviations(load(x, at + step), centers, squared)
+            c = c + _deviations(load(x, at + 2 * step), centers, squared)
+            d = d + _deviations(load(x, at + 3 * step), centers, squared)
+        store(sums, j, a)
+        store(sums, j + step, b)
+        store(sums, j + 2 * step, c)
+        store(sums, j + 3 * step, d)
+    for at in range(whole, end):
+        deviation = x[at] - center
+        sums[at - whole] += deviation * deviation if squared else deviation
+    return _total(sums, width)
+
+
+@subroutine
+def _deviations(values, centers, squared):
+    """Of a vector."""
+    deviations = to_double(values) - centers
+    return deviations * deviations if squared else deviations
+
+
+@subroutine
+def _run_normalize(x, begin, end, mean, scale, bias, y, large):
+    means, scales, biases = broadcast(mean), broadcast(scale), broadcast(bias)
+    whole = end - (end - begin) % lanes(y)
+    for at in range(begin, whole, lanes(y)):
+        prefetch(x, at - (end - begin), lanes(y))  # of the channel before, which is next
+        write(y, at, _affine(load(x, at), means, scales, biases), large)
+    for at in range(whole, end):
+        y[at] = _affine(x[at], mean, scale, bias)
+
+
+@subroutine
+def _run_grad(g, x, begin, end, mean, rstd, scale, dx, large, sums):
+    """Write the gradient in a channel, and return those in its weight and bias."""
+    width, step = _NARROW_WIDTH, lanes(x)
+    whole = end - (end - begin) % width
+    means, rstds, scales = broadcast(mean), broadcast(rstd), broadcast(scale)
+    for j in range(0, width, 2 * step):
+        a = b = c = d = to_double(zero(x))
+        for at in range(begin + j, whole, width):
+            prefetch(g, at + end - begin, 2 * step)
+            prefetch(x, at + end - begin, 2 * step)
+            g0, g1 = to_double(load(g, at)), to_double(load(g, at + step))
+            a, b = a + g0, b + g1
+            c = c + g0 * to_double((load(x, at) - means) * rstds)
+            d = d + g1 * to_double((load(x, at + step) - means) * rstds)
+        store(sums, j, a)
+        store(sums, j + step, b)
+        store(sums, width + j, c)
+        store(sums, width + j + step, d)
+    for at in range(whole, end):
+        sums[at - whole] += g[at]
+        sums[width + at - whole] += np.float64(g[at]) * np.float64((x[at] - mean) * rstd)
+    dbias, dweight = _total(sums, width), _total(advance(sums, width), width)
+    dtype = type(mean)
+    through_mean, through_var = dtype(dbias / (end - begin)), dtype(dweight / (end - begin))
+    through_means, through_vars = broadcast(through_mean), broadcast(through_var)
+    whole = end - (end - begin) % step
+    for at in range(begin, whole, step):
+        xhat = (load(x, at) - means) * rstds
+        write(dx, at, _centered(load(g, at), xhat, through_means, through_vars, scales), large)
+    for at in range(whole, end):
+        dx[at] = _centered(g[at], (x[at] - mean) * rstd, through_mean, through_var, scale)
+    return dweight, dbias
+
+
+@subroutine
+def _total(sums, width):
+    """Add up the running sums, by halves."""
+    while width > 1:
+        width //= 2
+        for j in range(width):
+            sums[j] += sums[width + j]
+    return sums[0]
 
 
 @subroutine

@@ -359,6 +359,14 @@ def _batch_norm(draw: Any) -> Case:
     return Case((x, weight, bias), {"eps": draw(st.sampled_from([1e-5, 1e-3, 0.1]))})
 
 
+@st.composite
+def _instance_norm(draw: Any) -> Case:
+    shape = draw(st.sampled_from([(2, 3, 4), (3, 1, 2, 3), (1, 2, 3)]))
+    weight, bias = draw(arrays(shape[1:2], ("away",))), draw(arrays(shape[1:2]))
+    x = draw(arrays(shape, ("gaussian", "offset")))
+    return Case((x, weight, bias), {"eps": draw(st.sampled_from([1e-5, 1e-3, 0.1]))})
+
+
 def _fixed(**choices: Sequence[Any]) -> Any:
     return st.fixed_dictionaries({name: st.sampled_from(list(values)) for name, values in choices.items()})
 
@@ -434,6 +442,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "length": st.one_of(_vectors(p=[2.0, 3.0, 1.5, 1.0]), _vectors(centered=[True], count=[1.0, 3.0])),
     "unit": st.one_of(_vectors(p=[2.0, 3.0, 1.5, 1.0]), _vectors(centered=[True])),
     "batch_norm": _batch_norm(),
+    "instance_norm": _instance_norm(),
     "gru_gates": _gates(3),
     "lstm_gates": _gates(4),
     "max_pool2d": _max_pool(),

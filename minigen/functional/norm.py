@@ -209,16 +209,15 @@ def instance_norm(
     count = math.prod(input.shape[2:])
     if count < 2:
         raise ValueError(f"instance_norm: expected more than 1 value per channel, got input of shape {input.shape}")
-    # Batch norm of one image with n * channels channels: its kernels do the rest.
-    flat = input.reshape(1, n * channels, count)
-    stats = find("batch_norm_stats", flat.data)(flat.data)
-    for running, batch, factor in ((running_mean, stats[0], 1.0), (running_var, stats[1], count / (count - 1))):
+    flat = input.data.reshape(1, n * channels, count)
+    stats = find("batch_norm_stats", flat)(flat)
+    for running, each, factor in ((running_mean, stats[0], 1.0), (running_var, stats[1], count / (count - 1))):
         check_vector("instance_norm", "running statistics", running, channels)
         if running is not None:
-            mean = batch.reshape(n, channels).mean(axis=0)
+            mean = each.reshape(n, channels).mean(axis=0)
             running.data = (1 - momentum) * running.data + momentum * factor * mean
-    repeated = [v.reshape(1, channels).expand(n, channels).reshape(-1) for v in _affine(input, channels, weight, bias)]
-    return _norm.batch_norm(flat, *repeated, eps=eps, stats=stats).reshape(input.shape)
+    weight, bias = _affine(input, channels, weight, bias)
+    return _norm.instance_norm(input, weight, bias, eps=eps, stats=stats)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

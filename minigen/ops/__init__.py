@@ -12,7 +12,7 @@ module                    holds
 `minigen.ops.einsum`      sums of products named by letters
 `minigen.ops.bias`        the gradient of a bias
 `minigen.ops.conv`        convolution and its two adjoints
-`minigen.ops.norm`        batch normalization
+`minigen.ops.norm`        batch and instance normalization
 `minigen.ops.recurrent`   the gates of recurrent cells
 `minigen.ops.pool`        max pooling
 `minigen.ops.softmax`     softmax and its logarithm

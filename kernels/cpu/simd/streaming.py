@@ -27,6 +27,7 @@ from .vectors import INT32, Vector, emit_prefetch, lanes, load_vector, splat, st
 __all__ = [
     "LARGE",
     "RUNS",
+    "broadcast_like",
     "prefetch",
     "fence",
     "interleaved_index",
@@ -102,6 +103,12 @@ def to_double(typing, v):
 def load_like(typing, p, i, v):
     """As many numbers from ``p[i]`` on as `v` has, and of its type."""
     return v(p, types.intp, v), lambda context, builder, signature, args: load_vector(builder, *args[:2], args[2].type)
+
+
+@intrinsic
+def broadcast_like(typing, x, v):
+    """A vector of `v`'s type with the number `x` in all its lanes."""
+    return v(x, v), lambda context, builder, signature, args: splat(builder, args[0], args[1].type)
 
 
 @subroutine
