@@ -9,6 +9,11 @@ rounding.  (A network with instance norm would need the whole picture: its means
 bicubic filter enlarges the two colour differences: the eye sees their detail badly.
 
 $$Y = 0.299 R + 0.587 G + 0.114 B, \quad C_b = B - Y, \quad C_r = R - Y$$
+
+Against noise, a grey model also repairs two colour differences, $(R - B) / \sqrt 2$ and $(R - 2 G + B) / \sqrt 6$.
+Their weights have length 1, so independent noise of the channels is as strong in them as the model expects.  But most
+pictures have little in them, so nearly all of the noise goes.  The repaired picture has these colour differences, and
+the mean of the three repaired channels.  Channel by channel, what is left of the noise is colourful.
 """
 
 from typing import Any
@@ -22,6 +27,8 @@ from .damage import LEVEL
 from .repair import Repair
 
 __all__ = ["noise_level", "repair_image"]
+
+_DIFFERENCES = np.array([[1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(np.array([[2], [6]], np.float32))
 
 TILE = 256
 """Side of a tile in pixels, without its margin."""
@@ -67,15 +74,20 @@ def repair_image(model: Repair, image: np.ndarray, mask: np.ndarray | None = Non
         raise ValueError("repair_image: the picture holds NaN or infinite values")
     channels = model.options.channels
     if image.shape[0] == channels:
-        return _tiled(model, image[None], mask, tile)[0]
+        return _tiled(model, image[None], mask, tile)[0].clip(-1, 1)
     if channels == 3:  # grey, repaired by a colour model
-        return np.tensordot(LUMA, _tiled(model, image[None].repeat(3, 1), mask, tile)[0], 1)[None]
+        return np.tensordot(LUMA, _tiled(model, image[None].repeat(3, 1), mask, tile)[0].clip(-1, 1), 1)[None]
     if model.factor == 1:
-        return _tiled(model, image[:, None], mask, tile)[:, 0]
+        repaired = _tiled(model, image[:, None], mask, tile)[:, 0].clip(-1, 1)
+        if model.options.damage != "noise":
+            return repaired
+        differences = _tiled(model, np.tensordot(_DIFFERENCES, image, 1)[:, None], None, tile)[:, 0]
+        colour: np.ndarray = repaired.mean(axis=0) + np.tensordot(_DIFFERENCES.T, differences, 1)
+        return colour.clip(-1, 1)
     luma = np.tensordot(LUMA, image, 1)[None]
-    y = _tiled(model, luma[None], mask, tile)[0, 0]
-    differences = tensor((image[[0, 2]] - luma)[None])
-    red, blue = interpolate(differences, scale_factor=model.factor, mode="bicubic", antialias=True).numpy()[0] + y
+    y = _tiled(model, luma[None], mask, tile)[0, 0].clip(-1, 1)
+    small = tensor((image[[0, 2]] - luma)[None])
+    red, blue = interpolate(small, scale_factor=model.factor, mode="bicubic", antialias=True).numpy()[0] + y
     green = (y - LUMA[0] * red - LUMA[2] * blue) / LUMA[1]
     return np.stack([red, green, blue]).clip(-1, 1)
 
@@ -132,7 +144,7 @@ def _tiled(model: Repair, planes: np.ndarray, mask: np.ndarray | None, tile: int
                 out[place] = planes[:, :, *inner].clip(-1, 1)
                 continue
             holes = None if mask is None else mask[None, :, *outer].repeat(n, 0)
-            part = model.apply(planes[:, :, *outer], holes)
+            part = model.outputs(planes[:, :, *outer], holes)
             cut = [slice(factor * (s.start - o.start), factor * (s.stop - o.start)) for s, o in zip(inner, outer)]
             out[place] = part[..., *cut]
     return out

@@ -201,8 +201,10 @@ class Repair(ImageModel):
             If the images have another number of channels, a value is not finite, or the mask is missing, is not wanted
             or has another shape.
         """
-        if callable(images):
-            return super().apply(images)
+        return super().apply(images) if callable(images) else self.outputs(images, mask).clip(-1, 1)
+
+    def outputs(self, images: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+        """Compute the outputs of the network, in evaluation mode, before they are cut to [-1, 1]; see `apply`."""
         images = np.asarray(images, np.float32)
         self.check_images(np.clip(images, -1, 1), (self.options.channels, "H", "W"))
         if not self.needs_mask and mask is not None:
@@ -222,7 +224,7 @@ class Repair(ImageModel):
             for part in parts(len(images)):
                 x = tensor(images[part], device=self.device)
                 hole = None if mask is None else tensor(mask[part], device=self.device)
-                outputs.append(self(x, hole).numpy().clip(-1, 1))
+                outputs.append(self(x, hole).numpy())
         return np.concatenate(outputs)
 
     def examples(self, images: np.ndarray, generator: np.random.Generator) -> tuple[Damaged, np.ndarray]:
