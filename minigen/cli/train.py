@@ -178,6 +178,7 @@ def _train(arguments: argparse.Namespace) -> int:
             previous=arguments.previous,
             checkpoint_every=arguments.checkpoint_every,
             measure=measure,
+            held_out=_held_out(run.config) if isinstance(model, ImageModel) else None,
         )
     if result.interrupted:
         print_line(
@@ -199,6 +200,17 @@ def _train(arguments: argparse.Namespace) -> int:
         more = f"{pictures}measured: minigen evaluate {name}"
     print_line(f"{more}; how they came about: minigen gif {name}")
     return 0
+
+
+def _held_out(config: dict[str, Any]) -> Any:
+    """The images for the pictures of a training from image to image; those of the training are easier."""
+    from ..train import RunError, load_split
+
+    try:
+        return load_split(config, "test")
+    except (OSError, RunError, ValueError):
+        print_line(f"note: {config['data']} has no test images: the pictures of samples show training images")
+        return None
 
 
 def _epoch_measure(config: dict[str, Any], model: Any) -> Any:

@@ -202,7 +202,7 @@ class Model(Module):
         n : int
             How many images at most.
         dataset : Dataset
-            The data of the training.
+            The data of the training; of a model from image to image, held-out images if there are any.
         generator : numpy.random.Generator
             The only source of randomness: the same generator and weights give the same images.
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import backend
 from .._util.stop_request import StopRequest
-from ..data import Loader
+from ..data import Dataset, Loader
 from .diagnostics import Diagnostics
 from .environment import describe_environment, differences
 from .errors import CheckpointError, RunError
@@ -102,6 +102,7 @@ def fit(
     progress: bool = True,
     on_epoch: Callable[[EpochReport], None] | None = None,
     measure: Callable[[Any], Mapping[str, float]] | None = None,
+    held_out: Dataset | None = None,
 ) -> TrainingResult:
     """Train `model` for a number of epochs or steps, and record the run.
 
@@ -134,6 +135,8 @@ def fit(
         Function of the model to numbers by name, such as `minigen.metrics.progress.EpochMeasure`: called after each
         picture of samples, and its numbers go to ``measures.csv``.  It must not change the model or draw from the
         package's random stream.
+    held_out : Dataset, optional
+        What a model from image to image shows in its pictures; the data of the training by default.
 
     Returns
     -------
@@ -188,6 +191,7 @@ def fit(
                 progress=progress,
                 on_epoch=on_epoch,
                 measure=measure,
+                held_out=held_out,
             )
             return one.run_steps()
     except OSError as error:
@@ -271,10 +275,12 @@ class _Fit:
         progress: bool,
         on_epoch: Callable[[EpochReport], None] | None,
         measure: Callable[[Any], Mapping[str, float]] | None,
+        held_out: Dataset | None,
     ):
         self.model, self.loader, self.run, self.total = model, loader, run, total
         self.checkpoint_every, self.progress, self.on_epoch = checkpoint_every, progress, on_epoch
         self.measure = measure
+        self.shown = loader.dataset if held_out is None else held_out
         self.epochs = math.ceil(total / len(loader))
         self.report_every = math.ceil(self.epochs / MAX_REPORTS)
         self.step: int = counters["step"]
@@ -388,7 +394,7 @@ class _Fit:
 
         # The same noise every time, from a separate stream, so that looking does not change the training.
         generator = np.random.default_rng(self.loader.seed)
-        samples, columns = self.model.preview(NUM_PREVIEW_SAMPLES, self.loader.dataset, generator)
+        samples, columns = self.model.preview(NUM_PREVIEW_SAMPLES, self.shown, generator)
         shown = samples[: MAX_PREVIEW_ROWS * columns] if columns else samples
         columns = columns or math.isqrt(len(samples))
         rows = math.ceil(len(shown) / columns)
