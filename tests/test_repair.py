@@ -12,6 +12,7 @@ from scipy import ndimage
 from skimage import metrics as oracle
 
 import minigen as mg
+from minigen.check import gradcheck
 from minigen.cli import main
 from minigen.data import Dataset, Loader
 from minigen.data.picture import read_picture
@@ -19,9 +20,10 @@ from minigen.losses import gradient, non_saturating_g
 from minigen.metrics import measure_family, psnr, read_digits, repair_scores, ssim
 from minigen.metrics.classical import classical_repairs
 from minigen.models import build
-from minigen.models.networks.image import Enlarger, ResidualCNN, UNet
-from minigen.models.repair import composite, make_damage, noise_level, repair_image
+from minigen.models.networks.image import Enlarger, ResidualCNN, Translator, UNet, patch_discriminator
+from minigen.models.repair import Repair, composite, make_damage, noise_level, repair_image
 from minigen.models.repair.damage import LEVEL, blur, shrink
+from minigen.models.single_image.prior import Hourglass
 from minigen.train import Run, fit
 
 numbers = np.random.default_rng
@@ -160,6 +162,34 @@ def test_counts_of_the_default_networks():
     assert counts[0] == 37_601
 
 
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (ResidualCNN(1, 2, 3), (2, 1, 4, 3)),
+        (Enlarger(1, 2, 1), (1, 1, 3, 4)),
+        (UNet(2, 1, 2, (1,)), (2, 2, 6, 8)),
+        (UNet(1, 1, 2, (2,), "instance"), (1, 1, 8, 8)),
+        (Translator(1, 1, 2, 1), (1, 1, 4, 5)),
+        (Hourglass(2, 1, 2, 1), (1, 2, 5, 4)),
+        (patch_discriminator(1, 2), (2, 1, 8, 8)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_networks_of_images_have_the_gradient_of_the_reference(network, shape):
+    network = shaken(network).to("float64")
+    slots = [(owner, key) for owner in network.modules() for key, p in owner._parameters.items() if p is not None]
+    given = [numbers(1).standard_normal(shape), *(owner._parameters[key].numpy().copy() for owner, key in slots)]
+
+    def output(x, *parameters):
+        for (owner, key), parameter in zip(slots, parameters, strict=True):
+            owner._parameters[key] = parameter
+        return network(x)
+
+    report = gradcheck(output, given, order=1, repeats=1)
+    assert report.verdict != "wrong", report
+    assert all("kink" in f.reason for f in report.findings if f.verdict == "inconclusive"), report
+
+
 # ---- the family
 
 
@@ -291,24 +321,26 @@ def test_worse_than_the_damaged_image_is_said():
 # ---- pictures of any size
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_tiled_is_untiled(damage):
+def test_tiled_is_untiled(damage, channels):
     model = repairer(damage)
-    picture = images(1, height=75, width=50)[0]
+    picture = images(1, channels, height=75, width=50)[0]
     mask = None
     if damage == "hole":
         mask = np.zeros((1, 75, 50), np.float32)
         mask[:, 10:40, 20:33] = 1
     whole = repair_image(model, picture, mask, tile=1000)
+    assert whole.dtype == np.float32
     np.testing.assert_allclose(repair_image(model, picture, mask, tile=17), whole, atol=1e-5)
-    assert whole.shape == (1, 75 * model.factor, 50 * model.factor)
+    assert whole.shape == (channels, 75 * model.factor, 50 * model.factor)
 
 
 def test_colour_with_a_grey_model_and_grey_with_a_colour_model():
     grey, colour = images(1, height=9, width=10)[0], images(1, 3, 9, 10, seed=1)[0]
-    noise, bigger = repairer("noise"), repairer("shrink")
-    for channel, repaired in zip(colour, repair_image(noise, colour)):
-        np.testing.assert_allclose(repaired, repair_image(noise, channel[None])[0], atol=1e-6)
+    blurred, bigger = repairer("blur"), repairer("shrink")
+    for channel, repaired in zip(colour, repair_image(blurred, colour)):
+        np.testing.assert_allclose(repaired, repair_image(blurred, channel[None])[0], atol=1e-6)
     np.testing.assert_allclose(
         repair_image(bigger, grey.repeat(3, 0)), repair_image(bigger, grey).repeat(3, 0), atol=1e-5
     )  # a grey picture in colour has no colour differences
@@ -316,6 +348,24 @@ def test_colour_with_a_grey_model_and_grey_with_a_colour_model():
     expected = repair_image(bigger, np.tensordot([0.299, 0.587, 0.114], 0.5 * colour, 1)[None])[0]
     np.testing.assert_allclose(luma, expected, atol=1e-5)
     assert repair_image(repairer("noise", channels=3), grey).shape == grey.shape
+
+
+def test_noise_in_colour_is_removed_from_the_channels_and_from_their_differences():
+    """Colours stay, also pure ones; and noise in the differences of the channels goes where the model removes it."""
+    untrained = build("repair", damage="noise")  # its output is its input
+    pure = np.float32([1, -1, -1]).reshape(3, 1, 1) * np.ones((1, 9, 8), np.float32)
+    for picture in (pure, images(1, 3, 9, 8, seed=1)[0]):
+        np.testing.assert_allclose(repair_image(untrained, picture), picture, atol=1e-6)
+
+    noise = repairer("noise")
+    colour = 0.4 * images(1, 3, 9, 8, seed=2)[0]
+    found = repair_image(noise, colour)
+    apart = np.concatenate([repair_image(noise, channel[None]) for channel in colour])
+    np.testing.assert_allclose(found.mean(0), apart.mean(0), atol=1e-6)
+    for weights in ([1, 0, -1], [1, -2, 1]):
+        weights = np.float32(weights) / np.linalg.norm(weights)
+        expected = repair_image(noise, np.tensordot(weights, colour, 1)[None].astype(np.float32))[0]
+        np.testing.assert_allclose(np.tensordot(weights, found, 1), expected, atol=1e-6)
 
 
 def test_the_level_of_noise_is_estimated():
@@ -533,6 +583,27 @@ def test_evaluate_prints_the_table_with_classical_methods(here, capsys):
     assert "half-grey pixels in the hole" in said
     config = json.loads((here / "runs" / "hole" / "config.json").read_text())
     assert config["options"]["damage"] == "hole" and config["data"] == "digits"
+
+
+def test_the_pictures_of_a_training_show_held_out_images(here, monkeypatch, capsys):
+    shown = []
+
+    def preview(model, n, dataset, generator):
+        shown.append(dataset.images)
+        return images(6), 6
+
+    monkeypatch.setattr(Repair, "preview", preview)
+    assert main(["train", "repair", *TINY, "--run", "one"]) == 0
+    held_out = mg.data.load("digits", "test").images
+    assert shown and all(np.array_equal(each, held_out) for each in shown)
+    assert "training images" not in capsys.readouterr().out
+
+    (here / "own").mkdir()
+    for name in "abc":
+        Image.fromarray(numbers(1).integers(0, 256, (8, 8)).astype(np.uint8)).save(here / "own" / f"{name}.png")
+    own = ["--data", "folder:own", "--steps", "1", "--batch-size", "2", "--width", "2", "--run", "two"]
+    assert main(["train", "repair", *own]) == 0
+    assert "has no test images: the pictures of samples show training images" in capsys.readouterr().out
 
 
 def test_the_default_data_are_photographs(here):
