@@ -422,6 +422,18 @@ def test_classical_methods_help_and_are_tuned_on_the_truth():
             assert psnr(found["Gauss"], clean) >= max(psnr(w.clip(-1, 1), clean[0, 0]) for w in widths) - 0.05
 
 
+def test_non_local_means_compares_all_channels_of_a_colour_image():
+    grey = images(1, height=24, width=24)
+    damage = make_damage("noise", "50")
+    noisy = damage.draw(np.repeat(grey, 3, 1), numbers(0))  # the channels share their edges, not their noise
+    joint = classical_repairs(damage, noisy)["non-local means"]
+    apart = [
+        classical_repairs(damage, noisy._replace(images=noisy.images[:, c : c + 1], truth=grey))["non-local means"]
+        for c in range(3)
+    ]
+    assert psnr(joint, noisy.truth) > psnr(np.concatenate(apart, 1), noisy.truth) + 0.5
+
+
 def test_scores_hold_every_method_and_the_mean():
     model = repairer("noise")
     scores = repair_scores(model, {"a": images(1, height=20, width=20), "b": images(2, height=16, width=30)})

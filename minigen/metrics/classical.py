@@ -67,10 +67,18 @@ def _denoised(damage: Damage, damaged: Damaged) -> Methods:
     def each(method: Callable[..., np.ndarray], **options: object) -> np.ndarray:
         return _by_image(damaged.images, lambda image: method(image, **options))
 
+    def non_local_means(**options: object) -> np.ndarray:
+        """Of a colour image, patches are alike if they are so in all channels together."""
+        if damaged.images.shape[1] == 1:
+            return each(restoration.denoise_nl_means, **options)
+        images = (damaged.images.transpose(0, 2, 3, 1).astype(np.float64) + 1) / 2
+        found = np.stack([restoration.denoise_nl_means(image, **options, channel_axis=-1) for image in images])
+        return 2 * found.transpose(0, 3, 1, 2) - 1
+
     yield (
         "non-local means",
         [
-            each(restoration.denoise_nl_means, h=h * sigma, sigma=sigma, patch_size=size, patch_distance=9)
+            non_local_means(h=h * sigma, sigma=sigma, patch_size=size, patch_distance=9)
             for h in (0.4, 0.6, 0.8, 1.0)
             for size in (5, 7)
         ],
