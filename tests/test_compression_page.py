@@ -29,4 +29,4 @@ def test_a_row_is_the_median_of_the_seeds_with_its_range(script):
 
     results = {f"generator/{seed}": row(quality) for seed, quality in enumerate((3.0, 1.0, 2.5))}
     lines = script["table"]("generator", "FID", 2, results)
-    assert lines[2:] == ["| as trained, float32 | 8 | 1,000 | 900 | **2.50** (1.00 to 3.00) |"]
+    assert lines[2:] == ["| as trained, float32 | 3 | 8 | 1,000 | 900 | **2.50** (1.00 to 3.00) |"]

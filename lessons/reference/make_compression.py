@@ -214,8 +214,8 @@ def table(part: str, quality: str, decimals: int, results: dict[str, Any]) -> li
     """A line for each way of compressing: median and range over the seeds."""
     seeds = [results[key] for key in sorted(results) if key.split("/")[0] == part]
     lines = [
-        f"| {part} | weights that are not 0 | bytes of the file | after zlib | {quality} |",
-        "|---|--:|--:|--:|---|",
+        f"| {part} | seeds | values that are not 0 | bytes of the file | after zlib | {quality} |",
+        "|---|--:|--:|--:|--:|---|",
     ]
     for key in max(seeds, key=len, default={}):
         if key.startswith("time "):
@@ -226,7 +226,14 @@ def table(part: str, quality: str, decimals: int, results: dict[str, Any]) -> li
             for values in ([row["weights"] - row["zeros"] for row in of], [row["bytes"] for row in of],
                            [row["zip"] for row in of])
         )  # fmt: skip
-        cells = [NAMES[key], f"{kept:,}", f"{size:,}", f"{packed:,}", spread([row["quality"] for row in of], decimals)]
+        cells = [
+            NAMES[key],
+            str(len(of)),
+            f"{kept:,}",
+            f"{size:,}",
+            f"{packed:,}",
+            spread([row["quality"] for row in of], decimals),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
