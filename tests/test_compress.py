@@ -547,6 +547,18 @@ def test_a_generator_learns_the_images_of_its_teacher():
     assert all(np.array_equal(v, discriminator[name]) for name, v in student.discriminator.state_dict().items())
 
 
+def test_a_pruned_generator_keeps_its_zeros_while_it_learns():
+    mg.manual_seed(0)
+    teacher = build("dcgan", size=8, latent=3, width=2)
+    student = copy.deepcopy(teacher)
+    masks = prune(student.generator, 0.6)
+    before = student.generator.state_dict()
+    distill(teacher, student, steps=3, masks=masks)
+    for name, value in student.generator.state_dict().items():
+        if value.ndim > 1:
+            assert not value[before[name] == 0].any() and not np.array_equal(value, before[name]), name
+
+
 @pytest.mark.parametrize(
     ("teacher", "student", "message"),
     [
