@@ -13,6 +13,7 @@ Dataset('mnist5k', 4000 of shape (1, 32, 32), 10 classes)
 `load` knows the sets of `DATASETS`; Pillow, pooch and the packages that ship data are imported when a set needs them.
 """
 
+from .augmentation import random_affine
 from .dataset import Batch, Dataset, from_levels, to_unit
 from .download import cache_folder
 from .loader import Loader
@@ -36,6 +37,7 @@ __all__ = [
     "from_levels",
     "load",
     "photographs",
+    "random_affine",
     "read_mask",
     "read_picture",
     "render_shapes",

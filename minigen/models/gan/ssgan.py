@@ -17,7 +17,7 @@ import numpy as np
 from ... import nn
 from ...backend import rng
 from ...creation import randn
-from ...data import Dataset
+from ...data import Dataset, random_affine
 from ...functional import cross_entropy
 from ...losses import feature_matching, semi_supervised_d
 from ...optim import Adam, Optimizer
@@ -61,6 +61,13 @@ class SSGAN(BaseGAN):
         labelled: int = option(100, "images whose labels are used, as many of each class", minimum=1)
         subset: int = option(0, "seed of the choice of these images", minimum=0)
         supervised: bool = option(False, "learn from the labelled images only: the baseline")
+        augment: float = option(
+            0.0,
+            "turn, move and scale the labelled images at random: by up to 10 degrees, 7 % of the side and 10 %, each "
+            "times this number",
+            minimum=0,
+            below=10,
+        )
         width: int = option(32, "channels of D's first layer", minimum=1)
         noise: float = option(0.3, "standard deviation of the noise added to the pixels that D gets", minimum=0)
         dropout: float = option(0.5, "share of D's last features set to 0 in training", minimum=0, below=1)
@@ -146,9 +153,8 @@ class SSGAN(BaseGAN):
         images = self.check_images(self.field(batch, "images"), self.shape)
         known, labels = self.known
         chosen = rng().permutation(len(known))[: len(images)]
-        labelled, targets = (
-            tensor(known[chosen], device=self.device), tensor(labels[chosen], device=self.device)
-        )  # fmt: skip
+        labelled = tensor(self._augmented(known[chosen]), device=self.device)
+        targets = tensor(labels[chosen], device=self.device)
         logits = self.discriminator(labelled)
         right = (logits.detach().argmax(1) == targets).to(np.float32).mean()
         if self.options.supervised:
@@ -165,6 +171,14 @@ class SSGAN(BaseGAN):
         self.update(loss_g, self.optimizers["generator"])
         self.update_average()
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "labelled_accuracy": right}
+
+    def _augmented(self, images: np.ndarray) -> np.ndarray:
+        strength = self.options.augment
+        if not strength:
+            return images
+        most = 0.07 * strength
+        scale = (1 - 0.1 * strength, 1 + 0.1 * strength)
+        return random_affine(images, rng(), 10 * strength, (most, most), scale)
 
     def schedule(self, done: float) -> None:
         """Let the learning rates fall, as the option `lr_decay` says; see `Model.decay_learning_rates`."""
