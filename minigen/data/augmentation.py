@@ -59,7 +59,7 @@ def random_affine(
     images = np.asarray(images, np.float32)
     if images.ndim != 4:
         raise ValueError(f"random_affine: expected images (N, C, H, W), got {images.shape}")
-    if not (degrees >= 0 and min(translate) >= 0 and 0 < scale[0] <= scale[1]):
+    if not (degrees >= 0 and all(share >= 0 for share in translate) and 0 < scale[0] <= scale[1]):
         raise ValueError(
             "random_affine: expected degrees and translate of at least 0, and scale as two numbers above 0 in order, "
             f"got degrees {degrees}, translate {translate}, scale {scale}"
