@@ -31,15 +31,15 @@ HERE = Path(__file__).resolve().parent
 KEPT, PAGE, PICTURES = HERE / "image_modes.json", HERE / "mode_collapse.md", HERE.parent / "pictures"
 SEEDS = [0, 1, 2, 3, 4]
 
-FEW = "ssgan --steps 2500 --width 16"
+FEW = "ssgan --width 16 --steps"
 CODES = "--latent 8 --width 256 --steps 8000"
 GROWING = f"{HERE / 'progressive_growing.py'}:GrowingGAN --size 32"
 ROWS = {
     "labels": {
-        "the network on the 100 labels only": f"{FEW} --supervised",
-        "the same, labelled images augmented": f"{FEW} --supervised --augment 1",
-        "ssgan": FEW,
-        "ssgan, labelled images augmented": f"{FEW} --augment 1",
+        "the network on the 100 labels only": f"{FEW} 1000 --supervised",
+        "the same, labelled images augmented": f"{FEW} 1000 --supervised --augment 1",
+        "ssgan": f"{FEW} 2000",
+        "ssgan, labelled images augmented": f"{FEW} 2000 --augment 1",
     },
     "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --lr 5e-3 --steps 6000"},
     "codes": {"aae": f"aae {CODES}", "vae": f"vae --network mlp {CODES}"},
@@ -166,9 +166,9 @@ COLUMNS: dict[str, dict[str, tuple[str, float, int]]] = {
         "mse": ("squared error", 1, 4),
         "distance": ("codes to the prior", 1, 4),
         "floor": ("two draws of the prior", 1, 4),
-        "fid": ("FID of samples", 1, 1),
+        "fid": ("FID of samples", 1, 2),
     },
-    "growing": {"fid": ("FID", 1, 1)},
+    "growing": {"fid": ("FID", 1, 2)},
 }
 FLOORS = {
     "stacked": ["real images", "real images of 100 modes", "averages of two real images"],
