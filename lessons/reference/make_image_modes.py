@@ -22,7 +22,7 @@ import numpy as np
 import minigen as mg
 from minigen.cli import main
 from minigen.engine import no_grad
-from minigen.metrics import energy_distance, evaluate, fid, load_judges, stacked_modes
+from minigen.metrics import energy_distance, fid, load_judges, measure_family, stacked_modes
 from minigen.models import AAE
 from minigen.plot import save_image_grid
 from minigen.train import find_run, load_trained
@@ -66,7 +66,7 @@ def train(table: str, row: str, seed: int, folder: Path) -> tuple[Any, float]:
 
 def measure_labels(trained: Any) -> dict[str, float]:
     """The share of the test images that are read right."""
-    return {"accuracy": evaluate(trained.model, trained.data("test"))["accuracy"]}
+    return {"accuracy": measure_family(trained.model, trained.data("test"))["accuracy"]}
 
 
 def measure_stacked(trained: Any) -> dict[str, float]:
