@@ -226,6 +226,19 @@ def logit_loss(input, target, weight=None, reduction="mean", pos_weight=None):
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
+def pooled(input, kernel_size, stride=None, padding=0, dilation=1):
+    """PyTorch's max pooling, but where a window has only padding: its gradient there is written outside its arrays."""
+    result = TF.max_pool2d(input, kernel_size, stride, padding, dilation)
+    for axis in range(2):
+        k, s, p, d = (
+            x if isinstance(x, int) else x[axis] for x in (kernel_size, stride or kernel_size, padding, dilation)
+        )
+        read = np.arange(result.shape[2 + axis])[:, None] * s - p + np.arange(k) * d
+        if not ((read >= 0) & (read < input.shape[2 + axis])).any(1).all():
+            raise RuntimeError("a window has only padding")
+    return result
+
+
 def theirs(name):
     if name == "interpolate":
         return interpolated
@@ -237,6 +250,8 @@ def theirs(name):
         return with_limits(getattr(TF, name))
     if name == "binary_cross_entropy_with_logits":
         return logit_loss
+    if name == "max_pool2d":
+        return pooled
     if name in ("softplus",):
         return lambda input: TF.softplus(input, threshold=40)
     if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(ours(name)).parameters.values()):
