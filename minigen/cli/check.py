@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vectors", metavar="DIR", type=Path, help="golden vectors for --against (default: made afresh)"
     )
-    parser.add_argument("--examples", metavar="N", type=int, default=20, help="points per operation (default: 20)")
+    parser.add_argument(
+        "--examples", metavar="N", type=int, help="points per operation (default: 20; golden: what covers all)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the points (default: 0)")
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="seeds of --score (default: 3)")
     parser.add_argument("--generated", action="store_true", help="--score: mutants made by a rule, thousands of them")
@@ -92,7 +94,7 @@ def _ops(args: argparse.Namespace, known: Sequence[str]) -> list[str]:
 def _export(args: argparse.Namespace) -> int:
     from ..check import test_vectors
 
-    print(test_vectors.export(args.export, args.ops or None))
+    print(test_vectors.export(args.export, args.ops or None, args.examples or test_vectors.CASES, args.seed))
     return 0
 
 
@@ -110,7 +112,7 @@ def _gpu(args: argparse.Namespace) -> int:
     if reason := why_not():
         raise ValueError(f"--gpu: {reason}")
     output = args.output or Path("gpu-report.md")
-    rows = accept(output, args.ops, args.examples)
+    rows = accept(output, args.ops, args.examples or 20)
     bad = [row for row in rows if row.status != "pass"]
     print(f"{len(rows) - len(bad)} of {len(rows)} checks passed; wrote {output} and {output.with_suffix('.json')}")
     for row in bad:
@@ -125,7 +127,7 @@ def _own(args: argparse.Namespace) -> int:
     rows = []
     for op in _ops(args, list(table)):
         fn, vjp, double = table[op]
-        report = check(fn, vjp, like=op, double=double, examples=args.examples, seed=args.seed)
+        report = check(fn, vjp, like=op, double=double, examples=args.examples or 20, seed=args.seed)
         rows.append({"op": op, "case": "", "status": report.verdict, "reason": "" if report else str(report),
                      **({"findings": report.as_dict()["findings"], "notes": list(report.notes)}
                         if args.report == "json" else {})})  # fmt: skip
@@ -141,7 +143,8 @@ def _against(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.vectors
         if folder is None:
-            test_vectors.export(scratch, [op for op in ops if op in table])
+            count = args.examples or test_vectors.CASES
+            test_vectors.export(scratch, [op for op in ops if op in table], count, args.seed)
             folder = Path(scratch)
         rows = [row for row in test_vectors.against(folder, table) if row["op"] in ops]
     known = {row["op"] for row in rows}
