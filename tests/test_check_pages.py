@@ -35,7 +35,7 @@ def run(*words):
 
 def test_checking_minigen_from_the_command_line(capsys):
     assert run("tanh", "linear", "--examples", "3") == 0
-    assert capsys.readouterr().out.splitlines() == ["tanh    right", "linear  right"]
+    assert capsys.readouterr().out.splitlines() == ["tanh    right", "linear  right", "2 operations: 2 right"]
 
 
 def test_exporting_and_checking_a_table(tmp_path, capsys):
@@ -47,7 +47,8 @@ def test_exporting_and_checking_a_table(tmp_path, capsys):
     assert {(row["op"], row["status"]) for row in rows} == {("tanh", "pass")}
     assert run("softmax", "tanh", *common, "--report", "html") == 0
     page = (tmp_path / "report").read_text()
-    assert page.startswith("<!doctype html>") and "unsupported" in page
+    assert page.startswith("<!doctype html>") and "2 operations: 1 unsupported, 3 pass" in page
+    assert page.index("not in the table") < page.index("pass</td>")  # the worst first
 
 
 def test_a_wrong_table_gives_exit_status_1_and_a_mistake_2(tmp_path, monkeypatch, capsys):

@@ -87,6 +87,8 @@ def test_the_first_case_has_the_defaults_and_all_values_of_parameters_occur(op):
     entry, cases = OP_REGISTRY[op], test_vectors.cases(op)
     first = cases[0].params
     assert all(first[name] == value for name, value in entry.defaults.items() if name in first)
+    if op in ("relu", "leaky_relu", "elu", "prelu"):
+        assert all((case.inputs[0] != 0).all() for case in cases)  # no kink
     for name, values in {"reduction": {"mean", "sum", "none"}, "keepdim": {True, False}, "groups": {1, 2, 4},
                          "stride": {1, 2, 3} if "conv" in op else set(), "training": {True, False},
                          "mode": {"nearest", "bilinear", "bicubic"} if op == "interpolate" else
@@ -128,6 +130,27 @@ def test_a_student_who_does_not_take_a_parameter_is_unsupported_and_a_crash_is_a
     assert {r["status"] for r in test_vectors.against(vectors, student.table) if r["op"] == "tanh"} == {"pass"}
 
 
+@pytest.mark.torch
+def test_pytorch_passes_by_the_words_of_the_page(vectors):
+    pytest.importorskip("torch")
+    import golden_consumer
+
+    count, wrong = golden_consumer.main(vectors)
+    assert count > 60 and not wrong
+    case = json.loads((vectors / "index.json").read_text())["cases"][0]
+    tensors = {k.removeprefix("0/"): torch_of(v) for k, v in test_vectors.load(vectors)[0][1].items()}
+    tensors["cotangent"] = tensors["cotangent"] * (1 + 1e-8)  # the consumer sees what is wrong
+    moved = golden_consumer.results(case, tensors)
+    name = next(name for name in moved if name.startswith("vjp/"))
+    assert bool(((moved[name].detach() - tensors[name]).abs() > case["tolerance"][name]).any())
+
+
+def torch_of(array):
+    import torch
+
+    return torch.tensor(array)
+
+
 def test_bad_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no index\.json in .*minigen check --export"):
         test_vectors.load(tmp_path)
@@ -144,3 +167,5 @@ def test_cases_are_small_and_repeatable(op):
     for a, b in zip(first, second):
         assert all(np.array_equal(x, y) for x, y in zip(a.inputs, b.inputs))
         assert sum(x.size for x in a.inputs) <= 2 * test_vectors.SIZE
+        names = OP_REGISTRY[op].inputs[: len(a.inputs)]
+        assert np.isfinite(OP_REGISTRY[op].spec(**dict(zip(names, a.inputs)), **a.params)).all()

@@ -1,10 +1,12 @@
 """What a check says: a verdict per argument, with the numbers that it rests on."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Finding", "Report"]
+__all__ = ["Finding", "Report", "recorded"]
 
 Verdict = Literal["right", "wrong", "inconclusive"]
 
@@ -80,6 +82,11 @@ class Report:
     notes: Sequence[str] = field(default_factory=list)
     """What was covered, and what was not examined."""
 
+    def __post_init__(self) -> None:
+        made = _made.get()
+        if made is not None:
+            made.append(self)
+
     @property
     def verdict(self) -> Verdict:
         """The worst of the findings: wrong before inconclusive before right.  Nothing found is inconclusive."""
@@ -119,3 +126,17 @@ class Report:
         if not self:
             raise AssertionError("\n" + str(self))
         return self
+
+
+_made: ContextVar[list[Report] | None] = ContextVar("made", default=None)
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[list[Report]]:
+    """The reports that are made inside the ``with`` statement."""
+    made: list[Report] = []
+    token = _made.set(made)
+    try:
+        yield made
+    finally:
+        _made.reset(token)

@@ -106,12 +106,15 @@ class _Exact:
         out = np.empty(self.point[i].shape, object)
         for place in np.ndindex(out.shape):
 
-            def moved(t: Any, h: Any, place: tuple[int, ...] = place) -> Any:
-                x = self.point[i].copy()
-                x[place] = x[place] + t
-                return function([*self.point[:i], x, *self.point[i + 1 :]], h)
+            def at(h: Any, place: tuple[int, ...] = place) -> Array:
+                def moved(t: Any) -> Any:
+                    x = self.point[i].copy()
+                    x[place] = x[place] + t
+                    return function([*self.point[:i], x, *self.point[i + 1 :]], h)
 
-            out[place] = _measured(lambda h, moved=moved: _slope(lambda t: moved(t, h), h))[()]
+                return _slope(moved, h)
+
+            out[place] = _measured(at)[()]
         return out
 
 
@@ -144,18 +147,18 @@ def cases(op: str, count: int = CASES, seed: int = 0) -> list[Case]:
 
 
 def _fits(entry: Entry, case: Case) -> bool:
-    """Whether a case is small enough, and off the kinks."""
+    """Whether a case is small enough, off the kinks, and has finite values."""
     sizes = [x.size for x in case.inputs]
     first = case.inputs[0]
-    tied = (
-        entry.name in _KINKED
-        and first.dtype.kind == "f"
-        and bool(np.unique(first).size < first.size or (first == 0).any())
-    )
-    return not tied and min(sizes) > 0 and max(sizes) <= SIZE and sum(sizes) <= 2 * SIZE
+    if not 0 < min(sizes) <= max(sizes) <= SIZE or sum(sizes) > 2 * SIZE:
+        return False
+    if entry.name in _KINKED and (np.unique(first).size < first.size or np.any(first == 0)):
+        return False
+    names = entry.inputs[: len(case.inputs)]
+    return bool(np.all(np.isfinite(entry.spec(**dict(zip(names, case.inputs)), **case.params))))
 
 
-_KINKED = {"relu", "leaky_relu", "elu", "max_pool2d", "l1_loss"}
+_KINKED = {"relu", "leaky_relu", "elu", "prelu", "max_pool2d", "l1_loss"}
 
 
 def _tensors(entry: Entry, case: Case, seed: int) -> dict[str, Array]:
@@ -346,7 +349,7 @@ def against(folder: str | Path, table: dict[str, tuple[Callable[..., Any], ...]]
     Returns
     -------
     list of dict
-        One per case: ``op``, ``case``, ``status`` ("pass", "fail", "unsupported") and ``reason``.
+        One per case: ``op``, ``case``, ``params``, ``status`` ("pass", "fail", "unsupported") and ``reason``.
     """
     rows = []
     for case, tensors in load(folder):
@@ -361,7 +364,8 @@ def against(folder: str | Path, table: dict[str, tuple[Callable[..., Any], ...]]
                 reason = str(error) or "NotImplementedError"
             except Exception as error:
                 status, reason = "fail", f"raises {type(error).__name__}: {error}"
-        rows.append({"op": case["op"], "case": case["case"], "status": status, "reason": reason})
+        params = {k: "given" if isinstance(v, np.ndarray) else v for k, v in case["params"].items()}
+        rows.append({"op": case["op"], "case": case["case"], "params": params, "status": status, "reason": reason})
     return rows
 
 

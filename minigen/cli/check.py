@@ -212,7 +212,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
         lines.append(f"{op:{width}}  {verdict}")
         if "unsupported" not in counts:
             lines += [f"    {line}" for row in mine if row["reason"] for line in row["reason"].splitlines()]
-    return "\n".join(lines)
+    return "\n".join([*lines, _totals(rows)])
 
 
 def _html(rows: list[dict[str, Any]]) -> str:
@@ -220,7 +220,20 @@ def _html(rows: list[dict[str, Any]]) -> str:
         "body{font-family:sans-serif} td,th{padding:.2em .8em;text-align:left;white-space:pre-wrap;vertical-align:top}"
         " .fail,.wrong{background:#f6c9b7} .pass,.right{background:#cfe8f3} .inconclusive{background:#f5e6a8}"
     )
-    names = ["op", "case", "status", "reason"]
-    table = Table(["operation", "case", "result", "reason"], [[row[name] for name in names] for row in rows])
+    rows = sorted(rows, key=lambda row: _WORST_FIRST.index(row["status"]))
+    params = [", ".join(f"{k}={v}" for k, v in row.get("params", {}).items()) for row in rows]
+    cells = [[row["op"], row["case"], p, row["status"], row["reason"]] for row, p in zip(rows, params)]
+    table = Table(["operation", "case", "parameters", "result", "reason"], cells)
     classes = [str(row["status"]) for row in rows]
-    return html_page("minigen check", f"<h1>minigen check</h1>\n{table.html(classes)}", style).rstrip()
+    body = f"<h1>minigen check</h1>\n<p>{_totals(rows)}</p>\n{table.html(classes)}"
+    return html_page("minigen check", body, style).rstrip()
+
+
+_WORST_FIRST = ("wrong", "fail", "inconclusive", "unsupported", "right", "pass")
+
+
+def _totals(rows: list[dict[str, Any]]) -> str:
+    """How many results of each kind there are, the worst kind first."""
+    counts = [(status, sum(row["status"] == status for row in rows)) for status in _WORST_FIRST]
+    operations = len({row["op"] for row in rows})
+    return f"{operations} operations: " + ", ".join(f"{count} {status}" for status, count in counts if count)
