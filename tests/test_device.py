@@ -361,6 +361,7 @@ OWN = {
     "points": {},
     "rcgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series", "loss": "wgan-gp", "n_critic": 2},
     "specgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series"},
+    "wavegan": {"classes": 3, "steps": 256, "loss": "wgan-gp", "n_critic": 2},
     "ssgan": {"outputs": 3, "labelled": 6},
     "repair": {"damage": "hole", "adversarial": 0.1},
     "pix2pix": {},
@@ -368,6 +369,7 @@ OWN = {
 }
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (48, 1, 8, 8)).astype(np.float32)
 LABELS = np.arange(48) % 3
+AUDIO = np.tile(IMAGES.reshape(48, 1, 64), (1, 1, 4))
 
 
 def family(name, device="cpu", **options):
@@ -382,7 +384,8 @@ def family(name, device="cpu", **options):
 def batch(start, stop):
     images = IMAGES[start:stop]
     points, series = images[:, 0, 0, :2], images[:, 0]
-    return {"images": images, "labels": LABELS[start:stop], "points": points, "series": series, "partners": -images}
+    fields = {"points": points, "series": series, "audio": AUDIO[start:stop], "partners": -images}
+    return {"images": images, "labels": LABELS[start:stop], **fields}
 
 
 def loader(name=None):
@@ -390,6 +393,8 @@ def loader(name=None):
         return Loader(Dataset("noise", points=IMAGES[:16, 0, 0, :2].copy()), 4, seed=1)
     if name in ("rcgan", "specgan"):
         return Loader(Dataset("noise", None, LABELS[:16], ("a", "b", "c"), series=IMAGES[:16, 0].copy()), 4, seed=1)
+    if name == "wavegan":
+        return Loader(Dataset("noise", None, LABELS[:16], ("a", "b", "c"), audio=AUDIO[:16], rate=8000), 4, seed=1)
     return Loader(Dataset("noise", IMAGES[:16], LABELS[:16], ("a", "b", "c"), partners=-IMAGES[:16]), 4, seed=1)
 
 

@@ -410,6 +410,51 @@ def test_sound_becomes_frames_and_sound_again(name, options):
     assert pictures.shape == (8, 1, 128, 32)
 
 
+def test_a_model_of_samples_takes_and_gives_samples():
+    data = tones()
+    model = build(data, "wavegan", latent=4, width=4, loss="wgan-gp", n_critic=1)
+    assert model.to_frames(data.audio).shape == (52, 2048, 1)
+    np.testing.assert_allclose(
+        model.to_sound(model.to_frames(data.audio[:3])) * 0.9, 0.95 * data.audio[:3, 0], atol=0.06
+    )
+    before = {name: value.copy() for name, value in model.state_dict().items()}
+    numbers = model.training_step(data.batch(slice(0, 16)))
+    assert all(np.isfinite(float(value)) for value in numbers.values())
+    moved = {
+        name.split(".")[0] for name, value in model.state_dict().items() if not np.array_equal(value, before[name])
+    }
+    assert moved >= {"generator", "discriminator"}
+    drawn = model.pictures(data.audio[:1].swapaxes(1, 2))
+    loudest = 127 - int(drawn[0, 0].mean(1).argmax())  # low frequencies are below
+    assert drawn.shape == (1, 1, 128, 32) and abs(loudest * RATE / 256 - key_frequency(60)) < RATE / 256
+    for call, message in (
+        (lambda: model.data_options(days()), "wavegan: learns from audio, and days has series; try --data notes"),
+        (lambda: mg.models.WaveGAN(steps=90), "wavegan: .*8 to 31 samples times a power of 4, such as 2048, got 90"),
+        (lambda: model.to_frames(data.audio[:, :, :1024]), "wavegan: expected sounds of 2048 steps, got 1024"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("samples", [128, 496, 2048])
+def test_wave_networks_fit_each_other(samples):
+    from minigen.models.networks.sequence import wave_networks
+
+    generator, critic = wave_networks(samples, 3, 2, 2, "layer")
+    made = generator(mg.ones(2, 5))
+    assert made.shape == (2, samples, 1) and critic(mg.ones(2, samples, 3)).shape == (2, 1)
+
+
+def test_images_become_sequences_of_rows():
+    data, digits = mg.data.load("rows:digits", "test"), mg.data.load("digits", "test")
+    assert (data.kind, data.shape, data.classes) == ("series", (8, 8), digits.classes)
+    np.testing.assert_array_equal(data.series[5, 2], digits.images[5, 0, 2])  # a step is a row
+    model = build(data, width=4)
+    np.testing.assert_allclose(model.pictures(data.series[:2]), digits.images[:2], atol=1e-4)
+    with pytest.raises(ValueError, match="rows: expected grey images, and shapes has 3 channels"):
+        mg.data.load("rows:shapes", "test", size=16)
+
+
 def test_low_frequencies_are_drawn_below():
     model = build(tones(), width=4)
     frames = -np.ones((1, 32, 128), np.float32)

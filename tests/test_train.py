@@ -402,6 +402,7 @@ OWN = {
     "ssgan": {"outputs": 3, "labelled": 6},
     "rcgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series"},
     "specgan": {"classes": 3, "steps": 8, "features": 8, "kind": "series"},
+    "wavegan": {"classes": 3, "steps": 256},
     "repair": {"damage": "hole", "strength": "0.2-0.6", "adversarial": 0.1},
 }
 
@@ -414,6 +415,10 @@ def labelled_loader(batches=BATCHES, name=None):
     if name in ("rcgan", "specgan"):
         series = Dataset("noise", series=plain.images[:, 0], labels=np.arange(len(plain)) % 3, classes=("a", "b", "c"))
         return Loader(series, 4, seed=1, drop_last=True)
+    if name == "wavegan":
+        audio = np.tile(plain.images.reshape(len(plain), 1, -1), (1, 1, 4))
+        sounds = Dataset("noise", audio=audio, rate=8000, labels=np.arange(len(plain)) % 3, classes=("a", "b", "c"))
+        return Loader(sounds, 4, seed=1, drop_last=True)
     partners = {}
     if name in ("pix2pix", "cyclegan"):
         paired = name == "pix2pix"

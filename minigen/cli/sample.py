@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         _sequences(trained.model, arguments, trained)
         return
     if arguments.wav:
-        raise ValueError(f"--wav: {trained.model.name} makes no sound; train rcgan or specgan with --data notes")
+        raise ValueError(f"--wav: {trained.model.name} makes no sound; train specgan or rcgan with --data notes")
     if isinstance(trained.model, PointGAN):
         _points(trained.model, arguments, trained)
         return

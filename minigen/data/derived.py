@@ -1,4 +1,4 @@
-"""Pairs of images made from another data set by a rule, so that the right output for each input is known."""
+"""Data sets made from another one by a rule: pairs, whose right output is known, and images as sequences of rows."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from .dataset import Dataset
 
-__all__ = ["edges", "outline", "thick", "thick_images"]
+__all__ = ["edges", "outline", "rows", "thick", "thick_images"]
 
 _STEP = 0.5  # two neighbouring pixels that differ by more, a quarter of the range, have an edge between them
 
@@ -122,6 +122,39 @@ def thick(base: str, split: str = "train", size: int | None = None, root: str | 
         return _made("thick", whole, whole.images, thick_images(whole.images))
     first, second = whole.subset(slice(0, None, 2)), whole.subset(slice(1, None, 2))
     return _made("thick", first, first.images, thick_images(second.images), paired=False)
+
+
+def rows(base: str, split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
+    """Make sequences of images: a step is a row of pixels, from top to bottom.
+
+    Parameters
+    ----------
+    base : str
+        A data set of grey images, such as ``"mnist5k"``.
+    split : {"train", "test"}
+    size : int, optional
+    root : path, optional
+        As of `minigen.data.load`.
+
+    Returns
+    -------
+    Dataset
+        ``series`` (N, H, W) in [-1, 1], with the labels of the base.
+
+    Raises
+    ------
+    ValueError, ModuleNotFoundError, OSError
+        As `minigen.data.load`; ValueError also if the images have several channels.
+
+    Examples
+    --------
+    >>> rows("digits", "test")
+    Dataset('rows:digits', 355 of shape (8, 8), 10 classes)
+    """
+    whole = _load(base, split, size, root)
+    if whole.images.shape[1] != 1:
+        raise ValueError(f"rows: expected grey images, and {whole.name} has {whole.images.shape[1]} channels")
+    return Dataset(f"rows:{whole.name}", series=whole.images[:, 0], labels=whole.labels, classes=whole.classes)
 
 
 def _load(base: str, split: str, size: int | None, root: str | Path | None) -> Dataset:

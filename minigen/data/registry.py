@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .dataset import Dataset
-from .derived import edges, outline, thick
+from .derived import edges, outline, rows, thick
 from .folder import folder
 from .official import cifar10, fashion, mnist
 from .packaged import digits, mnist5k
@@ -205,6 +205,16 @@ DATASETS: dict[str, DataInfo] = {
         build=thick,
         argument="SET",
     ),
+    "rows": DataInfo(
+        title="Images as sequences: a step is a row of pixels; as rows:mnist5k",
+        train=None,
+        test=None,
+        shape=None,
+        licence="of the set",
+        source="made here from another set of grey images",
+        build=rows,
+        argument="SET",
+    ),
     "pairs": DataInfo(
         title="Your own pairs: folders A and B with the same names, or files side by side",
         train=None,
@@ -312,8 +322,8 @@ def load(
     Traceback (most recent call last):
         ...
     ValueError: unknown data set 'mnsit', did you mean mnist? Known: mnist5k, digits, mnist, fashion, cifar10, shapes, \
-stacked_mnist, photos, photos_colour, ring8, grid25, outline:SET, edges:SET, thick:SET, pairs:PATH, unpaired:PATH, \
-power, gunpoint, notes, folder:PATH
+stacked_mnist, photos, photos_colour, ring8, grid25, outline:SET, edges:SET, thick:SET, rows:SET, pairs:PATH, \
+unpaired:PATH, power, gunpoint, notes, folder:PATH
     """
     key, _, argument = name.partition(":")
     if key not in DATASETS or (argument and not DATASETS[key].argument):

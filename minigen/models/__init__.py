@@ -30,7 +30,7 @@ from .gan import (
 from .options import Options, option
 from .registry import absolute_name, build, families, family, register
 from .repair import Repair
-from .sequence import RCGAN, SequenceGAN, SpecGAN
+from .sequence import RCGAN, SequenceGAN, SpecGAN, WaveGAN
 from .single_image import image_prior, style_transfer
 from .translation import CycleGAN, Pix2Pix
 from .vae import CVAE, IWAE, VAE, BaseVAE
@@ -48,6 +48,7 @@ __all__ = [
     "VAE",
     "WGAN",
     "WGANGP",
+    "WaveGAN",
     "BaseGAN",
     "BaseVAE",
     "BaseWGAN",

@@ -15,7 +15,7 @@ from ...ops.shape import expand, transpose, unsqueeze
 from ...tensor import Tensor
 from .gan import Networks
 
-__all__ = ["CRITICS", "RecurrentCritic", "RecurrentGenerator", "sequence_networks"]
+__all__ = ["CRITICS", "RecurrentCritic", "RecurrentGenerator", "sequence_networks", "wave_networks"]
 
 CRITICS = ("conv", "dense", "recurrent")
 
@@ -118,3 +118,48 @@ def sequence_networks(
         layers += [nn.Conv1d(channels, width, 4, 2, 1), *([nn.GroupNorm(1, width)] if norm else []), slope]
         channels, length = width, length // 2
     return generator, nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 1))
+
+
+def wave_networks(samples: int, latent: int, width: int = 16, classes: int = 0, norm: str = "batch") -> Networks:
+    """Build the networks of the WaveGAN: one-dimensional convolutions of kernel 25 and stride 4.
+
+    The generator begins with 8 to 31 samples, and each layer has four times as many.  A layer of the critic has a
+    quarter of the samples and twice the channels of the layer before.
+
+    Parameters
+    ----------
+    samples : int
+        8 to 31, times a power of 4.
+    latent : int
+    width : int
+        Channels of the critic's first layer.
+    classes : int
+    norm : {"batch", "layer"}
+        Of the critic; the generator has batch norm.
+
+    Returns
+    -------
+    generator : (N, latent + classes) -> (N, samples, 1) in [-1, 1]
+    critic : (N, samples, 1 + classes) -> (N, 1)
+
+    Raises
+    ------
+    ValueError
+        If `samples` cannot be divided by 4 down to 8 to 31.
+    """
+    base, depth = samples, 0
+    while base >= 32 and base % 4 == 0:
+        base, depth = base // 4, depth + 1
+    if not 8 <= base < 32 or not depth:
+        raise ValueError(f"the networks of waves need 8 to 31 samples times a power of 4, such as 2048, got {samples}")
+    widths = [width * 2**i for i in range(depth)]
+    up: list[nn.Module] = [nn.Linear(latent + classes, widths[-1] * base), nn.Unflatten(1, (widths[-1], base))]
+    for wide, narrow in zip(widths[::-1], [*widths[-2::-1], 1]):
+        up += [nn.BatchNorm1d(wide), nn.ReLU(), nn.ConvTranspose1d(wide, narrow, 25, 4, 11, output_padding=1)]
+    up += [nn.Tanh(), _OverTime()]
+    down: list[nn.Module] = [_OverTime()]
+    for i, (narrow, wide) in enumerate(zip([1 + classes, *widths], widths)):
+        normalized: list[nn.Module] = [nn.GroupNorm(1, wide) if norm == "layer" else nn.BatchNorm1d(wide)] if i else []
+        down += [nn.Conv1d(narrow, wide, 25, 4, 11), *normalized, nn.LeakyReLU(0.2)]
+    down += [nn.Flatten(), nn.Linear(widths[-1] * base, 1)]
+    return nn.Sequential(*up), nn.Sequential(*down)

@@ -3,5 +3,6 @@
 from .base import SequenceGAN
 from .rcgan import RCGAN
 from .specgan import SpecGAN
+from .wavegan import WaveGAN
 
-__all__ = ["RCGAN", "SequenceGAN", "SpecGAN"]
+__all__ = ["RCGAN", "SequenceGAN", "SpecGAN", "WaveGAN"]

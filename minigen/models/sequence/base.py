@@ -118,9 +118,13 @@ class SequenceGAN(GAN):
         if dataset.kind != self.options.kind:
             raise ValueError(f"{self.name}: expected {self.options.kind}, and {dataset.name} has {dataset.kind}")
         if dataset.kind == "audio":
-            logs = np.concatenate([log_spectrogram(part) for part in np.array_split(dataset.audio[:, 0], 10)])
-            self.mean.data = logs.mean((0, 2), dtype=np.float64).astype(np.float32)
-            self.deviation.data = np.maximum(logs.std((0, 2), dtype=np.float64), 1e-3).astype(np.float32)
+            self.measure_spectrum(dataset)
+
+    def measure_spectrum(self, dataset: Dataset) -> None:
+        """Measure the mean and the deviation of each frequency of a set of sounds."""
+        logs = np.concatenate([log_spectrogram(part) for part in np.array_split(dataset.audio[:, 0], 10)])
+        self.mean.data = logs.mean((0, 2), dtype=np.float64).astype(np.float32)
+        self.deviation.data = np.maximum(logs.std((0, 2), dtype=np.float64), 1e-3).astype(np.float32)
 
     # ---- between data and frames
 
@@ -145,11 +149,15 @@ class SequenceGAN(GAN):
             raise ValueError(f"{self.name}: expected finite {self.options.kind}, got NaN or infinite values")
         if not audio:
             return examples / np.float32(self.options.scale)
-        frames = log_spectrogram(examples[:, 0]).swapaxes(1, 2)
+        frames = self.audio_frames(examples)
         if frames.shape[1:] != shape:
-            raise ValueError(f"{self.name}: expected sounds of {shape[0]} frames, got {frames.shape[1]}")
-        frames = (frames - self.mean.numpy()) / (SPREAD * self.deviation.numpy())
-        return np.clip(frames, -1, 1)
+            raise ValueError(f"{self.name}: expected sounds of {shape[0]} steps, got {frames.shape[1]}")
+        return frames
+
+    def audio_frames(self, sounds: np.ndarray) -> np.ndarray:
+        """Turn sounds (N, 1, samples) into frames (N, T, D): standardized logarithms of a spectrogram."""
+        frames = log_spectrogram(sounds[:, 0]).swapaxes(1, 2)
+        return np.clip((frames - self.mean.numpy()) / (SPREAD * self.deviation.numpy()), -1, 1)
 
     def to_magnitudes(self, frames: np.ndarray) -> np.ndarray:
         """Turn frames (N, T, D) into magnitudes of a spectrum (N, D + 1, T); the highest frequency is 0."""
@@ -167,10 +175,14 @@ class SequenceGAN(GAN):
         """
         if self.options.kind != "audio":
             raise ValueError(f"{self.name}: this model was trained on series, which have no sound")
+        sounds = self.frames_to_sound(np.asarray(frames))
+        return (0.95 * sounds / np.maximum(np.abs(sounds).max(-1, keepdims=True), 1e-9)).astype(np.float32)
+
+    def frames_to_sound(self, frames: np.ndarray) -> np.ndarray:
+        """Turn frames (N, T, D) into sounds (N, samples) of any loudness."""
         if 2 * self.options.features != N_FFT:
             raise ValueError(f"{self.name}: expected {N_FFT // 2} frequencies, got {self.options.features}")
-        sounds = griffin_lim(self.to_magnitudes(np.asarray(frames)))
-        return (0.95 * sounds / np.maximum(np.abs(sounds).max(-1, keepdims=True), 1e-9)).astype(np.float32)
+        return griffin_lim(self.to_magnitudes(frames))
 
     def decode(self, codes: np.ndarray, labels: Any = None) -> np.ndarray:
         """Make the series of each vector, in the units of the data; of a model of audio the frames in [-1, 1]."""
@@ -237,6 +249,8 @@ class SequenceGAN(GAN):
         """Draw what `sample` returned as images (N, 1, H, W) in [-1, 1]."""
         if self.options.kind == "audio":
             return np.ascontiguousarray(samples.swapaxes(1, 2)[:, None, ::-1])
+        if self.options.features > 1:  # several numbers a step: a row of the image is a step
+            return samples[:, None] / np.float32(self.options.scale)
         return np.stack([_curve(series[:, 0] / self.options.scale) for series in samples])
 
 
