@@ -157,6 +157,45 @@ def test_saturated_gates_are_finite_without_a_warning(name, gates, create_graph)
     assert all(np.isfinite(t.numpy()).all() for t in (out, *grads))
 
 
+def gru_formula(a, b, h):
+    """The formulas of the page, for any kind of numbers."""
+    r, z = (0.5 + 0.5 * np.tanh((a[:, k] + b[:, k]) / 2) for k in (0, 1))
+    m = np.tanh(a[:, 2] + r * b[:, 2])
+    return ((1 - z) * m + z * h[:, 0])[:, None]
+
+
+def lstm_formula(a, b, c):
+    i, f, o = (0.5 + 0.5 * np.tanh((a[:, k] + b[:, k]) / 2) for k in (0, 1, 3))
+    new = f * c[:, 0] + i * np.tanh(a[:, 2] + b[:, 2])
+    return np.stack([o * np.tanh(new), new])[:, :, None]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize(("name", "formula", "gates"), [
+    ("gru_gates", gru_formula, 3), ("lstm_gates", lstm_formula, 4),
+])  # fmt: skip
+def test_gates_near_0_and_1_have_the_gradient_of_complex_steps(name, formula, gates, create_graph):
+    """Every gate at -40, -20, -5, 5, 20 and 40, one at a time and all together; f(x + ih) has no difference to round."""
+    sizes = np.array([-40.0, -20.0, -5.0, 5.0, 20.0, 40.0])
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([np.eye(gates), np.ones((1, gates))])
+    a = (sizes[:, None, None] * rows).reshape(-1, gates) + 0.1 * rng.standard_normal((6 * (gates + 1), gates))
+    b, h = rng.standard_normal(a.shape), rng.standard_normal((len(a), 1))
+    inputs = [mg.tensor(x, requires_grad=True) for x in (a, b, h)]
+    out = primitives[name](*inputs)
+    g = rng.standard_normal(out.shape)
+    np.testing.assert_allclose(out.numpy(), formula(a, b, h), rtol=1e-14, atol=1e-15)
+    found = mg.grad(out, inputs, mg.tensor(g), create_graph=create_graph)
+    for k, gradient in enumerate(found):
+        exact = np.empty(gradient.shape)
+        for column in range(exact.shape[1]):
+            moved = [x.astype(np.clongdouble) for x in (a, b, h)]
+            moved[k][:, column] += 1j * np.longdouble(1e-60)
+            slopes = (formula(*moved) * g).imag / np.longdouble(1e-60)
+            exact[:, column] = slopes.sum(tuple(d for d in range(slopes.ndim) if d != slopes.ndim - 2))
+        np.testing.assert_allclose(gradient.numpy(), exact, rtol=1e-13, atol=4e-15)
+
+
 def test_the_penalty_of_a_recurrent_critic_has_the_gradient_that_differences_give():
     """The second order pass that a WGAN-GP critic needs, and that PyTorch's cuDNN layers do not have."""
     mg.manual_seed(0)
