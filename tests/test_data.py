@@ -17,7 +17,7 @@ from PIL import Image
 
 import minigen
 import minigen.data as data
-from minigen.data import Dataset, Loader, packaged
+from minigen.data import Dataset, Loader, packaged, registry
 
 # ---------------------------------------------------------------------------------------------- the floor
 
@@ -716,3 +716,11 @@ def test_balanced_order_is_random_and_decided_by_the_seed():
     assert (np.bincount(digits.labels[orders[0]]) == 10).all()
     classes = digits.labels[orders[0]][:10]
     assert sorted(classes) == list(range(10)) and (classes != np.arange(10)).any()
+
+
+def test_the_page_of_licences_has_every_set():
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{each['name']}` | {each['title']} | {each['licence']} | {each['source']} |" for each in registry.describe()
+    ]
