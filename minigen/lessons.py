@@ -132,7 +132,7 @@ def execute(source: Path) -> Any:
     Returns
     -------
     notebook (nbformat)
-        With outputs; the same text gives the same cell ids.
+        With outputs, except those of cells tagged ``not-stored``; the same text gives the same cell ids.
 
     Raises
     ------
@@ -161,6 +161,8 @@ def execute(source: Path) -> Any:
     notebook.metadata["language_info"] = {"name": "python"}  # not the version of the Python that ran it
     for cell in notebook.cells:
         _join_streams(cell)
+        if "not-stored" in _tags(cell):
+            cell["outputs"] = []
     return notebook
 
 

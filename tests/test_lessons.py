@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import json
 import runpy
 
@@ -27,6 +28,13 @@ def _skip_without_emulator(lesson):
         pytest.skip(emulator.why_not())
 
 
+def _skip_without_data(lesson):
+    if "sequences" in lesson.source.stem:
+        for module in ("sktime", "pretty_midi"):
+            if importlib.util.find_spec(module) is None:
+                pytest.skip(f"needs {module}, of the extra 'sequences'")
+
+
 # ---- every lesson
 
 
@@ -37,6 +45,7 @@ def test_lesson_runs_from_scratch_and_says_what_is_stored(lesson):
     for module in ("jupytext", "nbclient", "ipykernel"):
         pytest.importorskip(module, reason="needs the extra 'lessons'")
     _skip_without_emulator(lesson)
+    _skip_without_data(lesson)
     fresh = json.loads(json.dumps(lessons.execute(lesson.source)))
     assert lessons.stale(_stored(lesson), fresh) == []
 
@@ -104,6 +113,16 @@ def test_stale_finds_changed_text_code_and_tags_but_not_what_varies():
     assert lessons.stale(_notebook(kind="image/png"), _notebook("other", kind="image/png")) == []
     assert lessons.stale(_notebook(), _notebook("1\n", kind="image/png")) != []
     assert lessons.stale(_notebook(), {"cells": []}) == ["the notebook has 1 cells, its text 0"]
+
+
+@pytest.mark.lesson
+@pytest.mark.filterwarnings("default")
+def test_outputs_that_must_not_be_published_are_not_kept(tmp_path):
+    for module in ("jupytext", "nbclient", "ipykernel"):
+        pytest.importorskip(module, reason="needs the extra 'lessons'")
+    (tmp_path / "01_two.py").write_text('# %% tags=["not-stored"]\nprint(1)\n\n# %%\nprint(2)\n', encoding="utf-8")
+    first, second = lessons.execute(tmp_path / "01_two.py").cells
+    assert (first["outputs"], first["execution_count"], second["outputs"][0]["text"]) == ([], 1, "2\n")
 
 
 @pytest.mark.lesson

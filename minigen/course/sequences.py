@@ -1,0 +1,195 @@
+"""The exercises of lesson 17, *Sequences*, and the stored models that it samples from."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from ..audio import FLOOR
+from ..models import SequenceGAN, build
+from . import call, close, exercise
+from ._compare import match_letters, random_array
+
+__all__ = ["bptt", "carried_state", "gru_gradient", "magnitudes", "unbiased_mmd", "which_is_better"]
+
+
+def _file() -> Any:
+    """The file that ``lessons/reference/make_sequences.py --store`` writes."""
+    from ..lessons import FOLDER
+
+    return np.load(FOLDER / "reference" / "sequences.npz")
+
+
+def stored(name: str) -> np.ndarray:
+    """Return an array of the lesson's file."""
+    with _file() as file:
+        array: np.ndarray = file[name]
+    return array
+
+
+def stored_model(name: str) -> SequenceGAN:
+    """Return a trained model, "power" or "notes"; its critic is not stored."""
+    model = build("rcgan", **json.loads(str(stored(f"{name}/options"))))
+    assert isinstance(model, SequenceGAN)
+    state = model.state_dict()
+    with _file() as file:
+        weights = [key for key in file.files if key.startswith(f"{name}/") and not key.endswith("/options")]
+        state.update({key.partition("/")[2]: file[key].astype(np.float32) for key in weights})
+    model.load_state_dict(state)
+    model.eval()
+    return model
+
+
+def _run(x: np.ndarray, h: np.ndarray, w: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
+    """All states of h_t = tanh(W x_t + U h_(t-1)), h_0 first."""
+    states = [h]
+    for step in x:
+        states.append(np.tanh(w @ step + u @ states[-1]))
+    return states
+
+
+def _through_time(states: list[np.ndarray], u: np.ndarray, g: np.ndarray, before: int = 1, **faults: bool) -> Any:
+    """The gradient of U, or what a usual mistake makes of it."""
+    gradient, total = np.zeros_like(u), g
+    for t in range(len(states) - 1, 0, -1):
+        d = total if faults.get("no_slope") else total * (1 - states[t] ** 2)
+        gradient += np.outer(d, states[t - before]) if not faults.get("turned") else np.outer(states[t - 1], d)
+        if faults.get("last"):
+            break
+        total = (u if faults.get("not_transposed") else u.T) @ d
+    return gradient
+
+
+@exercise("17.1", "backpropagation through time")
+def bptt(answer: Any) -> None:
+    """``bptt(states, U, g)`` is the gradient of U; states: T + 1 arrays (H,), h_0 first; g (H,) the gradient of h_T."""
+    for steps in (1, 4):
+        w, u, x = random_array(1, 3, 2), 0.7 * random_array(2, 3, 3), random_array(3, steps, 2)
+        states, g = _run(x, random_array(4, 3), w, u), random_array(5, 3)
+        mistakes = [
+            (_through_time(states, u, g, last=True), "This is the last step only. U is used in every step, so the "
+             "gradient has a term for each: go back to the first."),
+            (_through_time(states, u, g, no_slope=True), "Where is the slope of tanh? Before the tanh the gradient is "
+             "g (1 - h_t^2)."),
+            (_through_time(states, u, g, before=0), "U is multiplied by the state *before* the step, h_(t-1), so that "
+             "is the second factor."),
+            (_through_time(states, u, g, turned=True), "This is the transpose: U_ij connects h_j to unit i, so row i "
+             "belongs to the gradient d and column j to the state."),
+            (_through_time(states, u, g, not_transposed=True), "Going back, d is multiplied by U transposed."),
+        ]  # fmt: skip
+        close(f"bptt(states, U, g) of {steps} step{'s' * (steps > 1)}", call(answer, list(states), u, g),
+              _through_time(states, u, g), mistakes)  # fmt: skip
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    y: np.ndarray = 0.5 + 0.5 * np.tanh(x / 2)
+    return y
+
+
+@exercise("17.2", "the gradient of a GRU's gates")
+def gru_gradient(answer: Any) -> None:
+    """``gru_gradient(g, r, z, m, b_n, h)`` is the tuple of gradients of b_r, b_z, b_n and h; all are arrays (N, H)."""
+    g, a, b, h = (random_array(seed, 2, 3 if seed in (1, 4) else 9) for seed in (1, 2, 3, 4))
+    (a_r, a_z, a_n), (b_r, b_z, b_n) = np.split(a, 3, 1), np.split(b, 3, 1)
+    r, z = _sigmoid(a_r + b_r), _sigmoid(a_z + b_z)
+    m = np.tanh(a_n + r * b_n)
+    d_n = g * (1 - z) * (1 - m**2)
+    right = {
+        "b_r": d_n * b_n * r * (1 - r),
+        "b_z": g * (h - m) * z * (1 - z),
+        "b_n": d_n * r,
+        "h": g * z,
+    }
+    mistakes = {
+        "b_r": [
+            (d_n * r * (1 - r), "r is multiplied by b_n before the tanh: that factor is missing."),
+            (d_n * b_n, "The slope of the sigmoid is missing: r (1 - r)."),
+            (g * z * (1 - m**2) * b_n * r * (1 - r), "z and 1 - z are exchanged: m enters h' with the factor 1 - z."),
+        ],
+        "b_z": [
+            (g * (m - h) * z * (1 - z), "The sign: h' = m + z (h - m), so z is multiplied by h - m."),
+            (g * (h - m), "The slope of the sigmoid is missing: z (1 - z)."),
+            (g * h * z * (1 - z), "z occurs twice in h' = (1 - z) m + z h; this is the second place only."),
+        ],
+        "b_n": [
+            (d_n, "That is the gradient of a_n. b_n is multiplied by r first."),
+            (g * z * (1 - m**2) * r, "z and 1 - z are exchanged: m enters h' with the factor 1 - z."),
+            (g * (1 - z) * r, "The slope of the tanh is missing: 1 - m^2."),
+        ],
+        "h": [(g * (1 - z), "z and 1 - z are exchanged: where z is 1, h is kept."), (g, "h is multiplied by z.")],
+    }
+    results = call(answer, g, r, z, m, b_n, h, expect=4)
+    for (name, value), result in zip(right.items(), results):
+        close(f"gru_gradient(...), the gradient of {name}", result, value, mistakes[name])
+
+
+@exercise("17.3", "a state that is carried on")
+def carried_state(answer: Any) -> None:
+    """The letters of what is true of the loop, as a string."""
+    match_letters(answer, set("abe"), {
+        "a": "a is true: h holds the graph of the last batch, which holds that of the batch before. Nothing is freed.",
+        "b": "b is true: batch 2 holds other days. What the state says is about the days of batch 1.",
+        "c": "c is false: the weights are the same in every step and batch; a state is no weight.",
+        "d": "d is false: detach ends the graph (a), and the state is still that of other sequences (b).",
+        "e": "e is true: one long recording, cut into pieces in order, goes on where it stopped. Then carry the state "
+             "on, detached.",
+    })  # fmt: skip
+
+
+@exercise("17.4", "MMD without the pairs i = j")
+def unbiased_mmd(answer: Any) -> None:
+    """``unbiased_mmd(xx, xy, yy)`` is the squared MMD from kernels: xx (N, N), xy (N, M), yy (M, M)."""
+    x, y = random_array(1, 5, 3), random_array(2, 7, 3) + 0.5
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        k: np.ndarray = np.exp(-((a[:, None] - b) ** 2).sum(-1) / 4)
+        return k
+
+    xx, xy, yy = kernel(x, x), kernel(x, y), kernel(y, y)
+    n, m = len(x), len(y)
+    off_x, off_y = (xx.sum() - np.trace(xx)), (yy.sum() - np.trace(yy))
+    right = off_x / (n * (n - 1)) + off_y / (m * (m - 1)) - 2 * xy.mean()
+    biased = xx.mean() + yy.mean() - 2 * xy.mean()
+    mistakes = [
+        (biased, "The pairs i = j are in it: their kernel is 1, so two samples of one distribution get a positive "
+         "number. Leave the diagonals of xx and yy out."),
+        (off_x / n**2 + off_y / m**2 - 2 * xy.mean(), "The sums leave the diagonal out, so divide by the number of "
+         "the remaining pairs, n (n - 1)."),
+        (off_x / (n * (n - 1)) + off_y / (m * (m - 1)) - xy.mean(), "The mixed term counts twice: (a - b)^2 has -2ab."),
+        (np.sqrt(max(right, 0)), "This is its root; the squared MMD is asked for."),
+        (-right, "The sign: equal pairs count plus, mixed pairs minus."),
+    ]  # fmt: skip
+    close("unbiased_mmd(xx, xy, yy)", np.asarray(call(answer, xx, xy, yy)), np.asarray(right), mistakes)
+
+
+@exercise("17.5", "which generator is better?")
+def which_is_better(answer: Any) -> None:
+    """The letters of what the numbers allow to say, as a string."""
+    match_letters(answer, set("bcd"), {
+        "a": "a does not follow: the classifier uses what separates the classes, above all the means. The normal "
+             "distribution has these right, and little else is asked.",
+        "b": "b follows: the MMD compares whole distributions, and there the normal distribution is far off.",
+        "c": "c follows: the classifier needs the difference of the classes only.",
+        "d": "d follows: with the kernel's width of this page it is far above that of real days.",
+        "e": "e does not follow: the MMD of the drawn days is above that of real ones too.",
+    })  # fmt: skip
+
+
+@exercise("17.6", "back to magnitudes")
+def magnitudes(answer: Any) -> None:
+    """``magnitudes(frames, mean, deviation)`` undoes (log(0.01 + M) - mean) / (3 deviation), never below 0."""
+    mean, deviation = random_array(1, 6), 0.5 + random_array(2, 6) ** 2
+    frames = random_array(3, 4, 6).clip(-1, 1)
+    logs = 3 * deviation * frames + mean
+    right = np.maximum(np.exp(logs) - FLOOR, 0)
+    mistakes = [
+        (logs, "These are logarithms. Griffin-Lim takes magnitudes: their exponential is missing."),
+        (np.maximum(logs, 0), "These are logarithms. Griffin-Lim takes magnitudes: their exponential is missing."),
+        (np.exp(logs), "The 0.01 was added before the logarithm; subtract it: else silence hisses."),
+        (np.exp(logs) - FLOOR, "Some are negative; a magnitude is at least 0."),
+        (np.maximum(np.exp(deviation * frames + mean) - FLOOR, 0), "Frames were divided by *three* deviations."),
+        (np.maximum(np.exp(frames) - FLOOR, 0), "Undo the standardization: times 3 deviation, plus mean."),
+        (np.maximum(np.exp(3 * deviation * (frames + mean)) - FLOOR, 0), "Multiply first, then add the mean."),
+        (np.maximum(10**logs - FLOOR, 0), "It was the natural logarithm."),
+    ]  # fmt: skip
+    close("magnitudes(frames, mean, deviation)", call(answer, frames, mean, deviation), right, mistakes)
