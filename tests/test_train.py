@@ -698,6 +698,23 @@ def test_steps_end_a_run_in_the_middle_of_an_epoch_and_it_can_be_prolonged(tmp_p
     assert_same_run(run, straight)
 
 
+def test_curves_take_a_small_share_of_the_time(tmp_path, monkeypatch):
+    now, drawn, reports = [0.0], [], []
+
+    def draw(*_):
+        drawn.append(len(reports) + 1)
+        now[0] += 10.0
+
+    def after_epoch(report):
+        reports.append(report)
+        now[0] += 20.0
+
+    monkeypatch.setattr("minigen.train.loop.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("minigen.plot.training_curves", draw)
+    fit(fresh(), loader(1), new_run(tmp_path / "run"), 24, progress=False, on_epoch=after_epoch)
+    assert drawn == [1, 11, 21, 24]  # 10 seconds of drawing, then 200 without; always after the last epoch
+
+
 def test_a_callback_gets_every_epoch_and_many_short_ones_leave_few_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     monkeypatch.setattr("minigen.train.loop.MAX_REPORTS", 3)

@@ -40,6 +40,7 @@ PREVIEW_SIDE = 600  # pixels: the longer side of a picture of samples is at leas
 MAX_LOSS = 1e8  # float32 numbers of this size are 8 apart: a smaller change of the loss is rounded away
 MAX_REPORTS = 100  # a run of very many short epochs leaves no more pictures than this
 CURVES_EVERY = 30.0  # seconds: in a run of short epochs the curves would else take longer than the training
+CURVES_SHARE = 0.05  # of the time at most, for curves: on a busy machine one drawing takes many seconds
 
 
 @dataclass(frozen=True)
@@ -289,7 +290,7 @@ class _Fit:
         self.made_with = _made_with(model, run)
         self.levels: Mapping[str, float] = model.reference_levels()
         self.draw_curves: Callable[..., Any] | None = None
-        self.curves_drawn = -math.inf
+        self.curves_due = -math.inf
         self.bar: Any = None
         some = np.random.default_rng(loader.seed).permutation(len(loader.dataset))[:NUM_PREVIEW_SAMPLES]
         images = loader.dataset.images[some] if "images" in loader.dataset.fields else None
@@ -347,7 +348,7 @@ class _Fit:
         samples = self.preview(epoch)
         measured = self.measured(epoch)
         log.sync()
-        if self.step == self.total or time.monotonic() - self.curves_drawn > CURVES_EVERY:
+        if self.step == self.total or time.monotonic() >= self.curves_due:
             self.curves()
         self.save(log)
         means = {name: float(np.mean([numbers[name] for numbers in self.history])) for name in self.history[0]}
@@ -409,12 +410,14 @@ class _Fit:
 
     def curves(self) -> None:
         if self.draw_curves is not None:
-            self.curves_drawn = time.monotonic()
+            began = time.monotonic()
             try:
                 self.draw_curves(self.run.log, self.run.curves, self.levels, self.title())
             except ModuleNotFoundError as error:
                 self.draw_curves = None
                 self.say(f"no picture of the losses: {error}")
+            ended = time.monotonic()
+            self.curves_due = ended + max(CURVES_EVERY, (ended - began) / CURVES_SHARE)
 
     def title(self) -> str:
         config = self.run.config
