@@ -31,7 +31,7 @@ TECHNIQUES = [
     {"spectral": True, "r1": 0.5, "r1_end": 0.1, "pack": 2},
 ]
 FAMILIES = {
-    "points": {"width": 6, "layers": 2, "r1": 0.0, "r1_end": None},
+    "points": {"width": 6, "layers": 2, "layers_d": 2, "r1": 0.0, "r1_end": None},
     "dcgan": {"size": 8, "channels": 1, "latent": 3, "width": 2, "norm": "layer"},
 }
 

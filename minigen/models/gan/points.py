@@ -5,7 +5,7 @@ image can show is a number here: how many modes does the generator have, and how
 (`minigen.metrics.modes`)?  ``minigen evaluate RUN`` prints both.
 
 What decides the second number is how steep G is.  G is continuous, so that from one mode to the next there are always
-samples on the way, *bridges*.  Batch norm in G makes it steep (see `minigen.models.networks.points`).
+samples on the way, *bridges*.  Batch norm and depth make G steep (see `minigen.models.networks.points`).
 """
 
 from dataclasses import dataclass
@@ -56,16 +56,17 @@ class PointGAN(StabilizedGAN):
         scale: float = option(1.0, "root mean square of the data's coordinates", above=0, from_data=True)
         latent: int = 2
         width: int = option(64, "units in each hidden layer", minimum=1)
-        layers: int = option(3, "hidden layers of each network", minimum=1)
+        layers: int = option(5, "hidden layers of G; the more, the steeper it can be", minimum=1)
+        layers_d: int = option(3, "hidden layers of D", minimum=1)
         batch_norm: bool = option(True, "batch norm in G, which makes it steep")
         lr: float = 4e-3
         smoothing: float = 0.0
         lr_decay: float = 0.7
-        r1: float = 0.01
-        r1_end: float | None = 0.0003
+        r1: float = 0.03
+        r1_end: float | None = 0.0001
 
-    EPOCHS: ClassVar[int] = 206  # of 78 batches of ring8: 16,000 steps
-    BATCH_SIZE: ClassVar[int] = 128
+    EPOCHS: ClassVar[int] = 154  # of 39 batches of ring8: 6,000 steps
+    BATCH_SIZE: ClassVar[int] = 256
     RECALIBRATE: ClassVar[int] = 20_000
     FIELD = "points"
     options: Options
@@ -94,7 +95,7 @@ class PointGAN(StabilizedGAN):
         """Build the dense networks."""
         o = self.options
         return self.stabilized(
-            lambda m: point_networks(o.dimensions, o.latent, o.width, o.layers, o.scale, m, o.batch_norm)
+            lambda m: point_networks(o.dimensions, o.latent, o.width, o.layers, o.scale, m, o.batch_norm, o.layers_d)
         )
 
     def build_optimizer(self, parameters: Any) -> Optimizer:

@@ -29,11 +29,18 @@ class Scale(nn.Module):
 
 
 def point_networks(
-    dimensions: int, latent: int, width: int, layers: int, scale: float = 1.0, pack: int = 1, batch_norm: bool = True
+    dimensions: int,
+    latent: int,
+    width: int,
+    layers: int,
+    scale: float = 1.0,
+    pack: int = 1,
+    batch_norm: bool = True,
+    layers_d: int | None = None,
 ) -> Networks:
     """Build dense networks for points, with leaky ReLU.
 
-    The generator ends in a linear layer, because points have no bounds.  Its **batch norm** makes it steep.  A
+    The generator ends in a linear layer, because points have no bounds.  Its **batch norm** and depth make it steep.  A
     distribution of separate modes needs that: G is continuous, so between two modes it makes points on the way from one
     to the other, and the steeper it is there, the fewer they are.  The discriminator has no batch norm.
 
@@ -43,13 +50,15 @@ def point_networks(
         Of a point.
     latent : int
     width, layers : int
-        Units in each hidden layer, and their number.
+        Units in each hidden layer, and their number in G.
     scale : float
         About the standard deviation of the data.
     pack : int
         Points that D sees at a time.
     batch_norm : bool
         Of the generator.
+    layers_d : int, optional
+        Hidden layers of D; by default as many as G has.
 
     Returns
     -------
@@ -65,10 +74,13 @@ def point_networks(
     """
     up: list[nn.Module] = []
     down: list[nn.Module] = [Scale(1 / scale)]
-    for layer in range(layers):
-        up += [nn.Linear(width if layer else latent, width, bias=not batch_norm)]
-        up += [nn.BatchNorm1d(width)] if batch_norm else []
-        up += [nn.LeakyReLU(0.2)]
-        down += [nn.Linear(width if layer else pack * dimensions, width), nn.LeakyReLU(0.2)]
+    layers_d = layers if layers_d is None else layers_d
+    for layer in range(max(layers, layers_d)):
+        if layer < layers:
+            up += [nn.Linear(width if layer else latent, width, bias=not batch_norm)]
+            up += [nn.BatchNorm1d(width)] if batch_norm else []
+            up += [nn.LeakyReLU(0.2)]
+        if layer < layers_d:
+            down += [nn.Linear(width if layer else pack * dimensions, width), nn.LeakyReLU(0.2)]
     up += [nn.Linear(width, dimensions), Scale(scale)]
     return nn.Sequential(*up), nn.Sequential(*down, nn.Linear(width, 1))
