@@ -428,6 +428,15 @@ def test_a_picture_shows_points_where_they_are():
             mg.plot.draw_points(**wrong)
 
 
+def test_the_depths_of_generator_and_discriminator_are_set_apart():
+    model = fresh(layers=3, layers_d=1)
+    linear = [
+        [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+        for network in (model.generator, model.discriminator)
+    ]
+    assert [len(layers) for layers in linear] == [4, 2]
+
+
 def test_a_short_training_finds_most_of_the_ring():
     data, kind = mg.data.load("ring8"), family("points")
     mg.manual_seed(0)
@@ -464,7 +473,7 @@ def test_points_on_the_command_line(here, capsys):
     [
         (["train", "points", "--data", "digits"], "points: learns from points, and digits has images"),
         (["train", "dcgan", "--data", "ring8"], "has points"),
-        (["train", "points", "--data", "ring8", "--pack", "3"], "--pack 3 does not divide the batch of 128"),
+        (["train", "points", "--data", "ring8", "--pack", "3"], "--pack 3 does not divide the batch of 256"),
         (["train", "points", "--data", "ring8", "--unroll", "1", "--spectral"], "has spectral_norm"),
         (["interpolate", "ring"], "points makes points, and this command needs images"),
         (["sample", "ring", "--class", "1"], "points knows no classes"),
