@@ -26,7 +26,7 @@
 # - say what helps most, and it is none of these.
 #
 # You need lesson 8 (the losses of a GAN) and, for sections 4 and 5, gradients of gradients from lesson 1.  Plan two sittings
-# of about 45 minutes: sections 1 to 3, sections 4 to 7.  The cells of the notebook take about a minute together.  New words
+# of about 45 minutes: sections 1 to 3, sections 4 to 8.  The cells of the notebook take about two minutes together.  New words
 # are **bold**, with their Chinese name.
 #
 # | symbol | in the code | meaning |
@@ -49,6 +49,7 @@ from minigen.course import mode_collapse as exercises
 from minigen.course import show_source
 from minigen.data import Loader
 from minigen.metrics import count_modes, known_modes, load_judges, stacked_modes
+from minigen.models import PointGAN
 from minigen.models.gan import techniques
 
 ring = mg.data.load("ring8")
@@ -113,26 +114,33 @@ print(f"and its KL is about (K - 1) / 2N = {perfect.kl_floor:.4f}")
 
 
 # %%
-def train(steps=1000, looks=(), seed=0, **options):
-    """Train on the ring; the model, and the samples and numbers at some steps."""
+side = np.linspace(-1.5, 1.5, 60, dtype=np.float32)
+plane = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)  # 3,600 places, to look at D
+
+
+def train(steps=1000, looks=(), seed=0, kind=PointGAN, **options):
+    """Train on the ring; the model, and what is seen at some steps: samples, numbers, and D's opinion of the plane."""
     mg.manual_seed(seed)
-    usual = {"scale": 0.707, "width": 64, "layers": 2, "batch_norm": False, "lr": 1e-3, "lr_d": 2e-4}
+    usual = {"scale": 0.707, "width": 64, "layers": 2, "layers_d": 2, "batch_norm": False, "lr": 1e-3, "lr_d": 2e-4}
     usual |= {"r1": 0.0, "r1_end": None, "lr_decay": 0.5}
-    model = mg.models.build("points", **(usual | options))
+    model = kind(**(usual | options))
     batches, seen = Loader(ring, 64, seed=seed, drop_last=True), []
     for step in range(steps):
         model.schedule(step / steps)
         epoch, place = divmod(step, len(batches))
         numbers = model.training_step(next(batches.epoch(epoch, place)))
         if step + 1 in looks:
-            seen.append(
-                (step + 1, model.sample(1000, np.random.default_rng(1)), {k: float(v) for k, v in numbers.items()})
-            )
+            points, opinion = model.sample(1000, np.random.default_rng(1)), model.score(plane).reshape(60, 60)
+            seen.append((step + 1, points, {k: float(v) for k, v in numbers.items()}, opinion))
     return model, seen
 
 
+def measure_points(model):
+    return model.sample(2500, np.random.default_rng(1))
+
+
 def measure(model):
-    return count_modes(model.sample(2500, np.random.default_rng(1)), places, sigma)
+    return count_modes(measure_points(model), places, sigma)
 
 
 started = time.perf_counter()
@@ -140,7 +148,7 @@ slow, seen = train(looks=(250, 500, 750, 1000))
 seconds = time.perf_counter() - started
 
 # %% tags=["varies"]
-for step, points, numbers in seen:
+for step, points, numbers, _ in seen:
     print(
         f"step {step:4}  {'  '.join(f'{k} {v:.2f}' for k, v in numbers.items())}   {count_modes(points, places, sigma)}"
     )
@@ -148,10 +156,13 @@ print(f"{seconds:.0f} s for 1,000 steps")
 
 
 # %% jupyter={"source_hidden": true}
-def scatter(sets, caption, extent=1.5):
-    """Points over the ring, one picture for each."""
+def scatter(sets, caption, extent=1.5, opinions=()):
+    """Points over the ring, one picture for each; the grey behind them is D's probability that a place is real."""
     with plot.style():
         picture, axes = plot.figure(1, len(sets), size=(2.3 * len(sets), 3.4), caption=caption)
+        for axis, opinion in zip(np.atleast_1d(axes), opinions):
+            axis.imshow(opinion, extent=(-1.5, 1.5, -1.5, 1.5), origin="lower", cmap="gray", vmin=0, vmax=1)
+            axis.grid(False)
         for axis, (title, points) in zip(np.atleast_1d(axes), sets.items()):
             axis.plot(*places.T, "o", markersize=9, markerfacecolor="none", markeredgecolor="#999999")
             axis.plot(*points.T, ".", markersize=1.5, color=plot.COLORS["blue"])
@@ -160,8 +171,9 @@ def scatter(sets, caption, extent=1.5):
 
 
 scatter(
-    {f"step {step}": points for step, points, _ in seen},
-    "1,000 samples at four moments; circles are the modes. The samples form one band, which moves from place to place.",
+    {f"step {step}": points for step, points, *_ in seen},
+    "1,000 samples at four moments; circles are the modes. The lighter a place, the more D believes that it is real.",
+    opinions=[opinion for *_, opinion in seen],
 )
 
 # %% [markdown]
@@ -171,7 +183,8 @@ scatter(
 # **Why does G do this?**  For a *fixed* D, the loss $E_z[\zeta(-\ell(G(z)))]$ is a mean over single samples.  Each is least where
 # $\ell$ is largest, so the best answer is to put **all** samples there.  G is not punished for a mode that it leaves: there
 # it has no sample, and no term in its loss.  Only D can bring it back: it must learn quickly that the crowded place is "generated".
-# If D is slow, G arrives, D follows, G moves on.
+# If D is slow, G arrives, D follows, G moves on.  In the pictures, look where it is light, and where the samples are in the
+# next picture.
 #
 # So the first cure is no technique.  **Predict:** from which learning rate of D on are all eight modes there?
 
@@ -181,8 +194,49 @@ for rate in (2e-4, 5e-4, 1e-3, 2e-3):
     print(f"rate of D {rate:.0e} (G 1e-03): {measure(model)}")
 
 # %% [markdown]
-# A D that keeps up cures this collapse.  Remember it when a technique is said to cure it: the comparison must give the plain GAN a D
-# that keeps up, too.
+# **The opposite collapse.**  So is a better D always better for G?  Give D sines and cosines of the point instead of the point
+# itself: now its opinion can change within a tenth of the ring's radius.  **Predict** modes and HQ.
+
+
+# %%
+class Waves(mg.nn.Module):
+    """Sines and cosines of points in 64 random directions."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("directions", 10 * mg.randn(2, 64))
+
+    def forward(self, points):
+        phases = points @ self.directions
+        return mg.cat([mg.sin(phases), mg.cos(phases)], 1)
+
+
+class SharpD(PointGAN):
+    def build_networks(self):
+        generator, plain = super().build_networks()
+        layers = list(plain.children())
+        return generator, mg.nn.Sequential(Waves(), mg.nn.Linear(128, 64), *layers[2:])
+
+
+sharp, sharp_seen = train(looks=(250, 500, 750, 1000), kind=SharpD, lr_d=1e-3, r1=0.1, r1_end=1e-4)
+
+# %% jupyter={"source_hidden": true}
+scatter(
+    {f"step {step}": points for step, points, *_ in sharp_seen},
+    "The same with a D that sees sines and cosines; in grey what it believes.",
+    opinions=[opinion for *_, opinion in sharp_seen],
+)
+
+# %% tags=["varies"]
+print(measure(sharp))
+
+# %% [markdown]
+# Now G has few modes, and its samples are nearly perfect.  This D knows each mode exactly, and around a mode it is flat: at a
+# sample of G no slope says that there are other modes.  So G stays where it is.  (HQ alone praises this generator.)
+#
+# So D must be quick *and* give a slope that reaches from mode to mode.  The plain D of two layers does, if its rate is high
+# enough.  **A D that keeps up cures the first collapse.**  Remember it when a technique is said to cure it: the comparison
+# must give the plain GAN a D that keeps up, too.
 #
 # ## 3. Let D see more than one sample
 #
@@ -237,6 +291,10 @@ exercises.minibatch_gradient(minibatch_gradient)
 #
 # </details>
 #
+# Three relatives, which the lab leaves out: `mg.nn.MinibatchStdDev` gives D one number, the mean standard deviation of the
+# features over the batch (Karras et al. 2018); `mg.losses.feature_matching` lets G match the *mean* features of the real
+# batch (Salimans et al. 2016); `mg.nn.GaussianNoise` at D's input widens each mode, so that the modes overlap more.
+#
 # ## 4. Keep D smooth
 #
 # A D that is flat where G is gives no gradient, and one that is very steep there leads G only to the next point.  Two techniques bound
@@ -245,7 +303,8 @@ exercises.minibatch_gradient(minibatch_gradient)
 # **R1** (Mescheder et al. 2018) adds $\frac\gamma2 \, E_{x \sim p} \|\nabla_x \ell(x)\|^2$ to D's loss.  Where generated and real
 # points agree, nothing is left to say, and D should be flat.  The penalty contains a gradient, so its own gradient
 # is a gradient of a gradient (double backward, lesson 1).  $\gamma$ has a unit: if all points are multiplied by $c$,
-# the same D has slopes $1/c$, and $\gamma$ must be multiplied by $c^2$.
+# the same D has slopes $1/c$, and $\gamma$ must be multiplied by $c^2$.  (Check yourself: which $\gamma$ has the effect of
+# $\gamma = 1$ here, if the radius of the ring is 100?  Answer in the solutions.)
 #
 # **Spectral normalization** (Miyato et al. 2018) divides each weight matrix by its largest singular value $\sigma$: then each
 # layer stretches no vector by more than 1.  $\sigma = u^\top W v$ with the singular vectors $u$ and $v$, which the power method
@@ -311,10 +370,11 @@ show_source(techniques.unroll)
 # ## 6. The lab
 #
 # The same training as in section 2, D at a fifth of G's rate, with one technique each.  **Your own row:** put options into
-# `mine`, such as `{"pack": 4}` or `{"r1": 0.3, "minibatch": True}`.
+# `mine`.  All options that you can use: `pack` (1, 2, 4 ...; it must divide the batch of 64), `r1` (the weight gamma),
+# `r1_end` (its value at the end), `spectral`, `minibatch` (True or False), `unroll` (steps), `unroll_lr`, `beta1` (of Adam),
+# `lr_d` (D's learning rate).  **Predict** the modes of your row before you run the cell.
 
 # %% tags=["varies"]
-mine = {}
 rows = {
     "plain": {},
     "pack 2": {"pack": 2},
@@ -333,37 +393,68 @@ rows = {
     "unrolled, 3 steps": {"unroll": 3},
     "D's rate 1e-3, nothing else": {"lr_d": 1e-3},
 }
-rows |= {"mine": mine} if mine else {}
 for name, options in rows.items():
     table[name], _ = train(**options)
     print(f"{name:28}{measure(table[name])}")
 
+# %% tags=["varies"]
+mine = {"r1": 0.3, "pack": 2}  # change this
+table["mine"], _ = train(**mine)
+print(f"{'mine':28}{measure(table['mine'])}")
+print(f"{'perfect data':28}{perfect}")
+
 # %% [markdown]
-# Read the table with care.  Each row is **one seed and one value** of one setting, and R1 shows what this means: $\gamma$ alone decides
-# between a collapse and a cure.  So no ranking follows, and a technique that fails here may work with another value.  Two things follow: several
-# techniques prevent the collapse that a slow D causes, and so does a faster D, with nothing else.
+# Read the table with care.  Each row is **one seed and one value** of one setting, and R1 shows what this means: $\gamma$ alone
+# decides between a collapse and a cure.  So no ranking follows, and a technique that fails here may work with another value.
+# A fair comparison gives each row, *and the plain GAN*, the same number of values to try, on seeds that are not reported.
+# The page [mode collapse](reference/mode_collapse.md) does that for this training: three values for each row on two seeds,
+# and the best of them on five other seeds.  There, too, D's rate alone keeps the modes.
+#
+# ### Exercise 10.6: was it the technique?
+#
+# A report says: "Plain GAN, D's rate 2e-4: 1 mode.  With packing, D's rate 1e-3: 8 modes.  So packing cures mode collapse."
+# Which training is missing before one may say this?  Give its options for `train`.
+
+# %%
+missing_row = ...
+
+exercises.missing_row(missing_row)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Two things differ between the two trainings.  Change only one of them, the one that is not the technique.
+#
+# </details>
 #
 # ## 7. Bridges, and stale statistics
 #
 # All eight modes, and HQ far below 98.9 %: where are the other samples?  G is continuous.  If it maps one part of the $z$-plane to one
 # mode and the neighbouring part to another, then the border between them is mapped to the way between the modes.  The steeper G
-# is there, the narrower the border.  **Batch norm in G** makes it steep.
+# is there, the narrower the border.  **Batch norm in G** makes it steep, and so do more layers: each layer can bend what
+# the layer before has bent.  **Predict** the order of these three in HQ.
 
-# %%
-recipe = {"lr": 4e-3, "lr_d": 4e-3, "r1": 0.01, "r1_end": 0.0003, "lr_decay": 0.7}
-flat, _ = train(**recipe)
-steep, _ = train(**recipe, batch_norm=True)
+# %% tags=["varies"]
+recipe = {"lr": 4e-3, "lr_d": 4e-3, "r1": 0.03, "r1_end": 0.0001, "lr_decay": 0.7}
+generators = {
+    "2 layers, no batch norm": train(**recipe)[0],
+    "2 layers, batch norm": train(**recipe, batch_norm=True)[0],
+    "5 layers, batch norm": train(**recipe, batch_norm=True, layers=5)[0],
+}
+steep = generators["5 layers, batch norm"]
+for name, model in generators.items():
+    print(f"{name:25}{measure(model)}")
 
 # %% jupyter={"source_hidden": true}
 grid = np.stack(np.meshgrid(np.linspace(-2.5, 2.5, 200), np.linspace(-2.5, 2.5, 200)), -1).reshape(-1, 2)
 colours = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in list(plot.COLORS.values())]) / 255
 with plot.style():
     picture, axes = plot.figure(
-        1, 2, size=(8, 5),
+        1, 3, size=(10, 4.4),
         caption="The z-plane, coloured by the mode that G makes of each z; white: a sample on a bridge, further than 3 sigma from "
-        "every mode. Left without, right with batch norm in G, after 1,000 steps each.",
+        "every mode. After 1,000 steps each.",
     )  # fmt: skip
-    for axis, (title, model) in zip(axes, {"without batch norm": flat, "with batch norm": steep}.items()):
+    for axis, (title, model) in zip(axes, generators.items()):
         distances = np.linalg.norm(model.decode(grid.astype(np.float32))[:, None] - places, axis=2)
         image = colours[distances.argmin(1)]
         image[distances.min(1) > 3 * sigma] = 1
@@ -388,11 +479,10 @@ print("running statistics, 20 % off:     ", count_modes(stale, places, sigma))
 print("measured anew, as minigen samples:", count_modes(steep.decode(z), places, sigma))
 
 # %% [markdown]
-# (Here we made them stale by hand.  At high learning rates the training does: five generators whose HQ was 93 to 97 % had 39 to 97 % with
-# the running statistics of their training.)  `model.sample` of the family `points` measures them anew from 20,000 $z$, whenever the
+# (Here we made them stale by hand.  At high learning rates the training does it; the page has numbers.)  `model.sample` of the family `points` measures them anew from 20,000 $z$, whenever the
 # weights have changed: `minigen.nn.utils.update_bn`.
 #
-# ### Exercise 10.6: read the pictures
+# ### Exercise 10.7: read the pictures
 #
 # Five generators.  Which cause belongs to which picture?  a: G is not steep.  b: stale statistics of batch norm.  c: D is slow, G
 # chases.  d: G has not learned anything yet.  e: D is very sharp around one mode and flat elsewhere.  (The pictures are made by formulas, so
