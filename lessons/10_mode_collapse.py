@@ -231,8 +231,9 @@ scatter(
 print(measure(sharp))
 
 # %% [markdown]
-# Now G has few modes, and its samples are nearly perfect.  This D knows each mode exactly, and around a mode it is flat: at a
-# sample of G no slope says that there are other modes.  So G stays where it is.  (HQ alone praises this generator.)
+# Now D knows all eight modes (the light places), and it is dark everywhere else: at a sample of G no slope leads to another
+# mode.  So G stays at the one or two modes that it has met.  With other seeds it is one mode, and its samples are so good
+# that HQ alone praises this generator.
 #
 # So D must be quick *and* give a slope that reaches from mode to mode.  The plain D of two layers does, if its rate is high
 # enough.  **A D that keeps up cures the first collapse.**  Remember it when a technique is said to cure it: the comparison
@@ -408,7 +409,7 @@ print(f"{'perfect data':28}{perfect}")
 # decides between a collapse and a cure.  So no ranking follows, and a technique that fails here may work with another value.
 # A fair comparison gives each row, *and the plain GAN*, the same number of values to try, on seeds that are not reported.
 # The page [mode collapse](reference/mode_collapse.md) does that for this training: three values for each row on two seeds,
-# and the best of them on five other seeds.  There, too, D's rate alone keeps the modes.
+# and the best of them on other seeds.
 #
 # ### Exercise 10.6: was it the technique?
 #
