@@ -24,7 +24,7 @@ import numpy as np
 import minigen as mg
 from minigen.cli import main
 from minigen.data import Loader
-from minigen.metrics import Modes, count_modes, evaluate, known_modes
+from minigen.metrics import Modes, count_modes, known_modes, measure_family
 from minigen.train import find_run, load_trained
 
 HERE = Path(__file__).parent
@@ -75,7 +75,7 @@ def train_row(row: str, seed: int, folder: Path) -> dict[str, float]:
     seconds = time.process_time() - began
     trained = load_trained(str(path))
     data = trained.data("test")
-    found = numbers(evaluate(trained.model, data)["modes"], seconds)
+    found = numbers(measure_family(trained.model, data)["modes"], seconds)
     z = np.random.default_rng(1).standard_normal((2500, trained.model.latent)).astype(np.float32)
     with trained.model.evaluating():  # past `sample`, which measures the statistics anew
         stale = trained.model.generator(mg.tensor(z)).numpy()
