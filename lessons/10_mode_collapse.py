@@ -411,20 +411,13 @@ print(f"{'perfect data':28}{perfect}")
 # The page [mode collapse](reference/mode_collapse.md) does that for this training: three values for each row on two seeds,
 # and the best of them on other seeds.
 #
-# ### Exercise 10.6: was it the technique?
+# **Was it the technique?**  A report says: "Plain GAN, D's rate 2e-4: 1 mode.  With packing, D's rate 1e-3: 8 modes.  So
+# packing cures mode collapse."  Which training is missing before one may say this?
 #
-# A report says: "Plain GAN, D's rate 2e-4: 1 mode.  With packing, D's rate 1e-3: 8 modes.  So packing cures mode collapse."
-# Which training is missing before one may say this?  Give its options for `train`.
-
-# %%
-missing_row = ...
-
-exercises.missing_row(missing_row)
-
-# %% [markdown]
-# <details><summary>Hint</summary>
+# <details><summary>Answer</summary>
 #
-# Two things differ between the two trainings.  Change only one of them, the one that is not the technique.
+# Two things differ between the two trainings.  The missing one is the plain GAN with the other's rate, `train(lr_d=1e-3)`.
+# It is in section 2: it has all eight modes without packing.
 #
 # </details>
 #
@@ -483,7 +476,7 @@ print("measured anew, as minigen samples:", count_modes(steep.decode(z), places,
 # (Here we made them stale by hand.  At high learning rates the training does it; the page has numbers.)  `model.sample` of the family `points` measures them anew from 20,000 $z$, whenever the
 # weights have changed: `minigen.nn.utils.update_bn`.
 #
-# ### Exercise 10.7: read the pictures
+# ### Exercise 10.6: read the pictures
 #
 # Five generators.  Which cause belongs to which picture?  a: G is not steep.  b: stale statistics of batch norm.  c: D is slow, G
 # chases.  d: G has not learned anything yet.  e: D is very sharp around one mode and flat elsewhere.  (The pictures are made by formulas, so

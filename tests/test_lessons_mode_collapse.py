@@ -134,24 +134,6 @@ def test_unrolled_steps_that_are_wrong(answer, words):
     assert not verdict.right and words in verdict.reason, verdict
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ("plain", "Expected options"),
-        ({"pack": 2}, "Packing at the low rate"),
-        ({"pack": 2, "lr_d": 1e-3}, "in the report already: it has packing"),
-        ({"pack": 2, "lr_d": 2e-4}, "Packing at the low rate"),
-        ({}, "Without packing and with D's rate 2e-4"),
-        ({"lr_d": 2e-4}, "Without packing and with D's rate 2e-4"),
-        ({"lr_d": 5e-4}, "Change one thing only"),
-        ({"lr_d": 1e-3, "r1": 1.0}, "Change one thing only"),
-    ],
-)
-def test_comparisons_that_are_not_fair(answer, words):
-    verdict = tenth.missing_row(answer)
-    assert not verdict.right and words in verdict.reason, verdict
-
-
 def test_the_pictures_are_of_five_kinds_and_each_wrong_cause_gets_a_hint():
     sets = tenth.mysteries()
     where, sigma = mg.data.points.centres("ring8"), 0.01

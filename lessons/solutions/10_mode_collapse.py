@@ -58,11 +58,7 @@ def unrolled(network, real, fake, lr):
     return {name: w - lr * g for (name, w), g in zip(weights.items(), gradients)}
 
 
-# 10.6  Rate and technique differ in the report.  The plain GAN with the higher rate separates them (section 2 has it).
-
-missing_row = {"lr_d": 1e-3}
-
-# 10.7
+# 10.6
 # 1: G chases: D is slow, and all samples run to the place that D likes best at the moment.
 # 2: G is continuous and not steep: bridges between the modes.
 # 3: D is sharp: it is flat everywhere but at one mode, and G gets no slope towards the others.

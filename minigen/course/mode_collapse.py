@@ -14,7 +14,7 @@ from ..tensor import Tensor, tensor
 from . import Wrong, call, close, exercise
 from ._compare import match_causes, random_array
 
-__all__ = ["count", "minibatch_gradient", "missing_row", "pack", "read_the_pictures", "sigma_gradient", "unrolled"]
+__all__ = ["count", "minibatch_gradient", "pack", "read_the_pictures", "sigma_gradient", "unrolled"]
 
 
 @exercise("10.1", "count modes")
@@ -153,26 +153,6 @@ def unrolled(answer: Any) -> str:
     return "The values alone would not have shown it: the check took the gradient through your step."
 
 
-@exercise("10.6", "was it the technique?")
-def missing_row(answer: Any) -> str:
-    """The options of the training that a report lacks: plain, with D's rate of the row that worked."""
-    if not isinstance(answer, dict):
-        raise Wrong(f"Expected options for train, such as {{'pack': 2}}, got {answer!r:.80}.")
-    rate = answer.get("lr_d")
-    if answer.get("pack", 1) != 1:
-        if rate == 1e-3:
-            raise Wrong("This training is in the report already: it has packing and the higher rate.")
-        raise Wrong(
-            "Packing at the low rate tells whether packing helps a slow D. It does not tell what the higher rate does "
-            "without packing, and so not whether packing was needed."
-        )
-    if rate is None or rate == 2e-4:
-        raise Wrong("Without packing and with D's rate 2e-4: this training is in the report already.")
-    if set(answer) - {"lr_d", "pack"} or rate != 1e-3:
-        raise Wrong("Change one thing only: the rate of D, to that of the training with packing, 1e-3.")
-    return "The plain GAN must have what the other had. In this lab it has eight modes then."
-
-
 _CAUSES = {1: "c", 2: "a", 3: "e", 4: "b", 5: "d"}
 _SYMPTOMS = {
     1: "All samples are in one place, between two modes and in none. What moves on when D catches up?",
@@ -184,7 +164,7 @@ _SYMPTOMS = {
 
 
 def mysteries() -> dict[int, np.ndarray]:
-    """Five sets of 1,000 points: what exercise 10.7 shows.  Reading this is cheating."""
+    """Five sets of 1,000 points: what exercise 10.6 shows.  Reading this is cheating."""
     rng = np.random.default_rng(10)
     ring = centres("ring8")
     noise = rng.standard_normal((1000, 2))
@@ -199,7 +179,7 @@ def mysteries() -> dict[int, np.ndarray]:
     }
 
 
-@exercise("10.7", "read the pictures")
+@exercise("10.6", "read the pictures")
 def read_the_pictures(answer: Any) -> None:
     """A dictionary from the number of each picture to the letter of its cause."""
     match_causes(answer, _CAUSES, _SYMPTOMS, "picture")
