@@ -9,6 +9,7 @@ import base64
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -104,11 +105,19 @@ def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = ()) -> in
         print(f"Lesson {lesson.number}, {lesson.title}: {copy}")
     except FileExistsError:
         print(f"Lesson {lesson.number}, {lesson.title}: going on with your copy {copy}")
+    _copy_pictures(lesson, folder)
     print("Close JupyterLab with Ctrl-C in this window.", flush=True)
     try:
         return subprocess.run([sys.executable, "-m", "jupyterlab", str(copy), *options], check=False).returncode
     except KeyboardInterrupt:
         return 0
+
+
+def _copy_pictures(lesson: Lesson, folder: Path) -> None:
+    """Copy the stored pictures that a lesson shows beside its copy."""
+    for name in set(re.findall(r"\]\((pictures/[\w.-]+)\)", lesson.notebook.read_text(encoding="utf-8"))):
+        (folder / "pictures").mkdir(exist_ok=True)
+        shutil.copyfile(lesson.notebook.parent / name, folder / name)
 
 
 def _need(*modules: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import re
 import runpy
 
 import numpy as np
@@ -172,6 +173,13 @@ def test_opening_a_lesson_copies_it_once_and_keeps_the_students_work(tmp_path, m
     assert [command[1:3] for command in launched] == [["-m", "jupyterlab"]] * 2
     assert (tmp_path / launched[0][3]).samefile(copy)
     assert _command("1", "--", "--no-browser") == 0 and launched[2][4:] == ["--no-browser"]
+
+
+def test_the_stored_pictures_of_a_lesson_lie_beside_its_copy(tmp_path, monkeypatch, launched):
+    monkeypatch.chdir(tmp_path)
+    assert _command("16") == 0
+    shown = re.findall(r"\]\((pictures/.*?)\)", (LESSONS[0].source.parent / "16_repair.py").read_text(encoding="utf-8"))
+    assert shown and all((tmp_path / "lessons-work" / name).is_file() for name in shown)
 
 
 def test_unknown_lesson_and_missing_lessons_are_said_in_one_line(tmp_path, monkeypatch, capsys):

@@ -18,7 +18,15 @@ def pixel_shuffle(x, r):
     return split.transpose(0, 1, 4, 2, 5, 3).reshape(n, channels // (r * r), h * r, w * r)
 
 
-# 16.3  dL = 2 <G - A, dG> / |A|^2 and dG = (dF F^T + F dF^T) / P; the two terms are equal because G - A is symmetric.
+# 16.3  The loss cannot say it: it compares with the noisy image.  In practice the truth is not there; one looks, or stops
+# where the loss has fallen to the variance of the noise.
+
+
+def when_to_stop(losses, outputs, truth):
+    return int(np.argmin(((outputs - truth) ** 2).mean(axis=(1, 2))))
+
+
+# 16.4  dL = 2 <G - A, dG> / |A|^2 and dG = (dF F^T + F dF^T) / P; the two terms are equal because G - A is symmetric.
 
 
 def gram_gradient(F, A):
@@ -26,17 +34,9 @@ def gram_gradient(F, A):
     return 4 * (F @ F.T / pixels - A) @ F / (pixels * (A**2).sum())
 
 
-# 16.4  Only D's own step detaches, and what it detaches is the made image.
+# 16.5  Only D's own step detaches, and what it detaches is the made image.
 
 where_to_detach = {"discriminator": "a", "adversary": "", "cycle": ""}
-
-# 16.5  The loss cannot say it: it compares with the noisy image.  In practice the truth is not there; one looks, or stops
-# where the loss has fallen to the variance of the noise.
-
-
-def when_to_stop(losses, outputs, truth):
-    return int(np.argmin(((outputs - truth) ** 2).mean(axis=(1, 2))))
-
 
 # 16.6  Everything that can be undone: the identity, the mirror image, exchanged colours, and any other one-to-one map.
 
@@ -47,4 +47,6 @@ cycle_maps = {"zero": "abce"}
 #    the blurred border, where the channel is on a little or not at all, black is the only one.  So L1 has no reason to draw.
 # 2. Of noise: every mixture of pixels is as good as the sharpest; only a sum of many small differences is seen.  Of a
 #    hole: the adversary's choice is one possibility, the truth another; their squared distance is about twice that of the mean.
-# 3. Its input is an outline: nearly everything is decided by it.
+# 3. No.  PSNR measures the distance to the truth, and the mean of what is possible has the least.  People see that a mean
+#    is blurred.  The two are different questions.
+# 4. Its input is an outline: nearly everything is decided by it.

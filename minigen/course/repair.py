@@ -54,7 +54,31 @@ def pixel_shuffle(answer: Any) -> None:
               [(value, hint) for value, hint in mistakes if not np.array_equal(value, right)])  # fmt: skip
 
 
-@exercise("16.3", "the gradient of the Gram loss")
+@exercise("16.3", "when to stop the prior")
+def when_to_stop(answer: Any) -> None:
+    """``when_to_stop(losses, outputs, truth)`` is the step, from 0, at which the output is nearest to the truth.
+
+    losses: list of T floats; outputs: array (T, H, W); truth: array (H, W).
+    """
+    rng = np.random.default_rng(0)
+    truth, noise = rng.uniform(-1, 1, (6, 7)), 0.5 * rng.standard_normal((6, 7))
+    shares = np.linspace(0, 1, 9)
+    outputs = np.stack([truth * min(1.0, 0.2 + 2 * s) + noise * s**2 for s in shares])
+    losses = [float(((output - truth - noise) ** 2).mean()) for output in outputs]
+    right = int(np.argmin([((output - truth) ** 2).mean() for output in outputs]))
+    got = call(answer, losses, outputs, truth)
+    if not isinstance(got, int | np.integer):
+        raise Wrong(f"when_to_stop(losses, outputs, truth): expected a whole number, the step, got {got!r:.60}.")
+    reasons = {
+        int(np.argmin(losses)): "That is the step of the least loss. The loss compares with the *noisy* image: it is "
+        "least where the output has all the noise.",
+        right + 1: "One too late: steps count from 0.",
+    }
+    if got != right:
+        raise Wrong(f"expected step {right}, got {got}. {reasons.get(int(got), 'Compare each output with the truth.')}")
+
+
+@exercise("16.4", "the gradient of the Gram loss")
 def gram_gradient(answer: Any) -> None:
     """``gram_gradient(F, A)`` is the gradient of |F F^T / P - A|^2 / |A|^2 in F, an array (C, P); A is symmetric."""
     f, style = random_array(4, 3, 10), random_array(5, 3, 8)
@@ -94,7 +118,7 @@ def _choice(
         )
 
 
-@exercise("16.4", "where to detach in a cycle")
+@exercise("16.5", "where to detach in a cycle")
 def where_to_detach(answer: Any) -> None:
     """A dictionary from the loss to the letters of the images that are detached in it; "" for none."""
     _choice(
@@ -117,30 +141,6 @@ def where_to_detach(answer: Any) -> None:
             | {"*": "The loss must reach both networks: detach nothing."},
         },
     )
-
-
-@exercise("16.5", "when to stop the prior")
-def when_to_stop(answer: Any) -> None:
-    """``when_to_stop(losses, outputs, truth)`` is the step, from 0, at which the output is nearest to the truth.
-
-    losses: list of T floats; outputs: array (T, H, W); truth: array (H, W).
-    """
-    rng = np.random.default_rng(0)
-    truth, noise = rng.uniform(-1, 1, (6, 7)), 0.5 * rng.standard_normal((6, 7))
-    shares = np.linspace(0, 1, 9)
-    outputs = np.stack([truth * min(1.0, 0.2 + 2 * s) + noise * s**2 for s in shares])
-    losses = [float(((output - truth - noise) ** 2).mean()) for output in outputs]
-    right = int(np.argmin([((output - truth) ** 2).mean() for output in outputs]))
-    got = call(answer, losses, outputs, truth)
-    if not isinstance(got, int | np.integer):
-        raise Wrong(f"when_to_stop(losses, outputs, truth): expected a whole number, the step, got {got!r:.60}.")
-    reasons = {
-        int(np.argmin(losses)): "That is the step of the least loss. The loss compares with the *noisy* image: it is "
-        "least where the output has all the noise.",
-        right + 1: "One too late: steps count from 0.",
-    }
-    if got != right:
-        raise Wrong(f"expected step {right}, got {got}. {reasons.get(int(got), 'Compare each output with the truth.')}")
 
 
 @exercise("16.6", "which maps have no cycle loss")
