@@ -381,6 +381,32 @@ def _max_pool2d_grad(g: Any, index: Any, input_size: Any) -> tuple[Any, ...]:
     return g, index, input_size
 
 
+def _places(kernel: str, index: Any, weight: Any, like: Any) -> tuple[Any, Any]:
+    """The places (N, K, P, Q) in each image that `warp` takes, and their weights."""
+    if type(index) is not np.ndarray:
+        index = _foreign(kernel, "index", index)
+    if index.dtype != np.int64:
+        raise TypeError(f"{kernel}: index: got dtype {index.dtype}, expected int64")
+    if index.ndim != 4 or index.shape[0] != like.shape[0]:
+        raise ValueError(f"{kernel}: index: got shape {index.shape}, expected ({like.shape[0]}, K, P, Q)")
+    return index, _array(kernel, "weight", weight, index.shape, like)
+
+
+def _warp(x: Any, index: Any, weight: Any) -> tuple[Any, ...]:
+    x = _images("warp", "x", x)
+    return x, *_places("warp", index, weight, x)
+
+
+def _warp_adjoint(g: Any, index: Any, weight: Any, input_size: Any) -> tuple[Any, ...]:
+    name = "warp_adjoint"
+    g, input_size = _images(name, "g", g), _pair(name, "input_size", input_size, 0)
+    index, weight = _places(name, index, weight, g)
+    if index.shape[2:] != g.shape[2:]:
+        expected = f"({g.shape[0]}, K, {g.shape[2]}, {g.shape[3]})"
+        raise ValueError(f"{name}: index: got shape {index.shape}, expected {expected} for g of shape {g.shape}")
+    return g, index, weight, input_size
+
+
 def _updated(kernel: str, param: Any, grad: Any, state: dict[str, Any]) -> tuple[Any, ...]:
     """The parameter, its gradient and the state arrays (or None) of an optimizer step, which overwrites the state."""
     plain = _array(kernel, "param", param)
@@ -479,4 +505,6 @@ _CHECKS: dict[str, Callable[..., tuple[Any, ...]]] = {
     "max_pool2d_grad": _max_pool2d_grad,
     "rmsprop_step": _rmsprop_step,
     "sgd_step": _sgd_step,
+    "warp": _warp,
+    "warp_adjoint": _warp_adjoint,
 }

@@ -225,6 +225,18 @@ def max_pool2d_grad(rng):
     return {"g": g, "index": index, "input_size": x.shape[2:]}
 
 
+def warp(rng):
+    x = numbers(rng, tuple(size(rng, most) for most in (4, 9, 9, 9)), rng.choice([np.float32, np.float64]))
+    index = rng.integers(-1, x.shape[2] * x.shape[3], (x.shape[0], size(rng, 4), size(rng, 5), size(rng, 5)))
+    return {"x": x, "index": index, "weight": numbers(rng, index.shape, x.dtype)}
+
+
+def warp_adjoint(rng):
+    x, index, weight = warp(rng).values()
+    g = numbers(rng, (*x.shape[:2], *index.shape[2:]), x.dtype)
+    return {"g": g, "index": index, "weight": weight, "input_size": x.shape[2:]}
+
+
 def state(rng, *names, optional=()):
     x = some_images(rng)
     arrays = {name: rng.integers(0, 4, x.shape).astype(x.dtype) for name in ("param", "grad", *names)}
@@ -269,6 +281,8 @@ CALLS = {
     "max_pool2d_grad": max_pool2d_grad,
     "rmsprop_step": rmsprop_step,
     "sgd_step": sgd_step,
+    "warp": warp,
+    "warp_adjoint": warp_adjoint,
 }
 #: Kernels that promise the reference's very bits.
 EXACT = {

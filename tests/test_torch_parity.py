@@ -360,3 +360,25 @@ def test_dlpack_both_ways():
     a = torch.arange(3.0)
     assert mg.from_dlpack(a).numpy().tolist() == [0, 1, 2]
     assert torch.from_dlpack(mg.ones(2)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@given(seed=st.integers(0, 2**16))
+def test_warped_images_and_their_gradients(mode, padding_mode, align_corners, seed):
+    rng = np.random.default_rng(seed)
+    n, c, h, w, p, q = (int(number) for number in rng.integers(2, 7, 6))  # PyTorch warns of a single pixel
+    theta = np.array([[1, 0, 0], [0, 1, 0]]) + rng.normal(0, 0.5, (n, 2, 3))
+    image, g = rng.standard_normal((n, c, h, w)), rng.standard_normal((n, c, p, q))
+    ours, theirs = mg.tensor(image, requires_grad=True), torch.tensor(image, requires_grad=True)
+    grid = F.affine_grid(mg.tensor(theta), (n, c, p, q), align_corners)
+    their_grid = TF.affine_grid(torch.tensor(theta), (n, c, p, q), align_corners=align_corners)
+    np.testing.assert_allclose(grid.numpy(), their_grid, atol=1e-12)
+    # The same grid for both: at a place half-way between two pixels a rounding decides which is the nearest.
+    out = F.grid_sample(ours, grid, mode, padding_mode, align_corners)
+    their_out = TF.grid_sample(theirs, torch.tensor(grid.numpy()), mode, padding_mode, align_corners)
+    np.testing.assert_allclose(out.numpy(), their_out.detach(), atol=1e-12)
+    (gradient,) = mg.grad(out, ours, mg.tensor(g))
+    their_out.backward(torch.tensor(g))
+    np.testing.assert_allclose(gradient.numpy(), theirs.grad, atol=1e-12)

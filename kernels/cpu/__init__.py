@@ -15,6 +15,7 @@ from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 from .precision import precision
 from .runtime.threads import get_num_threads, set_num_threads
+from .warp import warp, warp_adjoint
 
 __all__ = [
     "adam_step",
@@ -37,4 +38,6 @@ __all__ = [
     "rmsprop_step",
     "set_num_threads",
     "sgd_step",
+    "warp",
+    "warp_adjoint",
 ]

@@ -25,6 +25,7 @@ from .dropout import dropout
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
+from .warp import warp, warp_adjoint
 
 __all__ = [
     "adam_step",
@@ -42,4 +43,6 @@ __all__ = [
     "max_pool2d_grad",
     "rmsprop_step",
     "sgd_step",
+    "warp",
+    "warp_adjoint",
 ]

@@ -12,6 +12,7 @@ from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
+from .warp import warp, warp_adjoint
 
 __all__ = [
     "adam_step",
@@ -31,4 +32,6 @@ __all__ = [
     "max_pool2d_grad",
     "rmsprop_step",
     "sgd_step",
+    "warp",
+    "warp_adjoint",
 ]

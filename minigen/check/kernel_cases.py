@@ -149,6 +149,31 @@ def _max_pool2d_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(index.shape), index, shape[2:]), bound)
 
 
+def _places(fill: Fill, shapes: Convolution, rng: Generator) -> tuple[Array, Array]:
+    """Random places of each image, with repetitions and some outside, and their weights."""
+    outputs = (shapes.images, int(rng.integers(1, 5)), *rng.integers(1, 6, 2))
+    return rng.integers(-1, shapes.size[0] * shapes.size[1], outputs), fill(outputs)
+
+
+def _warp(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    index, weight = _places(fill, shapes, rng)
+
+    def bound(u: float, x: Array, index: Array, weight: Array) -> Array:
+        return gamma(index.shape[1] + 1, u) * reference.warp(np.abs(x), index, np.abs(weight))
+
+    return Call((fill(shapes.x), index, weight), bound)
+
+
+def _warp_adjoint(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    index, weight = _places(fill, shapes, rng)
+
+    def bound(u: float, g: Array, index: Array, weight: Array, size: Any) -> Array:
+        terms = index.shape[1] * g.shape[2] * g.shape[3] + 1
+        return gamma(terms, u) * reference.warp_adjoint(np.abs(g), index, np.abs(weight), size)
+
+    return Call((fill((*shapes.x[:2], *index.shape[2:])), index, weight, shapes.size), bound)
+
+
 def _channels(vector: Array, x: Array) -> Array:
     return vector.reshape(1, -1, *[1] * (x.ndim - 2))
 
@@ -291,7 +316,8 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 CALLS |= {
     make.__name__[1:]: make
     for make in (_matmul, _leaky_relu, _leaky_relu_grad, _add_bias, _dropout, _max_pool2d, _max_pool2d_grad,
-                 _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step)
+                 _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step,
+                 _warp, _warp_adjoint)
 }  # fmt: skip
 
 

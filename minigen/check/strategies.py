@@ -345,6 +345,17 @@ def _max_unpool(draw: Any) -> Case:
 
 
 @st.composite
+def _warp(draw: Any, adjoint: bool = False) -> Case:
+    n, c, h, w, p, q, k = (draw(st.integers(1, 3)) for _ in range(7))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    index = rng.integers(-1, h * w, (n, k, p, q))  # with repetitions, and places outside
+    params = {"index": index, "weight": rng.standard_normal(index.shape)}
+    if adjoint:
+        return Case((draw(arrays((n, c, p, q))),), {**params, "input_size": (h, w)})
+    return Case((draw(arrays((n, c, h, w))),), params)
+
+
+@st.composite
 def _channelled(draw: Any, kinds: Sequence[str]) -> Case:
     n, c = draw(st.sampled_from([3, 2, 5])), draw(st.integers(1, 3))
     tail = draw(st.sampled_from([(), (2,), (2, 3)]))
@@ -447,6 +458,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "lstm_gates": _gates(4),
     "max_pool2d": _max_pool(),
     "max_unpool2d": _max_unpool(),
+    "warp": _warp(),
+    "warp_adjoint": _warp(adjoint=True),
     "cumsum": _along_one(["gaussian", "spread"]),
     "softmax": _along_one(["gaussian", "spread"]),
     "log_softmax": _along_one(["gaussian", "spread"]),

@@ -14,6 +14,7 @@ module                         holds
 `minigen.functional.activation` activations, dropout
 `minigen.functional.pooling`    max and average pooling
 `minigen.functional.resize`     resizing of images, pixel shuffle
+`minigen.functional.warp`       affine maps, sampling of images at any places
 `minigen.functional.loss`       losses, cosine similarity
 ============================== =======================================================
 
@@ -41,9 +42,11 @@ from .loss import (
 from .norm import batch_norm, group_norm, instance_norm, layer_norm, normalize
 from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from .resize import interpolate, pixel_shuffle, pixel_unshuffle
+from .warp import affine_grid, grid_sample
 
 __all__ = [
     "adaptive_avg_pool2d",
+    "affine_grid",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -58,6 +61,7 @@ __all__ = [
     "elu",
     "embedding",
     "gelu",
+    "grid_sample",
     "group_norm",
     "huber_loss",
     "instance_norm",

@@ -15,6 +15,7 @@ module                    holds
 `minigen.ops.norm`        batch and instance normalization
 `minigen.ops.recurrent`   the gates of recurrent cells
 `minigen.ops.pool`        max pooling
+`minigen.ops.warp`        moving the pixels of images
 `minigen.ops.softmax`     softmax and its logarithm
 `minigen.ops.compare`     comparisons and logic
 `minigen.ops.convert`     dtypes and devices
@@ -47,6 +48,7 @@ from . import (
     reduce,
     shape,
     softmax,
+    warp,
 )
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "reduce",
     "shape",
     "softmax",
+    "warp",
 ]
 
 
