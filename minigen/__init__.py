@@ -95,6 +95,9 @@ if TYPE_CHECKING:
         audio as audio,
     )
     from . import (
+        augment as augment,
+    )
+    from . import (
         bench as bench,
     )
     from . import (
@@ -144,8 +147,8 @@ uint8: DType = np.dtype(np.uint8)
 bool: DType = np.dtype(np.bool_)
 
 _LAZY = (
-    "audio", "bench", "check", "cli", "compress", "course", "data", "lessons", "losses", "metrics", "models", "plot",
-    "train", "visualize",
+    "audio", "augment", "bench", "check", "cli", "compress", "course", "data", "lessons", "losses", "metrics", "models",
+    "plot", "train", "visualize",
 )  # fmt: skip
 
 __all__ = [

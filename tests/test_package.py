@@ -29,7 +29,7 @@ FLOORS = [
     {"ops", "creation"},
     {"functional"},
     {"nn", "optim"},
-    {"losses"},
+    {"losses", "augment"},
     {"models"},
     {"metrics"},
     {"compress"},

@@ -16,7 +16,7 @@ Dataset('mnist5k', 4000 of shape (1, 32, 32), 10 classes)
 from .augmentation import random_affine
 from .dataset import Batch, Dataset, from_levels, to_unit
 from .download import cache_folder
-from .loader import Loader
+from .loader import HeldOut, Loader
 from .photos import photographs
 from .picture import Picture, read_mask, read_picture
 from .points import centres
@@ -29,6 +29,7 @@ __all__ = [
     "Batch",
     "DataInfo",
     "Dataset",
+    "HeldOut",
     "Loader",
     "Picture",
     "cache_folder",

@@ -6,10 +6,41 @@ import numpy as np
 
 from .dataset import Dataset
 
-__all__ = ["Loader"]
+__all__ = ["HeldOut", "Loader"]
 
 Transform = Callable[[dict[str, np.ndarray], np.random.Generator], dict[str, np.ndarray]]
 """A function of a batch and of a random generator to a batch."""
+
+
+class HeldOut:
+    """Add images that the model does not learn from to each batch: the `transform` of a `Loader`.
+
+    A GAN logs what its discriminator says of them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The held-out examples.
+
+    Examples
+    --------
+    >>> rows = Dataset("rows", images=np.zeros((4, 1, 2, 2), np.float32))
+    >>> batch = HeldOut(rows)({"images": np.ones((3, 1, 2, 2), np.float32)}, np.random.default_rng(0))
+    >>> batch["images"].mean(), batch["heldout"].shape, batch["heldout"].mean()
+    (np.float32(1.0), (3, 1, 2, 2), np.float32(0.0))
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __call__(self, batch: dict[str, np.ndarray], generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return the batch with ``heldout`` and, if there are labels, ``heldout_labels``: as many as it has images."""
+        size = min(len(batch["images"]), len(self.dataset))
+        some = self.dataset.batch(generator.permutation(len(self.dataset))[:size])
+        found = {"heldout": some["images"]}
+        if "labels" in some:
+            found["heldout_labels"] = some["labels"]
+        return batch | found
 
 
 class Loader:

@@ -68,7 +68,8 @@ class Specification:
     ----------
     name : str
     kind : type or None
-        bool, int, float or str; None if neither the annotation nor the default says which.
+        bool, int, float or str; None if neither the annotation nor the default says which, or the annotation allows
+        several: then the model checks the value.
     nullable : bool
         Whether None is allowed.
     default : object
@@ -259,7 +260,7 @@ def _kind(hint: Any, default: Any) -> tuple[type | None, bool]:
     kinds = [candidate for candidate in candidates if candidate in _KINDS]
     if not kinds and isinstance(default, _KINDS):
         kinds = [type(default)]
-    return (kinds[0] if kinds else None), nullable
+    return (kinds[0] if len(kinds) == 1 else None), nullable
 
 
 def _is_a(value: Any, kind: type) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ... import nn
+from ...augment import Adaptive, Compose
 from ...creation import randn
 from ...engine import no_grad
 from ...losses import GAN_LOSSES, GANLoss
@@ -19,6 +20,7 @@ from ...nn.utils import update_bn
 from ...ops.shape import cat
 from ...optim import Adam, Optimizer
 from ...tensor import Tensor, tensor
+from ..augmentation import AUGMENT, AUGMENT_P, build_augmentation
 from ..base import GenerativeModel
 from ..condition import concat_label_maps
 from ..ema import EMA
@@ -28,6 +30,7 @@ from ..options import option
 __all__ = ["GAN", "BaseGAN"]
 
 _MAX_LEAD = 0.98  # the lead from which D is said to have won
+_MAX_GAP = 0.3  # the gap between training and held-out images from which D is said to overfit
 
 
 class BaseGAN(GenerativeModel):
@@ -51,6 +54,10 @@ class BaseGAN(GenerativeModel):
             minimum=0,
             below=1,
         )
+        augment: str | None = option(None, AUGMENT.format("that D sees real and generated images through"))
+        augment_p: float | str | None = option(
+            None, f"{AUGMENT_P}; ada adapts it to how sure D is of the training images"
+        )
 
     FIELD: str = "images"
     """The field of a batch that holds the examples."""
@@ -66,14 +73,20 @@ class BaseGAN(GenerativeModel):
     0 uses the running statistics of the training: moving averages over the last few batches, while the weights moved.
     """
 
+    ADAPTIVE: ClassVar[bool] = False
+    """Whether an output of D has a point where D is undecided, which adaptive augmentation needs."""
+
     options: Options
     generator: nn.Module
     discriminator: nn.Module
     average: EMA | None
+    augmentation: Compose | None
+    ada: Adaptive | None
     _calibrated: tuple[bytes, nn.Module] | None = None
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
         super().__init__(size, channels, **options)
+        self.augmentation, self.augment_p, self.ada = self.build_augmentation()
         try:
             self.generator, self.discriminator = self.build_networks()
             self.average = EMA(self.generator, self.options.ema) if self.options.ema else None
@@ -131,6 +144,21 @@ class BaseGAN(GenerativeModel):
         outputs: Tensor = self.discriminator(inputs)
         return outputs
 
+    def build_augmentation(self) -> tuple[Compose | None, float, Adaptive | None]:
+        """Build what the options ask for; see `minigen.models.augmentation.build_augmentation`."""
+        return build_augmentation(self, adaptive=self.ADAPTIVE)
+
+    def augmented(self, images: Tensor) -> Tensor:
+        """Apply the option `augment` to images that D is to see, with fresh random numbers.
+
+        D sees real and generated images through the same kind of transform, so it can only learn differences that
+        survive the transform, and cannot learn its few real images by heart.  G must get its gradient *through* the
+        transform.  If only the real images were transformed, G would learn to make transformed images.
+        """
+        if self.augmentation is None:
+            return images
+        return self.augmentation(images, self.augment_p if self.ada is None else self.ada.p)
+
     def check_examples(self, examples: Any) -> np.ndarray:
         """Check images of the data and return them as float32; see `Model.check_images`."""
         return self.check_images(examples, self.shape)
@@ -176,12 +204,34 @@ class BaseGAN(GenerativeModel):
             Probabilities of being real if D's output is a logit; else its outputs.
         """
         images = self.check_examples(images)
+        outputs = self._outputs_unchanged(tensor(images, device=self.device), self.condition(labels, len(images)))
+        return self.as_probability(outputs).numpy()[:, 0]
+
+    def _outputs_unchanged(self, images: Tensor, condition: Tensor | None) -> Tensor:
+        """D's outputs in training mode, with its running statistics as they were afterwards."""
         before, mode = self.discriminator.state_dict(), self.discriminator.training
         with no_grad():
             self.discriminator.train()
-            outputs = self.discriminate(tensor(images, device=self.device), self.condition(labels, len(images)))
+            outputs = self.discriminate(images, condition)
         self.discriminator.train(mode).load_state_dict(before)
-        return self.as_probability(outputs).numpy()[:, 0]
+        return outputs
+
+    def heldout_outputs(self, batch: Mapping[str, np.ndarray]) -> Tensor | None:
+        """Compute D's outputs for real images that it does not learn from; None if the batch has none.
+
+        They are augmented like the others, so that their mean can be compared with that of the training images: what
+        the mean is lower by is what D knows by heart.
+
+        Parameters
+        ----------
+        batch : mapping of str to ndarray
+            ``heldout`` and, for a conditional model, ``heldout_labels``; see `minigen.data.HeldOut`.
+        """
+        if "heldout" not in batch:
+            return None
+        images = self.check_examples(batch["heldout"])
+        condition = self.condition(batch.get("heldout_labels"), len(images))
+        return self._outputs_unchanged(self.augmented(tensor(images, device=self.device)), condition)
 
 
 class GAN(BaseGAN):
@@ -209,6 +259,7 @@ class GAN(BaseGAN):
             maximum=1,
         )
 
+    ADAPTIVE: ClassVar[bool] = True
     options: Options
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
@@ -241,10 +292,12 @@ class GAN(BaseGAN):
         dict
             ``loss_d`` and ``loss_g`` (`reference_levels` says what they are if D is undecided), and the
             means of D's outputs for real and for generated images before its update, ``d_real`` and ``d_fake``: as
-            probabilities if they are logits.
+            probabilities if they are logits.  ``d_heldout`` is the same for real images that D does not learn from, if
+            the batch has some, and ``augment_p`` the probability of adaptive augmentation.
         """
         images = self.check_examples(self.field(batch, self.FIELD))
-        real = tensor(images, device=self.device)
+        heldout_outputs = self.heldout_outputs(batch)
+        real = self.augmented(tensor(images, device=self.device))
         # Both networks get the labels of this batch.  With the real images they are pairs drawn from p(x, c) jointly,
         # and the generated images have the same classes.  So D can only use how well image and label fit together.
         condition = self.condition(batch.get("labels"), len(images))
@@ -255,24 +308,34 @@ class GAN(BaseGAN):
         # the generated images are given; this loss must not update G. (`update` computes the gradient of D only, so
         # here detach changes no result, and saves keeping the graph of G.)
         real_outputs = self.discriminate(real, condition)
-        fake_outputs = self.discriminate(fake.detach(), condition)
+        fake_outputs = self.discriminate(self.augmented(fake.detach()), condition)
         loss_d = self.gan_loss.discriminator(real_outputs, fake_outputs, self.options.smoothing)
         penalty = self.penalize(real, condition)
         self.update(loss_d if penalty is None else loss_d + penalty, self.optimizers["discriminator"])
 
         # The generator.  The updated discriminator computes its outputs for the same images again.  No detach: the
-        # gradient reaches G through D.
-        loss_g = self.gan_loss.generator(self.outputs_for_generator(real, fake, condition), self.options.smoothing)
+        # gradient reaches G through D, and through the augmentation.
+        judged = self.outputs_for_generator(real, self.augmented(fake), condition)
+        loss_g = self.gan_loss.generator(judged, self.options.smoothing)
         self.update(loss_g, self.optimizers["generator"])
         self.update_average()
 
+        numbers = {} if heldout_outputs is None else {"d_heldout": self.as_probability(heldout_outputs).mean()}
+        if self.ada is not None:
+            self.ada.update(self._decision(real_outputs.detach()))
+            numbers["augment_p"] = tensor(np.float32(self.ada.p))
         return {
             "loss_d": loss_d.detach(),
             "loss_g": loss_g.detach(),
             "d_real": self.as_probability(real_outputs).mean(),
             "d_fake": self.as_probability(fake_outputs).mean(),
             **({} if penalty is None else {"penalty": penalty.detach()}),
+            **numbers,
         }
+
+    def _decision(self, outputs: Tensor) -> Tensor:
+        """Shift outputs of D so that 0 is undecided: a logit is so already, the middle of an lsgan is 1/2."""
+        return outputs if self.gan_loss.logits else outputs - self.gan_loss.undecided(self.options.smoothing)[2]
 
     def penalize(self, real: Tensor, condition: Tensor | None) -> Tensor | None:
         """Compute what is added to the loss of D, if anything."""
@@ -295,24 +358,34 @@ class GAN(BaseGAN):
         return {"loss_d": loss_d, "loss_g": loss_g, "d_real": output, "d_fake": output}
 
     def diagnose(self, means: Mapping[str, float]) -> dict[str, str]:
-        """Find a discriminator that has won; see `Model.diagnose`.
+        """Find a discriminator that has won, or that overfits; see `Model.diagnose`.
 
         The *lead* of D is d_real - d_fake, as a share of the largest possible difference.  Above 0.98 D is practically
         never wrong.  (With hinge D's scores beyond the margins are not limited: 1 - loss_d / 2 is the same lead, with
         each score counted up to its margin.)  D leads in healthy trainings too: by 0.15 in the first epoch of a `DCGAN`
         and 0.6 in the last, by 0.82 in the first epoch of a `CGAN`, at low rates by up to 0.87.  With minimax the first
         epoch may exceed 0.98 and the second be back at 0.91: only a lead that lasts is a fault.
+
+        D *overfits* if it takes training images for real and held-out ones not.  A gap of 0.3 between the two
+        probabilities is far outside of what two batches differ by.
         """
         if "d_real" not in means:  # the scores of a critic have no scale
             return {}
         real, fake = means["d_real"], means["d_fake"]
         margins = self.gan_loss.margins
         lead = 1 - means["loss_d"] / 2 if margins else (real - fake) / (1 - self.options.smoothing)
+        overfit = {}
+        heldout = means.get("d_heldout", real)
+        if self.gan_loss.logits and real - heldout > _MAX_GAP:
+            overfit["overfit"] = (
+                f"the discriminator knows its training images by heart (d_real {real:.3f}, d_heldout {heldout:.3f}). "
+                "Try --augment translate+cutout, more images, or fewer --steps"
+            )
         if not lead > _MAX_LEAD:
-            return {}
+            return overfit
         remedy = "--loss non_saturating" if self.options.loss == "minimax" else "a smaller --lr"
         remedy += "" if margins else ", more --smoothing"
-        return {
+        return overfit | {
             "won": f"the discriminator has won (d_real {real:.3f}, d_fake {fake:.3f}): the gradient of the generator "
             f"is small. Try {remedy}, or wgan-gp, where a better critic gives a better gradient"
         }

@@ -51,7 +51,7 @@ class PointGAN(StabilizedGAN):
     class Options(StabilizedGAN.Options):
         """Options of the GAN for points."""
 
-        WITHOUT = ("size", "channels")
+        WITHOUT = ("size", "channels", "augment", "augment_p")
         dimensions: int = option(2, "coordinates of a point", minimum=1, from_data=True)
         scale: float = option(1.0, "root mean square of the data's coordinates", above=0, from_data=True)
         latent: int = 2

@@ -57,6 +57,7 @@ class SSGAN(BaseGAN):
     class Options(BaseGAN.Options):
         """Options of the semi-supervised GAN."""
 
+        WITHOUT = ("augment_p",)
         outputs: int = option(10, "classes of the data", minimum=2, from_data=True)
         labelled: int = option(100, "images whose labels are used, as many of each class", minimum=1)
         subset: int = option(0, "seed of the choice of these images", minimum=0)
@@ -89,6 +90,10 @@ class SSGAN(BaseGAN):
         if dataset.labels is None or not dataset.classes:
             raise ValueError(f"{cls.name}: learns to classify, and {dataset.name} has no classes")
         return super().data_options(dataset) | {"outputs": len(dataset.classes)}
+
+    def build_augmentation(self) -> tuple[None, float, None]:
+        """Build none: this family's option `augment` moves the labelled images only."""
+        return None, 1.0, None
 
     def build_networks(self) -> Networks:
         """Build the conv networks; D has an output for each class, and no batch norm."""

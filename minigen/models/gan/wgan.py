@@ -84,14 +84,17 @@ class BaseWGAN(BaseGAN):
         dict
             ``loss_d``, ``loss_g`` and ``distance``, all from the scores before the critic's update.  The distance is
             the mean score of real images minus that of generated images.  It rises while the critic learns, and should
-            fall after that.
+            fall after that.  ``distance_heldout`` is the same with real images that the critic does not learn from, if
+            the batch has some.
         """
         images = self.check_images(self.field(batch, "images"), self.shape)
-        real = tensor(images, device=self.device)
+        heldout_scores = self.heldout_outputs(batch)
+        real = self.augmented(tensor(images, device=self.device))
         # The critic.  It has its own noise, and no graph through G: for the critic the generated images are given.
         with no_grad():
             fake = self.generator(randn(len(images), self.latent, device=self.device))
-        loss_d, numbers = self.critic_loss(real, fake)
+        # Both are augmented first, so the gradient penalty of a WGAN-GP is at points between augmented images.
+        loss_d, numbers = self.critic_loss(real, self.augmented(fake))
         self.update(loss_d, self.optimizers["discriminator"])
         self.constrain_critic()
 
@@ -100,8 +103,10 @@ class BaseWGAN(BaseGAN):
             # The generator, with the updated critic and fresh noise (Algorithm 1, line 9).  Its loss has a minus: G is
             # to raise the scores of its images.  No detach: the gradient reaches G through the critic.
             fake = self.generator(randn(len(images), self.latent, device=self.device))
-            self.update(wgan_g(self.discriminator(fake)), self.optimizers["generator"])
+            self.update(wgan_g(self.discriminator(self.augmented(fake))), self.optimizers["generator"])
             self.update_average()
+        if heldout_scores is not None:  # the scores of generated images are minus the loss of G
+            numbers["distance_heldout"] = heldout_scores.mean() + numbers["loss_g"]
         return {"loss_d": loss_d.detach(), **numbers}
 
     def reference_levels(self) -> dict[str, float]:

@@ -56,7 +56,7 @@ class SequenceGAN(GAN):
     class Options(GAN.Options):
         """Options of every family of sequences."""
 
-        WITHOUT = ("size", "channels")
+        WITHOUT = ("size", "channels", "augment", "augment_p")
         steps: int = option(32, "T, the steps of a sequence", minimum=1, from_data=True)
         features: int = option(128, "D, the numbers of a step", minimum=1, from_data=True)
         classes: int = option(13, "number of classes of the data", minimum=1, from_data=True)

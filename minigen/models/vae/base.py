@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ... import nn
+from ...augment import Compose
 from ...creation import full, randn
 from ...data import to_unit
 from ...engine import no_grad
@@ -25,6 +26,7 @@ from ...losses import (
 from ...ops.shape import cat
 from ...optim import AdamW, Optimizer
 from ...tensor import Tensor, tensor
+from ..augmentation import AUGMENT, AUGMENT_P, build_augmentation
 from ..base import GenerativeModel
 from ..ema import EMA
 from ..networks.vae import NETWORKS, Encoder
@@ -81,8 +83,11 @@ class BaseVAE(GenerativeModel):
             minimum=0,
             below=1,
         )
+        augment: str | None = option(None, AUGMENT.format("of the images in training"))
+        augment_p: float | str | None = option(None, AUGMENT_P)
 
     options: Options
+    augmentation: Compose | None
     encoder: Encoder
     decoder: nn.Sequential
     average: EMA | None
@@ -92,6 +97,7 @@ class BaseVAE(GenerativeModel):
 
     def __init__(self, size: int = 28, channels: int = 1, **options: Any):
         super().__init__(size, channels, **options)
+        self.augmentation, self.augment_p, _ = build_augmentation(self, adaptive=False)
         choice = self.options
         build, default_latent = NETWORKS[choice.network]
         extra = {"width": choice.width, "depth": choice.depth, "dropout": choice.dropout or None}
@@ -169,6 +175,8 @@ class BaseVAE(GenerativeModel):
             -log p(x | z) summed over the pixels, and ``kl``, summed over the code.
         """
         x, condition = self._inputs(self.field(batch, "images"), batch.get("labels"))
+        if self.augmentation is not None:  # of images in [-1, 1]; x is in [0, 1], as the likelihood expects
+            x = (self.augmentation(2 * x - 1, self.augment_p) + 1).clamp(0, 2) / 2
         self.check_batch_size(len(x.data))
         mu, log_var = self.posterior(x, condition)
         # Fresh noise in every step.  Nothing is detached: through z = mu + sigma * eps the gradient of the
