@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
         help="learn from N of the training images only, as many of each class; the seed chooses them (default: all)",
     )  # fmt: skip
     parser.add_argument(
+        "--validation", type=_share, metavar="SHARE",
+        help="hold out this share of the training images: a GAN logs what D says of them (d_heldout), a VAE measures "
+        "its loss on them after every epoch, in measures.csv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=at_least(1), metavar="EPOCHS",
+        help="of a VAE with --validation: stop after this many epochs without a lower loss on the held-out images",
+    )  # fmt: skip
+    parser.add_argument(
         "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
     )
     parser.add_argument("--steps", type=at_least(1), help="number of batches to train for, in place of --epochs")
@@ -90,6 +100,17 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _share(text: str) -> float:
+    """A number between 0 and 1, without both."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, such as 0.2, got {text!r}")
+    return share
+
+
 def _options(model: Any) -> list[Any]:
     """The options of a model that a user chooses; the others, such as the size of the images, the data decides."""
     return [each for each in model.Options.specifications() if not each.from_data]
@@ -109,9 +130,9 @@ def _flag_type(specification: Any) -> Any:
 
 def _train(arguments: argparse.Namespace) -> int:
     from .. import kernels
-    from ..data import Loader
+    from ..data import HeldOut, Loader
     from ..models import CycleGAN, ImageModel, Pix2Pix, Repair, family
-    from ..train import Run, RunError, build_model, find_run, fit, load_split, open_run
+    from ..train import Run, RunError, build_model, find_run, fit, load_split, load_validation, open_run
     from ..train.environment import describe_environment
 
     def model_on(device: str, config: dict[str, Any], source: Path | None = None) -> Any:
@@ -132,7 +153,9 @@ def _train(arguments: argparse.Namespace) -> int:
                 f"{data.name} has {len(data)} images to train with, fewer than a batch of {size}: "
                 f"give --batch-size {len(data)} or less, but at least 2"
             )
-        return Loader(data, size, seed=config["seed"], drop_last=True)
+        heldout = load_validation(config, source)
+        transform = None if heldout is None else HeldOut(heldout)
+        return Loader(data, size, seed=config["seed"], drop_last=True, transform=transform)
 
     asked = _asked_config(arguments)
     if asked["epochs"] and asked["steps"]:
@@ -154,14 +177,15 @@ def _train(arguments: argparse.Namespace) -> int:
         device = asked["device"] or run.config["device"]
         model = model_on(device, run.config, source)
         changes |= {"measure": True} if asked["measure"] else {}
-        measure = _epoch_measure(run.config, model) if (run.config | changes).get("measure") else None
+        measure = _epoch_measure(run.config | changes, model)
         changes |= {"device": device, "environment": describe_environment(device)}
     else:
         config = _completed(asked)
         loader = loader_of(config)
         _fit_to(config, loader.dataset)
         model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
-        measure = _epoch_measure(config, model) if config.get("measure") else None
+        measure = _epoch_measure(config, model)
+        _say_flips(config, loader.dataset)
         run, changes = Run.create(find_run(name), config, arguments.overwrite), {}
         print_line(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
 
@@ -179,6 +203,12 @@ def _train(arguments: argparse.Namespace) -> int:
             checkpoint_every=arguments.checkpoint_every,
             measure=measure,
             held_out=_held_out(run.config) if isinstance(model, ImageModel) else None,
+            patience=run.config.get("patience"),
+        )
+    if result.stopped_early:
+        print_line(
+            f"stopped early after epoch {result.epoch}: the loss on the held-out images has not fallen for "
+            f"{run.config['patience']} measurements; see {run.measures}"
         )
     if result.interrupted:
         print_line(
@@ -214,6 +244,47 @@ def _held_out(config: dict[str, Any]) -> Any:
 
 
 def _epoch_measure(config: dict[str, Any], model: Any) -> Any:
+    """What is measured after each epoch: by ``--measure``, ``--validation`` of a VAE, both, or None."""
+    functions = [_judged(config, model)] if config.get("measure") else []
+    functions += [_validated(config, model)] if config.get("validation") else []
+    functions = [function for function in functions if function is not None]
+    if config.get("patience") and not any(hasattr(function, "dataset") for function in functions):
+        from ..train import RunError
+
+        raise RunError(
+            "--patience: needs --validation and a VAE; the losses of a GAN's two networks do not say how good it is"
+        )
+    if not functions:
+        return None
+    return lambda model: {name: value for function in functions for name, value in function(model).items()}
+
+
+def _validated(config: dict[str, Any], model: Any) -> Any:
+    """What ``--validation`` measures after each epoch; None for a GAN, which logs it at every step."""
+    from ..metrics.progress import ValidationLoss
+    from ..models.gan import BaseGAN
+    from ..models.vae import BaseVAE
+    from ..train import RunError, load_validation
+
+    if isinstance(model, BaseVAE):
+        return ValidationLoss(load_validation(config))
+    if isinstance(model, BaseGAN) and getattr(model, "FIELD", "") == "images" and config["model"] != "ssgan":
+        return None
+    raise RunError(f"--validation: {config['model']} has neither a D of images nor a loss to watch; leave it out")
+
+
+def _say_flips(config: dict[str, Any], dataset: Any) -> None:
+    """Warn if images with labels are mirrored."""
+    names = (config["options"].get("augment") or "").split("+")
+    if "flip" in names and dataset.labels is not None:
+        print(
+            f"note: --augment flip mirrors images of {len(dataset.classes)} classes: a mirrored digit or letter is not "
+            "what its label says",
+            file=sys.stderr,
+        )
+
+
+def _judged(config: dict[str, Any], model: Any) -> Any:
     """What ``--measure`` measures."""
     from ..metrics import Reference, load_judges
     from ..metrics.progress import EpochMeasure
@@ -234,7 +305,7 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, in the form of a config; None for what was not given."""
     from ..models import absolute_name, family
 
-    plain = ("data", "size", "images", "epochs", "steps", "batch_size", "seed", "device")
+    plain = ("data", "size", "images", "validation", "patience", "epochs", "steps", "batch_size", "seed", "device")
     options = {each.name: getattr(arguments, each.name) for each in _options(family(arguments.model))}
     asked = {name: getattr(arguments, name) for name in plain}
     asked["measure"] = True if arguments.measure else None
@@ -251,6 +322,8 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
         "data": model.DATA,
         "size": None,
         "images": None,
+        "validation": None,
+        "patience": None,
         "epochs": None if asked["steps"] else model.EPOCHS,
         "steps": None,
         "batch_size": model.BATCH_SIZE,

@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from ..data import Dataset
 from ..models import GenerativeModel
 from .class_shares import class_shares, total_variation
 from .distortions import round_to_levels
 from .kid import kid
+from .likelihood import elbo
 from .neighbors import blocks
 from .reference import Reference
 
-__all__ = ["EpochMeasure"]
+__all__ = ["EpochMeasure", "ValidationLoss"]
 
 
 class EpochMeasure:
@@ -63,3 +65,31 @@ class EpochMeasure:
         coverage = float(sum(covered) / len(reference.features))
         distance = kid(reference.features, features, reference.kernel_mean)
         return {"kid": distance, "class_tv": variation, "coverage": coverage}
+
+
+class ValidationLoss:
+    """Function of a VAE to its mean -ELBO on images that it does not learn from, in nats an image.
+
+    The noise of the codes is the same every time, and comes from a separate generator.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The held-out images, with labels for a conditional model.
+
+    Examples
+    --------
+    >>> import minigen as mg
+    >>> data = mg.data.load("digits", "test")
+    >>> list(ValidationLoss(data)(mg.models.VAE(size=8, network="mlp", width=4, latent=2)))
+    ['loss_validation']
+    """
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __call__(self, model: Any) -> dict[str, float]:
+        """Measure a model of the VAE family."""
+        labels = self.dataset.labels if model.classes else None
+        bound = elbo(model, self.dataset.images, labels, np.random.default_rng(0))
+        return {"loss_validation": -float(bound.mean())}

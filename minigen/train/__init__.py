@@ -6,7 +6,7 @@ stands in the family's file, and progress, logs, checkpoints and their exact res
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
-from .load import Trained, build_model, load_split, load_trained, load_unseen, open_run
+from .load import Trained, build_model, load_split, load_trained, load_unseen, load_validation, open_run
 from .loop import EpochReport, TrainingResult, fit, restore
 from .run import Run, find_run
 from .trainable import Trainable
@@ -26,6 +26,7 @@ __all__ = [
     "load_split",
     "load_trained",
     "load_unseen",
+    "load_validation",
     "open_run",
     "restore",
     "save_checkpoint",

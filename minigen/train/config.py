@@ -63,6 +63,12 @@ SCHEMA: dict[str, Field] = {
     "data": Field("the name of a data set", _is_text),
     "size": Field("a whole number of at least 1, or null", _or_none(_at_least(1))),
     "images": Field("a whole number of at least 1, or null", _or_none(_at_least(1)), required=False),
+    "validation": Field(
+        "a number between 0 and 1, or null",
+        _or_none(lambda value: isinstance(value, float) and 0 < value < 1),
+        required=False,
+    ),
+    "patience": Field("a whole number of at least 1, or null", _or_none(_at_least(1)), required=False),
     "epochs": Field("a whole number of at least 1, or null", _or_none(_at_least(1))),
     "steps": Field("a whole number of at least 1, or null", _or_none(_at_least(1)), required=False),
     "batch_size": Field("a whole number of at least 2", _at_least(2)),

@@ -15,7 +15,7 @@ from .errors import CheckpointError, RunError
 from .loop import restore
 from .run import Run, find_run
 
-__all__ = ["Trained", "build_model", "load_split", "load_trained", "load_unseen", "open_run"]
+__all__ = ["Trained", "build_model", "load_split", "load_trained", "load_unseen", "load_validation", "open_run"]
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,8 @@ def build_model(config: dict[str, Any], source: Path | None = None) -> Any:
 def load_split(config: dict[str, Any], split: str, source: Path | None = None) -> Dataset:
     """Load one split of the data of a config; of a run with ``--images N`` the split ``train`` has N images.
 
+    The share of them that ``--validation`` holds out is left out; see `load_validation`.
+
     Parameters
     ----------
     config : dict
@@ -177,15 +179,46 @@ def load_split(config: dict[str, Any], split: str, source: Path | None = None) -
     """
     dataset = _whole_split(config, split, source)
     count = config.get("images")
-    if split != "train" or count is None:
+    if split != "train" or (count is None and config.get("validation") is None):
         return dataset
-    if count > len(dataset):
-        where = "--images" if source is None else f"{source}: the field 'images'"
-        error: type[Exception] = ValueError if source is None else RunError
-        raise error(
-            f"{where}: expected at most {len(dataset)}, the number of training images of {dataset.name}, got {count}"
+    if count is not None and count > len(dataset):
+        raise _wrong(
+            source,
+            "images",
+            f"expected at most {len(dataset)}, the number of training images of {dataset.name}, got {count}",
         )
-    return dataset.subset(np.sort(balanced_order(dataset, config["seed"])[:count]))
+    order = balanced_order(dataset, config["seed"])[:count]
+    return dataset.subset(np.sort(order[: len(order) - _heldout_count(config, len(order), source)]))
+
+
+def load_validation(config: dict[str, Any], source: Path | None = None) -> Dataset | None:
+    """Load the training images that ``--validation SHARE`` holds out; None if there are none.
+
+    They are the last of the images of `minigen.data.dataset.balanced_order`, so there are about as many of each class.
+    Errors as `load_split`.
+    """
+    if config.get("validation") is None:
+        return None
+    dataset = _whole_split(config, "train", source)
+    order = balanced_order(dataset, config["seed"])[: config.get("images")]
+    return dataset.subset(np.sort(order[len(order) - _heldout_count(config, len(order), source) :]))
+
+
+def _heldout_count(config: dict[str, Any], count: int, source: Path | None) -> int:
+    """How many of `count` images are held out."""
+    share = config.get("validation")
+    if share is None:
+        return 0
+    heldout = round(share * count)
+    if not 1 <= heldout < count:
+        raise _wrong(source, "validation", f"a share of {share:g} of {count} images is {heldout}: at least 1 is needed")
+    return heldout
+
+
+def _wrong(source: Path | None, name: str, what: str) -> Exception:
+    """An error of a value that the command line (no `source`) or a config file gave."""
+    error: type[Exception] = ValueError if source is None else RunError
+    return error(f"--{name}: {what}" if source is None else f"{source}: the field {name!r}: {what}")
 
 
 def load_unseen(config: dict[str, Any], source: Path | None = None) -> Dataset | None:

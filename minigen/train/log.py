@@ -10,7 +10,7 @@ from typing import Any
 from .._util.atomic_write import replace_file
 from .errors import RunError
 
-__all__ = ["CsvLog"]
+__all__ = ["CsvLog", "column"]
 
 
 class CsvLog:
@@ -81,6 +81,20 @@ class CsvLog:
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
+
+
+def column(path: Path, name: str, step: int) -> list[float]:
+    """Read one column of a log that has rows for some steps, up to `step`.
+
+    Raises
+    ------
+    RunError
+        If the log was edited or has no such column.
+    """
+    header, *rows = _rows_up_to(path, step, every_step=False) or [[name]]
+    if name not in header:
+        raise RunError(f"{path}: line 1 has no column {name}, which early stopping needs")
+    return [float(row[header.index(name)]) for row in rows]
 
 
 def _as_csv(rows: list[list[str]]) -> str:

@@ -25,7 +25,7 @@ from ..data import Dataset, Loader
 from .diagnostics import Diagnostics
 from .environment import describe_environment, differences
 from .errors import CheckpointError, RunError
-from .log import CsvLog
+from .log import CsvLog, column
 from .metric_buffer import MetricBuffer
 from .run import Run
 from .trainable import Trainable
@@ -81,6 +81,8 @@ class TrainingResult:
         The last one.
     warnings : tuple of str
         What went wrong on the way; see `minigen.train.diagnostics`.
+    stopped_early : bool
+        Whether it ended because the validation loss did not fall; see the argument `patience` of `fit`.
     """
 
     step: int
@@ -88,6 +90,7 @@ class TrainingResult:
     interrupted: bool
     checkpoint: Path
     warnings: tuple[str, ...] = ()
+    stopped_early: bool = False
 
 
 def fit(
@@ -104,6 +107,7 @@ def fit(
     on_epoch: Callable[[EpochReport], None] | None = None,
     measure: Callable[[Any], Mapping[str, float]] | None = None,
     held_out: Dataset | None = None,
+    patience: int | None = None,
 ) -> TrainingResult:
     """Train `model` for a number of epochs or steps, and record the run.
 
@@ -138,6 +142,9 @@ def fit(
         package's random stream.
     held_out : Dataset, optional
         What a model from image to image shows in its pictures; the data of the training by default.
+    patience : int, optional
+        Stop early: end after this many measurements in a row whose ``loss_validation`` is not below the lowest before.
+        `measure` must return this number.  The weights are those of the end, not those of the lowest loss.
 
     Returns
     -------
@@ -193,6 +200,7 @@ def fit(
                 on_epoch=on_epoch,
                 measure=measure,
                 held_out=held_out,
+                patience=patience,
             )
             return one.run_steps()
     except OSError as error:
@@ -277,10 +285,11 @@ class _Fit:
         on_epoch: Callable[[EpochReport], None] | None,
         measure: Callable[[Any], Mapping[str, float]] | None,
         held_out: Dataset | None,
+        patience: int | None,
     ):
         self.model, self.loader, self.run, self.total = model, loader, run, total
         self.checkpoint_every, self.progress, self.on_epoch = checkpoint_every, progress, on_epoch
-        self.measure = measure
+        self.measure, self.patience = measure, patience
         self.shown = loader.dataset if held_out is None else held_out
         self.epochs = math.ceil(total / len(loader))
         self.report_every = math.ceil(self.epochs / MAX_REPORTS)
@@ -311,11 +320,22 @@ class _Fit:
             if self.step == 0:
                 self.warn(self.preview(0))
                 self.save(log)
-            while self.step < self.total and not stop:
+            while self.step < self.total and not stop and not self.stops_early():
                 self.one_epoch(log, stop)
         epoch = self.step // len(self.loader)
-        interrupted = self.step < self.total
-        return TrainingResult(self.step, epoch, interrupted, self.run.checkpoints()[-1], tuple(self.warnings))
+        early = self.step < self.total and self.stops_early()
+        interrupted = self.step < self.total and not early
+        return TrainingResult(self.step, epoch, interrupted, self.run.checkpoints()[-1], tuple(self.warnings), early)
+
+    def stops_early(self) -> bool:
+        """Whether the last `patience` measurements are all at or above the lowest loss before them.
+
+        They are read from the file, so that a resumed run knows those before it.
+        """
+        if self.patience is None or not self.run.measures.is_file():
+            return False
+        losses = column(self.run.measures, "loss_validation", self.step)
+        return len(losses) > self.patience and min(losses[-self.patience :]) >= min(losses[: -self.patience])
 
     def one_epoch(self, log: CsvLog, stop: StopRequest) -> None:
         epoch, start_batch = divmod(self.step, len(self.loader))
