@@ -190,11 +190,10 @@ def weights(network):
     return {name: p.numpy().copy() for name, p in network.named_parameters()}
 
 
-@pytest.mark.parametrize("name", ["dcgan", "cgan", "gan", "wgan", "wgan-gp", "ssgan"])
+@pytest.mark.parametrize("name", ["dcgan", "cgan", "gan", "wgan", "wgan-gp"])
 def test_all_that_d_sees_and_all_that_g_learns_goes_through_the_transform(name):
     mg.manual_seed(0)
     extra = {"norm": "none"} if name == "wgan" else {"classes": 10} if name == "cgan" else {}
-    extra |= {"labelled": 10, "noise": 0.0, "dropout": 0.0} if name == "ssgan" else {}
     extra |= {"n_critic": 1} if "w" in name else {}
     model = mg.models.build(name, size=8, width=4, augment="translate", **extra)
     model.augmentation = Blank()
