@@ -23,7 +23,7 @@ class Transform:
         """Raise ValueError if the transform does not fit images of that size."""
 
     def __call__(self, images: Tensor, p: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-        """Change each image with probability `p`, with random numbers of its own.
+        """Change each image with probability `p`, with its own random numbers.
 
         Parameters
         ----------
