@@ -34,7 +34,8 @@ def warp(x: Array, index: Array, weight: Array) -> Array:
     out = np.zeros((n, c, *index.shape[2:]), x.dtype)
     for places, factors in zip(np.moveaxis(index, 1, 0), np.moveaxis(weight, 1, 0)):
         inside = np.where(places < 0, 0, factors)[:, None]
-        out += inside * np.take_along_axis(flat, places.reshape(n, 1, -1), 2).reshape(out.shape)
+        taken = np.take_along_axis(flat, places.reshape(n, 1, places.shape[1] * places.shape[2]), 2)
+        out += inside * taken.reshape(out.shape)
     return out
 
 
