@@ -1,4 +1,4 @@
-"""Measure a trained model on a data set by the numbers of its own family, without judges."""
+"""Measure a trained model on a data set by the numbers that its family defines, without judges."""
 
 from typing import TYPE_CHECKING, Any
 
