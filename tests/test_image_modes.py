@@ -95,7 +95,7 @@ def test_ranges_that_are_none_are_refused(arguments, words):
 def test_only_the_labelled_images_are_augmented_each_time_anew(strength):
     mg.manual_seed(0)
     data = mg.data.load("digits")
-    model = build("ssgan", size=8, width=4, latent=5, labelled=20, augment=strength)
+    model = build("ssgan", size=8, width=4, latent=5, labelled=20, affine=strength)
     model.prepare(data)
     seen, plain = [], model.discriminator.forward
     model.discriminator.forward = lambda x: seen.append(x.numpy().copy()) or plain(x)
@@ -107,8 +107,8 @@ def test_only_the_labelled_images_are_augmented_each_time_anew(strength):
     assert all(np.array_equal(one, images) for one in real)
     same = sum(one.tobytes() in known for batch in labelled for one in batch)
     assert same == (0 if strength else 40)
-    with pytest.raises(ValueError, match="ssgan: augment must be at least 0 and below 10, got -1"):
-        build("ssgan", size=8, augment=-1.0)
+    with pytest.raises(ValueError, match="ssgan: affine must be at least 0 and below 10, got -1"):
+        build("ssgan", size=8, affine=-1.0)
 
 
 # ---- statistics of batch norm

@@ -37,9 +37,9 @@ GROWING = f"{HERE / 'progressive_growing.py'}:GrowingGAN --size 32"
 ROWS = {
     "labels": {
         "the network on the 100 labels only": f"{FEW} 1000 --supervised",
-        "the same, labelled images augmented": f"{FEW} 1000 --supervised --augment 1",
+        "the same, labelled images augmented": f"{FEW} 1000 --supervised --affine 1",
         "ssgan": f"{FEW} 2000",
-        "ssgan, labelled images augmented": f"{FEW} 2000 --augment 1",
+        "ssgan, labelled images augmented": f"{FEW} 2000 --affine 1",
     },
     "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --lr 5e-3 --steps 6000"},
     "codes": {"aae": f"aae {CODES}", "vae": f"vae --network mlp {CODES}"},

@@ -267,7 +267,9 @@ def _validated(config: dict[str, Any], model: Any) -> Any:
     from ..train import RunError, load_validation
 
     if isinstance(model, BaseVAE):
-        return ValidationLoss(load_validation(config))
+        heldout = load_validation(config)
+        assert heldout is not None  # the option is set
+        return ValidationLoss(heldout)
     if isinstance(model, BaseGAN) and getattr(model, "FIELD", "") == "images" and config["model"] != "ssgan":
         return None
     raise RunError(f"--validation: {config['model']} has neither a D of images nor a loss to watch; leave it out")

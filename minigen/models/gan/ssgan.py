@@ -57,12 +57,12 @@ class SSGAN(BaseGAN):
     class Options(BaseGAN.Options):
         """Options of the semi-supervised GAN."""
 
-        WITHOUT = ("augment_p",)
+        WITHOUT = ("augment", "augment_p")
         outputs: int = option(10, "classes of the data", minimum=2, from_data=True)
         labelled: int = option(100, "images whose labels are used, as many of each class", minimum=1)
         subset: int = option(0, "seed of the choice of these images", minimum=0)
         supervised: bool = option(False, "learn from the labelled images only: the baseline")
-        augment: float = option(
+        affine: float = option(
             0.0,
             "turn, move and scale the labelled images at random: by up to 10 degrees, 7 % of the side and 10 %, each "
             "times this number",
@@ -92,7 +92,7 @@ class SSGAN(BaseGAN):
         return super().data_options(dataset) | {"outputs": len(dataset.classes)}
 
     def build_augmentation(self) -> tuple[None, float, None]:
-        """Build none: this family's option `augment` moves the labelled images only."""
+        """Build none: this family's option `affine` moves the labelled images only."""
         return None, 1.0, None
 
     def build_networks(self) -> Networks:
@@ -178,7 +178,7 @@ class SSGAN(BaseGAN):
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "labelled_accuracy": right}
 
     def _augmented(self, images: np.ndarray) -> np.ndarray:
-        strength = self.options.augment
+        strength = self.options.affine
         if not strength:
             return images
         most = 0.07 * strength

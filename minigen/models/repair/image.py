@@ -145,6 +145,6 @@ def _tiled(model: Repair, planes: np.ndarray, mask: np.ndarray | None, tile: int
                 continue
             holes = None if mask is None else mask[None, :, *outer].repeat(n, 0)
             part = model.outputs(planes[:, :, *outer], holes)
-            cut = [slice(factor * (s.start - o.start), factor * (s.stop - o.start)) for s, o in zip(inner, outer)]
-            out[place] = part[..., *cut]
+            cut: Any = [slice(factor * (s.start - o.start), factor * (s.stop - o.start)) for s, o in zip(inner, outer)]
+            out[place] = part[(..., *cut)]
     return out
