@@ -143,9 +143,10 @@ From there on a norm in float32 gives zeros or NaN, PyTorch's too: these functio
 """
 
 PRODUCTS = {"prod"}
-"""A part of a product can overflow float32 though the whole does not, in whatever order one multiplies.
+"""A part of a product can overflow float32, or become 0, though the whole does not, in whatever order one multiplies.
 
-PyTorch multiplies from the first to the last, minigen by halves: this function gets no finite numbers above 1e19.
+PyTorch multiplies from the first to the last, minigen by halves: this function gets no finite numbers above 1e19 and,
+but for 0, none below 1e-19.
 """
 
 # A gradient where the input itself is NaN is not compared: PyTorch gives 0 in some operations (abs, clamp), the slope in
@@ -396,6 +397,7 @@ def spoil(draw, x, name):
     """Some elements replaced by special ones."""
     x = np.array(x)
     choices = [v for v in SPECIAL if name not in VARIANCES | PRODUCTS or not 1e19 < abs(v) < math.inf]
+    choices = [v for v in choices if name not in PRODUCTS or not 0 < abs(v) < 1e-19]
     if x.size:
         for _ in range(draw.integer(1, 3)):
             x.reshape(-1)[draw.integer(0, x.size - 1)] = draw.choose(choices)

@@ -187,6 +187,12 @@ def test_zero_to_a_power_is_zero_one_or_infinity_with_no_gradient():
     np.testing.assert_array_equal(mg.grad(y.sum(), x)[0].numpy(), 0)
 
 
+def test_beside_an_infinity_large_numbers_do_not_overflow_in_the_gradient_of_the_variance():
+    x = mg.tensor([-3e38, 3e38, 1.0, 3e38, -np.inf], requires_grad=True)
+    (g,) = mg.grad(mg.var(x, dim=0), x)
+    np.testing.assert_array_equal(g.numpy(), [np.inf, np.inf, np.inf, np.inf, np.nan])  # x_i minus a mean of -inf
+
+
 def test_vectors_are_normalized_in_any_norm_without_overflow():
     x = np.array([[3e30, -4e30], [0, 0]], np.float32)
     for p, length in ((1, 7e30), (2, 5e30), (3, 91 ** (1 / 3) * 1e30), (np.inf, 4e30)):

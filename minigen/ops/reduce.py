@@ -170,14 +170,16 @@ def std(
 
 
 def _scaled(x: Array, dim: tuple[int, ...], centered: bool) -> tuple[Array, Array]:
-    """`x` divided by a power of 2, so that its largest elements are about 1, and the exponent of that power.
+    """`x` divided by a power of 2, so that its largest finite elements are about 1, and the exponent of that power.
 
     Such a division is exact.  With `centered` the mean is subtracted: of the distances from one of the elements, which
     are smaller numbers than the elements, and exactly 0 where all are equal.
     """
     xp = array_module(x)
     largest = xp.abs(x).max(axis=dim, keepdims=True)
-    exponent = xp.where(xp.isfinite(largest), xp.frexp(largest)[1], 0)
+    if not xp.isfinite(largest).all():  # beside an infinity the others are scaled all the same
+        largest = xp.where(xp.isfinite(x), xp.abs(x), x.dtype.type(0)).max(axis=dim, keepdims=True)
+    exponent = xp.frexp(largest)[1]
     scaled = xp.ldexp(x, -exponent)
     if centered:
         first = scaled[tuple(slice(0, 1) if d in dim else slice(None) for d in range(x.ndim))]
