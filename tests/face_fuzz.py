@@ -28,6 +28,7 @@ REFUSALS = (TypeError, ValueError, IndexError, RuntimeError)
 NOT_COMPARED = {
     "bernoulli": "random", "multinomial": "random", "dropout": "random: its mask is not PyTorch's",
     "allclose": "gives a Python boolean: tested by itself", "equal": "gives a Python boolean: tested by itself",
+    "grid_sample": "its grid is finite and has no gradient: compared in test_torch_parity.py",
     "einsum": "its operands follow from an equation: tested by itself",
 }  # fmt: skip
 
@@ -311,6 +312,9 @@ def by_name(draw, name, function):
     if name in ("t", "tril", "triu"):
         x = draw.array(tuple(draw.integer(0 if draw.chance(0.1) else 1, 4) for _ in range(2)))
         return [x], {} if name == "t" else {"diagonal": draw.integer(-3, 3)}
+    if name == "affine_grid":
+        images, align = draw.integer(1, 3), draw.choose([{}, {"align_corners": True}])
+        return [draw.array((images, 2, 3)), (images, 1, draw.integer(1, 4), draw.integer(1, 4))], align
     for p in inspect.signature(function).parameters.values():
         if p.name in ("input", "base"):
             args.append(x)
