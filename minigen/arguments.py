@@ -36,6 +36,7 @@ __all__ = [
     "normalize_dims",
     "normalize_padding",
     "pair",
+    "shown",
 ]
 
 Pair = int | Sequence[int]
@@ -66,7 +67,7 @@ def check_integer(op: str, name: str, value: Any, least: int | None = None) -> i
     """
     bound = "" if least is None else f" of at least {least}"
     if not _is_integer(value):
-        raise TypeError(f"{op}: argument {name!r}: expected an integer{bound}, got {_shown(value)}")
+        raise TypeError(f"{op}: argument {name!r}: expected an integer{bound}, got {shown(value)}")
     if least is not None and value < least:
         raise ValueError(f"{op}: argument {name!r}: expected an integer{bound}, got {value}")
     return int(value)
@@ -99,7 +100,7 @@ def check_number(
         If it is outside the range, or NaN.
     """
     if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
-        raise TypeError(f"{op}: argument {name!r}: expected a number, got {_shown(value)}")
+        raise TypeError(f"{op}: argument {name!r}: expected a number, got {shown(value)}")
     if not (least <= value and (value < below if most is None else value <= most)):  # NaN fails too
         if most is not None:
             limit = f"a number between {least:g} and {most:g}"
@@ -122,7 +123,7 @@ def check_boolean(op: str, name: str, value: Any) -> bool:
         If the value is not a boolean.
     """
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{op}: argument {name!r}: expected True or False, got {_shown(value)}")
+        raise TypeError(f"{op}: argument {name!r}: expected True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -137,7 +138,7 @@ def check_choice(op: str, name: str, value: Any, choices: Collection[str]) -> st
     if not isinstance(value, str) or value not in choices:
         *first, last = map(repr, choices)
         expected = f"{', '.join(first)} or {last}" if first else last
-        raise ValueError(f"{op}: argument {name!r}: expected {expected}, got {_shown(value)}")
+        raise ValueError(f"{op}: argument {name!r}: expected {expected}, got {shown(value)}")
     return value
 
 
@@ -154,10 +155,10 @@ def pair(op: str, name: str, value: Any, least: int) -> tuple[int, int]:
     values = value if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2 or not all(_is_integer(v) for v in values):
         kind = ValueError if isinstance(value, tuple | list) and all(_is_integer(v) for v in values) else TypeError
-        raise kind(f"{op}: argument {name!r}: expected one or two integers of at least {least}, got {_shown(value)}")
+        raise kind(f"{op}: argument {name!r}: expected one or two integers of at least {least}, got {shown(value)}")
     if min(values) < least:
         raise ValueError(
-            f"{op}: argument {name!r}: expected one or two integers of at least {least}, got {_shown(value)}"
+            f"{op}: argument {name!r}: expected one or two integers of at least {least}, got {shown(value)}"
         )
     return int(values[0]), int(values[1])
 
@@ -215,7 +216,7 @@ def normalize_dim(op: str, shape: Sequence[int], dim: Any, extra: int = 0) -> in
         If the Tensor does not have it.
     """
     if not _is_integer(dim):
-        raise TypeError(f"{op}: argument 'dim': expected an integer, got {_shown(dim)}")
+        raise TypeError(f"{op}: argument 'dim': expected an integer, got {shown(dim)}")
     n = len(shape) + extra
     if not -max(n, 1) <= dim < max(n, 1):
         raise IndexError(f"{op}: dim {dim} is out of range for shape {tuple(shape)}")
@@ -242,7 +243,7 @@ def normalize_dims(op: str, shape: Sequence[int], dim: Any) -> tuple[int, ...]:
     if _is_integer(dim):
         return (normalize_dim(op, shape, dim),)[: len(shape)]
     if not isinstance(dim, tuple | list):
-        raise TypeError(f"{op}: argument 'dim': expected an integer, a tuple of integers or None, got {_shown(dim)}")
+        raise TypeError(f"{op}: argument 'dim': expected an integer, a tuple of integers or None, got {shown(dim)}")
     if not dim:
         return tuple(range(len(shape)))
     result = tuple(sorted(normalize_dim(op, shape, d) for d in dim))
@@ -254,7 +255,7 @@ def normalize_dims(op: str, shape: Sequence[int], dim: Any) -> tuple[int, ...]:
 # ---- Tensors
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in a message: its type where its text would be long."""
     if isinstance(value, Tensor):
         return f"a Tensor of shape {value.shape}"
@@ -363,7 +364,7 @@ def integer_array(op: str, name: str, value: Any) -> Any:
     except (TypeError, ValueError):  # such as rows of different lengths
         kind = "O"
     if kind not in "iu":
-        found = f"has dtype {array.dtype}" if kind != "O" else f"is {_shown(value)}"
+        found = f"has dtype {array.dtype}" if kind != "O" else f"is {shown(value)}"
         raise TypeError(f"{op}: argument {name!r} {found}, expected integers")
     return array
 

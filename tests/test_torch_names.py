@@ -184,6 +184,13 @@ def test_sizes_and_conversions():
     assert x.pow(2).add(1).sub(1).mul(2).div(2).allclose(x * x)
     with pytest.raises(TypeError, match="to: expected a dtype, 'cpu' or 'cuda', got 'gpu'"):
         x.to("gpu")
+    many = np.ones((20, 20))
+    with pytest.raises(TypeError, match=r"to: expected a dtype, 'cpu' or 'cuda', got an array of shape \(20, 20\)$"):
+        x.to(many)
+    with pytest.raises(ValueError, match=r"Linear.to: .* got an array of shape \(20, 20\)$"):
+        mg.nn.Linear(2, 1).to(many)
+    with pytest.raises(ValueError, match=r"affine_grid: argument 'size': .* got an array of shape \(20, 20\)$"):
+        mg.functional.affine_grid(mg.zeros(1, 2, 3), many)
     with pytest.raises(TypeError, match="positional"):
         mg.tensor([1.0], True)
 

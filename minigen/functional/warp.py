@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arguments import check_boolean, check_choice, check_integer, check_tensor
+from ..arguments import check_boolean, check_choice, check_integer, check_tensor, shown
 from ..backend import array_module
 from ..ops.shape import transpose
 from ..ops.warp import linear_places, nearest_places, warp
@@ -53,7 +53,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False)
     check_tensor("affine_grid", "theta", theta)
     align_corners = check_boolean("affine_grid", "align_corners", align_corners)
     if not isinstance(size, Sequence) or len(size) != 4:
-        raise ValueError(f"affine_grid: argument 'size': expected (N, C, P, Q), got {size!r}")
+        raise ValueError(f"affine_grid: argument 'size': expected (N, C, P, Q), got {shown(size)}")
     n, _, height, width = (check_integer("affine_grid", "size", number, 0) for number in size)
     if theta.shape != (n, 2, 3):
         raise ValueError(f"affine_grid: argument 'theta': expected ({n}, 2, 3), got shape {theta.shape}")

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from .. import functional as F
-from ..arguments import Padding, Pair, check_sizes
+from ..arguments import Padding, Pair, check_sizes, shown
 from ..creation import zeros
 from ..tensor import Tensor
 from .init import _start
@@ -47,7 +47,7 @@ class _Conv(Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         sizes: Any = tuple(kernel_size) if isinstance(kernel_size, tuple | list) else (kernel_size,) * self._ndim
         if len(sizes) != self._ndim:
-            raise ValueError(f"{name}: argument 'kernel_size': expected {self._ndim} sizes, got {kernel_size!r}")
+            raise ValueError(f"{name}: argument 'kernel_size': expected {self._ndim} sizes, got {shown(kernel_size)}")
         for size in sizes:
             check_sizes(name, kernel_size=size)
         self.kernel_size: tuple[int, ...] = sizes

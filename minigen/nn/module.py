@@ -1,11 +1,13 @@
 """The Module: a function with parameters, made of other such functions."""
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
+from ..arguments import shown
 from ..backend import FLOATS, to_device
 from ..tensor import Tensor, tensor
 
@@ -367,19 +369,18 @@ class Module:
         >>> mg.nn.Linear(2, 1).to("float64").weight.dtype
         dtype('float64')
         """
-        if target not in ("cpu", "cuda"):
-            try:
-                dtype = np.dtype(target)
-            except TypeError:
-                dtype = None
-            if dtype not in FLOATS:
+        dtype = None
+        if not (isinstance(target, str) and target in ("cpu", "cuda")):
+            with contextlib.suppress(TypeError):
+                dtype = None if isinstance(target, np.ndarray) else np.dtype(target)
+            if dtype is None or dtype not in FLOATS:  # NumPy: float64 == None
                 raise ValueError(
-                    f"{type(self).__name__}.to: expected 'cpu', 'cuda', 'float32' or 'float64', got {target!r}"
+                    f"{type(self).__name__}.to: expected 'cpu', 'cuda', 'float32' or 'float64', got {shown(target)}"
                 )
 
         def moved(t: Tensor) -> Any:
-            if target not in ("cpu", "cuda"):
-                return t.data.astype(target) if t.dtype in FLOATS else t.data
+            if dtype is not None:
+                return t.data.astype(dtype) if t.dtype in FLOATS else t.data
             return to_device(t.data, target) if t.shape or t.dtype in FLOATS else t.data
 
         for p in self.parameters():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from .. import functional as F
-from ..arguments import Pair, check_integer, check_sizes, normalize_dim
+from ..arguments import Pair, check_integer, check_sizes, normalize_dim, shown
 from ..ops import shape as _shape
 from ..tensor import Tensor
 from .module import Module
@@ -131,7 +131,7 @@ class _Pad2d(Module):
         name = type(self).__name__
         sides = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * 4
         if len(sides) != 4:
-            raise ValueError(f"{name}: argument 'padding': expected one or four integers, got {padding!r}")
+            raise ValueError(f"{name}: argument 'padding': expected one or four integers, got {shown(padding)}")
         self.padding: tuple[int, ...] = tuple(check_integer(name, "padding", side) for side in sides)
 
     def forward(self, input: Tensor) -> Tensor:

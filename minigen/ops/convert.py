@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import check_tensor
+from ..arguments import check_tensor, shown
 from ..backend import FLOATS
 from ..tensor import DType, Tensor, tensor
 from . import elementwise
@@ -33,7 +33,7 @@ def to(input: Tensor, *targets: Any, dtype: Any = None, device: str | None = Non
     for target in targets:
         if isinstance(target, Tensor):
             dtype, device = target.dtype, target.device
-        elif target in ("cpu", "cuda"):
+        elif isinstance(target, str) and target in ("cpu", "cuda"):
             device = target
         else:
             dtype = target
@@ -48,7 +48,7 @@ def _as_dtype(dtype: Any) -> DType:
     try:
         found: DType = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"to: expected a dtype, 'cpu' or 'cuda', got {dtype!r}") from None
+        raise TypeError(f"to: expected a dtype, 'cpu' or 'cuda', got {shown(dtype)}") from None
     return found
 
 
