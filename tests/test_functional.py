@@ -187,6 +187,19 @@ def test_zero_to_a_power_is_zero_one_or_infinity_with_no_gradient():
     np.testing.assert_array_equal(mg.grad(y.sum(), x)[0].numpy(), 0)
 
 
+@pytest.mark.parametrize("shape", [(2, 0, 1, 0), (0, 3, 2, 2), (2, 3, 0), (0, 3, 1, 1)])
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_a_norm_of_nothing_is_nothing(name, shape):
+    if name == "instance_norm" and shape == (0, 3, 1, 1):
+        return  # one value per channel
+    x, weight = mg.zeros(*shape, requires_grad=True), mg.ones(shape[1], requires_grad=True)
+    mean, var = mg.zeros(shape[1]), mg.ones(shape[1])
+    function = getattr(F, name)
+    out = function(x, mean, var, weight, None, True)
+    assert out.shape == shape and mg.grad(out.sum(), weight)[0].numpy().tolist() == [0.0] * shape[1]
+    assert not mean.numpy().any() and (var.numpy() == 1).all()  # no NaN, the mean of nothing
+
+
 def test_beside_an_infinity_large_numbers_do_not_overflow_in_the_gradient_of_the_variance():
     x = mg.tensor([-3e38, 3e38, 1.0, 3e38, -np.inf], requires_grad=True)
     with np.errstate(invalid="ignore"):  # infinity minus infinity

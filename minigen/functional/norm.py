@@ -73,7 +73,9 @@ def batch_norm(
         scale = weight * (running_var + eps) ** -0.5
         shift = bias - running_mean * scale
         return input * _channelwise(scale, input.ndim) + _channelwise(shift, input.ndim)
-    count = input.numel() // max(channels, 1)
+    if not input.numel():
+        return _of_nothing(input, weight, bias)
+    count = input.numel() // channels
     if count < 2:
         raise ValueError(f"batch_norm: expected over 1 value per channel in training, got shape {input.shape}")
     stats = find("batch_norm_stats", input.data)(input.data)
@@ -206,6 +208,8 @@ def instance_norm(
     n, channels = input.shape[:2]
     for name, vector in (("weight", weight), ("bias", bias)):
         check_vector("instance_norm", name, vector, channels)
+    if not input.numel():
+        return _of_nothing(input, *_affine(input, channels, weight, bias))
     count = math.prod(input.shape[2:])
     if count < 2:
         raise ValueError(f"instance_norm: expected more than 1 value per channel, got input of shape {input.shape}")
@@ -264,6 +268,11 @@ def _affine(input: Tensor, channels: int, weight: Tensor | None, bias: Tensor | 
         Tensor(xp.ones(channels, input.dtype)) if weight is None else weight,
         Tensor(xp.zeros(channels, input.dtype)) if bias is None else bias,
     )
+
+
+def _of_nothing(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """An empty result for an empty input, as in PyTorch: no statistics, and gradients of 0 for weight and bias."""
+    return input * _channelwise(weight, input.ndim) + _channelwise(bias, input.ndim)
 
 
 def _standardize(input: Tensor, rows: int, eps: float) -> Tensor:
