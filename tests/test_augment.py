@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import minigen as mg
 import minigen.functional as F
+from minigen.check import gradcheck
 
 numbers = np.random.default_rng
 
@@ -41,6 +42,21 @@ def test_grid_sample_equals_its_definition(seed, align_corners, border):
         sampled_by_loops(images[i, j], *grid[i, k, m], align_corners, border) for i, j, k, m in np.ndindex(n, c, p, q)
     ]
     np.testing.assert_allclose(got.ravel(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
+def test_sampling_and_its_adjoint_have_the_gradients_of_the_reference(mode, padding_mode):
+    rng = numbers(5)
+    grid = mg.tensor(rng.uniform(-1.4, 1.4, (2, 3, 4, 2)))
+
+    def cubed(x):  # so that the second derivative is not zero: it goes through the adjoint, too
+        return F.grid_sample(x**3, grid, mode, padding_mode)
+
+    image = mg.tensor(rng.standard_normal((2, 2, 3, 3)) + 2)
+    gradcheck(cubed, image, order=2, full_jacobian=True).raise_if_wrong()
+    theta = mg.tensor(rng.standard_normal((2, 2, 3)))
+    gradcheck(lambda t: F.affine_grid(t**2, (2, 1, 3, 2)), theta, order=2).raise_if_wrong()
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

@@ -21,9 +21,11 @@ SHAPES = {
     "mu": (3, 2), "log_var": (3, 2), "prior_mu": (3, 2), "prior_log_var": (3, 2), "eps": (2, 3, 2),
     "logits": (2, 3, 2), "mean": (2, 3, 2), "x": (3, 2), "x_back": (3, 2), "y": (3, 2), "y_back": (3, 2),
     "output": (2, 2, 3), "truth": (2, 2, 3), "mask": (2, 1, 3),
+    "student_logits": (2, 3),
     "log_likelihood": (2, 3), "kl": (3,), "log_weights": (4, 3), "features": (2, 3, 2, 2),
 }  # fmt: skip
-NUMBERS = {"beta": 3.0, "epsilon": 0.01, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0,
+NUMBERS = {"beta": 3.0, "epsilon": 0.01, "fake_target": -0.5, "real_target": 0.9, "smoothing": 0.1, "target": 0.8, "weight": 5.0, "temperature": 3.0, "share": 0.7,
+           "teacher_logits": np.array([[0.3, -1.2, 2.0], [1.0, 0.1, -0.4]]),
            "labels": np.array([2, 0])}  # fmt: skip
 WIDTHS = {"ordinary": 1.0, "saturated": 15.0}
 """Of logits and scores."""

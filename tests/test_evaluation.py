@@ -257,12 +257,13 @@ def test_evaluate_judges_samples_and_writes_page_and_numbers(here, judges_file, 
 
 
 def test_several_runs_are_shown_together(here, judges_file, capsys):
-    assert main(["evaluate", "dcgan", "vae", "dcgan", "--judge", str(judges_file), "-n", "80", "--draws", "1",
+    shutil.copytree("runs/dcgan", "runs/again")
+    assert main(["evaluate", "dcgan", "vae", "again", "--judge", str(judges_file), "-n", "80", "--draws", "1",
                  "--html", "all.html", "--json", "all.json"]) == 0  # fmt: skip
     out = capsys.readouterr().out
     assert "median: dcgan" in out and "median: vae" in out and "-ELBO" in out
     runs = json.loads((here / "all.json").read_text())["runs"]
-    assert [one["run"] for one in runs] == ["runs/dcgan", "runs/vae", "runs/dcgan"]
+    assert [one["run"] for one in runs] == ["runs/dcgan", "runs/vae", "runs/again"]
     assert runs[0]["measures"] == runs[2]["measures"] != runs[1]["measures"]
     assert "2 failed of 2" in out or "0 failed of 2" in out or "1 failed of 2" in out
     assert (here / "all.html").read_text().count("the first 64 samples") >= 3

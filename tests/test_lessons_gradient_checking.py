@@ -159,9 +159,9 @@ def test_planted_bugs_found_in_part_are_counted():
 
 REPAIRS = {
     "softmax": "mean = (g * y).sum(axis=dim, keepdims=True)",
-    "batch_norm": "d_input = (gy - gy.mean(axis=axes, keepdims=True) "
+    "batch_norm": "g_input = (gy - gy.mean(axis=axes, keepdims=True) "
     "- y * (gy * y).mean(axis=axes, keepdims=True)) / std",
-    "conv2d": "return d_input, d_weight[:, :, :R, :S]",
+    "conv2d": "return g_input, g_weight[:, :, :R, :S]",
     "leaky_relu": "if True:",
     "binary_cross_entropy": "slope = slope / (input * (1 - input))",
 }

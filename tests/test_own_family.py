@@ -130,7 +130,7 @@ def test_annotations_as_strings_none_at_all_and_booleans_become_flags(here, caps
     expected = {"kind": "7", "depth": 3, "rate": 0.25, "noisy": True, "clean": False}
     assert {key: given[key] for key in expected} == expected
     order = [each.name for each in family("plain.py:Plain").Options.specifications()]
-    assert order == ["size", "channels", "latent", "kind", "depth", "rate", "noisy", "clean"]
+    assert order == ["size", "channels", "latent", "l1", "kind", "depth", "rate", "noisy", "clean"]
 
 
 @pytest.mark.parametrize(
