@@ -108,6 +108,7 @@ def number(value: float | None) -> str:
     """A value in three digits."""
     if value is None or value != value:
         return "-"
+    value = 0.0 if abs(value) < 5e-4 else value  # no "-0.000"
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
 
