@@ -176,9 +176,8 @@ def _scaled(x: Array, dim: tuple[int, ...], centered: bool) -> tuple[Array, Arra
     are smaller numbers than the elements, and exactly 0 where all are equal.
     """
     xp = array_module(x)
-    largest = xp.abs(x).max(axis=dim, keepdims=True)
-    if not xp.isfinite(largest).all():  # beside an infinity the others are scaled all the same
-        largest = xp.where(xp.isfinite(x), xp.abs(x), x.dtype.type(0)).max(axis=dim, keepdims=True)
+    finite = xp.where(xp.isfinite(x), xp.abs(x), x.dtype.type(0))  # beside an infinity the others are scaled, too
+    largest = finite.max(axis=dim, keepdims=True)
     exponent = xp.frexp(largest)[1]
     scaled = xp.ldexp(x, -exponent)
     if centered:
