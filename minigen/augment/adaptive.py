@@ -41,6 +41,10 @@ class Adaptive(Module):
     0.01
     """
 
+    target: float
+    every: int
+    change: float
+    maximum: float
     state: Tensor
 
     def __init__(self, target: float = 0.6, every: int = 4, change: float = 0.01, maximum: float = 0.8) -> None:

@@ -42,6 +42,10 @@ class EpochMeasure:
     (['kid', 'class_tv', 'coverage'], True)
     """
 
+    reference: Reference
+    n: int
+    seed: int
+
     def __init__(self, reference: Reference, n: int = 1000, seed: int = 0):
         self.reference, self.n, self.seed = reference, n, seed
 

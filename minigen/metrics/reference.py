@@ -114,6 +114,11 @@ class Reference:
     (True, True)
     """
 
+    judges: Judges
+    train: Dataset
+    test: Dataset
+    against: str
+
     real: Dataset
     """The images that samples are compared with."""
 

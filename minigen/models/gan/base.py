@@ -81,6 +81,7 @@ class BaseGAN(GenerativeModel):
     discriminator: nn.Module
     average: EMA | None
     augmentation: Compose | None
+    augment_p: float
     ada: Adaptive | None
     _calibrated: tuple[bytes, nn.Module] | None = None
 
