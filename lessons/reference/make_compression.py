@@ -43,12 +43,25 @@ def sized(network: Any, int8: bool) -> dict[str, float]:
     return {"weights": found.values, "zeros": found.zeros, "bytes": found.file_bytes, "zip": found.zip_bytes}
 
 
+def whole_folded_rounded(whole: Any, measured: Callable[..., None]) -> tuple[Any, Any]:
+    """Measure a network as it is, with batch norm folded, and in int8; return the last two."""
+    from minigen.compress import fold_batch_norm, quantize
+
+    measured("float32", whole)
+    folded = copy.deepcopy(whole)
+    fold_batch_norm(folded)
+    measured("folded", folded)
+    rounded = copy.deepcopy(whole)
+    quantize(rounded)
+    measured("int8", rounded, int8=True)
+    return folded, rounded
+
+
 def classifier_rows(seed: int, save: Save) -> None:
     """Everything that is measured of a classifier."""
     import minigen as mg
     from minigen.compress import (
         distill,
-        fold_batch_norm,
         integer_activations,
         prune,
         quantize,
@@ -67,13 +80,7 @@ def classifier_rows(seed: int, save: Save) -> None:
         save(rows)
 
     whole = train_classifier(train, seed=seed)
-    measured("float32", whole)
-    folded = copy.deepcopy(whole)
-    fold_batch_norm(folded)
-    measured("folded", folded)
-    rounded = copy.deepcopy(whole)
-    quantize(rounded)
-    measured("int8", rounded, int8=True)
+    folded, rounded = whole_folded_rounded(whole, measured)
     for name, bits, quantile in (("8", 8, 1.0), ("4-max", 4, 1.0), ("4-quantile", 4, 0.999)):
         with integer_activations(rounded, some, quantile, bits):
             measured(f"activations-{name}", rounded, int8=True)
@@ -124,7 +131,7 @@ def generator_rows(seed: int, folder: Path, save: Save) -> None:
     """Everything that is measured of a generator."""
     import minigen as mg
     from minigen.cli.main import main as minigen
-    from minigen.compress import distill, fold_batch_norm, prune, quantize
+    from minigen.compress import distill, prune, quantize
     from minigen.compress.measure import difference_db
     from minigen.metrics import Reference, load_judges
     from minigen.train import load_trained
@@ -159,13 +166,7 @@ def generator_rows(seed: int, folder: Path, save: Save) -> None:
         print(f"generator/{seed} {key}: FID {fid:.2f} %", flush=True)
         save(rows)
 
-    measured("float32", whole)
-    folded = copy.deepcopy(whole)
-    fold_batch_norm(folded)
-    measured("folded", folded)
-    rounded = copy.deepcopy(whole)
-    quantize(rounded)
-    measured("int8", rounded, int8=True)
+    whole_folded_rounded(whole, measured)
     for share in SHARES["generator"]:
         pruned = copy.deepcopy(whole)
         masks = prune(pruned, share)
