@@ -455,7 +455,7 @@ print(f"{simd.NAME}: {rows} rows x 2 vectors = {2 * rows} of {simd.REGISTERS} re
 print(f"{2 * rows} independent chains; {2 * rows / (rows + 2):.2f} multiply-adds per load")
 
 # %% [markdown]
-# So many independent chains (twelve or more) also fill the waiting time that you measured in section 3.  A compiler does not
+# Twelve or more independent chains also fill the waiting time that you measured in section 3.  A compiler does not
 # find this alone, so we write the instructions: Numba lets a function produce LLVM code.  This is the central part of
 # all our fast kernels.  `builder` writes instructions; `splat` copies a number to all lanes of a vector; the loops over
 # `i` and `j` run when the kernel is *compiled*, so the result is a long row of instructions without a loop.
