@@ -5,15 +5,17 @@ import functools
 import math
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.bench import interleave, own_kernel, report
-from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, layer_rows, our_passes
+from minigen import kernels
+from minigen.bench import interleave, own_kernel, report, sweeps
+from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
-from minigen.bench.timing import Timings, split_rounds
+from minigen.bench.timing import Measurement, Timings, split_rounds
 from minigen.bench.worker import ALLOCATOR, Worker
 from minigen.cli import main
 
@@ -160,14 +162,35 @@ def test_the_passes_timed_beside_ours_are_the_same_passes():
 
 def test_rounds_are_split_into_sweeps_and_their_timings_added():
     for rounds in range(1, 14):
-        assert sum(split_rounds(rounds)) == rounds and len(split_rounds(rounds)) == min(rounds, 3)
+        assert sum(split_rounds(rounds)) == rounds and len(split_rounds(rounds)) == min(rounds, 5)
         assert max(split_rounds(rounds)) - min(split_rounds(rounds)) <= 1
     merged = Timings({}) + Timings({"a": [1.0], "b": [2.0]}) + Timings({"a": [3.0, 4.0], "b": [6.0, 8.0]})
     assert merged.seconds == {"a": [1.0, 3.0, 4.0], "b": [2.0, 6.0, 8.0]}
     assert merged.ratio("a", "b") == (0.5, 0.5, 0.5)
 
 
-def test_rows_of_a_later_sweep_hold_all_rounds_so_far():
-    layer = Layer(1, 2, (4, 4), 3, batch=1)
-    rows = list(layer_rows([layer], 3, None))
-    assert len(rows) == 9 and [row.work for row in rows[:3]] == [row.work for row in rows[6:]]
+def test_each_row_holds_the_rounds_of_all_sweeps(monkeypatch, capsys):
+    seconds = iter([1.0, 2.0, 4.0, 3.0, 5.0])
+
+    def timer(rounds, worker):
+        assert worker is None and kernels.get_num_threads() == 1
+        yield Measurement("other", "work", Timings({"ours": [next(seconds) for _ in range(rounds)]}))
+
+    monkeypatch.setattr(sweeps, "ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers))
+    monkeypatch.setitem(sweeps.WORK, "other", {"a title": timer})
+    before = kernels.get_num_threads()
+    try:
+        found = sweeps.measure(["other"], rounds=5, threads=1, against=False)
+    finally:
+        kernels.set_num_threads(before)
+    assert found == {"a title": [Row("other", "work", 3000.0)]}
+    assert "sweep 5 of 5, a title: 1 measured" in capsys.readouterr().err
+
+
+@pytest.mark.torch
+def test_a_sweep_runs_in_a_process_with_a_rival_in_another(tmp_path, capsys):
+    pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    assert main(["bench", "other", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    assert "Adam step, 1M parameters" in capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "bench.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 3 and all(0.01 < float(row["low"]) <= float(row["high"]) < 100 for row in rows)

@@ -1,6 +1,5 @@
 """Times of single kernels: convolutions and their gradients, batch norm, activation, optimizer."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,11 +8,10 @@ import numpy as np
 
 from .. import kernels
 from ..kernels.shapes import output_size
-from .report import Row
-from .timing import Timings, interleave, split_rounds
+from .timing import Measurement, interleave
 from .worker import Worker, fastest
 
-__all__ = ["LAYERS", "OTHER_LAYERS", "Layer", "layer_rows", "other_rows"]
+__all__ = ["LAYERS", "OTHER_LAYERS", "Layer", "time_layers", "time_others"]
 
 KINDS = ("forward", "input gradient", "weight gradient")
 
@@ -150,26 +148,14 @@ def _their_passes(layer: Layer, format: Any) -> dict[str, Callable[[], Any]]:
     return dict(zip(KINDS, (forward, back, weight)))
 
 
-def layer_rows(layers: Sequence[Layer], rounds: int, worker: Worker | None) -> Iterator[Row]:
-    """Time the three passes of each layer; the rows of a later sweep replace those of an earlier one."""
-    found: defaultdict[str, Timings] = defaultdict(lambda: Timings({}))
-    for part in split_rounds(rounds):
-        for layer in layers:
-            ours = our_passes(layer, *arrays(layer))
-            theirs = worker.make(their_passes, layer) if worker else {}
-            for kind in KINDS:
-                work = f"{layer}, {kind}"
-                found[work] += interleave({"ours": ours[kind], **({"theirs": theirs[kind]} if worker else {})}, part)
-                yield row(f"conv {kind}", work, found[work], layer.gflop, layer.megabytes)
-
-
-def row(group: str, work: str, result: Timings, gflop: float = 0.0, megabytes: float = 0.0) -> Row:
-    """A measurement as a row, in milliseconds."""
-    if "theirs" not in result.seconds:
-        return Row(group, work, 1e3 * result.median("ours"), gflop=gflop, megabytes=megabytes)
-    low, ratio, high = result.ratio("ours", "theirs")
-    times = (1e3 * result.median("ours"), 1e3 * result.median("theirs"))
-    return Row(group, work, *times, ratio, low, high, gflop=gflop, megabytes=megabytes)
+def time_layers(layers: Sequence[Layer], rounds: int, worker: Worker | None) -> Iterator[Measurement]:
+    """Time the three passes of each layer."""
+    for layer in layers:
+        ours = our_passes(layer, *arrays(layer))
+        theirs = worker.make(their_passes, layer) if worker else {}
+        for kind in KINDS:
+            timings = interleave({"ours": ours[kind], **({"theirs": theirs[kind]} if worker else {})}, rounds)
+            yield Measurement(f"conv {kind}", f"{layer}, {kind}", timings, layer.gflop, layer.megabytes)
 
 
 def _others() -> tuple[Any, ...]:
@@ -180,7 +166,7 @@ def _others() -> tuple[Any, ...]:
     return x, g, weight, bias, *rng.random((2, 1_000_000), dtype=np.float32)
 
 
-def other_rows(rounds: int, worker: Worker | None) -> Iterator[Row]:
+def time_others(rounds: int, worker: Worker | None) -> Iterator[Measurement]:
     """Time batch norm and LeakyReLU, forward and backward, and a step of Adam."""
     x, g, weight, bias, param, grad = _others()
 
@@ -204,11 +190,9 @@ def other_rows(rounds: int, worker: Worker | None) -> Iterator[Row]:
         "Adam step, 1M parameters": adam,
     }
     theirs = worker.make(_their_others) if worker else {}
-    found: defaultdict[str, Timings] = defaultdict(lambda: Timings({}))
-    for part in split_rounds(rounds):
-        for name, function in work.items():
-            found[name] += interleave({"ours": function, **({"theirs": theirs[name]} if worker else {})}, part)
-            yield row("other", name, found[name])
+    for name, function in work.items():
+        timings = interleave({"ours": function, **({"theirs": theirs[name]} if worker else {})}, rounds)
+        yield Measurement("other", name, timings)
 
 
 def _their_others() -> dict[str, Callable[[], Any]]:

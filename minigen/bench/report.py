@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .._util.atomic_write import replace_file
 from .._util.tables import Table
+from .timing import Measurement
 
 __all__ = ["Row", "as_csv", "as_markdown", "as_table", "geometric_mean", "plot_ratios", "plot_roofline", "summary"]
 
@@ -42,6 +43,17 @@ class Row:
     unit: str = "ms"
     gflop: float = 0.0
     megabytes: float = 0.0
+
+    @classmethod
+    def of(cls, measured: Measurement) -> "Row":
+        """A measurement as a row, in milliseconds."""
+        rest = {"gflop": measured.gflop, "megabytes": measured.megabytes}
+        times = measured.timings
+        if "theirs" not in times.seconds:
+            return cls(measured.group, measured.work, 1e3 * times.median("ours"), **rest)
+        low, ratio, high = times.ratio("ours", "theirs")
+        ours, theirs = (1e3 * times.median(name) for name in ("ours", "theirs"))
+        return cls(measured.group, measured.work, ours, theirs, ratio, low, high, **rest)
 
     @property
     def rate(self) -> float:

@@ -1,6 +1,5 @@
 """Times of whole training steps: our models beside PyTorch models that do the same passes with the same weights."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,13 +8,11 @@ import numpy as np
 from .. import nn
 from ..models import DCGAN, VAE
 from ..optim import Adam
-from .kernels import row
 from .pytorch_models import to_pytorch
-from .report import Row
-from .timing import Timings, interleave, split_rounds
+from .timing import Measurement, interleave
 from .worker import Worker, fastest
 
-__all__ = ["STEPS", "step_rows"]
+__all__ = ["STEPS", "time_steps"]
 
 Model = DCGAN | VAE
 Step = Callable[[], Any]
@@ -159,11 +156,8 @@ def _their_vae_step(model: VAE, shape: tuple[int, ...], format: Any) -> Step:
     return step
 
 
-def step_rows(rounds: int, worker: Worker | None) -> Iterator[Row]:
+def time_steps(rounds: int, worker: Worker | None) -> Iterator[Measurement]:
     """Time a training step of each model."""
-    found: defaultdict[str, Timings] = defaultdict(lambda: Timings({}))
-    for part in split_rounds(rounds):
-        for name in STEPS:
-            theirs = {"theirs": worker.make(their_step, name)[name]} if worker else {}
-            found[name] += interleave({"ours": our_step(name), **theirs}, part)
-            yield row("step", name, found[name])
+    for name in STEPS:
+        theirs = {"theirs": worker.make(their_step, name)[name]} if worker else {}
+        yield Measurement("step", name, interleave({"ours": our_step(name), **theirs}, rounds))

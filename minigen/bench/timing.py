@@ -1,7 +1,9 @@
 """Interleaved timing: candidates take turns, so that whatever slows the machine slows all of them.
 
-A machine that others share is also faster in one minute than in the next.  So all work is timed in several sweeps with
-a part of the rounds each (`split_rounds`): the quartiles of a row then contain these changes, too.
+A machine that others share is also faster in one minute than in the next, and a process can be faster than its twin:
+where its arrays and its code lie in memory differs.  So all work is timed in several sweeps with a part of the rounds
+each (`split_rounds`), every sweep in new processes (`minigen.bench.sweeps`): the quartiles of a row contain these
+changes, too.
 """
 
 import statistics
@@ -11,13 +13,13 @@ from dataclasses import dataclass
 
 from .worker import RemoteFunction, timed
 
-__all__ = ["Timings", "interleave", "split_rounds"]
+__all__ = ["Measurement", "Timings", "interleave", "split_rounds"]
 
 #: Seconds before each turn: the threads of some libraries keep spinning after a call, on the cores that the next
 #: candidate needs.
 _PAUSE = 0.03
 
-SWEEPS = 3
+SWEEPS = 5
 """How often all work of a kind is timed, with a part of the rounds each time."""
 
 
@@ -25,7 +27,7 @@ def split_rounds(rounds: int) -> list[int]:
     """Split the rounds of a measurement into those of `SWEEPS` sweeps, or fewer if there are few rounds.
 
     >>> split_rounds(11), split_rounds(2)
-    ([4, 4, 3], [1, 1])
+    ([3, 2, 2, 2, 2], [1, 1])
     """
     sweeps = min(SWEEPS, rounds)
     return [rounds // sweeps + (i < rounds % sweeps) for i in range(sweeps)]
@@ -58,6 +60,27 @@ class Timings:
             return ratios[0], ratios[0], ratios[0]
         low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
         return low, middle, high
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was timed, and its times.
+
+    Parameters
+    ----------
+    group, work : str
+        See `minigen.bench.report.Row`.
+    timings : Timings
+        Of ``"ours"`` and, where there is a rival, ``"theirs"``.
+    gflop, megabytes : float
+        See `minigen.bench.report.Row`.
+    """
+
+    group: str
+    work: str
+    timings: Timings
+    gflop: float = 0.0
+    megabytes: float = 0.0
 
 
 def interleave(

@@ -1,11 +1,9 @@
 """The command ``minigen bench``."""
 
 import argparse
-import contextlib
 import importlib.util
 import math
-import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ from .. import kernels
 from ..bench.machine import describe
 from ..bench.report import Row, as_csv, as_markdown, as_table, plot_ratios, plot_roofline, summary
 from ..bench.timing import interleave
-from ..bench.worker import Worker
 
 __all__ = ["add_arguments", "run"]
 
@@ -51,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     if args.kernel:
         from ..bench.own_kernel import own_kernel_rows
 
-        rows = _shown("kernel", own_kernel_rows(args.kernel, args.rounds))
+        rows = list(own_kernel_rows(args.kernel, args.rounds))
+        print(f"kernel\n{as_table(rows)}\n")
         as_csv(args.out / "kernel.csv", rows)
         return 0
     against = not args.alone and importlib.util.find_spec("torch") is not None
@@ -60,12 +58,9 @@ def run(args: argparse.Namespace) -> int:
             'PyTorch is not installed, so there is nothing to compare with: python -m pip install "minigen-lab[bench]"'
         )
     threads = _set_threads(args.threads)
-    from ..kernels import precision
-
     facts = describe(threads, args.precision)
     print("\n".join(f"{name:10} {value}" for name, value in facts.items()) + "\n")
-    with precision(args.precision), Worker(threads) if against else contextlib.nullcontext() as worker:
-        rows = _measure(args.what or WHAT, args.rounds, worker)
+    rows = _measure(args.what or WHAT, args.rounds, threads, args.precision, against)
     as_csv(args.out / "bench.csv", rows)
     as_markdown(args.out / "bench.md", facts, rows)
     peak, bandwidth = machine_limits()
@@ -78,36 +73,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(what: list[str] | tuple[str, ...], rounds: int, worker: Worker | None) -> list[Row]:
-    from ..bench.kernels import LAYERS, OTHER_LAYERS, layer_rows, other_rows
+def _measure(what: Sequence[str], rounds: int, threads: int, precision: str, against: bool) -> list[Row]:
+    """Measure and print a table for each kind of work."""
     from ..bench.process import process_rows
-    from ..bench.steps import step_rows
+    from ..bench.sweeps import MODEL_LAYERS, OTHER_KINDS, WORK, measure
 
     rows: list[Row] = []
-    if "conv" in what:
-        for title, layers in (("convolutions of the models", LAYERS), ("convolutions of other kinds", OTHER_LAYERS)):
-            found = _shown(title, layer_rows(layers, rounds, worker))
-            if worker:
-                print(f"{summary([row.ratio for row in found])}\n")
-            rows += found
-    if "other" in what:
-        rows += _shown("batch norm, activation, optimizer", other_rows(rounds, worker))
-    if "step" in what:
-        rows += _shown("training steps", step_rows(rounds, worker))
+    for title, found in measure([word for word in WORK if word in what], rounds, threads, precision, against).items():
+        print(f"{title}\n{as_table(found)}\n")
+        if against and title in (MODEL_LAYERS, OTHER_KINDS):
+            print(f"{summary([row.ratio for row in found])}\n")
+        rows += found
     if "process" in what:
-        rows += _shown("fresh processes", process_rows(worker is not None))
+        found = list(process_rows(against))
+        print(f"fresh processes\n{as_table(found)}\n")
+        rows += found
     return rows
-
-
-def _shown(title: str, rows: Iterator[Row]) -> list[Row]:
-    """Collect rows and show the progress on stderr; then print the last row of each work."""
-    found: dict[str, Row] = {}
-    for done, row in enumerate(rows, 1):
-        found[row.work] = row
-        print(f"\r{title}: {done} measured", end="", file=sys.stderr, flush=True)
-    print("\r" + " " * 60, end="\r", file=sys.stderr)
-    print(f"{title}\n{as_table(list(found.values()))}\n", flush=True)
-    return list(found.values())
 
 
 def _set_threads(wanted: int | None) -> int:

@@ -1,0 +1,95 @@
+"""Several sweeps over all work, each in a process of its own with a rival of its own.
+
+Two runs of a benchmark differ by more than the rounds of one run do: each process has other addresses, and so other
+conflicts in the caches.  Quartiles within one process do not contain that difference; quartiles over processes do.
+"""
+
+import contextlib
+import multiprocessing
+import sys
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+
+from .. import kernels
+from .kernels import LAYERS, OTHER_LAYERS, time_layers, time_others
+from .report import Row
+from .steps import time_steps
+from .timing import Measurement, split_rounds
+from .worker import Worker
+
+__all__ = ["MODEL_LAYERS", "OTHER_KINDS", "measure", "sweep"]
+
+MODEL_LAYERS, OTHER_KINDS = "convolutions of the models", "convolutions of other kinds"
+
+Timer = Callable[[int, Worker | None], Iterator[Measurement]]
+
+WORK: dict[str, dict[str, Timer]] = {
+    "conv": {MODEL_LAYERS: partial(time_layers, LAYERS), OTHER_KINDS: partial(time_layers, OTHER_LAYERS)},
+    "other": {"batch norm, activation, optimizer": time_others},
+    "step": {"training steps": time_steps},
+}
+"""What can be timed: for each word of the command line the titles of its tables, and what times their rows."""
+
+
+def measure(
+    what: Collection[str], rounds: int, threads: int, precision: str = "default", against: bool = True
+) -> dict[str, list[Row]]:
+    """Time what is asked for, in as many processes as there are sweeps.
+
+    Parameters
+    ----------
+    what : collection of str
+        Keys of `WORK`.
+    rounds : int
+        Turns that each function takes in all sweeps together.
+    threads : int
+        For each library.
+    precision : str
+        See `minigen.kernels.precision`.
+    against : bool
+        Whether to time PyTorch, too.
+
+    Returns
+    -------
+    dict from title to list of Row
+
+    Raises
+    ------
+    RuntimeError
+        If a process dies.
+    """
+    found: dict[str, dict[str, Measurement]] = {}
+    parts = split_rounds(rounds)
+    for number, part in enumerate(parts, 1):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            label = f"sweep {number} of {len(parts)}"
+            try:
+                measured = process.submit(sweep, tuple(what), part, threads, precision, against, label).result()
+            except BrokenProcessPool as error:
+                raise RuntimeError("bench: the process that measures has died") from error
+        for title, measurements in measured.items():
+            rows = found.setdefault(title, {})
+            for new in measurements:
+                old = rows.get(new.work)
+                rows[new.work] = replace(new, timings=old.timings + new.timings) if old else new
+    print("\r" + " " * 78, end="\r", file=sys.stderr, flush=True)
+    return {title: [Row.of(measured) for measured in rows.values()] for title, rows in found.items()}
+
+
+def sweep(
+    what: Collection[str], rounds: int, threads: int, precision: str, against: bool, label: str
+) -> dict[str, list[Measurement]]:
+    """Time everything once, in this process; show on stderr how far it is."""
+    kernels.set_num_threads(threads)
+    found: dict[str, list[Measurement]] = {}
+    with kernels.precision(precision), Worker(threads) if against else contextlib.nullcontext() as worker:
+        for word in what:
+            for title, timer in WORK[word].items():
+                rows = found.setdefault(title, [])
+                for measured in timer(rounds, worker):
+                    rows.append(measured)
+                    print(f"\r{f'{label}, {title}: {len(rows)} measured':78}", end="", file=sys.stderr, flush=True)
+    return found
