@@ -49,8 +49,9 @@ def draw_points(points: Any, data: Any = None, extent: float = 1.0, size: int = 
             raise ValueError(f"draw_points: expected points (N, D), got shape {some.shape}")
         x, y = some[:, 0], some[:, 1] if some.shape[1] > 1 else np.zeros(len(some))
         count = _count(x, y, extent, size)
-        cover = (1 - (1 - _OPACITY) ** count)[:, :, None]
-        picture = (1 - cover) * picture + cover * np.asarray(colour)
+        covered = count > 0  # few pixels: most of the time would go into the others
+        cover = (1 - (1 - _OPACITY) ** count[covered])[:, None]
+        picture[covered] = (1 - cover) * picture[covered] + cover * np.asarray(colour)
     return (2 * picture - 1).transpose(2, 0, 1).astype(np.float32)
 
 
