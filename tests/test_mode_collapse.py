@@ -28,7 +28,7 @@ TECHNIQUES = [
     {"minibatch": True},
     {"unroll": 2},
     {"pack": 2, "r1": 0.5, "minibatch": True, "unroll": 1},
-    {"spectral": True, "r1": 0.5, "r1_end": 0.1, "pack": 2},
+    {"spectral": True, "r1": 0.5, "r1_end": 0.1, "r1_every": 3, "pack": 2},
 ]
 FAMILIES = {
     "points": {"width": 6, "layers": 2, "layers_d": 2, "r1": 0.0, "r1_end": None},
@@ -212,6 +212,16 @@ def test_the_penalty_is_r1_of_the_logit_at_real_points():
     (u,) = mg.grad(model.discriminator(leaf).sum(), leaf)
     expected = 0.25 * np.square(u.numpy()).sum(1).mean()
     assert model.training_step({"points": data})["penalty"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_lazy_penalty_is_computed_in_some_steps_only_with_more_weight():
+    model, plain = fresh(r1=0.5, r1_every=3), fresh(r1=0.5)
+    seen = [model.training_step(batch(seed=i))["penalty"].item() for i in range(7)]
+    first = plain.training_step(batch(seed=0))["penalty"].item()
+    assert seen[0] == pytest.approx(3 * first, rel=1e-5)
+    assert [value > 0 for value in seen] == [True, False, False, True, False, False, True]
+    with pytest.raises(ValueError, match="points: r1_every must be at least 1, got 0"):
+        fresh(r1_every=0)
 
 
 def test_the_schedule_lets_the_rate_fall_and_r1_go_to_its_end():

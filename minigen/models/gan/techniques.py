@@ -13,6 +13,9 @@ option       what it does                                                       
 `unroll`     G learns against the D of some steps later                              Metz et al. 2017
 ============ ======================================================================= ==================================
 
+R1 takes a third of a step.  `r1_every` computes it in every 4th step, say, with 4 times the weight: the same force on
+average (*lazy regularization*, Karras et al. 2020, *Analyzing and Improving the Image Quality of StyleGAN*, section 3.1).
+
 None of them is needed where D keeps up with G: with the learning rate of D as high as that of G, or several steps of D
 for one of G.
 """
@@ -21,12 +24,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ... import nn
 from ...engine import grad
 from ...losses import input_gradients, zero_centred_penalty
 from ...losses.checks import check_separate_scores
 from ...nn.utils import functional_call, spectral_norm
-from ...tensor import Tensor
+from ...tensor import Tensor, tensor
 from ..networks.gan import Networks
 from ..options import option
 from .base import GAN
@@ -184,6 +189,9 @@ class StabilizedGAN(GAN):
         pack: int = option(1, "examples that D sees at a time (PacGAN); must divide the batch", minimum=1)
         r1: float = option(0.0, "weight of the penalty on D's gradient at real examples; gamma", minimum=0)
         r1_end: float | None = option(None, "value that r1 reaches at the end, at a constant ratio a step", above=0)
+        r1_every: int = option(
+            1, "compute that penalty in one of so many steps, with as many times the weight: faster", minimum=1
+        )
         spectral: bool = option(False, "divide each weight of D by its largest singular value")
         minibatch: bool = option(False, "let D compare the examples of a batch (minibatch discrimination)")
         unroll: int = option(0, "let G learn against the D of this many steps later", minimum=0)
@@ -225,10 +233,19 @@ class StabilizedGAN(GAN):
         return super().discriminate(pack(images, self.options.pack), condition)
 
     def penalize(self, real: Tensor, condition: Tensor | None) -> Tensor | None:
-        """Compute R1, at real packs."""
+        """Compute R1, at real packs; in the steps that `r1_every` leaves out it is 0."""
+        every = self.options.r1_every
         if not self.options.r1:
             return None
-        return zero_centred_penalty(input_gradients(self.discriminator, pack(real, self.options.pack)), self.r1)
+        if self.steps_of_d() % every:
+            return tensor(np.float32(0), device=real.device)
+        return zero_centred_penalty(input_gradients(self.discriminator, pack(real, self.options.pack)), every * self.r1)
+
+    def steps_of_d(self) -> int:
+        """Count the updates of D: the optimizer does, and checkpoints hold it."""
+        optimizer = self.optimizers["discriminator"]
+        first = optimizer.param_groups[0]["params"][0]
+        return int(optimizer.state.get(first, {"step": 0})["step"])
 
     def outputs_for_generator(self, real: Tensor, fake: Tensor, condition: Tensor | None) -> Tensor:
         """Compute the outputs of D, or of the unrolled D."""
