@@ -34,8 +34,10 @@
 # | $z$, $G(z)$ | `z`, `fake` | noise, and the point that the generator makes of it |
 # | $\ell(x)$ | `logits` | the logit of the discriminator D at the point $x$ |
 # | $K$, $\sigma$ | `sigma` | the number of modes, and the standard deviation of each |
+# | $\zeta(a)$ | `softplus` | $\log(1 + e^a)$ |
 # | $\gamma$ | `r1` | the weight of the gradient penalty |
 # | $m$ | `pack` | points that D sees at a time |
+# | $s, u, v$ | `s`, `u`, `v` | the largest singular value of a weight matrix, and its two singular vectors |
 # | $\theta_k$, $\eta$ | `weights`, `lr` | the weights of D after $k$ unrolled steps, and their learning rate |
 
 # %%
@@ -307,39 +309,39 @@ exercises.minibatch_gradient(minibatch_gradient)
 # the same D has slopes $1/c$, and $\gamma$ must be multiplied by $c^2$.  (Check yourself: which $\gamma$ has the effect of
 # $\gamma = 1$ here, if the radius of the ring is 100?  Answer in the solutions.)
 #
-# **Spectral normalization** (Miyato et al. 2018) divides each weight matrix by its largest singular value $\sigma$: then each
-# layer stretches no vector by more than 1.  $\sigma = u^\top W v$ with the singular vectors $u$ and $v$, which the power method
+# **Spectral normalization** (Miyato et al. 2018) divides each weight matrix $W$ by its largest singular value $s$: then each
+# layer stretches no vector by more than 1.  $s = u^\top W v$ with the singular vectors $u$ and $v$, which the power method
 # refines by one step each time.
 #
-# ### Exercise 10.4: the gradient through $\sigma$
+# ### Exercise 10.4: the gradient through $s$
 #
-# The layer computes with $\bar W = W / \sigma(W)$, and $g$ is the gradient of the loss in $\bar W$.  What is it in $W$?
+# The layer computes with $\bar W = W / s$, where $s$ depends on $W$, and $g$ is the gradient of the loss in $\bar W$.  What is it in $W$?
 
 
 # %%
-def sigma_gradient(w, g):
+def spectral_gradient(w, g):
     """The gradient in w, an array of its shape; numpy.linalg.svd gives u, s and v."""
     return ...
 
 
-exercises.sigma_gradient(sigma_gradient)
+exercises.spectral_gradient(spectral_gradient)
 
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# $d\sigma = u^\top dW\, v$: $u$ and $v$ maximize $u^\top W v$, so their own change adds nothing.  Then the quotient rule.
+# $ds = u^\top dW\, v$: $u$ and $v$ maximize $u^\top W v$, so their own change adds nothing.  Then the quotient rule.
 #
 # </details>
 #
-# With a *constant* $\sigma$ the gradient is wrong by a third in an ordinary layer.  And the second derivative in $W$ would need the
+# With a *constant* $s$ the gradient is wrong by a third in an ordinary layer.  And the second derivative in $W$ would need the
 # change of $u$ and $v$: minigen refuses it.
 #
 # ## 5. Let G look ahead
 #
-# **Unrolled GANs** (Metz et al. 2017): G does not descend its loss against the D of now, but against the D that will come after $K$ of
+# **Unrolled GANs** (Metz et al. 2017): G does not descend its loss against the D of now, but against the D that will come after $n$ of
 # its steps, $\theta_{k+1} = \theta_k - \eta \nabla L_D(\theta_k, G)$.  The gradient of G then has two terms,
 #
-# $$\frac{d L_G}{dG} = \frac{\partial L_G}{\partial G} + \frac{\partial L_G}{\partial \theta_K} \frac{d\theta_K}{dG} .$$
+# $$\frac{d L_G}{dG} = \frac{\partial L_G}{\partial G} + \frac{\partial L_G}{\partial \theta_n} \frac{d\theta_n}{dG} .$$
 #
 # The second says how D will *react* if G crowds a place.  It is lost if the steps are computed without a graph.  The samples may look
 # as good, and no error is raised.  Only a gradient check tells.

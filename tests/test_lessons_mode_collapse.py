@@ -80,7 +80,7 @@ def test_minibatch_gradients_that_are_wrong(answer, words):
     assert not verdict.right and any(word in verdict.reason for word in words.split("|")), verdict
 
 
-def _sigma(inner=1.0, sign=-1, row=True, constant=False):
+def _spectral(inner=1.0, sign=-1, row=True, constant=False):
     def gradient(w, g):
         u, s, v = np.linalg.svd(w)
         if constant:
@@ -94,14 +94,14 @@ def _sigma(inner=1.0, sign=-1, row=True, constant=False):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (_sigma(constant=True), "sigma is a constant"),
-        (_sigma(inner=0), "divided weight"),
-        (_sigma(sign=1), "a minus"),
-        (_sigma(row=False), "gives V transposed"),
+        (_spectral(constant=True), "s is a constant"),
+        (_spectral(inner=0), "divided weight"),
+        (_spectral(sign=1), "a minus"),
+        (_spectral(row=False), "gives V transposed"),
     ],
 )
-def test_gradients_through_sigma_that_are_wrong(answer, words):
-    verdict = tenth.sigma_gradient(answer)
+def test_gradients_through_spectral_normalization_that_are_wrong(answer, words):
+    verdict = tenth.spectral_gradient(answer)
     assert not verdict.right and words in verdict.reason, verdict
 
 

@@ -217,8 +217,8 @@ def with_tables(page: str, kept: dict[str, Any]) -> str:
 
 
 def pictures(folder: Path) -> None:
-    """Draw samples of the first seed of each row of growing and codes, below real images."""
-    for name in ("growing", "codes"):
+    """Draw samples of the first seed of each row of these tables, below real images."""
+    for name in ("growing", "codes", "stacked"):
         paths = [folder / re.sub(r"[^a-z0-9]+", "-", f"{name} {row} 0") for row in ROWS[name]]
         if not all((path / "config.json").is_file() for path in paths):
             continue

@@ -25,6 +25,7 @@ import minigen as mg
 from minigen.cli import main
 from minigen.data import Loader
 from minigen.metrics import Modes, count_modes, known_modes, measure_family
+from minigen.plot import save_image_grid
 from minigen.train import find_run, load_trained
 
 HERE = Path(__file__).parent
@@ -185,6 +186,18 @@ def write_page() -> None:
     PAGE.write_text(page, encoding="utf-8")
 
 
+def picture(folder: Path) -> None:
+    """Draw samples of the first seed of each row over points of the data."""
+    paths = [folder / f"{row}-0" for row in ROWS]
+    if all((path / "config.json").is_file() for path in paths):
+        opened = [load_trained(str(path)) for path in paths]
+        shown = [
+            one.model.picture(one.model.sample(2500, np.random.default_rng(1)), one.data("test").points)
+            for one in opened
+        ]
+        save_image_grid(HERE.parent / "pictures" / "mode_collapse_points.png", np.stack(shown), len(shown))
+
+
 def run() -> None:
     """Do what the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -200,6 +213,7 @@ def run() -> None:
         for seed in missing("rows", row, asked.seeds):
             keep("rows", row, seed, train_row(row, seed, asked.runs.resolve()))
     write_page()
+    picture(asked.runs.resolve())
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ def minibatch_gradient(m, g):
     return -(both[:, :, None] * np.sign(way)).sum(1)
 
 
-# 10.4  d(w / sigma) = dw / sigma - w dsigma / sigma^2 and dsigma = u^T dw v.
+# 10.4  d(w / s) = dw / s - w ds / s^2 and ds = u^T dw v.
 
 
-def sigma_gradient(w, g):
+def spectral_gradient(w, g):
     u, s, v = np.linalg.svd(w)
     return (g - (g * w).sum() / s[0] * np.outer(u[:, 0], v[0])) / s[0]
 

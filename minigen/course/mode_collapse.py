@@ -14,7 +14,7 @@ from ..tensor import Tensor, tensor
 from . import Wrong, call, close, exercise
 from ._compare import match_causes, random_array
 
-__all__ = ["count", "minibatch_gradient", "pack", "read_the_pictures", "sigma_gradient", "unrolled"]
+__all__ = ["count", "minibatch_gradient", "pack", "read_the_pictures", "spectral_gradient", "unrolled"]
 
 
 @exercise("10.1", "count modes")
@@ -96,22 +96,22 @@ def minibatch_gradient(answer: Any) -> None:
 
 
 @exercise("10.4", "the gradient through spectral normalization")
-def sigma_gradient(answer: Any) -> None:
-    """``sigma_gradient(w, g)`` is the gradient in w of a loss whose gradient in w / sigma is g."""
+def spectral_gradient(answer: Any) -> None:
+    """``spectral_gradient(w, g)`` is the gradient in w of a loss whose gradient in w / s is g."""
     for seed in (0, 1):
         w, g = random_array(seed, 4, 3), random_array(seed + 5, 4, 3)
         u, s, v = np.linalg.svd(w)
         outer = np.outer(u[:, 0], v[0])
         right = (g - (g * w).sum() / s[0] * outer) / s[0]
         mistakes = [
-            (g / s[0], "Here sigma is a constant. It depends on w: there is a second term."),
-            ((g - (g * w).sum() * outer) / s[0], "The second term has the divided weight w / sigma in it, not w."),
-            ((g + (g * w).sum() / s[0] * outer) / s[0], "The derivative of 1 / sigma is -1 / sigma^2: a minus."),
+            (g / s[0], "Here s is a constant. It depends on w: there is a second term."),
+            ((g - (g * w).sum() * outer) / s[0], "The second term has the divided weight w / s in it, not w."),
+            ((g + (g * w).sum() / s[0] * outer) / s[0], "The derivative of 1 / s is -1 / s^2: a minus."),
             ((g - (g * w).sum() / s[0] * np.outer(u[:, 0], v[:, 0])) / s[0],
              "numpy.linalg.svd gives V transposed: the first right singular vector is a row."),
-            (right * s[0], "The whole is divided by sigma."),
+            (right * s[0], "The whole is divided by s."),
         ]  # fmt: skip
-        close("sigma_gradient(w, g)", call(answer, w, g), right, mistakes)
+        close("spectral_gradient(w, g)", call(answer, w, g), right, mistakes)
 
 
 @exercise("10.5", "an unrolled step")
