@@ -3,9 +3,15 @@
 A lesson is a pair of files: ``lessons/01_autograd.py`` is its text, which people edit and review (jupytext's
 py:percent format), and ``lessons/01_autograd.ipynb`` is the same with the outputs of one complete run.  `build` makes
 the second from the first; `stale` says where the two have come apart.
+
+A translation is a third file, ``lessons/zh/01_autograd.md``: the text cells in another language, each below the mark of
+the English cell that it translates, ``<!-- e1bb2219 -->``.  `translate` puts them in place of the English ones.  So
+code, outputs and exercises have one source; and since a mark is a fingerprint of the English text, a cell that was
+changed and not translated again is an error, and never an old translation.
 """
 
 import base64
+import hashlib
 import importlib.util
 import json
 import re
@@ -21,7 +27,8 @@ from ._util.atomic_write import replace_file
 from ._util.optional import missing_package
 
 __all__ = [
-    "Lesson", "LessonError", "build", "execute", "find_lessons", "open_lesson", "picture_sizes", "stale",
+    "Lesson", "LessonError", "build", "execute", "find_lessons", "languages", "mark", "open_lesson", "picture_sizes",
+    "stale", "translate", "translation",
 ]  # fmt: skip
 
 FOLDER = Path(__file__).resolve().parent.parent / "lessons"
@@ -83,8 +90,79 @@ def find_lessons(folder: Path | None = None) -> list[Lesson]:
     return lessons
 
 
-def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = ()) -> int:
+# ---- translations
+
+
+def languages() -> list[str]:
+    """The languages that there are translations into, such as zh.
+
+    Examples
+    --------
+    >>> languages()
+    ['zh']
+    """
+    return sorted({path.parent.name for path in FOLDER.glob("[a-z][a-z]/[0-9][0-9]_*.md")})
+
+
+def mark(text: str) -> str:
+    """The line above a translated cell: a fingerprint of the English text.
+
+    Examples
+    --------
+    >>> mark("# 1. Sums")
+    '<!-- 0eb1cfd3 -->'
+    """
+    return f"<!-- {hashlib.sha256(text.encode()).hexdigest()[:8]} -->"
+
+
+def translation(lesson: Lesson, language: str) -> dict[str, str]:
+    """The translated cells of a lesson by the marks of the English ones, in their order.
+
+    Raises
+    ------
+    LessonError
+        If there is no translation.
+    """
+    path = lesson.source.parent / language / f"{lesson.source.stem}.md"
+    if not path.is_file():
+        there = ", ".join(str(int(other.name[:2])) for other in sorted(path.parent.glob("[0-9][0-9]_*.md")))
+        raise LessonError(f"lesson {lesson.number} is not translated into {language}; translated are: {there or 'none'}")
+    parts = re.split(r"^(<!-- [0-9a-f]{8} -->)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {key: text.strip() for key, text in zip(parts[1::2], parts[2::2])}
+
+
+def translate(lesson: Lesson, language: str) -> Any:
+    """The stored notebook of a lesson with its text in another language; code, outputs and exercises are the same.
+
+    Returns
+    -------
+    notebook (nbformat), as JSON
+
+    Raises
+    ------
+    LessonError
+        If there is no translation, or a cell was changed since it was translated.
+    """
+    notebook, texts = json.loads(lesson.notebook.read_text(encoding="utf-8")), translation(lesson, language)
+    for i, cell in enumerate(notebook["cells"], 1):
+        if cell["cell_type"] == "markdown":
+            key = mark("".join(cell["source"]))
+            if key not in texts:
+                raise LessonError(
+                    f"lesson {lesson.number}: the text of cell {i} has changed since it was translated into {language}; "
+                    f"translate it again, below the mark {key}"
+                )
+            cell["source"] = texts[key]
+    return notebook
+
+
+# ---- opening
+
+
+def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = (), language: str | None = None) -> int:
     """Copy a lesson into `folder`, unless a copy is there already, and open it in JupyterLab with these options.
+
+    With a language, the copy has its text in that language.
 
     Returns
     -------
@@ -94,14 +172,17 @@ def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = ()) -> in
     Raises
     ------
     LessonError
-        If JupyterLab is not installed.
+        If JupyterLab is not installed, or there is no translation.
     """
     _need("jupyterlab")
+    copy, content = folder / lesson.notebook.name, lesson.notebook.read_bytes()
+    if language:
+        copy = folder / f"{lesson.notebook.stem}.{language}.ipynb"
+        content = json.dumps(translate(lesson, language), indent=1, ensure_ascii=False).encode()
     folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / lesson.notebook.name
     try:
         with copy.open("xb") as file:
-            file.write(lesson.notebook.read_bytes())
+            file.write(content)
         print(f"Lesson {lesson.number}, {lesson.title}: {copy}")
     except FileExistsError:
         print(f"Lesson {lesson.number}, {lesson.title}: going on with your copy {copy}")

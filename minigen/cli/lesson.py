@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..lessons import Lesson, LessonError, build, find_lessons, open_lesson
+from ..lessons import Lesson, LessonError, build, find_lessons, languages, open_lesson, translation
 
 __all__ = ["add_arguments", "run"]
 
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(options=[])  # what follows a --, see `minigen.cli.main`
     parser.add_argument("--list", action="store_true", help="list the lessons (as without a number)")
     parser.add_argument("--folder", type=Path, default=Path(WORK), help="where your copy goes (default: %(default)s)")
+    parser.add_argument("--lang", choices=languages(), help="open or list the translations into this language")
     parser.add_argument("--build", action="store_true", help="for authors: run the text and store the notebook anew")
 
 
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     lessons = find_lessons()
     if args.number is not None:
         lessons = [lesson for lesson in lessons if lesson.number == args.number] or _unknown(args.number, lessons)
+    if args.build and args.lang:
+        raise LessonError("--build makes the English notebooks; a translation is made of them when it is opened")
     if args.build:
         for lesson in lessons:
             build(lesson)
@@ -68,10 +71,22 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.number is None or args.list:
         for lesson in lessons:
-            print(f"{lesson.number:3}  {lesson.title}")
-        print("Open one with: minigen lesson NUMBER")
+            if title := _title(lesson, args.lang):
+                print(f"{lesson.number:3}  {title}")
+        print(f"Open one with: minigen lesson NUMBER{f' --lang {args.lang}' if args.lang else ''}")
         return 0
-    return open_lesson(lessons[0], args.folder, args.options)
+    return open_lesson(lessons[0], args.folder, args.options, args.lang)
+
+
+def _title(lesson: Lesson, language: str | None) -> str | None:
+    """The title of a lesson in this language, or None if it is not translated."""
+    if not language:
+        return lesson.title
+    try:
+        heading = next(iter(translation(lesson, language).values())).partition("\n")[0]
+    except LessonError:
+        return None
+    return heading.removeprefix("# ").partition(". ")[2]
 
 
 def _unknown(number: int, lessons: list[Lesson]) -> list[Lesson]:
