@@ -120,6 +120,7 @@ def test_a_built_assignment_is_ready_to_be_handed_out_and_graded(name, course, t
         "assignment.toml",
         "tests/public.py",
         "tests/mistakes.json",
+        ".github/workflows/check.yml",
         make_wheel()[0],
     }
     report = check(student.folder / student.file).to_dict()

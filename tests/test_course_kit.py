@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from minigen.course.kit import build, grade, known_answers, otter_files, wheel
 from minigen.course.kit.assignment import Answer, Assignment, CourseError, Task, replaced, stub
 from minigen.course.kit.forbidden_imports import forbidden_imports
 from minigen.course.kit.result import Mistakes, Outcome
-from minigen.course.kit.runner import Job, run
+from minigen.course.kit.runner import Budget, Job, run
 from minigen.course.kit.scoring import grade_file
 from minigen.course.kit.submission import PROCESSOR_TIME, attempt, load
 from minigen.course.kit.wheel import make_wheel
@@ -226,7 +227,7 @@ def test_the_students_copy_has_no_secrets_and_is_never_overwritten(built):
     names = {path.relative_to(built.student).as_posix() for path in built.student.rglob("*") if path.is_file()}
     package, _ = make_wheel()
     rest = {"guide.ipynb", "README.md", "assignment.toml", "tests/public.py", "tests/mistakes.json"}
-    assert names == {"toy.py", package, *rest}
+    assert names == {"toy.py", package, ".github/workflows/check.yml", *rest}
     assert f'pip install "./{package}[lessons]"' in (built.student / "README.md").read_text(encoding="utf-8")
     known = json.loads((built.student / "tests" / "mistakes.json").read_text(encoding="utf-8"))
     assert {entry["test"] for entry in known} == {"double_of_three", "quadruple_of_one"}
@@ -430,6 +431,64 @@ def test_one_broken_submission_never_stops_the_rest(tmp_path, grader, capsys):
     before = (out / "grades.csv").read_text(encoding="utf-8")
     assert [row["kept"] for row in grade.grade(grader, tmp_path / "in", out, regrade=True)] == [False] * 3
     assert (out / "grades.csv").read_text(encoding="utf-8") == before
+
+
+def rows_of(folder):
+    with (folder / "grades.csv").open(encoding="utf-8") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def test_only_grades_the_named_ones_and_keeps_the_rows_of_the_others(tmp_path, grader, capsys):
+    folder, command = tmp_path / "in", ["course", "grade", str(tmp_path / "in"), "--grader", str(grader.folder)]
+    folder.mkdir()
+    for name in ("ada", "bob", "cyd"):
+        (folder / f"{name}.py").write_text(SQUARES, encoding="utf-8")
+    assert cli.main([*command, "--only", "bob", "--only", "cyd"]) == 0  # ada has no result yet, and no row
+    assert sorted(rows_of(tmp_path / "in-grades")) == ["bob", "cyd"]
+    assert cli.main(command) == 0
+    for name in ("ada", "bob"):
+        (folder / f"{name}.py").write_text(RIGHT, encoding="utf-8")
+    capsys.readouterr()
+    assert cli.main([*command, "--only", "bob"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].strip() == "5 of 5  bob"
+    points = {name: row["points"] for name, row in rows_of(tmp_path / "in-grades").items()}
+    assert points == {"ada": "2", "bob": "5", "cyd": "2"}
+    assert cli.main([*command, "--only", "eve"]) == 2
+    assert "--only: there is no submission of eve; there are ada, bob, cyd" in capsys.readouterr().err
+
+
+def test_the_tests_of_a_file_share_a_budget(grader):
+    slow = "end = time.process_time() + 0.15\n    while time.process_time() < end: pass\n    twice = x + x"
+    text = RIGHT.replace("import numpy as np", "import time\n\nimport numpy as np").replace("twice = x + x", slow)
+    assert grade_file(grader, text, "toy.py").points() == 5  # each test is within its own limit
+    budget = Budget(0.1)
+    score = grade_file(grader, text, "toy.py", budget=budget)
+    first, *others = (score.outcomes[t.name] for t in score.tests if t.task == 1)
+    assert first.passed and budget.used >= 0.1
+    left = [o for o in [*others, *(score.outcomes[t.name] for t in score.tests if t.task == 2)]]
+    assert {(o.state, o.reason) for o in left} == {
+        ("time", "it was not run: all tests of a file may compute for 0.1 seconds together")
+    }
+
+
+def test_a_budget_is_a_number_of_seconds(tmp_path, capsys):
+    for text in ("0", "-1", "much", "inf"):
+        with pytest.raises(SystemExit):
+            cli.main(["course", "grade", str(tmp_path), "--budget", text])
+        assert f"expected a number of seconds above 0, got '{text}'" in capsys.readouterr().err
+
+
+def test_page_table_and_check_name_the_version_of_the_assignment(tmp_path, built, grader, capsys):
+    version = Assignment.read(built.student).version
+    assert re.fullmatch("[0-9a-f]{8}", version) and version == grader.version
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ada.py").write_text(RIGHT, encoding="utf-8")
+    list(grade.grade(grader, tmp_path / "in", tmp_path / "out"))
+    assert rows_of(tmp_path / "out")["ada"]["version"] == version
+    assert f"version {version}" in (tmp_path / "out" / "pages" / "ada.html").read_text(encoding="utf-8")
+    assert f"version {version}" in str(kit.check(built.student / "toy.py"))
+    changed = Assignment.read(write_master(tmp_path / "T1_toy", tests_public=PUBLIC.replace("[6.0]", "[6.5]")))
+    assert changed.version != version
 
 
 def test_a_students_copy_cannot_grade_and_an_empty_folder_is_named(tmp_path, built, capsys):

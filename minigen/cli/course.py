@@ -56,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--grader", type=Path, default=Path(), metavar="DIR", help="the grader's copy (default: here)")
     one.add_argument("--out", type=Path, metavar="DIR", help="where to (default: DIR-grades, beside the submissions)")
     one.add_argument("--regrade", action="store_true", help="grade anew what has not changed, too")
+    one.add_argument(
+        "--only", action="append", default=[], metavar="STUDENT", help="grade this student alone; may be given again"
+    )
+    one.add_argument(
+        "--budget", type=_seconds, default=120.0, metavar="SECONDS",
+        help="processor time for all tests of a submission together (default: 120)",
+    )  # fmt: skip
     one.add_argument("--jobs", type=int, default=1, metavar="N", help="how many submissions at a time (default: 1)")
 
     one = what.add_parser(
@@ -112,6 +119,17 @@ def run(args: argparse.Namespace) -> int:
     return commands[args.what](args)
 
 
+def _seconds(text: str) -> float:
+    """A number of seconds above 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
+    return seconds
+
+
 def _check(args: argparse.Namespace) -> int:
     report = check(args.file, args.task)
     print(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) if args.json else report)
@@ -138,7 +156,9 @@ def _grade(args: argparse.Namespace) -> int:
     failed = done = 0
     with StopRequest("") as stop:
         try:
-            for row in grade(assignment, args.folder, out, args.regrade, max(1, args.jobs), lambda: bool(stop)):
+            for row in grade(
+                assignment, args.folder, out, args.regrade, max(1, args.jobs), lambda: bool(stop), args.only, args.budget
+            ):
                 kept = "  (as before)" if row["kept"] else ""
                 print(f"{row['points']:5g} of {row['possible']:g}  {row['student']}  {summary(row)}{kept}", flush=True)
                 failed += bool(row["problem"])

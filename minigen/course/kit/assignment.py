@@ -10,6 +10,7 @@ the grader's    made from it: the solution, public and hidden tests, known mista
 """
 
 import ast
+import hashlib
 import re
 import runpy
 import tomllib
@@ -103,6 +104,16 @@ class Assignment:
     def tests(self) -> Path:
         """The folder with ``public.py`` and ``hidden.py``."""
         return self.folder / "tests"
+
+    @property
+    def version(self) -> str:
+        """Eight digits that tell one version from another: of what students are given to be tested by.
+
+        They are the same in the student's and in the grader's copy.
+        """
+        paths = (self.folder / "assignment.toml", self.tests / "public.py")
+        texts = [path.read_text(encoding="utf-8") if path.is_file() else "" for path in paths]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:8]
 
     @classmethod
     def read(cls, folder: Path) -> "Assignment":

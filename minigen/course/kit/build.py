@@ -17,6 +17,22 @@ from .wheel import make_wheel
 __all__ = ["Built", "build", "faults", "leaks", "student_files"]
 
 
+WORKFLOW = """\
+# For GitHub Classroom: the public tests, at each push.
+name: public tests
+on: push
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {python-version: "3.12"}
+      - run: python -m pip install ./minigen_lab-*.whl
+      - run: minigen course check
+"""
+
+
 @dataclass
 class Built:
     """What `build` has made.
@@ -147,6 +163,7 @@ def student_files(
         "assignment.toml": (assignment.folder / "assignment.toml").read_text(encoding="utf-8"),
         "tests/public.py": (assignment.tests / "public.py").read_text(encoding="utf-8"),
         "tests/mistakes.json": known_answers.mistakes(results, hidden=False).dump(),
+        ".github/workflows/check.yml": WORKFLOW,
     }
 
 

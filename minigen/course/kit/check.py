@@ -50,6 +50,7 @@ class Report:
             f"Public tests passed: {own.passed} of {len(own.tests)} ({points:g} of {possible:g} points). "
             f"Other tests, worth more, follow when you have handed in."
         )
+        lines.append(f"({own.assignment.name}, version {own.assignment.version})")
         if not own.memory_limited:
             lines.append("(Memory is not limited on this system.)")
         return "\n".join(lines)

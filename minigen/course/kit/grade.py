@@ -7,7 +7,7 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..._util.tables import Table
 from .assignment import Assignment, CourseError
 from .html_report import secret_lines, student_page, withheld
 from .result import UNLOADED
-from .runner import Stopped, never
+from .runner import Budget, Stopped, never
 from .scoring import decoded, fingerprint, grade_file, read_submission
 
 __all__ = ["Submission", "find_submissions", "grade"]
@@ -154,6 +154,8 @@ def grade(
     regrade: bool = False,
     jobs: int = 1,
     stop: Callable[[], bool] = never,
+    only: Collection[str] = (),
+    budget: float | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Grade a folder of submissions; each result is written at once, the CSV file at the end.
 
@@ -172,6 +174,10 @@ def grade(
         How many to grade at a time; more than 1 disturbs tests that measure time.
     stop : callable, optional
         Asked several times a second whether to stop.
+    only : collection of str, optional
+        Grade these students alone; the results of others, from before, stay in the CSV file as they are.
+    budget : float, optional
+        Seconds of processor time for all tests of a submission together.
 
     Yields
     ------
@@ -186,6 +192,9 @@ def grade(
     if not (assignment.tests / "hidden.py").is_file():
         raise CourseError(f"{assignment.folder} has no hidden tests: expected the grader's copy, not the student's")
     submissions = find_submissions(folder, assignment.file)
+    if unknown := sorted(set(only) - {submission.student for submission in submissions}):
+        there = ", ".join(submission.student for submission in submissions)
+        raise CourseError(f"--only: there is no submission of {unknown[0]}; there are {there}")
     for name in ("pages", "results"):
         (out / name).mkdir(parents=True, exist_ok=True)
         for rest in (out / name).glob(f"{TEMPORARY}*"):
@@ -201,8 +210,15 @@ def grade(
 
     pool = ThreadPoolExecutor(jobs)
     try:
+        rows += [
+            {**before, "kept": True}
+            for s in submissions
+            if only and s.student not in only and (before := _before(out / "results" / f"{stems[s.student]}.json"))
+        ]
         futures = [
-            pool.submit(_one, assignment, s, out, stems[s.student], rules, secret, regrade, halt) for s in submissions
+            pool.submit(_one, assignment, s, out, stems[s.student], rules, secret, regrade, budget, halt)
+            for s in submissions
+            if not only or s.student in only
         ]
         for future in futures:
             rows.append(_result(future, halt))
@@ -256,20 +272,23 @@ def _one(
     rules: str,
     secret: list[str],
     regrade: bool,
+    budget: float | None,
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """One student's result; whatever goes wrong is part of it."""
-    mark = fingerprint(rules, submission.source, submission.problem)
+    mark = fingerprint(rules, submission.source, submission.problem, *([f"{budget:g}"] if budget else []))
     if not regrade:
         before = _before(out / "results" / f"{stem}.json")
         page = (out / "pages" / f"{stem}.html").is_file()
         if page and (before.get("fingerprint"), before.get("student")) == (mark, submission.student):
             return {**before, "kept": True}
     result: dict[str, Any] = {"points": 0, "possible": assignment.points, "passed": 0, "tests": [], "printed": ""}
+    result["version"] = assignment.version
     problem = submission.problem
     if not problem:
         try:
-            result = grade_file(assignment, submission.source, assignment.file, stop=stop).to_dict()
+            allowed = Budget(budget) if budget else None
+            result = grade_file(assignment, submission.source, assignment.file, stop=stop, budget=allowed).to_dict()
         except Exception as error:  # a fault of the kit: the others' grading goes on
             problem = f"could not be graded: {type(error).__name__}: {error}"
     result |= {"student": submission.student, "origin": submission.origin, "problem": problem, "fingerprint": mark}
@@ -315,8 +334,9 @@ def _table(assignment: Assignment, rows: list[dict[str, Any]]) -> str:
     for row in sorted(rows, key=lambda row: row["student"]):
         tasks = [sum(t["points"] for t in row["tests"] if t["task"] == task.number) for task in assignment.tasks]
         notes = "; ".join(row.get("notes", []))
-        lines.append([row["student"], row["points"], row["possible"], *tasks, summary(row), row["origin"], notes])
-    return Table([*columns, "problem", "origin", "notes"], lines).csv()
+        version = row.get("version", "")
+        lines.append([row["student"], row["points"], row["possible"], *tasks, summary(row), row["origin"], notes, version])
+    return Table([*columns, "problem", "origin", "notes", "version"], lines).csv()
 
 
 def summary(row: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from .assignment import Assignment, CourseError
 from .result import UNLOADED, Mistakes, Outcome
 from .submission import GRACE, on_the_clock, too_slow
 
-__all__ = ["Job", "Run", "Stopped", "run"]
+__all__ = ["Budget", "Job", "Run", "Stopped", "run"]
 
 PATIENCE = 2
 """After this number of tests of a job have run out of time, the others are not run."""
@@ -72,6 +72,28 @@ class Job:
 
 
 @dataclass
+class Budget:
+    """Processor time that all tests of a file may use together; outside Linux, time on the clock.
+
+    It is looked at between tests, so the last one may take its own limit beyond it.
+
+    Attributes
+    ----------
+    seconds : float
+    used : float
+        Without what Python, NumPy and the tests take to be there.
+    """
+
+    seconds: float
+    used: float = 0.0
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.used >= self.seconds
+
+
+@dataclass
 class Run:
     """What came of the jobs.
 
@@ -91,8 +113,9 @@ class Run:
 
 
 def run(
-    assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes | None = None, stop: Callable[[], bool] = never
-) -> Run:
+    assignment: Assignment, jobs: Sequence[Job], mistakes: Mistakes | None = None, stop: Callable[[], bool] = never,
+    budget: Budget | None = None,
+) -> Run:  # fmt: skip
     """Run tests on files.
 
     One process serves all jobs, until one of them overruns its time, ends it or crashes it; a new one goes on
@@ -107,6 +130,8 @@ def run(
         To recognise.
     stop : callable, optional
         Asked several times a second whether to stop.
+    budget : Budget, optional
+        For all jobs together; what is used up is noted in it.
 
     Returns
     -------
@@ -121,7 +146,14 @@ def run(
     waiting = list(jobs)
     with tempfile.TemporaryDirectory(prefix="minigen-course-") as scratch, tempfile.TemporaryFile() as printed:
         while waiting:
-            waiting = _one_process(assignment, waiting, mistakes or Mistakes([]), Path(scratch), printed, result, stop)
+            if budget and budget.spent:
+                said = f"it was not run: all tests of a file may compute for {budget.seconds:g} seconds together"
+                for job in waiting:
+                    result.outcomes[job.name].update(dict.fromkeys(job.tests, Outcome("time", said)))
+                break
+            waiting = _one_process(
+                assignment, waiting, mistakes or Mistakes([]), Path(scratch), printed, result, stop, budget
+            )
         printed.seek(0)
         result.printed = printed.read(4000).decode("utf-8", "replace")
     return result
@@ -135,6 +167,7 @@ def _one_process(
     printed: Any,
     result: Run,
     stop: Callable[[], bool],
+    budget: Budget | None,
 ) -> list[Job]:
     """Let one process do what it can; the jobs, or parts of them, that are left."""
     request = {
@@ -147,6 +180,7 @@ def _one_process(
         "jobs": [asdict(job) for job in jobs],
     }
     at, running, limit, ready, late = 0, "", START, False, False
+    before, since = budget.used if budget else 0.0, 0.0
     with _process(request, assignment.environment, scratch, printed) as (process, events):
         while True:
             try:
@@ -157,6 +191,9 @@ def _one_process(
             except _Idle:
                 cause = Outcome("time", "it waits without computing: for input, in a sleep or on a lock?")
                 break
+            finally:
+                if ready and budget:
+                    budget.used = before + _clock(process) - since
             if event is None:
                 end = _signal(process.wait())
                 if late or end == "signal SIGXCPU":
@@ -165,7 +202,7 @@ def _one_process(
                 cause = Outcome("exit", f"the program ended by itself, with {end}: does something crash or end it?")
                 break
             if "ready" in event:
-                ready, result.memory_limited = True, event["ready"]
+                ready, result.memory_limited, since = True, event["ready"], _clock(process)
             elif "done" in event:
                 return []
             elif "time_up" in event:
@@ -177,6 +214,8 @@ def _one_process(
                 cause = Outcome(**event["outcome"])
                 tests = [event["end"]] if event["end"] else jobs[at].tests
                 result.outcomes[jobs[at].name].update(dict.fromkeys(tests, cause))
+                if event["end"] and budget and budget.spent:
+                    return _left(jobs, at, event["end"])
                 if _late(result.outcomes[jobs[at].name]) >= PATIENCE:
                     break
     if not ready:
@@ -232,6 +271,19 @@ def _processor_time(process: "subprocess.Popen[bytes]") -> float | None:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, AttributeError):
         return None
+
+
+def _clock(process: "subprocess.Popen[bytes]") -> float:
+    """Seconds of processor time that a process has used, or of the clock where the system does not tell."""
+    used = _processor_time(process)
+    return time.monotonic() if used is None else used
+
+
+def _left(jobs: Sequence[Job], at: int, test: str) -> list[Job]:
+    """What comes after a test of a job."""
+    job = jobs[at]
+    left = job.tests[job.tests.index(test) + 1 :]
+    return [replace(job, tests=left)] * bool(left) + list(jobs[at + 1 :])
 
 
 def _late(outcomes: dict[str, Outcome]) -> int:

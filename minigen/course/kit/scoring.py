@@ -11,7 +11,7 @@ from typing import Any
 
 from .assignment import Assignment, CourseError, Task, definitions
 from .result import UNLOADED, Mistakes, Outcome
-from .runner import Job, never, run
+from .runner import Budget, Job, never, run
 from .testing import Test, load_tests
 
 __all__ = ["Score", "decoded", "fingerprint", "grade_file", "read_submission"]
@@ -56,6 +56,7 @@ class Score:
         """For JSON."""
         return {
             "assignment": self.assignment.name,
+            "version": self.assignment.version,
             "points": self.points(),
             "possible": self.possible,
             "passed": self.passed,
@@ -118,8 +119,9 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def grade_file(
-    assignment: Assignment, source: str, filename: str, task: int | None = None, stop: Callable[[], bool] = never
-) -> Score:
+    assignment: Assignment, source: str, filename: str, task: int | None = None, stop: Callable[[], bool] = never,
+    budget: Budget | None = None,
+) -> Score:  # fmt: skip
     """Run the tests of a student's or a grader's copy on a file.
 
     Where a test fails and a test of another task fails too, the grader's copy runs it once more with the reference
@@ -137,6 +139,8 @@ def grade_file(
         Only this one.
     stop : callable, optional
         Asked several times a second whether to stop; then `runner.Stopped` is raised.
+    budget : Budget, optional
+        Processor time that all its tests may use together.
 
     Returns
     -------
@@ -150,17 +154,17 @@ def grade_file(
         Job(str(number), source, filename, tuple(t.name for t in tests if t.task == number))
         for number in sorted({t.task for t in tests})
     ]
-    first = run(assignment, jobs, mistakes, stop)
+    first = run(assignment, jobs, mistakes, stop, budget)
     outcomes = {name: outcome for found in first.outcomes.values() for name, outcome in found.items()}
     failed = [t for t in tests if not outcomes[t.name].passed]
     if (assignment.folder / "solution").is_dir() and len({t.task for t in failed}) > 1:
-        outcomes |= _second_look(assignment, source, filename, failed, outcomes, mistakes, stop)
+        outcomes |= _second_look(assignment, source, filename, failed, outcomes, mistakes, stop, budget)
     return Score(assignment, tests, outcomes, first.printed, first.memory_limited)
 
 
 def _second_look(
     assignment: Assignment, source: str, filename: str, failed: list[Test], before: dict[str, Outcome],
-    mistakes: Mistakes, stop: Callable[[], bool],
+    mistakes: Mistakes, stop: Callable[[], bool], budget: Budget | None,
 ) -> dict[str, Outcome]:  # fmt: skip
     solution = assignment.solution()
     jobs = []
@@ -168,7 +172,8 @@ def _second_look(
         names = tuple(t.name for t in failed if t.task == task.number)
         if names and not all(before[name].reason.startswith(UNLOADED) for name in names):
             jobs.append(Job(f"task {task.number}", source, filename, names, reference_for(assignment, solution, task)))
-    again = {name: o for found in run(assignment, jobs, mistakes, stop).outcomes.values() for name, o in found.items()}
+    found = run(assignment, jobs, mistakes, stop, budget).outcomes.values()
+    again = {name: outcome for outcomes in found for name, outcome in outcomes.items()}
     note = "It passes with the reference solution of the other tasks, and counts."
     return {name: replace(o, note=note) if o.passed else o for name, o in again.items()}
 
