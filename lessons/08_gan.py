@@ -771,16 +771,17 @@ for name, network in (("generator", G), ("discriminator", D)):
     print(f"{name:13} {sum(weight.numel() for weight in network.parameters()):7,} parameters")
 
 # %% [markdown]
-# They come from a Chinese blog article, here called S1, whose listing could not work as printed.  What had to be repaired:
+# They come from a Chinese blog article, here called S1 (`docs/articles.md` quotes each line), whose listing could not work as
+# printed.  What had to be repaired:
 #
 # | in the listing | what follows | ours |
 # |---|---|---|
-# | D never flattens: a dense layer on the last axis | 28 outputs an image, 20,353 parameters | `Flatten`: 117,121 |
-# | a sigmoid, then a loss on logits | $L_D$ cannot fall below $\zeta(-1) + \zeta(0) = 1.0064$ | logits |
-# | "fake" is the pixels, not D's answer to them | D is absent from the loss | $D(G(z))$ |
-# | G's loss pushes pixels to 0 | a black image is perfect | $-\log D(G(z))$ |
-# | the lists of weights are made before the network | both optimizers are empty, nothing moves | made after it |
-# | the text: G's target are images "not in the data set" | no loss says so | $q = p$ |
+# | §4, L93: D never flattens: a dense layer on the last axis | 28 outputs an image, 20,353 parameters | `Flatten`: 117,121 |
+# | §4, L95 and L100: a sigmoid, then a loss on logits | $L_D$ cannot fall below $\zeta(-1) + \zeta(0) = 1.0064$ | logits |
+# | §4, L108: "fake" is the pixels, not D's answer to them | D is absent from the loss | $D(G(z))$ |
+# | §4, L112: G's loss pushes pixels to 0 | a black image is perfect | $-\log D(G(z))$ |
+# | §4, L119: the lists of weights are made before the network | both optimizers are empty, nothing moves | made after it |
+# | §2.2, L17: G's target are images "not in the data set" | no loss says so | $q = p$ |
 #
 # **Training.**  An **epoch** (轮) shows every digit once, in **batches** (批) of 32.  Real images have the label 0.9 in place of
 # 1, our default (`smoothing=0.1`); the end of this section says why.

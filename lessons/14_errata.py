@@ -27,6 +27,13 @@
 # - read the log of a VAE and say which of five usual bugs it has.
 #
 # You need lessons 8 and 12.  Plan about an hour and a half.  Four exercises check your answers.
+#
+# | symbol | in the code | meaning |
+# |---|---|---|
+# | $z$ | `z` | noise, the input of a generator; in the sections on VAEs, the code |
+# | $G(z), D(x)$ | `generator`, `discriminator` | the two networks of a GAN; $D$ is a probability |
+# | $\sigma(a), \zeta(a)$ | `sigmoid`, `softplus` | $1/(1 + e^{-a})$; $\log(1 + e^a)$ |
+# | $\beta$ | `beta` | the weight of the KL in a VAE's loss |
 
 # %%
 import numpy as np
@@ -351,7 +358,8 @@ print(
 #
 # ### Exercise 14.3: true or false?
 #
-# Which of these sentences from the articles are true?  Answer with a set of letters.
+# Which of these sentences from the articles are true?  Answer with a set of letters.  (Afterwards compare with
+# `docs/articles.md`, which has the places.)
 #
 # - a. S2: β in a beta-VAE balances generator and discriminator.
 # - b. S0: the Inception score measures how similar the images are to real ones.

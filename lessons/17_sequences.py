@@ -355,7 +355,7 @@ exercises.carried_state(carried_state)
 # %% [markdown]
 # ## 4. A recurrent GAN: drawing days
 #
-# Article S4 says that "C-GANs generate sequence data, such as images and audio", and gives the formulas of the
+# Article S4 (§2, L14, and §3.3, L71) says that "C-GANs generate sequence data, such as images and audio", and gives the formulas of the
 # conditional GAN.  These do not mention sequences.  Two things share the letter C: the *cycle* of lesson 16, and what this
 # section is about, a **recurrent GAN** (RCGAN; Esteban, Hyland, Rätsch 2017).  Its generator is a GRU:
 #

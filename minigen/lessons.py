@@ -126,7 +126,9 @@ def translation(lesson: Lesson, language: str) -> dict[str, str]:
     path = lesson.source.parent / language / f"{lesson.source.stem}.md"
     if not path.is_file():
         there = ", ".join(str(int(other.name[:2])) for other in sorted(path.parent.glob("[0-9][0-9]_*.md")))
-        raise LessonError(f"lesson {lesson.number} is not translated into {language}; translated are: {there or 'none'}")
+        raise LessonError(
+            f"lesson {lesson.number} is not translated into {language}; translated are: {there or 'none'}"
+        )
     parts = re.split(r"^(<!-- [0-9a-f]{8} -->)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {key: text.strip() for key, text in zip(parts[1::2], parts[2::2])}
 
@@ -149,7 +151,7 @@ def translate(lesson: Lesson, language: str) -> Any:
             key = mark("".join(cell["source"]))
             if key not in texts:
                 raise LessonError(
-                    f"lesson {lesson.number}: the text of cell {i} has changed since it was translated into {language}; "
+                    f"lesson {lesson.number}: the text of cell {i} has changed since it was translated to {language}; "
                     f"translate it again, below the mark {key}"
                 )
             cell["source"] = texts[key]

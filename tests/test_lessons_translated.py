@@ -105,7 +105,9 @@ def test_a_cell_that_was_changed_since_it_was_translated_is_an_error(tmp_path):
     changed = text.replace("## 2. One multiplication", "## 2. A multiplication")
     (folder / "01_autograd.ipynb").write_text(changed, encoding="utf-8")
     (lesson,) = lessons.find_lessons(folder)
-    with pytest.raises(lessons.LessonError, match=r"lesson 1: the text of cell \d+ has changed since it was translated"):
+    with pytest.raises(
+        lessons.LessonError, match=r"lesson 1: the text of cell \d+ has changed since it was translated to zh"
+    ):
         lessons.translate(lesson, "zh")
 
 

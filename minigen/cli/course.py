@@ -157,7 +157,14 @@ def _grade(args: argparse.Namespace) -> int:
     with StopRequest("") as stop:
         try:
             for row in grade(
-                assignment, args.folder, out, args.regrade, max(1, args.jobs), lambda: bool(stop), args.only, args.budget
+                assignment,
+                args.folder,
+                out,
+                args.regrade,
+                max(1, args.jobs),
+                lambda: bool(stop),
+                args.only,
+                args.budget,
             ):
                 kept = "  (as before)" if row["kept"] else ""
                 print(f"{row['points']:5g} of {row['possible']:g}  {row['student']}  {summary(row)}{kept}", flush=True)

@@ -224,7 +224,9 @@ kit.check(FILE, task=3)
 with kit.pending():
     a = kit.load(FILE)
     for name, features in {"new real images": held_out, **fakes}.items():
-        print(f"{name:16} precision {a.precision(train, features, 5):.2f}, coverage {a.coverage(train, features, 5):.2f}")
+        print(
+            f"{name:16} precision {a.precision(train, features, 5):.2f}, coverage {a.coverage(train, features, 5):.2f}"
+        )
 
 # %%
 kit.check(FILE, task=4)

@@ -335,7 +335,9 @@ def _table(assignment: Assignment, rows: list[dict[str, Any]]) -> str:
         tasks = [sum(t["points"] for t in row["tests"] if t["task"] == task.number) for task in assignment.tasks]
         notes = "; ".join(row.get("notes", []))
         version = row.get("version", "")
-        lines.append([row["student"], row["points"], row["possible"], *tasks, summary(row), row["origin"], notes, version])
+        lines.append(
+            [row["student"], row["points"], row["possible"], *tasks, summary(row), row["origin"], notes, version]
+        )
     return Table([*columns, "problem", "origin", "notes", "version"], lines).csv()
 
 

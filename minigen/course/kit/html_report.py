@@ -160,7 +160,7 @@ def _footer(assignment: Assignment, result: dict[str, Any], source: str) -> str:
     lines = [
         f"Graded: {_text(result['origin'] or assignment.file)}, {len(source.splitlines())} lines, "
         f"SHA-256 {hashlib.sha256(data).hexdigest()[:16]}.",
-        f"Assignment {assignment.name}, version {assignment.version}: minigen course check prints the version of a copy.",
+        f"Assignment {assignment.name}, version {assignment.version}: minigen course check names that of a copy.",
         f"A test may take {assignment.seconds:g} seconds and {assignment.memory} MB{unlimited}.",
         "Tests marked public are those that you have had; the others look at further cases. A test of one task that "
         "fails only because of another task is run again with a reference solution of the other tasks.",
