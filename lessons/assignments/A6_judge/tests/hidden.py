@@ -193,11 +193,11 @@ def radii_elsewhere(a):
 @test(task=4, points=1)
 def equal_rows(a):
     """Rows that occur twice have the radius 0 exactly, and a copy of such a row is inside its ball."""
-    x = np.repeat(draw(200, 4, 3) + 100, 2, axis=0)
-    close("radii of rows that occur twice, k = 1", call(a, "radii", 1, points=x), np.zeros(8), atol=0)
-    fake = x[:4]
+    x = np.repeat(draw(200, 12, 7) + 100, 2, axis=0)
+    close("radii of rows that occur twice, k = 1", call(a, "radii", 1, points=x), np.zeros(24), atol=0)
+    fake = x[:12]
     close("precision of copies of rows that occur twice", call(a, "precision", 1, real=x, fake=fake), 1.0)
-    close("coverage of copies of two rows out of four", call(a, "coverage", 1, real=x, fake=fake), 0.5)
+    close("coverage of copies of half of the rows", call(a, "coverage", 1, real=x, fake=fake), 0.5)
 
 
 GRID = np.array(list(itertools.product(range(4), range(3))), np.float64)  # whole numbers: distances are exact
@@ -207,7 +207,7 @@ GRID = np.array(list(itertools.product(range(4), range(3))), np.float64)  # whol
 def precisions_elsewhere(a):
     """precision of random sets of unequal sizes, and of points on borders."""
     for seed, (n, m, d, k) in enumerate([(8, 5, 2, 1), (6, 12, 1, 3), (15, 9, 4, 2), (12, 12, 3, 5)]):
-        real, fake = draw(seed + 210, n, d), 1.3 * draw(seed + 210, m + 1, d)[1:] + 0.2
+        real, fake = np.split(draw(seed + 210, n + m, d), [n])
         found = lengths(real, fake) <= np.sort(lengths(real, real), axis=1)[:, k, None]
         got = call(a, "precision", k, real=real, fake=fake)
         close(f"precision of {m} samples by {n} images, k = {k}", got, float(found.any(axis=0).mean()))
@@ -219,7 +219,7 @@ def precisions_elsewhere(a):
 def coverages_elsewhere(a):
     """coverage of random sets of unequal sizes, and of points on borders."""
     for seed, (n, m, d, k) in enumerate([(8, 5, 2, 1), (6, 12, 1, 3), (15, 9, 4, 2), (12, 12, 3, 5)]):
-        real, fake = draw(seed + 230, n, d), 1.3 * draw(seed + 230, m + 1, d)[1:] + 0.2
+        real, fake = np.split(draw(seed + 230, n + m, d), [n])
         found = lengths(real, fake) <= np.sort(lengths(real, real), axis=1)[:, k, None]
         got = call(a, "coverage", k, real=real, fake=fake)
         close(f"coverage by {m} samples of {n} images, k = {k}", got, float(found.any(axis=1).mean()))
@@ -300,7 +300,7 @@ def only_equal_numbers(a):
 @test(task=5, points=2)
 def nearness_elsewhere(a):
     """nearer_to_training, with many training images and few new ones, and the other way round; ties."""
-    for seed, (n, h, m, d) in enumerate([(30, 8, 11, 2), (6, 20, 9, 3), (10, 10, 1, 1)]):
+    for seed, (n, h, m, d) in enumerate([(30, 8, 25, 2), (6, 20, 16, 3), (10, 10, 3, 1)]):
         train, held_out, fake = draw(seed + 300, n, d), draw(seed + 310, h, d), draw(seed + 320, m, d)
         size = min(n, h)
         to_train, to_new = (lengths(fake, x[:size]).min(axis=1) for x in (train, held_out))
