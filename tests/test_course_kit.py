@@ -486,7 +486,9 @@ def test_page_table_and_check_name_the_version_of_the_assignment(tmp_path, built
     list(grade.grade(grader, tmp_path / "in", tmp_path / "out"))
     assert rows_of(tmp_path / "out")["ada"]["version"] == version
     assert f"version {version}" in (tmp_path / "out" / "pages" / "ada.html").read_text(encoding="utf-8")
-    assert f"version {version}" in str(kit.check(built.student / "toy.py"))
+    shutil.copytree(built.student, tmp_path / "mine")
+    (tmp_path / "mine" / "toy.py").write_text(RIGHT, encoding="utf-8")
+    assert f"version {version}" in str(kit.check(tmp_path / "mine" / "toy.py"))
     changed = Assignment.read(write_master(tmp_path / "T1_toy", tests_public=PUBLIC.replace("[6.0]", "[6.5]")))
     assert changed.version != version
 

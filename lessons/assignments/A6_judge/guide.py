@@ -55,8 +55,9 @@ import numpy as np
 from IPython.display import display
 
 import minigen as mg
-from minigen import metrics, plot
+from minigen import plot
 from minigen.course import kit
+from minigen.metrics import Reference, load_judges
 from minigen.metrics.planted import plant
 
 FILE = "judge_a6.py"
@@ -68,9 +69,9 @@ a = kit.load(FILE)  # your file as it is now; every cell below loads it anew
 # 1,000 training images, 500 new real images that no model has seen, and sets of 500 samples, each with one failure:
 
 # %%
-judges = metrics.load_judges()
+judges = load_judges()
 look = judges.looker.features
-reference = metrics.Reference(judges, *(mg.data.load("mnist5k", split) for split in ("train", "test")))
+reference = Reference(judges, *(mg.data.load("mnist5k", split) for split in ("train", "test")))
 
 
 def some(images, n):
