@@ -407,6 +407,52 @@ def _warp_adjoint(g: Any, index: Any, weight: Any, input_size: Any) -> tuple[Any
     return g, index, weight, input_size
 
 
+def _recurrent(kernel: str, a: Any, weight: Any, gates: int) -> tuple[Any, Any, tuple[int, int]]:
+    """The input's product (T, N, gates * H), the state's weights (gates * H, H), and the shape (N, H) of a state."""
+    a = _array(kernel, "a", a)
+    if a.ndim != 3:
+        raise ValueError(f"{kernel}: a: got shape {a.shape}, expected (T, N, {gates} * H)")
+    weight = _array(kernel, "weight", weight, like=a)
+    if weight.ndim != 2 or weight.shape[0] != gates * weight.shape[1]:
+        raise ValueError(f"{kernel}: weight: got shape {weight.shape}, expected ({gates} * H, H)")
+    if a.shape[2] != weight.shape[0]:
+        expected = f"(T, N, {weight.shape[0]}) for weight of shape {weight.shape}"
+        raise ValueError(f"{kernel}: a: got shape {a.shape}, expected {expected}")
+    return a, weight, (a.shape[1], weight.shape[1])
+
+
+def _gru(a: Any, weight: Any, bias: Any, h: Any) -> tuple[Any, ...]:
+    a, weight, shape = _recurrent("gru", a, weight, 3)
+    return a, weight, _array("gru", "bias", bias, weight.shape[:1], a), _array("gru", "h", h, shape, a)
+
+
+def _lstm(a: Any, weight: Any, bias: Any, h: Any, c: Any) -> tuple[Any, ...]:
+    a, weight, shape = _recurrent("lstm", a, weight, 4)
+    states = (_array("lstm", name, state, shape, a) for name, state in (("h", h), ("c", c)))
+    return a, weight, _array("lstm", "bias", bias, weight.shape[:1], a), *states
+
+
+def _recurrent_grad(kernel: str, g: Any, states: Any, gates: Any, weight: Any, h: Any, last: str) -> tuple[Any, ...]:
+    """Arguments of a gradient; `last`, the state before the first step, is called h or c."""
+    lead, count, dims = ((), 3, "T, N, H") if kernel == "gru_grad" else ((2,), 4, "2, T, N, H")
+    g = _array(kernel, "g", g)
+    if g.ndim != 3 + len(lead) or g.shape[: len(lead)] != lead:
+        raise ValueError(f"{kernel}: g: got shape {g.shape}, expected ({dims})")
+    steps, n, size = g.shape[-3:]
+    states = _array(kernel, "states", states, g.shape, g)
+    gates = _array(kernel, "gates", gates, (steps, n, 4 * size), g)
+    weight = _array(kernel, "weight", weight, (count * size, size), g)
+    return g, states, gates, weight, _array(kernel, last, h, (n, size), g)
+
+
+def _gru_grad(g: Any, states: Any, gates: Any, weight: Any, h: Any) -> tuple[Any, ...]:
+    return _recurrent_grad("gru_grad", g, states, gates, weight, h, "h")
+
+
+def _lstm_grad(g: Any, states: Any, gates: Any, weight: Any, c: Any) -> tuple[Any, ...]:
+    return _recurrent_grad("lstm_grad", g, states, gates, weight, c, "c")
+
+
 def _updated(kernel: str, param: Any, grad: Any, state: dict[str, Any]) -> tuple[Any, ...]:
     """The parameter, its gradient and the state arrays (or None) of an optimizer step, which overwrites the state."""
     plain = _array(kernel, "param", param)
@@ -498,8 +544,12 @@ _CHECKS: dict[str, Callable[..., tuple[Any, ...]]] = {
     "conv2d_input_grad": _conv2d_input_grad,
     "conv2d_weight_grad": _conv2d_weight_grad,
     "dropout": _dropout,
+    "gru": _gru,
+    "gru_grad": _gru_grad,
     "leaky_relu": _leaky_relu,
     "leaky_relu_grad": _leaky_relu_grad,
+    "lstm": _lstm,
+    "lstm_grad": _lstm_grad,
     "matmul": _matmul,
     "max_pool2d": _max_pool2d,
     "max_pool2d_grad": _max_pool2d_grad,

@@ -237,6 +237,36 @@ def warp_adjoint(rng):
     return {"g": g, "index": index, "weight": weight, "input_size": x.shape[2:]}
 
 
+def sequence(rng, gates):
+    """Steps, sequences and length of the state; the input's product, and the weights of the state."""
+    t, n, h = size(rng, 4), size(rng, 30), size(rng, 20)
+    dtype = rng.choice([np.float32, np.float64])
+    return t, n, h, numbers(rng, (t, n, gates * h), dtype), numbers(rng, (gates * h, h), dtype)
+
+
+def gru(rng):
+    _, n, h, a, weight = sequence(rng, 3)
+    return {"a": a, "weight": weight, "bias": numbers(rng, (3 * h,), a.dtype), "h": numbers(rng, (n, h), a.dtype)}
+
+
+def lstm(rng):
+    _, n, h, a, weight = sequence(rng, 4)
+    bias = numbers(rng, (4 * h,), a.dtype)
+    return {"a": a, "weight": weight, "bias": bias, **{name: numbers(rng, (n, h), a.dtype) for name in "hc"}}
+
+
+def gru_grad(rng):
+    t, n, h, a, weight = sequence(rng, 3)
+    g, states, gates = (numbers(rng, shape, a.dtype) / 4 for shape in ((t, n, h), (t, n, h), (t, n, 4 * h)))
+    return {"g": g, "states": states, "gates": gates, "weight": weight / 8, "h": numbers(rng, (n, h), a.dtype)}
+
+
+def lstm_grad(rng):
+    t, n, h, a, weight = sequence(rng, 4)
+    g, states, gates = (numbers(rng, shape, a.dtype) / 4 for shape in ((2, t, n, h), (2, t, n, h), (t, n, 4 * h)))
+    return {"g": g, "states": states, "gates": gates, "weight": weight / 8, "c": numbers(rng, (n, h), a.dtype)}
+
+
 def state(rng, *names, optional=()):
     x = some_images(rng)
     arrays = {name: rng.integers(0, 4, x.shape).astype(x.dtype) for name in ("param", "grad", *names)}
@@ -274,8 +304,12 @@ CALLS = {
     "conv2d_input_grad": conv2d_input_grad,
     "conv2d_weight_grad": conv2d_weight_grad,
     "dropout": dropout,
+    "gru": gru,
+    "gru_grad": gru_grad,
     "leaky_relu": leaky_relu,
     "leaky_relu_grad": leaky_relu_grad,
+    "lstm": lstm,
+    "lstm_grad": lstm_grad,
     "matmul": matmul,
     "max_pool2d": pooling,
     "max_pool2d_grad": max_pool2d_grad,

@@ -44,6 +44,9 @@ def everything(rng_seed=5):
     results += [pointwise.leaky_relu_grad(g, x, 0.2), cpu.add_bias(x, bias)]
     values, index = pool.max_pool2d(x, (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1))
     results += [values, index, pool.max_pool2d_grad(values, index, x.shape[2:])]
+    sequence, w, h = (normal(rng, shape, np.float32) for shape in ((6, 160, 96), (128, 32), (2, 160, 32)))
+    results += cpu.gru(sequence, w[:96], w[:96, 0], h[0]) + cpu.lstm(np.tile(sequence, 2)[:, :, :128], w, w[:, 0], *h)
+    results += cpu.gru_grad(results[-4], *results[-4:-2], w[:96], h[0])
     param, m = x.copy(), np.zeros_like(x)
     optimizers.adam_step(param, g, m, state, None, 2, 0.1, 0.9, 0.99, 1e-8, 0.01, False)
     optimizers.sgd_step(param, g, m, 0.1, 0.9, 0.0, 0.0, True, False)

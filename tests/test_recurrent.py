@@ -147,53 +147,136 @@ def test_gradients_by_arrays_and_by_tensors_agree():
             np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize(("name", "gates"), [("gru_gates", 3), ("lstm_gates", 4)])
-def test_saturated_gates_are_finite_without_a_warning(name, gates, create_graph):
-    a, b = (mg.tensor(np.full((1, gates), size), requires_grad=True) for size in (-1e4, -1e4))
-    h = mg.tensor(np.ones((1, 1)), requires_grad=True)
-    out = primitives[name](a, b, h)
-    grads = mg.grad(out.sum(), [a, b, h], create_graph=create_graph)
-    assert all(np.isfinite(t.numpy()).all() for t in (out, *grads))
+def sigmoid(x):
+    return 0.5 + 0.5 * np.tanh(x / 2)
 
 
-def gru_formula(a, b, h):
+def gru_formula(a, weight, bias, h):
     """The formulas of the page, for any kind of numbers."""
-    r, z = (0.5 + 0.5 * np.tanh((a[:, k] + b[:, k]) / 2) for k in (0, 1))
-    m = np.tanh(a[:, 2] + r * b[:, 2])
-    return ((1 - z) * m + z * h[:, 0])[:, None]
+    states = []
+    for step in a:
+        (a_r, a_z, a_n), (b_r, b_z, b_n) = np.split(step, 3, 1), np.split(h @ weight.T + bias, 3, 1)
+        r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
+        m = np.tanh(a_n + r * b_n)
+        h = (1 - z) * m + z * h
+        states.append(h)
+    return np.stack(states)
 
 
-def lstm_formula(a, b, c):
-    i, f, o = (0.5 + 0.5 * np.tanh((a[:, k] + b[:, k]) / 2) for k in (0, 1, 3))
-    new = f * c[:, 0] + i * np.tanh(a[:, 2] + b[:, 2])
-    return np.stack([o * np.tanh(new), new])[:, :, None]
+def lstm_formula(a, weight, bias, h, c):
+    states = []
+    for step in a:
+        i, f, g, o = np.split(step + h @ weight.T + bias, 4, 1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append((h, c))
+    return np.stack(states, 1)
+
+
+FORMULAS = {"gru": (gru_formula, 3, 1), "lstm": (lstm_formula, 4, 2)}
+"""The formula, the number of gates, and of states."""
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-@pytest.mark.parametrize(("name", "formula", "gates"), [
-    ("gru_gates", gru_formula, 3), ("lstm_gates", lstm_formula, 4),
-])  # fmt: skip
-def test_gates_near_0_and_1_have_the_gradient_of_complex_steps(name, formula, gates, create_graph):
+@pytest.mark.parametrize("name", FORMULAS)
+def test_saturated_gates_are_finite_without_a_warning(name, create_graph):
+    _, gates, states = FORMULAS[name]
+    shapes = [(2, 1, gates), (gates, 1), (gates,), *[(1, 1)] * states]
+    for size in (-1e4, 1e4, -1e300):
+        inputs = [
+            mg.tensor(np.full(shape, size if i == 0 else 1.0), requires_grad=True) for i, shape in enumerate(shapes)
+        ]
+        out = primitives[name](*inputs)
+        grads = mg.grad(out.sum(), inputs, create_graph=create_graph)
+        assert all(np.isfinite(t.numpy()).all() for t in (out, *grads))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_gates_near_0_and_1_have_the_gradient_of_complex_steps(name, create_graph):
     """Every gate at -40, -20, -5, 5, 20 and 40, one at a time and all together; f(x + ih) has no difference to round."""
+    formula, gates, states = FORMULAS[name]
     sizes = np.array([-40.0, -20.0, -5.0, 5.0, 20.0, 40.0])
     rng = np.random.default_rng(3)
     rows = np.concatenate([np.eye(gates), np.ones((1, gates))])
-    a = (sizes[:, None, None] * rows).reshape(-1, gates) + 0.1 * rng.standard_normal((6 * (gates + 1), gates))
-    b, h = rng.standard_normal(a.shape), rng.standard_normal((len(a), 1))
-    inputs = [mg.tensor(x, requires_grad=True) for x in (a, b, h)]
+    a = (sizes[:, None, None] * rows).reshape(1, -1, gates)
+    a = np.concatenate([a, rng.permutation(a, axis=1)]) + 0.1 * rng.standard_normal((2, a.shape[1], gates))
+    shapes = [(gates, 1), (gates,), *[(a.shape[1], 1)] * states]
+    arrays = [a, *(rng.standard_normal(shape) for shape in shapes)]
+    inputs = [mg.tensor(x, requires_grad=True) for x in arrays]
     out = primitives[name](*inputs)
     g = rng.standard_normal(out.shape)
-    np.testing.assert_allclose(out.numpy(), formula(a, b, h), rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(out.numpy(), formula(*arrays), rtol=1e-14, atol=2e-15)
     found = mg.grad(out, inputs, mg.tensor(g), create_graph=create_graph)
     for k, gradient in enumerate(found):
         exact = np.empty(gradient.shape)
-        for column in range(exact.shape[1]):
-            moved = [x.astype(np.clongdouble) for x in (a, b, h)]
-            moved[k][:, column] += 1j * np.longdouble(1e-60)
-            slopes = (formula(*moved) * g).imag / np.longdouble(1e-60)
-            exact[:, column] = slopes.sum(tuple(d for d in range(slopes.ndim) if d != slopes.ndim - 2))
-        np.testing.assert_allclose(gradient.numpy(), exact, rtol=1e-13, atol=4e-15)
+        for place in np.ndindex(exact.shape):
+            moved = [x.astype(np.clongdouble) for x in arrays]
+            moved[k][place] += 1j * np.longdouble(1e-60)
+            exact[place] = ((formula(*moved) * g).imag / np.longdouble(1e-60)).sum()
+        np.testing.assert_allclose(gradient.numpy(), exact, rtol=1e-13, atol=1e-14 * (1 if exact.size > 12 else 10))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_gates_are_kept_for_the_backward_pass_of_their_own_forward_pass(name):
+    """Without them, or where another forward pass came between, the backward pass finds the same gradient by itself."""
+    from minigen import kernels
+    from minigen.ops.recurrent import Kept
+
+    _, gates, states = FORMULAS[name]
+    shapes = [(3, 2, gates * 5), (gates * 5, 5), (gates * 5,), *[(2, 5)] * states]
+    rng, calls = np.random.default_rng(0), []
+    inputs, others = ([mg.tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes] for _ in "ab")
+
+    kernel = getattr(kernels.load("reference"), name)
+
+    def counted(*arrays):
+        calls.append(name)
+        return kernel(*arrays)
+
+    def gradients(kept, between=False):
+        out = primitives[name](*inputs, kept=kept)
+        if between:
+            primitives[name](*others, kept=kept)
+        calls.clear()
+        return [g.numpy() for g in mg.grad(out.sum(), inputs)]
+
+    with kernels.register(name, counted):
+        expected = gradients(None)
+        assert len(calls) == 1
+        for kept, between, runs in ((Kept(), False, 0), (Kept(), True, 1)):
+            for one, other in zip(gradients(kept, between), expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+            assert len(calls) == runs
+
+
+@pytest.mark.parametrize(("dtype", "u"), [(np.float32, 2.0**-24), (np.float64, 2.0**-53)])
+def test_the_functions_of_the_kernels_are_right_to_the_last_digits(dtype, u):
+    """Sigmoid and tanh of the vectors, over all sizes, against long doubles; both zeros, infinities and NaN."""
+    from minigen.kernels.cpu.runtime.thread_pool import parallel
+    from minigen.kernels.cpu.simd import exponential as vector
+    from minigen.kernels.cpu.simd import lanes, load_first, pointer, store_first
+
+    @parallel
+    def apply(thread, counter, x, s, t):
+        for i in range(0, x.size, lanes(pointer(x))):
+            n = min(lanes(pointer(x)), x.size - i)
+            store_first(pointer(s), i, vector.sigmoid(load_first(pointer(x), i, n)), n)
+            store_first(pointer(t), i, vector.tanh(load_first(pointer(x), i, n)), n)
+
+    rng = np.random.default_rng(0)
+    x = (10.0 ** rng.uniform(-12, 1.9, 20_001) * rng.choice([-1, 1], 20_001)).astype(dtype)
+    s, t = np.empty((2, x.size), dtype)
+    apply(x, s, t)
+    wide = x.astype(np.longdouble)
+    for found, exact in ((s, 1 / (1 + np.exp(-wide))), (t, np.tanh(wide))):
+        worst = float(np.max(np.abs(found - exact) / np.abs(exact)))
+        assert worst < 6 * u, worst / u
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e4, -1e4], dtype)
+    s, t = np.empty((2, special.size), dtype)
+    apply(special, s, t)
+    np.testing.assert_allclose(s, [0.5, 0.5, 1, 0, np.nan, 1, 0], atol=1e-30)
+    np.testing.assert_array_equal(t, np.tanh(special))
 
 
 def test_the_penalty_of_a_recurrent_critic_has_the_gradient_that_differences_give():

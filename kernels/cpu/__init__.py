@@ -14,6 +14,7 @@ from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 from .precision import precision
+from .recurrent import gru, gru_grad, lstm, lstm_grad
 from .runtime.threads import get_num_threads, set_num_threads
 from .warp import warp, warp_adjoint
 
@@ -29,8 +30,12 @@ __all__ = [
     "conv2d_weight_grad",
     "dropout",
     "get_num_threads",
+    "gru",
+    "gru_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "lstm",
+    "lstm_grad",
     "matmul",
     "max_pool2d",
     "max_pool2d_grad",

@@ -12,6 +12,7 @@ from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, rmsprop_step, sgd_step
 from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
+from .recurrent import gru, gru_grad, lstm, lstm_grad
 from .warp import warp, warp_adjoint
 
 __all__ = [
@@ -25,8 +26,12 @@ __all__ = [
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "dropout",
+    "gru",
+    "gru_grad",
     "leaky_relu",
     "leaky_relu_grad",
+    "lstm",
+    "lstm_grad",
     "matmul",
     "max_pool2d",
     "max_pool2d_grad",

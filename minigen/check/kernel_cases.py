@@ -20,6 +20,7 @@ from ..kernels import reference
 from ..kernels.shapes import CONVOLUTIONS, Convolution
 from .error_bounds import gamma, terms
 from .op_registry import Source
+from .running_error import Rounded
 
 __all__ = ["CALLS", "ROUNDS", "Call", "Convolution", "convolution", "draw_call", "window"]
 
@@ -28,6 +29,10 @@ Array = np.ndarray
 ROUNDS = {
     "adam_step": "a square root and a quotient",
     "dropout": "1 / (1 - p)",
+    "gru": "sigmoid and tanh",
+    "gru_grad": "sigmoid and tanh",
+    "lstm": "sigmoid and tanh",
+    "lstm_grad": "sigmoid and tanh",
     "rmsprop_step": "a square root and a quotient",
 }
 """Kernels that round whatever they are given, and why."""
@@ -221,6 +226,100 @@ def _batch_norm_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x), fill(shapes.x), fill(c), fill(c, "variance"), fill(c), 0.25), bound)
 
 
+def _sequence(shapes: Convolution, gates: int) -> tuple[tuple[int, ...], tuple[int, int], tuple[int, int]]:
+    """The shapes of the input's product, of the weights, and of a state: as many sequences as an image has pixels."""
+    n, size = shapes.size[0] * shapes.size[1], shapes.x[1] * shapes.images
+    return (shapes.images, n, gates * size), (gates * size, size), (n, size)
+
+
+def _cut(x: Any, count: int) -> list[Any]:
+    size = (x.value if isinstance(x, Rounded) else x).shape[-1] // count
+    return [x[..., k * size : (k + 1) * size] for k in range(count)]
+
+
+def _errors(*steps: list[Rounded]) -> Array:
+    """Bounds of one result: for each time step those of its parts, side by side."""
+    return np.stack([np.concatenate([part.error for part in parts], axis=-1) for parts in steps])
+
+
+def _gru(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, a: Array, weight: Array, bias: Array, h: Array) -> tuple[Array, Array]:
+        state, states, gates = Rounded(h, u), [], []
+        for step in a:
+            (a_r, a_z, a_n), (b_r, b_z, b_n) = _cut(Rounded(step, u), 3), _cut(state @ weight.T + bias, 3)
+            r, z = (a_r + b_r).sigmoid(), (a_z + b_z).sigmoid()
+            m = (a_n + r * b_n).tanh()
+            state = m + z * (state - m)
+            states.append([state])
+            gates.append([r, z, b_n, m])
+        return _errors(*states), _errors(*gates)
+
+    product, weights, state = _sequence(shapes, 3)
+    return Call((fill(product), fill(weights), fill(weights[:1]), fill(state)), bound)
+
+
+def _lstm(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, a: Array, weight: Array, bias: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        state, cell, states, cells, gates = Rounded(h, u), Rounded(c, u), [], [], []
+        for step in a:
+            i, f, g, o = _cut(state @ weight.T + bias + step, 4)
+            i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+            cell = f * cell + i * g
+            state = o * cell.tanh()
+            states.append([state])
+            cells.append([cell])
+            gates.append([i, f, g, o])
+        return np.stack([_errors(*states), _errors(*cells)]), _errors(*gates)
+
+    product, weights, state = _sequence(shapes, 4)
+    return Call((fill(product), fill(weights), fill(weights[:1]), fill(state), fill(state)), bound)
+
+
+def _gru_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, g: Array, states: Array, gates: Array, weight: Array, h: Array) -> tuple[Array, ...]:
+        of_a, of_b, dh = [], [], Rounded(0 * h, u)
+        for t in reversed(range(len(g))):
+            r, z, b_n, m = (Rounded(part, u) for part in _cut(gates[t], 4))
+            of_h = dh + g[t]
+            d_n = of_h * (1 - z) * (1 - m * m)
+            d_z = of_h * (Rounded(states[t - 1] if t else h, u) - m) * z * (1 - z)
+            d_r = d_n * b_n * r * (1 - r)
+            of_a.append([d_r, d_z, d_n])
+            of_b.append([d_r, d_z, d_n * r])
+            dh = of_h * z
+            for part, rows in zip(of_b[-1], np.split(weight, 3)):
+                dh = dh + part @ rows
+        return _errors(*of_a[::-1]), _errors(*of_b[::-1]), dh.error
+
+    (steps, n, _), weights, state = _sequence(shapes, 3)
+    states = (steps, *state)
+    gates = np.tanh(fill((steps, n, 4 * state[1])))
+    return Call((fill(states), fill(states), gates, fill(weights), fill(state)), bound)
+
+
+def _lstm_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, g: Array, states: Array, gates: Array, weight: Array, c: Array) -> tuple[Array, ...]:
+        of_a, dh, dc = [], Rounded(0 * c, u), Rounded(0 * c, u)
+        for t in reversed(range(len(gates))):
+            i, f, new, o = (Rounded(part, u) for part in _cut(gates[t], 4))
+            tanh = Rounded(states[1, t], u).tanh()
+            of_h = dh + g[0, t]
+            of_c = dc + g[1, t] + of_h * o * (1 - tanh * tanh)
+            before = states[1, t - 1] if t else c
+            parts = [of_c * new * i * (1 - i), of_c * before * f * (1 - f)]
+            parts += [of_c * i * (1 - new * new), of_h * tanh * o * (1 - o)]
+            of_a.append(parts)
+            dh, dc = Rounded(0 * c, u), of_c * f
+            for part, rows in zip(parts, np.split(weight, 4)):
+                dh = dh + part @ rows
+        return _errors(*of_a[::-1]), dh.error, dc.error
+
+    (steps, n, _), weights, state = _sequence(shapes, 4)
+    states = (2, steps, *state)
+    gates = np.tanh(fill((steps, n, 4 * state[1])))
+    return Call((fill(states), fill(states), gates, fill(weights), fill(state)), bound)
+
+
 def _sgd_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     def bound(
         u: float, p: Any, g: Any, v: Any, lr: Any, momentum: Any, dampening: Any, decay: Any, nesterov: Any, first: Any
@@ -317,7 +416,7 @@ CALLS |= {
     make.__name__[1:]: make
     for make in (_matmul, _leaky_relu, _leaky_relu_grad, _add_bias, _dropout, _max_pool2d, _max_pool2d_grad,
                  _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step,
-                 _warp, _warp_adjoint)
+                 _warp, _warp_adjoint, _gru, _gru_grad, _lstm, _lstm_grad)
 }  # fmt: skip
 
 

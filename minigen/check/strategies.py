@@ -218,10 +218,11 @@ def _put_several(draw: Any) -> Case:
 
 
 @st.composite
-def _gates(draw: Any, gates: int) -> Case:
-    n, h = draw(st.integers(0, 3)), draw(st.integers(1, 3))
-    a, b = (draw(arrays((n, gates * h))) for _ in range(2))  # as for tanh: saturated ones have rounded slopes
-    return Case((a, b, draw(arrays((n, h)))))
+def _sequence(draw: Any, gates: int, states: int) -> Case:
+    """The input's product, the weights, biases and first states of a recurrent layer; saturated gates round slopes."""
+    steps, n, h = draw(st.integers(1, 3)), draw(st.integers(0, 3)), draw(st.integers(1, 3))
+    sides = [(steps, n, gates * h), (gates * h, h), (gates * h,), *[(n, h)] * states]
+    return Case(tuple(draw(arrays(shape)) for shape in sides))
 
 
 @st.composite
@@ -454,8 +455,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "unit": st.one_of(_vectors(p=[2.0, 3.0, 1.5, 1.0]), _vectors(centered=[True])),
     "batch_norm": _batch_norm(),
     "instance_norm": _instance_norm(),
-    "gru_gates": _gates(3),
-    "lstm_gates": _gates(4),
+    "gru": _sequence(3, states=1),
+    "lstm": _sequence(4, states=2),
     "max_pool2d": _max_pool(),
     "max_unpool2d": _max_unpool(),
     "warp": _warp(),

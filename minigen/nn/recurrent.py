@@ -1,13 +1,13 @@
 r"""Recurrent layers: the same small network at every time step, with a state that it hands to the next step.
 
 Names, order of the gates, both biases, starting values and state dict are PyTorch's, so that each can be the other's
-test.  The formulas of a step, and their gradients, are in `minigen.ops.recurrent`.
+test.  The formulas of a step, and their gradients through time, are in `minigen.ops.recurrent`.
 
 A layer takes a sequence (T, N, input_size): T time steps of N examples; with ``batch_first`` (N, T, input_size).  All
 sequences of a batch have the same length.
 
 **What it costs.**  $W_i x$ does not depend on the state, so it is one matrix product for all steps.  $W_h h$ needs the
-step before, so it is T small products, one after the other: the part that no processor can do in parallel.
+step before, so it is T small products, one after the other: no processor can do these steps in parallel.
 """
 
 import math
@@ -16,8 +16,8 @@ from typing import Any
 from .. import functional as F
 from ..arguments import check_boolean, check_number, check_sizes, check_tensor
 from ..creation import zeros
-from ..ops.recurrent import gru_gates, lstm_gates
-from ..ops.shape import cat, stack, transpose, unbind
+from ..ops.recurrent import Kept, gru, lstm
+from ..ops.shape import cat, flip, stack, transpose, unbind, unsqueeze
 from ..tensor import Tensor
 from .init import uniform_
 from .module import Module, Parameter
@@ -87,8 +87,9 @@ class _Cell(_Gated):
         self.register_parameter("bias_hh", Parameter(zeros(rows)) if bias else None)
         _start(self, hidden_size)
 
-    def _products(self, input: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        return F.linear(input, self.weight_ih, self.bias_ih), F.linear(h, self.weight_hh, self.bias_hh)
+    def _input_product(self, input: Tensor, bias: Tensor | None) -> Tensor:
+        """The input's product, as a sequence of one step."""
+        return unsqueeze(F.linear(input, self.weight_ih, bias), 0)
 
     def _check(self, input: Any) -> tuple[int, int]:
         """Check the input, and return the shape of a state."""
@@ -129,8 +130,8 @@ class GRUCell(_Cell):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Compute the next state (N, hidden_size) from the input (N, input_size) and the state, zeros by default."""
         h: Tensor = self._initial(hx, self._check(input), input)
-        a, b = self._products(input, h)
-        return gru_gates(a, b, h)
+        a = self._input_product(input, self.bias_ih)
+        return gru(a, self.weight_hh, _or_zeros(self.bias_hh, self.weight_hh), h, kept=Kept())[0]
 
 
 class LSTMCell(_Cell):
@@ -161,8 +162,24 @@ class LSTMCell(_Cell):
         """Compute the next state (h, c), each (N, hidden_size), from the input and the state, zeros by default."""
         shape = self._check(input)
         h, c = (self._initial(one, shape, input) for one in _pair(self._name(), hx))
-        h, c = unbind(lstm_gates(*self._products(input, h), c))
+        bias = _both(self.bias_ih, self.bias_hh, self.weight_hh)
+        h, c = unbind(lstm(self._input_product(input, None), self.weight_hh, bias, h, c, kept=Kept())[:, 0])
         return h, c
+
+
+def _or_zeros(bias: Parameter | None, weight: Tensor) -> Tensor:
+    """The bias of the rows of `weight`, zeros if there is none."""
+    return zeros(weight.shape[0], dtype=weight.dtype, device=weight.device) if bias is None else bias
+
+
+def _both(bias_ih: Parameter | None, bias_hh: Parameter | None, weight: Tensor) -> Tensor:
+    """The sum of the two biases of an LSTM, which occur in no other way."""
+    return _or_zeros(None, weight) if bias_ih is None or bias_hh is None else bias_ih + bias_hh
+
+
+def _turned(x: Tensor, backwards: bool) -> Tensor:
+    """The steps of x in reversed order, for a layer that runs from the last to the first."""
+    return flip(x, 0) if backwards else x
 
 
 def _pair(name: str, state: Any) -> tuple[Any, Any]:
@@ -178,8 +195,6 @@ class _Recurrent(_Gated):
     """Layers of cells, each over all time steps, in one direction or in both."""
 
     _gates: int
-    _adds_biases: bool = False
-    """Whether the gates use a + b only, so that both biases are one."""
 
     def __init__(
         self,
@@ -224,12 +239,8 @@ class _Recurrent(_Gated):
         """The last states of all layers and directions, as PyTorch returns them."""
         raise NotImplementedError
 
-    def _step(self, a: Tensor, b: Tensor, state: State) -> tuple[Tensor, State]:
-        """One time step: the output and the next state."""
-        raise NotImplementedError
-
-    def _hidden(self, state: State) -> Tensor:
-        """The part of a state that the matrix product takes."""
+    def _sequence(self, x: Tensor, state: State, weights: list[Any], backwards: bool) -> tuple[Tensor, State]:
+        """Run one layer over all time steps: the outputs (T, N, H), and the state after the last step."""
         raise NotImplementedError
 
     def _check(self, input: Any) -> None:
@@ -278,23 +289,11 @@ class _Recurrent(_Gated):
             outputs: list[Tensor] = []
             for direction in self._directions:
                 k = layer * len(self._directions) + len(outputs)
-                output, states[k] = self._run(x, states[k], f"_l{layer}{direction}")
+                weights = self._weights(f"_l{layer}{direction}")
+                output, states[k] = self._sequence(x, states[k], weights, direction == "_reverse")
                 outputs.append(output)
             x = outputs[0] if len(outputs) == 1 else cat(outputs, 2)
         return transpose(x, 0, 1) if self.batch_first else x, self._joined(states)
-
-    def _run(self, x: Tensor, state: State, end: str) -> tuple[Tensor, State]:
-        """Run one layer in one direction over all time steps."""
-        weight_ih, weight_hh, bias_ih, bias_hh = self._weights(end)  # type: Any, Any, Any, Any
-        if bias_ih is not None and bias_hh is not None and self._adds_biases:
-            bias_ih, bias_hh = bias_ih + bias_hh, None  # once, not in every step
-        steps = unbind(F.linear(x, weight_ih, bias_ih))
-        outputs = []
-        for a in reversed(steps) if end.endswith("_reverse") else steps:
-            b = F.linear(self._hidden(state), weight_hh, bias_hh)
-            output, state = self._step(a, b, state)
-            outputs.append(output)
-        return stack(outputs[::-1] if end.endswith("_reverse") else outputs), state
 
     def extra_repr(self) -> str:
         """Return the sizes, and the options that are not the defaults."""
@@ -360,13 +359,11 @@ class GRU(_Recurrent):
     def _joined(self, states: list[State]) -> State:
         return stack(states)
 
-    def _hidden(self, state: State) -> Tensor:
-        h: Tensor = state
-        return h
-
-    def _step(self, a: Tensor, b: Tensor, state: State) -> tuple[Tensor, State]:
-        h = gru_gates(a, b, state)
-        return h, h
+    def _sequence(self, x: Tensor, state: State, weights: list[Any], backwards: bool) -> tuple[Tensor, State]:
+        weight_ih, weight_hh, bias_ih, bias_hh = weights
+        a = _turned(F.linear(x, weight_ih, bias_ih), backwards)
+        states = gru(a, weight_hh, _or_zeros(bias_hh, weight_hh), state, kept=Kept())
+        return _turned(states, backwards), states[-1]
 
 
 class LSTM(_Recurrent):
@@ -399,7 +396,6 @@ class LSTM(_Recurrent):
     """
 
     _gates = 4
-    _adds_biases = True
 
     def __init__(
         self,
@@ -420,10 +416,8 @@ class LSTM(_Recurrent):
     def _joined(self, states: list[State]) -> State:
         return tuple(stack(each) for each in zip(*states))
 
-    def _hidden(self, state: State) -> Tensor:
-        h: Tensor = state[0]
-        return h
-
-    def _step(self, a: Tensor, b: Tensor, state: State) -> tuple[Tensor, State]:
-        h, c = unbind(lstm_gates(a, b, state[1]))
-        return h, (h, c)
+    def _sequence(self, x: Tensor, state: State, weights: list[Any], backwards: bool) -> tuple[Tensor, State]:
+        weight_ih, weight_hh, bias_ih, bias_hh = weights
+        a = _turned(F.linear(x, weight_ih), backwards)
+        hs, cs = unbind(lstm(a, weight_hh, _both(bias_ih, bias_hh, weight_hh), *state, kept=Kept()))
+        return _turned(hs, backwards), (hs[-1], cs[-1])

@@ -1,7 +1,8 @@
 """Arithmetic on whole SIMD vectors, and how to read and write much memory.
 
-``u + v``, ``u - v`` and ``u * v`` of two `Vector` values are one instruction each, rounded like the same operation on
-two numbers: a formula written once serves both the vectors of a row and the few elements left over at its end.
+``u + v``, ``u - v``, ``u * v`` and ``u / v`` of two `Vector` values are one instruction each, rounded like the same
+operation on two numbers: a formula written once serves both the vectors of a row and the few elements left over at its
+end.
 
 An ordinary store to memory that is not in the cache reads it first, though it will be overwritten, and throws other
 data out of the cache.  A *streaming* (non-temporal) store does neither.  For a result larger than the cache, of which
@@ -159,5 +160,7 @@ def _overload_arithmetic(operation, instruction):
         return None
 
 
-for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+for _operation, _instruction in (
+    (operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"),
+):  # fmt: skip
     _overload_arithmetic(_operation, _instruction)
