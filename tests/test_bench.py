@@ -194,3 +194,16 @@ def test_a_sweep_runs_in_a_process_with_a_rival_in_another(tmp_path, capsys):
     assert "Adam step, 1M parameters" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "bench.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 3 and all(0.01 < float(row["low"]) <= float(row["high"]) < 100 for row in rows)
+
+
+@pytest.mark.torch
+def test_the_recurrent_layers_of_both_do_the_same_work():
+    """Of one name each, with gradients of the same shapes; rows come from both."""
+    pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    from minigen.bench.recurrent import our_layers, their_layers
+
+    ours, theirs = our_layers(), their_layers()
+    assert list(ours) == list(theirs)
+    for name in ours:
+        shapes = [[tuple(g.shape) for g in passes[name]()] for passes in (ours, theirs)]
+        assert shapes[0] == shapes[1]

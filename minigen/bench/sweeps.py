@@ -15,6 +15,7 @@ from functools import partial
 
 from .. import kernels
 from .kernels import LAYERS, OTHER_LAYERS, time_layers, time_others
+from .recurrent import time_recurrent
 from .report import Row
 from .steps import time_steps
 from .timing import Measurement, split_rounds
@@ -29,6 +30,7 @@ Timer = Callable[[int, Worker | None], Iterator[Measurement]]
 WORK: dict[str, dict[str, Timer]] = {
     "conv": {MODEL_LAYERS: partial(time_layers, LAYERS), OTHER_KINDS: partial(time_layers, OTHER_LAYERS)},
     "other": {"batch norm, activation, optimizer": time_others},
+    "recurrent": {"recurrent layers": time_recurrent},
     "step": {"training steps": time_steps},
 }
 """What can be timed: for each word of the command line the titles of its tables, and what times their rows."""

@@ -15,7 +15,7 @@ from ..bench.timing import interleave
 
 __all__ = ["add_arguments", "run"]
 
-WHAT = ("conv", "step", "other", "process")
+WHAT = ("conv", "step", "other", "recurrent", "process")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
