@@ -71,7 +71,7 @@ class SequenceGAN(GAN):
         lr_decay: float = 1.0
 
     LOSSES: ClassVar[Mapping[str, GANLoss]] = _LOSSES
-    EPOCHS: ClassVar[int] = 31  # of 58 batches of the notes: 1,798 steps
+    EPOCHS: ClassVar[int] = 16  # of 58 batches of the notes: 928 steps
     options: Options
     critic_steps: Tensor
     mean: Tensor

@@ -9,10 +9,17 @@ and not a sample of a sound: a quarter of a second has 32 frames, and 2,048 samp
 
 The paper's critic is recurrent too (``--critic recurrent``).  The default is a convolution over time: see
 `minigen.models.networks.sequence`.
+
+**Why a penalty.**  Without one this critic wins in the first epochs: real notes are lines in a spectrogram, the
+generator begins with noise, and no step of the generator comes as near as the critic moves away.  R1, a penalty on the
+critic's slope at real sequences (`minigen.losses.derivation("zero_centred")`), keeps the critic flat where the data
+are.
 """
 
 from dataclasses import dataclass
 
+from ...losses.zero_centred import input_gradients, zero_centred_penalty
+from ...tensor import Tensor
 from ..networks.gan import Networks
 from ..networks.sequence import CRITICS, sequence_networks
 from ..options import option
@@ -50,6 +57,9 @@ class RCGAN(SequenceGAN):
         width: int = option(128, "length of the generator's state; units or channels of the critic", minimum=1)
         critic: str = option("conv", "what the critic is made of", choices=CRITICS)
         norm: bool = option(False, "layer norm in the conv critic")
+        r1: float = option(
+            1.0, "weight of the penalty on the critic's slope at real sequences; not used with wgan-gp", minimum=0
+        )
 
     options: Options
 
@@ -57,3 +67,10 @@ class RCGAN(SequenceGAN):
         """Build a recurrent generator, and the critic that the option `critic` names."""
         o = self.options
         return sequence_networks(o.steps, o.features, self.latent, self.classes, o.width, o.critic, o.norm)
+
+    def penalize(self, real: Tensor, condition: Tensor | None) -> Tensor | None:
+        """Compute R1, at real sequences."""
+        if not self.options.r1:
+            return None
+        gradients = input_gradients(lambda sequences: self.discriminate(sequences, condition), real)
+        return zero_centred_penalty(gradients, self.options.r1)
