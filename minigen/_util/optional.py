@@ -25,6 +25,7 @@ _EXTRAS = {
     "cuda13": ("cupy", "numba-cuda"),
     "bench": ("torch",),
     "sequences": ("pretty_midi", "sktime"),
+    "tensorboard": ("tensorboardX",),
 }
 """The extra of minigen-lab that brings each optional package."""
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "style": "paint one picture in the style of another",
     "translate": "translate pictures with a trained pix2pix or cyclegan",
     "evaluate": "measure a trained model: a VAE's bound, a GAN's two networks, a repair's dB",
+    "compare": "put runs side by side: options, curves, measures, samples",
     "compress": "make a trained model smaller: prune, int8, fold batch norm, a smaller student",
     "human": "let people tell samples from real images, and score their answers",
     "melody": "play notes with a model of sound, into a WAV file",

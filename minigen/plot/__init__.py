@@ -5,6 +5,7 @@ A function here takes arrays (`graph` takes Tensors) and returns a picture.  A n
 chosen.  matplotlib is imported on first use; grids and tables of images do not need it.
 """
 
+from .comparison import comparison_curves
 from .curves import loss_curves, training_curves
 from .graph import graph, to_dot, to_mermaid
 from .images import image_grid, save_image, save_image_grid, show_images
@@ -17,6 +18,7 @@ __all__ = [
     "COLORS",
     "ImageTable",
     "SoundPicture",
+    "comparison_curves",
     "draw_points",
     "figure",
     "graph",

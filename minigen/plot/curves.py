@@ -148,7 +148,7 @@ def training_curves(
                     textcoords="offset points", ha="right", va="bottom", fontsize=9, color=GREY,
                     bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
                 )  # fmt: skip
-            _show_the_settled_part(axes, [np.asarray(table[name], float) for name in members], list(known))
+            show_the_settled_part(axes, [np.asarray(table[name], float) for name in members], list(known))
             axes.set(xlabel="step", ylabel="loss" if kind == "loss" else ", ".join(members))
             if len(members) > 1:
                 axes.legend(fontsize=10)
@@ -164,16 +164,33 @@ def _times(table: Mapping[str, Sequence[float]], clock: str | None, count: int) 
 
 
 def _draw(axes: Any, times: np.ndarray, values: np.ndarray, name: str, index: int) -> None:
-    """Draw one curve; a long one faintly, with its running mean on top."""
-    color, dashes = list(COLORS.values())[index % len(DASHES)], DASHES[index % len(DASHES)]
-    half = len(values) // 100
+    half = smoothing(len(values))
+    draw_curve(axes, times, values, f"{name} (mean of {2 * half + 1})" if half else name, index)
+
+
+def smoothing(count: int) -> int:
+    """How many neighbours on either side a curve of that many values is averaged with.
+
+    >>> smoothing(50), smoothing(1000)
+    (0, 10)
+    """
+    return count // 100
+
+
+def draw_curve(axes: Any, times: np.ndarray, values: np.ndarray, label: str, index: int) -> None:
+    """Draw curve number `index`; a long one faintly, with its running mean on top.
+
+    The first 36 differ in color or dashes.
+    """
+    count = len(DASHES)
+    color, dashes = list(COLORS.values())[index % count], DASHES[(index + index // count) % count]
+    half = smoothing(len(values))
     if half > 0:
         axes.plot(times, values, linewidth=1, linestyle="-", alpha=0.25, color=color)
-        label = f"{name} (mean of {2 * half + 1})"
         axes.plot(times[half:-half], running_mean(values, half), color=color, linestyle=dashes, label=label)
     else:
         marker = "o" if len(values) == 1 else None
-        axes.plot(times, values, color=color, linestyle=dashes, label=name, marker=marker)
+        axes.plot(times, values, color=color, linestyle=dashes, label=label, marker=marker)
 
 
 def running_mean(values: np.ndarray, half: int) -> np.ndarray:
@@ -186,7 +203,7 @@ def running_mean(values: np.ndarray, half: int) -> np.ndarray:
     return np.convolve(values, np.ones(width) / width, "valid")
 
 
-def _show_the_settled_part(axes: Any, curves: Sequence[np.ndarray], levels: Sequence[float]) -> None:
+def show_the_settled_part(axes: Any, curves: Sequence[np.ndarray], levels: Sequence[float]) -> None:
     """Let the vertical axis span what the curves do after the first tenth of the steps, and the levels."""
     rest = np.concatenate([values[len(values) // 10 :] for values in curves])
     rest = rest[np.isfinite(rest)]

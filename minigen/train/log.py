@@ -5,12 +5,17 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .._util.atomic_write import replace_file
 from .errors import RunError
 
-__all__ = ["CsvLog", "column"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["CsvLog", "column", "read_log"]
 
 
 class CsvLog:
@@ -95,6 +100,35 @@ def column(path: Path, name: str, step: int) -> list[float]:
     if name not in header:
         raise RunError(f"{path}: line 1 has no column {name}, which early stopping needs")
     return [float(row[header.index(name)]) for row in rows]
+
+
+def read_log(path: Path) -> dict[str, "NDArray[np.float64]"]:
+    """Read all columns of a log, or of the measures of a run, by name.
+
+    A last line that is not complete is left out: the run may be training.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    RunError
+        If the file is not a log, or has no complete row.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "log.csv")
+    ...     size = file.write_text("step,loss\\n1,0.5\\n2,0.25\\n3,0.")
+    ...     read_log(file)
+    {'step': array([1., 2.]), 'loss': array([0.5 , 0.25])}
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}")
+    header, *rows = _rows_up_to(path, 2**62, every_step=False) or [[]]
+    if not rows:
+        raise RunError(f"{path}: expected a header and at least one row, got none")
+    return {name: np.array([float(row[i]) for row in rows]) for i, name in enumerate(header)}
 
 
 def _as_csv(rows: list[list[str]]) -> str:

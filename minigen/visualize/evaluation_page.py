@@ -1,6 +1,5 @@
 """The page of ``minigen evaluate``: one HTML file with numbers, samples that were not chosen, and what is not seen."""
 
-import base64
 import html
 import io
 import math
@@ -18,45 +17,13 @@ from ..metrics.evaluation import number, seeds_table
 from ..plot import COLORS, figure, image_grid, style
 from ..plot.curves import read_csv
 from ..plot.style import GREY
+from .page_parts import STYLE, embed_plot, embed_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 __all__ = ["evaluation_page"]
-
-STYLE = """\
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff }
-body { max-width: 66rem; margin: 1.5rem auto; padding: 0 1rem }
-h1 { font-size: 1.4rem; margin: 0 }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem }
-h3 { font-size: 1rem; margin: 1rem 0 .3rem }
-.headline { font-size: 1.2rem; margin: .4rem 0 1rem; padding: .5rem .8rem }
-.headline { background: #eef5fa; border-left: 4px solid #0072b2 }
-.note { padding: .3rem .8rem; background: #fff4d6; margin: .4rem 0; border: 1px dashed #999 }
-.failed { padding: .3rem .8rem; background: #fde5d8; margin: .4rem 0; border: 2px solid #333 }
-table { border-collapse: collapse; margin: .6rem 0 }
-td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
-td.n { white-space: nowrap }
-tr + tr td { border-top: 1px solid #ddd }
-.row { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start }
-figure { margin: 0 } figcaption { color: #555; font-size: .875rem }
-img { image-rendering: pixelated; max-width: 100%; height: auto }
-img.plot { image-rendering: auto }
-.small { color: #555; font-size: .875rem }
-@media print {
-  body { margin: 0; max-width: none; font-size: 10pt }
-  h2, h3 { break-after: avoid; margin-top: 1rem }
-  figure, table { break-inside: avoid }
-  td, th { font-size: 9pt; padding-right: .5rem }
-  .row { gap: .8rem }
-  .row figure { max-width: 47% !important }
-  .pairs figure { max-width: 18% !important }
-  .headline { border: 1px solid #0072b2 }
-  img.plot { width: auto; max-height: 6.5cm }
-}
-"""
 
 BLIND = [
     ["FID", "copies (they make it better); only means and covariances count; falls with the number of images"],
@@ -135,10 +102,13 @@ def _one_run(name: str, found: Evaluation, reference: Reference) -> list[str]:
         return parts
     parts += ["<h2>Numbers</h2>", _numbers(found, reference)]
     if found.classes:
-        parts += ["<h2>Each class</h2>", _plot(_class_bars(found), "one bar a class, as the reader reads the samples")]
+        parts += [
+            "<h2>Each class</h2>",
+            embed_plot(_class_bars(found), "one bar a class, as the reader reads the samples"),
+        ]
     if found.curve is not None and found.real_curve is not None:
         parts += ["<h2>Precision and recall of distributions</h2>"]
-        parts += [_plot(_prd_picture(found), "20 clusters; the upper right corner is perfect")]
+        parts += [embed_plot(_prd_picture(found), "20 clusters; the upper right corner is perfect")]
     return [*parts, "<h2>The five closest pairs</h2>", _pairs(found), *_membership(found)]
 
 
@@ -229,7 +199,9 @@ def _several_runs(
     names: Sequence[str], found: Sequence[Evaluation], reference: Reference, groups: Sequence[str]
 ) -> list[str]:
     parts = ["<h2>Numbers</h2>", seeds_table(names, found, groups).html()]
-    parts.append(_plot(_dots(found, groups or names), "each dot a run, the line their median, dashed: real images"))
+    parts.append(
+        embed_plot(_dots(found, groups or names), "each dot a run, the line their median, dashed: real images")
+    )
     for name, one in zip(names, found):
         parts.append(f"<h2>{html.escape(name)}</h2><p class='headline'>{html.escape(headline(one))}</p>")
         parts += [*_notes(one), _samples(one, reference)]
@@ -271,7 +243,7 @@ def _history(files: Mapping[str, Path]) -> str:
         axes.set(xlabel="epoch", ylabel="KID", yscale="symlog" if len(files) > 1 else "linear")
         axes.axhline(0, color=GREY, linewidth=1)
         axes.legend(fontsize=9)
-    return _plot(picture, "a line for each run that was trained with --measure")
+    return embed_plot(picture, "a line for each run that was trained with --measure")
 
 
 # ---- parts
@@ -301,16 +273,4 @@ def _picture(images: "NDArray[Any]", text: str, columns: int, scale: int | None 
     memory = io.BytesIO()
     require("PIL.Image").fromarray(grid).save(memory, format="png", optimize=True)
     width = grid.shape[1] * scale
-    return _figure(memory.getvalue(), text, f'width="{width}"', f"max-width:{max(width, 150)}px")
-
-
-def _plot(picture: "Figure", text: str) -> str:
-    memory = io.BytesIO()
-    picture.savefig(memory, format="png", dpi=96)
-    return _figure(memory.getvalue(), text, 'class="plot"')
-
-
-def _figure(png: bytes, text: str, attributes: str, css: str = "") -> str:
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    image = f'<img {attributes} alt="{html.escape(text)}" src="{source}">'
-    return f'<figure style="{css}">{image}<figcaption>{html.escape(text)}</figcaption></figure>'
+    return embed_png(memory.getvalue(), text, f'width="{width}"', f"max-width:{max(width, 150)}px")
