@@ -16,7 +16,7 @@ import torch
 
 import minigen as mg
 from minigen import kernels
-from minigen.check.op_registry import OP_REGISTRY, RandomSource
+from minigen.check.op_registry import BY_NAME, OP_REGISTRY, RandomSource
 
 TF = torch.nn.functional
 SPECIAL = [math.inf, -math.inf, math.nan, 0.0, -0.0, 1.0, -1.0, 3e38, -3e38, 1e-38, 1e-45, 88.0, -88.0, 710.0, 1e-8]
@@ -376,13 +376,13 @@ def by_name(draw, name, function):
 
 
 def arguments(draw, name):
-    if name in OP_REGISTRY and draw.chance(0.9):
-        entry = OP_REGISTRY[name]
+    entry = OP_REGISTRY.get(name)
+    if entry is not None and entry.convention is None and draw.chance(0.9):
         case = entry.make(RandomSource(draw.rng))
         options = dict(case.params)
         args = []
         for key, array in zip(entry.inputs, case.inputs):
-            if key in ("weight", "bias"):
+            if key in BY_NAME:
                 options[key] = array
             else:
                 args.append(array)

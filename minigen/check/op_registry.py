@@ -14,7 +14,7 @@ import numpy as np
 from .array_generators import KINDS, LAYOUTS, lay_out
 from .reference_ops import REFERENCE_OPS
 
-__all__ = ["OP_REGISTRY", "Case", "Entry", "RandomSource", "Source"]
+__all__ = ["ALIASES", "OP_REGISTRY", "Case", "Entry", "RandomSource", "Source"]
 
 Array = np.ndarray
 
@@ -112,6 +112,9 @@ class Entry:
         Inputs that are labels or targets, which have no gradient.
     optional : int
         The number of last inputs that may be missing in a function that does not take them.
+    convention : callable, optional
+        ``convention(function, arrays, params)`` calls a framework's function whose arguments are no plain list of
+        arrays.
     """
 
     name: str
@@ -120,6 +123,17 @@ class Entry:
     defaults: dict[str, Any] = field(default_factory=dict)
     constant: tuple[str, ...] = ()
     optional: int = 0
+    convention: Callable[..., Any] | None = None
+
+    def call(self, function: Callable[..., Any], inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The function of this name in PyTorch or minigen, called with tensors."""
+        if self.convention is not None:
+            return self.convention(function, inputs, params)
+        if self.name == "batch_norm":  # PyTorch has no defaults for these two
+            params = {"running_mean": None, "running_var": None, **params}
+        named = dict(zip(self.inputs, inputs))
+        first = [t for n, t in named.items() if n not in BY_NAME]
+        return function(*first, **{n: t for n, t in named.items() if n in BY_NAME}, **params)
 
     @property
     def has_spec(self) -> bool:
@@ -146,11 +160,27 @@ class Entry:
 OP_REGISTRY: dict[str, Entry] = {}
 """The entries by name."""
 
+BY_NAME = ("weight", "bias", "index")
+"""Inputs that do not stand among the first arguments of every function that has them."""
 
-def _entry(inputs: str, constant: str = "", optional: int = 0, **defaults: Any) -> Callable[..., Any]:
+ALIASES = {
+    "max": "amax", "attention": "scaled_dot_product_attention", "concat": "cat", "concatenate": "cat",
+    "subtract": "sub", "multiply": "mul", "divide": "div", "power": "pow",
+}  # fmt: skip
+"""Other names of operations."""
+
+
+def _entry(
+    inputs: str,
+    constant: str = "",
+    optional: int = 0,
+    convention: Callable[..., Any] | None = None,
+    **defaults: Any,
+) -> Callable[..., Any]:
     def register(make: Callable[[Source], Case]) -> Callable[[Source], Case]:
         name = make.__name__.strip("_")
-        OP_REGISTRY[name] = Entry(name, tuple(inputs.split()), make, defaults, tuple(constant.split()), optional)
+        named, fixed = tuple(inputs.split()), tuple(constant.split())
+        OP_REGISTRY[name] = Entry(name, named, make, defaults, fixed, optional, convention)
         return make
 
     return register
@@ -245,6 +275,57 @@ def _embedding(s: Source) -> Case:
     return Case((s.generator().integers(0, rows, s.shape(1, 2)), s.array((rows, s.integer(1, 3)))))
 
 
+EQUATIONS = ["ij,jk->ik", "ij,kj->ik", "bij,bjk->bik", "i,j->ij", "ij,ij->j", "ij,ij->", "ijk,k->ji", "ii,ij->j"]
+
+
+@_entry("input other", convention=lambda f, x, p: f(p["equation"], *x), equation="ij,jk->ik")
+def _einsum(s: Source) -> Case:
+    equation = s.param("equation", EQUATIONS)
+    left = equation.partition("->")[0].split(",")
+    sides = {letter: s.side(1, 4) for letter in sorted(set("".join(left)))}
+    arrays = tuple(s.array([sides[letter] for letter in letters]) for letters in left)
+    return Case(arrays, {"equation": equation})
+
+
+@_entry("query key value", is_causal=False, scale=None, attn_mask=None)
+def _scaled_dot_product_attention(s: Source) -> Case:
+    lead, n, m, e, d = s.choose([(), (2,), (2, 3)]), s.side(1, 4), s.side(1, 4), s.integer(1, 4), s.integer(1, 3)
+    p: dict[str, Any] = {"is_causal": s.param("is_causal", [False, True]), "scale": s.param("scale", [None, 0.5])}
+    if "attn_mask" in s.fixed:
+        p["attn_mask"] = s.fixed["attn_mask"]
+    elif not p["is_causal"]:  # PyTorch takes one of the two
+        p["attn_mask"] = s.array((n, m)) if s.param("attn_mask given", [False, True]) else None
+    query = s.array((*lead, n, e), "gaussian")
+    return Case((query, s.array((*lead, m, e)), s.array((*lead, m, d))), p)
+
+
+# ---- picking and joining
+
+
+@_entry("input index", "index", dim=0)
+def _gather(s: Source) -> Case:
+    shape = tuple(n + 1 for n in s.shape(1, 3, 3))
+    dim = s.param("dim", [0, -1, len(shape) // 2])
+    picked = tuple(s.integer(1, 4) if d == dim % len(shape) else s.integer(1, n) for d, n in enumerate(shape))
+    return Case((s.array(shape), s.generator().integers(0, shape[dim], picked)), {"dim": dim})
+
+
+def _join(function: Callable[..., Any], arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+    return function(list(arrays), **params)
+
+
+@_entry("first second third", optional=1, convention=_join, dim=0)
+def _cat(s: Source) -> Case:
+    shape = s.shape(1, 3)
+    dim = s.param("dim", [0, -1, len(shape) // 2])
+    return Case(
+        tuple(
+            s.array([s.integer(1, 4) if d == dim % len(shape) else n for d, n in enumerate(shape)]) for _ in range(3)
+        ),
+        {"dim": dim},
+    )
+
+
 # ---- pooling, resizing, padding
 
 
@@ -257,7 +338,8 @@ def _pooled(s: Source, *kinds: str, dilated: bool = False) -> tuple[Array, dict[
     }
     dilation = s.param("dilation", [1, 2]) if dilated else 1
     axes = zip(_pair(kernel), _pair(p["padding"]), _pair(dilation))
-    size = [max(1, d * (k - 1) + 1 - 2 * q) + s.integer(0, 4) for k, q, d in axes]
+    # no shorter than the dilation: else a window may hold nothing but padding, and has no maximum
+    size = [max(d, d * (k - 1) + 1 - 2 * q) + s.integer(0, 4) for k, q, d in axes]
     x = s.array((s.choose(_BATCHES), s.integer(1, 3), *size), *kinds)
     return x, p | ({"dilation": dilation} if dilated else {})
 
@@ -384,7 +466,57 @@ def _prelu(s: Source) -> Case:
     return Case((x, s.array((s.choose([1, x.shape[1]]),))))
 
 
+_elementwise("abs", "gaussian", "ties")
+_elementwise("sin", "gaussian")
+_elementwise("cos", "gaussian")
+
+_EXPONENTS = [2.0, 3.0, 1.0, 0.0, -1.0, 0.5, 1.5]
+
+
+@_entry("input", exponent=2.0)
+def _pow(s: Source) -> Case:
+    exponent = s.param("exponent", _EXPONENTS)
+    kinds = ("gaussian",) if exponent >= 0 and exponent == int(exponent) else ("away",)
+    kinds = kinds if exponent == int(exponent) else ("positive",)
+    return Case((s.array(s.shape(1, 3), *kinds),), {"exponent": exponent})
+
+
+# ---- two arrays that broadcast
+
+
+def _broadcasting(name: str, *kinds: str) -> None:
+    def make(s: Source) -> Case:
+        n, m = s.side(2, 4), s.integer(2, 3)
+        shapes = [((n, m), (n, m)), ((n, m), (m,)), ((n, 1), (1, m)), ((m,), (2, n, m)), ((), (n,)), ((n, m), ())]
+        a, b = s.param("shapes", shapes)
+        return Case((s.array(a, *(kinds if "ties" in kinds else ())), s.array(b, *kinds)))
+
+    OP_REGISTRY[name] = Entry(name, ("input", "other"), make)
+
+
+_broadcasting("add")
+_broadcasting("sub")
+_broadcasting("mul")
+_broadcasting("div", "away")
+_broadcasting("maximum", "gaussian", "ties")
+
+
 # ---- along a dimension
+
+
+def _over_dims(name: str, *kinds: str) -> None:
+    def make(s: Source) -> Case:
+        shape = (*s.shape(1, 2), s.side(2, 5))
+        dim = s.param("dim", [(), -1, 0, (0, -1)])
+        if dim in ((), None):  # PyTorch's sum has no keepdim then
+            return Case((s.array(shape, *kinds),))
+        return Case((s.array(shape, *kinds),), {"dim": dim, "keepdim": s.param("keepdim", [False, True])})
+
+    OP_REGISTRY[name] = Entry(name, ("input",), make, {"dim": (), "keepdim": False})
+
+
+_over_dims("sum", "gaussian", "wide")
+_over_dims("amax", "gaussian", "gaussian", "ties")
 
 
 def _along_dim(name: str, *kinds: str, **params: Sequence[Any]) -> None:

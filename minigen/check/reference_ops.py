@@ -205,6 +205,39 @@ def embedding(input: Array, weight: Array) -> Array:
     return weight[np.asarray(np.real(input), int)]
 
 
+@_spec
+def einsum(input: Array, other: Array, equation: str) -> Array:
+    return np.asarray(np.einsum(equation, input, other))
+
+
+@_spec
+def scaled_dot_product_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Array:
+    logits = _sum(query[..., :, None, :] * key[..., None, :, :], -1)
+    logits = logits / _sqrt(np.asarray(_one(query) * query.shape[-1])) if scale is None else logits * scale
+    if attn_mask is not None:
+        logits = logits + attn_mask
+    seen = np.tri(*logits.shape[-2:], dtype=bool) if is_causal else np.ones(logits.shape[-2:], bool)
+    highest = np.where(seen, _real(logits), -np.inf).max(axis=-1, keepdims=True)
+    weights = np.where(seen, _exp(np.where(seen, logits - highest, 0 * logits)), 0 * logits)
+    return _sum((weights / _sum(weights, -1, True))[..., :, :, None] * value[..., None, :, :], -2)
+
+
+def _one(x: Array) -> Any:
+    """The number 1, in the arithmetic of `x`."""
+    if x.dtype != object:
+        return 1.0
+    import mpmath
+
+    return mpmath.mpf(1)
+
+
 # ---- pooling, resizing, padding
 
 
@@ -494,7 +527,90 @@ def _log1p(x: Array) -> Array:
     return _log(1 + x) if x.dtype == object else np.log1p(x)
 
 
+@_spec
+def abs_(input: Array) -> Array:
+    return -_lower(input)
+
+
+@_spec
+def sin(input: Array) -> Array:
+    return _sin(input)
+
+
+@_spec
+def cos(input: Array) -> Array:
+    return _cos(input)
+
+
+@_spec
+def pow_(input: Array, exponent: float) -> Array:
+    return input**exponent
+
+
+# ---- two arrays that broadcast
+
+
+@_spec
+def add(input: Array, other: Array) -> Array:
+    return input + other
+
+
+@_spec
+def sub(input: Array, other: Array) -> Array:
+    return input - other
+
+
+@_spec
+def mul(input: Array, other: Array) -> Array:
+    return input * other
+
+
+@_spec
+def div(input: Array, other: Array) -> Array:
+    return input / other
+
+
+@_spec
+def maximum(input: Array, other: Array) -> Array:
+    return np.where(_real(input) >= _real(other), input, other)
+
+
+# ---- picking and joining
+
+
+@_spec
+def gather(input: Array, index: Array, dim: int) -> Array:
+    index = np.asarray(index, int)
+    out = np.zeros(index.shape, input.dtype)
+    for place in np.ndindex(index.shape):
+        source = list(place)
+        source[dim] = index[place]
+        out[place] = input[tuple(source)]
+    return out
+
+
+@_spec
+def cat(first: Array, second: Array, third: Array | None = None, dim: int = 0) -> Array:
+    return np.concatenate([first, second] if third is None else [first, second, third], dim)
+
+
 # ---- along a dimension
+
+
+@_spec
+def sum_(input: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    return _sum(input, dim, keepdim)
+
+
+@_spec
+def amax(input: Array, dim: Any = (), keepdim: bool = False) -> Array:
+    axes = tuple(range(input.ndim)) if dim in ((), None) else tuple(d % input.ndim for d in np.atleast_1d(dim))
+    rest = [d for d in range(input.ndim) if d not in axes]
+    flat = np.transpose(input, [*rest, *axes]).reshape(*[input.shape[d] for d in rest], -1)
+    best = flat[..., 0]
+    for k in range(1, flat.shape[-1]):
+        best = np.where(_real(flat[..., k]) > _real(best), flat[..., k], best)
+    return best.reshape([1 if d in axes else n for d, n in enumerate(input.shape)]) if keepdim else np.asarray(best)
 
 
 def _largest(x: Array, dim: int) -> Array:

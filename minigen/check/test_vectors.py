@@ -158,7 +158,7 @@ def _fits(entry: Entry, case: Case) -> bool:
     return bool(np.all(np.isfinite(entry.spec(**dict(zip(names, case.inputs)), **case.params))))
 
 
-_KINKED = {"relu", "leaky_relu", "elu", "prelu", "max_pool2d", "l1_loss"}
+_KINKED = {"relu", "leaky_relu", "elu", "prelu", "max_pool2d", "l1_loss", "abs", "amax", "maximum"}
 
 
 def _tensors(entry: Entry, case: Case, seed: int) -> dict[str, Array]:
@@ -271,7 +271,7 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
-    for op in ops or OP_REGISTRY:
+    for op in ops or [name for name, entry in OP_REGISTRY.items() if entry.convention is None]:
         entry = OP_REGISTRY[op]
         stored: dict[str, Array] = {}
         for number, case in enumerate(cases(op, count, seed)):

@@ -9,6 +9,7 @@ out.
 module                         holds
 ============================== =======================================================
 `minigen.functional.dense`      the dense layer, one-hot rows, embedding
+`minigen.functional.attention`  scaled dot-product attention
 `minigen.functional.conv`       convolution, transposed convolution
 `minigen.functional.norm`       batch, layer, group and instance normalization
 `minigen.functional.activation` activations, dropout
@@ -26,6 +27,7 @@ from ..ops.reduce import logsumexp
 from ..ops.shape import pad
 from ..ops.softmax import log_softmax, softmax
 from .activation import dropout, elu, gelu, leaky_relu, prelu, silu
+from .attention import scaled_dot_product_attention
 from .conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .dense import embedding, linear, one_hot
 from .loss import (
@@ -82,6 +84,7 @@ __all__ = [
     "pixel_unshuffle",
     "prelu",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

@@ -32,19 +32,12 @@ class Tape:
         raise NotImplementedError
 
 
-_BY_NAME = ("weight", "bias")
-
-
 def _pair(tape: Tape, entry: Entry) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     function = tape.function(entry.name)
 
     def call(tensors: Sequence[Any], params: dict[str, Any]) -> Any:
-        named = dict(zip(entry.inputs, tensors))
         params = {k: tape.tensor(v, False) if isinstance(v, np.ndarray) else v for k, v in params.items()}
-        if entry.name == "batch_norm":
-            params = {"running_mean": None, "running_var": None, **params}
-        first = [t for n, t in named.items() if n not in _BY_NAME]
-        return function(*first, **{n: t for n, t in named.items() if n in _BY_NAME}, **params)
+        return entry.call(function, tensors, params)
 
     def lift(inputs: Sequence[np.ndarray]) -> tuple[list[Any], list[Any]]:
         tensors = [tape.tensor(x, i in entry.differentiable) for i, x in enumerate(inputs)]

@@ -19,6 +19,12 @@ from . import frameworks
 __all__ = ["table"]
 
 
+def _plain_attention(*tensors: Any, **params: Any) -> Any:
+    """PyTorch's attention without a fused kernel: those have no second derivative."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        return torch.nn.functional.scaled_dot_product_attention(*tensors, **params)
+
+
 class _PyTorch(frameworks.Tape):
     def tensor(self, array: np.ndarray, requires_grad: bool) -> Any:
         return torch.tensor(np.array(array, order="C"), requires_grad=requires_grad)
@@ -40,6 +46,8 @@ class _PyTorch(frameworks.Tape):
     def function(self, name: str) -> Callable[..., Any]:
         if name == "softplus":  # PyTorch's is x itself above `threshold`, by default already where e^-20 is left out
             return lambda input: torch.nn.functional.softplus(input, threshold=800)
+        if name == "scaled_dot_product_attention":
+            return _plain_attention
         return getattr(torch.nn.functional, name, None) or getattr(torch, name)
 
 
