@@ -160,6 +160,8 @@ def test_the_generated_list_is_long_mixed_and_fixed():
     assert len(names) >= 1000 and len(set(names)) == len(names)
     assert 0.3 < sum(m.held_back for m in found) / len(found) < 0.37
     assert sum(m.kind == "factor" for m in found) <= 0.1 * len(found)
+    kinds = [m.kind for m in found]
+    assert min(kinds.count(kind) for kind in set(kinds)) >= 0.05 * len(found)
     assert [m.name for m in generate(["relu"])] == [n for n in names if n.startswith("relu/")]
 
 

@@ -3,7 +3,9 @@ r"""Wrong gradients made by a rule: every gradient of every operation, altered i
 An *alteration* says what is wrong (a row is missing, two axes are exchanged, a sign ...), a *condition* says where
 (always, at one value of a parameter, at one value of two parameters, in one layout of the memory, on kinks, in the
 last part of a long side ...).  Over all arguments of all operations of `minigen.check.op_registry.OP_REGISTRY` they
-make the list: every alteration with the condition *always*, and every other condition with one alteration, in turn.
+make the list: every alteration with the condition *always*, and every other condition with one alteration, in turn;
+rare conditions (depthwise, kinks, the last part of a side, state) with several, so that each kind has a twentieth of
+the list.
 Nothing in it is chosen by hand, and `minigen.check.check` gets no help: each mutant is judged by the public function
 with its defaults.
 
@@ -14,6 +16,7 @@ A mutant that computes the right gradient at every point that is drawn (an excha
 is counted as *not reached*, which is no catch.
 """
 
+import functools
 import hashlib
 import itertools
 import time
@@ -100,11 +103,16 @@ ALTERATIONS: dict[str, Alteration] = {
     "mean of a row": lambda d: np.broadcast_to(d.mean(-1, keepdims=True), d.shape).copy() if d.size and d.ndim else d,
     "one element twice": lambda d: _element(d, lambda v: 2 * v),
     "one element off by 1e-3": lambda d: _element(d, lambda v: 1.001 * v),
+    "one element, the first, zero": lambda d: _put(d, (0,) * d.ndim, lambda v: 0 * v),
+    "one element, the last, zero": lambda d: _put(d, (-1,) * d.ndim, lambda v: 0 * v),
     "off by 1e-6 of itself": lambda d: d * (1 + 1e-6),
+    "off by 1e-4 of itself": lambda d: d * (1 + 1e-4),
+    "in decimals": lambda d: np.round(d, 5),
     "in float32": lambda d: d.astype(np.float32).astype(np.float64),
     "zero": lambda d: 0 * d,
 }
 FACTORS: dict[str, Alteration] = {"sign": lambda d: -d, "twice": lambda d: 2 * d,
+                                  "half": lambda d: d / 2,
                                   "by the count": lambda d: d / max(1, d.size)}  # fmt: skip
 PLAIN = "one element off by 1e-3"
 
@@ -184,9 +192,8 @@ def _conditions(entry: Entry) -> Iterator[tuple[str, str, Condition]]:
             yield "two parameters", f"{a} = {u!r} and {b} = {v!r}", _both(_is(a, u), _is(b, v))
     yield "batch", "a batch of more than 2", lambda x, p, g: x[0].ndim > 1 and x[0].shape[0] > 2
     yield "batch", "a batch of 1", lambda x, p, g: x[0].ndim > 1 and x[0].shape[0] == 1
-    if "groups" in values:
-        depthwise = lambda x, p, g: p["groups"] > 1 and p["groups"] == x[0].shape[1]  # noqa: E731
-        yield "depthwise", "as many groups as channels", depthwise
+    yield "batch", "a batch of 3", lambda x, p, g: x[0].ndim > 1 and x[0].shape[0] == 3
+    yield "batch", "an even batch", lambda x, p, g: x[0].ndim > 1 and x[0].shape[0] % 2 == 0
 
 
 def generate(ops: Sequence[str] | None = None) -> list[Altered]:
@@ -201,56 +208,81 @@ def generate(ops: Sequence[str] | None = None) -> list[Altered]:
         entry = OP_REGISTRY[op]
         for k in range(len(entry.differentiable)):
             for what, alter in ALTERATIONS.items():
-                kind = "one element" if what.startswith("one element") else "precision" if "1e-6" in what else "index"
-                out.append(
-                    Altered(op, k, what, "always", "precision" if what == "in float32" else kind, alter, _always)
-                )
-            if k == 0:
-                out += [Altered(op, k, what, "always", "factor", alter, _always) for what, alter in FACTORS.items()]
+                kind = "one element" if what.startswith("one element") else "index"
+                kind = "precision" if what.startswith(("off by", "in ")) else kind
+                out.append(Altered(op, k, what, "always", kind, alter, _always))
+            out += [Altered(op, k, what, "always", "factor", alter, _always) for what, alter in FACTORS.items()]
             spoils = itertools.cycle([n for n in ALTERATIONS if n not in ("axes exchanged", "shifted")])
             for kind, where, when in _conditions(entry):
                 what = next(spoils)
                 out.append(Altered(op, k, what, where, kind, ALTERATIONS[what], when))
-            out.append(
-                Altered(op, k, "zero", "the last part of a side above 8", "tails", ALTERATIONS["zero"], _always, _tail)
-            )
+            for what, width in itertools.product(("zero", "twice"), (4, 8)):
+                alter = {**ALTERATIONS, **FACTORS}[what]
+                out.append(Altered(op, k, what, f"the last part of a side above {width}", "tails", alter, _always,
+                                   functools.partial(_tail, width)))  # fmt: skip
+            if "groups" in entry.defaults:
+                for (what, alter), (where, when) in itertools.product(ALTERATIONS.items(), DEPTHWISE.items()):
+                    out.append(Altered(op, k, what, where, "depthwise", alter, when))
             if op in KINKED and k == 0:
-                for what, alter in OUTSIDE.items():
-                    out.append(Altered(op, k, what, "on a kink", "subgradient", alter, _always, KINKED[op]))
+                for (what, alter), (where, which) in itertools.product(OUTSIDE.items(), WHICH.items()):
+                    mask = functools.partial(_kink, KINKED[op], which)
+                    out.append(Altered(op, k, what, where, "subgradient", alter, _always, mask))
             out += _states(op, k)
     return out
 
 
-def _tail(d: Array, inputs: Sequence[Array]) -> Array:
-    """The elements after the last full group of 8, along the last axis."""
-    if d.ndim == 0 or d.shape[-1] <= 8:
+DEPTHWISE: dict[str, Condition] = {
+    "as many groups as channels": lambda x, p, g: p["groups"] > 1 and p["groups"] == x[0].shape[1],
+    "one output channel per group": lambda x, p, g: 1 < p["groups"] == g.shape[1] == x[0].shape[1],
+}
+
+
+def _tail(width: int, d: Array, inputs: Sequence[Array]) -> Array:
+    """The elements after the last full group of `width`, along the last axis."""
+    if d.ndim == 0 or d.shape[-1] <= width:
         return np.zeros(d.shape, bool)
-    return np.broadcast_to(np.arange(d.shape[-1]) >= d.shape[-1] // 8 * 8, d.shape)
+    return np.broadcast_to(np.arange(d.shape[-1]) >= d.shape[-1] // width * width, d.shape)
 
 
-def _zero(d: Array, inputs: Sequence[Array]) -> Array:
+def _zero(inputs: Sequence[Array]) -> Array:
     return inputs[0] == 0
 
 
-def _same(d: Array, inputs: Sequence[Array]) -> Array:
-    return inputs[0] == inputs[1]
+def _same(inputs: Sequence[Array]) -> Array:
+    same = inputs[0].shape == inputs[1].shape
+    return inputs[0] == inputs[1] if same else np.zeros(inputs[0].shape, bool)
 
 
-KINKED = {"relu": _zero, "leaky_relu": _zero, "prelu": _zero, "l1_loss": _same}
+def _kink(kinks: Callable[..., Array], which: int | None, d: Array, inputs: Sequence[Array]) -> Array:
+    """All kinks, or one of them."""
+    found = np.array(kinks(inputs))
+    if which is not None and found.any():
+        place = np.flatnonzero(found)[which]
+        found[...] = False
+        found.flat[place] = True
+    return found
+
+
+KINKED = {"relu": _zero, "leaky_relu": _zero, "prelu": _zero, "abs": _zero, "l1_loss": _same, "maximum": _same}
+WHICH: dict[str, int | None] = {"on a kink": None, "on the first kink": 0, "on the last kink": -1}
 OUTSIDE: dict[str, Alteration] = {
-    "5 more": lambda d: d + 5,
-    "3 less": lambda d: d - 3,
+    **{f"{c:+}": lambda d, c=c: d + c for size in (5, 7, 10, 20, 50, 100, 1e3, 1e6) for c in (size, -size)},
     "not a number": lambda d: d * np.nan,
-}
-"""What is no subgradient."""
+    "infinite": lambda d: np.full(d.shape, np.inf),
+}  # fmt: skip
+"""What is no subgradient: of a cotangent that is less than 5."""
 
 
 def _states(op: str, k: int) -> list[Altered]:
     """What depends on the calls before."""
 
-    def every_seventh() -> Condition:
+    def every(n: int) -> Condition:
         calls = itertools.count(1)
-        return lambda x, p, g: next(calls) % 7 == 0
+        return lambda x, p, g: next(calls) % n == 0
+
+    def first() -> Condition:
+        calls = itertools.count(1)
+        return lambda x, p, g: next(calls) == 1
 
     def remembered() -> Condition:
         shapes: set[Any] = set()
@@ -264,9 +296,11 @@ def _states(op: str, k: int) -> list[Altered]:
         return again
 
     return [
-        Altered(op, k, "zero", "every 7th call", "state", ALTERATIONS["zero"], every_seventh()),
+        Altered(op, k, "zero", "every 7th call", "state", ALTERATIONS["zero"], every(7)),
         Altered(op, k, "one element twice", "new inputs, every other time", "state", ALTERATIONS["one element twice"],
                 remembered()),
+        Altered(op, k, "zero", "every 20th call", "state", ALTERATIONS["zero"], every(20)),
+        Altered(op, k, "shifted", "the first call", "state", ALTERATIONS["shifted"], first()),
     ]  # fmt: skip
 
 
