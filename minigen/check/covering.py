@@ -148,7 +148,9 @@ class Covering:
             if best is None or new > best[0]:
                 best = new, case, source, chosen
         if best is None:
-            raise ValueError(f"check: only= accepts none of {tried} points of {self.entry.name}")
+            raise ValueError(
+                f"check: only= accepts none of {tried} points of {self.entry.name} that its dtype can hold"
+            )
         _, case, source, chosen = best
         self.singles |= set(chosen)
         self.pairs |= set(combinations(chosen, 2))

@@ -14,10 +14,15 @@ __all__ = ["common_factor", "condition", "facts"]
 MOST = 64
 """No more elements than this are compared one by one."""
 
+ALIKE = 1e-5
+"""Ratios that differ by less are taken for the same: differences give five digits at least."""
+
 NAMED = {-1.0: "the sign is wrong", 2.0: "twice", 0.5: "half", 0.0: "zero"}
 
 
-def common_factor(values: Callable[..., Array], claimed: Array, inputs: Sequence[Array], i: int, g: Array) -> str:
+def common_factor(
+    values: Callable[..., Array], claimed: Array, inputs: Sequence[Array], i: int, g: Array, rounding: float = 1e-12
+) -> str:
     """How the claimed gradient in input `i` under `g` differs from the measured one, element by element.
 
     Parameters
@@ -29,6 +34,8 @@ def common_factor(values: Callable[..., Array], claimed: Array, inputs: Sequence
     inputs : sequence of array
     i : int
     g : array
+    rounding : float
+        The relative error that is no mistake.
 
     Returns
     -------
@@ -49,7 +56,7 @@ def common_factor(values: Callable[..., Array], claimed: Array, inputs: Sequence
         measured[n] = float(np.sum(np.where(g != 0, g * along.value, 0.0)))
         error[n] = float(np.sum(np.where(g != 0, np.abs(g) * along.error, 0.0)))
     said = claimed.ravel()
-    off = ~(np.abs(said - measured) <= 4 * error + 1e-12 * np.abs(measured))
+    off = ~(np.abs(said - measured) <= 4 * error + rounding * np.abs(measured))
     if not np.any(off):
         return ""
     share = "every element differs" if np.all(off) else f"{int(off.sum())} of {size} elements differ"
@@ -58,23 +65,25 @@ def common_factor(values: Callable[..., Array], claimed: Array, inputs: Sequence
         return share
     ratios = said[there] / measured[there]
     middle = float(np.median(ratios))
-    if np.max(np.abs(ratios - middle)) > 1e-5 * max(1.0, abs(middle)):
+    alike = max(ALIKE, 4 * rounding)
+    if np.max(np.abs(ratios - middle)) > alike * max(1.0, abs(middle)):
         relative = float(np.max(np.abs(said[there] / measured[there] - 1)))
         return f"{share}, by up to {relative:.2g} of the right value"
-    return f"{share}; the vjp is {_name(middle, inputs[i].shape)} the right value in each of them"
+    return f"{share}; the vjp is {_name(middle, inputs, i, alike)} the right value in each of them"
 
 
-def _name(ratio: float, shape: tuple[int, ...]) -> str:
+def _name(ratio: float, inputs: Sequence[Array], i: int, alike: float) -> str:
     for value, word in NAMED.items():
-        if abs(ratio - value) < 1e-5:
+        if abs(ratio - value) < alike:
             return word if value in (2.0, 0.5) else f"{value:g} times ({word})"
-    size = int(np.prod(shape))
+    others = [n for n in range(len(inputs)) if n != i]
     for count, what in [
-        (size, "the number of elements"),
-        *((n, f"side {a} of the input") for a, n in enumerate(shape)),
+        (inputs[i].size, "the number of elements"),
+        *((n, f"side {a} of this input") for a, n in enumerate(inputs[i].shape)),
+        *((n, f"side {a} of argument {k}") for k in others for a, n in enumerate(inputs[k].shape)),
     ]:
         for power, text in ((count, f"{count}"), (1 / count, f"1/{count}")):
-            if count > 1 and abs(ratio / power - 1) < 1e-5:
+            if count > 1 and abs(ratio / power - 1) < alike:
                 return f"{text} times ({what} is {count})"
     if abs(ratio - 1) < 1e-2:
         return f"1 {'+' if ratio > 1 else '-'} {abs(ratio - 1):.2g} times"
@@ -90,8 +99,15 @@ def facts(case: Case) -> dict[str, Any]:
     out: dict[str, Any] = {k: v for k, v in case.params.items() if isinstance(v, int | float | str | bool)}
     out |= {f"{k} is given": v is not None for k, v in case.params.items() if v is None or isinstance(v, np.ndarray)}
     out["an input is not contiguous in memory"] = any(not x.flags.c_contiguous for x in case.inputs)
+    dim, ndim = case.params.get("dim"), case.inputs[0].ndim
+    if isinstance(dim, int) and ndim:
+        out["dim is not the last one"] = dim % ndim != ndim - 1
     out["the batch"] = case.inputs[0].shape[0] if case.inputs[0].ndim else 1
     out["the longest side"] = max([n for x in case.inputs for n in x.shape], default=1)
+    out["the number of elements is no multiple of 8"] = case.inputs[0].size % 8 != 0
+    for k, x in enumerate(case.inputs[1:], 1):
+        if x.ndim > 1:
+            out[f"the longer of the last two sides of argument {k}"] = max(x.shape[-2:])
     return out
 
 
@@ -111,6 +127,8 @@ def condition(wrong: Sequence[dict[str, Any]], right: Sequence[dict[str, Any]]) 
     'only where dim = 0'
     >>> condition([{"a": 1, "b": 2}] * 3, [{"a": 1, "b": 1}, {"a": 0, "b": 2}])
     'only where a > 0 and b > 1'
+    >>> condition([{"the batch": 0}, {"the batch": 2}], [{"the batch": 1}] * 3)
+    'only where the batch is not 1'
     >>> condition([{"dim": 0}, {"dim": 1}], [{"dim": 1}])
     ''
     """
@@ -122,6 +140,9 @@ def condition(wrong: Sequence[dict[str, Any]], right: Sequence[dict[str, Any]]) 
     single = [text for n in names if not bad[n] & good[n] and (text := _phrase(n, bad[n], good[n]))]
     if single:
         return f"only where {single[0]}"
+    apart = [n for n in names if len(good[n]) == 1 and not bad[n] & good[n]]
+    if apart and len(right) >= 3:
+        return f"only where {apart[0]} is not {next(iter(good[apart[0]]))!r}"
     best = (0, "")
     parameters = [n for n in names if not n.startswith("the ")] if len(wrong) >= 3 else []
     for a, b in itertools.combinations(parameters, 2):

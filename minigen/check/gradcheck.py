@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import engine
+from ..ops.shape import putitem
 from ..tensor import Tensor
 from .compare import compare, draw, smooth_elements
 from .differences import Array, U, jitter
@@ -41,8 +42,10 @@ def gradcheck(
     inputs : Tensor, array or sequence of those
         The point.  Floats must be float64, since float32 leaves too few digits for differences.  Gradients are checked
         in every float input with ``requires_grad``, or in all of them if none has it.
-    order : {1, 2}
+    order : int
         2 also checks the gradient of the vjp, in the inputs and in the cotangent, and that the Hessian is symmetric.
+        3 also checks the gradient of that, and so on: order n is order 2 of the (n - 2)-th gradient, as a function of
+        the inputs and all cotangents.
     name : str, optional
         What to call the function in the report.
     names : sequence of str, optional
@@ -66,7 +69,7 @@ def gradcheck(
     TypeError
         If a float input is not float64, or the function does not return Tensors.
     ValueError
-        If `order` is neither 1 nor 2, or no input is a float.
+        If `order` is less than 1, or no input is a float.
 
     Examples
     --------
@@ -77,8 +80,8 @@ def gradcheck(
     >>> gradcheck(lambda x: x * x.detach(), x).verdict  # detach hides half of the derivative
     'wrong'
     """
-    if order not in (1, 2):
-        raise ValueError(f"gradcheck: expected order 1 or 2, got {order!r}")
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"gradcheck: expected an order of 1, 2, 3 ..., got {order!r}")
     op = str(name or getattr(fn, "name", None) or getattr(fn, "__name__", "function"))
     tensors = [t if isinstance(t, Tensor) else Tensor(np.array(t)) for t in _listed(inputs)]
     names = list(names) if names is not None else [f"inputs[{i}]" for i in range(len(tensors))]
@@ -91,20 +94,21 @@ def gradcheck(
                               "full_jacobian": full_jacobian}  # fmt: skip
     findings = _repeatable(op, plain, arrays)
     findings += compare(op, plain.values, plain.vjp, arrays, which, shown, order=1, **common)
-    if order == 2:
+    for n in range(2, order + 1):
         value = plain.values(*arrays)
-        plain.smooth = smooth_elements(plain.values, arrays, which, rng)
+        plain.smooth = smooth_elements(plain.values, arrays, plain.which, rng)
         if value.size and not np.size(plain.smooth):
             reason = "every output element lies on a kink, where no derivative exists"
-            return Report(op, findings + [Finding("inconclusive", op, "all inputs", 2, reason)])
+            return Report(op, findings + [Finding("inconclusive", op, "all inputs", n, reason)])
         g = draw(rng, np.shape(plain.smooth))
         common["natural"] = float(np.linalg.norm(g * value[plain.smooth]))
-        both = [*which, len(arrays)]
+        both = [*plain.which, len(arrays)]
         point = [*arrays, g]
-        findings += compare(
-            op, plain.gradients, plain.vjp_of_gradients, point, both, [*shown, "the cotangent"], order=2, **common
-        )
-        findings += [f for f in [_symmetric(op, plain, point, common["natural"], rng)] if f]
+        shown.append("the cotangent" if n == 2 else f"the cotangent of order {n - 1}")
+        findings += compare(op, plain.gradients, plain.vjp_of_gradients, point, both, shown, order=n, **common)
+        symmetry = _symmetric(op, plain, point, common["natural"], rng, n)
+        findings += [symmetry] if symmetry else []
+        plain, arrays = plain.lifted(len(arrays)), point
     return Report(op, findings)
 
 
@@ -168,6 +172,23 @@ class _Plain:
         *arrays, g = point
         return _together(self.vjp(g, *arrays))
 
+    def lifted(self, count: int) -> "_Plain":
+        """The vjp as a function on Tensors: of the `count` inputs, and of the cotangent as a vector."""
+
+        def gradients(*point: Tensor) -> tuple[Tensor, ...]:
+            live = [t if t.requires_grad else Tensor(t.data, requires_grad=i in (*self.which, count))
+                    for i, t in enumerate(point)]  # fmt: skip
+            outputs = self._outputs(live[:count])
+            sizes = [out.numel() for out in outputs]
+            g = live[count]
+            if not isinstance(self.smooth, slice):
+                g = putitem(g, index=self.smooth, shape=(sum(sizes),))
+            ends = np.cumsum(sizes).tolist()
+            seeds = [g[end - n : end].reshape(out.shape) for out, n, end in zip(outputs, sizes, ends)]
+            return tuple(_gradients(outputs, [live[i] for i in self.which], seeds, True))
+
+        return _Plain(gradients, [*self.which, count])
+
     def vjp_of_gradients(self, u: Array, *point: Array) -> list[Array]:
         *arrays, g = point
         inputs = self._tensors(arrays)
@@ -205,7 +226,7 @@ def _repeatable(op: str, plain: _Plain, arrays: Sequence[Array]) -> list[Finding
 
 
 def _symmetric(
-    op: str, plain: _Plain, point: Sequence[Array], natural: float, rng: np.random.Generator
+    op: str, plain: _Plain, point: Sequence[Array], natural: float, rng: np.random.Generator, order: int
 ) -> Finding | None:
     r"""The Hessian H of $x \mapsto \langle g, f(x) \rangle$ is symmetric: <Hu, w> = <u, Hw>.
 
@@ -231,4 +252,4 @@ def _symmetric(
     bound += (FLOOR + u.size) * U * float(np.abs(hu) @ np.abs(w) + np.abs(hw) @ np.abs(u))
     if abs(left - right) <= bound:
         return None
-    return Finding("wrong", op, "all inputs", 2, "the Hessian is not symmetric", None, left, right, bound)
+    return Finding("wrong", op, "all inputs", order, "the Hessian is not symmetric", None, left, right, bound)

@@ -8,6 +8,7 @@ import numpy as np
 
 from .array_generators import KINDS
 from .op_registry import Case, Entry, Source
+from .precision import FLOAT64, Precision
 
 __all__ = ["own_entry"]
 
@@ -16,7 +17,14 @@ LARGEST = 6
 """The largest side that a letter stands for."""
 
 
-def own_entry(fn: Callable[..., Any], inputs: Any, shapes: Any, domain: Any, params: dict[str, Any]) -> Entry:
+def own_entry(
+    fn: Callable[..., Any],
+    inputs: Any,
+    shapes: Any,
+    domain: Any,
+    params: dict[str, Any],
+    precision: Precision = FLOAT64,
+) -> Entry:
     """The entry of a function of one's own; see `minigen.check.check` for the arguments.
 
     Raises
@@ -29,7 +37,7 @@ def own_entry(fn: Callable[..., Any], inputs: Any, shapes: Any, domain: Any, par
     if inputs is not None:
         if domain is not None:
             raise ValueError("check: domain= goes with shapes=; inputs= are taken as they are")
-        points = _points(inputs)
+        points = _points(inputs, precision)
         counts = {len(p) for p in points}
         if len(counts) != 1:
             raise ValueError(f"check: inputs= has points with {sorted(counts)} arrays; expected one number for all")
@@ -59,7 +67,7 @@ def own_entry(fn: Callable[..., Any], inputs: Any, shapes: Any, domain: Any, par
     return _entry(fn, len(shapes), drawn, [])
 
 
-def _points(inputs: Any) -> list[tuple[Array, ...]]:
+def _points(inputs: Any, precision: Precision) -> list[tuple[Array, ...]]:
     """One point, an array per input, or several of them."""
     if isinstance(inputs, np.ndarray):
         inputs = [inputs]
@@ -67,13 +75,16 @@ def _points(inputs: Any) -> list[tuple[Array, ...]]:
     if not inputs:
         raise ValueError("check: inputs= is empty; expected arrays, or a list of tuples of arrays")
     several = all(isinstance(p, tuple | list) and p and isinstance(p[0], np.ndarray) for p in inputs)
-    return [tuple(_float64(x) for x in p) for p in (inputs if several else [inputs])]
+    return [tuple(_float64(x, precision) for x in p) for p in (inputs if several else [inputs])]
 
 
-def _float64(x: Any) -> Array:
+def _float64(x: Any, precision: Precision) -> Array:
     x = np.asarray(x)
+    if not precision.exact and x.dtype == precision.dtype:
+        return x.astype(np.float64)
     if x.dtype.kind == "f" and x.dtype != np.float64:
-        raise ValueError(f"check: expected float64 inputs, got {x.dtype}: differences need its digits")
+        reason = f"differences need its digits; a {x.dtype} kernel is checked with dtype={str(x.dtype)!r}"
+        raise ValueError(f"check: expected float64 inputs, got {x.dtype}: {reason}")
     return x
 
 

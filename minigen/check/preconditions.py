@@ -9,7 +9,7 @@ from .differences import Array, U, measure_noise
 from .op_registry import Case, Entry
 from .report import Finding
 
-__all__ = ["function_preconditions", "vjp_preconditions"]
+__all__ = ["function_contract", "function_preconditions", "vjp_preconditions"]
 
 SLACK = 1000
 """A function's values may differ from the definition by this multiple of the rounding noise: it may be less
@@ -43,27 +43,13 @@ def function_preconditions(
     Finding or None
         None where nothing is wrong.
     """
-    kept = [x.copy() for x in case.inputs]
-    first, second = raw(*case.inputs), raw(*[np.array(x) for x in case.inputs])
-    if _shares(first, second):
-        return Finding("wrong", op, "the function", 0, BUFFER)
+    wrong = function_contract(op, raw, entry, case)
+    if wrong:
+        return wrong
     y = values(*case.inputs)
-    again = values(*case.inputs)
-    if isinstance(first, tuple | list) and any(np.asarray(part).dtype != np.float64 for part in first):
-        found = ", ".join(str(np.asarray(part).dtype) for part in first)
-        return Finding(
-            "wrong", op, "the function", 0, f"returns {found} for float64 inputs: digits are lost on the way"
-        )
-    if y.dtype != np.float64:
-        return Finding(
-            "wrong", op, "the function", 0, f"returns {y.dtype} for float64 inputs: digits are lost on the way"
-        )
-    if not np.array_equal(y, again, equal_nan=True):
+    if not np.array_equal(y, values(*case.inputs), equal_nan=True):
         reason = "is not deterministic: two calls with the same inputs differ; hand its noise over as an input"
         return Finding("wrong", op, "the function", 0, reason)
-    for name, x, k in zip(entry.inputs, case.inputs, kept):
-        if not np.array_equal(x, k):
-            return Finding("wrong", op, "the function", 0, f"changes its input {name}")
     if not compare_values or not entry.has_spec:
         return None
     inputs = [entry.inputs[i] for i in range(len(case.inputs))]
@@ -88,6 +74,47 @@ def function_preconditions(
         numbers = float(y[index]), float(expected[index]), float(bound[index])
         return Finding("wrong", op, "the function", 0, reason, index, *numbers)
     return None
+
+
+def function_contract(op: str, raw: Callable[..., Any], entry: Entry, case: Case) -> Finding | None:
+    """What is wrong with the form of a function's results: shared memory, lost digits, changed inputs.
+
+    Parameters
+    ----------
+    op : str
+    raw : callable
+        The function of the inputs alone.
+    entry : Entry
+    case : Case
+
+    Returns
+    -------
+    Finding or None
+    """
+    kept = [x.copy() for x in case.inputs]
+    first, second = raw(*case.inputs), raw(*[np.array(x) for x in case.inputs])
+    if _shares(first, second):
+        return Finding("wrong", op, "the function", 0, BUFFER)
+    asked = [case.inputs[i].dtype for i in entry.differentiable if i < len(case.inputs)]
+    found = [np.asarray(part).dtype for part in (first if isinstance(first, tuple | list) else [first])]
+    if asked and any(_narrower(dtype, asked[0]) for dtype in found):
+        reason = _lost(", ".join(map(str, found)), asked[0])
+        return Finding("wrong", op, "the function", 0, reason)
+    for name, x, k in zip(entry.inputs, case.inputs, kept):
+        if not np.array_equal(x, k):
+            return Finding("wrong", op, "the function", 0, f"changes its input {name}")
+    return None
+
+
+def _narrower(found: Any, asked: Any) -> bool:
+    """Whether a result has another type than the inputs, and one that may lose digits."""
+    return bool(found != asked and (asked == np.float64 or found not in (np.float32, np.float64)))
+
+
+def _lost(found: str, asked: Any) -> str:
+    reason = f"returns {found} for {asked} inputs: digits are lost on the way"
+    kernel = asked == np.float64 and found in ("float32", "float16", "bfloat16")
+    return f'{reason} (a {found} kernel is checked with dtype="{found}")' if kernel else reason
 
 
 BUFFER = "returns the same memory at every call: a second call overwrites the result of the first"
@@ -153,6 +180,8 @@ def vjp_preconditions(
     for name, first, second in zip(names, claimed, others[1]):
         if _shares(first, second):
             return Finding("wrong", op, name, 1, BUFFER)
+    if any(inputs[i].dtype != np.float64 for i in which):  # every call is judged by itself: atomic sums may differ
+        return None
     for name, first, second in [*zip(names, others[0], pulled(g, *inputs)), *zip(names, others[0], pulled(g, *inputs))]:
         if not np.array_equal(first, second, equal_nan=True):
             return Finding("wrong", op, name, 1, "the vjp is not deterministic: two calls with the same inputs differ")
@@ -166,6 +195,6 @@ def _misshapen(d: Any, x: Array) -> str | None:
         return f"returns {type(d).__name__}, expected an array of shape {x.shape}"
     if d.shape != x.shape:
         return f"returns shape {d.shape}, expected {x.shape}"
-    if d.dtype != np.float64:
-        return f"returns {d.dtype} for float64 inputs: digits are lost on the way"
+    if _narrower(d.dtype, x.dtype):
+        return _lost(str(d.dtype), x.dtype)
     return None

@@ -21,7 +21,8 @@ class Finding:
     op, argument : str
         What was checked, and the gradient in which of its arguments.
     order : int
-        1 for the vjp, 2 for the gradient of the vjp, 0 for the function's own values or its contract.
+        1 for the vjp, 2 for the gradient of the vjp, 3 for the gradient of that, and so on; 0 for the function's own
+        values or its contract.
     reason : str
         One sentence, for a reader who has not seen the rest.
     index : tuple of int, optional
@@ -49,14 +50,16 @@ class Finding:
     cotangent: Any = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        where = f"{self.op}: {'vjp' if self.order < 2 else 'gradient of the vjp'} for {self.argument}"
+        what = {1: "vjp", 2: "gradient of the vjp"}.get(self.order, f"gradient of order {self.order}")
+        where = f"{self.op}: {what} for {self.argument}"
         if self.order == 0:
             where = f"{self.op}: {self.argument}"
         numbers = []
         if self.index is not None:
             numbers.append(f"element {list(self.index)}")
         if self.claimed is not None and self.measured is not None:
-            numbers.append(f"claimed {self.claimed:.12g}, measured {self.measured:.12g}")
+            other = "reference" if "float64 reference" in self.reason else "measured"
+            numbers.append(f"claimed {self.claimed:.12g}, {other} {self.measured:.12g}")
         if self.bound is not None:
             numbers.append(f"they may differ by {self.bound:.2g}")
         if self.resolution is not None and self.verdict != "wrong":

@@ -8,6 +8,9 @@ from .report import Finding
 
 __all__ = ["repro"]
 
+SHORT = ("float32", "float16", "bfloat16")
+"""Types that must be written beside the numbers."""
+
 
 def repro(entry: Entry, case: Case, finding: Finding) -> str:
     """A program that shows the finding.
@@ -25,7 +28,9 @@ def repro(entry: Entry, case: Case, finding: Finding) -> str:
         Python source, to be pasted after the definitions of ``fn`` and ``vjp``.
     """
     names = entry.inputs[: len(case.inputs)]
-    lines = ["", "# paste this after your fn and vjp", "import numpy as np", ""]
+    lines = ["", "# paste this after your fn and vjp", "import numpy as np"]
+    rounded = next((str(x.dtype) for x in case.inputs if str(x.dtype) in SHORT), "")
+    lines += ["import ml_dtypes  # the dtype bfloat16", ""] if rounded == "bfloat16" else [""]
     lines += [f"{name} = {_literal(x)}" for name, x in zip(names, case.inputs)]
     lines.append(f"params = {case.params!r}")
     call = ", ".join(names)
@@ -39,6 +44,10 @@ def repro(entry: Entry, case: Case, finding: Finding) -> str:
         position = [entry.inputs[i] for i in entry.differentiable].index(finding.argument)
         single = len([i for i in entry.differentiable if i < len(case.inputs)]) == 1
         index = ", ".join(map(str, finding.index)) or "()"
+        said = f"d = vjp(g, {call}, **params)" + ("" if single else f"[{position}]")
+        shown = f'print("claimed ", np.asarray(d).reshape({finding.argument}.shape)[{index}])'
+        if rounded:
+            return "\n".join([*lines, "", said, shown, f'print("float64 ", {finding.measured!r})'])
         lines += [
             "",
             "def moved(h):",
@@ -46,8 +55,8 @@ def repro(entry: Entry, case: Case, finding: Finding) -> str:
             f"    x[{index}] += h",
             f"    return np.sum(g * fn({', '.join('x' if n == finding.argument else n for n in names)}, **params))",
             "",
-            f"d = vjp(g, {call}, **params)" + ("" if single else f"[{position}]"),
-            f'print("claimed ", np.asarray(d).reshape({finding.argument}.shape)[{index}])',
+            said,
+            shown,
             'print("measured", (moved(1e-5) - moved(-1e-5)) / 2e-5)',
         ]
     return "\n".join(lines)
@@ -70,5 +79,7 @@ def _literal(x: Array) -> str:
 
 
 def _values(x: Array) -> str:
+    kind = f', "{x.dtype}"' if str(x.dtype) in SHORT else ""
+    x = x.astype(np.float32) if str(x.dtype) == "bfloat16" else x
     text = np.array2string(np.asarray(x), separator=", ", threshold=100_000, floatmode="unique", max_line_width=110)
-    return f"np.array({text})" if "\n" not in text else f"np.array(\n{text})"
+    return f"np.array({text}{kind})" if "\n" not in text else f"np.array(\n{text}{kind})"
