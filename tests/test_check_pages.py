@@ -1,7 +1,11 @@
 """The pages about checking: their code runs, and their table is the table."""
 
+import importlib
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +69,67 @@ def test_a_wrong_table_gives_exit_status_1_and_a_mistake_2(tmp_path, monkeypatch
     ]:
         assert run(*words) == 2
         assert message in capsys.readouterr().err
+
+
+MODULES = (
+    "differences", "problem", "compare", "confirm", "polynomial_fit", "quantization", "preconditions", "sensitivity",
+    "check_function", "covering", "low_precision", "precision", "diagnosis", "own_functions",
+)  # fmt: skip
+
+
+def test_every_constant_of_the_checker_is_on_its_page_with_its_value():
+    rows = re.findall(
+        r"^\| `(\w+)\.(\w+)` \| (.+?) \| (\w+) \|", (PAGES / "check_constants.md").read_text("utf-8"), re.M
+    )
+    told = {(module, name): value for module, name, value, _ in rows}
+    found = {}
+    for name in MODULES:
+        module = importlib.import_module(f"minigen.check.{name}")
+        for key in re.findall(r"^([A-Z, ]+) = ", Path(module.__file__).read_text("utf-8"), re.M):
+            for constant in key.split(", "):
+                value = getattr(module, constant)
+                numbers = value if isinstance(value, tuple) else (value,)
+                if constant != "U" and all(isinstance(v, int | float) for v in numbers):
+                    found[name, constant] = str(value)
+    assert {k: float(v) if v[0] != "(" else v for k, v in told.items()} == {
+        k: float(v) if v[0] != "(" else v for k, v in found.items()
+    }
+    assert {kind for *_, kind in rows} == {"follows", "chosen"}
+
+
+def masked(text):
+    """Without digits, and without the numbers' signs and exponents."""
+    return re.sub(r"-?\d+(\.\d*)?(e[-+]?\d+)?|\binf\b", "#", text).split("\n")
+
+
+SECTIONS = re.split(r"^## ", (PAGES / "from_kernel_to_verdict.md").read_text("utf-8"), flags=re.M)[1:]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [pytest.param(s, marks=[] if s.startswith(("A C", "What")) else pytest.mark.slow) for s in SECTIONS],
+    ids=[s.split("\n")[0] for s in SECTIONS],
+)
+def test_every_report_on_the_way_from_a_kernel_to_a_verdict(section, tmp_path, monkeypatch, capsys):
+    blocks = re.findall(r"```(python|c|text)\n(.*?)```", section, re.S)
+    if any(kind == "c" for kind, _ in blocks):
+        compiler = shutil.which("cc")
+        if compiler is None or sys.platform == "win32":
+            pytest.skip("no C compiler")
+        (tmp_path / "silu.c").write_text(next(code for kind, code in blocks if kind == "c"))
+        words = [compiler, "-O2", "-shared", "-fPIC", "silu.c", "-o", "silu.so", "-lm"]
+        assert " ".join(["cc", *words[1:]]) in section
+        subprocess.run(words, cwd=tmp_path, check=True)
+    if "import torch" in section:
+        pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "page"}
+    exec("import numpy as np\nfrom minigen.check import check", names)
+    for kind, code in blocks:
+        if kind == "python":
+            exec(code, names)
+        elif kind == "text":
+            printed = [line for line in masked(capsys.readouterr().out) if line]
+            for line in [line for line in masked(code) if line]:
+                assert line in printed, (line, printed)
+    assert section.count("```python") == 0 or "```text" in section
