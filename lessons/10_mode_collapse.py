@@ -124,7 +124,7 @@ def train(steps=1000, looks=(), seed=0, kind=PointGAN, **options):
     """Train on the ring; the model, and what is seen at some steps: samples, numbers, and D's opinion of the plane."""
     mg.manual_seed(seed)
     usual = {"scale": 0.707, "width": 64, "layers": 2, "layers_d": 2, "batch_norm": False, "lr": 1e-3, "lr_d": 2e-4}
-    usual |= {"r1": 0.0, "r1_end": None, "lr_decay": 0.5}
+    usual |= {"r1": 0.0, "r1_end": None, "r1_every": 1, "lr_decay": 0.5}
     model = kind(**(usual | options))
     batches, seen = Loader(ring, 64, seed=seed, drop_last=True), []
     for step in range(steps):

@@ -31,7 +31,7 @@ TECHNIQUES = [
     {"spectral": True, "r1": 0.5, "r1_end": 0.1, "r1_every": 3, "pack": 2},
 ]
 FAMILIES = {
-    "points": {"width": 6, "layers": 2, "layers_d": 2, "r1": 0.0, "r1_end": None},
+    "points": {"width": 6, "layers": 2, "layers_d": 2, "r1": 0.0, "r1_end": None, "r1_every": 1},
     "dcgan": {"size": 8, "channels": 1, "latent": 3, "width": 2, "norm": "layer"},
 }
 
@@ -483,7 +483,7 @@ def test_points_on_the_command_line(here, capsys):
     [
         (["train", "points", "--data", "digits"], "points: learns from points, and digits has images"),
         (["train", "dcgan", "--data", "ring8"], "has points"),
-        (["train", "points", "--data", "ring8", "--pack", "3"], "--pack 3 does not divide the batch of 256"),
+        (["train", "points", "--data", "ring8", "--pack", "3"], "--pack 3 does not divide the batch of 512"),
         (["train", "points", "--data", "ring8", "--unroll", "1", "--spectral"], "has spectral_norm"),
         (["interpolate", "ring"], "points makes points, and this command needs images"),
         (["sample", "ring", "--class", "1"], "points knows no classes"),

@@ -33,11 +33,11 @@ KEPT, PAGE = HERE / "mode_collapse.json", HERE / "mode_collapse.md"
 
 ROWS = {
     "ring": "points --data ring8",
-    "grid": "points --data grid25 --lr 8e-3 --r1 0.5 --r1-end 0.0016 --steps 6000",
+    "grid": "points --data grid25 --lr 8e-3 --r1 0.5 --r1-end 0.0016 --steps 8000",
 }
 
 LAB = {"scale": 0.707, "layers": 2, "layers_d": 2, "batch_norm": False, "lr": 1e-3, "lr_d": 2e-4, "lr_decay": 0.5, "r1": 0.0,
-       "r1_end": None}  # fmt: skip
+       "r1_end": None, "r1_every": 1}  # fmt: skip
 LAB_STEPS, LAB_BATCH = 1000, 64
 SEARCHED: dict[str, list[dict[str, Any]]] = {
     "plain": [{"beta1": beta} for beta in (0.0, 0.5, 0.9)],
