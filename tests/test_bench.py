@@ -13,6 +13,7 @@ import pytest
 import minigen as mg
 from minigen import kernels
 from minigen.bench import interleave, own_kernel, report, sweeps
+from minigen.bench import kernels as bench_kernels
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
 from minigen.bench.timing import Measurement, Timings, split_rounds
@@ -207,3 +208,23 @@ def test_the_recurrent_layers_of_both_do_the_same_work():
     for name in ours:
         shapes = [[tuple(g.shape) for g in passes[name]()] for passes in (ours, theirs)]
         assert shapes[0] == shapes[1]
+
+
+def test_operations_on_images_are_timed_beside_plainer_ones_forward_and_backward(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench_kernels, "IMAGES", (2, 3, 6, 6))
+    monkeypatch.setattr(bench_kernels, "interleave", functools.partial(interleave, least=0, warmup=1))
+    rows = [Row.of(measured) for measured in bench_kernels.time_images(2, None)]
+    assert [row.work for row in rows] == [
+        "reflection padding beside zero padding",
+        "nearest resize to twice the size beside zero padding",
+        "instance norm beside batch norm",
+    ]
+    assert all(math.isfinite(row.ratio) and row.beside == "plain" for row in rows)
+    assert "plain" in report.as_table(rows) and "PyTorch" not in report.as_table(rows)
+    report.as_markdown(tmp_path / "page.md", {}, [*rows, Row("conv", "one", 1.0, 2.0, 0.5, 0.4, 0.6)])
+    assert "geometric mean" not in (tmp_path / "page.md").read_text()  # these ratios are not beside PyTorch
+    made = bench_kernels._image_operations()
+    shapes = {name: (passes()[0].shape, [g.shape for g in passes()[1]]) for name, passes in made.items()}
+    assert shapes["zero padding"] == shapes["reflection padding"] == ((2, 3, 8, 8), [(2, 3, 6, 6)])
+    assert shapes["nearest resize to twice the size"] == ((2, 3, 12, 12), [(2, 3, 6, 6)])
+    assert shapes["instance norm"] == shapes["batch norm"] == ((2, 3, 6, 6), [(2, 3, 6, 6), (3,), (3,)])

@@ -1,4 +1,4 @@
-"""Times of single kernels: convolutions and their gradients, batch norm, activation, optimizer."""
+"""Times of single kernels (convolutions, batch norm, activation, optimizer) and of operations on images."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from ..kernels.shapes import output_size
 from .timing import Measurement, interleave
 from .worker import Worker, fastest
 
-__all__ = ["LAYERS", "OTHER_LAYERS", "Layer", "time_layers", "time_others"]
+__all__ = ["LAYERS", "OTHER_LAYERS", "Layer", "time_images", "time_layers", "time_others"]
 
 KINDS = ("forward", "input gradient", "weight gradient")
 
@@ -193,6 +193,51 @@ def time_others(rounds: int, worker: Worker | None) -> Iterator[Measurement]:
     for name, function in work.items():
         timings = interleave({"ours": function, **({"theirs": theirs[name]} if worker else {})}, rounds)
         yield Measurement("other", name, timings)
+
+
+IMAGES = (16, 36, 48, 48)
+"""The shape on which operations of image networks are timed."""
+
+
+def time_images(rounds: int, worker: Worker | None) -> Iterator[Measurement]:
+    """Time operations of networks for images beside plainer ones of ours, forward and backward, through autograd."""
+    made = _image_operations()
+    pairs = {
+        "reflection padding": "zero padding",
+        "nearest resize to twice the size": "zero padding",
+        "instance norm": "batch norm",
+    }
+    for name, plain in pairs.items():
+        timings = interleave({"ours": made[name], "theirs": made[plain]}, rounds)
+        yield Measurement("image operations", f"{name} beside {plain}", timings, beside="plain")
+
+
+def _image_operations() -> dict[str, Callable[[], Any]]:
+    """Forward and backward passes on images of the shape `IMAGES`; they return the output and its gradients."""
+    from .. import functional as F
+    from ..engine import grad
+    from ..tensor import tensor
+
+    rng = np.random.default_rng(0)
+
+    def both(operation: Callable[..., Any], *more: Any) -> Callable[[], Any]:
+        inputs = [tensor(rng.standard_normal(shape, np.float32), requires_grad=True) for shape in (IMAGES, *more)]
+        cotangent = tensor(rng.standard_normal(operation(*inputs).shape, np.float32))
+
+        def passes() -> Any:
+            output = operation(*inputs)
+            return output, grad(output, inputs, cotangent)
+
+        return passes
+
+    scale_and_shift = (IMAGES[1:2], IMAGES[1:2])
+    return {
+        "zero padding": both(lambda x: F.pad(x, (1, 1, 1, 1))),
+        "reflection padding": both(lambda x: F.pad(x, (1, 1, 1, 1), "reflect")),
+        "nearest resize to twice the size": both(lambda x: F.interpolate(x, scale_factor=2, mode="nearest")),
+        "batch norm": both(lambda x, w, b: F.batch_norm(x, None, None, w, b, True), *scale_and_shift),
+        "instance norm": both(lambda x, w, b: F.instance_norm(x, None, None, w, b), *scale_and_shift),
+    }
 
 
 def _their_others() -> dict[str, Callable[[], Any]]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .._util.atomic_write import replace_file
 from .._util.tables import Table
@@ -31,6 +32,8 @@ class Row:
         Nominal billions of operations, 2 per multiplication and addition of the plain algorithm; 0 if not counted.
     megabytes : float
         Memory that has to be read and written at the least; 0 if not counted.
+    beside : str
+        What `theirs` is: ``"PyTorch"``, or another operation of ours.
     """
 
     group: str
@@ -43,11 +46,12 @@ class Row:
     unit: str = "ms"
     gflop: float = 0.0
     megabytes: float = 0.0
+    beside: str = "PyTorch"
 
     @classmethod
     def of(cls, measured: Measurement) -> "Row":
         """A measurement as a row, in milliseconds."""
-        rest = {"gflop": measured.gflop, "megabytes": measured.megabytes}
+        rest: dict[str, Any] = {"gflop": measured.gflop, "megabytes": measured.megabytes, "beside": measured.beside}
         times = measured.timings
         if "theirs" not in times.seconds:
             return cls(measured.group, measured.work, 1e3 * times.median("ours"), **rest)
@@ -90,7 +94,7 @@ def as_markdown(path: Path, facts: Mapping[str, str], rows: Sequence[Row]) -> No
         chosen = sorted(
             (row for row in rows if row.group == group), key=lambda row: -row.ratio if row.ratio == row.ratio else 0
         )
-        compared = [row.ratio for row in chosen if math.isfinite(row.ratio)]
+        compared = [row.ratio for row in chosen if _beside_pytorch(row)]
         lines += ["", f"## {group}", ""] + ([summary(compared), ""] if len(compared) > 1 else [])
         lines.append(_table(chosen).markdown())
     replace_file(path, ("\n".join(lines) + "\n").encode())
@@ -120,7 +124,12 @@ def _table(rows: Sequence[Row]) -> Table:
                 f"{row.rate:.0f}" if row.gflop else "",
             ]
         )
-    return Table(["work", "minigen", "PyTorch", "ratio", "quartiles", "GFLOP/s"], cells, "lrrrrr")
+    beside = rows[0].beside if rows else "PyTorch"
+    return Table(["work", "minigen", beside, "ratio", "quartiles", "GFLOP/s"], cells, "lrrrrr")
+
+
+def _beside_pytorch(row: Row) -> bool:
+    return row.beside == "PyTorch" and math.isfinite(row.ratio)
 
 
 def as_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -133,7 +142,7 @@ def plot_ratios(path: Path, rows: Sequence[Row]) -> None:
     """Bars: our time over PyTorch's, with quartiles; left of the line is faster than PyTorch."""
     from ..plot import COLORS, figure, save_figure
 
-    shown = [row for row in rows if math.isfinite(row.ratio)]
+    shown = [row for row in rows if _beside_pytorch(row)]
     caption = "Median of our time over PyTorch's, both taking turns; whiskers: quartiles. Left of 1 we are faster."
     picture, axes = figure(size=(8, 1.3 + 0.24 * len(shown)), caption=caption)
     places = list(range(len(shown)))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from .. import kernels
-from .kernels import LAYERS, OTHER_LAYERS, time_layers, time_others
+from .kernels import IMAGES, LAYERS, OTHER_LAYERS, time_images, time_layers, time_others
 from .recurrent import time_recurrent
 from .report import Row
 from .steps import time_steps
@@ -30,6 +30,7 @@ Timer = Callable[[int, Worker | None], Iterator[Measurement]]
 WORK: dict[str, dict[str, Timer]] = {
     "conv": {MODEL_LAYERS: partial(time_layers, LAYERS), OTHER_KINDS: partial(time_layers, OTHER_LAYERS)},
     "other": {"batch norm, activation, optimizer": time_others},
+    "image": {f"operations on images {'x'.join(map(str, IMAGES))}, forward + backward": time_images},
     "recurrent": {"recurrent layers": time_recurrent},
     "step": {"training steps": time_steps},
 }

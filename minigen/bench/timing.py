@@ -72,7 +72,7 @@ class Measurement:
         See `minigen.bench.report.Row`.
     timings : Timings
         Of ``"ours"`` and, where there is a rival, ``"theirs"``.
-    gflop, megabytes : float
+    gflop, megabytes, beside : float, float, str
         See `minigen.bench.report.Row`.
     """
 
@@ -81,6 +81,7 @@ class Measurement:
     timings: Timings
     gflop: float = 0.0
     megabytes: float = 0.0
+    beside: str = "PyTorch"
 
 
 def interleave(

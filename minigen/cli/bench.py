@@ -15,7 +15,7 @@ from ..bench.timing import interleave
 
 __all__ = ["add_arguments", "run"]
 
-WHAT = ("conv", "step", "other", "recurrent", "process")
+WHAT = ("conv", "step", "other", "image", "recurrent", "process")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"matrix product {peak:.0f} GFLOP/s, copy {bandwidth:.0f} GB/s")
     if any(row.gflop for row in rows):
         plot_roofline(args.out / "roofline.png", rows, peak, bandwidth)
-    if any(math.isfinite(row.ratio) for row in rows):
+    if any(math.isfinite(row.ratio) and row.beside == "PyTorch" for row in rows):
         plot_ratios(args.out / "ratios.png", rows)
     print(f"wrote {args.out / 'bench.csv'}, a page and pictures beside it")
     return 0
