@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -188,6 +189,46 @@ def test_the_networks_of_images_have_the_gradient_of_the_reference(network, shap
     report = gradcheck(output, given, order=1, repeats=1)
     assert report.verdict != "wrong", report
     assert all("kink" in f.reason for f in report.findings if f.verdict == "inconclusive"), report
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("repair", {"damage": "noise", "strength": "5-50"}),
+        ("repair", {"damage": "blur", "loss": "l1"}),
+        ("repair", {"damage": "shrink", "adversarial": 0.1}),
+        ("repair", {"damage": "hole", "adversarial": 0.1}),
+        ("pix2pix", {}),
+        ("cyclegan", {"identity": 2.0}),
+    ],
+    ids=str,
+)
+def test_every_loss_of_a_training_step_has_the_gradient_of_the_reference(family, options, monkeypatch):
+    """In all parameters that it moves, as one vector: whole families, with damage, masks, discriminators and cycles."""
+    mg.manual_seed(0)
+    model = shaken(build(family, width=2, **options)).to("float64")
+    as_float64 = lambda array, device=None: mg.tensor(np.asarray(array, np.float64))  # noqa: E731
+    monkeypatch.setattr(sys.modules[type(model).__module__], "tensor", as_float64)
+    losses = {}
+    object.__setattr__(model, "update", lambda loss, optimizer: losses.update({id(optimizer): loss}))
+    x, y = (images(2, height=8, width=8, seed=seed) for seed in (0, 1))
+
+    for name, optimizer in model.optimizers.items():
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        slots = [(owner, key) for owner in model.modules() for key, p in owner._parameters.items() if id(p) in own]
+        assert len(slots) == len(own)
+        values = [owner._parameters[key].numpy() for owner, key in slots]
+        ends = np.cumsum([value.size for value in values])
+
+        def loss(flat, optimizer=optimizer, slots=slots, values=values, ends=ends):
+            for (owner, key), value, end in zip(slots, values, ends, strict=True):
+                owner._parameters[key] = flat[int(end) - value.size : int(end)].reshape(value.shape)
+            mg.manual_seed(1)  # the same damage every time
+            model.training_step({"images": x, "partners": y})
+            return losses[id(optimizer)]
+
+        report = gradcheck(loss, np.concatenate([value.ravel() for value in values]), names=[name], repeats=1)
+        assert report.verdict == "right", report
 
 
 # ---- the family
