@@ -24,6 +24,7 @@ from minigen.models import build
 from minigen.models.networks.image import Enlarger, ResidualCNN, Translator, UNet, patch_discriminator
 from minigen.models.repair import Repair, composite, make_damage, noise_level, repair_image
 from minigen.models.repair.damage import LEVEL, blur, shrink
+from minigen.models.repair.repair import recolored
 from minigen.models.single_image.prior import Hourglass
 from minigen.train import Run, fit
 
@@ -248,12 +249,12 @@ def test_every_damage_lowers_its_loss(options):
     assert losses[-1] < 0.9 * losses[0], losses
 
 
-@pytest.mark.parametrize("damage", ["noise", "blur", "shrink"])
-def test_every_damage_resumes_bit_for_bit(damage, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("damage", "channels"), [("noise", 3), ("blur", 1), ("shrink", 1)])
+def test_every_damage_resumes_bit_for_bit(damage, channels, tmp_path, monkeypatch):
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
-    data = Dataset("smooth", images(16, height=8, width=8))
+    data = Dataset("smooth", images(16, channels, height=8, width=8))
     strength = {"noise": "5-50", "blur": "0-2.5"}.get(damage)
-    options = {"damage": damage, "width": 2, "adversarial": 0.1, "strength": strength}
+    options = {"damage": damage, "channels": channels, "width": 2, "adversarial": 0.1, "strength": strength}
 
     def model(seed):
         mg.manual_seed(seed)
@@ -273,6 +274,34 @@ def test_every_damage_resumes_bit_for_bit(damage, tmp_path, monkeypatch):
     fit(model(9), Loader(data, 4, seed=1), broken, 2, resume=True, progress=False)
     a, b = (run.load()["model"] for run in (straight, broken))
     assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_a_colour_model_learns_from_images_with_other_colours():
+    """Each image has its channels in some order, each darkened by one number; grey images and holes stay."""
+    given = images(64, 3, 6, 6)
+    found = recolored(given, numbers(0))
+    assert found.dtype == np.float32 and found.shape == given.shape and np.abs(found).max() <= 1
+    light, orders, tinted = (given + 1).reshape(64, 3, -1), set(), 0
+    for before, after in zip(light, (found + 1).reshape(64, 3, -1)):
+        gains = (before[:, None] * after[None]).sum(2) / (before**2).sum(1)[:, None]  # of every channel in every place
+        errors = np.abs(gains[:, :, None] * before[:, None] - after[None]).max(2)
+        order = errors.argmin(0)
+        assert sorted(order) == [0, 1, 2] and errors.min(0).max() < 1e-5
+        used = gains[order, [0, 1, 2]]
+        assert used.min() > 0.2 and used.max() < 1 + 1e-6
+        orders.add(tuple(order))
+        tinted += used.min() < 0.999
+    assert len(orders) == 6 and 20 < tinted < 44
+
+    seen = []
+    for damage, channels in (("noise", 3), ("noise", 1), ("hole", 3)):
+        model, batch = repairer(damage, channels=channels), images(2, channels, 8, 8)
+        draw = model.damage.draw
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(model.damage), "draw", lambda self, x, rng, draw=draw: seen.append(x) or draw(x, rng))
+            model.training_step({"images": batch})
+        seen[-1] = np.array_equal(seen[-1], batch)
+    assert seen == [False, True, True]
 
 
 def test_known_pixels_are_never_changed():
