@@ -50,6 +50,12 @@ class Row:
 HOLE = "--damage hole --data mnist5k --batch-size 32"
 ROWS = [
     Row("noise", "noise of 25 levels", "--damage noise --strength 25", "non-local means"),
+    Row(
+        "noise-colour",
+        "noise of 25 levels, in colour, patches of 64x64",
+        "--damage noise --data photos_colour --size 64",
+        "non-local means",
+    ),
     Row("blur", "blur of 1.6 pixels, noise of 2 levels", "--damage blur", "Wiener"),
     Row("blur-unknown", "blur of 0 to 2.5 pixels, unknown, pixel loss log", "--damage blur --strength 0-2.5", "Wiener"),
     Row(
@@ -214,7 +220,9 @@ def draw(row: Row, path: Path) -> None:
         rows += list(four if digits else four[..., *part])
     caption = f"{row.task}: input, ours, {row.rival}, truth"
     table = ImageTable(np.stack(rows), caption, columns=["input", "ours", row.rival, "truth"])
-    table.draw(3 if digits else 2).quantize(64).save(PICTURES / f"repair_{row.key}.png", optimize=True)
+    table.draw(3 if digits else 2).quantize(256 if model.options.channels == 3 else 64).save(
+        PICTURES / f"repair_{row.key}.png", optimize=True
+    )
 
 
 def main() -> None:
