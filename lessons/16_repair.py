@@ -178,6 +178,11 @@ plot.show_images(
 # The adversary does not know the colour either.  It only rejects what never occurs, and a black or grey shape never does.
 # So the network chooses, is right about as often as chance (one in six), and its absolute error is *larger* than that of
 # painting nothing.  **Sharper, and farther from the truth.**
+#
+# With L1 alone, but an input that leaves little open, the same network is sharp.  Here the input is the outline of a digit
+# (`minigen train pix2pix --adversarial 0`, test digits):
+#
+# ![outlines of digits, ours, truth](pictures/translation_outline-l1.png)
 
 # %% [markdown]
 # ## 2. Masks: a loss inside the hole
@@ -203,6 +208,13 @@ def masked_loss(y, x, m):
 exercises.masked_loss(masked_loss)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Multiply the squared differences by the mask before you sum.  A loss that is twice as large for a hole twice as large would
+# need another learning rate: so divide by the number of values that you summed.  Each pixel of the mask has $C$ of them.
+#
+# </details>
+#
 # **The gradient by hand.**  $L = \frac{1}{C \sum m} \sum_{ncij} m_{nij} (y_{ncij} - x_{ncij})^2$ is a sum in which each
 # $y_{ncij}$ stands in one term, so $\partial L / \partial y_{ncij} = 2 m_{nij} (y_{ncij} - x_{ncij}) / (C \sum m)$.  It is 0
 # outside, so whatever the network says there costs nothing:
@@ -236,6 +248,13 @@ def pixel_shuffle(x, r):
 exercises.pixel_shuffle(pixel_shuffle)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Split the channels first: `x.reshape(n, c, r, r, h, w)`.  Of the two axes of length $r$, the first is $i$.  In the result, row
+# $h r + i$ is counted by the pair $(h, i)$: bring these two axes beside each other, and $w$ and $j$ likewise, then join each pair.
+#
+# </details>
+#
 # ## 3. Noise, blur, size: where the mean is a good answer
 #
 # Add noise to a photograph.  Many photographs would give the same noisy one, but they look nearly alike: the noise leaves
@@ -269,8 +288,8 @@ plot.show_images(
 # %% [markdown]
 # So early, the best filter is hard to beat.  **Non-local means** averages patches of the *same* photograph that look alike;
 # where a photograph is smooth or repeats itself, as the coffee cup, it finds many.  After the default training, about a
-# minute or two, the network is ahead of it on three of the four test photographs, by 0.3 to 1.1 dB, and still 0.25 dB
-# behind on the cup:
+# minute or two, the network is ahead of it on three of the four test photographs, by 0.3 to 1.0 dB, and still 0.2 dB
+# behind on the cup (medians of several trainings):
 #
 # ![noise: input, ours, non-local means, truth](pictures/repair_noise.png)
 #
@@ -334,7 +353,7 @@ picture
 #
 # A trained network sits on the same curve, and the weight of a discriminator's loss moves it.  The discriminator sees the
 # composite and the mask.  Without one (12 epochs) a network had 11.9 dB in the hole and 0.33 half-grey pixels; with weight 0.1 (4
-# epochs) 10.2 dB and 0.13, where the truth has 0.145.  (One training of each; `reference/repair.md` makes them again.)
+# epochs) 10.3 dB and 0.13, where the truth has 0.145.  (Medians of several trainings, from `reference/repair.md`.)
 #
 # | pixel loss: hole, ours, biharmonic, truth | with an adversary of weight 0.1 |
 # |---|---|
@@ -382,6 +401,12 @@ plot.show_images(
 # Convolutions make smooth and repeated things easily, and noise last.  The *architecture* is a prior (先验).  The loss does
 # not know when to stop; only the truth does, or your eye.
 #
+# It fills holes too, if the loss looks at the known pixels only.  It is no match for the best classical methods: against noise
+# non-local means is better by 0.7 dB on this photograph at 64 x 64, even if the prior is stopped in time, and where text
+# covers it, *biharmonic* interpolation is better (input, ours, biharmonic, truth; numbers: `reference/translation.md`):
+#
+# ![text over a photograph: input, ours, biharmonic, truth](pictures/translation_prior-text.png)
+#
 # ### Exercise 16.3: when to stop the prior
 
 # %%
@@ -395,6 +420,12 @@ def when_to_stop(losses, outputs, truth):
 exercises.when_to_stop(when_to_stop)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# What is the argument `losses` compared with?  Compute the squared error of each output to `truth` instead.
+#
+# </details>
+#
 # ## 6. What is a style?
 #
 # Take features $F$ of an image: the outputs of some filters, one row for each filter, one column for each pixel.  Their
@@ -429,6 +460,13 @@ def gram_gradient(F, A):
 exercises.gram_gradient(gram_gradient)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# With $E = G - A$: $dL = 2 \langle E, dG \rangle / |A|^2$.  Put $dG$ in.  Each of the two terms becomes
+# $\langle \ldots, dF \rangle$, and because $E$ is symmetric they are equal.
+#
+# </details>
+#
 # The features of our style are ReLUs of *random* filters.  No network was trained for them:
 
 
@@ -499,6 +537,13 @@ where_to_detach = {"discriminator": ..., "adversary": ..., "cycle": ...}
 exercises.where_to_detach(where_to_detach)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# For each loss: which networks shall learn from it?  The gradient must reach them, and it must not reach another one that
+# the same step would move.  The `training_step` above says it, too.
+#
+# </details>
+#
 # Here it learns on the smallest digits, of 8 pixels, for 200 steps.  For the test digits the right partner is known.  (With
 # `minigen train cyclegan`, which takes the digits of 28 pixels, it takes a few minutes.)
 
@@ -525,7 +570,11 @@ plot.show_images(
 )  # fmt: skip
 
 # %% [markdown]
-# What does the cycle loss determine?  **Any** one-to-one map between the collections has a cycle loss of 0, if $B$ undoes it.
+# The same on digits of 28 pixels, with the default training (the last row: what the simplest rule, inverting, would give):
+#
+# ![thin digits, ours, truth, ours translated back, inverted](pictures/translation_thick.png)
+#
+# What does the cycle loss determine?  **Any** one-to-one map between the collections has a cycle loss of 0, if $\mathcal B$ undoes it.
 #
 # ### Exercise 16.6: which maps have no cycle loss
 #
@@ -539,6 +588,12 @@ cycle_maps = {"zero": ...}  # letters in one string
 exercises.cycle_maps(cycle_maps)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# For each map, try to write down $\mathcal B$.  It fails where two different shapes become the same one.
+#
+# </details>
+#
 # ### In words
 #
 # Answer for yourself, and then compare with `lessons/solutions/16_repair.py`:
@@ -555,7 +610,7 @@ exercises.cycle_maps(cycle_maps)
 # - **Why a 4 in the gradient of the Gram loss?**  2 from the square, 2 because $F$ stands twice in $F F^T$.
 # - **Why divide by $|A|^2$?**  Features of 0 then cost 1 in every layer, and layers need no weights.
 # - **Why no detach at $\mathcal A(x)$ in the cycle loss?**  The gradient in $\mathcal A$ comes through $\mathcal B$; detached, $\mathcal A$ never learns to keep
-#   what $B$ needs.
+#   what $\mathcal B$ needs.
 # - **Why is the loss no guide in section 5?**  It compares with the noisy image.
 #
 # ## To a friend, in three sentences
