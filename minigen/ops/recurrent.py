@@ -44,7 +44,7 @@ the formulas above are written with Tensors, so that they can be differentiated 
 sweep, such as $o\,(1 - t^2)$, is computed for all steps at once.
 """
 
-from ..backend import Array
+from ..backend import Array, array_module
 from ..engine import is_grad_enabled, primitive
 from ..kernels import find
 from ..tensor import Tensor
@@ -115,7 +115,7 @@ def _gru_rule_on_arrays(
     arrays = find("gru_grad", a.data)(g.data, out.data, gates, weight.data, h.data)
     da, db, dh = map(Tensor, arrays)
     rows = flatten(db, 0, 1)
-    return da, dense_weight_grad(_states_before(h, out), rows), sum(rows, 0), dh
+    return da, _weight_grad(_states_before(h, out), rows), _bias_grad(rows), dh
 
 
 gru.vjp_all(_gru_rule)
@@ -173,10 +173,20 @@ def _lstm_rule_on_arrays(
     arrays = find("lstm_grad", a.data)(g.data, out.data, gates, weight.data, c.data)
     da, dh, dc = map(Tensor, arrays)
     rows = flatten(da, 0, 1)
-    return da, dense_weight_grad(_states_before(h, out[0]), rows), sum(rows, 0), dh, dc
+    return da, _weight_grad(_states_before(h, out[0]), rows), _bias_grad(rows), dh, dc
 
 
 lstm.vjp_all(_lstm_rule)
+
+
+def _weight_grad(before: Tensor, rows: Tensor) -> Tensor:
+    """``rows.T @ before``, turned around: the larger array is then read as it lies, and the small result is copied."""
+    product = find("matmul", rows.data)(before.data.T, rows.data)
+    return Tensor(array_module(product).ascontiguousarray(product.T))
+
+
+def _bias_grad(rows: Tensor) -> Tensor:
+    return Tensor(find("channel_sums", rows.data)(rows.data))
 
 
 def _states_before(h: Tensor, states: Tensor) -> Tensor:
