@@ -1,6 +1,8 @@
 """Lesson 17: wrong answers to its exercises are found, and for the right reason; and what is stored with it."""
 
 import json
+import wave
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +91,32 @@ def test_the_stored_generators_draw_and_are_in_tune():
     asked = 440 * 2 ** ((keys - 69) / 12)
     heard = np.array([pitch_by_difference(sound) for sound in melody.astype(np.float64)])
     assert (np.abs(1200 * np.log2(heard / asked)) < 50).all()
+
+
+def test_a_melody_asked_of_the_trained_generator_is_in_tune_by_two_measures(tmp_path, monkeypatch):
+    """`minigen melody` writes a WAV of C D E F G: 95 % of the notes within 50 cents, by our measure and by YIN's."""
+    from test_sequences import pitch_by_difference
+
+    from minigen.audio import cents, fundamental, key_frequency
+    from minigen.cli import main, melody
+
+    model, keys = seventeenth.stored_model("notes"), np.array([60, 62, 64, 65, 67])
+    names = [str(key) for key in range(60, 73)]
+    trained = SimpleNamespace(model=model, class_names=names, step=1, run=SimpleNamespace(path=tmp_path))
+    monkeypatch.setattr(melody, "opened", lambda *arguments, **options: trained)
+    off: dict[str, list[float]] = {"ours": [], "YIN": []}
+    for seed in range(12):  # each seed is another noise, so another instrument
+        out = tmp_path / f"{seed}.wav"
+        assert main(["melody", "rcgan-notes", "C D E F G", "--seed", str(seed), "--out", str(out)]) == 0
+        with wave.open(str(out)) as file:
+            assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 8000)
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+        notes = samples.reshape(5, 2048)
+        heard = {"ours": fundamental(notes, 8000), "YIN": np.array([pitch_by_difference(note) for note in notes])}
+        for measure, frequencies in heard.items():
+            off[measure] += list(np.abs(cents(np.maximum(frequencies, 1.0), key_frequency(keys))))
+    shares = {measure: float((np.array(distances) < 50).mean()) for measure, distances in off.items()}
+    assert min(shares.values()) >= 0.95, shares
 
 
 def test_nothing_rendered_from_the_sound_font_is_stored():
