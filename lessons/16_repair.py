@@ -179,6 +179,11 @@ plot.show_images(
 # So the network chooses, is right about as often as chance (one in six), and its absolute error is *larger* than that of
 # painting nothing.  **Sharper, and farther from the truth.**
 #
+# Two hundred steps are few.  After 768 steps on images of 32 pixels every shape is drawn, in a pure colour, and 17 % of the
+# colours are right (`reference/translation.md`):
+#
+# ![edges, ours with L1 and an adversary, truth](pictures/translation_edges-adversary.png)
+#
 # With L1 alone, but an input that leaves little open, the same network is sharp.  Here the input is the outline of a digit
 # (`minigen train pix2pix --adversarial 0`, test digits):
 #
