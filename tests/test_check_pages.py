@@ -39,7 +39,12 @@ def run(*words):
 
 def test_checking_minigen_from_the_command_line(capsys):
     assert run("tanh", "linear", "--examples", "3") == 0
-    assert capsys.readouterr().out.splitlines() == ["tanh    right", "linear  right", "2 operations: 2 right"]
+    said = ["tanh    right", "linear  right", "2 operations: 2 right"]
+    assert capsys.readouterr().out.splitlines() == said
+    assert run("tanh", "linear", "--examples", "3", "--dtype", "float32") == 0
+    assert capsys.readouterr().out.splitlines() == said
+    assert run("tanh", "--dtype", "int8") == 2
+    assert "expected one of float64, float32, float16, bfloat16" in capsys.readouterr().err
 
 
 def test_exporting_and_checking_a_table(tmp_path, capsys):

@@ -223,7 +223,7 @@ def scaled_dot_product_attention(
     logits = logits / _sqrt(np.asarray(_one(query) * query.shape[-1])) if scale is None else logits * scale
     if attn_mask is not None:
         logits = logits + attn_mask
-    seen = np.tri(*logits.shape[-2:], dtype=bool) if is_causal else np.ones(logits.shape[-2:], bool)
+    seen = np.tri(*logits.shape[-2:], dtype=np.bool_) if is_causal else np.ones(logits.shape[-2:], bool)
     highest = np.where(seen, _real(logits), -np.inf).max(axis=-1, keepdims=True)
     weights = np.where(seen, _exp(np.where(seen, logits - highest, 0 * logits)), 0 * logits)
     return _sum((weights / _sum(weights, -1, True))[..., :, :, None] * value[..., None, :, :], -2)

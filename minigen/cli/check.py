@@ -18,6 +18,7 @@ EXAMPLES = """\
 examples:
   minigen check                                  minigen's own gradients, every operation
   minigen check conv2d softmax                   only these
+  minigen check --dtype float32                  the same in float32, against the float64 reference
   minigen check --export vectors                 write golden vectors to the folder vectors
   minigen check --against mycode:table           run golden vectors against {"conv2d": (fn, vjp), ...} in mycode.py
   minigen check --against minigen.check.adapters.pytorch:table --report html --output report.html
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--examples", metavar="N", type=int, help="points per operation (default: 20; golden: what covers all)"
     )
+    parser.add_argument("--dtype", default="float64", help="in which minigen's functions compute (default: float64)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the points (default: 0)")
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="seeds of --score (default: 3)")
     parser.add_argument("--generated", action="store_true", help="--score: mutants made by a rule, thousands of them")
@@ -127,7 +129,8 @@ def _own(args: argparse.Namespace) -> int:
     rows = []
     for op in _ops(args, list(table)):
         fn, vjp, double = table[op]
-        report = check(fn, vjp, like=op, double=double, examples=args.examples or 20, seed=args.seed)
+        points = {"examples": args.examples or 20, "seed": args.seed}
+        report = check(fn, vjp, like=op, double=double if args.dtype == "float64" else None, dtype=args.dtype, **points)
         rows.append({"op": op, "case": "", "status": report.verdict, "reason": "" if report else str(report),
                      **({"findings": report.as_dict()["findings"], "notes": list(report.notes)}
                         if args.report == "json" else {})})  # fmt: skip
