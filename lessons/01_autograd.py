@@ -184,7 +184,7 @@ exercises.div_vjp(div_vjp)
 #
 # $J$ is the **Jacobian** (雅可比矩阵), the matrix of all partial derivatives.  The product of $g$ (as a row) with it,
 # $g^\top J$, is a **vector-Jacobian product** (向量-雅可比积), in short *vjp*.  A gradient rule computes this product, and
-# never the matrix.  How large would the matrix be, at 4 bytes a number, for one `tanh` on a batch of 64 colour images of
+# never the matrix.  How large would the matrix be, at 4 bytes a number, for one `tanh` on a batch of 64 color images of
 # 64 x 64 pixels?  Decide before you run the cell: megabytes, gigabytes, terabytes?
 
 # %%
@@ -827,7 +827,7 @@ exercises.round_through(round_through)
 # ## 7. A network that learns
 #
 # `mg.grad` returns gradients.  For training there is also `loss.backward()`, which stores them in the `.grad` of every
-# leaf that wants one.  It **adds** to what is there (names and behaviour are those of PyTorch):
+# leaf that wants one.  It **adds** to what is there (names and behavior are those of PyTorch):
 
 # %%
 w = leaf(5.0)

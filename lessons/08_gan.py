@@ -23,7 +23,7 @@
 # - write the losses of both players on logits, with every sign right;
 # - derive the best discriminator, and what the generator then minimizes;
 # - say why it is $-\log D$, why there is a `detach`, and why there are two optimizers;
-# - train a GAN on digits, read its log, and recognise the usual mistakes by their numbers.
+# - train a GAN on digits, read its log, and recognize the usual mistakes by their numbers.
 #
 # You need NumPy, integrals and the chain rule; from lesson 1, gradients with respect to parameters, and `detach`.  Plan
 # three sittings of about an hour: sections 1 to 4, sections 5 and 6, sections 7 and 8.  Six exercises check your answers;
@@ -39,7 +39,7 @@
 # | $V$ | | the value of the game: D wants it large, G small |
 # | $L_D, L_G$ | `loss_d`, `loss_g` | what each player's optimizer makes small |
 # | $N, M$ | | how many real, and how many generated images in a batch |
-# | $s$ | `smoothing` | real images are labelled $1 - s$ |
+# | $s$ | `smoothing` | real images are labeled $1 - s$ |
 # | $E_{x \sim p}$, $E_z$ | `.mean()` | the mean over draws from $p$, over the noise |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
@@ -820,7 +820,7 @@ picture
 
 # %% [markdown]
 # From grey noise to something like digits.  Every stroke was learned through D.  A dense layer does not know which pixels
-# are neighbours, and so specks remain (lesson 9 replaces it by convolutions).  For comparison, this is what the command line gives
+# are neighbors, and so specks remain (lesson 9 replaces it by convolutions).  For comparison, this is what the command line gives
 # after six times as many epochs:
 
 # %% jupyter={"source_hidden": true}
