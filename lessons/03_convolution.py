@@ -227,7 +227,7 @@ for name, value in (("<y, g> ", (y * g).sum()), ("<x, gx>", (x * gx).sum()), ("<
 
 # %%
 bugs = {
-    "gx, kernel turned round": reference.conv2d_input_grad(g, w[:, :, ::-1, ::-1], x.shape[2:], **settings),
+    "gx, kernel flipped": reference.conv2d_input_grad(g, w[:, :, ::-1, ::-1], x.shape[2:], **settings),
     "gx, last column forgotten": gx * (np.arange(13) < 12),
     "gx, one pixel too far left": np.roll(gx, -1, axis=3),
     "gw, mean over the images": gw / 3,
@@ -338,8 +338,8 @@ with plot.style():
     picture, axes = plot.figure(
         1, 2, size=(9, 3.5),
         caption='Kernel 5, stride 2, 8 inputs, 4 outputs. Left: "same" needs 3 zeros, 1 before and 2 after. Right: padding '
-        "2 on both sides gives 4 outputs as well, but every window stands one place further left, and the last zero is "
-        "never seen.",
+        "2 on both sides gives 4 outputs as well, but every window is one place further left, and the last zero is "
+        "not used.",
     )  # fmt: skip
     draw_windows(axes[0], 8, 5, 2, 1, 2, title='"same": 1 before, 2 after')
     draw_windows(axes[1], 8, 5, 2, 2, 2, title="padding=2: 2 before, 2 after")
@@ -348,7 +348,10 @@ picture
 # %%
 image, five = mg.tensor(digit), mg.tensor(random.normal(size=(1, 1, 5, 5)))
 same, two = (F.conv2d(image, five, stride=2, padding=padding) for padding in ("same", 2))
-print("sizes", same.shape[2:], two.shape[2:], "- equal?", np.allclose(same.numpy(), two.numpy()))
+apart = abs(same.numpy() - two.numpy())
+print(
+    f"sizes {same.shape[2:]} and {two.shape[2:]}; outputs up to {abs(same.numpy()).max():.1f}, largest difference {apart.max():.1f}"
+)
 
 # %% [markdown]
 # The sizes are equal, the numbers are not.  So if you move weights from one library to another, the network may run without
@@ -387,7 +390,7 @@ exercises.same_padding(same_padding)
 print("kernel 3, stride 2, no padding")
 for size in (7, 8, 9, 10):
     P = output_size(size, 3, 2, (0, 0), 1)
-    print(f"  {size:2} pixels -> {P} outputs; the adjoint alone would guess {(P - 1) * 2 + 3}")
+    print(f"  {size:2} pixels -> {P} outputs; from the outputs alone one would guess {(P - 1) * 2 + 3} pixels")
 
 # %% [markdown]
 # The last pixel of 8 is in no window.  Its gradient is zero, but the gradient of an image of 8 pixels must have 8 elements,
@@ -434,7 +437,9 @@ def matrix_of(f, size):
 
 J = matrix_of(lambda x: F.conv2d(x, mg.tensor(kernel)), 4)
 K = matrix_of(lambda g: F.conv_transpose2d(g, mg.tensor(kernel)), 2)
-print("J of conv2d", J.shape, "  K of conv_transpose2d", K.shape, "  K equals J transposed:", np.array_equal(K, J.T))
+print(
+    "J of conv2d", J.shape, "  K of conv_transpose2d", K.shape, f"  largest |K - J transposed| = {abs(K - J.T).max():g}"
+)
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -482,7 +487,7 @@ plot.show_images(
     np.concatenate([digit, blurred.numpy(), back.numpy()]),
     ["a digit", "blurred", "then transposed"],
     value_range=(0, 1),
-    caption="The transpose of a blur blurs once more; it undoes the change of size, not what was done to the picture.",
+    caption="The transpose of a blur blurs once more. It gives back the size of the image, not its content.",
 )
 
 # %% [markdown]
