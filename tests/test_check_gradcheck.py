@@ -106,8 +106,8 @@ def test_one_element_of_ten_thousand_is_found_and_named():
 def test_bad_input():
     with pytest.raises(TypeError, match=r"inputs\[0\] has dtype float32, expected float64"):
         gradcheck(mg.exp, np.ones(2, np.float32))
-    with pytest.raises(ValueError, match="expected order 1 or 2, got 3"):
-        gradcheck(mg.exp, np.ones(2), order=3)
+    with pytest.raises(ValueError, match=r"expected an order of 1, 2, 3 \.\.\., got 0"):
+        gradcheck(mg.exp, np.ones(2), order=0)
     with pytest.raises(ValueError, match="expected at least one float64 input"):
         gradcheck(mg.exp, np.ones(2, int))
     with pytest.raises(TypeError, match="expected the function to return Tensors, got float"):

@@ -140,9 +140,9 @@ class Exact:
         self.y = y = self.values(*inputs)
         if self.has_vjp:
             rows = [self.gradients(e.reshape(y.shape), inputs) for e in np.eye(y.size)]
-            found = [np.array([row[k] for row in rows]) for k in range(len(self.called.which))]
-            found = [j.reshape(y.size, inputs[i].size) for j, i in zip(found, self.called.which)]
-            return [(j, np.zeros(j.shape)) for j in found]
+            whole = [np.array([row[k] for row in rows]) for k in range(len(self.called.which))]
+            whole = [j.reshape(y.size, inputs[i].size) for j, i in zip(whole, self.called.which)]
+            return [(j, np.zeros(j.shape)) for j in whole]
         size = sum(inputs[i].size for i in self.called.which)
         if size > MOST:
             raise ValueError(f"minigen.check: {size} elements are too many for a Jacobian that is measured (at most "
@@ -151,9 +151,8 @@ class Exact:
         found = []
         for i in self.called.which:
             slopes, errors = self._quickly(i, inputs)
-            for n in np.flatnonzero(
-                ~np.all(errors <= self.precision.unit / 64 * np.abs(slopes).max(initial=0), axis=0)
-            ):
+            sure = np.all(errors <= self.precision.unit / 64 * np.abs(slopes).max(initial=0), axis=0)
+            for n in np.flatnonzero(~sure).tolist():
                 axis = np.eye(1, inputs[i].size, n).reshape(inputs[i].shape)
                 column = directional(self.values, inputs, i, axis, value, noise)
                 slopes[:, n] = column.value.reshape(-1)

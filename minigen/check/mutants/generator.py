@@ -265,8 +265,14 @@ def _kink(kinks: Callable[..., Array], which: int | None, d: Array, inputs: Sequ
 
 KINKED = {"relu": _zero, "leaky_relu": _zero, "prelu": _zero, "abs": _zero, "l1_loss": _same, "maximum": _same}
 WHICH: dict[str, int | None] = {"on a kink": None, "on the first kink": 0, "on the last kink": -1}
+
+
+def _more(c: float) -> Alteration:
+    return lambda d: d + c
+
+
 OUTSIDE: dict[str, Alteration] = {
-    **{f"{c:+}": lambda d, c=c: d + c for size in (5, 7, 10, 20, 50, 100, 1e3, 1e6) for c in (size, -size)},
+    **{f"{c:+}": _more(c) for size in (5, 7, 10, 20, 50, 100, 1e3, 1e6) for c in (size, -size)},
     "not a number": lambda d: d * np.nan,
     "infinite": lambda d: np.full(d.shape, np.inf),
 }  # fmt: skip
