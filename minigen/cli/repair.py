@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "example:\n"
-        "  minigen train repair --damage noise     learn to remove noise (about a minute)\n"
+        "  minigen train repair --damage noise     learn to remove noise (one to two minutes)\n"
         "  minigen repair repair-photos old.jpg    write old-repaired.png"
     )
     add_run(parser, None, None)
