@@ -4,6 +4,8 @@
 ``pytest --hypothesis-profile=ci``.
 """
 
+import os
+import shutil
 import signal
 
 import pytest
@@ -61,3 +63,22 @@ def terminal():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, by playwright."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the extra browser brings it")
+    flags = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with api.sync_playwright() as playwright:
+        known = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome"))
+        for path in (*filter(None, known), None):  # None: the one that playwright installed
+            try:
+                found = playwright.chromium.launch(executable_path=path, args=flags)
+                break
+            except api.Error:
+                continue
+        else:
+            pytest.skip("no Chromium: install one, or run playwright install chromium")
+        yield found
+        found.close()

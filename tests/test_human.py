@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import os
 import re
 import shutil
 from functools import partial
@@ -330,24 +329,6 @@ def test_mistakes_cost_one_line(here, capsys, arguments, words):
 
 
 # ---- the page in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the extra browser brings it")
-    flags = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with api.sync_playwright() as playwright:
-        known = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome"))
-        for path in (*filter(None, known), None):  # None: the one that playwright installed
-            try:
-                found = playwright.chromium.launch(executable_path=path, args=flags)
-                break
-            except api.Error:
-                continue
-        else:
-            pytest.skip("no Chromium: install one, or run playwright install chromium")
-        yield found
-        found.close()
 
 
 @pytest.fixture

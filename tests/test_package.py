@@ -36,7 +36,7 @@ FLOORS = [
     {"train"},
     {"visualize"},
     {"check", "course"},
-    {"bench", "lessons"},
+    {"bench", "lessons", "play"},
     {"cli"},
     {"__main__"},
 ]
