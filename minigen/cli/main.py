@@ -37,6 +37,7 @@ COMMANDS = {
     "traverse": "show what each component of a VAE's code changes",
     "repair": "repair pictures of your own with a trained model: noise, blur, holes, size",
     "play": "open a page to move the latent code of a trained model, or draw a digit",
+    "playground": "watch a small GAN learn points in the plane: losses, gradients, detach on and off",
     "prior": "repair one picture with a network that has seen no other",
     "style": "paint one picture in the style of another",
     "translate": "translate pictures with a trained pix2pix or cyclegan",
