@@ -32,7 +32,7 @@ class Rounded:
     Examples
     --------
     >>> x = Rounded(np.array([3.0, -2.0]), u=2.0**-24)
-    >>> (x * x + x).error.max() < 4 * 12 * 2.0**-24
+    >>> bool((x * x + x).error.max() < 4 * 12 * 2.0**-24)
     True
     """
 
