@@ -1,4 +1,4 @@
-"""Several sweeps over all work, each in a process of its own with a rival of its own.
+"""Several sweeps over all work, each in a new process with a new rival.
 
 Two runs of a benchmark differ by more than the rounds of one run do: each process has other addresses, and so other
 conflicts in the caches.  Quartiles within one process do not contain that difference; quartiles over processes do.

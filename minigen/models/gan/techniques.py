@@ -191,7 +191,7 @@ class StabilizedGAN(GAN):
         r1: float = option(0.0, "weight of the penalty on D's gradient at real examples; gamma", minimum=0)
         r1_end: float | None = option(None, "value that r1 reaches at the end, at a constant ratio a step", above=0)
         r1_every: int = option(
-            1, "compute that penalty in one of so many steps, with as many times the weight: faster", minimum=1
+            1, "compute that penalty only once in this many steps, with that many times the weight: faster", minimum=1
         )
         spectral: bool = option(False, "divide each weight of D by its largest singular value")
         minibatch: bool = option(False, "let D compare the examples of a batch (minibatch discrimination)")
