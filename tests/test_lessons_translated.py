@@ -115,9 +115,9 @@ def test_the_command_line_lists_and_opens_translations(tmp_path, capsys, monkeyp
     assert main(["lesson", "--list", "--lang", "zh"]) == 0
     out = capsys.readouterr().out
     assert "  1  自动微分" in out and "  8  GAN" in out and "--lang zh" in out and "Convolution" not in out
+    monkeypatch.setattr(lessons, "_need", lambda *modules: None)
     assert main(["lesson", "2", "--lang", "zh"]) == 2
     assert "lesson 2 is not translated into zh; translated are: 1, 8" in capsys.readouterr().err
-    monkeypatch.setattr(lessons, "_need", lambda *modules: None)
     monkeypatch.setattr(lessons.subprocess, "run", lambda command, check: type("Done", (), {"returncode": 0}))
     assert main(["lesson", "1", "--lang", "zh", "--folder", str(tmp_path)]) == 0
     notebook = json.loads((tmp_path / "01_autograd.zh.ipynb").read_text(encoding="utf-8"))
