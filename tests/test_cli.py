@@ -426,7 +426,9 @@ def test_a_file_where_the_run_should_be(here, capsys):
 
 def test_arguments_after_a_double_dash_are_not_ours(monkeypatch, capsys):
     given = []
-    monkeypatch.setattr("minigen.cli.lesson.open_lesson", lambda lesson, folder, options, language: given.append(options) or 0)
+    monkeypatch.setattr(
+        "minigen.cli.lesson.open_lesson", lambda lesson, folder, options, language: given.append(options) or 0
+    )
     assert main(["lesson", "1", "--", "--debug", "--no-browser"]) == 0
     assert (
         main(["lesson", "1", "--folder", "mine", "--", "--version"]) == main(["lesson", "--folder", "mine", "1"]) == 0

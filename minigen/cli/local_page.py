@@ -19,10 +19,10 @@ def add_page_flags(parser: argparse.ArgumentParser) -> None:
 def serve(server: LocalServer, what: str, browser: bool) -> None:
     """Say where the page is, open it, and answer until Ctrl-C, which is the normal end."""
     with server:
-        print_line(f"{what}: {server.url} (Ctrl-C ends it)")
-        if browser:
-            webbrowser.open(server.url)
         try:
+            print_line(f"{what}: {server.url} (Ctrl-C ends it)")
+            if browser:
+                webbrowser.open(server.url)
             server.serve_forever()
         except KeyboardInterrupt:
             print_line("\nstopped")
