@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -129,6 +130,31 @@ def test_evaluations_are_those_of_the_run(here):
     assert any("different judges cannot be compared" in text for text in notes(records))
 
 
+def test_evaluations_of_runs_of_equal_seeds_are_told_apart_by_their_names(here):
+    a, _ = (make_run(here, name, GAN) for name in "ab")
+    together = [evaluation("a", 300, 7.0), evaluation("b", 400, 8.0)]
+    (a.path / "evaluation.json").write_text(json.dumps({"schema": 1, "runs": together}))
+    records = read_runs(["a", "b"])
+    assert [one.evaluation["measures"]["fid"]["value"] for one in records] == [7.0, 8.0]
+
+
+def test_evaluations_of_runs_of_one_name_are_told_apart_by_their_folders(here):
+    for folder, step, value in ((here, 300, 7.0), (here / "other", 400, 8.0)):
+        run = make_run(folder, "a", GAN)
+        (run.path / "evaluation.json").write_text(json.dumps(evaluation("a", step, value)))
+    records = read_runs(["a", "other/runs/a"])
+    assert [one.evaluation["measures"]["fid"]["value"] for one in records] == [7.0, 8.0]
+
+
+@pytest.mark.parametrize("other", [{"seed_of_run": 5}, {"model": "gan"}, {"run": "runs/c"}])
+def test_an_evaluation_of_what_had_this_folder_before_is_left_out(here, other):
+    a, _ = (make_run(here, name, GAN) for name in "ab")
+    (a.path / "evaluation.json").write_text(json.dumps(evaluation("a", 400, 7.0) | other))
+    records = read_runs(["a", "b"])
+    assert records[0].evaluation is None
+    assert "No stored evaluation: a, b. Run minigen evaluate RUN first." in notes(records)
+
+
 # ---- picture and page
 
 
@@ -245,7 +271,9 @@ def events(folder):
     return found
 
 
-def test_tensorboard_gets_every_number(here, capsys):
+def test_tensorboard_gets_every_number(here, capsys, monkeypatch):
+    if "tensorboardX" not in sys.modules:
+        monkeypatch.setitem(sys.modules, "torch", None)  # it imports PyTorch, slowly, if it can, and does not need it
     pytest.importorskip("tensorboardX", reason="the extra tensorboard is not installed")
     make_run(here, "a", VAE, model="vae", measures={"kid": [3.0, 1.0]})
     make_run(here, "b", VAE, model="vae")

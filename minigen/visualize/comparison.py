@@ -99,7 +99,8 @@ def read_runs(names: Sequence[str]) -> list[RunRecord]:
         if paths[i] in paths[:i]:
             raise ValueError(f"compare: expected different runs, got {run.path} twice")
     short = [run.path.name for run in runs]
-    stored = [record for run in runs for record in _stored_evaluations(run)]
+    stored = {run.path: _stored_evaluations(run) for run in runs}
+    together = [record for records in stored.values() for record in records]
     found = []
     for run in runs:
         if "compressed" in run.config:
@@ -108,8 +109,11 @@ def read_runs(names: Sequence[str]) -> list[RunRecord]:
             raise RunError(f"compare: the run {run.path} has no log yet: {run.log.name} is missing")
         log = read_log(run.log)
         measures = read_log(run.measures) if run.measures.is_file() else {}
-        label = run.path.name if short.count(run.path.name) == 1 else str(run.path)
-        found.append(RunRecord(label, run, log, measures, _evaluation_of(run, stored)))
+        unique = short.count(run.path.name) == 1
+        # Runs may have been moved since, so a record is found by the name of its run.  Two runs of one name have only
+        # the record in their own folder.
+        evaluation = _evaluation_of(run, together if unique else stored[run.path])
+        found.append(RunRecord(run.path.name if unique else str(run.path), run, log, measures, evaluation))
     _check_common_numbers(found)
     return found
 
