@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,7 +126,7 @@ def no_data():
     raise FileNotFoundError("no digits here")
 
 
-def test_the_nearest_training_image(sessions):
+def test_the_nearest_training_image(sessions, trained):
     session = sessions["cvae"]
     z = [0.5, -1.0, 0.2]
     image = session.decode([z], 4)[0]
@@ -132,6 +134,8 @@ def test_the_nearest_training_image(sessions):
     found = session.nearest_training(z, 4)
     assert found["index"] == distances.argmin() and abs(found["distance"] - distances.min()) < 2e-3
     assert (found["image"] == session.training[found["index"]]).all()
+    data = load_trained(trained / "runs" / "cvae").data("train")
+    assert (found["image"] == data.images[found["index"]]).all() and found["class"] == data.labels[found["index"]]
 
 
 def test_a_drawing_is_centered_and_reconstructed(sessions, trained):
@@ -273,31 +277,34 @@ def test_only_this_machine_is_listened_to(servers):
 
 
 def test_requests_at_the_same_time_do_not_mix(servers, sessions):
-    model, inside = sessions["gan"]._model, []
-    decode = type(model).decode
+    kind, inside, found_inside = type(sessions["cvae"]._model), [], []
 
-    def watched(self, *arguments):
-        inside.append(1)
-        assert len(inside) == 1, "two threads in the model"
-        try:
-            return decode(self, *arguments)
-        finally:
-            inside.pop()
+    def slow(method):
+        def watched(*arguments):
+            found_inside.append(len(inside))
+            inside.append(method)
+            time.sleep(0.02)  # without the lock the next request comes in here
+            try:
+                return method(*arguments)
+            finally:
+                inside.pop()
 
-    codes = np.random.default_rng(0).normal(size=(12, 1, 4)).tolist()
-    alone = [ask(servers["gan"], "/decode", {"z": z})[2] for z in codes]
-    found = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(model), "decode", watched)
-        threads = [
-            threading.Thread(target=lambda i=i: found.update({i: ask(servers["gan"], "/decode", {"z": codes[i]})[2]}))
-            for i in range(len(codes))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert [found[i] for i in range(len(codes))] == alone
+        return watched
+
+    generator, asked = np.random.default_rng(0), []
+    for _ in range(3):
+        z, drawing = generator.normal(size=3).tolist(), generator.uniform(size=(8, 8)).tolist()
+        asked.append(("/decode", {"z": [z], "label": 1}))
+        asked.append(("/plane", {"z": z, "label": 2, "side": 2}))
+        asked.append(("/nearest", {"z": z, "label": 3}))
+        asked.append(("/reconstruct", {"pixels": drawing, "label": 4}))
+    alone = [ask(servers["cvae"], *one) for one in asked]
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(asked)) as pool:
+        for name in ("decode", "encode"):
+            patch.setattr(kind, name, slow(getattr(kind, name)))
+        together = list(pool.map(lambda one: ask(servers["cvae"], *one), asked))
+    assert [one[::2] for one in together] == [one[::2] for one in alone]
+    assert len(found_inside) == 15 and max(found_inside) == 0, "two threads in the model"
 
 
 # ---- the command
@@ -315,12 +322,28 @@ def test_a_busy_port_costs_one_line(here, capsys):
     assert "port 70000 cannot be used" in capsys.readouterr().err
 
 
+ADDRESS = r"runs/gan, step \d+: http://127\.0\.0\.1:\d+/ \(Ctrl-C ends it\)"
+
+
+def test_ctrl_c_ends_it(here, terminal, capsys, monkeypatch):
+    def service_actions(server):
+        """What a server calls between two requests: by then it listens.  Those of the other tests run in threads."""
+        if threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("minigen.play.local_server.LocalServer.service_actions", service_actions)
+    assert main(["play", "gan", "--no-browser"]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(rf"{ADDRESS}\n\nstopped\n", out) and err == ""
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
-def test_ctrl_c_ends_it(here, terminal):
+def test_ctrl_c_ends_the_process(here, terminal):
     command = [sys.executable, "-m", "minigen", "play", "gan", "--no-browser"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     line = process.stdout.readline()
-    assert re.search(r"runs/gan, step \d+: http://127\.0\.0\.1:\d+/ \(Ctrl-C ends it\)", line), line
+    assert re.search(ADDRESS, line), line
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out.strip(), err) == (0, "stopped", "")
