@@ -48,7 +48,7 @@ from ..backend import Array, array_module
 from ..engine import is_grad_enabled, primitive
 from ..kernels import find
 from ..tensor import Tensor
-from .elementwise import sigmoid, tanh
+from .elementwise import sigmoid, tanh, zeros_like
 from .linalg import dense_bias, dense_weight_grad
 from .reduce import sum
 from .shape import cat, chunk, flatten, stack, unbind, unsqueeze
@@ -79,13 +79,13 @@ def gru(a: Array, weight: Array, bias: Array, h: Array, *, kept: Kept | None = N
     states, gates = find("gru", a)(a, weight, bias, h)
     if kept is not None:
         kept.states, kept.gates = states, gates
-    return states  # type: ignore[no-any-return]
+    return states
 
 
 def _gru_rule(
     g: Tensor, out: Tensor, a: Tensor, weight: Tensor, bias: Tensor, h: Tensor, *, kept: Kept | None = None
 ) -> tuple[Tensor, ...]:
-    if not is_grad_enabled():
+    if not is_grad_enabled() or a.shape[0] == 0:
         return _gru_rule_on_arrays(g, out, a, weight, bias, h, kept or Kept())
     before = cat([unsqueeze(h, 0), out[:-1]])
     b = dense_bias(flatten(before, 0, 1), weight, bias).reshape(*a.shape)
@@ -93,7 +93,7 @@ def _gru_rule(
     r, z = sigmoid(a_r + b_r), sigmoid(a_z + b_z)
     m = tanh(a_n + r * b_n)
     factors = (1 - z) * (1 - m * m), (before - m) * z * (1 - z), b_n * r * (1 - r), r, z
-    dh: Tensor = h * 0
+    dh: Tensor = zeros_like(h)
     of_a, of_b = [], []
     for g_t, to_n, to_z, to_r, r, z in reversed(list(zip(*map(unbind, (g, *factors)), strict=True))):
         of_h = g_t + dh
@@ -130,7 +130,7 @@ def lstm(a: Array, weight: Array, bias: Array, h: Array, c: Array, *, kept: Kept
     states, gates = find("lstm", a)(a, weight, bias, h, c)
     if kept is not None:
         kept.states, kept.gates = states, gates
-    return states  # type: ignore[no-any-return]
+    return states
 
 
 def _lstm_rule(
@@ -144,14 +144,14 @@ def _lstm_rule(
     *,
     kept: Kept | None = None,
 ) -> tuple[Tensor, ...]:
-    if not is_grad_enabled():
+    if not is_grad_enabled() or a.shape[0] == 0:
         return _lstm_rule_on_arrays(g, out, a, weight, bias, h, c, kept or Kept())
     hs, cs = unbind(out)
     before, rows = cat([unsqueeze(c, 0), cs[:-1]]), _states_before(h, hs)
     i, f, g_, o = chunk(a + dense_bias(rows, weight, bias).reshape(*a.shape), 4, 2)
     i, f, g_, o, t = sigmoid(i), sigmoid(f), tanh(g_), sigmoid(o), tanh(cs)
     slopes = g_ * i * (1 - i), before * f * (1 - f), i * (1 - g_ * g_), t * o * (1 - o)
-    dh, dc = h * 0, c * 0
+    dh, dc = zeros_like(h), zeros_like(c)
     of_a: list[Tensor] = []
     steps = zip(*map(unbind, (*unbind(g), o * (1 - t * t), f, *slopes)), strict=True)
     for u, v, through, f, to_i, to_f, to_g, to_o in reversed(list(steps)):
@@ -191,4 +191,4 @@ def _bias_grad(rows: Tensor) -> Tensor:
 
 def _states_before(h: Tensor, states: Tensor) -> Tensor:
     """The state before each step, as rows (T * N, H)."""
-    return flatten(cat([unsqueeze(h, 0), states[:-1]]), 0, 1)
+    return flatten(cat([unsqueeze(h, 0), states])[: states.shape[0]], 0, 1)

@@ -95,7 +95,7 @@ def like(v, number):
 @subroutine
 def _power_and_rest(x):
     """$2^n$ and p of the module's page, for x of 0 or less; from a number below the least that a float can hold, 0."""
-    least = _number(x, -87.0, -708.0)
+    least = _number(x, -88.0, -709.0)  # here n is -127 or -1023, which gives the exponent of 0
     x = _where_less(x, least, least, x)
     rounding = _number(x, 1.5 * 2**23, 1.5 * 2**52)
     shifted = x * like(x, _LOG2_E) + rounding
