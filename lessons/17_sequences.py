@@ -25,9 +25,9 @@
 # - say what a spectrogram keeps and what it loses, and turn one back into sound;
 # - ask a generator for a melody, and measure whether it is in tune.
 #
-# You need the engine of lesson 1, the GAN of lesson 8 and the class condition of lesson 11.  Plan two sittings of about
-# 40 minutes: sections 1 to 4, sections 5 to 8.  The cells take about a minute together.  Data and sounds need one more
-# extra: `python -m pip install -e ".[sequences]"`.  New words are **bold**, with their Chinese name.
+# You need the engine of lesson 1, the GAN of lesson 8, R1 of lesson 10 and the class condition of lesson 11.  Plan two
+# sittings of about 40 minutes: sections 1 to 4, sections 5 to 8.  The cells take about a minute together.  Data and sounds
+# need one more extra: `python -m pip install -e ".[sequences]"`.  New words are **bold**, with their Chinese name.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
@@ -36,7 +36,7 @@
 # | $T, N, H$ | | steps, sequences in a batch, length of the state |
 # | $a, b$ | `a`, `b` | $W x + b_i$ and $U h + b_h$, the two products that gates are made of |
 # | $r, z, m$ | `r`, `z`, `m` | reset gate, update gate and new content of a GRU |
-# | $g$, $\bar h$ | `g` | the gradient of the loss in a state |
+# | $g$, $\bar h$ | `g` | the gradient of the loss with respect to a state |
 # | $k(x, y)$, $\sigma$ | `kernel`, `sigma` | the kernel of the MMD, and its width |
 # | $X_{kt}$ | `stft(x)` | frequency $k$ in frame $t$: its absolute value is the magnitude |
 
@@ -76,7 +76,8 @@ print("h3 =", h3.round(3))
 #
 # $$d_t = g_t\,(1 - h_t^2), \qquad g_{t-1} = U^\top d_t$$
 #
-# $d_t$ is the gradient before the tanh.  $U$ is used in *every* step, so its gradient is a sum with a term for each:
+# $d_t$ is the gradient before the tanh.  $U$ is used in *every* step, so its gradient $\bar U = \partial L / \partial U$ is a sum
+# with a term for each:
 #
 # $$\bar U = \sum_{t=1}^{T} d_t\, h_{t-1}^\top$$
 #
@@ -127,8 +128,9 @@ print(f"largest difference: {np.abs(u.grad.numpy() - by_hand).max():.0e}")
 # factors shorten it by 10 % a step, $0.9^{100} = 0.00003$ is left after 100 steps.  If they lengthen it by 10 %, it
 # becomes 14,000 times as long.  These are **vanishing and exploding gradients** (梯度消失与梯度爆炸).
 #
-# **Predict.**  A tanh network, a **GRU** and an **LSTM** with 64 states, at their starting weights: how long is the
-# gradient of the last state in the first, $|\partial L / \partial h_0|$, after 50 steps, if it had the length 1 at the end?
+# **Predict.**  A tanh network, a **GRU** and an **LSTM** (section 3 explains both) have a state of 64 numbers and their
+# starting weights.  The gradient with respect to the *last* state, $\partial L / \partial h_{50}$, has length 1.  How long is the
+# gradient with respect to the *first* state, $\partial L / \partial h_0$, 50 steps back?
 
 
 # %%
@@ -224,7 +226,7 @@ print(f"length of the gradient of all weights: {float(before):.1e} before, {afte
 #
 # The **GRU** (门控循环单元) keeps a share $z$ of every state and replaces the rest by new content $m$:
 #
-# $$r, z = \sigma(a + b), \qquad m = \tanh(a_n + r\, b_n), \qquad h' = (1 - z)\,m + z\,h = m + z\,(h - m)$$
+# $$r, z = \mathrm{sigmoid}(a + b), \qquad m = \tanh(a_n + r\, b_n), \qquad h' = (1 - z)\,m + z\,h = m + z\,(h - m)$$
 #
 # $z$ is the **update gate** (更新门), $r$ the **reset gate** (重置门).  $a = W x + b_i$ and $b = U h + b_h$ have three parts
 # each: r, z, n.  Now differentiate.  $g$ is the gradient of $h'$.
@@ -257,10 +259,11 @@ exercises.gru_gradient(gru_gradient)
 # </details>
 #
 # **Through time.**  A state acts on the loss in two ways: through the output of its step, and through the next step.  So go
-# from the last step to the first, as in section 1, and add both.  In minigen a whole sequence is **one** primitive.  Below is
-# its rule as it is used where the backward pass itself is recorded, for gradients of gradients (lesson 1).  Find your four
-# formulas in it.  `to_n`, `to_z` and `to_r` do not depend on the gradient that comes in, so they are computed for all steps at
-# once.  Elsewhere a kernel does the same on arrays: composed of single operations, a GRU of 28 steps has about 480 nodes.
+# from the last step to the first, as in section 1, and add both.  In minigen a whole sequence is **one** primitive.  Below
+# is its rule as it is used where the backward pass itself is recorded, for gradients of gradients (lesson 1).  Find your
+# four formulas in it; `weight` is $U$, and `before` holds the states $h_{t-1}$.  `to_n`, `to_z` and `to_r` do not depend on
+# the gradient that comes in, so they are computed for all steps at once.  Elsewhere a kernel does the same on arrays:
+# composed of single operations, a GRU of 28 steps has about 480 nodes.
 
 # %%
 from minigen.ops.recurrent import _gru_rule  # noqa: E402
@@ -343,7 +346,8 @@ for name, right in answers.items():
 # A batch of days goes through a GRU, and the training loop says `output, h = gru(batch, h)`: the state that came out of
 # one batch goes into the next.  What is true?
 #
-# - a: the graph of all earlier batches is kept, so every backward pass goes through them and memory grows.
+# - a: `h` belongs to the graph of the batch before.  So the second backward pass runs into a graph that was used and freed
+#   already, and stops with an error.
 # - b: the state was made by *other* days, so it tells this batch about the wrong ones.
 # - c: the weights of the GRU would differ from batch to batch.
 # - d: `h.detach()` repairs both a and b.
@@ -378,7 +382,8 @@ show_source(RecurrentGenerator)
 #
 #     minigen train rcgan --data power --critic dense --loss wgan-gp --width 48 --steps 4500
 #
-# The *critic* is not recurrent: it sees all 24 hours at once.  A recurrent critic, as in the paper, costs twelve times as
+# The *critic* is a discriminator that gives a score and not a probability; `wgan-gp` is its loss.  It is not recurrent: it
+# sees all 24 hours at once.  A recurrent critic, as in the paper, costs twelve times as
 # much per step with a gradient penalty, and with the usual loss it was fooled for hundreds of steps.
 
 # %%
@@ -402,17 +407,18 @@ for i in range(25):
 picture
 
 # %% [markdown]
-# **Predict** before you go on: which of the drawn days would you recognise as drawn?  Look for what is missing: ragged and
+# **Predict** before you go on: which of the drawn days would you recognize as drawn?  Look for what is missing: ragged and
 # rare days.
 #
 # ### How far from real?  MMD
 #
 # The **maximum mean discrepancy** (MMD, 最大均值差异) compares all pairs of days.  With a kernel $k(x, y)$ near 1 for
-# similar days and near 0 for different ones:
+# similar days and near 0 for different ones, here $k(x, y) = e^{-|x - y|^2 / (2 \sigma^2)}$:
 #
 # $$\mathrm{MMD}^2 = E\,k(x, x') + E\,k(y, y') - 2\,E\,k(x, y)$$
 #
-# $x, x'$ are two *different* real days, $y, y'$ two different drawn days.  It is 0 if both have the same distribution.
+# $x, x'$ are two *different* real days, $y, y'$ two different drawn days.  It is 0 if both have the same distribution.  The
+# width $\sigma$ says which distance counts as near; we take the median distance between two real days.
 #
 # ### Exercise 17.4: MMD without the pairs i = j
 #
@@ -431,7 +437,9 @@ exercises.unbiased_mmd(unbiased_mmd)
 # ### Can a classifier learn from it?  TSTR
 #
 # **TSTR**, *train on synthetic, test on real*: train a classifier of the two seasons on drawn days, and test it on real
-# ones.  The baseline without a network: a normal distribution with the mean and the covariance of each class.
+# ones.  Two classifiers do it: logistic regression draws a straight line between the seasons, and nearest neighbor gives a
+# day the season of the most similar day.  The number is the share of right answers.  The baseline without a network: a
+# normal distribution with the mean and the covariance of each class.
 
 # %%
 normal, normal_labels = class_gaussians(train.series, train.labels, 274, np.random.default_rng(0))
@@ -444,7 +452,7 @@ scores = {name: {"mmd": mmd(test.series, days), **tstr(days, labels, test.series
           for name, (days, labels) in compared.items()}  # fmt: skip
 
 # %% tags=["varies"]
-print(f"{'':22} {'MMD^2':>8} {'TSTR logistic':>14} {'TSTR neighbour':>15}")
+print(f"{'':22} {'MMD^2':>8} {'TSTR logistic':>14} {'TSTR neighbor':>15}")
 for name, found in scores.items():
     print(f"{name:22} {found['mmd']:8.4f} {found['logistic']:14.3f} {found['neighbor']:15.3f}")
 
@@ -495,9 +503,10 @@ plot.show_images(rows, ncols=10, caption="Digits that a GRU drew row by row; a c
 # ## 6. Sound: why not draw its samples?
 #
 # A note of a quarter of a second is 2,048 **samples** (采样点).  A GAN with one-dimensional convolutions can draw them
-# directly: *WaveGAN* (Donahue, McAuley, Puckette 2019).  Here are five of its sounds, asked for the keys C, D, E, F, G after
-# as many steps as the networks below.  (It has learned from the notes of twelve instruments on 13 keys.  Those notes are
-# made on your machine, from a sound font under the GPL, and no lesson contains them.)
+# directly: *WaveGAN* (Donahue, McAuley, Puckette 2019).  Here are five of its sounds, asked for the keys C, D, E, F, G
+# after as many steps as the networks below.  A key has a number, as in MIDI: 60 is middle C, and each semitone adds 1.  (It
+# has learned from the notes of twelve instruments on 13 keys.  Those notes are made on your machine, from a sound font
+# under the GPL, and no lesson contains them.)
 
 # %%
 keys = np.array([60, 62, 64, 65, 67])
@@ -514,10 +523,11 @@ plot.show_audio(
 )
 
 # %% [markdown]
-# Of 260 such sounds 18 % are within 50 cents of their key.  (A guess of one of 13 keys gives 7.7 %, the networks below
-# 97 to 100 %.)  Why is it so hard?  Two sounds that no ear can tell apart may have very different samples: move a pure
-# tone by half a period, and each sample changes its sign.  **A generator of samples must place every period of every frequency,
-# and the ear hardly listens to that.**  The paper's WaveGAN trains more than a hundred times longer.
+# 100 **cents** (音分) are a semitone.  Of 260 such sounds 18 % are within 50 cents of their key.  (A guess of one of 13 keys
+# gives 7.7 %, the networks below 97 to 100 %.)  Why is it so hard?  Two sounds that no ear can tell apart may have very
+# different samples: move a pure tone by half a period, and each sample changes its sign.  **A generator of samples must
+# place every period of every frequency, and the ear hardly listens to that.**  The paper's WaveGAN trains more than a
+# hundred times longer.
 #
 # ## 7. A spectrogram: what it keeps and what it loses
 #
@@ -543,7 +553,7 @@ print(
 # %% [markdown]
 # **The way back.**  A generator draws magnitudes only.  **Griffin-Lim** finds phases that fit: begin with random ones, turn
 # them into sound and transform it again, keep the phases of the result, put the wanted magnitudes back, repeat.  It can be
-# done because frames overlap: most phases do not fit their neighbours.
+# done because frames overlap: most phases do not fit their neighbors.
 
 # %%
 for rounds in (0, 1, 10, 60):
@@ -592,7 +602,7 @@ plot.show_audio(
 )
 
 # %% [markdown]
-# 100 **cents** (音分) are a semitone; the notes of the training are detuned by up to 20 themselves.
+# The notes of the training are detuned by up to 20 cents themselves.
 #
 # **One seed is not enough either.**  This generator is of seed 0, and 97 % of its notes are in tune.  An earlier version had
 # no penalty in its critic.  With seed 0 it reached 95 %, so it seemed to work; with seeds 1 and 2 it reached 1 % and 12 %.  Its
@@ -654,5 +664,5 @@ plot.show_audio(notes.audio[[0, 2, 4, 5, 7], 0].reshape(-1), notes.rate, "Five r
 # as well as a GAN does, and its days look nothing like real ones.  And sound becomes easy when a network draws what the ear
 # listens to, frames of frequencies, and leaves the phases to an algorithm.
 #
-# Derivations: `minigen/ops/recurrent.py`, `minigen/audio/spectrum.py`.  Measured tables, licences of the data:
+# Derivations: `minigen/ops/recurrent.py`, `minigen/audio/spectrum.py`.  Measured tables, licenses of the data:
 # `lessons/reference/sequences.md`.

@@ -22,8 +22,8 @@ def gru_gradient(g, r, z, m, b_n, h):
     return d_n * b_n * r * (1 - r), g * (h - m) * z * (1 - z), d_n * r, g * z
 
 
-# 17.3  The graph grows (a), and the state is that of other days (b); detach helps against the first only.  Pieces of one
-# recording are the case where it is right (e).
+# 17.3  h leads into a graph that is freed already (a), and it is the state of other days (b); detach helps against the first
+# only.  Pieces of one recording are the case where it is right (e).
 
 carried_state = "abe"
 

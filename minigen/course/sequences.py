@@ -127,7 +127,8 @@ def gru_gradient(answer: Any) -> None:
 def carried_state(answer: Any) -> None:
     """The letters of what is true of the loop, as a string."""
     match_letters(answer, set("abe"), {
-        "a": "a is true: h holds the graph of the last batch, which holds that of the batch before. Nothing is freed.",
+        "a": "a is true: the first backward pass freed the graph that made h, and the second one needs it. (If it were "
+             "kept, every pass would go through all batches before.)",
         "b": "b is true: batch 2 holds other days. What the state says is about the days of batch 1.",
         "c": "c is false: the weights are the same in every step and batch; a state is no weight.",
         "d": "d is false: detach ends the graph (a), and the state is still that of other sequences (b).",
