@@ -214,14 +214,14 @@ def test_without_detach_the_loss_of_d_reaches_g():
 
 @pytest.mark.slow
 def test_it_learns_the_ring():
-    found = []
-    for seed in range(3):
+    for seed in range(2):
         game = PlaneGame(seed=seed)
         for _ in range(10):
             game.play(200)
-        points = np.array(game.picture()["points"])
-        found.append(np.abs(np.linalg.norm(points, axis=1) - 1).mean())
-    assert np.median(found) < 0.2  # of a ring of radius 1; at the start it is 0.9
+        found = game.picture()
+        far = np.abs(np.linalg.norm(found["points"], axis=1) - 1).mean()
+        # Of a ring of radius 1.  Measured: 0.033 and 0.036, 6 modes of 8; at the start the distance is 0.86.
+        assert far < 0.07 and found["modes"] >= 4, (seed, far, found["modes"])
 
 
 @pytest.mark.parametrize(
