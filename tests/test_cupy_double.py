@@ -195,3 +195,19 @@ def test_a_training_step_on_the_double_equals_the_cpus_and_never_waits(gpu):
     assert got.keys() == want.keys()
     for name in want:
         np.testing.assert_allclose(got[name], want[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+@needs_emulator
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_a_recurrent_layer_on_the_double_equals_the_cpus(gpu, kind):
+    """The CUDA set has no kernel for it, so the plain formulas must run on the device's arrays."""
+    found = []
+    for where in ("cpu", "cuda"):
+        mg.manual_seed(3)
+        layer = getattr(mg.nn, kind)(2, 3).to(where)
+        x = mg.tensor(np.random.default_rng(0).standard_normal((4, 2, 2)).astype(np.float32), device=where)
+        output = layer(x)[0]
+        gradients = mg.grad((output * output).sum(), list(layer.parameters()))
+        found.append([t.numpy() for t in (output, *gradients)])
+    for cpu, cuda in zip(*found, strict=True):
+        np.testing.assert_allclose(cuda, cpu, rtol=1e-4, atol=1e-6)

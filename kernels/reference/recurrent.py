@@ -5,7 +5,7 @@ product of the state before, $W h_{t-1}$, belongs to each step.  A forward kerne
 gradient need not compute them again.
 """
 
-import numpy as np
+from minigen.backend import array_module
 
 from ..shapes import Array
 from ..signatures import checked
@@ -15,7 +15,7 @@ __all__ = ["gru", "gru_grad", "lstm", "lstm_grad"]
 
 def _sigmoid(x: Array) -> Array:
     """Compute 1 / (1 + e^-x) by a tanh, which cannot overflow."""
-    y: Array = 0.5 * np.tanh(0.5 * x) + 0.5
+    y: Array = 0.5 * array_module(x).tanh(0.5 * x) + 0.5
     return y
 
 
@@ -51,15 +51,16 @@ def gru(a: Array, weight: Array, bias: Array, h: Array) -> tuple[Array, Array]:
     gates : array (T, N, 4H)
         r, z, b_n and m of each step.
     """
+    xp = array_module(a)
     a, weight, bias, h = _rows(a, weight, bias, h)
-    gates = np.empty_like(a, shape=(*a.shape[:2], 4 * h.shape[1]))
-    states = np.empty_like(a, shape=(*a.shape[:2], h.shape[1]))
+    gates = xp.empty_like(a, shape=(*a.shape[:2], 4 * h.shape[1]))
+    states = xp.empty_like(a, shape=(*a.shape[:2], h.shape[1]))
     for t, step in enumerate(a):
         (a_r, a_z, a_n), (b_r, b_z, b_n) = _parts(step, 3), _parts(h @ weight.T + bias, 3)
         r, z = _sigmoid(a_r + b_r), _sigmoid(a_z + b_z)
-        m = np.tanh(a_n + r * b_n)
+        m = xp.tanh(a_n + r * b_n)
         h = m + z * (h - m)
-        states[t], gates[t] = h, np.concatenate([r, z, b_n, m], axis=1)
+        states[t], gates[t] = h, xp.concatenate([r, z, b_n, m], axis=1)
     return states, gates
 
 
@@ -83,9 +84,10 @@ def gru_grad(g: Array, states: Array, gates: Array, weight: Array, h: Array) -> 
         the products with the states before, and the sum.
     dh : array (N, H)
     """
+    xp = array_module(g)
     g, states, gates, weight, h = _rows(g, states, gates, weight, h)
-    da, db = (np.empty_like(g, shape=(*g.shape[:2], len(weight))) for _ in range(2))
-    dh = np.zeros_like(h)
+    da, db = (xp.empty_like(g, shape=(*g.shape[:2], len(weight))) for _ in range(2))
+    dh = xp.zeros_like(h)
     for t in reversed(range(len(g))):
         r, z, b_n, m = _parts(gates[t], 4)
         before = states[t - 1] if t else h
@@ -93,7 +95,7 @@ def gru_grad(g: Array, states: Array, gates: Array, weight: Array, h: Array) -> 
         d_n = of_h * (1 - z) * (1 - m * m)
         d_z = of_h * (before - m) * z * (1 - z)
         d_r = d_n * b_n * r * (1 - r)
-        da[t], db[t] = np.concatenate([d_r, d_z, d_n], axis=1), np.concatenate([d_r, d_z, d_n * r], axis=1)
+        da[t], db[t] = xp.concatenate([d_r, d_z, d_n], axis=1), xp.concatenate([d_r, d_z, d_n * r], axis=1)
         dh = of_h * z + db[t] @ weight
     return da, db, dh
 
@@ -118,15 +120,16 @@ def lstm(a: Array, weight: Array, bias: Array, h: Array, c: Array) -> tuple[Arra
     gates : array (T, N, 4H)
         i, f, g and o of each step, after their sigmoid or tanh.
     """
+    xp = array_module(a)
     a, weight, bias, h, c = _rows(a, weight, bias, h, c)
-    gates = np.empty_like(a)
-    states = np.empty_like(a, shape=(2, *a.shape[:2], h.shape[1]))
+    gates = xp.empty_like(a)
+    states = xp.empty_like(a, shape=(2, *a.shape[:2], h.shape[1]))
     for t, step in enumerate(a):
         i, f, g, o = _parts(step + (h @ weight.T + bias), 4)
-        i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+        i, f, g, o = _sigmoid(i), _sigmoid(f), xp.tanh(g), _sigmoid(o)
         c = f * c + i * g
-        h = o * np.tanh(c)
-        states[0, t], states[1, t], gates[t] = h, c, np.concatenate([i, f, g, o], axis=1)
+        h = o * xp.tanh(c)
+        states[0, t], states[1, t], gates[t] = h, c, xp.concatenate([i, f, g, o], axis=1)
     return states, gates
 
 
@@ -150,15 +153,16 @@ def lstm_grad(g: Array, states: Array, gates: Array, weight: Array, c: Array) ->
         that of bias.
     dh, dc : array (N, H)
     """
+    xp = array_module(g)
     cotangents, states, gates, weight, c = _rows(g, states, gates, weight, c)
-    da = np.empty_like(gates)
-    dh, dc = np.zeros_like(c), np.zeros_like(c)
+    da = xp.empty_like(gates)
+    dh, dc = xp.zeros_like(c), xp.zeros_like(c)
     for t in reversed(range(len(gates))):
         i, f, g, o = _parts(gates[t], 4)
-        tanh, before = np.tanh(states[1, t]), states[1, t - 1] if t else c
+        tanh, before = xp.tanh(states[1, t]), states[1, t - 1] if t else c
         of_h = cotangents[0, t] + dh
         of_c = cotangents[1, t] + dc + of_h * o * (1 - tanh * tanh)
         parts = [of_c * g * i * (1 - i), of_c * before * f * (1 - f), of_c * i * (1 - g * g), of_h * tanh * o * (1 - o)]
-        da[t] = np.concatenate(parts, axis=1)
+        da[t] = xp.concatenate(parts, axis=1)
         dh, dc = da[t] @ weight, of_c * f
     return da, dh, dc
