@@ -5,7 +5,10 @@ product of the state before, $W h_{t-1}$, belongs to each step.  A forward kerne
 gradient need not compute them again.
 """
 
-from minigen.backend import array_module
+import sys
+from typing import Any
+
+import numpy as np
 
 from ..shapes import Array
 from ..signatures import checked
@@ -13,9 +16,14 @@ from ..signatures import checked
 __all__ = ["gru", "gru_grad", "lstm", "lstm_grad"]
 
 
+def _module(x: Array) -> Any:
+    """CuPy for its arrays, else NumPy."""
+    return sys.modules["cupy"] if type(x).__module__.startswith("cupy") else np
+
+
 def _sigmoid(x: Array) -> Array:
     """Compute 1 / (1 + e^-x) by a tanh, which cannot overflow."""
-    y: Array = 0.5 * array_module(x).tanh(0.5 * x) + 0.5
+    y: Array = 0.5 * _module(x).tanh(0.5 * x) + 0.5
     return y
 
 
@@ -51,7 +59,7 @@ def gru(a: Array, weight: Array, bias: Array, h: Array) -> tuple[Array, Array]:
     gates : array (T, N, 4H)
         r, z, b_n and m of each step.
     """
-    xp = array_module(a)
+    xp = _module(a)
     a, weight, bias, h = _rows(a, weight, bias, h)
     gates = xp.empty_like(a, shape=(*a.shape[:2], 4 * h.shape[1]))
     states = xp.empty_like(a, shape=(*a.shape[:2], h.shape[1]))
@@ -84,7 +92,7 @@ def gru_grad(g: Array, states: Array, gates: Array, weight: Array, h: Array) -> 
         the products with the states before, and the sum.
     dh : array (N, H)
     """
-    xp = array_module(g)
+    xp = _module(g)
     g, states, gates, weight, h = _rows(g, states, gates, weight, h)
     da, db = (xp.empty_like(g, shape=(*g.shape[:2], len(weight))) for _ in range(2))
     dh = xp.zeros_like(h)
@@ -120,7 +128,7 @@ def lstm(a: Array, weight: Array, bias: Array, h: Array, c: Array) -> tuple[Arra
     gates : array (T, N, 4H)
         i, f, g and o of each step, after their sigmoid or tanh.
     """
-    xp = array_module(a)
+    xp = _module(a)
     a, weight, bias, h, c = _rows(a, weight, bias, h, c)
     gates = xp.empty_like(a)
     states = xp.empty_like(a, shape=(2, *a.shape[:2], h.shape[1]))
@@ -153,7 +161,7 @@ def lstm_grad(g: Array, states: Array, gates: Array, weight: Array, c: Array) ->
         that of bias.
     dh, dc : array (N, H)
     """
-    xp = array_module(g)
+    xp = _module(g)
     cotangents, states, gates, weight, c = _rows(g, states, gates, weight, c)
     da = xp.empty_like(gates)
     dh, dc = xp.zeros_like(c), xp.zeros_like(c)
