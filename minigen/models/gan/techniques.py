@@ -13,9 +13,9 @@ option       what it does                                                       
 `unroll`     G learns against the D of some steps later                              Metz et al. 2017
 ============ ======================================================================= ==================================
 
-R1 takes a third of a step.  `r1_every` computes it in every 4th step, say, with 4 times the weight: the same force on
-average (*lazy regularization*, Karras et al. 2020, *Analyzing and Improving the Image Quality of StyleGAN*, arXiv
-1912.04958, section 3.1).
+In the family of points R1 takes a fifth of a step.  `r1_every` computes it in every 4th step, say, with 4 times the
+weight: the same force on average (*lazy regularization*, Karras et al. 2020, *Analyzing and Improving the Image Quality
+of StyleGAN*, arXiv 1912.04958, section 3.1).
 
 None of them is needed where D keeps up with G: with the learning rate of D as high as that of G, or several steps of D
 for one of G.
