@@ -91,6 +91,15 @@ def test_reading_a_run_writes_nothing(run):
     assert run.path.stat().st_mtime_ns == before
 
 
+def test_the_stored_grids_of_samples_are_found_in_order_and_nothing_else(run):
+    shutil.rmtree(run.path / "samples")
+    assert run.sampled_epochs() == []
+    (run.path / "samples").mkdir()
+    for name in ("epoch-0010.png", "epoch-0002.png", "epoch-last.png", "epoch-0003.txt", "real.png"):
+        (run.path / "samples" / name).touch()
+    assert run.sampled_epochs() == [2, 10]
+
+
 def test_a_file_in_place_of_a_folder_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"file is a file, not the folder of a run"):

@@ -170,8 +170,7 @@ class PlaySession:
 
     def epochs(self) -> list[int]:
         """The epochs of which a grid of samples is stored."""
-        names = [path.stem.removeprefix("epoch-") for path in (self._trained.run.path / "samples").glob("epoch-*.png")]
-        return sorted(int(name) for name in names if name.isdecimal())
+        return self._trained.run.sampled_epochs()
 
     def epoch_picture(self, epoch: int) -> Path:
         """The stored grid of samples of one epoch; ValueError if there is none."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .curves import draw_curve, show_the_settled_part
-from .style import COLORS, DASHES, figure, style
+from .curves import curve_look, draw_curve, show_the_settled_part
+from .style import figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ def _draw_points(axes: Any, values: Mapping[str, tuple[float, float, float]], ru
         if run not in values or not math.isfinite(values[run][0]):
             continue
         value, low, high = values[run]
-        color = list(COLORS.values())[i % len(DASHES)]
+        color, _ = curve_look(i)
         if math.isfinite(low):
             axes.plot([low, high], [i, i], color=color, linestyle="-", linewidth=4, alpha=0.4)
         axes.plot([value], [i], "o", color=color)
@@ -93,6 +93,5 @@ def _draw_points(axes: Any, values: Mapping[str, tuple[float, float, float]], ru
 
 def _handle(axes: Any, index: int, run: str) -> Any:
     """An empty line with the look of this run, for the legend."""
-    count = len(DASHES)
-    color, dashes = list(COLORS.values())[index % count], DASHES[(index + index // count) % count]
+    color, dashes = curve_look(index)
     return axes.plot([], [], color=color, linestyle=dashes, label=run)[0]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["loss_curves", "training_curves"]
 
+CLOCKS = ("step", "epoch", "seconds")
+"""Columns of a log that say when a row was written, and not what was found."""
+
 
 def loss_curves(
     source: Mapping[str, Sequence[float]] | str | os.PathLike[str],
@@ -118,7 +121,7 @@ def training_curves(
     ['loss', 'd_real, d_fake']
     """
     table = dict(source) if isinstance(source, Mapping) else read_csv(Path(source))
-    names = [name for name in table if name not in ("step", "epoch", "seconds")]
+    names = [name for name in table if name not in CLOCKS]
     lengths = {name: len(table[name]) for name in (["step"] if "step" in table else []) + names}
     if not names or len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise ValueError(f"training_curves: expected columns of one length, not empty, got {lengths}")
@@ -177,13 +180,15 @@ def smoothing(count: int) -> int:
     return count // 100
 
 
-def draw_curve(axes: Any, times: np.ndarray, values: np.ndarray, label: str, index: int) -> None:
-    """Draw curve number `index`; a long one faintly, with its running mean on top.
-
-    The first 36 differ in color or dashes.
-    """
+def curve_look(index: int) -> tuple[str, Any]:
+    """The color and the dashes of curve number `index`; the first 36 differ in one of them."""
     count = len(DASHES)
-    color, dashes = list(COLORS.values())[index % count], DASHES[(index + index // count) % count]
+    return list(COLORS.values())[index % count], DASHES[(index + index // count) % count]
+
+
+def draw_curve(axes: Any, times: np.ndarray, values: np.ndarray, label: str, index: int) -> None:
+    """Draw curve number `index`; a long one faintly, with its running mean on top."""
+    color, dashes = curve_look(index)
     half = smoothing(len(values))
     if half > 0:
         axes.plot(times, values, linewidth=1, linestyle="-", alpha=0.25, color=color)

@@ -166,6 +166,11 @@ class Run:
         """The grid of samples after `epoch` epochs."""
         return self.path / "samples" / f"epoch-{epoch:04d}.png"
 
+    def sampled_epochs(self) -> list[int]:
+        """The epochs of which a grid of samples is stored, in order."""
+        names = [path.stem.removeprefix("epoch-") for path in self.samples(0).parent.glob("epoch-*.png")]
+        return sorted(int(name) for name in names if name.isdecimal())
+
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""
         return sorted((self.path / "checkpoints").glob("step-*.safetensors"))

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from .._util.optional import require
+from ..plot.curves import CLOCKS
 from .errors import RunError
 from .log import read_log
 from .run import Run
 
 __all__ = ["export_run", "export_runs"]
-
-CLOCKS = ("step", "epoch", "seconds")
 
 
 def export_runs(runs: Mapping[str, Run], folder: Path) -> None:
@@ -81,12 +80,9 @@ def _pictures(run: Run, log: Mapping[str, Any]) -> "list[tuple[int, np.ndarray]]
     """The stored grids of samples, each with the last step of its epoch."""
     image = require("PIL.Image")
     found = []
-    for path in sorted((run.path / "samples").glob("epoch-*.png")):
-        number = path.stem.removeprefix("epoch-")
-        if not number.isdecimal():
-            continue
-        before = log["step"][log["epoch"] <= int(number)] if "epoch" in log else log["step"][:0]
-        with image.open(path) as picture:
+    for epoch in run.sampled_epochs():
+        before = log["step"][log["epoch"] <= epoch] if "epoch" in log else log["step"][:0]
+        with image.open(run.samples(epoch)) as picture:
             pixels = np.asarray(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
         found.append((int(before[-1]) if len(before) else 0, pixels))
     return found

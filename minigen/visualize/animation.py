@@ -1,7 +1,6 @@
 """The samples of each epoch, one after the other, as an animated GIF."""
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,8 +88,7 @@ def animate(source: Run, path: str | os.PathLike[str], frames: int = FRAMES, sec
 
 def _epochs(source: Run) -> list[int]:
     """The epochs that there is a grid of samples of."""
-    found = [re.fullmatch(r"epoch-(\d+)", path.stem) for path in source.samples(0).parent.glob("epoch-*.png")]
-    epochs = sorted(int(match.group(1)) for match in found if match)
+    epochs = source.sampled_epochs()
     if len(epochs) < 2:
         raise RunError(f"{source.path / 'samples'} holds {len(epochs)} grids of samples, at least 2 are needed")
     return epochs

@@ -16,7 +16,7 @@ import numpy as np
 from .._util.tables import Table
 from ..metrics import MEASURES, check_comparable
 from ..metrics.evaluation import number
-from ..plot.curves import running_mean, smoothing
+from ..plot.curves import CLOCKS, running_mean, smoothing
 from ..train import RunError, open_run
 from ..train.log import read_log
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunRecord", "differing_options", "notes", "numbers_table", "read_runs"]
 
-CLOCKS = ("step", "epoch", "seconds")
 LOWER = ("loss", "loss_pixel", "loss_validation", "kid", "class_tv")
 HIGHER = ("psnr", "labelled_accuracy", "coverage")
 """Which logged numbers have a better end.  ``loss`` is that of a VAE; those of a GAN are ``loss_d`` and ``loss_g``."""
@@ -60,10 +59,6 @@ class RunRecord:
     def step(self) -> int:
         """The last step in the log."""
         return int(self.log["step"][-1])
-
-    def last_samples(self) -> Path | None:
-        """The last stored picture of samples, if there is one."""
-        return max((self.run.path / "samples").glob("epoch-*.png"), default=None)
 
     def options(self) -> dict[str, Any]:
         """Every field of the config that was asked for by name, the options of the model among them."""

@@ -94,8 +94,7 @@ def _wide(table: str) -> str:
 
 
 def _samples(one: RunRecord) -> str:
-    path = one.last_samples()
-    if path is None:
+    epochs = one.run.sampled_epochs()
+    if not epochs:
         return f"<figure><figcaption>{html.escape(one.label)}: no stored samples</figcaption></figure>"
-    epoch = int(path.stem.removeprefix("epoch-"))
-    return embed_png(path.read_bytes(), f"{one.label}, after epoch {epoch}")
+    return embed_png(one.run.samples(epochs[-1]).read_bytes(), f"{one.label}, after epoch {epochs[-1]}")
