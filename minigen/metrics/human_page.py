@@ -1,8 +1,9 @@
 """The page of a two-alternative test, as HTML that needs nothing else: see `minigen.metrics.human`."""
 
-import base64
 import json
 from typing import Any
+
+from .._util.data_url import data_url
 
 __all__ = ["sheet_page"]
 
@@ -171,5 +172,4 @@ def sheet_page(sheet: dict[str, Any], sprite: bytes) -> str:
     str
         HTML that loads nothing.  It does not hold which images are real.
     """
-    picture = f"data:image/png;base64,{base64.b64encode(sprite).decode()}"
-    return _PAGE.replace("@SHEET@", json.dumps(sheet)).replace("@SPRITE@", picture)
+    return _PAGE.replace("@SHEET@", json.dumps(sheet)).replace("@SPRITE@", data_url(sprite))

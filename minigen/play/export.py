@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .local_server import data_url, page_source
+from .._util.data_url import data_url
+from .local_server import page_source
 from .session import PlaySession, png_bytes
 
 __all__ = ["static_page"]

@@ -5,7 +5,6 @@ own name point to 127.0.0.1 (DNS rebinding), or send requests there.  So the hea
 header Origin, if there is one, must be this server, and a body must be JSON, which no foreign page may send unasked.
 """
 
-import base64
 import json
 import os
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["LOCAL", "LocalHandler", "LocalServer", "RefusedError", "as_json", "data_url", "listen", "page_source"]
+__all__ = ["LOCAL", "LocalHandler", "LocalServer", "RefusedError", "as_json", "listen", "page_source"]
 
 LOCAL = "127.0.0.1"
 MAX_BODY = 1 << 20
@@ -162,8 +161,3 @@ class LocalHandler(BaseHTTPRequestHandler):
 def as_json(content: Any) -> tuple[str, bytes]:
     """An answer as JSON."""
     return "application/json", json.dumps(content).encode()
-
-
-def data_url(png: bytes) -> str:
-    """A PNG file as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .local_server import LocalHandler, LocalServer, RefusedError, as_json, data_url, listen, page_source
+from .._util.data_url import data_url
+from .local_server import LocalHandler, LocalServer, RefusedError, as_json, listen, page_source
 from .session import PlaySession, png_bytes
 
 if TYPE_CHECKING:

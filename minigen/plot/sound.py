@@ -1,12 +1,12 @@
 """A sound in a notebook: its spectrogram, and a player."""
 
-import base64
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._util.data_url import data_url
 from ..audio import HOP, N_FFT, log_spectrogram, wav_bytes
 from .style import figure
 
@@ -36,11 +36,8 @@ class SoundPicture:
     def _repr_html_(self) -> str:
         memory = io.BytesIO()
         self.figure.savefig(memory, format="png", dpi=100)
-        picture, player = (base64.b64encode(b).decode() for b in (memory.getvalue(), wav_bytes(self.sound, self.rate)))
-        return (
-            f'<img src="data:image/png;base64,{picture}" alt="spectrogram"><br>'
-            f'<audio controls src="data:audio/wav;base64,{player}"></audio>'
-        )
+        picture, player = data_url(memory.getvalue()), data_url(wav_bytes(self.sound, self.rate), "audio/wav")
+        return f'<img src="{picture}" alt="spectrogram"><br><audio controls src="{player}"></audio>'
 
 
 def show_audio(sound: Any, rate: int, caption: str = "") -> SoundPicture:

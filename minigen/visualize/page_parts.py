@@ -1,9 +1,10 @@
 """What the pages of this package share: the style, and pictures inside the file."""
 
-import base64
 import html
 import io
 from typing import TYPE_CHECKING
+
+from .._util.data_url import data_url
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +54,5 @@ def embed_plot(picture: "Figure", text: str) -> str:
 
 def embed_png(png: bytes, text: str, attributes: str = "", css: str = "") -> str:
     """The bytes of a PNG file as HTML, with a caption, which is also the text for those who do not see it."""
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    image = f'<img {attributes} alt="{html.escape(text)}" src="{source}">'
+    image = f'<img {attributes} alt="{html.escape(text)}" src="{data_url(png)}">'
     return f'<figure style="{css}">{image}<figcaption>{html.escape(text)}</figcaption></figure>'
