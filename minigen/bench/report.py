@@ -60,6 +60,11 @@ class Row:
         return cls(measured.group, measured.work, ours, theirs, ratio, low, high, **rest)
 
     @property
+    def beside_pytorch(self) -> bool:
+        """Whether the row compares with PyTorch."""
+        return self.beside == "PyTorch" and math.isfinite(self.ratio)
+
+    @property
     def rate(self) -> float:
         """Nominal GFLOP/s; NaN if not counted."""
         return self.gflop / self.ours * 1e3 if self.gflop else math.nan
@@ -94,7 +99,7 @@ def as_markdown(path: Path, facts: Mapping[str, str], rows: Sequence[Row]) -> No
         chosen = sorted(
             (row for row in rows if row.group == group), key=lambda row: -row.ratio if row.ratio == row.ratio else 0
         )
-        compared = [row.ratio for row in chosen if _beside_pytorch(row)]
+        compared = [row.ratio for row in chosen if row.beside_pytorch]
         lines += ["", f"## {group}", ""] + ([summary(compared), ""] if len(compared) > 1 else [])
         lines.append(_table(chosen).markdown())
     replace_file(path, ("\n".join(lines) + "\n").encode())
@@ -128,10 +133,6 @@ def _table(rows: Sequence[Row]) -> Table:
     return Table(["work", "minigen", beside, "ratio", "quartiles", "GFLOP/s"], cells, "lrrrrr")
 
 
-def _beside_pytorch(row: Row) -> bool:
-    return row.beside == "PyTorch" and math.isfinite(row.ratio)
-
-
 def as_csv(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows to a CSV file, all columns, in one indivisible step."""
     table = Table([field.name for field in fields(Row)], [astuple(row) for row in rows])
@@ -142,7 +143,7 @@ def plot_ratios(path: Path, rows: Sequence[Row]) -> None:
     """Bars: our time over PyTorch's, with quartiles; left of the line is faster than PyTorch."""
     from ..plot import COLORS, figure, save_figure
 
-    shown = [row for row in rows if _beside_pytorch(row)]
+    shown = [row for row in rows if row.beside_pytorch]
     caption = "Median of our time over PyTorch's, both taking turns; whiskers: quartiles. Left of 1 we are faster."
     picture, axes = figure(size=(8, 1.3 + 0.24 * len(shown)), caption=caption)
     places = list(range(len(shown)))

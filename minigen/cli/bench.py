@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"matrix product {peak:.0f} GFLOP/s, copy {bandwidth:.0f} GB/s")
     if any(row.gflop for row in rows):
         plot_roofline(args.out / "roofline.png", rows, peak, bandwidth)
-    if any(math.isfinite(row.ratio) and row.beside == "PyTorch" for row in rows):
+    if any(row.beside_pytorch for row in rows):
         plot_ratios(args.out / "ratios.png", rows)
     print(f"wrote {args.out / 'bench.csv'}, a page and pictures beside it")
     return 0

@@ -8,6 +8,7 @@ from ..plot import save_figure
 from ..train.tensorboard import export_runs
 from ..visualize.comparison import differing_options, notes, numbers_table, read_runs
 from ..visualize.comparison_page import comparison_page, comparison_picture
+from .page_file import page_file
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,11 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen compare`` was asked."""
-    page = Path(arguments.out)
-    if page.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"compare: --out must be a file with the suffix .html, got {arguments.out!r}")
-    if not page.parent.is_dir():
-        raise ValueError(f"compare: cannot write {page}: there is no folder {page.parent}")
+    page = page_file("compare", "--out", arguments.out)
     records = read_runs(arguments.runs)
     if arguments.tensorboard:
         export_runs({one.label: one.run for one in records}, Path(arguments.tensorboard))

@@ -4,10 +4,12 @@ import argparse
 import json
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from ..course.kit.assignment import Assignment, find, templates
 from ..course.kit.check import check
+from .types import above_zero
 
 __all__ = ["add_arguments", "run"]
 
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only", action="append", default=[], metavar="STUDENT", help="grade this student alone; may be given again"
     )
     one.add_argument(
-        "--budget", type=_seconds, default=120.0, metavar="SECONDS",
+        "--budget", type=partial(above_zero, what="a number of seconds"), default=120.0, metavar="SECONDS",
         help="processor time for all tests of a submission together (default: 120)",
     )  # fmt: skip
     one.add_argument("--jobs", type=int, default=1, metavar="N", help="how many submissions at a time (default: 1)")
@@ -117,17 +119,6 @@ def run(args: argparse.Namespace) -> int:
         "validate": _validate,
     }
     return commands[args.what](args)
-
-
-def _seconds(text: str) -> float:
-    """A number of seconds above 0."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
-    return seconds
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -1,11 +1,11 @@
 """``minigen play``."""
 
 import argparse
-from pathlib import Path
 
 from .._util.atomic_write import replace_file
 from ..play import PlaySession, make_server, static_page
 from .local_page import add_page_flags, serve
+from .page_file import page_file
 from .run_options import add_run, opened
 
 __all__ = ["add_arguments", "run"]
@@ -27,11 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen play`` was asked."""
-    out = Path(arguments.export) if arguments.export else None
-    if out is not None and out.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"play: --export must be a file with the suffix .html, got {arguments.export!r}")
-    if out is not None and not out.parent.is_dir():
-        raise ValueError(f"play: cannot write {out}: there is no folder {out.parent}")
+    out = page_file("play", "--export", arguments.export) if arguments.export else None
     trained = opened(arguments)
     session = PlaySession(trained)
     if out is not None:

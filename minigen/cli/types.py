@@ -26,8 +26,8 @@ def at_least(least: int) -> Callable[[str], int]:
     return whole_number
 
 
-def above_zero(text: str) -> float:
-    """The type of a flag that takes numbers above 0.
+def above_zero(text: str, what: str = "a number") -> float:
+    """The type of a flag that takes numbers above 0; `what` is for the message.
 
     >>> above_zero("1.5")
     1.5
@@ -37,5 +37,5 @@ def above_zero(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected {what} above 0, got {text!r}")
     return number

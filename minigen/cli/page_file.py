@@ -1,0 +1,28 @@
+"""The page that a command writes."""
+
+from pathlib import Path
+
+__all__ = ["page_file"]
+
+
+def page_file(command: str, flag: str, given: str) -> Path:
+    """The file of a page, checked before the work begins.
+
+    Raises
+    ------
+    ValueError
+        If it has another suffix than .html, or its folder does not exist.
+
+    Examples
+    --------
+    >>> page_file("play", "--export", "page.txt")
+    Traceback (most recent call last):
+        ...
+    ValueError: play: --export must be a file with the suffix .html, got 'page.txt'
+    """
+    page = Path(given)
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{command}: {flag} must be a file with the suffix .html, got {given!r}")
+    if not page.parent.is_dir():
+        raise ValueError(f"{command}: cannot write {page}: there is no folder {page.parent}")
+    return page
