@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from local_http import ask
+from overlap import Overlap
 from PIL import Image
 
 from minigen.cli import main
@@ -277,20 +277,7 @@ def test_only_this_machine_is_listened_to(servers):
 
 
 def test_requests_at_the_same_time_do_not_mix(servers, sessions):
-    kind, inside, found_inside = type(sessions["cvae"]._model), [], []
-
-    def slow(method):
-        def watched(*arguments):
-            found_inside.append(len(inside))
-            inside.append(method)
-            time.sleep(0.02)  # without the lock the next request comes in here
-            try:
-                return method(*arguments)
-            finally:
-                inside.pop()
-
-        return watched
-
+    kind, overlap = type(sessions["cvae"]._model), Overlap(seconds=0.02)
     generator, asked = np.random.default_rng(0), []
     for _ in range(3):
         z, drawing = generator.normal(size=3).tolist(), generator.uniform(size=(8, 8)).tolist()
@@ -301,10 +288,10 @@ def test_requests_at_the_same_time_do_not_mix(servers, sessions):
     alone = [ask(servers["cvae"], *one) for one in asked]
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(asked)) as pool:
         for name in ("decode", "encode"):
-            patch.setattr(kind, name, slow(getattr(kind, name)))
+            patch.setattr(kind, name, overlap.slow(getattr(kind, name)))
         together = list(pool.map(lambda one: ask(servers["cvae"], *one), asked))
     assert [one[::2] for one in together] == [one[::2] for one in alone]
-    assert len(found_inside) == 15 and max(found_inside) == 0, "two threads in the model"
+    assert len(overlap.found) == 15 and max(overlap.found) == 0, "two threads in the model"
 
 
 # ---- the command

@@ -4,12 +4,12 @@ import copy
 import json
 import re
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from local_http import ask
+from overlap import Overlap
 
 import minigen as mg
 from minigen.cli import main
@@ -170,27 +170,14 @@ def test_each_network_has_its_own_rate(rates):
 
 
 def test_requests_at_the_same_time_do_not_mix(monkeypatch):
-    game, inside, found_inside = PlaneGame(), [], []
-
-    def slow(method):
-        def watched(*arguments):
-            found_inside.append(len(inside))
-            inside.append(method)
-            time.sleep(0.01)  # without the lock the next thread comes in here
-            try:
-                return method(*arguments)
-            finally:
-                inside.pop()
-
-        return watched
-
+    game, overlap = PlaneGame(), Overlap(seconds=0.01)
     for name in ("_one_step", "_gradient", "_begin"):
-        monkeypatch.setattr(PlaneGame, name, slow(getattr(PlaneGame, name)))
+        monkeypatch.setattr(PlaneGame, name, overlap.slow(getattr(PlaneGame, name)))
     jobs = 2 * [lambda: game.play(3), game.picture, lambda: game.restart(**CHOSEN)]
     with ThreadPoolExecutor(len(jobs)) as pool:
         for job in [pool.submit(job) for job in jobs]:
             job.result()
-    assert len(found_inside) == 10 and max(found_inside) == 0, "two threads in the game"
+    assert len(overlap.found) == 10 and max(overlap.found) == 0, "two threads in the game"
 
 
 def test_without_detach_g_stands_still_under_minimax():
