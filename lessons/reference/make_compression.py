@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen._util.tables import replace_table
+
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "compression.json", HERE / "compression.md"
 
@@ -263,9 +265,7 @@ def with_tables(page: str, results: dict[str, Any]) -> str:
         "time": time_table(results),
     }
     for name, lines in tables.items():
-        begin, end = f"<!-- table {name}: begin -->", f"<!-- table {name}: end -->"
-        before, rest = page.split(begin)
-        page = "\n".join([f"{before}{begin}\n", *lines, f"\n{end}"]) + rest.split(end)[1]
+        page = replace_table(page, name, lines)
     return page
 
 

@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen._util.tables import replace_table
+
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "expected_values.json", HERE / "expected_values.md"
 
@@ -231,9 +233,7 @@ def with_tables(page: str, results: dict[str, Any]) -> str:
     tables = {"seeds": seeds_table(results)}
     tables |= {model: log_table(model, results[f"log/{model}"]) for model in LOGS if f"log/{model}" in results}
     for name, lines in tables.items():
-        begin, end = f"<!-- table {name}: begin -->", f"<!-- table {name}: end -->"
-        before, rest = page.split(begin)
-        page = "\n".join([f"{before}{begin}\n", *lines, f"\n{end}"]) + rest.split(end)[1]
+        page = replace_table(page, name, lines)
     return page
 
 

@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from minigen._util.tables import replace_table
+
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "metrics.json", HERE / "metrics.md"
 MODELS = ("cgan", "cvae", "dcgan", "vae", "iwae", "gan")
@@ -171,9 +173,7 @@ def with_tables(page: str, results: dict[str, Any]) -> str:
     tables = {"planted": planted_lines} if "planted" in results else {}
     tables |= {"models": model_lines} if results.get("models") else {}
     for name, make in tables.items():
-        begin, end = f"<!-- table {name}: begin -->", f"<!-- table {name}: end -->"
-        before, rest = page.split(begin)
-        page = "\n".join([f"{before}{begin}\n", *make(results), f"\n{end}"]) + rest.split(end)[1]
+        page = replace_table(page, name, make(results))
     return page
 
 

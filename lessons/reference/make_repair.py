@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen._util.tables import replace_table
+
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE, PICTURES = HERE / "repair.json", HERE / "repair.md", HERE.parent / "pictures"
 
@@ -187,9 +189,7 @@ def photographs_table(results: dict[str, Any]) -> list[str]:
 def with_tables(page: str, results: dict[str, Any]) -> str:
     """The page with each table between its two marks."""
     for name, lines in (("rows", main_table(results)), ("photographs", photographs_table(results))):
-        begin, end = f"<!-- table {name}: begin -->", f"<!-- table {name}: end -->"
-        before, rest = page.split(begin)
-        page = "\n".join([f"{before}{begin}\n", *lines, f"\n{end}"]) + rest.split(end)[1]
+        page = replace_table(page, name, lines)
     return page
 
 

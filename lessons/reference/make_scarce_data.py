@@ -20,6 +20,7 @@ import numpy as np
 
 import minigen as mg
 from minigen._util.atomic_write import replace_file
+from minigen._util.tables import replace_table
 from minigen.cli import main
 from minigen.data.dataset import balanced_order
 from minigen.metrics import Reference, load_judges
@@ -252,9 +253,7 @@ def write() -> None:
     for name, (rows, _, _, table, _) in TABLES.items():
         if name in kept:
             ordered = {row: dict(sorted(kept[name][row].items())) for row in rows if row in kept[name]}
-            before, _, rest = page.partition(f"<!-- {name} -->\n")
-            after = rest.partition(f"<!-- end of {name} -->")[2]
-            page = "\n".join([f"{before}<!-- {name} -->", *table(ordered), f"<!-- end of {name} -->{after}"])
+            page = replace_table(page, name, table(ordered))
     PAGE.write_text(page, encoding="utf-8")
 
 

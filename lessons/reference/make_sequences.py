@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigen as mg
+from minigen._util.tables import replace_table
 from minigen.audio import griffin_lim, stft
 from minigen.cli import main as minigen
 from minigen.metrics import class_gaussians, in_tune, mmd, tstr
@@ -253,9 +254,7 @@ TABLES = {"days": days_table, "sound": sound_table, "trained": trained_table, "c
 def with_tables(page: str, kept: Mapping[str, dict[str, Any]]) -> str:
     """The page with its tables written anew."""
     for name, table in TABLES.items():
-        before, start, rest = page.partition(f"<!-- table {name} -->\n")
-        after = rest.partition("<!-- end of table -->")[2]
-        page = "".join([before, start, "\n".join(table(kept)), "\n<!-- end of table -->", after])
+        page = replace_table(page, name, table(kept))
     return page
 
 

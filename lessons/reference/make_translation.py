@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import minigen as mg
+from minigen._util.tables import replace_table
 from minigen.cli import main
 from minigen.data import photographs
 from minigen.data.derived import thick_images
@@ -256,9 +257,7 @@ def table(results: dict[str, Numbers]) -> list[str]:
 
 def with_table(page: str, results: dict[str, Numbers]) -> str:
     """The page with the table between its two marks."""
-    begin, end = "<!-- table rows: begin -->", "<!-- table rows: end -->"
-    before, rest = page.split(begin)
-    return "\n".join([f"{before}{begin}\n", *table(results), f"\n{end}"]) + rest.split(end)[1]
+    return replace_table(page, "rows", table(results))
 
 
 def run() -> None:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table", "html_page"]
+__all__ = ["Table", "html_page", "replace_table"]
 
 
 @dataclass(frozen=True)
@@ -105,3 +105,24 @@ def html_page(title: str, body: str, style: str = "") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title>\n<style>\n{style}\n</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+
+
+def replace_table(page: str, name: str, lines: Sequence[str]) -> str:
+    """A Markdown page with other lines between ``<!-- table NAME: begin -->`` and ``<!-- table NAME: end -->``.
+
+    Raises
+    ------
+    ValueError
+        If the page does not have both marks once.
+
+    Examples
+    --------
+    >>> page = "# Speed\\n\\n<!-- table ms: begin -->\\n\\nold\\n\\n<!-- table ms: end -->\\n"
+    >>> replace_table(page, "ms", ["| ms |", "|---|", "| 5 |"]).split("\\n")[4:7]
+    ['| ms |', '|---|', '| 5 |']
+    """
+    begin, end = f"<!-- table {name}: begin -->", f"<!-- table {name}: end -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise ValueError(f"replace_table: expected {begin} and {end} once each in the page")
+    before, rest = page.split(begin)
+    return "\n".join([f"{before}{begin}\n", *lines, f"\n{end}"]) + rest.split(end)[1]
