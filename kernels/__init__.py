@@ -212,6 +212,8 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     """What is loaded when it is asked for: the CPU set's settings, and the emulator of CUDA kernels."""
+    if name in ("get_num_threads", "set_num_threads") and importlib.util.find_spec("numba") is None:
+        return getattr(importlib.import_module(f"{__name__}.single_thread"), name)
     if name in _LATER:
         return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -221,9 +223,10 @@ def __getattr__(name: str) -> Any:
 def _host_set() -> str:
     """The fastest set for NumPy arrays: ``cpu``, or ``reference`` with a hint where Numba is missing."""
     if importlib.util.find_spec("numba") is None:
-        print(
-            "minigen: Numba is not installed, so the slow NumPy kernels serve: python -m pip install numba",
-            file=sys.stderr,
-        )
+        if sys.platform != "emscripten":  # in a browser there is no choice: Numba does not exist there
+            print(
+                "minigen: Numba is not installed, so the slow NumPy kernels serve: python -m pip install numba",
+                file=sys.stderr,
+            )
         return "reference"
     return "cpu"

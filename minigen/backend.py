@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ._util.optional import IN_BROWSER
+
 __all__ = [
     "Array",
     "DeviceError",
@@ -117,6 +119,8 @@ def _cupy() -> ModuleType:
     try:
         import cupy
     except ModuleNotFoundError as error:
+        if IN_BROWSER:
+            raise DeviceError('device "cuda" does not exist for Python in a browser') from None
         raise DeviceError(f'device "cuda" needs CuPy: {extra}') from error
     except ImportError as error:
         raise DeviceError(f'device "cuda": CuPy cannot be imported ({error}); {extra}') from error

@@ -2,10 +2,17 @@
 
 import importlib
 import importlib.util
+import sys
 from importlib import metadata
 from types import ModuleType
 
-__all__ = ["check_installed", "extra_of", "installed_version", "missing_package", "require"]
+__all__ = ["IN_BROWSER", "PIP", "check_installed", "extra_of", "installed_version", "missing_package", "require"]
+
+IN_BROWSER = sys.platform == "emscripten"
+"""Whether this is Python in a browser (Pyodide)."""
+
+PIP = "%pip install" if IN_BROWSER else "python -m pip install"
+"""The beginning of a command that installs a package."""
 
 _DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -50,9 +57,22 @@ def missing_package(module: str) -> str:
     top = module.partition(".")[0]
     name = _DISTRIBUTIONS.get(top, top)
     extra = extra_of(module)
+    if IN_BROWSER:
+        return _missing_in_browser(name, extra)
     if extra is None:
-        return f"{name} is not installed: python -m pip install {name}"
+        return f"{name} is not installed: {PIP} {name}"
     return f'{name} is not installed; the extra {extra!r} brings it: python -m pip install "minigen-lab[{extra}]"'
+
+
+_BROWSER_EXTRAS = ("data", "test")
+"""The extras whose packages exist for Python in a browser."""
+
+
+def _missing_in_browser(name: str, extra: str | None) -> str:
+    """The same for Pyodide, where packages come one by one through ``%pip``, and many do not exist."""
+    if extra in _BROWSER_EXTRAS:
+        return f"{name} is not installed: {PIP} {name}"
+    return f"{name} is not installed, and may not exist for Python in a browser; use Python on a computer for this"
 
 
 def check_installed(module: str) -> str:

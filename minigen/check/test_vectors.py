@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._util.optional import require
+from .._util.safetensors_file import read_safetensors, safetensors_bytes
 from .compare import draw
 from .covering import RecordingSource
 from .differences import U, jitter
@@ -263,8 +264,6 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
         mpmath = require("mpmath")
     except ImportError as error:
         raise ImportError('golden vectors need mpmath: python -m pip install "minigen-lab[test]"') from error
-    from safetensors.numpy import save
-
     unknown = sorted(set(ops or []) - set(OP_REGISTRY))
     if unknown:
         raise ValueError(f"golden: unknown operations {', '.join(unknown)}; expected some of {', '.join(OP_REGISTRY)}")
@@ -287,7 +286,7 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
             names = list(entry.inputs[: len(case.inputs)])
             index.append({"op": op, "case": number, "inputs": names, "constant": list(entry.constant),
                           "params": params, "tolerance": tolerance})  # fmt: skip
-        (folder / f"{op}.safetensors").write_bytes(save(stored))
+        (folder / f"{op}.safetensors").write_bytes(safetensors_bytes(stored))
     provenance = {"by": "minigen.check.test_vectors", "seed": seed,
                   "arithmetic": f"mpmath, {DIGITS} digits, rounded once",
                   "derivatives": f"central differences of the specification, step {STEP}",
@@ -315,15 +314,13 @@ def load(folder: str | Path) -> list[tuple[dict[str, Any], dict[str, Array]]]:
     ValueError
         If it is of another format.
     """
-    from safetensors.numpy import load_file
-
     path = Path(folder) / "index.json"
     if not path.is_file():
         raise FileNotFoundError(f"golden: no index.json in {folder}; write one with: minigen check --export {folder}")
     index = json.loads(path.read_text(encoding="utf-8"))
     if index.get("format") != FORMAT:
         raise ValueError(f"golden: {path} has format {index.get('format')!r}, expected {FORMAT}")
-    files = {op: load_file(str(Path(folder) / f"{op}.safetensors")) for op in {c["op"] for c in index["cases"]}}
+    files = {op: read_safetensors(Path(folder) / f"{op}.safetensors")[1] for op in {c["op"] for c in index["cases"]}}
     loaded = []
     for case in index["cases"]:
         prefix = f"{case['case']}/"

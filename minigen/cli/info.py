@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from .._util.optional import installed_version
+from .._util.optional import PIP, installed_version
 
 __all__ = ["add_arguments", "run"]
 
@@ -44,7 +44,7 @@ def _presence(name: str, row: Any) -> str:
     from ..data import cache_folder
 
     if row.package and not installed_version(row.package):
-        return f"needs {row.package}: python -m pip install {row.package}"
+        return f"needs {row.package}: {PIP} {row.package}"
     if row.download and not (cache_folder() / name).is_dir():
         return f"{row.download / 1e6:.0f} MB to download on first use, to {cache_folder() / name}"
     return "here"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._util.atomic_write import replace_file
+from .._util.progress import progress_bar
 from .._util.tables import Table
 from ..data import Dataset
 from ..metrics import (
@@ -89,13 +90,13 @@ def check_same_data(trained: Sequence[Trained]) -> None:
     paths = [one.run.path.resolve() for one in trained]
     for i, one in enumerate(trained):
         if paths[i] in paths[:i]:
-            raise ValueError(f"evaluate: expected different runs, got {one.run.path} twice")
+            raise ValueError(f"evaluate: expected different runs, got {one.run} twice")
     for one in trained[1:]:
         for name in ("data", "size"):
             if one.run.config[name] != first.config[name]:
                 raise ValueError(
                     f"evaluate: runs of different data cannot be compared: {name} is {first.config[name]} in "
-                    f"{first.path}, {one.run.config[name]} in {one.run.path}"
+                    f"{first.path}, {one.run.config[name]} in {one.run}"
                 )
 
 
@@ -119,12 +120,11 @@ def judge_runs(
     judges = _asked_judges(arguments, train, test)
     if judges is None:
         return False
-    from tqdm import tqdm
 
     reference = Reference(judges, train, test, arguments.against)
     protocol = Protocol(arguments.n, arguments.draws, arguments.seed)
     found = []
-    with tqdm(desc="draws", total=len(trained) * protocol.draws, leave=False, disable=None) as bar:
+    with progress_bar(desc="draws", total=len(trained) * protocol.draws, leave=False, disable=None) as bar:
         floors = measure_floors(reference, protocol)
         for one, known in zip(trained, memberships):
             evaluation = evaluate_samples(_draw(one, protocol), reference, protocol, floors, bar.update)
@@ -135,7 +135,7 @@ def judge_runs(
         _print_one(found[0], floors, reference, protocol)
     else:
         print()
-        print(seeds_table([one.run.path.name for one in trained], found, _groups(trained)).text())
+        print(seeds_table([one.run.name for one in trained], found, _groups(trained)).text())
     _write(trained, found, records, reference, protocol, arguments)
     return True
 
@@ -184,7 +184,7 @@ def _identity(trained: Trained) -> dict[str, Any]:
     if trained.compression:
         checkpoint = trained.run.compressed
     return {
-        "run": str(trained.run.path),
+        "run": str(trained.run),
         "model": trained.run.config["model"],
         "seed_of_run": trained.run.config["seed"],
         "step": trained.step,
@@ -232,13 +232,13 @@ def _write(
 ) -> None:
     from ..visualize.evaluation_page import evaluation_page
 
-    folder = trained[0].run.path
-    numbers = Path(arguments.json) if arguments.json else folder / "evaluation.json"
-    page = Path(arguments.html) if arguments.html else folder / "evaluation.html"
+    first = trained[0].run
+    numbers = Path(arguments.json) if arguments.json else first.output("evaluation.json")
+    page = Path(arguments.html) if arguments.html else first.output("evaluation.html")
     content: Any = records[0] if len(records) == 1 else {"schema": records[0]["schema"], "runs": records}
     replace_file(numbers, json.dumps(content, indent=1).encode() + b"\n")
-    histories = {one.run.path.name: one.run.measures for one in trained if one.run.measures.is_file()}
-    names = [one.run.path.name for one in trained]
+    histories = {one.run.name: one.run.measures for one in trained if one.run.measures.is_file()}
+    names = [one.run.name for one in trained]
     replace_file(
         page, evaluation_page(names, found, records, reference, protocol, _groups(trained), histories).encode()
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._util.progress import progress_bar
 from ..arguments import check_integer, check_number
 from ..backend import seeded
 from ..creation import randn
@@ -206,6 +207,4 @@ def _match_images(
 
 
 def _bar(steps: int, title: str | None) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(range(steps), title, leave=False, disable=None if title else True)
+    return progress_bar(range(steps), title, leave=False, disable=None if title else True)

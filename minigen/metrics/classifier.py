@@ -15,6 +15,7 @@ from itertools import chain, count
 import numpy as np
 
 from .. import nn
+from .._util.progress import progress_bar
 from ..backend import seeded
 from ..data import Dataset, Loader
 from ..engine import no_grad
@@ -190,14 +191,12 @@ def fit_classifier(
     after_step : callable, optional
         Called with the optimizer after each step.
     """
-    from tqdm import tqdm
-
     loader = Loader(dataset, min(64, len(dataset)), seed=seed, drop_last=True)
     random = np.random.default_rng(seed)
     optimizer = AdamW(network.parameters(), lr, weight_decay=weight_decay)
     rate = LinearLR(optimizer, 1.0, 0.0, steps)
     batches = chain.from_iterable(map(loader.epoch, count()))
-    bar = tqdm(range(steps), progress, leave=False, disable=None if progress else True)
+    bar = progress_bar(range(steps), progress, leave=False, disable=None if progress else True)
     network.train()
     for _, batch in zip(bar, batches):
         images = _augmented(batch["images"], random)

@@ -33,7 +33,7 @@ import numpy as np
 
 from .. import nn
 from .._util.atomic_write import replace_file
-from .._util.safetensors_file import array_hash, read_safetensors
+from .._util.safetensors_file import array_hash, read_safetensors, safetensors_bytes
 from ..backend import seeded
 from ..data import Dataset
 from ..engine import no_grad
@@ -252,8 +252,6 @@ class Judges:
 
     def save(self, path: str | Path) -> None:
         """Write them to a safetensors file, the weights as float16; whole or not at all."""
-        import safetensors.numpy
-
         weights = _weights(self)
         record = {
             "data": self.data,
@@ -264,7 +262,7 @@ class Judges:
             "weak": self.weak,
         }
         metadata = {"format": FORMAT, "record": json.dumps(record), "sha256": array_hash(weights)}
-        replace_file(Path(path), safetensors.numpy.save(weights, metadata))
+        replace_file(Path(path), safetensors_bytes(weights, metadata))
 
 
 def load_judges(path: str | Path | None = None) -> Judges:

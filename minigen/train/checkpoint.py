@@ -24,6 +24,7 @@ import numpy as np
 
 from .. import backend
 from .._util.atomic_write import replace_file
+from .._util.safetensors_file import read_safetensors, safetensors_bytes
 from ..tensor import Tensor
 from .errors import CheckpointError
 
@@ -49,12 +50,10 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     TypeError
         If the state holds something else.
     """
-    import safetensors.numpy
-
     tensors: dict[str, np.ndarray] = {}
     text = json.dumps(_take_arrays(state, "", tensors))
     metadata = {"format": FORMAT, "state": text, "crc32": _checksum(text, tensors)}
-    replace_file(path, safetensors.numpy.save(tensors, metadata))
+    replace_file(path, safetensors_bytes(tensors, metadata))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -71,16 +70,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     OSError
         If there is no such file, or it cannot be read.
     """
-    from safetensors import SafetensorError, safe_open
-
-    with path.open("rb"):
-        pass  # a missing or unreadable file raises OSError, not CheckpointError
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged ({error})") from None
+        metadata, tensors = read_safetensors(path)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of this version of minigen: expected format {FORMAT!r}, "
                               f"got {metadata.get('format')!r}")  # fmt: skip

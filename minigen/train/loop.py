@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from .. import backend
+from .._util.progress import progress_bar
 from .._util.stop_request import StopRequest
 from ..data import Dataset, Loader
 from .diagnostics import Diagnostics
@@ -489,10 +490,8 @@ def _in_notebook() -> bool:
 
 def _progress_bar(total: int, done: int, progress: bool) -> Any:
     """A bar of at most 79 columns on a terminal or in a notebook; without either the line of each epoch is enough."""
-    from tqdm import tqdm
-
     notebook = _in_notebook() and not sys.stderr.isatty()
-    return tqdm(
+    return progress_bar(
         total=total,
         initial=done,
         file=_console(),

