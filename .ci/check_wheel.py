@@ -8,6 +8,10 @@ wheel, target = Path(sys.argv[1]), Path(sys.argv[2])
 root = Path(__file__).parents[1]
 expected = {"minigen/py.typed", "minigen/check/golden_vectors.md", "minigen/metrics/judges_mnist5k.safetensors"}
 expected |= {"minigen/play/page.html", "minigen/play/playground.html"}
+pretrained = root / "minigen" / "pretrained"
+expected |= {f"minigen/{f.relative_to(root / 'minigen').as_posix()}" for f in pretrained.rglob("*.*") if f.is_file()}
+if not (pretrained / "cgan" / "compressed.safetensors").is_file():
+    sys.exit(f"{pretrained}: no trained models")
 for folder, package in (("minigen", "minigen"), ("kernels", "minigen/kernels")):
     files = (root / folder).rglob("*.py")
     expected |= {f"{package}/{f.relative_to(root / folder).as_posix()}" for f in files if "__pycache__" not in f.parts}

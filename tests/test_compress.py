@@ -774,3 +774,42 @@ def test_l1_makes_the_weights_of_a_training_small():
             model.training_step({"images": digits(32).images})
         small[l1] = l1_penalty([p for p in model.parameters() if p.ndim > 1 and p.requires_grad], 1.0).item()
     assert small[0.1] < 0.8 * small[0.0]
+
+
+# ---- float16
+
+
+@given(seed=st.integers(0, 2**32))
+def test_float16_keeps_eleven_bits_of_every_value(tmp_path_factory, seed):
+    path = tmp_path_factory.mktemp("file") / "a.safetensors"
+    original, other = network(seed), network(seed + 1)
+    before = original.state_dict()
+    found = save(path, original, float16=True)
+    load(path, other)
+    assert all(np.array_equal(value, before[name]) for name, value in original.state_dict().items())
+    for name, value in other.state_dict().items():
+        expected = before[name]
+        assert value.dtype == expected.dtype
+        if expected.dtype == F32:
+            assert np.array_equal(value, expected.astype(np.float16).astype(F32))
+            assert np.abs(value - expected).max() <= np.abs(expected).max() * 2**-11
+        else:
+            assert np.array_equal(value, expected)
+    stored = sum(array.nbytes for array in read_safetensors(path)[1].values())
+    assert stored <= found.float_bytes / 2 + 16
+
+
+def test_what_float16_cannot_hold_is_refused(tmp_path):
+    layer = nn.Linear(2, 2)
+    layer.weight.data = np.full((2, 2), 1e5, F32)
+    with pytest.raises(ValueError, match="'weight' has values that are too large for float16"):
+        save(tmp_path / "a.safetensors", layer, float16=True)
+    with pytest.raises(ValueError, match="int8 and float16 contradict"):
+        save(tmp_path / "a.safetensors", nn.Linear(2, 2), float16=True, int8=True)
+
+
+def test_a_file_that_says_half_of_something_else_is_damaged(tmp_path):
+    path = tmp_path / "a.safetensors"
+    hostile(entry("1.running_mean", half=True))(path)
+    with pytest.raises(ValueError, match=r"'1\.running_mean' is float32, not float16"):
+        load(path, network(14))

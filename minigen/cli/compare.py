@@ -9,6 +9,7 @@ from ..train.tensorboard import export_runs
 from ..visualize.comparison import differing_options, notes, numbers_table, read_runs
 from ..visualize.comparison_page import comparison_page, comparison_picture
 from .page_file import page_file
+from .run_options import RUN_HELP
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "minigen evaluate stored, and the last samples. Prints the tables, and writes them as a page, with the curves\n"
         "of all runs also as a picture of the same name. Nothing is computed again: no model is loaded."
     )
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="names of runs in the folder runs, or paths")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help=f"two or more: {RUN_HELP}")
     parser.add_argument(
         "--out", metavar="FILE", default="comparison.html",
         help="the page; the picture gets the same name with .png (default: comparison.html in this folder)",

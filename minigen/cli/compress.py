@@ -13,6 +13,7 @@ from ..models import BaseGAN, GenerativeModel
 from ..train import Run, RunError, Trained, build_model, find_run, load_trained
 from .memory_limit import memory_limit
 from .output import print_line
+from .run_options import RUN_HELP
 from .types import at_least
 
 __all__ = ["add_arguments", "run"]
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "once: the table counts from there."
     )
     parser.epilog = NO_TIME
-    parser.add_argument("model_run", metavar="RUN", help="name of a run in the folder runs, or a path")
+    parser.add_argument("model_run", metavar="RUN", help=RUN_HELP)
     text = "set this share of the weights to 0, the smallest ones, from 0 to below 1; then train as --epochs says"
     parser.add_argument("--prune", type=_share, metavar="SHARE", help=text)
     parser.add_argument("--int8", action="store_true", help="store weights as whole numbers from -127 to 127")
@@ -76,9 +77,9 @@ def run(arguments: argparse.Namespace) -> None:
     _check_flags(arguments)
     original = load_trained(arguments.model_run, arguments.previous)
     if original.compression:
-        raise RunError(
-            f"the run {original.run.path} is compressed already: compress {original.run.config['compressed']['from']}"
-        )
+        origin = original.run.config["compressed"]["from"]
+        hint = f"make one of your own with {origin}" if original.run.pretrained else f"compress {origin}"
+        raise RunError(f"the run {original.run} is compressed already: {hint}")
     source = original.run.path if original.run.path.name not in ("", "..") else original.run.path.resolve()
     path = find_run(arguments.name) if arguments.name else source.with_name(f"{source.name}-compressed")
     if path.resolve() == original.run.path.resolve():

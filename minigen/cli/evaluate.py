@@ -20,7 +20,7 @@ from ..metrics import (
 from ..models import Repair
 from ..train import Trained
 from .judge_samples import add_judge_flags, check_judge_flags, check_same_data, evaluate_features, judge_runs
-from .run_options import add_device, add_split, asked_data, opened
+from .run_options import RUN_HELP, add_device, add_split, asked_data, opened
 from .types import at_least
 
 __all__ = ["add_arguments", "run"]
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "whether samples are of the class asked for; the second is lower if samples lack what the data has."
     )
     parser.usage = "minigen evaluate RUN [RUN ...] [options]\n       minigen evaluate --features REAL.npz FAKE.npz"
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="names of runs in the folder runs, or paths")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help=f"one or more: {RUN_HELP}")
     parser.add_argument("--seed", type=at_least(0), default=0, help="decides the noise (default: 0)")
     add_device(parser)
     parser.add_argument(
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not judge_runs(trained, arguments, [membership for _, membership in own]):
         for one, (silent, _) in zip(trained, own):
             if silent:
-                name = one.run.path.name
+                name = one.run.name
                 print(f"These numbers do not measure how good the samples are: see minigen sample {name}")
 
 
@@ -97,7 +97,7 @@ def _print_own_numbers(trained: Trained, arguments: argparse.Namespace) -> tuple
     train = trained.data("train") if arguments.split == "test" else None
     unseen = None if train is None else trained.unseen()
     found = measure_family(model, dataset, arguments.samples, seed, train, unseen)
-    print(f"{trained.run.path}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
+    print(f"{trained.run}, step {trained.step}, on {len(dataset)} images of {dataset.name} ({arguments.split})")
     if "elbo" in found:
         print(f"-ELBO            {-found['elbo']:8.2f} nats an image")
         print(f"  reconstruction {found['reconstruction']:8.2f}")
@@ -160,7 +160,7 @@ def _print_repair(trained: Trained, model: Repair, dataset: Dataset, arguments: 
     scores = repair_scores(model, images, arguments.seed)
     count = sum(map(len, images.values()))
     what = f"{count} images" if len(images) == 1 else f"{count} photographs"
-    print(f"{trained.run.path}, step {trained.step}, on {what} of {dataset.name} ({arguments.split}): {model.damage}")
+    print(f"{trained.run}, step {trained.step}, on {what} of {dataset.name} ({arguments.split}): {model.damage}")
     print(scores.table().text())
     if not scores.masks:
         return

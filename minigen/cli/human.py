@@ -69,14 +69,14 @@ def run(arguments: argparse.Namespace) -> None:
     real = asked_data(arguments, trained)
     images, samples, how = _pairs(trained, real, arguments.pairs, arguments.seed)
     about = {
-        "run": trained.run.path.name,
+        "run": trained.run.name,
         "step": trained.step,
         "data": real.name,
         "split": arguments.split,
         "classes": how,
     }
     sheet = make_sheet(images, samples, seed=arguments.seed, about=about)
-    folder = Path(arguments.out) if arguments.out else trained.run.path / "human"
+    folder = Path(arguments.out) if arguments.out else trained.run.output("human")
     folder.mkdir(parents=True, exist_ok=True)
     page, key = folder / "sheet.html", folder / "key.json"
     if key.exists() and _read(key).get("sheet") != sheet.key["sheet"]:

@@ -74,6 +74,6 @@ def run(arguments: argparse.Namespace) -> None:
     noise = np.repeat(generator.standard_normal((1, model.latent), np.float32), len(labels), 0)
     sounds = model.to_sound(model.decode(noise, np.asarray(labels)))
     fade = np.minimum(1, np.arange(sounds.shape[1], 0, -1) / 200)  # no click at the end of a note
-    out = Path(arguments.out) if arguments.out else trained.run.path / arguments.file_name
+    out = Path(arguments.out) if arguments.out else trained.run.output(arguments.file_name)
     write_wav(out, (sounds * fade).reshape(-1), model.options.rate)
     print(f"{len(labels)} notes of step {trained.step}: {out}")

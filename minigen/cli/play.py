@@ -35,5 +35,5 @@ def run(arguments: argparse.Namespace) -> None:
         replace_file(out, page)
         print(f"page of step {trained.step}, {len(page) / 1e6:.1f} MB: {out}")
         return
-    where = f"{trained.run.path}, step {trained.step}"
+    where = f"{trained.run}, step {trained.step}"
     serve(make_server(session, arguments.port), where, not arguments.no_browser)

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     trained = opened(arguments, from_images=True)
     model = trained.model
     if not isinstance(model, Repair):
-        raise RunError(f"{trained.run.path} is a {model.name}, not a repair: make one with minigen train repair")
+        raise RunError(f"{trained.run} is a {model.name}, not a repair: make one with minigen train repair")
     _check_flags(arguments, model, trained)
     for name in arguments.pictures:
         path = Path(name)
@@ -76,11 +76,11 @@ def _check_flags(arguments: argparse.Namespace, model: Repair, trained: Trained)
     """Refuse flags that contradict the damage of the run, or each other."""
     damage = model.options.damage
     if arguments.mask and not model.needs_mask:
-        raise RunError(f"--mask: {trained.run.path} repairs {damage}, which has no mask: leave it out")
+        raise RunError(f"--mask: {trained.run} repairs {damage}, which has no mask: leave it out")
     if arguments.mask and arguments.damage:
         raise RunError("--mask and --damage contradict each other: --damage makes the holes itself")
     if model.needs_mask and not arguments.mask and not arguments.damage:
-        raise RunError(f"--mask is missing: {trained.run.path} fills holes, and the mask says where they are")
+        raise RunError(f"--mask is missing: {trained.run} fills holes, and the mask says where they are")
     if arguments.invert and not arguments.mask:
         raise RunError("--invert inverts a mask: give --mask too")
 

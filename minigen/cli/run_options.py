@@ -7,16 +7,28 @@ from pathlib import Path
 from ..data import Dataset
 from ..models import ImageModel, PointGAN, SequenceGAN
 from ..plot import ImageTable
-from ..train import RunError, Trained, load_trained
+from ..train import PRETRAINED, RunError, Trained, load_trained, pretrained_names
 from ..visualize.classes import class_numbers
 from .types import at_least
 
-__all__ = ["add_class", "add_device", "add_run", "add_split", "asked_classes", "asked_data", "opened", "save_table"]
+RUN_HELP = f"name of a run in the folder runs, a path, or {PRETRAINED}NAME ({', '.join(pretrained_names())})"
+
+__all__ = [
+    "RUN_HELP",
+    "add_class",
+    "add_device",
+    "add_run",
+    "add_split",
+    "asked_classes",
+    "asked_data",
+    "opened",
+    "save_table",
+]
 
 
 def add_run(parser: argparse.ArgumentParser, out: str | None, seed: str | None) -> None:
     """The flags of every command here; `out` is the default name of its file, `seed` what the seed decides."""
-    parser.add_argument("model_run", metavar="RUN", help="name of a run in the folder runs, or a path")
+    parser.add_argument("model_run", metavar="RUN", help=RUN_HELP)
     if out:
         parser.add_argument("--out", metavar="FILE", help=f"where to (default: {out} in the run's folder)")
     parser.set_defaults(file_name=out, seed=None, split=None)
@@ -61,15 +73,15 @@ def opened(
     """
     trained = load_trained(name or arguments.model_run, arguments.previous)
     if isinstance(trained.model, PointGAN) and not points:
-        raise RunError(f"{trained.run.path}: {trained.model.name} makes points, and this command needs images")
+        raise RunError(f"{trained.run}: {trained.model.name} makes points, and this command needs images")
     if isinstance(trained.model, SequenceGAN) and not sequences:
-        raise RunError(f"{trained.run.path}: {trained.model.name} makes sequences, and this command needs images")
+        raise RunError(f"{trained.run}: {trained.model.name} makes sequences, and this command needs images")
     if isinstance(trained.model, ImageModel) and not from_images:
         name = trained.model.name
-        raise RunError(f"{trained.run.path} is a {name}, which makes images of images: it has no latent vectors")
+        raise RunError(f"{trained.run} is a {name}, which makes images of images: it has no latent vectors")
     trained.model.to(arguments.device)
     if trained.compression:
-        print(f"{trained.run.path}: {trained.compression}")
+        print(f"{trained.run}: {trained.compression}")
     return trained
 
 
@@ -91,8 +103,8 @@ def asked_classes(arguments: argparse.Namespace, trained: Trained) -> list[int] 
 
 def save_table(table: ImageTable, arguments: argparse.Namespace, trained: Trained, what: str) -> None:
     """Write the picture, with where it comes from at the end of its caption, and say so."""
-    out = Path(arguments.out) if arguments.out else trained.run.path / arguments.file_name
-    origin = [f"{trained.run.path.name}, step {trained.step}"]
+    out = Path(arguments.out) if arguments.out else trained.run.output(arguments.file_name)
+    origin = [f"{trained.run.name}, step {trained.step}"]
     origin += [] if arguments.split is None else [f"{arguments.split} images"]
     origin += [] if arguments.seed is None else [f"seed {arguments.seed}"]
     caption = f"{table.caption} ({', '.join(origin[1:])})" if origin[1:] else table.caption

@@ -67,7 +67,7 @@ def _points(model: PointGAN, arguments: argparse.Namespace, trained: Trained) ->
     if arguments.classes is not None:
         raise ValueError(f"--class: {model.name} knows no classes")
     points = model.sample(arguments.n or PREVIEW, np.random.default_rng(arguments.seed))
-    path = Path(arguments.out or trained.run.path / arguments.file_name)
+    path = Path(arguments.out or trained.run.output(arguments.file_name))
     if path.suffix == ".npz":
         memory = io.BytesIO()
         np.savez_compressed(memory, points=points)
@@ -83,7 +83,7 @@ def _sequences(model: SequenceGAN, arguments: argparse.Namespace, trained: Train
     asked = asked_classes(arguments, trained)
     sequences, labels = sample_images(model, arguments.n, asked, arguments.seed)
     file_name = "sample.wav" if arguments.wav else arguments.file_name
-    path = Path(arguments.out or trained.run.path / file_name)
+    path = Path(arguments.out or trained.run.output(file_name))
     if arguments.wav:
         write_wav(path, model.to_sound(sequences).reshape(-1), model.options.rate)
     elif path.suffix == ".npz":

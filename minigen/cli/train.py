@@ -170,7 +170,7 @@ def _train(arguments: argparse.Namespace) -> int:
         run = open_run(name)
         if "compressed" in run.config:
             origin = run.config["compressed"]["from"]
-            raise RunError(f"the run {run.path} is compressed and cannot be trained: go on with {origin}")
+            raise RunError(f"the run {run} is compressed and cannot be trained: go on with {origin}")
         changes = _reconcile(run, asked)
         source = run.path / "config.json"
         loader = loader_of(run.config, source)

@@ -44,10 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
     model = trained.model
     if not isinstance(model, Pix2Pix | CycleGAN):
         raise RunError(
-            f"{trained.run.path} is a {model.name}, not a translation: make one with minigen train pix2pix or cyclegan"
+            f"{trained.run} is a {model.name}, not a translation: make one with minigen train pix2pix or cyclegan"
         )
     if arguments.back and not isinstance(model, CycleGAN):
-        raise RunError(f"--back: {trained.run.path} is a pix2pix, which has no way back; train a cyclegan")
+        raise RunError(f"--back: {trained.run} is a pix2pix, which has no way back; train a cyclegan")
     out = None if arguments.out is None else Path(arguments.out)
     if len(arguments.pictures) > 1 and out is not None and not out.is_dir():
         raise RunError(f"--out: {len(arguments.pictures)} pictures need a folder that exists, got {out}")

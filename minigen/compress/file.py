@@ -7,6 +7,7 @@ form     tensors in the file                              bytes for n values, of
 ======== ================================================ =============================================================
 dense    ``NAME`` as it is                                4 n of float32
 int8     ``NAME`` int8, and ``NAME$scale`` float32        n, and 4 a channel
+half     ``NAME`` as float16                              2 n
 sparse   the k values, and ``NAME$mask``, a bit a value   4 k + n / 8; of int8 k + n / 8
 same     nothing: the tensor of another name              0: tied weights are stored once
 ======== ================================================ =============================================================
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from .._util.atomic_write import replace_file
-from .._util.safetensors_file import array_hash, read_safetensors
+from .._util.safetensors_file import array_hash, read_safetensors, safetensors_bytes
 from ..nn.module import Module
 from .fold import fold_batch_norm
 from .quantize import LEVELS, Quantized, output_axes, quantize_array
@@ -71,6 +72,7 @@ def save(
     module: Module,
     *,
     int8: bool = False,
+    float16: bool = False,
     folded: list[str] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Sizes:
@@ -83,6 +85,8 @@ def save(
     module : Module
     int8 : bool
         Store weights with at least two dimensions as int8; the Module itself is not changed.
+    float16 : bool
+        Store float32 values as float16, with a relative error of at most 0.05 %; the Module itself is not changed.
     folded : list of str, optional
         What `fold_batch_norm` returned, if the Module's batch norms were folded.
     about : mapping, optional
@@ -95,7 +99,7 @@ def save(
     Raises
     ------
     ValueError
-        If a value is NaN or infinite.
+        If a value is NaN or infinite, or too large for float16, or both int8 and float16 are asked for.
     OSError
         If the file cannot be written; an older file of that name is then still whole.
 
@@ -113,7 +117,9 @@ def save(
     >>> bool(np.abs(other.weight.numpy() - layer.weight.numpy()).max() < 0.0003)
     True
     """
-    data, found = _encoded(module, int8, folded, about)
+    if int8 and float16:
+        raise ValueError("compress: int8 and float16 contradict each other")
+    data, found = _encoded(module, int8, folded, about, float16)
     replace_file(Path(path), data)
     return found
 
@@ -132,10 +138,8 @@ def sizes(module: Module, *, int8: bool = False) -> Sizes:
 
 
 def _encoded(
-    module: Module, int8: bool, folded: list[str] | None, about: Mapping[str, Any] | None
+    module: Module, int8: bool, folded: list[str] | None, about: Mapping[str, Any] | None, float16: bool = False
 ) -> tuple[bytes, Sizes]:
-    import safetensors.numpy
-
     axes = output_axes(module) if int8 else {}
     arrays: Arrays = {}
     entries: dict[str, dict[str, Any]] = {}
@@ -151,21 +155,27 @@ def _encoded(
             raise ValueError(f"compress: {name!r} contains NaN or infinite values")
         values, float_bytes = values + array.size, float_bytes + array.nbytes
         quantized = quantize_array(array, axes[name]) if name in axes else None
-        entries[name] = _store(arrays, name, array, quantized)
+        entries[name] = _store(arrays, name, array, quantized, float16)
         zeros += int(array.size - np.count_nonzero(array if quantized is None else quantized.codes))
     record = json.dumps({"tensors": entries, "folded": folded or [], "about": dict(about or {})})
     metadata = {"format": FORMAT, "record": record, "sha256": array_hash(arrays, record)}
-    data: bytes = safetensors.numpy.save(arrays, metadata)
+    data = safetensors_bytes(arrays, metadata)
     return data, Sizes(values, zeros, float_bytes, len(data), len(zlib.compress(data, 9)))
 
 
-def _store(arrays: Arrays, name: str, array: "np.ndarray[Any, Any]", quantized: Quantized | None) -> dict[str, Any]:
+def _store(
+    arrays: Arrays, name: str, array: "np.ndarray[Any, Any]", quantized: Quantized | None, float16: bool
+) -> dict[str, Any]:
     """Put a tensor into `arrays` in its smallest form; return its entry in the record."""
     entry: dict[str, Any] = {"shape": list(array.shape), "dtype": array.dtype.name}
     plain = array
     if quantized is not None:
         entry["axis"], plain = quantized.axis, quantized.codes
         arrays[name + _SCALE] = quantized.scales
+    elif float16 and array.dtype == np.float32:
+        if array.size and np.abs(array).max() > np.finfo(np.float16).max:
+            raise ValueError(f"compress: {name!r} has values that are too large for float16")
+        entry["half"], plain = True, array.astype(np.float16)
     mask = plain.reshape(-1) != 0
     if len(mask) / 8 + mask.sum() * plain.itemsize < plain.nbytes:
         entry["sparse"] = True
@@ -283,6 +293,10 @@ def _restored(name: str, entry: Mapping[str, Any], arrays: Arrays) -> "np.ndarra
     if array.size != count:
         raise _BadRecordError(f"{name!r} has {array.size} values for the shape {shape}")
     array = array.reshape(shape)
+    if entry.get("half"):
+        if array.dtype != np.float16:
+            raise _BadRecordError(f"{name!r} is {array.dtype}, not float16")
+        return array.astype(np.float32)
     if "axis" not in entry:
         return array
     axis, scales = entry["axis"], arrays.get(name + _SCALE)

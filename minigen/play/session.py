@@ -75,7 +75,7 @@ class PlaySession:
         """Everything that the page has to know at its start, for JSON."""
         model, found = self._model, self.directions
         return {
-            "run": self._trained.run.path.name,
+            "run": self._trained.run.name,
             "model": model.name,
             "step": self._trained.step,
             "latent": model.latent,

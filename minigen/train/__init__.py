@@ -8,11 +8,12 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
 from .load import Trained, build_model, load_split, load_trained, load_unseen, load_validation, open_run
 from .loop import EpochReport, TrainingResult, fit, restore
-from .run import Run, find_run
+from .run import PRETRAINED, Run, find_run, pretrained_names
 from .trainable import Trainable
 
 __all__ = [
     "CheckpointError",
+    "PRETRAINED",
     "EpochReport",
     "Run",
     "RunError",
@@ -28,6 +29,7 @@ __all__ = [
     "load_unseen",
     "load_validation",
     "open_run",
+    "pretrained_names",
     "restore",
     "save_checkpoint",
 ]

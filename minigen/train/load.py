@@ -69,7 +69,7 @@ def load_trained(name: str | Path, previous: bool = False) -> Trained:
     Parameters
     ----------
     name : str or path
-        Name of a run in the folder ``runs``, or a path.
+        Name of a run in the folder ``runs``, a path, or ``pretrained:NAME`` for a run that comes with minigen.
     previous : bool
         Use the checkpoint before the last one.
 
@@ -103,12 +103,17 @@ def _load_compressed(run: Run, previous: bool) -> Trained:
     from .. import compress  # few runs need it
 
     if previous:
-        raise RunError(f"the run {run.path} is compressed and has one file only: leave --previous out")
-    model = build_model(run.config, run.path / "config.json").drop_training_parts()
+        raise RunError(f"the run {run} is compressed and has one file only: leave --previous out")
+    model = build_model(run.config, run.path / "config.json")
+    if run.config["compressed"].get("discriminator"):
+        model.adopt_average()
+        model.optimizers = {}
+    else:
+        model.drop_training_parts()
     try:
         compress.load(run.compressed, model)
     except FileNotFoundError:
-        raise RunError(f"the run {run.path} is compressed, but has no {run.compressed.name}") from None
+        raise RunError(f"the run {run} is compressed, but has no {run.compressed.name}") from None
     except ValueError as error:
         raise CheckpointError(str(error)) from None
     return Trained(model, run, run.config["compressed"]["step"])

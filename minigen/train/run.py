@@ -10,7 +10,8 @@
         samples/         a grid of samples from the same noise after every epoch; classes in columns
         checkpoints/     the last two, as step-00001234.safetensors
 
-A run that ``minigen compress`` made has a config.json and a compressed.safetensors only.
+A run that ``minigen compress`` made has a config.json and a compressed.safetensors only.  So have those that come with
+minigen (``pretrained:cgan`` and others), and of their log and samples a part.
 """
 
 import json
@@ -24,15 +25,38 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
 from .lock import RunLock
 
-__all__ = ["Run", "find_run"]
+__all__ = ["PRETRAINED", "Run", "find_run", "pretrained_names"]
+
+PRETRAINED = "pretrained:"
+"""How the names of the runs that come with minigen begin."""
+
+_SHIPPED = Path(__file__).resolve().parents[1] / "pretrained"
+
+
+def pretrained_names() -> tuple[str, ...]:
+    """The runs that come with minigen.
+
+    >>> pretrained_names()
+    ('cgan', 'dcgan', 'points', 'repair', 'vae')
+    """
+    return tuple(sorted(path.parent.name for path in _SHIPPED.glob("*/config.json")))
 
 
 def find_run(name: str) -> Path:
     """Find the folder of a run: a path as it is, a bare name inside ``runs`` (or here, if it is a run here).
 
+    ``pretrained:NAME`` is a run that comes with minigen; RunError if there is none of this name.
+
     >>> find_run("mine").as_posix(), find_run("somewhere/mine").as_posix()
     ('runs/mine', 'somewhere/mine')
     """
+    if name.startswith(PRETRAINED):
+        known = pretrained_names()
+        if name.removeprefix(PRETRAINED) not in known:
+            raise RunError(
+                f"no run {name} comes with minigen; expected one of {', '.join(PRETRAINED + n for n in known)}"
+            )
+        return _SHIPPED / name.removeprefix(PRETRAINED)
     path = Path(name)
     if "/" in name or "\\" in name or name in (".", "..") or (path / "config.json").is_file():
         return path
@@ -105,6 +129,8 @@ class Run:
         OSError
             If the folder cannot be made.
         """
+        if path.resolve().is_relative_to(_SHIPPED):
+            raise RunError("a run that comes with minigen cannot be replaced; choose another name with --run NAME")
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is a file, not the folder of a run; choose another name with --run NAME")
         old = path.is_dir() and any(not part.name.startswith((TEMPORARY, ".lock")) for part in path.iterdir())
@@ -132,6 +158,24 @@ class Run:
         run = cls(path)
         run.make_folders()
         return run
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it comes with minigen."""
+        return self.path.resolve().parent == _SHIPPED
+
+    @property
+    def name(self) -> str:
+        """That of its folder, or ``pretrained:NAME``."""
+        return PRETRAINED * self.pretrained + self.path.name
+
+    def __str__(self) -> str:
+        """Its path, or ``pretrained:NAME``."""
+        return self.name if self.pretrained else str(self.path)
+
+    def output(self, name: str) -> Path:
+        """Where a command writes the file or folder `name`: into the run, and of a pretrained one into this folder."""
+        return Path(f"pretrained-{self.path.name}-{name}") if self.pretrained else self.path / name
 
     @property
     def _config(self) -> Path:

@@ -93,22 +93,22 @@ def read_runs(names: Sequence[str]) -> list[RunRecord]:
     for i, run in enumerate(runs):
         if paths[i] in paths[:i]:
             raise ValueError(f"compare: expected different runs, got {run.path} twice")
-    short = [run.path.name for run in runs]
+    short = [run.name for run in runs]
     stored = {run.path: _stored_evaluations(run) for run in runs}
     together = [record for records in stored.values() for record in records]
     found = []
     for run in runs:
-        if "compressed" in run.config:
-            raise RunError(f"compare: the run {run.path} is compressed: it has no log")
         if not run.log.is_file():
+            if "compressed" in run.config:
+                raise RunError(f"compare: the run {run} is compressed: it has no log")
             raise RunError(f"compare: the run {run.path} has no log yet: {run.log.name} is missing")
         log = read_log(run.log)
         measures = read_log(run.measures) if run.measures.is_file() else {}
-        unique = short.count(run.path.name) == 1
+        unique = short.count(run.name) == 1
         # Runs may have been moved since, so a record is found by the name of its run.  Two runs of one name have only
         # the record in their own folder.
         evaluation = _evaluation_of(run, together if unique else stored[run.path])
-        found.append(RunRecord(run.path.name if unique else str(run.path), run, log, measures, evaluation))
+        found.append(RunRecord(run.name if unique else str(run), run, log, measures, evaluation))
     _check_common_numbers(found)
     return found
 
@@ -145,7 +145,7 @@ def _evaluation_of(run: "Run", stored: Sequence[Mapping[str, Any]]) -> Mapping[s
     mine = [
         one
         for one in stored
-        if Path(one["run"]).name == run.path.name
+        if Path(one["run"]).name == run.name
         and one.get("seed_of_run") == run.config["seed"]
         and one.get("model") == run.config["model"]
     ]
