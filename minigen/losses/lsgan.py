@@ -1,4 +1,4 @@
-r"""The least-squares GAN loss
+r"""The least-squares GAN loss (LSGAN)
 
 Mao et al. 2017, *Least Squares Generative Adversarial Networks* (arXiv 1611.04076), equation 2.
 

@@ -1,4 +1,4 @@
-r"""The Wasserstein GAN loss, with clipped weights
+r"""The Wasserstein GAN loss, with clipped weights (WGAN)
 
 Arjovsky, Chintala & Bottou 2017, *Wasserstein GAN* (arXiv 1701.07875), equations 1 to 3, Theorem 3 and Algorithm 1.
 

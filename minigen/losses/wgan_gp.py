@@ -1,4 +1,4 @@
-r"""The Wasserstein GAN loss, with a gradient penalty
+r"""The Wasserstein GAN loss, with a gradient penalty (WGAN-GP)
 
 Gulrajani et al. 2017, *Improved Training of Wasserstein GANs* (arXiv 1704.00028), equation 3 and Algorithm 1.
 

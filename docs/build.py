@@ -1,0 +1,41 @@
+"""Build the documentation site.
+
+    python -m pip install -e ".[docs]"
+    python docs/build.py                       # the site is build/docs/site/index.html
+
+A warning is an error.  MathJax is downloaded once, into build/docs/mathjax; after that no network is needed.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent))
+from sitegen import mathjax, pages, source
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Build; return Sphinx's exit status."""
+    parser = argparse.ArgumentParser(description="Build the documentation site; a warning is an error.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "docs", help="folder for all that is made")
+    out = parser.parse_args().out.resolve()
+    os.environ["COLUMNS"], os.environ["NO_COLOR"] = "100", "1"  # for the help texts
+    script = mathjax.fetch(out / "mathjax")
+    site = pages.assemble(out / "pages")
+    pages.copy_static(out / "pages", script)
+
+    from sphinx.cmd.build import build_main
+
+    options = ["-W", "-n", "--keep-going", "-q", "-b", "html", "-d", str(out / "doctrees")]
+    status = build_main([*options, str(out / "pages"), str(out / "site")])
+    count = source.write(ROOT, out / "site", {Path("minigen"), Path("kernels"), *site.sources})
+    if status == 0:
+        print(f"{out / 'site' / 'index.html'}: {len(site.written)} files, and {count} pages of source")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
