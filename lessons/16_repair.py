@@ -39,6 +39,7 @@
 # | $x$, $d$ | `truth`, `damaged` | an image as it was, and damaged |
 # | $y$ | `output` | what the network gives |
 # | $m$ | `mask` | 1 in the hole, 0 where pixels are known |
+# | $E[\cdot], \Pr(\cdot)$ | | mean and probability, over all images that fit what is seen |
 # | $C, N, H, W, P$ | | channels, images, height, width, and pixels $P = HW$ |
 # | $k$ | `k` | section 4: how many similar digits are averaged |
 # | $F, G, A$ | `features` | features ($C \times P$); their Gram matrix; the Gram matrix of a style |
@@ -66,8 +67,10 @@ held_out = mg.data.load("mnist5k", split="test").images
 # (1) in four cases and black (-1) in six.  What do you say?
 #
 # The cost is $E[(y - x)^2] = (y - E[x])^2 + \mathrm{Var}(x)$.  So it is least at the **mean** (均值), $y = E[x \mid d]$:
-# here $-0.2$, a dark grey.  For $E|y - x|$, the derivative in $y$ is $P(x < y) - P(x > y)$, which is 0 at the **median**
-# (中位数): here $-1$, black.  Neither is a stroke.
+# here $-0.2$, a dark grey.  For $E|y - x|$, the derivative in $y$ is $\Pr(x < y) - \Pr(x > y)$: the share of the cases
+# below $y$, minus the share above.  It grows with $y$, and the cost is least where it changes its sign: at the **median**
+# (中位数).  Here that is $-1$, black: to the left of it the derivative is $0 - 1$, to the right $0.6 - 0.4$.  Neither
+# grey nor black is a stroke.
 
 # %%
 x = np.array([1.0] * 4 + [-1.0] * 6)
@@ -111,12 +114,20 @@ plot.show_images(
 
 # %% [markdown]
 # A network trained with L2 learns this mean, for all inputs at once.  **Training longer does not help: grey is the
-# minimum.**  And since PSNR is $-10 \log_{10}$ of the mean squared error, the grey repair has the *best* PSNR.
+# minimum.**
+#
+# How good a repair is, is often given as its **PSNR** (峰值信噪比), in dB: $10 \log_{10} (4 / \text{mean squared error})$, where 4
+# is the square of the range from $-1$ to 1.  More is better; 3 dB more are half the error.  It is nothing but the squared
+# error on another scale, so the grey repair has the *best* PSNR.
 #
 # ### What does L1 say if each colour is on in half of the cases?
 #
-# The set `edges:shapes` shows the edges of a shape, without its colour.  Of the six colours, red, green and blue are each on
-# in exactly three.  **Predict**: which colour does a network with L1 paint?
+# The set `edges:shapes` shows the edges of a shape, without its colour.  The shape is red, green, blue, yellow, cyan or
+# magenta.  So each of the three channels is on in exactly three of the six colours (the red one in red, yellow and magenta).
+# **Predict**: which colour does a network with L1 paint?
+#
+# Beside the absolute error we print the **IoU** (交并比): the pixels that belong to the painted and to the true shape, as a
+# share of those that belong to either.  1 is the same shape, 0 no common pixel.
 
 # %%
 
@@ -147,9 +158,11 @@ print(
 )
 
 # %% [markdown]
-# Nothing is drawn, and that is what L1 asks for.  Now add a discriminator that sees edges and painting together
-# (**pix2pix**), with weight 1, and L1 with weight 10.  **Predict**: which becomes better, the absolute error or the look?
-# How often is the colour right?
+# Nothing is drawn, and that is what L1 asks for.  (Why black, if half of the colours are on?  That is question 1 at the
+# end.)  Now add a discriminator that sees edges and painting together (**pix2pix**), with weight 1, and L1 with weight 10.
+# **Predict**: which becomes better, the absolute error or the look?  How often is the colour right?
+#
+# *Saturation* is measured where something is painted: 1 is a pure colour, 0 is grey.
 
 # %%
 mg.manual_seed(0)
@@ -179,8 +192,8 @@ plot.show_images(
 # So the network chooses, is right about as often as chance (one in six), and its absolute error is *larger* than that of
 # painting nothing.  **Sharper, and farther from the truth.**
 #
-# Two hundred steps are few.  After 768 steps on images of 32 pixels every shape is drawn, in a pure colour, and 17 % of the
-# colours are right (`reference/translation.md`):
+# Two hundred steps are few.  After 768 steps on images of 32 pixels every shape is drawn, in a pure colour, and the colour
+# is right about as often as by chance (`reference/translation.md`):
 #
 # ![edges, ours with L1 and an adversary, truth](pictures/translation_edges-adversary.png)
 #
@@ -193,7 +206,7 @@ plot.show_images(
 # ## 2. Masks: a loss inside the hole
 #
 # The known pixels need no prediction.  So the loss is computed in the hole only, and the known pixels are put over the
-# output, the **composite** (合成): $m\,y + (1 - m)\,x$.  Here is the derivation's core, from our source:
+# output, the **composite** (合成): $m\,y + (1 - m)\,x$.  This is our source; `_mean` is what you write next:
 
 # %%
 show_source(losses.masked_l2)
@@ -266,8 +279,9 @@ exercises.pixel_shuffle(pixel_shuffle)
 # *little* open.  So their mean is close to each of them, and L2 is the right loss.  `minigen train repair` learns it from
 # patches of twelve photographs that are damaged anew in each step.
 #
-# **Predict.**  The rivals are classical filters, which have learned nothing.  They are told how strong the noise is, and
-# one number of each is *tuned on the truth*.  After 150 steps of training (the default is 1,024): who wins?
+# **Predict.**  The noise has a standard deviation of 25 levels, of the 255 between black and white.  The rivals are
+# classical filters, which have learned nothing.  They are told how strong the noise is, and one number of each is *tuned on
+# the truth*.  After 150 steps of training (the default is 1,024): who wins?
 
 # %%
 photos = mg.data.load("photos")
@@ -293,8 +307,7 @@ plot.show_images(
 # %% [markdown]
 # So early, the best filter is hard to beat.  **Non-local means** averages patches of the *same* photograph that look alike;
 # where a photograph is smooth or repeats itself, as the coffee cup, it finds many.  After the default training, about a
-# minute or two, the network is ahead of it on three of the four test photographs, by 0.3 to 1.0 dB, and still 0.2 dB
-# behind on the cup (medians of several trainings):
+# minute or two, the network is ahead of it on three of the four test photographs, and still behind on the cup:
 #
 # ![noise: input, ours, non-local means, truth](pictures/repair_noise.png)
 #
@@ -302,7 +315,7 @@ plot.show_images(
 # photographs).  The numbers and what makes them again are in `reference/repair.md`; there you also find where a classical
 # method is better.
 #
-# | blur of 1.6 pixels | half the size |
+# | blur: a Gaussian of 1.6 pixels | half the size |
 # |---|---|
 # | ![blur: input, ours, Wiener, truth](pictures/repair_blur.png) | ![half the size: input, ours, bicubic, truth](pictures/repair_shrink.png) |
 #
@@ -356,21 +369,24 @@ picture
 # Twice the squared error is 3 dB.  This is the *perception-distortion* trade-off (Blau & Michaeli 2018): no method can be best
 # in both, so say which one you measure.
 #
-# A trained network sits on the same curve, and the weight of a discriminator's loss moves it.  The discriminator sees the
-# composite and the mask.  Without one (12 epochs) a network had 11.9 dB in the hole and 0.33 half-grey pixels; with weight 0.1 (4
-# epochs) 10.3 dB and 0.13, where the truth has 0.145.  (Medians of several trainings, from `reference/repair.md`.)
+# A trained network has the same choice, and the weight of a discriminator's loss moves it.  The discriminator sees the
+# composite and the mask.  Without one a network has about 12 dB in the hole, and a third of the pixels there are half-grey.
+# With weight 0.1 it has about 10 dB, and an eighth is half-grey; of the true digits it is a seventh.  (`reference/repair.md`;
+# trained for 12 epochs and for 4.)
 #
 # | pixel loss: hole, ours, biharmonic, truth | with an adversary of weight 0.1 |
 # |---|---|
 # | ![hole: input, ours, biharmonic, truth](pictures/repair_hole.png) | ![with an adversary: input, ours, biharmonic, truth](pictures/repair_hole-adversary.png) |
 #
-# To slide the weight yourself: `minigen train repair --damage hole --data mnist5k --adversarial 0.02`, then `minigen evaluate`.
+# To slide the weight yourself: `minigen train repair --damage hole --data mnist5k --adversarial 0.02`, then
+# `minigen evaluate repair-mnist5k`.
 
 # %% [markdown]
 # ## 5. Can a network repair a picture without having seen any?
 #
-# The networks so far saw many images.  Here is something stranger.  A network with random weights gets a fixed image of noise, and its weights are trained
-# until its output is *one* noisy photograph.  It has seen nothing else (Ulyanov et al. 2018).
+# The networks so far saw many images.  Here is something stranger.  A network with random weights gets a fixed image of
+# noise, and its weights are trained until its output is *one* noisy photograph.  It has seen nothing else (Ulyanov et al.
+# 2018).
 #
 # **Predict**: the loss compares with the noisy photograph.  What is the output at the end of the training?
 
@@ -406,9 +422,9 @@ plot.show_images(
 # Convolutions make smooth and repeated things easily, and noise last.  The *architecture* is a prior (先验).  The loss does
 # not know when to stop; only the truth does, or your eye.
 #
-# It fills holes too, if the loss looks at the known pixels only.  It is no match for the best classical methods: against noise
-# non-local means is better by 0.7 dB on this photograph at 64 x 64, even if the prior is stopped in time, and where text
-# covers it, *biharmonic* interpolation is better (input, ours, biharmonic, truth; numbers: `reference/translation.md`):
+# It fills holes too, if the loss looks at the known pixels only.  It is no match for the best classical methods: against
+# noise, non-local means is better on this photograph at 64 x 64, even if the prior is stopped in time.  Where text covers
+# the photograph, *biharmonic* interpolation is better (input, ours, biharmonic, truth; numbers: `reference/translation.md`):
 #
 # ![text over a photograph: input, ours, biharmonic, truth](pictures/translation_prior-text.png)
 #
@@ -448,8 +464,8 @@ print(
 
 # %% [markdown]
 # Nothing.  $G$ sees texture, and not place.  So to paint a photograph in the style of another picture, we change its
-# *pixels* until the Gram matrices are alike, while light and dark stay where they were.  The loss is
-# $L = |G - A|^2/|A|^2$.
+# *pixels* until the Gram matrices are alike.  The loss of the style is $L = |G - A|^2/|A|^2$, where $|A|^2$ is the sum of
+# the squares of all elements.  A second term, the squared difference of brightness, keeps light and dark where they were.
 #
 # ### Exercise 16.4: the gradient of the Gram loss
 #
@@ -467,12 +483,14 @@ exercises.gram_gradient(gram_gradient)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# With $E = G - A$: $dL = 2 \langle E, dG \rangle / |A|^2$.  Put $dG$ in.  Each of the two terms becomes
-# $\langle \ldots, dF \rangle$, and because $E$ is symmetric they are equal.
+# $dL = 2 \langle G - A, dG \rangle / |A|^2$, where $\langle U, V \rangle$ is the sum of the products of the elements.  Put
+# $dG$ in.  Each of the two terms becomes $\langle \ldots, dF \rangle$, and because $G - A$ is symmetric they are equal.
+# What stands beside $dF$ is the gradient.
 #
 # </details>
 #
-# The features of our style are ReLUs of *random* filters.  No network was trained for them:
+# The features of our style are ReLUs of *random* filters.  No network was trained for them.  The style has weight 3.0, and
+# the loss is computed 60 times:
 
 
 # %%
@@ -493,7 +511,7 @@ plot.show_images(
     ["content", "style 1", "in style 1", "style 2", "in style 2"],
     ncols=5,
     caption="Colours and grain come from the style, light and dark from the content. Larger things of the style do not come over: "
-    "no filter is larger than 36 pixels of the picture.",
+    "the largest filter, of 9 pixels at a quarter of the size, covers 36 pixels of the picture.",
 )
 
 # %% [markdown]
@@ -510,7 +528,7 @@ show_source(mg.models.CycleGAN.training_step)
 # %% [markdown]
 # **The gradient by hand**, for the shortest networks there are:
 # $\mathcal A(x) = a x$ and $\mathcal B(y) = b y$ with two numbers.  Then
-# $L = \overline{|b a x - x|}$, and with $s = \mathrm{sign}(b a x - x)$
+# $L = \overline{|b a x - x|}$ (the bar is the mean over all pixels), and with $s = \mathrm{sign}(b a x - x)$
 #
 # $$\frac{\partial L}{\partial b} = \overline{s\, a x}, \qquad \frac{\partial L}{\partial a} = \overline{s\, b x}.$$
 #
@@ -532,9 +550,9 @@ print("A(x) detached: the gradient in a is", none)
 # %% [markdown]
 # ### Exercise 16.5: where to detach in a cycle
 #
-# Three losses: of D (`discriminator`), of $\mathcal A$ against D (`adversary`), and
-# $|\mathcal B(\mathcal A(x)) - x|$ (`cycle`).  Which images must be
-# detached in each?  a: $\mathcal A(x)$.  b: the real $y$.  c: $\mathcal B(\mathcal A(x))$.  Give the letters in one string, `""` for none.
+# D tells the real $y$ from $\mathcal A(x)$.  Three losses: of D (`discriminator`), of $\mathcal A$ against D (`adversary`),
+# and $|\mathcal B(\mathcal A(x)) - x|$ (`cycle`).  Which images must be detached in each?  a: $\mathcal A(x)$.  b: the real
+# $y$.  c: $\mathcal B(\mathcal A(x))$.  Give the letters in one string, such as `"ab"`; `""` for none.
 
 # %%
 where_to_detach = {"discriminator": ..., "adversary": ..., "cycle": ...}
@@ -544,8 +562,8 @@ exercises.where_to_detach(where_to_detach)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# For each loss: which networks shall learn from it?  The gradient must reach them, and it must not reach another one that
-# the same step would move.  The `training_step` above says it, too.
+# For each loss: which networks shall learn from it?  The gradient must reach them, and it must not go on into another one.
+# What is data has no graph: there is nothing to detach.  The `training_step` above says it, too.
 #
 # </details>
 #
@@ -588,7 +606,7 @@ plot.show_images(
 # images, without any system.  f: every shape is moved to the middle.
 
 # %%
-cycle_maps = {"zero": ...}  # letters in one string
+cycle_maps = ...  # the letters in one string, such as "af"
 
 exercises.cycle_maps(cycle_maps)
 

@@ -40,13 +40,15 @@ where_to_detach = {"discriminator": "a", "adversary": "", "cycle": ""}
 
 # 16.6  Everything that can be undone: the identity, the mirror image, exchanged colours, and any other one-to-one map.
 
-cycle_maps = {"zero": "abce"}
+cycle_maps = "abce"
 
 # In words
-# 1. Each channel is on in three of six colours: half and half.  Every value between black and white is a median, and at
-#    the blurred border, where the channel is on a little or not at all, black is the only one.  So L1 has no reason to draw.
-# 2. Of noise: every mixture of pixels is as good as the sharpest; only a sum of many small differences is seen.  Of a
-#    hole: the adversary's choice is one possibility, the truth another; their squared distance is about twice that of the mean.
+# 1. Each channel is on in three of six colours: half and half.  Every value between black and white is a median, so drawing
+#    costs as much as not drawing.  Where the network is not sure that the pixel belongs to the shape, the channel is on in
+#    less than half of the cases, and black is the only median.
+# 2. Noise: the images that fit differ little, so their mean is close to each of them.  A hole: the images that fit differ
+#    much, and their mean is like none of them.  What an adversary chooses is like one of them; its squared distance to the
+#    truth is about twice that of the mean.
 # 3. No.  PSNR measures the distance to the truth, and the mean of what is possible has the least.  People see that a mean
 #    is blurred.  The two are different questions.
 # 4. Its input is an outline: nearly everything is decided by it.

@@ -1,6 +1,6 @@
 """What the checks of several lessons need: numbers to try an answer with, and hints at well-known wrong answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from . import TODO, Unanswered, Wrong, call
 
-__all__ = ["call_or_hint", "match_causes", "match_letters", "random_array"]
+__all__ = ["call_or_hint", "match_causes", "match_letters", "random_array", "read_letters"]
 
 
 def random_array(seed: int, *shape: int) -> np.ndarray:
@@ -27,18 +27,26 @@ def call_or_hint(answer: Callable[..., Any], *arguments: Any, hints: dict[type[E
         raise
 
 
+def read_letters(answer: Any, known: Iterable[str]) -> set[str]:
+    """The letters of an answer: a set, a list, or a string such as "ac" or "a, c"; "none" is none of them."""
+    if isinstance(answer, str):
+        answer = set() if answer.strip().lower() == "none" else set(answer.replace(",", " ").replace(" ", ""))
+    if not isinstance(answer, set | list | tuple | frozenset):
+        raise Wrong(f"Expected a set of letters, such as {{'a', 'f'}} or 'af', got {answer!r:.60}.")
+    given = {str(letter).strip().lower() for letter in answer}
+    if given == {"ellipsis"}:
+        raise Unanswered(TODO)
+    unknown = sorted(given - set(known))
+    if unknown:
+        raise Wrong(f"Expected letters from {min(known)} to {max(known)}, got {unknown[0]!r}.")
+    return given
+
+
 def match_letters(answer: Any, right: AbstractSet[str], reasons: Mapping[str, str]) -> None:
     """Judge a set of letters; `reasons` says of every letter why it belongs to the set, or why not."""
-    if isinstance(answer, str):
-        answer = set(answer.replace(",", " ").replace(" ", ""))
-    if not isinstance(answer, set | list | tuple | frozenset):
-        raise Wrong(f"Expected a set of letters, such as {{'a', 'f'}}, got {answer!r:.60}.")
-    given = {str(letter).strip().lower() for letter in answer}
-    if not given or given == {"ellipsis"}:
+    given = read_letters(answer, reasons)
+    if not given:
         raise Unanswered(TODO)
-    unknown = sorted(given - set(reasons))
-    if unknown:
-        raise Wrong(f"Expected letters from {min(reasons)} to {max(reasons)}, got {unknown[0]!r}.")
     off = sorted(given ^ right)
     if off:
         raise Wrong("\n".join(reasons[letter] for letter in off))

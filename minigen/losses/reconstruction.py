@@ -40,7 +40,7 @@ $2 (y - E[x \mid d])$, so
 
 $$y(d) = E[x \mid d] \quad \text{for } L_2, \qquad y(d) = \mathrm{median}(x \mid d) \quad \text{for } L_1$$
 
-(for $L_1$ the derivative is $P(x < y \mid d) - P(x > y \mid d)$, which is 0 at the median).
+(for $L_1$ the derivative is $P(x < y \mid d) - P(x > y \mid d)$, which changes its sign at the median).
 
 - Where the input leaves little open, the mean is the answer: noise and blur.
 - Where it leaves much open, the mean of many sharp possibilities is **grey**.  A black or white pixel that is white in
