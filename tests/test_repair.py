@@ -26,7 +26,7 @@ from minigen.models.repair import Repair, composite, make_damage, noise_level, r
 from minigen.models.repair.damage import LEVEL, blur, shrink
 from minigen.models.repair.repair import recolored
 from minigen.models.single_image.prior import Hourglass
-from minigen.train import Run, fit
+from minigen.train import Run, Trained, fit
 
 numbers = np.random.default_rng
 DAMAGES = ["noise", "blur", "hole", "shrink"]
@@ -617,6 +617,20 @@ def test_notes(here, capsys):
     assert "41x9 is cropped to multiples of 2" in capsys.readouterr().out
 
 
+def test_noise_that_is_alike_in_all_channels_is_said_to_a_colour_model(here, monkeypatch, capsys):
+    """It learned noise that is different in each channel, and takes the same noise in all for a grey texture."""
+    monkeypatch.setattr("minigen.models.Repair.outputs", lambda model, planes, _: planes)
+    trained = Trained(repairer("noise", channels=3), Run(here / "runs" / "noise"), 0)
+    monkeypatch.setattr("minigen.cli.repair.opened", lambda *_, **__: trained)
+    noise = numbers(1).normal(128, 20, (30, 40, 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noise[..., 0]).save("same.png")
+    Image.fromarray(noise[..., :1].repeat(3, 2)).save("as-colour.png")
+    Image.fromarray(noise).save("different.png")
+    assert main(["repair", "noise", "same.png", "as-colour.png", "different.png"]) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if "the same noise in all channels" in line]
+    assert [line.split()[1] for line in notes] == ["same.png", "as-colour.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -635,6 +649,7 @@ def test_notes(here, capsys):
         (["noise", "photo.png", "grey.png", "--out", "one.png"], "--out: 2 pictures need a folder"),
         (["noise", "photo.png", "--out", "picture.xyz"], "expected a suffix like .png"),
         (["noise", "photo.png", "--out", "nowhere/a.png"], "there is no folder nowhere"),
+        (["noise", "photo.png", "--out", "photo.png"], "--out: photo.png is the picture itself, which would be lost"),
     ],
 )  # fmt: skip
 def test_a_mistake_costs_one_line(here, capsys, arguments, words):

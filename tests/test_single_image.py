@@ -170,11 +170,19 @@ def test_style_on_the_command_line(pictures, monkeypatch, capsys):
         (["style", "grey.png", "colour.png", "--strength", "-1"], "--strength: expected a number of at least 0"),
         (["style", "none.png", "colour.png"], "none.png"),
         (["prior", "grey.png", "--mask", "flat.png"], "no white pixel"),
-        (["prior", "mask.png", "--mask", "none.png"], "none.png"),
+        (["prior", "mask.png", "--mask", "none.png"], "cannot read none.png: No such file"),
+        (["prior", "grey.png", "--out", "nowhere/a.png"], "cannot write nowhere/a.png: there is no folder nowhere"),
+        (["prior", "grey.png", "--out", "./grey.png"], "--out: grey.png is the picture itself, which would be lost"),
+        (["style", "grey.png", "colour.png", "--out", "a.xyz"], "a.xyz: expected a suffix like .png"),
+        (["style", "grey.png", "colour.png", "--out", "grey.png"], "--out: grey.png is the picture itself"),
     ],
 )
 def test_the_commands_refuse(pictures, arguments, words, monkeypatch, capsys):
+    """Before the work: nothing is computed that could not be written."""
     monkeypatch.chdir(pictures)
+    if "--out" in arguments:
+        for name in ("prior.image_prior", "style.style_transfer"):
+            monkeypatch.setattr(f"minigen.cli.{name}", lambda *_, **__: pytest.fail("worked"))
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1

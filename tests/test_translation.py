@@ -196,6 +196,7 @@ def test_translate_writes_pictures(runs, capsys, monkeypatch):
         (["pix2pix", "flat.png"], "flat.png has 12x2 pixels: expected at least 4 a side"),
         (["pix2pix", "none.png"], "none.png"),
         (["pix2pix", "grey.png", "colour.png", "--out", "one.png"], "2 pictures need a folder that exists"),
+        (["pix2pix", "grey.png", "--out", "grey.png"], "--out: grey.png is the picture itself"),
     ],
 )
 def test_translate_refuses(runs, arguments, words, capsys, monkeypatch):

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["TEMPORARY", "replace_file"]
+__all__ = ["TEMPORARY", "check_folder", "replace_file"]
 
 TEMPORARY = ".unfinished-"
 """The beginning of the names of temporary files: they may be deleted at any time."""
@@ -35,8 +35,7 @@ def replace_file(path: Path, data: bytes) -> None:
     ...     Path(folder, "a.txt").read_text()
     'whole'
     """
-    if not path.parent.is_dir():  # otherwise the error would name the temporary file
-        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
+    check_folder(path)  # otherwise the error would name the temporary file
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         with temporary.open("wb") as file:
@@ -48,6 +47,12 @@ def replace_file(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Raise FileNotFoundError if a file cannot be written because its folder does not exist."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..data.picture import read_mask, read_picture
 from ..models.single_image import image_prior
-from .one_picture import add_flags, read_reduced, reduced, save
+from .one_picture import add_flags, output_path, read_reduced, reduced, save
 from .output import print_line
 from .types import at_least
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen prior`` was asked."""
     path = Path(arguments.picture)
-    mask = None
+    out, mask = output_path(arguments.out, path, "prior"), None
     if arguments.mask:
         mask, grey = read_mask(arguments.mask, read_picture(path).image.shape[1:])
         if grey:
@@ -39,6 +39,5 @@ def run(arguments: argparse.Namespace) -> None:
             print_line(f"note: {arguments.mask} marks {mask.mean():.0%} of the picture as hole: is it inverted?")
     image = read_reduced(arguments.picture, arguments.size)
     result = image_prior(image, mask, arguments.steps, seed=arguments.seed)
-    out = Path(arguments.out or f"{path.stem}-prior.png")
     save(result.image, out)
     print_line(f"{len(result.losses)} steps, loss {result.losses[0]:.4f} to {result.losses[-1]:.4f}: {out}")

@@ -12,12 +12,14 @@ from ..models.repair import Damaged
 from ..models.repair.image import noise_level, repair_image
 from ..plot import save_image
 from ..train import RunError, Trained
+from .one_picture import output_path
 from .output import print_line
 from .run_options import add_run, opened
 
 __all__ = ["add_arguments", "run"]
 
 _INVERTED = 0.9  # share of a mask from which it is probably inverted
+_ALIKE = 0.4  # channels that differ by less than this share of the noise have nearly the same noise
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +58,8 @@ def run(arguments: argparse.Namespace) -> None:
     _check_flags(arguments, model, trained)
     for name in arguments.pictures:
         path = Path(name)
+        out = output_path(arguments.out, path, "repaired", len(arguments.pictures))
         picture = read_picture(path)
-        out = _out(arguments.out, path, len(arguments.pictures))
         if min(picture.image.shape[1:]) < 2 * model.network.reach + 1:
             _note(f"{path} is smaller than the {2 * model.network.reach + 1} pixels that the network looks at")
         if picture.bits > 8:
@@ -143,29 +145,24 @@ def _steepness(image: np.ndarray) -> float:
 
 
 def _warn_of_noise(model: Repair, image: np.ndarray, path: Path) -> None:
+    if model.options.damage != "noise":
+        return
     level, most = noise_level(image), model.damage.high
-    if model.options.damage == "noise" and level > 1.2 * most + 2:
+    if level > 1.2 * most + 2:
         _note(
             f"{path} has noise of about {level:.0f} levels, more than the {most:g} of the training: train with "
             f"--strength {most:g}-{2 * level:.0f}"
+        )
+    of_channels = noise_level(image - image.mean(axis=0))  # 0.8 of it if each channel has noise of itself
+    if model.options.channels == 3 and of_channels < _ALIKE * level:
+        _note(
+            f"{path} has nearly the same noise in all channels, and this model learned different noise: a model of "
+            "grey images (minigen train repair --damage noise) removes more"
         )
 
 
 def _note(text: str) -> None:
     print_line(f"note: {text}")
-
-
-def _out(asked: str | None, path: Path, count: int) -> Path:
-    """Where a repaired picture goes."""
-    name = f"{path.stem}-repaired.png"
-    if asked is None:
-        return Path(name)
-    out = Path(asked)
-    if out.is_dir():
-        return out / name
-    if count > 1:
-        raise RunError(f"--out: {count} pictures need a folder that exists, got {asked}")
-    return out
 
 
 def _save(image: np.ndarray, alpha: np.ndarray | None, out: Path) -> None:

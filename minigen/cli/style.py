@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..models.single_image import style_transfer
-from .one_picture import add_flags, read_reduced, save
+from .one_picture import add_flags, output_path, read_reduced, save
 from .output import print_line
 from .types import at_least
 
@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen style`` was asked."""
     if not 0 <= arguments.strength < float("inf"):
         raise ValueError(f"--strength: expected a number of at least 0, got {arguments.strength}")
+    out = output_path(arguments.out, Path(arguments.content), "style")
     content, style = (read_reduced(name, arguments.size) for name in (arguments.content, arguments.style))
     result = style_transfer(content, style, arguments.strength, evaluations=arguments.evaluations, seed=arguments.seed)
-    out = Path(arguments.out or f"{Path(arguments.content).stem}-style.png")
     save(result.image, out)
     print_line(f"style loss {result.style_loss:.2g}, content loss {result.content_loss:.2g}: {out}")

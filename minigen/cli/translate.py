@@ -10,6 +10,7 @@ from ..data.picture import read_picture
 from ..models import CycleGAN, Pix2Pix
 from ..plot import save_image_grid
 from ..train import RunError
+from .one_picture import output_path
 from .output import print_line
 from .run_options import add_run, opened
 
@@ -48,12 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
         )
     if arguments.back and not isinstance(model, CycleGAN):
         raise RunError(f"--back: {trained.run} is a pix2pix, which has no way back; train a cyclegan")
-    out = None if arguments.out is None else Path(arguments.out)
-    if len(arguments.pictures) > 1 and out is not None and not out.is_dir():
-        raise RunError(f"--out: {len(arguments.pictures)} pictures need a folder that exists, got {out}")
     channels = model.options.out_channels if arguments.back else model.options.channels
     for name in arguments.pictures:
         path = Path(name)
+        out = output_path(arguments.out, path, "translated", len(arguments.pictures))
         picture = read_picture(path)
         image = picture.image
         if min(image.shape[1:]) < _SMALLEST:
@@ -65,7 +64,5 @@ def run(arguments: argparse.Namespace) -> None:
             image = np.tensordot(LUMA, image, 1)[None]
         image = np.repeat(image, channels // len(image), axis=0)
         made = model.apply(image[None], True) if arguments.back else model.apply(image[None])
-        default = f"{path.stem}-translated.png"
-        place = Path(default) if out is None else out / default if out.is_dir() else out
-        save_image_grid(place, made, padding=0)
-        print_line(f"{path}: {made.shape[3]}x{made.shape[2]}: {place}")
+        save_image_grid(out, made, padding=0)
+        print_line(f"{path}: {made.shape[3]}x{made.shape[2]}: {out}")

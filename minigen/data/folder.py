@@ -175,7 +175,8 @@ def opened(path: Path, op: str = "folder") -> Iterator[Any]:
     except Image.UnidentifiedImageError:
         raise OSError(f"{op}: cannot read {path}: not an image, or a damaged one") from None
     except Exception as error:  # damaged files make the decoders raise almost anything
-        raise OSError(f"{op}: cannot read {path}: {error or type(error).__name__}") from error
+        reason = getattr(error, "strerror", None) or error or type(error).__name__
+        raise OSError(f"{op}: cannot read {path}: {reason}") from error
 
 
 def eight_bits(image: Any, mode: str) -> Any:

@@ -8,7 +8,7 @@ chosen.  matplotlib is imported on first use; grids and tables of images do not 
 from .comparison import comparison_curves
 from .curves import loss_curves, training_curves
 from .graph import graph, to_dot, to_mermaid
-from .images import image_grid, save_image, save_image_grid, show_images
+from .images import image_format, image_grid, save_image, save_image_grid, show_images
 from .points import draw_points
 from .sound import SoundPicture, show_audio
 from .style import COLORS, figure, save_figure, style
@@ -22,6 +22,7 @@ __all__ = [
     "draw_points",
     "figure",
     "graph",
+    "image_format",
     "image_grid",
     "loss_curves",
     "save_figure",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._util.atomic_write import replace_file
+from .._util.atomic_write import check_folder, replace_file
 from .._util.optional import require
 from .style import figure
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-__all__ = ["image_grid", "save_image", "save_image_grid", "show_images"]
+__all__ = ["image_format", "image_grid", "save_image", "save_image_grid", "show_images"]
 
 
 def image_grid(
@@ -110,6 +110,38 @@ def save_image_grid(path: str | os.PathLike[str], images: Any, ncols: int | None
     save_image(require("PIL.Image").fromarray(image_grid(images, ncols, **options)), path)
 
 
+def image_format(path: str | os.PathLike[str]) -> str:
+    """Find the format that the suffix of a file says, and whether the file can be written there.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    str
+        Pillow's name of it.
+
+    Raises
+    ------
+    ValueError
+        If Pillow does not know the suffix.
+    FileNotFoundError
+        If the folder does not exist.
+
+    Examples
+    --------
+    >>> image_format("black.jpg")
+    'JPEG'
+    """
+    suffix = Path(path).suffix.lower()
+    found: str | None = require("PIL.Image").registered_extensions().get(suffix)
+    if found is None:
+        raise ValueError(f"{os.fspath(path)}: expected a suffix like .png, got {suffix or 'none'}")
+    check_folder(Path(path))
+    return found
+
+
 def save_image(picture: "Image", path: str | os.PathLike[str], **options: Any) -> None:
     """Write a Pillow image to a file, whole or not at all; the suffix says in which format.
 
@@ -134,11 +166,7 @@ def save_image(picture: "Image", path: str | os.PathLike[str], **options: Any) -
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_image(Image.new("L", (8, 8)), Path(folder, "black.png"))
     """
-    suffix = Path(path).suffix.lower()
-    file_format = require("PIL.Image").registered_extensions().get(suffix)
-    if file_format is None:
-        raise ValueError(f"{os.fspath(path)}: expected a suffix like .png, got {suffix or 'none'}")
-    memory = io.BytesIO()
+    file_format, memory = image_format(path), io.BytesIO()
     picture.save(memory, format=file_format, **options)
     replace_file(Path(path), memory.getvalue())
 
