@@ -115,9 +115,9 @@ def test_shrinking_is_that_of_pillow_and_crops_odd_sides():
         ("noise", "loud", "strength must be a number such as 25, or a range such as 5-50, got 'loud'"),
         ("noise", "50-5", "noise: expected a strength from 0 on, low before high, got 50-5"),
         ("noise", "nan", "noise: expected a strength from 0 on"),
-        ("hole", "1", "hole: expected a share between 0 and 1, got 1-1"),
+        ("hole", "1", "hole: expected a share between 0 and 1, got 1$"),
         ("hole", "0", "hole: expected a share between 0 and 1"),
-        ("shrink", "4", r"shrink: expected the strength 2 \(the factor\), got 4-4"),
+        ("shrink", "4", r"shrink: expected the strength 2 \(the factor\), got 4$"),
     ],
 )
 def test_a_bad_damage_is_one_line(name, strength, words):

@@ -117,6 +117,10 @@ def test_previews_show_input_output_truth():
         (lambda: CycleGAN(channels=1, out_channels=3, identity=1.0), "identity must be 0 for images of 1 and of 3"),
         (lambda: Pix2Pix().prepare(noise(paired=False)), "pix2pix: learns from pairs, and noise has none"),
         (lambda: Pix2Pix.data_options(load("digits")), "pix2pix: learns from two images each, and digits has no"),
+        (
+            lambda: CycleGAN().prepare(load("thick:digits", size=7)),
+            "cyclegan: expected images of at least 8 pixels a side, got 7x7",
+        ),
         (lambda: CycleGAN().prepare(load("digits")), "cyclegan: learns from two kinds of images, and digits has no"),
         (lambda: translation_scores(CycleGAN(), noise(paired=False)), "noise has no pairs"),
     ],

@@ -66,11 +66,13 @@ class Damage:
 
     name = "damage"
 
+    def given(self) -> str:
+        """The strength as it is written: a number or a range."""
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
+
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high:
-            raise ValueError(
-                f"{self.name}: expected a strength from 0 on, low before high, got {self.low:g}-{self.high:g}"
-            )
+            raise ValueError(f"{self.name}: expected a strength from 0 on, low before high, got {self.given()}")
 
     def draw(self, images: np.ndarray, rng: np.random.Generator) -> Damaged:
         """Damage images, each with a strength that is drawn for it.
@@ -154,7 +156,7 @@ class Hole(Damage):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.low <= self.high < 1:
-            raise ValueError(f"hole: expected a share between 0 and 1, got {self.low:g}-{self.high:g}")
+            raise ValueError(f"hole: expected a share between 0 and 1, got {self.given()}")
 
     def draw(self, images: np.ndarray, rng: np.random.Generator) -> Damaged:
         """Cut out a square; see `Damage.draw`."""
@@ -183,7 +185,7 @@ class Shrink(Damage):
 
     def __post_init__(self) -> None:
         if not self.low == self.high == 2:
-            raise ValueError(f"shrink: expected the strength 2 (the factor), got {self.low:g}-{self.high:g}")
+            raise ValueError(f"shrink: expected the strength 2 (the factor), got {self.given()}")
 
     def draw(self, images: np.ndarray, rng: np.random.Generator) -> Damaged:
         """Shrink; the truth is cropped to even sides; see `Damage.draw`."""

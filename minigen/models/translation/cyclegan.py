@@ -19,6 +19,8 @@ from ..registry import register
 
 __all__ = ["CycleGAN"]
 
+_SMALLEST = 8  # pixels: the discriminators halve the sides twice, and instance norm needs more than one value
+
 
 @register("cyclegan")
 class CycleGAN(ImageModel):
@@ -80,9 +82,15 @@ class CycleGAN(ImageModel):
         }
 
     def prepare(self, dataset: Dataset) -> None:
-        """Refuse data with one kind of images only."""
+        """Refuse data with one kind of images only, and images that the discriminators make a single number of."""
         if dataset.partners is None:
             raise ValueError(f"{self.name}: learns from two kinds of images, and {dataset.name} has no partners")
+        for height, width in (dataset.images.shape[2:], dataset.partners.shape[2:]):
+            if max(height, width) < _SMALLEST:
+                raise ValueError(
+                    f"{self.name}: expected images of at least {_SMALLEST} pixels a side, got {width}x{height}; --size "
+                    "makes them larger"
+                )
 
     def forward(self, x: Tensor, back: bool = False) -> Tensor:
         """Compute A(x), or B(x) with `back`: images (N, C, H, W) to (N, C', H, W)."""
