@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigen as mg
+from minigen import nn
 from minigen.cli import main
 from minigen.data import Dataset
 from minigen.metrics import energy_distance
@@ -132,6 +133,27 @@ def test_the_loss_of_d_is_that_of_three_batches_and_g_matches_features():
     chances = np.log(np.exp(labelled) / np.exp(labelled).sum(1, keepdims=True))
     assert -chances.max(1).mean() - 1e-6 <= classifier <= -chances.min(1).mean() + 1e-6
     assert numbers["loss_g"].item() > 0
+
+
+@pytest.mark.parametrize(("network_d", "kind"), [("mlp", nn.Linear), ("conv", nn.Conv2d)])
+def test_noise_follows_every_hidden_layer_of_d_in_training_only(network_d, kind):
+    images, inputs, loud = mg.data.load("digits").images[:4], [], 0.5
+    model = ssgan(network_d=network_d, noise=0.0, hidden_noise=loud)
+    for layer in model.discriminator.modules():
+        if isinstance(layer, kind | nn.Linear):
+            layer.forward = lambda x, plain=layer.forward: inputs.append(x.numpy().copy()) or plain(x)
+    first, second = (model.discriminator(mg.tensor(images)).numpy() for _ in range(2))
+    layers = len(inputs) // 2
+    assert layers >= 2 and np.array_equal(inputs[0], inputs[layers])  # the pixels have none here
+    for a, b in zip(inputs[1:layers], inputs[layers + 1 :]):
+        assert np.abs(a - b).mean() > 0.5 * loud
+    assert not np.array_equal(first, second)
+    # What enters the second layer differs by two draws of one noise.
+    np.testing.assert_allclose(np.std(inputs[1] - inputs[layers + 1]), loud * math.sqrt(2), rtol=0.2)
+    inputs.clear()
+    with model.evaluating():
+        model.discriminator(mg.tensor(images)), model.discriminator(mg.tensor(images))
+    assert all(np.array_equal(a, b) for a, b in zip(inputs[:layers], inputs[layers:]))
 
 
 def test_a_short_training_reads_digits_and_evaluate_says_how_many(tmp_path, monkeypatch, capsys):

@@ -31,15 +31,15 @@ HERE = Path(__file__).resolve().parent
 KEPT, PAGE, PICTURES = HERE / "image_modes.json", HERE / "mode_collapse.md", HERE.parent / "pictures"
 SEEDS = {"labels": 5, "stacked": 5, "codes": 3, "growing": 3}
 
-FEW = "ssgan --width 16 --steps"
+FEW = "ssgan --steps 1000"
 CODES = "--latent 8 --width 256 --steps 8000"
 GROWING = f"{HERE / 'progressive_growing.py'}:GrowingGAN --size 32"
 ROWS = {
     "labels": {
-        "the network on the 100 labels only": f"{FEW} 1000 --supervised",
-        "the same, labelled images augmented": f"{FEW} 1000 --supervised --affine 1",
-        "ssgan": f"{FEW} 2000",
-        "ssgan, labelled images augmented": f"{FEW} 2000 --affine 1",
+        "the network on the 100 labels only": f"{FEW} --supervised",
+        "the same, labelled images augmented": f"{FEW} --supervised --affine 1",
+        "ssgan": FEW,
+        "ssgan, labelled images augmented": f"{FEW} --affine 1",
     },
     "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --lr 5e-3 --steps 6000"},
     "codes": {"aae": f"aae {CODES}", "vae": f"vae --network mlp {CODES}"},

@@ -69,16 +69,21 @@ class SSGAN(BaseGAN):
             minimum=0,
             below=10,
         )
-        width: int = option(32, "channels of D's first layer", minimum=1)
+        network_d: str = option(
+            "mlp", "the classifier: dense layers, as in the paper for digits, or conv", choices=("mlp", "conv")
+        )
+        units: int = option(256, "units in each of D's two hidden layers, if it is mlp", minimum=1)
+        width: int = option(16, "channels of G's last convolution, and of D's first one if it is conv", minimum=1)
         noise: float = option(0.3, "standard deviation of the noise added to the pixels that D gets", minimum=0)
-        dropout: float = option(0.5, "share of D's last features set to 0 in training", minimum=0, below=1)
-        lr: float = 1e-3
+        hidden_noise: float = option(0.3, "the same for the outputs of D's hidden layers", minimum=0)
+        dropout: float = option(0.0, "share of D's last features set to 0 in training", minimum=0, below=1)
+        lr: float = 3e-3
         lr_decay: float = option(
             0.5, "share of the training, at its end, in which the rate falls linearly to 0", minimum=0, maximum=1
         )
 
     EPOCHS: ClassVar[int] = 40
-    BATCH_SIZE: ClassVar[int] = 64
+    BATCH_SIZE: ClassVar[int] = 100
     RECALIBRATE: ClassVar[int] = 1000
     TRAINING_ONLY: ClassVar[tuple[str, ...]] = ()  # D is the classifier
     options: Options
@@ -96,13 +101,21 @@ class SSGAN(BaseGAN):
         return None, 1.0, None
 
     def build_networks(self) -> Networks:
-        """Build the conv networks; D has an output for each class, and no batch norm."""
-        options = self.options
-        generator, plain = builder("conv", options.width, norm="none")(options.size, options.channels, self.latent)
-        *layers, last = plain.children()
+        """Build a conv G, and D with an output for each class, noise after each hidden layer, and no batch norm.
+
+        The noise in every layer of D is the paper's (section 5.1).
+        """
+        o = self.options
+        generator, plain = builder("conv", o.width, norm="none")(o.size, o.channels, self.latent)
+        if o.network_d == "mlp":
+            plain = builder("mlp", o.units)(o.size, o.channels, self.latent)[1]
+        *hidden, last = plain.children()
         assert isinstance(last, nn.Linear)
-        features = nn.Sequential(nn.GaussianNoise(options.noise), *layers, nn.Dropout(options.dropout))
-        return generator, nn.Sequential(features, nn.Linear(last.in_features, options.outputs))
+        layers: list[nn.Module] = [nn.GaussianNoise(o.noise)]
+        for layer in hidden:
+            layers += [layer, nn.GaussianNoise(o.hidden_noise)] if isinstance(layer, nn.LeakyReLU) else [layer]
+        features = nn.Sequential(*layers, nn.Dropout(o.dropout))
+        return generator, nn.Sequential(features, nn.Linear(last.in_features, o.outputs))
 
     def build_optimizer(self, parameters: Any) -> Optimizer:
         """Build Adam."""
