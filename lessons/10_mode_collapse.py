@@ -281,7 +281,7 @@ show_source(techniques.pack)
 
 # %%
 def minibatch_gradient(m, g):
-    """The gradient of sum(g * o) in m, an array (N, C)."""
+    """The gradient of sum(g * o) in m, an array (N, C); g is an array (N,), one number for each o_i."""
     return ...
 
 
@@ -348,12 +348,13 @@ exercises.spectral_gradient(spectral_gradient)
 #
 # ### Exercise 10.5: one unrolled step
 #
-# `minigen.nn.utils.functional_call(network, weights, x)` computes the output of a network with other weights.
+# `mg.nn.utils.functional_call(network, weights, x)` computes the output of a network with other weights.  The loss is
+# `mg.losses.non_saturating_d(logits of the real points, logits of the generated points)`.
 
 
 # %%
 def unrolled(network, real, fake, lr):
-    """One step of descent on losses.non_saturating_d; the new weights by name, for functional_call."""
+    """One step of descent on mg.losses.non_saturating_d; the new weights by name, for functional_call."""
     return ...
 
 

@@ -252,6 +252,20 @@ def test_gains_are_paired_by_seed_and_every_seed_is_printed(script):
     assert lines[3] == f"| {second} | 1 0 | 90.0 71.0 (mean 80.5) | 2 2 (mean 2) | 10.0 1.0 (mean 5.5) |"
 
 
+def test_results_of_processes_that_run_side_by_side_are_all_kept(script, tmp_path, monkeypatch):
+    monkeypatch.setitem(script["keep"].__globals__, "KEPT", tmp_path / "kept.json")
+    for seed, row in ((1, "aae"), (0, "aae"), (0, "vae"), (10, "aae"), (2, "aae")):
+        script["keep"]({"codes": {row: {str(seed): {"mse": seed + 0.5}}}})
+    codes = json.loads((tmp_path / "kept.json").read_text(encoding="utf-8"))["codes"]
+    assert codes["vae"] == {"0": {"mse": 0.5}}
+    assert {int(seed): found["mse"] - int(seed) for seed, found in codes["aae"].items()} == dict.fromkeys(
+        (0, 1, 2, 10), 0.5
+    )
+    assert list(codes["aae"]) == ["0", "1", "2", "10"]
+    script["keep"]({"codes": {"aae": {"1": {"mse": 9.0}}}})
+    assert script["results"]()["codes"]["aae"]["1"] == {"mse": 9.0} and len(script["results"]()["codes"]["aae"]) == 4
+
+
 def test_the_judge_reads_the_middle_of_images_with_a_margin(script):
     digits = mg.data.load("mnist5k", "test").images[:4]
     wide = np.pad(digits, ((0, 0), (0, 0), (2, 2), (2, 2)), constant_values=-1)

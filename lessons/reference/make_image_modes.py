@@ -43,7 +43,7 @@ ROWS = {
     },
     "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --lr 5e-3 --steps 6000"},
     "codes": {"aae": f"aae {CODES}", "vae": f"vae --network mlp {CODES}"},
-    "growing": {"direct": f"{GROWING} --growing 0 --steps 1000", "grown": f"{GROWING} --steps 1500"},
+    "growing": {"direct": f"{GROWING} --growing 0 --steps 500", "grown": f"{GROWING} --steps 800"},
 }
 """The arguments of ``minigen train`` of the rows of each table."""
 
@@ -228,6 +228,24 @@ def pictures(folder: Path) -> None:
         save_image_grid(PICTURES / f"mode_collapse_{name}.png", np.concatenate(shown), 16, scale=2)
 
 
+def results() -> dict[str, Any]:
+    """The results so far: table, row, seed."""
+    kept: dict[str, Any] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
+    return kept
+
+
+def keep(new: dict[str, Any]) -> None:
+    """Add results to the file, which another process may have changed meanwhile; seeds in order."""
+
+    def merged(old: Any, new: Any) -> Any:
+        if not isinstance(old, dict) or not isinstance(new, dict):
+            return new
+        both = {key: merged(old[key], new[key]) if key in old and key in new else (old | new)[key] for key in old | new}
+        return dict(sorted(both.items(), key=lambda item: int(item[0]))) if all(key.isdigit() for key in both) else both
+
+    KEPT.write_text(json.dumps(merged(results(), new), indent=1) + "\n", encoding="utf-8")
+
+
 def run() -> None:
     """Do what the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -236,23 +254,17 @@ def run() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", help="by default 0 to 4, or 0 to 2 for codes and growing")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the trainings are kept")
     asked = parser.parse_args()
-    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
-
-    def keep() -> None:
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-
-    if asked.tables and "floors" not in kept:
-        kept["floors"] = floors()
-        keep()
+    if asked.tables and "floors" not in results():
+        keep({"floors": floors()})
     for name in asked.tables:
         for seed in asked.seeds or range(SEEDS[name]):
             for row in asked.rows or ROWS[name]:
-                rows = kept.setdefault(name, {}).setdefault(row, {})
-                if str(seed) not in rows:
+                if str(seed) not in results().get(name, {}).get(row, {}):
                     trained, seconds = train(name, row, seed, asked.runs.resolve())
-                    rows[str(seed)] = MEASURE[name](trained) | {"seconds": round(seconds, 1)}
-                    keep()
-                    print(name, row, seed, rows[str(seed)], flush=True)
+                    found = MEASURE[name](trained) | {"seconds": round(seconds, 1)}
+                    keep({name: {row: {str(seed): found}}})
+                    print(name, row, seed, found, flush=True)
+    kept = results()
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
     pictures(asked.runs.resolve())
 
