@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -398,3 +399,74 @@ def test_mermaid_and_dot_name_every_node_and_arrow_once_and_quote_what_they_must
         assert any("other" in line for line in lines) and "÷ div" in text
     assert "a #quot;#lt;b>#quot;<br>2" in plot.to_mermaid(y, {'a "<b>"': x})
     assert 'label="a \\"<b>\\"\\n2"' in plot.to_dot(y, {'a "<b>"': x})
+
+
+# ---- a training in a notebook
+
+
+class Handle:
+    """Stands for the display of a notebook, as IPython gives it."""
+
+    def __init__(self):
+        self.shown, self.updates = [], []
+
+    def display(self, picture, display_id):
+        assert display_id is True
+        self.shown.append(picture)
+        return self
+
+    def update(self, picture):
+        self.updates.append(picture)
+
+
+def test_live_updates_one_picture(monkeypatch, tmp_path, reference_kernels):
+    display = pytest.importorskip("IPython.display")
+    handle = Handle()
+    monkeypatch.setattr(display, "display", handle.display)
+    data = mg.data.load("shapes", size=8, count=48)
+    model, loader = mg.models.build("dcgan", size=8, channels=3, width=2), mg.data.Loader(data, batch_size=16)
+    run, reports = mg.train.Run.create(tmp_path / "run", {}), []
+    live = mg.plot.Live(ncols=4)
+
+    def on_epoch(report):
+        reports.append(report)
+        live(report)
+
+    mg.train.fit(model, loader, run, 3, progress=False, on_epoch=on_epoch)
+    assert (len(handle.shown), len(handle.updates)) == (1, 2)
+    last = handle.updates[-1]
+    curves, samples = last.axes
+    lines = {line.get_label(): line for line in curves.lines}
+    assert set(lines) == {"loss_d", "loss_g"}
+    log = np.genfromtxt(run.log, delimiter=",", names=True)
+    for name, line in lines.items():
+        assert line.get_xdata().tolist() == [3, 6, 9]
+        expected = [log[name][log["epoch"] == epoch].mean() for epoch in (1, 2, 3)]
+        assert line.get_ydata() == pytest.approx(expected, rel=1e-5)
+    assert (samples.images[0].get_array() == mg.plot.image_grid(reports[-1].images, 4)).all()
+    assert last._repr_png_().startswith(b"\x89PNG")
+
+
+def test_live_says_what_is_not_logged(monkeypatch):
+    pytest.importorskip("IPython.display")
+    report = SimpleNamespace(epoch=1, step=5, means={"psnr": 20.0}, images=np.zeros((1, 1, 4, 4)))
+    with pytest.raises(ValueError, match="Live: the training logs no number with 'loss' in its name; it logs psnr"):
+        mg.plot.Live()(report)
+    with pytest.raises(ValueError, match="no number 'kl'; it logs psnr"):
+        mg.plot.Live(columns=["kl"])(report)
+
+
+@pytest.mark.lesson
+def test_a_stored_notebook_holds_the_last_picture_only():
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    code = (
+        "import numpy as np, minigen as mg\nfrom types import SimpleNamespace\nlive = mg.plot.Live()\n"
+        "for i in range(3):\n"
+        "    live(SimpleNamespace(epoch=i, step=i, means={'loss': i}, images=np.full((1, 1, 4, 4), i / 2)))\n"
+        "live.draw(SimpleNamespace(epoch=2, step=2, means={}, images=np.full((1, 1, 4, 4), 1)))"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    displayed, drawn = notebook.cells[0].outputs
+    assert displayed["output_type"] == "display_data"
+    assert displayed["data"]["image/png"] == drawn["data"]["image/png"]

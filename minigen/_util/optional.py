@@ -15,6 +15,7 @@ PIP = "%pip install" if IN_BROWSER else "python -m pip install"
 """The beginning of a command that installs a package."""
 
 _DISTRIBUTIONS = {
+    "IPython": "ipython",
     "PIL": "pillow",
     "llvmlite": "numba",
     "numba_cuda": "numba-cuda",
@@ -26,7 +27,7 @@ _DISTRIBUTIONS = {
 
 _EXTRAS = {
     "data": ("cycler", "matplotlib", "mlxtend", "pooch", "requests", "scikit-image", "scikit-learn", "scipy"),
-    "lessons": ("ipykernel", "jupyterlab", "jupytext", "nbclient", "nbformat"),
+    "lessons": ("ipykernel", "ipython", "jupyterlab", "jupytext", "nbclient", "nbformat"),
     "test": ("hypothesis", "mpmath", "pytest"),
     "course": ("otter-grader",),
     "cuda13": ("cupy", "numba-cuda"),

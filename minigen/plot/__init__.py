@@ -9,6 +9,7 @@ from .comparison import comparison_curves
 from .curves import loss_curves, training_curves
 from .graph import graph, to_dot, to_mermaid
 from .images import image_format, image_grid, save_image, save_image_grid, show_images
+from .live import Live
 from .points import draw_points
 from .sound import SoundPicture, show_audio
 from .style import COLORS, figure, save_figure, style
@@ -17,6 +18,7 @@ from .table import ImageTable
 __all__ = [
     "COLORS",
     "ImageTable",
+    "Live",
     "SoundPicture",
     "comparison_curves",
     "draw_points",
