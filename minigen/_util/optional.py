@@ -65,13 +65,15 @@ def missing_package(module: str) -> str:
     return f'{name} is not installed; the extra {extra!r} brings it: python -m pip install "minigen-lab[{extra}]"'
 
 
-_BROWSER_EXTRAS = ("data", "test")
-"""The extras whose packages exist for Python in a browser."""
+_BROWSER_EXTRAS = ("data", "test", None)
+"""The extras whose packages exist for Python in a browser; None for what minigen itself needs."""
+
+_NOT_IN_BROWSER = ("numba", "safetensors")
 
 
 def _missing_in_browser(name: str, extra: str | None) -> str:
     """The same for Pyodide, where packages come one by one through ``%pip``, and many do not exist."""
-    if extra in _BROWSER_EXTRAS:
+    if extra in _BROWSER_EXTRAS and name not in _NOT_IN_BROWSER:
         return f"{name} is not installed: {PIP} {name}"
     return f"{name} is not installed, and may not exist for Python in a browser; use Python on a computer for this"
 

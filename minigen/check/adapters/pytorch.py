@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..._util.optional import missing_package
+
 try:
     import torch
 except ImportError as error:
-    message = 'this adapter needs PyTorch: python -m pip install "minigen-lab[bench]"'
+    message = f"this adapter needs PyTorch: {missing_package('torch')}"
     raise ModuleNotFoundError(message, name="torch") from error
 
 from . import frameworks
