@@ -29,6 +29,13 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests of a closed terminal would see none
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what opens a browser."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 @pytest.fixture
 def reference_kernels():
     """Compute with the plain NumPy kernels: gradients are checked in float64, and nothing needs to be compiled."""

@@ -4,6 +4,7 @@ Needs the extras ``lite`` and ``browser``, and Pyodide: see `test_pyodide`.  MIN
 """
 
 import base64
+import importlib
 import importlib.util
 import io
 import os
@@ -96,3 +97,21 @@ def test_a_gan_learns_the_ring_in_the_browser(browser, address):
     if os.environ.get("MINIGEN_SHOTS"):
         page.screenshot(path=Path(os.environ["MINIGEN_SHOTS"]) / "lite.png")
     context.close()
+
+
+def test_the_badges_lead_where_the_repository_is(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "jupyterlite")
+    badges = importlib.import_module("badges")
+    text = badges.PAGE.read_text(encoding="utf-8")
+    assert badges.page(text, badges.source()) == text, "run python docs/jupyterlite/badges.py"
+    made = badges.page(text, "https://github.com/some-one/mini.gen")
+    notebooks = re.findall(
+        r"github\.com/github/some-one/mini\.gen/blob/main/(lessons/\w+\.ipynb)",
+        made.replace("research.google", "github"),
+    )
+    assert len(notebooks) == 2 and all((ROOT / name).is_file() for name in notebooks)
+    assert (
+        made.count("https://mybinder.org/v2/gh/some-one/mini.gen/main?labpath=lessons%2F") == 2
+        and "Not verified" in made
+    )
+    assert badges.page(made, badges.source()) == text
