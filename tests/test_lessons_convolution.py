@@ -141,13 +141,13 @@ def _kernel(change_dtype=False, ignore_out=False, write=False, swap_groups=False
 @pytest.mark.parametrize(
     ("check", "answer", "reason"),
     [
-        (fourth.least_time, lambda f, b, p, m: min(f / p, b / m), "Both have to be over"),
+        (fourth.least_time, lambda f, b, p, m: min(f / p, b / m), "have to be over"),
         (fourth.least_time, lambda f, b, p, m: f / p + b / m, "loads ahead while it computes"),
         (fourth.least_time, lambda f, b, p, m: min(p / f, m / b), "the result is a time"),
         (fourth.conv_work, _work(times=1), "A multiplication and an addition are two"),
         (fourth.conv_work, _work(images=False), "There are N images"),
         (fourth.conv_work, _work(channels=False), "Each output sums over all C input channels"),
-        (fourth.conv_work, _work(pixels="in"), "P x Q, not H x W"),
+        (fourth.conv_work, _work(pixels="in"), "Where is the stride"),
         (fourth.conv_work, _work(weights=0), "The kernel's weights have to be read too"),
         (fourth.conv_work, _work(result=0), "The result has to be written too"),
         (fourth.conv_work, lambda *sizes: 2.0, "gave 1 result; expected 2"),

@@ -92,7 +92,7 @@ def _ones(random, shape):
         (second.planted, RIGHT | {"batch_norm": 4}, "weight and bias are found right"),
         (second.planted, RIGHT | {"conv2d": 6, "softmax": ...}, "conv2d: line 6 is as it should be"),
         (second.planted, RIGHT | {"leaky_relu": 3}, "What does the second call remember?"),
-        (second.planted, RIGHT | {"binary_cross_entropy": "2"}, "expected the number of a line, got '2'"),
+        (second.planted, RIGHT | {"binary_cross_entropy": "2"}, "expected the number of a line, such as 3, got '2'"),
         (second.planted, [2, 6, 7, 1, 2], "expected a dictionary"),
         (second.planted, {"softmax": 2}, "a line number for each of"),
     ],

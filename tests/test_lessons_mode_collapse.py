@@ -48,7 +48,7 @@ def test_counts_that_are_wrong(answer, words):
         (lambda x, m: x.reshape(m, -1, *x.shape[1:]).swapaxes(0, 1).reshape(-1, m * x.shape[1], *x.shape[2:]), "N-th"),
         (
             lambda x, m: x.reshape(-1, m, *x.shape[1:]).swapaxes(1, 2).reshape(-1, m * x.shape[1], *x.shape[2:]),
-            "colour",
+            "color",
         ),
         (lambda x, m: x, "m images make one example"),
     ],

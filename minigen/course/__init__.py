@@ -209,6 +209,7 @@ def close(
     mistakes: Sequence[tuple[Any, str]] = (),
     rtol: float = 1e-6,
     atol: float = 1e-9,
+    probe: Callable[[], str] | None = None,
 ) -> None:
     """Compare numbers or arrays; the complaint names the worst element and the mistake, if it is a known one.
 
@@ -220,9 +221,12 @@ def close(
     expected : Tensor, array or number
     mistakes : sequence of (Tensor, array or number, str)
         Results of well-known wrong programs, each with its hint; those that are right in this case are left out.  If
-        none matches, and the result is a simple multiple of what is expected, the complaint says so.
+        none matches, the complaint says how the result is related to what is expected, where that is simple: a
+        multiple, the square, the transpose, other places.
     rtol, atol : float
         Passes where ``|got - expected| <= atol + rtol * |expected|``.
+    probe : callable, optional
+        Gives a hint, or "", for a mistake that none of these explains; see `minigen.course._probe.probing`.
 
     Raises
     ------
@@ -231,10 +235,10 @@ def close(
 
     Examples
     --------
-    >>> close("f(x)", np.array([1.0, 4.0]), np.array([1.0, 2.0]))
+    >>> close("f(x)", np.array([1.0, 4.5]), np.array([1.0, 2.0]))
     Traceback (most recent call last):
         ...
-    minigen.course.Wrong: f(x): at index 1: expected 2.0, got 4.0 (1 of 2 elements are off).
+    minigen.course.Wrong: f(x): at index 1: expected 2.0, got 4.5 (1 of 2 elements are off).
     """
     if isinstance(expected, Tensor) and not isinstance(got, Tensor):
         raise Wrong(f"{what}: expected a Tensor, got {_kind(got)}. Write it with Tensor operations, without .data.")
@@ -254,7 +258,8 @@ def close(
     count = f" ({off.sum()} of {off.size} elements are off)" if off.size > 1 else ""
     # Ten digits: a difference within a rounding error of the tolerance still shows.
     lines = [f"{what}:{spot} expected {_digits(wanted[worst])}, got {_digits(found[worst])}{count}."]
-    raise Wrong("\n".join([*lines, *(known or _guess(found, wanted))]))
+    hints = known or _guess(found, wanted) or [probe() if probe else ""]
+    raise Wrong("\n".join(filter(None, [*lines, *hints])))
 
 
 def _same(value: Any, array: np.ndarray) -> bool:
@@ -266,16 +271,47 @@ def _digits(value: Any) -> str:
 
 
 def _guess(found: np.ndarray, wanted: np.ndarray) -> list[str]:
-    """A hint if the answer is the truth times or by a whole number, or nothing at all."""
+    """A hint that needs no knowledge of the exercise: how the answer is related to the truth."""
     if not np.isfinite(found).all():
         return ["There are values that are not finite: is something divided by zero, or a logarithm taken below it?"]
     if not found.any():
         return ["It is zero everywhere."]
     ratio = np.vdot(wanted, found) / np.vdot(wanted, wanted) if wanted.any() else 0.0
     simple = ratio and any(np.isclose(r, round(r), rtol=1e-5, atol=0) for r in (ratio, 1 / ratio))
-    if simple and not np.isclose(ratio, 1, rtol=1e-4) and np.allclose(found, ratio * wanted, rtol=1e-5, atol=1e-9):
+    known = (simple or found.size > 2) and not np.isclose(ratio, 1, rtol=1e-4)
+    if known and np.allclose(found, ratio * wanted, rtol=1e-5, atol=1e-9):
         return [f"It is {ratio:.4g} times what is expected: look at the {'sign' if round(ratio) == -1 else 'scale'}."]
+    for related, hint in _RELATIONS:
+        with np.errstate(all="ignore"):
+            value = related(wanted, found)
+        if value is not None and _same(value, found) and not _same(value, wanted):
+            return [hint]
+    if found.size > 2 and not np.allclose(found, wanted) and np.ptp(found - wanted) < 1e-6 * np.ptp(wanted):
+        return [f"It differs by {(found - wanted).mean():.4g} everywhere: a term that is the same everywhere is "
+                "missing, or one too many."]  # fmt: skip
     return []
+
+
+def _if_matrix(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray, np.ndarray], Any]:
+    return lambda wanted, found: change(wanted) if wanted.ndim >= 2 else None
+
+
+_RELATIONS: list[tuple[Callable[[np.ndarray, np.ndarray], Any], str]] = [
+    (lambda wanted, found: wanted**2, "This is the square of what is expected: take the root."),
+    (lambda wanted, found: np.sqrt(wanted), "This is the root of what is expected."),
+    (lambda wanted, found: 1 / wanted, "This is 1 divided by what is expected: it is upside down."),
+    (lambda wanted, found: np.log(wanted), "This is the logarithm of what is expected."),
+    (lambda wanted, found: np.exp(wanted), "This is e to the power of what is expected: take the logarithm."),
+    (lambda wanted, found: np.maximum(wanted, 0), "The negative values were cut off; they belong to the result."),
+    (lambda wanted, found: abs(wanted), "The sizes are right, the signs are not: all are positive here."),
+    (lambda wanted, found: np.copysign(wanted, found),
+     "The sizes are right, but some signs are not: look at the two cases, above and below 0."),
+    (_if_matrix(lambda wanted: wanted.swapaxes(-1, -2)), "The last two axes are exchanged: transpose it."),
+    (lambda wanted, found: wanted[::-1] if wanted.ndim and len(wanted) > 1 else None,
+     "The numbers are right, in the reverse order."),
+    (lambda wanted, found: found if found.size > 3 and _same(np.sort(found, axis=None), np.sort(wanted, axis=None))
+     else None, "All numbers are right, at other places: look at the order of the axes or of the examples."),
+]  # fmt: skip
 
 
 def _kind(x: Any) -> str:

@@ -10,8 +10,9 @@ from .. import engine
 from ..tensor import Tensor, tensor
 from . import Wrong, call, close, exercise
 from ._compare import call_or_hint, random_array
+from ._probe import probing
 
-__all__ = ["centre_vjp", "div_vjp", "hvp", "my_grad", "round_through", "softsign_vjp"]
+__all__ = ["center_vjp", "div_vjp", "hvp", "my_grad", "round_through", "softsign_vjp"]
 
 
 @exercise("1.1", "the gradients of a quotient")
@@ -25,29 +26,33 @@ def div_vjp(answer: Any) -> None:
             (1 / w, no_g),
             (g * w, "This is the rule of a product. Change x a little: by how much does x / w change?"),
             (-g * x / w**2, "This is the gradient for w: x comes first."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda g, x, w: g / w, g, x, w, place=0))  # fmt: skip
         close("div_vjp(g, x, w)[1], the gradient for w", dw, -g * x / w**2, [
             (-x / w**2, no_g),
             (-g / w**2, "Where is x? The larger x is, the more a change of 1 / w matters."),
             (-g * x / w, "The derivative of 1 / w is another power of w."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda g, x, w: -g * x / w**2, g, x, w, place=1))  # fmt: skip
 
 
-@exercise("1.2", "the gradient of centring")
-def centre_vjp(answer: Any) -> None:
-    """``centre_vjp(g, x)`` is the gradient of ``x - x.mean(axis=0)``, on arrays (N, D)."""
+@exercise("1.2", "the gradient of centering")
+def center_vjp(answer: Any) -> None:
+    """``center_vjp(g, x)`` is the gradient of ``x - x.mean(axis=0)``, on arrays (N, D)."""
     for seed, shape in enumerate([(4, 1), (5, 3), (1, 2)]):
         g, x = random_array(seed, 2, *shape)
         n = shape[0]
-        close(f"centre_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0), [
+        close(f"center_vjp(g, x) for shape {shape}", call(answer, g, x), g - g.mean(axis=0), [
             (g, "This is what x does by itself. It acts through the mean too."),
             (g * (1 - 1 / n), "This is how x[k] acts on result k. Through the mean it acts on all N results."),
             (g + g.mean(axis=0), "Look at the sign of the mean: it is subtracted."),
-            (x - x.mean(axis=0), "This is centring itself, forwards. What is asked for is made from g."),
+            (x - x.mean(axis=0), "This is centering itself, forwards. What is asked for is made from g."),
+            (-g.mean(axis=0) + 0 * g, "This is what x does through the mean. It also acts directly, by itself."),
+            (g - 2 * g.mean(axis=0), "The mean is subtracted twice."),
+            (g - g.sum(axis=0) / max(n - 1, 1), "A mean divides by N, not by N - 1."),
             (g - g.sum(axis=0), "This is a sum in place of a mean: each x[j] is only an N-th part of the mean."),
             (g - g.mean(), "This is the mean over everything; each column has its own mean."),
-            (g - g.mean(axis=1, keepdims=True), "These are the means of the rows; centred are the columns."),
-        ])  # fmt: skip
+            (g * (x - x.mean(axis=0)), "Centering is linear in x: its gradient is made from g alone, without x."),
+            (g - g.mean(axis=1, keepdims=True), "These are the means of the rows; centered are the columns."),
+        ], probe=probing(answer, lambda g, x: g - g.mean(axis=0), g, x))  # fmt: skip
 
 
 @exercise("1.3", "the backward pass")
@@ -71,10 +76,15 @@ def my_grad(answer: Any) -> None:
     for what, output, at, expected in cases:
         got = call_or_hint(answer, output, at, hints={
             KeyError: "If the key is the id of a Tensor: its turn came before it had received a contribution. "
-                      "Is the order from the newest to the oldest?",
+                      "Is the order from the newest to the oldest? And did *every* input receive its part, at all "
+                      "positions?",
             AttributeError: "If it is about None: a leaf was not computed, its t.node is None. Leave the leaves out.",
         })  # fmt: skip
-        close(what, got, tensor(np.array(expected)), _wrong_passes(output, at))
+        close(what, _tensor(what, got), tensor(np.array(expected)), [
+            *_wrong_passes(output, at),
+            (2 * expected, "A Tensor passed its cotangent on twice. Collect each Tensor once: is its id known "
+                           "already?"),
+        ])  # fmt: skip
     wide = tensor(random_array(0, 3, 2), requires_grad=True)
     weights = tensor(random_array(1, 3, 2))
     close("my_grad((W * V).sum(), W), with arrays", call(answer, (wide * weights).sum(), wide), weights)
@@ -86,8 +96,10 @@ def my_grad(answer: Any) -> None:
     close("my_grad(x doubled 40 times, x)", call(answer, chain, x), tensor(np.array(2.0**40)))
 
 
-def _wrong_pass(output: Tensor, x: Tensor, overwrite: str = "", breadth_first: bool = False) -> float:
-    """What a backward pass gives that keeps only the "first" or "last" contribution, or goes breadth first."""
+def _wrong_pass(
+    output: Tensor, x: Tensor, overwrite: str = "", breadth_first: bool = False, only_ones: bool = False
+) -> float:
+    """The result of a backward pass that keeps only one contribution, goes breadth first, or gives 1 to each rule."""
     found, waiting = {id(output): output}, [output]
     for t in waiting:  # grows while we go through it: breadth first
         for source in (t.node.inputs if t.node is not None else None) or ():
@@ -101,7 +113,8 @@ def _wrong_pass(output: Tensor, x: Tensor, overwrite: str = "", breadth_first: b
     for t in made:
         assert t.node is not None and t.node.inputs is not None
         inputs = t.node.inputs
-        for i, part in t.node.primitive.apply_vjps(range(len(inputs)), cotangents[id(t)], t, inputs, t.node.params):
+        g = tensor(np.array(1.0)) if only_ones else cotangents[id(t)]
+        for i, part in t.node.primitive.apply_vjps(range(len(inputs)), g, t, inputs, t.node.params):
             before = cotangents.get(id(inputs[i]))
             keep = part if before is None or overwrite == "last" else before if overwrite == "first" else before + part
             cotangents[id(inputs[i])] = keep
@@ -110,7 +123,9 @@ def _wrong_pass(output: Tensor, x: Tensor, overwrite: str = "", breadth_first: b
 
 def _wrong_passes(output: Tensor, x: Tensor) -> list[tuple[float, str]]:
     """The results of well-known wrong backward passes, each with its hint."""
-    one_kept = "Only one contribution is kept. A Tensor that is used twice receives two: add them."
+    one_kept = ("Only one contribution arrives at x. A Tensor that is used twice receives two: add them. And begin "
+                "with "
+                "the newest Tensor, so that each has all of its contributions when its turn comes.")  # fmt: skip
     with engine.no_grad():
         return [
             (_wrong_pass(output, x, breadth_first=True),
@@ -118,6 +133,8 @@ def _wrong_passes(output: Tensor, x: Tensor) -> list[tuple[float, str]]:
              "oldest: sort by sequence_number."),
             (_wrong_pass(output, x, overwrite="last"), one_kept),
             (_wrong_pass(output, x, overwrite="first"), one_kept),
+            (_wrong_pass(output, x, only_ones=True),
+             "Each rule was given a cotangent of 1. It needs the cotangent of *its* Tensor: this is the chain rule."),
         ]  # fmt: skip
 
 
@@ -162,7 +179,18 @@ def softsign_vjp(answer: Any) -> None:
         if first.shape == g.shape and not only_positive.all() and only_positive[values > 0].all():
             raise Wrong("softsign_vjp(g, out, x) is right for x > 0 and wrong for x < 0. What is the derivative of |x| "
                         "there, and which sign has x / (1 + |x|)?")  # fmt: skip
-        close("softsign_vjp(g, out, x)", first, tensor(g.data * slope))
+        size, more = 1 + abs(values), "The quotient rule has the square of 1 + |x| below."
+        close("softsign_vjp(g, out, x)", first, tensor(g.data * slope), [
+            (slope, "Where is g? It says how much the loss changes with the result."),
+            (1 / size, "Where is g? " + more),
+            (g.data / size, more),
+            (g.data / (1 + values**2), "(1 + |x|) ** 2 is not 1 + x ** 2: there is a mixed term, too."),
+            (g.data / size**3, "A power too many: the quotient rule has the square of 1 + |x| below."),
+            (g.data * values / size, "This is the function itself, times g. What is its derivative?"),
+            (g.data * (1 - values / size), "The quotient rule gives (1 + |x| - x sign(x)) / (1 + |x|) ** 2."),
+            (g.data * np.sign(values) * slope, "|x| has the derivative sign(x), but x sign(x) is |x|: the sign "
+                                               "cancels."),
+        ])  # fmt: skip
         second = through_g = None
         if first.requires_grad:
             second, through_g = engine.grad(first.sum(), [x, g], allow_unused=True)
@@ -203,9 +231,27 @@ def hvp(answer: Any) -> None:
         cubes = _tensor("hvp(f, x, v)", call_or_hint(answer, lambda t: (t**3).sum(), at, along, hints=hints))
         if at.grad is not None:
             raise Wrong("hvp left something in x.grad. Use mg.grad, which gives its result back, not backward().")
-        close("hvp(f, x, v) for f(x) = (x ** 3).sum()", cubes, tensor(6 * x * v))
+        once = "This is a gradient. Differentiate again: the Hessian has the second derivatives."
+        outside = "v comes too late. The sum over j of H_ij v_j is the gradient of (gradient * v).sum()."
+        close("hvp(f, x, v) for f(x) = (x ** 3).sum()", cubes, tensor(6 * x * v), [
+            (3 * x**2, once),
+            (3 * x**2 * v, once + " (Multiplied by v it is the number whose gradient is asked for.)"),
+            ((3 * x**2 * v).sum(), once + " (This is the slope along v: the number whose gradient is asked for.)"),
+            (6 * x, "Where is v? This is H times a vector of ones."),
+            (36 * x**3, "This is the gradient of the gradient's square, 2 H g. Take (gradient * v).sum(), not its "
+                        "square."),
+            (6 * x * v**2, "v is multiplied into x inside of f: then it counts twice. f is called with x itself, and "
+                           "v is multiplied "
+             "with the gradient."),
+            (2 * x * v, "This is divided by the number of elements. A sum, not a mean: (gradient * v).sum()."),
+        ])  # fmt: skip
         quadratic = call(answer, lambda t: (t * (matrix @ t)).sum() / 2, at, along)
-        close("hvp(f, x, v) for f(x) = (x * (A @ x)).sum() / 2, A symmetric", quadratic, tensor((a + a.T) @ v))
+        hessian = a + a.T
+        close("hvp(f, x, v) for f(x) = (x * (A @ x)).sum() / 2, A symmetric", quadratic, tensor(hessian @ v), [
+            (hessian.sum(1) * v, outside),
+            (hessian.sum(1), "Where is v? This is H times a vector of ones."),
+            (np.diag(hessian) * v, "This is the diagonal of H only."),
+        ])  # fmt: skip
 
 
 @exercise("1.6", "rounding with a gradient")
@@ -214,11 +260,24 @@ def round_through(answer: Any) -> None:
     values = np.array([-1.7, 0.2, 0.9, 2.4])
     x = tensor(values, requires_grad=True)
     out = _tensor("round_through(x)", call(answer, x))
-    close("round_through(x)", out, tensor(np.round(values)))
+    close("round_through(x)", out, tensor(np.round(values)), [
+        (values, "The values are those of x: they have to be rounded. x + (round(x) - x).detach() has the right ones."),
+        (2 * values - np.round(values), "Look at the sign: x plus what rounding adds, not minus."),
+        (np.ceil(values), "This rounds up; np.round goes to the nearest whole number."),
+        (np.floor(values), "This rounds down; np.round goes to the nearest whole number."),
+        (np.round(values) - values, "This is what rounding adds. Add it to x, as a constant."),
+    ])  # fmt: skip
     if not out.requires_grad:
         raise Wrong("round_through(x): the values are right, but the result does not depend on x: no gradient passes.")
     g = tensor(random_array(2, 4))
     (dx,) = engine.grad(out, x, g, allow_unused=True)
     if dx is None:
         raise Wrong("round_through(x): the values are right, but no gradient reaches x.")
-    close("the gradient of round_through(x)", dx, g)
+    close("the gradient of round_through(x)", dx, g, [
+        (g.data * np.round(values) / values, "x is multiplied by a factor, which is then in the gradient, too. Add a "
+                                        "constant to "
+         "x: that does not change the slope."),
+        (2 * g.data, "x is in the result twice. Only one of the two may have a gradient."),
+        (0 * g.data, "The gradient is zero: x is in the result twice, and the two cancel, or "
+         "times 0. Detach the difference."),
+    ])  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import call, close, exercise
 from ._compare import match_letters, random_array
+from ._probe import probing
 
 __all__ = ["blind", "he_std", "normalize", "normalize_vjp", "running"]
 
@@ -17,14 +18,35 @@ def he_std(answer: Any) -> None:
         right = np.sqrt(2 / ((1 + a * a) * n))
         mistakes = [
             (2 / ((1 + a * a) * n), "This is the variance. The standard deviation is its root."),
-            (np.sqrt(2 / n), "This is ReLU's. Half of the values keep a^2 times their square here."),
+            (
+                np.sqrt(2 / n),
+                "This is ReLU's, without the slope. Half of the values keep slope^2 times their square here.",
+            ),
             (np.sqrt(1 / n), "This is right without an activation. Which part of E[x^2] is left after it?"),
             (np.sqrt(2 / ((1 + a) * n)), "The signal's size is a mean of squares: the slope counts squared."),
             (np.sqrt((1 + a * a) / (2 * n)), "Upside down: what the activation takes away, the weights must add."),
+            (
+                np.sqrt((1 + a * a) * 2 / n),
+                "Upside down: 1 + slope^2 stands below the line. What the slope leaves of "
+                "the "
+                "signal, the weights need not add.",
+            ),
+            (
+                np.sqrt(2 / max((1 - a * a) * n, 1e-12)),
+                "Look at the sign: the squares of both halves add up, 1 + slope^2.",
+            ),
+            (np.sqrt(1 / (2 * (1 + a * a) * n)), "The 2 is above the line: half of the values have the factor 1."),
+            (np.sqrt(2 / ((1 + a) ** 2 * n)), "1 + slope^2, not (1 + slope)^2: the squares of both halves are added."),
             (np.sqrt(2 / (1 + a * a)), "Where is fan_in? More inputs, a larger sum."),
             (np.sqrt(2 / (1 + a * a)) / n, "n products add their variances, so n is under the root."),
         ]
-        close(f"he_std({n}, {a})", call(answer, n, a), right, mistakes)
+        close(
+            f"he_std({n}, {a})",
+            call(answer, n, a),
+            right,
+            mistakes,
+            probe=probing(answer, lambda fan_in, slope: np.sqrt(2 / ((1 + slope**2) * fan_in)), n, a),
+        )
 
 
 def _hat(x: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
@@ -40,24 +62,38 @@ def normalize(answer: Any) -> None:
         weight, bias = random_array(seed + 5, 2, c)
         hat, _ = _hat(x, eps)
         right = hat * weight + bias
-        centred = x - x.mean(0)
+        centered = x - x.mean(0)
         rows = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + eps)
         what = f"normalize(x, weight, bias, {eps}) for shape {x.shape}"
         close(what, call(answer, x, weight, bias, eps), right, [
             (rows * weight + bias, "These are the means of the rows (layer norm). Each column has its own."),
             ((x - x.mean()) / np.sqrt(x.var() + eps) * weight + bias, "Each channel has its own mean and variance."),
-            (centred / np.sqrt(x.var(0, ddof=1) + eps) * weight + bias, "Divide the sum of squares by N, not N - 1."),
-            (centred / (x.std(0) + eps) * weight + bias, "eps is added to the variance, under the root."),
-            (centred / (x.var(0) + eps) * weight + bias, "Where is the root? Divide by the standard deviation."),
+            (centered / np.sqrt(x.var(0, ddof=1) + eps) * weight + bias, "Divide the sum of squares by N, not N - 1."),
+            (centered / (x.std(0) + eps) * weight + bias, "eps is added to the variance, under the root."),
+            (centered / (x.var(0) + eps) * weight + bias, "Where is the root? Divide by the standard deviation."),
             (hat, "Where are weight and bias?"),
             (hat * weight, "Where is the bias?"),
             (hat * (weight + bias), "The bias is added after the product with the weight."),
-            (centred * weight + bias, "Where is the variance?"),
-            (centred / np.sqrt(x.var(0)) * weight + bias, "Where is eps?"),
+            (hat + bias, "Where is the weight? It multiplies the normalized x, before the bias is added."),
+            (x / np.sqrt(x.var(0) + eps) * weight + bias, "Where is the mean? Subtract it before you divide."),
+            ((hat + bias) * weight, "The bias is added last: it is not multiplied by the weight."),
+            (centered * np.sqrt(x.var(0) + eps) * weight + bias, "Divide by the standard deviation, do not multiply."),
+            ((x - np.median(x, 0)) / np.sqrt(x.var(0) + eps) * weight + bias, "Subtract the mean, not the median."),
+            (hat * weight - bias, "Look at the sign of the bias."),
+            (centered * weight + bias, "Where is the variance?"),
+            (centered / np.sqrt(x.var(0)) * weight + bias, "Where is eps?"),
             (hat * bias + weight, "weight and bias are exchanged."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda x, weight, bias, eps: _hat(x, eps)[0] * weight + bias, x, weight, bias,
+           eps))  # fmt: skip
     constant = call(answer, np.full((4, 1), 2.5), np.ones(1), np.zeros(1), 1e-5)
     close("normalize(x, 1, 0, 1e-5) for a constant channel", constant, np.zeros((4, 1)))
+
+
+def _gradient(g: np.ndarray, x: np.ndarray, weight: np.ndarray, eps: float) -> np.ndarray:
+    """Batch norm's gradient for x."""
+    hat, r = _hat(x, eps)
+    return weight * r * (g - g.mean(0) - hat * (g * hat).mean(0))
 
 
 @exercise("6.3", "the backward pass")
@@ -76,14 +112,16 @@ def normalize_vjp(answer: Any) -> None:
             (g.sum(1)[:c] if n >= c else g.sum(0), "This is a sum over the channels. Sum over the batch."),
             ((g * hat).sum(0), "This is the gradient for weight: x comes first, then weight, then bias."),
             ((g * weight).sum(0), "dy = d bias: the weight does not occur."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda g, x, weight, eps: g.sum(0), g, x, weight, eps, place=2))  # fmt: skip
         close(f"{what}[1], for weight", gw, (g * hat).sum(0), [
             (mean_gh, "This is a mean. The weight multiplies all N values: their gradients add up."),
             ((g * x).sum(0), "The weight multiplies the normalized x, not x."),
             ((g * (x - x.mean(0))).sum(0), "The weight multiplies the normalized x: divide by the deviation too."),
             ((g * hat * weight).sum(0), "dy = x-hat d weight: the weight itself does not occur."),
             (g.sum(0), "This is the gradient for bias: x comes first, then weight, then bias."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda g, x, weight, eps: (g * _hat(x, eps)[0]).sum(0), g, x, weight, eps,
+           place=1))  # fmt: skip
         close(f"{what}[0], for x", gx, right, [
             (weight * r * g, "Only the direct way. x also acts through the mean and through the variance."),
             (weight * r * (g - mean_g), "The way through the variance is missing: the term with x-hat."),
@@ -100,7 +138,7 @@ def normalize_vjp(answer: Any) -> None:
             (weight * r * (g - mean_g - (x - x.mean(0)) * mean_gh), "The last term has x-hat, not x minus its mean."),
             (weight * r * (g - mean_g - hat * (g * x).mean(0)), "The mean is of g times x-hat, not g times x."),
             (weight / r * (g - mean_g - hat * mean_gh), "1 / sqrt(var + eps) multiplies; here it divides."),
-        ])  # fmt: skip
+        ], probe=probing(answer, _gradient, g, x, weight, eps, place=0))  # fmt: skip
 
 
 _ZERO = {"a", "b", "c", "d"}
@@ -128,8 +166,10 @@ def running(answer: Any) -> None:
         got_mean, got_var = call(answer, mean, var, n, rho, expect=2)
         close(f"{what}[0], the mean", got_mean, rho * mean, [
             (mean, "This is the batch's own. The running mean takes a share rho of it."),
+            (rho * mean * n / (n - 1), "N / (N - 1) belongs to the variance only, not to the mean."),
+            ((1 - rho) + rho * mean, "The running mean starts at 0, not at 1 (the variance starts at 1)."),
             ((1 - rho) * mean, "rho is the share of the new batch (PyTorch); in Keras, of the old mean."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda mean, var, N, rho: rho * mean, mean, var, n, rho, place=0))  # fmt: skip
         unbiased = var * n / (n - 1)
         close(f"{what}[1], the variance", got_var, (1 - rho) + rho * unbiased, [
             ((1 - rho) + rho * var, "Here PyTorch takes N - 1, as for an estimate: multiply by N / (N - 1)."),
@@ -137,4 +177,6 @@ def running(answer: Any) -> None:
             (rho * var, "The running variance starts at 1, not at 0; and its share of the batch has N - 1."),
             (rho + (1 - rho) * unbiased, "rho is the share of the new batch (PyTorch)."),
             ((1 - rho) + rho * var * (n - 1) / n, "The factor is N / (N - 1): dividing by less gives more."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda mean, var, N, rho: (1 - rho) + rho * var * N / (N - 1), mean, var, n, rho,
+           place=1))  # fmt: skip

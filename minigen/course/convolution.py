@@ -79,6 +79,13 @@ def triad(answer: Any) -> None:
             mistakes += _lost_terms(x, w, g, stride, before)[place]
             if before:
                 mistakes.append((unpadded[place], "Where is `before`? The first window starts that far left of x[0]."))
+                added = _sums(x, w, g, stride, -before)[place]
+                mistakes.append((added, "Look at the sign of `before`: i = p * stride + r - before. It is subtracted."))
+            if stride > 1:
+                close_together = _sums(x, w, g, 1, before)[place]
+                mistakes.append((close_together, "Where is the stride? Window p begins at p * stride - before."))
+            mistakes += [(right[other], f"This is {label}: give y, gx, gw in this order.")
+                         for other, label in enumerate(("y", "gx", "gw")) if other != place]  # fmt: skip
             what = f"triad(x, w, g, stride, before)[{place}], which is {name}, {case}"
             close(what, results[place], right[place], mistakes)
 
@@ -88,6 +95,8 @@ def _whole_numbers(what: str, got: Any, count: int) -> tuple[int, ...]:
     if numbers.shape != (count,) or numbers.dtype.kind not in "iu":
         whole = numbers.shape == (count,) and numbers.dtype.kind == "f" and np.all(numbers == np.round(numbers))
         hint = " The value is whole, its type is not: divide with // in place of /." if whole else ""
+        if len(numbers) != count > 1:
+            hint = f" Give {count}, one for each place."
         raise Wrong(f"{what}: expected {count} whole number{'s' * (count > 1)}, got {got!r}.{hint}")
     return tuple(int(n) for n in numbers)
 
@@ -123,6 +132,8 @@ def same_padding(answer: Any) -> None:
             reason += "The odd zero goes after, at the bottom and right."
         elif made != outputs:
             reason += f"That gives {made} outputs; asked for are ceil({size} / {stride}) = {outputs}."
+            if sum(got) == 2 * total:
+                reason += f" {total} is the number of zeros on both sides together: halve it."
         else:
             reason += f"It gives {outputs} outputs, as it should, but is not the least that does, halved."
         if got == ((kernel - 1) // 2,) * 2:
@@ -142,7 +153,19 @@ def output_padding(answer: Any) -> None:
         back = (there - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
         if got != size - back:
             raise Wrong(f"{what}: {size} pixels become {there}, and these {back} without output padding. "
-                        f"So {size - back} are missing; got {got}.")  # fmt: skip
+                        f"So {size - back} are missing; got {got}. "
+                        f"{_output_padding_hint(got, stride, padding, dilation)}"
+                        )  # fmt: skip
+
+
+def _output_padding_hint(got: int, stride: int, padding: int, dilation: int) -> str:
+    if got == stride - 1 and dilation == 1 and not padding:
+        return "It is not always stride - 1: it depends on how many pixels the last window leaves over."
+    if dilation > 1:
+        return "With dilation the kernel spans dilation * (kernel - 1) + 1 pixels."
+    if padding:
+        return "The padding is on both sides: it counts twice."
+    return "It is what is left over behind the last window: a remainder of a division by the stride."
 
 
 def _forbidden(name: str) -> Any:
@@ -179,6 +202,16 @@ def transposed_by_convolution(answer: Any) -> None:
             (unflipped, "The sizes are right, but the kernel must be flipped, in both directions."),
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
         ]
+        for axis in (2, 3):
+            half = conv_transpose2d(tensor(g), tensor(np.flip(w, axis).copy()), stride=stride).numpy()
+            mistakes.append((half, "The kernel is flipped along one axis only: flip it along both, [::-1, ::-1]."))
+        if stride > 1:
+            boxes = np.ones((filters, 1, stride, stride))
+            repeated = conv_transpose2d(tensor(g), tensor(boxes), stride=stride, groups=filters).numpy()
+            repeated = repeated[:, :, : 1 - stride, : 1 - stride]
+            mistakes.append((conv_transpose2d(tensor(repeated), tensor(w)).numpy(),
+                             "The elements of g are repeated. Between neighbors there are stride - 1 "
+                             "*zeros*."))  # fmt: skip
         close(what, got, right, mistakes)
 
 
@@ -190,7 +223,8 @@ def overlaps(answer: Any) -> None:
         what = f"overlaps({kernel}, {stride})"
         got = _whole_numbers(what, call(answer, kernel, stride), stride)
         if list(got) != right:
-            hint = f"Every input adds {kernel} numbers, so the counts of {stride} neighbors have the sum {kernel}."
+            hint = (f"Every input adds {kernel} numbers, so the counts of {stride} neighbors have the sum {kernel}. If "
+                    "that cannot be divided evenly, the first positions get one more than the last.")  # fmt: skip
             if sum(got) == kernel:
                 hint = (
                     "The sum is right. Tap r of the input at p reaches position p * stride + r: which r reach place 0?"
@@ -210,6 +244,12 @@ def weight_grad_by_convolution(answer: Any) -> None:
         what = f"weight_grad_by_convolution(x, g, kernel, stride) {case}"
         sides = ((0, 0), (0, 0))
         right = reference.conv2d_weight_grad(x, g, (kernel, kernel), (stride, stride), sides, (1, 1), 1)
+
+        def weight_grad(x: np.ndarray, g: np.ndarray, first: int = 0) -> np.ndarray:
+            """The weight's gradient as a convolution, cut to the places from `first` on."""
+            made = reference.conv2d(x.swapaxes(0, 1), g.swapaxes(0, 1), (1, 1), sides, (stride, stride), 1)  # noqa: B023
+            return made[:, :, first : first + kernel, first : first + kernel].swapaxes(0, 1)  # noqa: B023
+
         with register("conv2d_weight_grad", _forbidden("conv2d_weight_grad")):
             got = call(answer, x, g, kernel, stride)
         spare = size - stride * (pixels - 1)
@@ -229,4 +269,6 @@ def weight_grad_by_convolution(answer: Any) -> None:
             *mistakes,
             (right.swapaxes(2, 3), "Rows and columns are exchanged."),
             (right / batch, "This is the mean over the images; their gradients add up."),
+            (weight_grad(x, g[:, :, ::-1, ::-1]), "g is flipped. Here nothing is: this is a convolution of x with g."),
+            (weight_grad(x, g, spare - kernel), "Cut off the other end: the kernel's places are the first ones."),
         ])  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import Wrong, call, close, exercise
 from ._compare import call_or_hint, random_array
+from ._probe import probing
 from .convolution import _whole_numbers
 
 __all__ = ["count_parameters", "nearest", "receptive_field", "slerp", "steps_to_turn"]
@@ -25,7 +26,12 @@ S3_DISCRIMINATOR: list[tuple[Any, ...]] = [
 def count_parameters(answer: Any) -> None:
     """``count_parameters(layers)`` is the number of trainable numbers in a list of layers, all with biases."""
     single: dict[tuple[Any, ...], dict[int, str]] = {
-        ("linear", 100, 256): {25_600: "Each of the 256 outputs has a bias.", 100: "", 256: ""},
+        ("linear", 100, 256): {
+            25_600: "Each of the 256 outputs has a bias.",
+            26_112: "A linear layer has one bias for each output, not two.",
+            100: "",
+            256: "",
+        },
         ("conv", 3, 64, 4): {
             3_072: "Each of the 64 filters has a bias.",
             1_088: "A filter has 4 x 4 taps for each of the 3 input channels.",
@@ -39,7 +45,7 @@ def count_parameters(answer: Any) -> None:
         ("norm", 128): {
             128: "It has a scale gamma and a shift beta for each channel.",
             512: "The running mean and variance are not trained: no gradient reaches them.",
-            0: "It has a scale gamma and a shift beta for each channel, and both are learned.",
+            0: "A norm has a scale gamma and a shift beta for each channel, and both are learned.",
         },
     }
     for layer, mistakes in single.items():
@@ -79,16 +85,25 @@ def receptive_field(answer: Any) -> None:
         if got == right:
             continue
         backwards, step, no_jump, late, steps = 1, 1, 1, 1, 1
+        whole, jump, added, sums = 1, 1, 1, 1
+        for kernel, stride in layers:
+            whole, jump = whole + kernel * jump, jump * stride
+            added, sums = added + (kernel - 1) * sums, sums + stride - 1
         for (kernel, stride), (last_kernel, last_stride) in zip(layers, layers[::-1]):
             backwards, step = backwards + (last_kernel - 1) * step, step * last_stride
             no_jump += kernel - 1
             steps *= stride
             late += (kernel - 1) * steps
         hints = {
-            math.prod(kernel for kernel, _ in layers): "Neighbouring windows overlap: their widths do not multiply.",
-            no_jump: "That would be right with stride 1. Behind a stride of 2 neighbours are 2 pixels apart.",
+            layers[-1][0]: "This is the kernel of the last layer. Each of its taps is a unit that sees several "
+            "pixels itself.",
+            math.prod(kernel for kernel, _ in layers): "Neighboring windows overlap: their widths do not multiply.",
+            no_jump: "That would be right with stride 1. Behind a stride of 2 neighbors are 2 pixels apart.",
             late: "A layer's own stride comes only after it: its taps still have the distance of the layer before.",
             backwards: "The first in the list is the one next to the image.",
+            right - 1: "It begins at 1: without any layer, a unit sees one pixel, itself.",
+            whole: "A kernel adds kernel - 1 gaps, not kernel: neighboring windows share a pixel.",
+            added: "The distances of a layer are the *product* of all strides before it, not their sum.",
         }
         raise Wrong(f"{what}: expected {right}, got {got}. {hints.get(got, '')}".rstrip())
 
@@ -110,7 +125,9 @@ def steps_to_turn(answer: Any) -> None:
             if got == right - 1:
                 hint = "After that many it is still not below 0: at exactly 0 Adam stands still."
             elif got == round(1 / (1 - beta)):
-                hint = "1 / (1 - beta1) is how many steps it remembers, roughly. Follow the average itself, from +1."
+                hint = ("1 / (1 - beta1) is how many steps it remembers, roughly. Follow the average itself, from +1 "
+                        "to "
+                        "below 0.")  # fmt: skip
             raise Wrong(f"{what}: expected {right}, got {got}. {hint}")
 
 
@@ -134,14 +151,24 @@ def nearest(answer: Any) -> None:
         if got.shape != (n,):
             raise Wrong(f"{what}: expected shape ({n},), got {got.shape}: one index for each sample.")
         if got.dtype.kind not in "iu":
-            raise Wrong(f"{what}: expected indices of train, whole numbers, got {got.dtype}.")
+            raise Wrong(
+                f"{what}: expected indices of train, whole numbers, got {got.dtype}. A distance? "
+                "argmin gives the index, min the distance itself."
+            )
         if (got != right).any():
             i = int((got != right).argmax())
-            hint = ""
-            if (got == distances.argmax(1)).all():
+            hint, products = "", samples @ train.T
+            if (got == ((train**2).sum(1) - products).argmin(1)).all():
+                hint = " Is the factor 2 of the mixed term there? |a - b|^2 = |a|^2 - 2 ab + |b|^2."
+            elif (got == [abs(train - sample).sum(1).argmin() for sample in samples]).all():
+                hint = " This is the smallest sum of absolute differences; asked for are their squares."
+            elif (got == distances.argmax(1)).all():
                 hint = " These are the farthest."
             elif (got == (samples @ train.T).argmax(1)).all():
-                hint = " The largest product is not the smallest distance: long images have large products."
+                hint = (
+                    " The largest product is not the smallest distance: long images have large products. Subtract the "
+                    "product, twice, from the square of the *training* image's length."
+                )
             raise Wrong(f"{what}: sample {i}: expected {right[i]}, got {got[i]}.{hint}")
         if spare > n * m * pixels:  # an eighth of all differences in float64
             raise Wrong(f"{what}: right, but on the way {spare / 2**20:.0f} MiB were in use: all differences at once. "
@@ -153,11 +180,16 @@ def _turn(first: np.ndarray, last: np.ndarray, t: float, angle: float) -> Any:
     return (np.sin((1 - t) * angle) * first + np.sin(t * angle) * last) / np.sin(angle)
 
 
+def _angle(a: np.ndarray, b: np.ndarray) -> Any:
+    """The angle between two vectors."""
+    return np.arccos(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
 @exercise("9.5", "the way round")
 def slerp(answer: Any) -> None:
     """``slerp(a, b, t)`` goes from vector a (t = 0) to b (t = 1) along the great circle."""
     a, b = random_array(0, 2, 100)
-    for first, last, t in [(a, b, 0.0), (a, b, 1.0), (a, b, 0.5), (a, b, 0.2), (a[:3], b[:3], 0.7)]:
+    for first, last, t in [(a, b, 0.0), (a, b, 1.0), (a, b, 0.2), (a, b, 0.5), (a[:3], b[:3], 0.7)]:
         unit_first, unit_last = first / np.linalg.norm(first), last / np.linalg.norm(last)
         cosine = unit_first @ unit_last
         angle = np.arccos(cosine)
@@ -175,9 +207,17 @@ def slerp(answer: Any) -> None:
             ((np.sin(t * angle) * first + np.sin((1 - t) * angle) * last) / np.sin(angle), "At t = 0 it has to be a."),
             (straight / np.linalg.norm(straight) * np.linalg.norm(first),
              "The length is right, but not the speed: turn through equal angles for equal steps of t."),
+            (straight / np.linalg.norm(straight) * ((1 - t) * np.linalg.norm(first) + t * np.linalg.norm(last)),
+             "This is the straight line, made longer: its speed is not constant. Turn through equal angles."),
             (_turn(unit_first, unit_last, t, angle),
              "This has length 1: divide by the lengths to get the angle, but turn a and b themselves."),
             (_turn(first, last, t, cosine), "a.b / (|a| |b|) is the cosine of the angle: take arccos of it."),
             (_turn(first, last, t, np.degrees(angle)), "NumPy's sine takes radians, not degrees."),
         ]  # fmt: skip
-        close(what, got, right, mistakes)
+        close(
+            what,
+            got,
+            right,
+            mistakes,
+            probe=probing(answer, lambda a, b, t: _turn(a, b, t, _angle(a, b)), first, last, t),
+        )

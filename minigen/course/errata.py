@@ -13,8 +13,13 @@ from ..optim import Adam
 from ..tensor import Tensor, tensor
 from . import Wrong, call, close, exercise
 from ._compare import match_causes, match_letters, random_array
+from ._probe import probing
 
 __all__ = ["diagnosis", "repaired_d", "repaired_encoder", "true_sentences"]
+
+
+def _sigmoid(a: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, -a))
 
 
 @exercise("14.1", "repair the loss")
@@ -35,14 +40,31 @@ def repaired_d(answer: Any) -> None:
             (soft(real).mean() + soft(-fake).mean(), "Real and generated are exchanged."),
             (soft(-real).mean() - soft(fake).mean(), "Both logarithms have a minus: the two terms are added."),
             (soft(-real).sum() + soft(fake).sum(), "These are sums: the loss would grow with the batch."),
+            (soft(-_sigmoid(real)).mean() + soft(_sigmoid(fake)).mean(), "The sigmoid is in it twice: this loss "
+                                                                         "expects logits, "
+             "and cannot fall below 1.0064."),
+            (soft(-real).mean() + soft(-fake).mean(), "Generated images have the label 0: look at the sign of their "
+                                                      "logit."),
+            (soft(real).mean() + soft(fake).mean(), "Real images have the label 1: look at the sign of their logit."),
+            *((-np.log(_sigmoid(real) + tiny).mean() - np.log(1 - _sigmoid(fake) + tiny).mean(),
+               "A small number is added inside of the logarithm: use logits alone.") for tiny in (1e-6, 1e-7)),
+            (soft(-fake).mean(), "This is the generator's loss. D's has two terms, for real and for generated images."),
+            (np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean(), "This is the hinge loss. Asked for is "
+                                                                              "the one "
+             "with logarithms, softplus."),
+            (right / 2, "This is half of it: the two means are added, not averaged."),
             (np.concatenate([soft(-real), soft(fake)]).mean(), "Each kind of image has its own mean."),
-            (right / 2, "The two means are added, not averaged."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda real, fake: soft(-real).mean() + soft(fake).mean(), real, fake))  # fmt: skip
     with np.errstate(all="ignore"):
         large = call(answer, np.array([800.0, -800.0]), np.array([-800.0, 800.0]))
     if not np.isfinite(large) or not np.isclose(large, 800.0):
         raise Wrong(f"repaired_d is right for small logits, but for logits of 800 and -800 it is {large}, not 800. "
                     "-log D is log(1 + exp(-logit)) = np.logaddexp(0, -logit).")  # fmt: skip
+
+
+def _draw(heads: np.ndarray, eps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mu, log_var = np.split(heads, 2, axis=1)
+    return mu + np.exp(log_var / 2) * eps, 0.5 * (mu**2 + np.exp(log_var) - 1 - log_var).sum(1)
 
 
 @exercise("14.2", "repair the encoder")
@@ -63,8 +85,13 @@ def repaired_encoder(answer: Any) -> None:
             (eps, "This depends on nothing: no gradient reaches the encoder."),
             (mu + eps, "Where is sigma?"),
             (log_var + np.exp(mu / 2) * eps, "The means come first, then the log-variances."),
+            (heads[:, ::2] + np.exp(heads[:, 1::2] / 2) * eps, "Means and log-variances do not alternate: the first "
+                                                               "d columns "
+             "are the means, the last d the log-variances."),
+            (np.maximum(z, 0), "A ReLU cuts off the negative codes. A code may be any number."),
+            (mu + np.exp(log_var / 2), "Where is the noise eps?"),
             (mu + np.exp(-log_var / 2) * eps, "Look at the sign: sigma grows with log_var."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda heads, eps: _draw(heads, eps)[0], heads, eps, place=0))  # fmt: skip
         close(f"{what}[1], the KL", got_kl, terms.sum(1), [
             (terms.mean(1), "This is a mean over the dimensions. Their KLs add up."),
             (terms.sum(), "This is one number for the whole batch; asked for is one for each image."),
@@ -74,8 +101,17 @@ def repaired_encoder(answer: Any) -> None:
             (-terms.sum(1), "Look at the sign: a KL is never negative."),
             (0.5 * (mu**2 + np.exp(2 * log_var) - 1 - 2 * log_var).sum(1), "This KL takes log_var for the log of the "
              "deviation."),
+            (0.5 * (mu**2 + np.exp(log_var) - 1 + log_var).sum(1), "Look at the sign of the last term: minus log_var."),
+            (0.5 * (mu**2).sum(1), "This is the part of the means only. The variance counts, too: exp(log_var) - 1 - "
+                                   "log_var."),
+            (0.5 * (mu + np.exp(log_var) - 1 - log_var).sum(1), "mu enters squared."),
+            (0.5 * (mu**2 + np.exp(log_var / 2) - 1 - log_var).sum(1), "The variance is exp(log_var); exp(log_var / "
+                                                                       "2) is the "
+             "deviation."),
+            (0.5 * (z**2 + np.exp(log_var) - 1 - log_var).sum(1), "It is mu that enters squared, not the code z that "
+                                                                  "was drawn."),
             (0.5 * (mu**2 + np.exp(log_var) - log_var).sum(1), "Where is the -1? At mu = 0 and sigma = 1 the KL is 0."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda heads, eps: _draw(heads, eps)[1], heads, eps, place=1))  # fmt: skip
 
 
 _TRUE = {"c", "e", "g"}

@@ -41,7 +41,7 @@ def _finite(what: str, got: Any, hint: str) -> None:
 @exercise("13.1", "FID by hand")
 def fid(answer: Any) -> None:
     """``fid(real, fake)`` is the squared Fréchet distance of two sets of features, (N, D) and (M, D)."""
-    for seed, (n, m, d) in enumerate([(40, 60, 1), (50, 50, 3), (200, 90, 5)]):
+    for seed, (n, m, d) in enumerate([(40, 60, 2), (50, 50, 3), (200, 90, 5)]):
         real = random_array(seed, n, d) @ random_array(seed + 20, d, d)
         fake = random_array(seed + 10, m, d) @ random_array(seed + 30, d, d) + 0.5
         means = ((real.mean(0) - fake.mean(0)) ** 2).sum()
@@ -56,22 +56,40 @@ def fid(answer: Any) -> None:
         biased_root = np.sqrt(np.linalg.eigvals(biased[0] @ biased[1]).real.clip(0)).sum()
         what = f"fid(real, fake) for {n} and {m} rows of {d} features"
         got = call(answer, real, fake)
+        if np.ndim(got) == 0 and not np.iscomplexobj(got) and got > right + np.trace(np.cov(real)):
+            raise Wrong(f"{what}: expected {right:.6g}, got {got:.6g}. Is it the covariance of the *features*? "
+                        f"np.cov takes rows "
+                        "for variables, unless rowvar=False.")  # fmt: skip
         _finite(what, got, "Is that np.sqrt of a matrix? It takes the root of each element, also of negative ones.")
         mistakes = [
             (means + traces - 2 * of_elements, "np.sqrt takes the root of each *element*. Asked for is the root of a "
              "matrix, R with R @ R = S1 @ S2: its trace is the sum of the roots of the *eigenvalues* of S1 @ S2."),
-            (means + traces - 2 * of_products, "np.sqrt takes the root of each *element*, and * "
-             "multiplies "
-             "element by element. The root of the *matrix* S1 @ S2 is needed: use eigenvalues."),
+            (means + traces - 2 * of_products, "This has only the diagonals of the covariances (np.sqrt and * work "
+                                               "element by "
+             "element). The root of the *matrix* S1 @ S2 is needed: use eigenvalues."),
             (means + traces - root, "Where is the 2? The covariance of the two vectors is subtracted twice."),
             (traces - 2 * root, "Where are the means?"),
             (means, "This is the term of the means only. Two sets with equal means may differ in spread."),
+            (means + traces - 2 * np.linalg.eigvals(one @ two).real.clip(0).sum(), "Where are the roots? Take the "
+                                                                                   "root of each "
+             "eigenvalue of S1 @ S2 before you add them up."),
+            (means + ((np.sqrt(np.diag(one)) - np.sqrt(np.diag(two))) ** 2).sum(), "This has only the variances, the "
+             "diagonals. The features are correlated: the whole covariance counts."),
+            (means / d + traces - 2 * root, "|m1 - m2|^2 is a sum over the features, not their mean."),
+            (means + traces + 2 * root, "Look at the sign of the last term: equal sets have the distance 0."),
+            (traces, "Where are the means, and where is the last term, with the root of S1 @ S2?"),
+            (means / d + traces, "Where is the last term, with the root of S1 @ S2? Equal sets have the distance 0."),
+            (means + traces - 2 * _roots_of(one * two), "* multiplies element by element. A product of matrices is @."),
             (np.sqrt(means) + traces - 2 * root, "The difference of the means enters squared."),
             (np.sqrt(right), "FID is the *squared* distance: no root at the end."),
             (means + np.trace(biased[0]) + np.trace(biased[1]) - 2 * biased_root,
              "The covariance divides by N - 1 here (np.cov does), as the public implementations do."),
         ]  # fmt: skip
         close(what, got, right, mistakes)
+
+
+def _roots_of(matrix: np.ndarray) -> float:
+    return float(np.sqrt(np.linalg.eigvals(matrix).real.clip(0)).sum())
 
 
 def _kernel(a: Any, b: Any, power: int = 3, scale: float | None = None, plus: float = 1.0) -> Any:
@@ -94,7 +112,12 @@ def kid(answer: Any) -> None:
     for seed, (n, m, d) in enumerate([(4, 6, 1), (7, 7, 3), (30, 12, 5)]):
         real, fake = random_array(seed + 40, n, d), random_array(seed + 50, m, d) + 0.3
 
+        if seed == 2:
+            fake = real[:m]  # some of the real images: the estimate is below 0
         right = _kid(real, fake)
+        pairs = [_kernel(real, real), _kernel(fake, fake), _kernel(real, fake)]
+        off = [k.sum() - np.trace(k) for k in pairs]
+        means = off[0] / (n * (n - 1)) + off[1] / (m * (m - 1))
         what = f"kid(real, fake) for {n} and {m} rows of {d} features"
         mistakes = [
             (_kid(real, fake, "sum"), "The diagonal is in: each image is paired with itself. Those pairs are always "
@@ -102,6 +125,21 @@ def kid(answer: Any) -> None:
              "make the distance too large. Leave them out of the sum, and divide by n (n - 1)."),
             (_kid(real, fake, "count"), "The diagonal is left out of the sum, but there are n (n - 1) pairs now, "
              "not n * n."),
+            (pairs[0].sum() / (n * (n - 1)) + pairs[1].sum() / (m * (m - 1)) - 2 * pairs[2].mean(),
+             "The diagonal is still in the sum: leave the pairs i = j out of it."),
+            (off[0] / (n * (n - 1)) + off[1] / (n * (n - 1)) - 2 * pairs[2].sum() / n**2,
+             "There are M generated images, not N: each sum has its own number of pairs."),
+            (means - 2 * off[2] / (n * m - min(n, m)), "In the mixed sum, real with generated, no pair is an image "
+                                                       "with itself: "
+             "nothing is left out there."),
+            (off[0] / (n * (n + 1)) + off[1] / (m * (m + 1)) - 2 * pairs[2].mean(), "There are N (N - 1) pairs: each "
+                                                                                    "image is "
+             "paired with the N - 1 others."),
+            (means - 2 * off[2] / (n * m), "In the mixed sum nothing is left out: no pair there is an image with "
+                                           "itself."),
+            (max(right, 0.0), "A negative estimate is cut off at 0. Without bias means that it may be below 0 by "
+                              "chance."),
+            (abs(right), "An estimate without bias may be below 0 by chance: no absolute value."),
             (_kid(real, fake, cross=1.0), "The mean over the pairs of a real and a generated image is subtracted "
              "twice."),
             (_kid(real, fake, scale=1.0), "The inner product is divided by D, the number of features."),
@@ -111,6 +149,13 @@ def kid(answer: Any) -> None:
              "themselves."),
         ]  # fmt: skip
         close(what, call(answer, real, fake), right, mistakes)
+
+
+def _score_by_columns(p: np.ndarray) -> float:
+    """The score with rows and columns exchanged."""
+    mean = p.mean(1) / p.mean(1).sum()
+    of_columns = -(p * np.log(np.where(p > 0, p, 1))).sum(0).mean()
+    return float(np.exp(-(mean * np.log(mean)).sum() - of_columns))
 
 
 @exercise("13.3", "the inception score")
@@ -135,6 +180,20 @@ def inception_score(answer: Any) -> None:
              "least 1."),
             (np.exp(of_all), "This is the entropy of all samples. How sure is the judge of each one?"),
             (2 ** (of_all - of_each), "exp belongs to the natural logarithm; 2 to the power belongs to log2."),
+            (np.exp(-of_each), "This has the entropy of single samples only. Where is H of their mean p(c)?"),
+            (np.exp(p.max(1).mean()), "Where are the entropies? H(p) = -sum p log p."),
+            (np.exp(of_all) / np.exp(-(p * np.log(known)).sum(1)).mean(), "Take the mean of the entropies first, "
+                                                                          "then exp of the "
+             "difference, once."),
+            (np.exp(of_all + of_each), "Look at the sign: the mean entropy of the samples is subtracted."),
+            (np.exp((of_all - of_each) / np.log(2)), "log2 does not go with exp: take the natural logarithm."),
+            (np.exp((of_all - of_each) / p.shape[1]), "An entropy is a sum over the classes, not their mean."),
+            (np.exp(of_all + (p * np.log(known)).sum(1)).mean(), "Take the mean of the entropies first, then exp of "
+                                                                 "the "
+             "difference, once."),
+            (_score_by_columns(p), "The axes are exchanged: p(c) is the mean over the samples, axis 0; the entropy "
+                                   "is a sum over "
+             "the classes, axis 1."),
             (np.exp(of_each), "This is the entropy of single samples only."),
         ]  # fmt: skip
         close(what, got, right, mistakes)
@@ -154,6 +213,21 @@ def expected_coverage(answer: Any) -> None:
              "real, "
              "and then the ball of this image is empty."),
             (empty, "This is the probability that a ball is *empty*."),
+            (min(1.0, k * fake / (real + fake - 1)), "The k neighbors are not independent chances that add up: "
+                                                     "multiply the "
+             "probabilities that the first, the next ... are all real."),
+            (1 - 0.5**k, "The nearest is not real with probability 1/2: it depends on how many real and generated "
+                         "there are."),
+            (1 - math.prod((fake - i) / (real + fake - 1 - i) for i in range(k)), "Above the line stands the number "
+                                                                                  "of *real* "
+             "images that are left: the ball is empty of samples if all its neighbors are real."),
+            (1 - math.prod((real - i) / (real + fake - i) for i in range(1, k + 2)), "There are k factors: one for "
+                                                                                     "each "
+             "neighbor. Here is one too many."),
+            (1 - (real - 1) / (real + fake - 1), "This is the first factor only: all k neighbors have to be real."),
+            (1 - math.prod((real - i) / (real + fake - 1) for i in range(1, k + 1)), "Below the line one image less "
+                                                                                     "is left, "
+             "too, each time."),
             (1 - ((real - 1) / (real + fake - 1)) ** k, "An image that was taken is gone: each factor has one image "
              "less."),
             (1 - (real / (real + fake)) ** k, "The image itself is not among its neighbors: N - 1 real ones are "
@@ -209,12 +283,20 @@ def verdict(answer: Any) -> None:
         (0.024, 0.070, 0.013, "alarm"),
         (0.3, 0.6, 0.1, "alarm"),
         (0.9, 0.6, 0.1, "worse"),
+        (0.75, 0.25, 0.25, "no difference"),  # exactly two
     ):
         what = f"verdict({value}, {floor}, {sd})"
         got = call(answer, value, floor, sd)
         if got == right:
             continue
+        if not isinstance(got, str):
+            words = '"worse", "no difference", "alarm", "best"'
+            raise Wrong(f"{what}: got {got!r}; expected one of the words {words}.")
         if right == "alarm":
+            if got == "no difference":
+                raise Wrong(f"{what}: got {got!r}. It is more than two standard deviations below the floor: is the "
+                            f"limit two, "
+                            "and does it hold on both sides (the absolute value)?")  # fmt: skip
             raise Wrong(
                 f"{what}: got {got!r}. The samples are nearer to the training images than *new real images* are. A "
                 "model "
@@ -224,7 +306,7 @@ def verdict(answer: Any) -> None:
         if right == "no difference":
             raise Wrong(
                 f"{what}: got {got!r}. The value is within two standard deviations of what real images have, so "
-                "nothing "
-                'is known about the sign of the difference. Expected "no difference".'
+                "nothing is known about the sign of the difference. At most two: exactly two counts, too. Expected "
+                '"no difference".'
             )
         raise Wrong(f'{what}: got {got!r}. It is far above the floor. Expected "worse".')

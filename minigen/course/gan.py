@@ -15,6 +15,7 @@ from ..optim import SGD
 from ..tensor import Tensor, tensor
 from . import Unanswered, Wrong, call, close, exercise
 from ._compare import call_or_hint, match_causes, random_array
+from ._probe import probing
 
 __all__ = ["best_accuracy", "best_d", "d_loss", "g_gradient", "read_the_logs", "training_step"]
 
@@ -49,8 +50,37 @@ def d_loss(answer: Any) -> None:
         if got.shape == () and not np.isfinite(got):
             raise Wrong(f"{what}: expected {right:.6g}, got {got}. A sigmoid was rounded to 0, or an exponential is "
                         "too large: use log(1 + exp(a)) = np.logaddexp(0, a).")  # fmt: skip
+        probabilities = [np.clip(value, 1e-12, 1) for value in (real, 1 - fake)]
+        added = [-np.log(_sigmoid(side) + tiny).mean() for tiny in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
+                 for side in (real, -fake)]  # fmt: skip
         mistakes = [
-            (-right, "This is V, which D wants large. An optimizer makes small what it is given."),
+            *((on_real_ + on_fake_, "A small number is added inside of the logarithm. It cuts the loss where D is "
+                                    "sure and "
+               "wrong, which matters most: use log(1 + exp(a)) = np.logaddexp(0, a).")
+              for on_real_, on_fake_ in zip(added[::2], added[1::2])),
+            (on_real.sum() + on_fake.sum(), "These are sums. Each expectation is a mean over its images."),
+            (2 * (on_real.sum() + on_fake.sum()) / (len(real) + len(fake)),
+             "This is a mean over all images together. There are two expectations: each has its own mean, whatever the "
+             "number of its images is."),
+            (-np.log(probabilities[0]).mean() - np.log(probabilities[1]).mean(),
+             "The logits are taken for probabilities. D is the sigmoid of the logit."),
+            (on_real.mean() + _softplus(-fake).mean(), "Generated images have the label 0: look at the sign of their "
+                                                       "logit."),
+            (_softplus(real).mean() + on_fake.mean(), "Real images have the label 1: look at the sign of their logit."),
+            (_softplus(-_sigmoid(real)).mean() + _softplus(_sigmoid(fake)).mean(),
+             "The sigmoid is in it twice: softplus expects the logit itself."),
+            (_softplus(-fake).mean(), "This is the loss of the generator. D's has two terms, for real and for "
+                                      "generated images."),
+            (np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean(), "This is the hinge loss. Asked for is "
+                                                                              "the one "
+             "with logarithms: log(1 + exp(a)) = np.logaddexp(0, a)."),
+            (((_sigmoid(real) - 1) ** 2).mean() + (_sigmoid(fake) ** 2).mean(), "These are squares. Asked for is the "
+                                                                                "loss with "
+             "logarithms: -log D and -log(1 - D)."),
+            (on_real.mean() - on_fake.mean(), "Look at the sign of the second term: both terms are losses, and add "
+                                              "up."),
+            (-right, "This is -L_D, that is V, which D wants large: look at the sign. An optimizer makes small what "
+                     "it is given."),
             ((on_real.sum() + on_fake.sum()) / (len(real) + len(fake)),
              "This is one mean over all images. There are two expectations: each has its own mean."),
             (right / 2, "This is half of it: the two means are added."),
@@ -58,7 +88,13 @@ def d_loss(answer: Any) -> None:
              "Here real images are to be called fake, and the other way round: look at the sign of each logit."),
             (on_real.mean(), "Where are the generated images? Without them D = 1 everywhere would be perfect."),
         ]  # fmt: skip
-        close(what, got, right, [(np.asarray(value), hint) for value, hint in mistakes])
+        close(
+            what,
+            got,
+            right,
+            [(np.asarray(value), hint) for value, hint in mistakes],
+            probe=probing(answer, lambda real, fake: _softplus(-real).mean() + _softplus(fake).mean(), real, fake),
+        )
 
 
 @exercise("8.2", "the best D for other labels")
@@ -72,12 +108,34 @@ def best_d(answer: Any) -> None:
             (a / (a + b), "Where is the smoothing? A real image counts 1 - s times as real and s times as generated."),
             ((1 - s) * p / (p + q), "Where is real_share? It says how often D meets a real image at all."),
             ((1 - s) * a / ((1 - s) * a + b),
-             "The share of s of the real images' weight has not vanished: it stands at log(1 - D)."),
+             "Below the line stands the whole weight: the share s of the real images has not vanished, it is at "
+             "log(1 - D)."),
+            ((1 - s) * (1 - share) * p / ((1 - share) * p + share * q), "The shares are exchanged: real_share "
+                                                                        "belongs to p."),
+            ((1 - s) * a / (a + q), "The generated images have a share, too: 1 - real_share."),
+            ((1 - s) * b / (a + b), "This has q above the line: the probability of *generated*. Real images are in p."),
+            (a / (a + (1 - s) * b), "The smoothing belongs to the real images: 1 - s stands at p, above the line."),
+            (p / (p + q), "Where are real_share and smoothing?"),
             (((1 - s) * a + s * b) / (a + b), "Only the real images' labels are smoothed."),
             (b / (a + b), "This is the probability of *generated*."),
         ]  # fmt: skip
         right = (1 - s) * a / (a + b)
-        close(what, call(answer, p, q, share, s), right, mistakes)
+        close(
+            what,
+            call(answer, p, q, share, s),
+            right,
+            mistakes,
+            probe=probing(
+                answer,
+                lambda p, q, real_share, smoothing: (
+                    (1 - smoothing) * real_share * p / (real_share * p + (1 - real_share) * q)
+                ),
+                p,
+                q,
+                share,
+                s,
+            ),
+        )
 
 
 @exercise("8.3", "how often the best D is right")
@@ -102,11 +160,23 @@ def best_accuracy(answer: Any) -> None:
             ((p * best + q * (1 - best)).sum() * dx / 2,
              "This is the mean probability of the right label. A verdict is 'real' or 'generated', whichever is "
              "more probable."),
+            ((p * best).sum() * dx, "This is the mean of D on real images. A verdict is 'real' or 'generated', and "
+                                    "half of "
+             "what D sees is generated."),
+            ((p * q).sum() * dx, "This is a product of densities. The best D chooses the larger one: max(p, q)."),
+            (0.5 + abs(p - q).sum() * dx / 2, "The distance counts twice too much: 1/2 + 1/4 of the integral of |p - "
+                                              "q|."),
             ((p * (p > q)).sum() * dx, "These are the real images called real. What of the generated ones?"),
             (right * 2 - 1, "This is the total variation distance, from 0 to 1; guessing is right half the time."),
             (right / dx, "Where is dx? A sum over a grid becomes an integral by the step."),
         ]  # fmt: skip
-        close(f"best_accuracy(p, q, dx) {case}", np.asarray(call(answer, p, q, dx)), right, mistakes)
+        close(
+            f"best_accuracy(p, q, dx) {case}",
+            np.asarray(call(answer, p, q, dx)),
+            right,
+            mistakes,
+            probe=probing(answer, lambda p, q, dx: np.maximum(p, q).sum() * dx / 2, p, q, dx),
+        )
 
 
 @exercise("8.4", "the gradient of -log D")
@@ -133,9 +203,23 @@ def g_gradient(answer: Any) -> None:
                 -1 / np.maximum(_sigmoid(logits), 1e-300) / m,
                 "This is the derivative in D. Multiply by that of D in the logit, D (1 - D).",
             ),
-            (_sigmoid(logits) * right, "There is a D too many: 1/D times D (1 - D)."),
+            (_sigmoid(logits) * right, "There is a D too many: the derivative of log D is 1/D times D (1 - D)."),
+            (
+                _sigmoid(logits) * _sigmoid(-logits) / m,
+                "This is the derivative of the sigmoid itself. That of -log D is it divided by D, with a minus.",
+            ),
+            (-right, "Look at the sign: a larger logit makes the loss smaller."),
+            (-m * right, "Look at the sign, and where is 1/M? A larger logit makes the loss smaller."),
+            (_softplus(-logits) / m, "This is the loss, image by image. What is its derivative?"),
+            (_softplus(-logits).mean(), "This is the loss itself. What is its derivative for each logit?"),
         ]
-        close(f"g_gradient(logits) {case}", got, right, mistakes)
+        close(
+            f"g_gradient(logits) {case}",
+            got,
+            right,
+            mistakes,
+            probe=probing(answer, lambda logits: -_sigmoid(-logits) / logits.size, logits),
+        )
 
 
 # ---- 8.5: a step of training, and the ways in which it is got wrong
@@ -165,18 +249,32 @@ class _Player:
         slopes = _slopes(loss_d, d + g)
         early = non_saturating_g(fake_logits)
         early_slopes = _slopes(early, g)
-        self._move(self.discriminator, slopes[: len(d)])
+        d_slopes, from_early = slopes[: len(d)], _slopes(early, d)
+        if "late" in self.faults:
+            self._move(self.generator, early_slopes)
+            d_slopes = [a + b for a, b in zip(d_slopes, from_early)] if "summed" in self.faults else d_slopes
+            self._move(self.discriminator, d_slopes)
+            return loss_d.item(), early.item()
+        self._move(self.discriminator, d_slopes)
         if "attached" in self.faults:
             self._leave(self.generator, slopes[len(d) :])
 
         later = self.discriminator(self.generator(z))
         loss_g = minimax_g(later) if "saturates" in self.faults else non_saturating_g(later)
+        if "loses" in self.faults:
+            loss_g = -loss_g
         slopes = _slopes(loss_g, g + d)
         if "joint" in self.faults:
             loss_g, slopes = early, [*early_slopes, *slopes[len(g) :]]
         self._move(self.generator, slopes[: len(g)])
         if "shared" in self.faults:
             self._leave(self.discriminator, slopes[len(g) :])
+        if "again" in self.faults:
+            self._move(self.discriminator, slopes[len(g) :])
+        if "twice" in self.faults:
+            self._move(self.discriminator, d_slopes)
+        if "helps" in self.faults:
+            self._move(self.discriminator, [a + b for a, b in zip(d_slopes, slopes[len(g) :])])
         return loss_d.item(), loss_g.item()
 
     def _move(self, network: nn.Module, slopes: list[Any]) -> None:
@@ -221,6 +319,16 @@ _FAULTS = [
     (("joint",), "G's loss used what D said before it moved. Judge the generated images again."),
     (("saturates",), "This is the loss that saturates, log(1 - D). Asked for is -log D."),
     (("climbs",), "D became worse: its loss is -V."),
+    (("loses",), "Look at the sign of G's loss: G was moved so that D recognizes its images."),
+    (("again",), "D moved a second time, by the gradient of G's loss: only optimizer_g steps after G's backward."),
+    (("twice",), "D moved twice by its own loss: optimizer_d steps once."),
+    (("helps",), "D moved a second time, by its own loss and by G's: only optimizer_g steps after G's backward."),
+    (("late",), "G moved against D as it was *before* its move, or D moved after G. Order: D's loss, D's step, then "
+                "G's "
+     "loss with the new D."),
+    (("late", "summed"), "D was moved by the sum of both losses, and G's loss is against D's own. Each player has "
+                         "its own "
+     "loss: backward and step for D first, then for G."),
 ]  # fmt: skip
 
 
@@ -272,6 +380,8 @@ def training_step(answer: Any) -> str:
         x = tensor(random.normal(size=(6, 3)).astype(np.float32))
         z = tensor(random.normal(size=(4, 2)).astype(np.float32))
         losses = call_or_hint(answer, generator, discriminator, optimizer_g, optimizer_d, x, z, hints=hints)
+        if isinstance(losses, Tensor):
+            raise Wrong("training_step: it returned one Tensor; expected both losses, loss_d and loss_g.")
         if not isinstance(losses, tuple | list) or len(losses) != 2:
             raise Wrong("training_step: expected it to return loss_d and loss_g.")
         if losses[0] is ... or losses[1] is ...:
@@ -288,6 +398,10 @@ def training_step(answer: Any) -> str:
                     for mine, theirs in ((generator, player.generator), (discriminator, player.discriminator))
                 ):
                     raise Wrong(f"After the {turn} step the weights of the {name} are wrong. {hint}")  # fmt: skip
+            if name == "generator":
+                raise Wrong(f"After the {turn} step D is right and G is not. G's loss is -log D of the images from "
+                            f"the noise z "
+                            "that was given, judged by D after its move; its gradient alone moves G.")  # fmt: skip
             close(f"the weights of the {name} after the {turn} step", got, wanted, rtol=1e-3, atol=1e-4)
         for place, name in enumerate(("loss_d", "loss_g")):
             value = losses[place].item() if isinstance(losses[place], Tensor) else losses[place]

@@ -60,7 +60,7 @@ def add_bias(answer: Any) -> None:
         }
         _run(answer, what, blocks, threads, x, bias, length, y, hints=hints, check=True)
         _written(what, y, x + bias[e // length % channels], [
-            (x + bias[e % channels], "Here neighbours have different channels; but `length` neighbours share one."),
+            (x + bias[e % channels], "Here neighbors have different channels; but `length` neighbors share one."),
             (x * bias[e // length % channels], "This is a product. A bias is added."),
             (bias[e // length % channels], "This is the bias alone."),
         ])  # fmt: skip
@@ -73,8 +73,8 @@ def cost(answer: Any) -> None:
     for what, words in [
         ("every second, 2 * np.arange(32)", 2 * lanes),
         ("two rows, 100 * (np.arange(32) // 16) + np.arange(32) % 16", 100 * (lanes // 16) + lanes % 16),
-        ("neighbours, np.arange(32)", lanes),
-        ("neighbours from 4 on, np.arange(32) + 4", lanes + 4),
+        ("neighbors, np.arange(32)", lanes),
+        ("neighbors from 4 on, np.arange(32) + 4", lanes + 4),
         ("a column of 32 x 32, 32 * np.arange(32)", 32 * lanes),
         ("a column of 32 x 33, 33 * np.arange(32)", 33 * lanes),
         ("one for all, np.full(32, 7)", np.full(32, 7)),
@@ -134,7 +134,7 @@ def transpose(answer: Any) -> None:
             advice = (
                 "Rows of 33 words keep a column out of one bank."
                 if shared
-                else "Neighbours in threadIdx.x should take neighbouring columns, of x to read and of y to write."
+                else "Neighbors in threadIdx.x should take neighboring columns, of x to read and of y to write."
             )
             raise Wrong(f"{what}: right, but a warp that {name} takes {taken / requests:.4g} {unit} a request, where "
                         f"{least / requests:.4g} would do. {advice}")  # fmt: skip
@@ -161,7 +161,7 @@ def product_transposed(answer: Any) -> None:
     least = 2 * 64**3 // TILE // 8
     if taken > least:
         reason = (
-            "Neighbouring threads should load neighbouring numbers of a row, of b as well."
+            "Neighboring threads should load neighboring numbers of a row, of b as well."
             if requests * 32 <= 2 * 64**3 // TILE
             else "Every thread loads one number of each tile, and the block shares them in shared memory."
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import TODO, Unanswered, Wrong, call, close, exercise
 from ._compare import random_array
+from ._probe import probing
 
 __all__ = ["best_step", "five_point", "kinked", "my_check", "planted"]
 
@@ -36,6 +37,17 @@ def five_point(answer: Any) -> None:
             ((4 * half - one) / 3, "That cancels the h^2 too, with D(h) and D(h/2). Asked for are D(h) and D(2h)."),
             ((one - two) / 3, "This is only the correction; add it to D(h)."),
             (2 * (4 * one - two) / 3, "It is twice the slope: the points x + h and x - h are 2h apart."),
+            ((2 * one + two) / 3, "The weights have to cancel the error: D(2h) has four times that of D(h), with the "
+                                  "same sign."),
+            ((4 * one - two) / 5, "The weights have to add up to 1, so that the slope remains: divide by 3."),
+            (2 * one - two, "The weights have to cancel the error: that of D(2h) is four times that of D(h), not "
+                            "twice."),
+            ((4 * one + two) / 3, "Subtract D(2h): its error has the same sign as that of D(h)."),
+            ((4 * one - 2 * two) / 3, "Divide by the distance of the points: x + 2h and x - 2h are 4h apart."),
+            ((4 * one - two / 2) / 3, "Divide D(2h) by 4h, the distance of its points, not by more."),
+            ((4 * (f(x + h) - f(x)) / h - (f(x + 2 * h) - f(x)) / (2 * h)) / 3,
+             "These are forward differences, from x to one side. Their error is in h: take central ones."),
+            ((4 * one - half) / 3, "With D(h/2) the weights are others. Asked for are D(h) and D(2h)."),
             ((f(x + h) - f(x)) / h, "This looks to one side only. D(h) is (f(x + h) - f(x - h)) / (2h)."),
         ]  # fmt: skip
         what = f"five_point(f, {x:g}, {h:g}) for f(x) = {name}"
@@ -51,19 +63,27 @@ def best_step(answer: Any) -> None:
         what = f"best_step({e:g}, {third:g})"
         step, least = call(answer, e, third, expect=2)
         close(f"{what}[0], the step", step, h, [
-            ((6 * e / third) ** (1 / 3), "There the two errors are equal. The sum is least where its slope is zero."),
+            ((6 * e / third) ** (1 / 3), "There the two errors are equal. The sum is least where its slope is zero "
+                                         "(and "
+             "the derivative of h^2 M3 / 6 has a factor 2)."),
             ((3 * e / third) ** 0.5, "A cube root: h^3 = 3 e / M3."),
             ((e / third) ** 0.5, "A cube root: the derivative of e / h has an h^2 below, and that of h^2 an h above."),
             (2 * (e / third) ** 0.5, "That is the best step of a forward difference."),
             ((e / third) ** (1 / 3), "Almost: mind the 6 in h^2 M3 / 6, and the 2 from its derivative."),
             (3 * e / third, "That is h^3."),
-        ])  # fmt: skip
+            ((12 * e / third) ** (1 / 3), "Look at the factor: the derivative of h^2 M3 / 6 is h M3 / 3, so h^3 = 3 "
+                                          "e / M3."),
+            ((third / (3 * e)) ** (1 / 3), "Upside down: the larger the noise e is, the larger is the best step."),
+            ((third / e) ** (1 / 3), "Upside down: the larger the noise e is, the larger is the best step."),
+            (1.0, "This is always 1. In Python `1 // 3` is 0, and a power of 0 gives 1: write 1 / 3."),
+            ((3 * e / third) ** 3, "This is the third power; what is asked for is the cube root, ** (1 / 3)."),
+        ], probe=probing(answer, lambda e, M3: (3 * e / M3) ** (1 / 3), e, third, place=0))  # fmt: skip
         close(f"{what}[1], the error there", least, error, [
             (e / h, "This is the rounding; the truncation, h^2 M3 / 6, is to be added."),
             (h**2 * third / 6, "This is the truncation; the rounding, e / h, is to be added."),
             (2 * e / h, "That is twice the rounding. At the best step the truncation is half the rounding."),
             (h**2 * third + e / h, "Where is the 6? The truncation is h^2 M3 / 6."),
-        ])  # fmt: skip
+        ], probe=probing(answer, lambda e, M3: 1.5 * e / (3 * e / M3) ** (1 / 3), e, third, place=1))  # fmt: skip
 
 
 def _kink_cases() -> list[tuple[bool, str, Callable[[float], float], float, float, str]]:
@@ -74,8 +94,10 @@ def _kink_cases() -> list[tuple[bool, str, Callable[[float], float], float, floa
     bends = "It is smooth, but bends a lot: S is large, yet with a tenth of the step it is a tenth. Look at two steps."
     noise = "It is a straight line plus rounding. S cannot be trusted where it is no more than the noise, some e / h."
     return [
-        (True, "f(x) = |x| at 0", abs, 0.0, u, "The slopes are -1 and 1."),
-        (False, "f(x) = x**2 at 1", lambda x: x**2, 1.0, u, "It is smooth: S falls in proportion to the step."),
+        (True, "f(x) = |x| at 0", abs, 0.0, u, "The slopes are -1 and 1: a kink. There S is the same at both steps."),
+        (False, "f(x) = x**2 at 1", lambda x: x**2, 1.0, u, "It is smooth: S falls in proportion to the step. "
+                                                            "Compare S at "
+         "two steps, and only where it is well above its noise, 4 e / h."),
         (True, "f(x) = max(0.2 x, x) at 0", lambda x: max(0.2 * x, x), 0.0, u, "The slopes are 0.2 and 1."),
         (True, "f(x) = -|x - 1| at 1", lambda x: -abs(x - 1), 1.0, u, "A jump downwards is a jump too."),
         (False, "f(x) = exp(10 x) at 0", lambda x: float(np.exp(10 * x)), 0.0, u, bends),
@@ -103,13 +125,13 @@ def _yes_or_no(what: str, got: Any, right: bool, case: str, hint: str) -> None:
         raise Wrong(f"{what}, {case}: expected {right}, got {bool(got)}. {hint}")
 
 
-def _normalised(x: Array) -> Array:
-    centred = x - x.mean(axis=0)
-    return centred / np.sqrt((centred**2).mean(axis=0))
+def _normalized(x: Array) -> Array:
+    centered = x - x.mean(axis=0)
+    return centered / np.sqrt((centered**2).mean(axis=0))
 
 
-def _normalised_vjp(g: Array, x: Array) -> Array:
-    y = _normalised(x)
+def _normalized_vjp(g: Array, x: Array) -> Array:
+    y = _normalized(x)
     return (g - g.mean(axis=0) - y * (g * y).mean(axis=0)) / np.sqrt(x.var(axis=0))
 
 
@@ -134,16 +156,20 @@ def _tiny(x: Array) -> Array:
 def _check_cases() -> list[tuple[bool, str, Any, Any, Array, str]]:
     x, wide = random_array(0, 5, 3), random_array(1, 20, 20)
     noisy = 1e4 + 1e-3 * random_array(2, 6, 2)
-    fixed = "A false alarm. Is the tolerance derived from the error of *this* difference, or chosen beforehand?"
+    fixed = (
+        "A false alarm: a right vjp was refused. Is the tolerance derived from the error of *this* difference, or "
+        "chosen beforehand?"
+    )
     return [
         (True, "for a right vjp of tanh", np.tanh, _tanh_vjp, x, fixed),
-        (True, "for a right vjp of batch norm", _normalised, _normalised_vjp, x, fixed),
+        (True, "for a right vjp of batch norm", _normalized, _normalized_vjp, x, fixed),
         (True, "for a right vjp of sin(200 x)", _steep, lambda g, x: 200 * g * np.cos(200 * x), x, fixed),
-        (True, "for a right vjp of batch norm at 10000 +- 0.001", _normalised, _normalised_vjp, noisy,
+        (True, "for a right vjp of batch norm at 10000 +- 0.001", _normalized, _normalized_vjp, noisy,
          fixed + " Here the values are known to nine digits only."),
         (False, "for tanh with its vjp's sign turned", np.tanh, lambda g, x: -_tanh_vjp(g, x), x,
-         "Is the claim compared at all? What the vjp gives, times v, is to be the slope of f along v, times g."),
-        (False, "for batch norm with its vjp's sign turned", _normalised, lambda g, x: -_normalised_vjp(g, x), x,
+         "A wrong vjp was accepted. Is the claim compared at all, by its absolute value? What the vjp gives, times "
+         "v, is to be the slope of f along v, times g."),
+        (False, "for batch norm with its vjp's sign turned", _normalized, lambda g, x: -_normalized_vjp(g, x), x,
          "Under a cotangent of ones batch norm's gradient is zero, and so is minus zero. Draw g at random."),
         (False, "for tanh with a vjp that leaves g out", np.tanh, lambda g, x: 1 - np.tanh(x) ** 2, x,
          "It is right if g is all ones, and only then. Draw g at random."),
@@ -185,7 +211,7 @@ def planted(answer: Any) -> None:
         if answer[name] is ... or answer[name] is None:
             continue
         if isinstance(answer[name], bool) or not isinstance(answer[name], int | np.integer):
-            raise Wrong(f"{name}: expected the number of a line, got {answer[name]!r:.60}.")
+            raise Wrong(f"{name}: expected the number of a line, such as 3, got {answer[name]!r:.60}.")
         if answer[name] != line:
             raise Wrong(f"{name}: line {answer[name]} is as it should be. {hint}")
     left = [name for name in _PLANTED if answer[name] is ... or answer[name] is None]

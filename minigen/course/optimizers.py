@@ -7,6 +7,7 @@ import numpy as np
 
 from . import TODO, Unanswered, Wrong, call, close, exercise
 from ._compare import random_array
+from ._probe import probing
 
 __all__ = ["adam_step", "growth", "momentum_step", "rate_factor", "stable_rate", "which_adam"]
 
@@ -19,15 +20,17 @@ def stable_rate(answer: Any) -> None:
         largest, smallest = curvatures.max(), curvatures.min()
         limit, factor = call(answer, curvatures, expect=2)
         close(f"{what}[0], the limit", limit, 2 / largest, [
-            (1 / largest, "Here the steepest direction arrives in one step. It may jump over the minimum and still "
-                          "come nearer: up to which rate?"),
+            (1 / largest, "Here the steepest direction arrives in one step, lr * curvature = 1. It may jump over the "
+                          "minimum and still come nearer: up to which rate?"),
             (2 / smallest, "This is the limit of the flattest direction. The steepest one explodes first."),
             (2 / curvatures.mean(), "The mean does not count: one direction that explodes is enough."),
             (2 / curvatures.sum(), "Each direction has its own factor; the steepest one decides."),
         ])  # fmt: skip
         close(f"{what}[1], the factor", factor, 1 - smallest / largest, [
             (0.0, "This is the factor of the steepest direction, which arrives in one step. Which is the slowest?"),
-            (smallest / largest, "This is what the distance loses in a step. What remains of it?"),
+            (smallest / largest, "This is what the distance loses in a step. What remains of it? The factor is 1 - "
+                                 "lr * "
+             "curvature."),
             (1 - 2 * smallest / largest, "This is the factor at the limit. The question is about half of the limit."),
             (largest / smallest, "This is the condition number. The factor is 1 - lr * curvature."),
         ] if largest > smallest else [])  # fmt: skip
@@ -50,17 +53,30 @@ def momentum_step(answer: Any) -> None:
             (momentum * velocity + grad - decay * theta, "The decay is added to the gradient; the step subtracts it."),
             (momentum * velocity - lr * full, "This velocity contains the learning rate (as in Keras). Asked for is "
                                               "PyTorch's: the rate multiplies the step."),
+            (momentum * velocity + lr * full, "This velocity contains the learning rate (as in Keras). Asked for is "
+                                              "PyTorch's: the rate multiplies the step."),
+            (full, "Where is the old velocity? The new one is momentum times the old one, plus the gradient."),
+            (grad, "Where is the old velocity? The new one is momentum times the old one, plus the gradient."),
             (velocity + full, "Nothing is forgotten: momentum multiplies the old velocity."),
             (momentum * (velocity + full), "Only the old velocity is multiplied by momentum."),
             (theta - lr * new, "The new theta comes first, then the velocity."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda theta, grad, velocity, lr, momentum, weight_decay: momentum * velocity
+           + grad + weight_decay * theta, theta, grad, velocity, lr, momentum, decay, place=1))  # fmt: skip
         close(f"{what}[0], theta", got_theta, theta - lr * new, [
             (theta - lr * velocity, "The step uses the new velocity, not the old one."),
+            (theta - lr * (full + momentum * new), "This is Nesterov's variant, which looks one step ahead: momentum "
+                                                   "counts twice. Here the step is lr times the new velocity."),
+            (new, "This is the velocity: the new theta comes first."),
+            (theta - new, "Where is lr? The step is lr times the velocity."),
             (theta + lr * new, "Look at the sign: the gradient points where the loss rises."),
             (theta - lr * full, "Where is the velocity? The step is lr times the velocity."),
             (theta - lr * new - lr * decay * theta, "The decay is in the gradient already; here it counts twice."),
             (theta * (1 - lr * decay) - lr * (momentum * velocity + grad), "This is decoupled decay, as in AdamW."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda theta, grad, velocity, lr, momentum, weight_decay:
+           theta - lr * (momentum * velocity + grad + weight_decay * theta), theta, grad, velocity, lr, momentum,
+           decay, place=0))  # fmt: skip
 
 
 def _adam(theta: Any, grad: Any, m: Any, s: Any, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Any:
@@ -84,15 +100,22 @@ def adam_step(answer: Any) -> None:
             (m_hat, "This is the corrected mean. Return the mean itself: the correction is made anew at each step."),
             (beta1 * m + grad, "Where is the factor 1 - beta1? In Adam m is a mean, not a sum."),
             ((1 - beta1) * m + beta1 * grad, "beta1 is the share of the old mean that is kept."),
+            (new_s, "This is s. The order of the results is theta, m, s."),
+            (right, "This is theta. The order of the results is theta, m, s."),
+            (m, "This is the old m: compute the new mean first, and return it."),
             (beta2 * m + (1 - beta2) * grad, "This is beta2; the mean of the gradients has beta1."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda theta, grad, m, s, t, lr, beta1, beta2, eps: _adam(theta, grad, m, s, t, lr,
+           beta1, beta2, eps)[1], theta, grad, m, s, t, lr, beta1, beta2, eps, place=1))  # fmt: skip
         close(f"{what}: s", got_s, new_s, [
             (s_hat, "This is the corrected mean. Return the mean itself: the correction is made anew at each step."),
             (beta2 * s + grad**2, "Where is the factor 1 - beta2?"),
             (beta2 * s + (1 - beta2) * grad, "s is the mean of the squares."),
             (beta2 * s + (1 - beta2) * abs(grad), "s is the mean of the squares."),
             (beta1 * s + (1 - beta1) * grad**2, "This is beta1; the mean of the squares has beta2."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda theta, grad, m, s, t, lr, beta1, beta2, eps: _adam(theta, grad, m, s, t, lr,
+           beta1, beta2, eps)[2], theta, grad, m, s, t, lr, beta1, beta2, eps, place=2))  # fmt: skip
         close(f"{what}: theta", got_theta, right, [
             (theta - lr * new_m / (np.sqrt(new_s) + eps), "Where is the bias correction?"),
             (theta - lr * m_hat / np.sqrt(s_hat + eps), "eps is under the root here. Add it to the root."),
@@ -102,11 +125,21 @@ def adam_step(answer: Any) -> None:
             (theta - lr * new_m / (np.sqrt(s_hat) + eps), "m is not corrected here."),
             (theta - lr * m_hat / (np.sqrt(s_hat) + eps / np.sqrt(1 - beta2**t)), "eps is divided by the correction of "
              "s, as in Keras. Correct s first, then take the root, then add eps."),
+            (theta - lr * new_m / (1 - beta1) / (np.sqrt(new_s / (1 - beta2)) + eps),
+             "The correction is that of the first step, always: 1 - beta1 ** t has a power that grows with t."),
+            (theta - lr * m / (1 - beta1**t) / (np.sqrt(s / (1 - beta2**t)) + eps),
+             "The step uses the old m and s: update both means first."),
+            (theta - lr * m_hat / (np.sqrt(new_s) + eps) * np.sqrt(1 - beta2**t),
+             "eps is added before s is corrected. Correct s first, then take the root, then add eps."),
+            (new_m, "This is m. The order of the results is theta, m, s."),
+            (theta - m_hat / (np.sqrt(s_hat) + eps), "Where is lr?"),
             (theta - lr * grad / (np.sqrt(s_hat) + eps), "This is RMSprop with a correction: the step uses m."),
             (theta + lr * m_hat / (np.sqrt(s_hat) + eps), "Look at the sign."),
             (theta - lr * new_m / (1 - beta1 ** (t + 1)) / (np.sqrt(new_s / (1 - beta2 ** (t + 1))) + eps),
              "t is 1 at the first step already: do not add 1."),
-        ])  # fmt: skip
+        ],
+         probe=probing(answer, lambda theta, grad, m, s, t, lr, beta1, beta2, eps: _adam(theta, grad, m, s, t, lr,
+           beta1, beta2, eps)[0], theta, grad, m, s, t, lr, beta1, beta2, eps, place=0))  # fmt: skip
         theta, m, s = right, new_m, new_s
 
 
@@ -155,29 +188,37 @@ def rate_factor(answer: Any) -> None:
     """A dictionary from each optimizer to the factor of its learning rate when the loss is multiplied by 1,000."""
     right = {"SGD": 1e-3, "momentum": 1e-3, "RMSprop": 1.0, "Adam": 1.0}
     _check_dictionary(answer, list(right))
-    divides = "It divides each gradient by its usual size: a factor of the loss drops out."
-    linear = "Its step is proportional to the gradient, which is 1,000 times larger now."
+    divides = "This optimizer divides each gradient by its usual size: a factor of the loss drops out."
+    linear = ("The step of {} is proportional to the gradient, which is 1,000 times larger now: divide the rate by "
+              "as much "
+              "(once: the velocity is a sum of gradients).")  # fmt: skip
     for name, factor in right.items():
-        hint = divides if factor == 1 else linear
+        hint = divides if factor == 1 else linear.format(name)
         try:
             given = float(answer[name])
         except (TypeError, ValueError):
             raise Wrong(f"{name}: expected a number, got {answer[name]!r}.") from None
-        close(f"rate_factor[{name!r}]", given, factor, [(1000.0, hint), (1e-3, hint), (1.0, hint), (1e-6, hint)])
+        close(f"rate_factor[{name!r}]", given, factor, [(given, hint)])
 
 
 @exercise("7.6", "how fast do they leave?")
 def growth(answer: Any) -> None:
     """``growth(lr, steps)`` is sqrt(1 + lr^2) to the power of steps."""
     for lr, steps in ((0.1, 1), (0.5, 3), (1.0, 10)):
-        close(f"growth({lr}, {steps})", call(answer, lr, steps), (1 + lr * lr) ** (steps / 2), [
+        close(f"growth({lr}, {steps})", np.asarray(call(answer, lr, steps), float), (1 + lr * lr) ** (steps / 2), [
+            ((1 - lr * lr) ** (steps / 2), "Look at the sign: the distance grows. Multiply out x_t^2 + y_t^2."),
+            (np.exp(lr * steps), "The step has the length lr times the distance, but at a right angle to it: use "
+             "Pythagoras."),
             ((1 + lr * lr) ** steps, "This is the factor of the squared distance."),
             ((1 + lr) ** steps, "The gradient is at a right angle to the position: use Pythagoras."),
+            (((1 + (1 + lr) ** 2) / 2) ** (steps / 2), "Both coordinates change in a step: multiply out x_t^2 + "
+                                                       "y_t^2."),
             (1 + steps * lr * lr / 2, "This is the factor for a small lr. Each step multiplies."),
-            (np.sqrt(1 + lr * lr), "This is one step."),
-            (np.sqrt(1 + lr * lr) * steps, "Each step multiplies the distance by the same factor."),
-            (1.0, "Multiply out x_t^2 + y_t^2: the mixed terms cancel, the squares of lr remain."),
-        ] if steps > 1 else [((1 + lr * lr), "This is the factor of the squared distance.")])  # fmt: skip
+            (np.sqrt(1 + lr * lr), "This is one step: a power is missing."),
+            (np.sqrt(1 + lr * lr) * steps, "Each step multiplies the distance by the same factor: a power of it."),
+            (1.0, "With simultaneous steps the distance does grow. Multiply out x_t^2 + y_t^2: the mixed terms cancel, "
+             "the squares of lr remain."),
+        ])  # fmt: skip
 
 
 def _check_dictionary(answer: Any, keys: list[str]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import Unanswered, Wrong, call, close, exercise
 from ._compare import random_array
+from ._probe import probing
 
 __all__ = ["paired", "spread", "through_t", "warp_adjoint"]
 
@@ -27,14 +28,38 @@ def warp_adjoint(answer: Any) -> None:
         unweighted = np.zeros(size)
         np.add.at(unweighted, index[inside], np.broadcast_to(g, index.shape)[inside])
         padded = np.resize(g, size)
+
+        def scattered(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+            total = np.zeros(size)  # noqa: B023
+            np.add.at(total, places[places >= 0], values[places >= 0])
+            return total
+
+        kept = np.zeros(size)
+        for k, p in np.argwhere(inside):
+            kept[index[k, p]] = terms[k, p]
         mistakes = [
             (last, "x[index] += ... keeps only the last of several p with the same place. Use np.add.at."),
             (wrapped, "A place of -1 is outside the image and adds nothing; as an index it is the last pixel."),
             (unweighted, "Where are the weights?"),
+            (scattered(terms, np.where(inside, index, 0)), "A place of -1 is outside the image and adds nothing; "
+                                                           "here it is "
+             "added to pixel 0."),
+            (scattered(terms[:1], index[:1]), "This is the first k only: every row of index and weight counts."),
+            (scattered(weight, index), "Where is g? Each term is weight[k, p] * g[p]."),
+            (right / np.maximum(scattered(np.ones_like(terms), index), 1), "This is a mean over the terms. The "
+                                                                           "gradient is their "
+             "sum: do not divide."),
+            (kept, "Only the last of several p with the same place is kept: add with +=, do not overwrite."),
             ((weight * padded[np.maximum(index, 0)]).sum(0), "This gathers again. The adjoint scatters: it adds "
              "weight[k, p] g[p] at the place index[k, p]."),
         ]  # fmt: skip
-        close("warp_adjoint(g, index, weight, size)", call(answer, g, index, weight, size), right, mistakes)
+        close(
+            "warp_adjoint(g, index, weight, size)",
+            call(answer, g, index, weight, size),
+            right,
+            mistakes,
+            probe=probing(answer, lambda g, index, weight, size: scattered(weight * g, index), g, index, weight, size),
+        )
 
 
 @exercise("15.2", "what stays in the graph")
@@ -58,20 +83,46 @@ def through_t(answer: Any) -> None:
         )
 
 
+def _spread_with(images: np.ndarray, light: float) -> Any:
+    """The spread if each center is divided by the same number."""
+    rows = (images.sum(2) * np.arange(images.shape[1])).sum(1) / light
+    columns = (images.sum(1) * np.arange(images.shape[2])).sum(1) / light
+    return np.sqrt((rows.var() + columns.var()) / 2)
+
+
 @exercise("15.3", "the leak in pixels")
 def spread(answer: Any) -> None:
-    """``spread(images)`` of (N, H, W), at least 0: the spread of the centres of mass in pixels."""
+    """``spread(images)`` of (N, H, W), at least 0: the spread of the centers of mass in pixels."""
     images = np.abs(random_array(3, 7, 6, 9))
     total = images.sum((1, 2))
     rows = (images.sum(2) * np.arange(6)).sum(1) / total
     columns = (images.sum(1) * np.arange(9)).sum(1) / total
     right = np.sqrt((rows.var() + columns.var()) / 2)
+    row_place, column_place = np.arange(6)[:, None], np.arange(9)
+    within = [(images * (place - center[:, None, None]) ** 2).sum((1, 2)) / total
+              for place, center in ((row_place, rows), (column_place, columns))]  # fmt: skip
+    brightest = images.reshape(7, -1).argmax(1)
     mistakes = [
+        (_spread_with(images, total.mean()), "Divide by the light of each image itself, not by the mean light of all."),
+        (_spread_with(images, images[0].size), "Divide by the light of the image, not by the number of its pixels."),
+        (np.ptp(rows), "This is a range, largest minus smallest. Asked for is a standard deviation."),
+        (rows.std(), "These are the rows only: the columns belong to it, too."),
+        (columns.std(), "These are the columns only: the rows belong to it, too."),
+        (np.sqrt(sum(within).mean() / 2), "This is how far the light of *one* image is spread around its center. "
+                                          "Asked for is "
+         "how far the centers of the images are spread."),
+        (np.concatenate([rows, columns]).std(), "Rows and columns have their own means: compute the two variances "
+                                                "separately."),
+        (np.sqrt(((brightest // 9).var() + (brightest % 9).var()) / 2), "This takes the brightest pixel. A center of "
+                                                                        "mass is the "
+         "mean place of all light."),
+        (np.sqrt((rows.var(ddof=1) + columns.var(ddof=1)) / 2), "np.var divides by N, and so does the solution: no "
+                                                                "ddof."),
         (np.sqrt(rows.var() + columns.var()), "This is the root of the sum of the two variances; take their mean."),
         ((rows.var() + columns.var()) / 2, "This is the mean variance, in pixels squared. Take its root."),
         ((rows.std() + columns.std()) / 2, "This is the mean of two deviations; take the mean of the variances."),
         (np.sqrt(((images.sum(2) * np.arange(6)).sum(1).var() + (images.sum(1) * np.arange(9)).sum(1).var()) / 2),
-         "Divide by the light of each image: a centre is a weighted mean."),
+         "Divide by the light of each image: a center is a weighted mean."),
     ]  # fmt: skip
     close("spread(images)", np.asarray(call(answer, images)), np.asarray(right),
           [(np.asarray(value), hint) for value, hint in mistakes])  # fmt: skip
@@ -91,8 +142,33 @@ def paired(answer: Any) -> None:
         (np.array([d.mean(), d.std() / np.sqrt(n)]), "Divide the sum of squares by n - 1: ddof=1."),
         (np.array([d.mean(), np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / n)]), "This treats a and b as independent. They "
          "share their seeds: use the differences."),
+        (np.array([d.mean(), right[1] / np.sqrt(n)]), "Divide by the root of n, not by n: this is the deviation over "
+                                                      "n."),
+        (np.array([d.mean(), d.var(ddof=1) / n]), "This is the variance of the mean: its root is the standard error."),
+        (np.array([d.mean(), d.std(ddof=1) / np.sqrt(n - 1)]), "n - 1 belongs into the variance only (ddof=1): then "
+                                                               "divide by "
+         "the root of n."),
+        (np.array([np.median(d), right[1]]), "This is the median; asked for is the mean."),
+        (right / a.mean(), "This is relative to a: do not divide by its mean. The differences are in the unit of the "
+                           "results."),
+        (np.array([abs(d).mean(), abs(d).std(ddof=1) / np.sqrt(n)]), "The differences keep their sign: no absolute "
+                                                                     "value."),
+        (np.array([b.mean(), right[1]]), "This is the mean of b. Compare pairs: the mean of the differences b - a."),
+        (np.array([d.mean(), b.std(ddof=1) / np.sqrt(n)]), "This is the error of b alone. Compare pairs: the "
+                                                           "deviation of the "
+         "differences b - a."),
+        (right[::-1], "The mean comes first, then its standard error."),
+        (np.array([d.mean(), 0.0]), "The standard error is not 0: how much do the differences vary? Convert lists to "
+                                    "arrays."),
+        (np.array([d.sum(), right[1]]), "This is the sum of the differences: divide by n."),
     ]  # fmt: skip
     got = call(answer, a, b)
     if not isinstance(got, tuple | list | np.ndarray) or len(got) != 2:
         raise Wrong(f"paired(a, b): expected two numbers, the mean and its standard error, got {got!r:.60}.")
-    close("paired(a, b)", np.asarray(got, float), right, mistakes)
+    close(
+        "paired(a, b)",
+        np.asarray(got, float),
+        right,
+        mistakes,
+        probe=probing(answer, lambda a, b: ((b - a).mean(), (b - a).std(ddof=1) / np.sqrt(len(a))), a, b),
+    )

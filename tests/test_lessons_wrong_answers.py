@@ -1,0 +1,76 @@
+"""Wrong answers to the exercises, as students give them, get the hint that names their mistake."""
+
+import re
+
+import pytest
+from wrong_answers import MODULES, Table, WrongAnswer, check, exercises, judge, tables, words
+
+from minigen.course import Verdict
+
+SLOW = {"training_step", "my_conv2d", "convolve_in_bands", "nearest"}
+MISSES = 0.1  # the share of answers that may get another hint, in each group
+
+
+def cases():
+    for round_, lessons, numbers, table in tables():
+        slow = "kernels" in lessons
+        yield pytest.param(numbers, table, lessons, id=f"{round_}-{lessons}", marks=[pytest.mark.slow] if slow else [])
+
+
+def share(numbers, rows):
+    known = exercises(numbers)
+    found = [(check(row, known), row) for row in rows]
+    missed = [f"{row.exercise}: {row.mistake}: {kind}" for (kind, _), row in found if kind != "right hint"]
+    return missed, [row for (kind, _), row in found if kind == "accepted"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("numbers", "table", "lessons"), list(cases()))
+def test_nine_of_ten_wrong_answers_get_the_right_hint_and_none_is_accepted(numbers, table, lessons):
+    if "kernels" in lessons:
+        from minigen.kernels import emulator
+
+        if reason := emulator.why_not():
+            pytest.skip(reason)
+    rows = [row for row in table if row.exercise not in SLOW]
+    missed, accepted = share(numbers, rows)
+    assert accepted == []
+    assert len(missed) <= MISSES * len(rows), missed
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_same_for_answers_whose_checks_take_long():
+    rows = [(row, numbers) for _, lessons, numbers, table in tables() for row in table if row.exercise in SLOW]
+    missed = [row.mistake for row, numbers in rows if check(row, exercises(numbers))[0] != "right hint"]
+    assert len(rows) > 30 and len(missed) <= MISSES * len(rows), missed
+
+
+def test_each_group_of_lessons_has_sixty_wrong_answers_and_each_exercise_three():
+    first = {lessons: table for round_, lessons, _, table in tables() if round_ == "first" and "kernels" not in lessons}
+    assert min(map(len, first.values())) >= 60
+    of_exercise = {}
+    for _, _, numbers, table in tables():
+        for row in table:
+            of_exercise.setdefault((numbers[0] if numbers[0] != 5 else 1, row.exercise), []).append(row)
+    few = [key for key, rows in of_exercise.items() if len(rows) < 3]
+    asked = {name for n in MODULES for name in exercises(range(n, n + 1))}
+    assert few == [] and asked - {name for _, name in of_exercise} == set()
+
+
+def test_numbers_alone_are_no_hint():
+    wrong = WrongAnswer("f", "the sign", "sign|index", None)
+    raw = "f(x): at index 3: expected -2.0, got 2.0 (4 of 4 elements are off)."
+    assert words(raw) == ""
+    assert judge(wrong, Verdict("1.1", "wrong", raw)) == "raw numbers"
+    assert judge(wrong, Verdict("1.1", "wrong", f"{raw}\nLook at the scale.")) == "other words"
+    assert judge(wrong, Verdict("1.1", "wrong", f"{raw}\nLook at the sign.")) == "right hint"
+    assert judge(wrong, Verdict("1.1", "right")) == "accepted"
+    assert judge(wrong, Verdict("1.1", "right", "Look at the sign.")) == "right hint"
+
+
+def test_every_hint_that_is_expected_is_a_pattern_that_says_something():
+    for _, _, _, table in tables():
+        assert isinstance(table, Table)
+        for row in table:
+            assert re.compile(row.hint) and not re.search(row.hint, ""), row

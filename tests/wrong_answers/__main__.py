@@ -1,0 +1,39 @@
+"""Print how the checks answer the wrong answers: ``PYTHONPATH=tests python -m wrong_answers [--show]``."""
+
+import argparse
+import warnings
+from collections import Counter
+
+from . import check, exercises, tables
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="wrong_answers", description=__doc__)
+    parser.add_argument("--show", action="store_true", help="print every answer that does not get the right hint")
+    parser.add_argument("--without-kernels", action="store_true", help="leave out the kernels of lesson 5 (a minute)")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    kinds = ("right hint", "other words", "raw numbers", "accepted")
+    print(f"{'round':8}{'lessons':14}{'wrong answers':>14}" + "".join(f"{kind:>14}" for kind in kinds))
+    totals: dict[str, Counter[str]] = {}
+    for round_, lessons, numbers, table in tables():
+        if options.without_kernels and "kernels" in lessons:
+            continue
+        known, counts = exercises(numbers), Counter()
+        for wrong in table:
+            kind, verdict = check(wrong, known)
+            counts[kind] += 1
+            if options.show and kind != "right hint":
+                print(f"  [{kind}] {wrong.exercise}: {wrong.mistake}\n    " + verdict.reason.replace("\n", "\n    "))
+        totals.setdefault(round_, Counter()).update(counts)
+        print(f"{round_:8}{lessons:14}{len(table):14}" + "".join(f"{counts[kind]:14}" for kind in kinds))
+    for round_, counts in totals.items():
+        share = counts["right hint"] / counts.total()
+        print(
+            f"{round_:8}{'all':14}{counts.total():14}" + "".join(f"{counts[kind]:14}" for kind in kinds),
+            f"{share:6.1%}",
+        )
+
+
+if __name__ == "__main__":
+    main()
