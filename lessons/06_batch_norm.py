@@ -68,7 +68,7 @@ held_out = mg.data.load("mnist5k", split="test")
 
 # %%
 def travel(std, activation, layers=20, width=256, seed=0):
-    """Root mean square of the signal after each layer, and of the gradient before each layer."""
+    """Root mean square of each layer's output (the signal), and of the gradient for it."""
     random = np.random.default_rng(seed)
     x = mg.tensor(random.normal(size=(64, width)), requires_grad=True)
     signals = [x]
@@ -89,9 +89,10 @@ for tau in (0.02, 1 / 16, 0.1):
 
 # %% [markdown]
 # $0.32^{20} \approx 10^{-10}$.  The gradient shrinks in the same way: backwards, a unit adds the contributions of all
-# outputs, each times a weight.  Only at $\tau = 1/\sqrt n$, here $1/16$, do both keep their size.  This is **Xavier's**
-# initialization (Glorot and Bengio 2010) for layers with as many outputs as inputs; in general it takes
-# $\tau^2 = 2/(n_{in} + n_{out})$, between what the signal and what the gradient needs.
+# units of the next layer, each times a weight.  Only at $\tau = 1/\sqrt n$, here $1/16$, do both keep their size.  This is
+# **Xavier's** initialization (Glorot and Bengio 2010) for layers with as many outputs as inputs.  In general a layer has
+# $n_{in}$ inputs (its **fan-in**, 扇入) and $n_{out}$ outputs (its **fan-out**, 扇出).  The signal needs $\tau^2 = 1/n_{in}$, the
+# gradient $\tau^2 = 1/n_{out}$, and Xavier's formula is between them: $\tau^2 = 2/(n_{in} + n_{out})$.
 #
 # ## 2. What the activation does: He's factor 2
 #
@@ -160,28 +161,29 @@ picture
 # ReLU with Xavier's weights loses a factor $\sqrt 2$ in every layer: $2^{-10} = 0.001$ after 20, for the signal and for the
 # gradient.  With He's weights both keep their size, up to chance (every layer of 256 units deviates a little, and the
 # deviations multiply).  tanh with Xavier's weights loses both slowly, because its slope $1 - \tanh^2 x$ is less than 1
-# everywhere but at 0.  With He's larger weights its units **saturate** (饱和): the signal stays at 0.55, near the limits of
-# tanh, and gradient and signal no longer keep the same pace.
+# everywhere but at 0.  With He's larger weights its units **saturate** (饱和): the signal stays at 0.55, because many
+# values are near the limits of tanh, where the slope is small.  So the gradient still shrinks, and the signal does not.
 #
 # ### Why LeakyReLU in a discriminator
 #
 # A ReLU unit with a negative input passes no gradient.  If its input is negative for *every* image, it gets no gradient at
-# all and cannot change: a *dead* unit.  LeakyReLU passes $a$ times the gradient, so no unit can die.  A generator learns
-# only from the gradient that comes back through D, through all of D's layers.
+# all and cannot change: a **dead unit** (死亡单元).  LeakyReLU passes $a$ times the gradient, so no unit can be dead.  A
+# generator learns only from the gradient that comes back through D, through all of D's layers.  Follow a *path*: one unit in
+# each layer.  Each unit with a negative input multiplies the gradient by the slope.  In how many of the paths is there one?
 
 # %%
 random = np.random.default_rng(1)
 x = mg.tensor(random.normal(size=(1, 256)), requires_grad=True)
-for name, activation, std in (("ReLU", mg.functional.relu, 2 / 256),
-                              ("LeakyReLU 0.2", lambda x: mg.functional.leaky_relu(x, 0.2), 2 / (1.04 * 256))):  # fmt: skip
+for name, slope, std in (("ReLU", 0.0, 2 / 256), ("LeakyReLU 0.2", 0.2, 2 / (1.04 * 256))):
     t, closed = x, []
     for _ in range(4):
         t = t @ mg.tensor(random.normal(size=(256, 256)) * std**0.5)
         closed.append((t.numpy() < 0).mean())
-        t = activation(t)
+        t = mg.functional.leaky_relu(t, slope)
     share = 1 - np.prod([1 - c for c in closed])
     print(
-        f"{name:13}: {share:.0%} of the paths through 4 layers have a negative input; a gradient passes there: {name != 'ReLU'}"
+        f"{name:13}: {share:.0%} of the paths through 4 layers have a negative input; "
+        f"a path with four has the factor {slope**4:g}, one without has 1"
     )
 
 # %% [markdown]
@@ -206,6 +208,8 @@ for name, activation, std in (("ReLU", mg.functional.relu, 2 / 256),
 # - A bias in the layer before is useless: $\mu$ takes it away.  So such layers have `bias=False`.
 #
 # ### Exercise 6.2: the forward pass
+#
+# Write the four formulas above for an array: the channels are its columns, and the batch is its rows.
 
 
 # %%
@@ -242,6 +246,8 @@ exercises.normalize(normalize)
 # and the formula still holds as it stands.)
 #
 # ### Exercise 6.3: the backward pass
+#
+# Write the three gradients, for all channels at once.
 
 
 # %%
@@ -333,7 +339,7 @@ exercises.blind(blind)
 # ## 5. Training and evaluation
 #
 # In training, the output for an image depends on the other images of its batch.  When you *use* a network, an image should
-# give the same output alone and in company.  So batch norm keeps **running** means and variances while it trains,
+# give the same output alone and beside other images.  So batch norm keeps **running** means and variances while it trains,
 #
 # $$\mu_{run} \leftarrow (1 - \rho)\,\mu_{run} + \rho\,\mu, \qquad v_{run} \leftarrow (1 - \rho)\,v_{run} + \rho\, \frac{N}{N-1}\, v ,$$
 #
@@ -418,7 +424,8 @@ for name, net in (("plain", plain), ("batch norm", with_norm)):
     print(f"{name:10}: gradient of D(image 0) for image 0: {size[0]:.3f}, for image 1: {size[1]:.3f}")
 
 # %% [markdown]
-# WGAN-GP penalizes the gradient of D *for each image*.  With batch norm there is no such thing, so its critic has none.
+# WGAN-GP penalizes the gradient of D *for each image*.  With batch norm D's answer for one image
+# has gradients for all images of the batch, so the critic of WGAN-GP has no batch norm.
 #
 # ## 7. All of it, trained
 #
@@ -491,7 +498,7 @@ picture
 # ## Why this sign, this scale?
 #
 # - **Why $1/n$, $2/n$?**  $n$ products add their variances; ReLU halves the mean square.
-# - **Why two formulas, fan-in and fan-out?**  The signal is a sum over the inputs of a unit, its gradient a sum over its outputs.
+# - **Why fan-in for one formula, and fan-out for the other?**  The signal is a sum over the inputs of a unit, its gradient a sum over its outputs.
 # - **Why the two minus signs in the gradient for $x$?**  Raising $x_j$ also raises the mean, which is subtracted; and it raises
 #   the deviation, by which is divided.
 # - **Why $\frac1N$ in both terms?**  Each $x_j$ is an $N$-th of the mean, and of the variance.
@@ -508,6 +515,7 @@ picture
 # it: one over the square root of the number of inputs, times the root of two if ReLU throws half of it away.  Batch
 # normalization forces that size at every step, by the mean and the deviation of the batch, and so its gradient has no part
 # along a constant or along its own output: a test with a cotangent of ones sees nothing.  The price is that images of a batch
-# depend on each other, which matters when you evaluate, and when the batch itself would give an answer away.
+# depend on each other, which matters when you evaluate, and when the batch itself says whether
+# its images are real.
 #
 # The solutions, with their reasons, are in `lessons/solutions/06_batch_norm.py`.

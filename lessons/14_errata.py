@@ -87,8 +87,9 @@ def train_d(loss, steps=150, seed=0):
 # > `output = tf.layers.dense(hidden2, 1, activation=tf.nn.sigmoid)` ...
 # > `tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.ones(...), logits=real)`
 #
-# The network ends in a sigmoid, and the loss expects a logit.  So the "logit" is between 0 and 1.  The best that D can do
-# is 1 for real and 0 for generated images, and its loss is then $\zeta(-1) + \zeta(0) = 0.3133 + 0.6931 = 1.0064$.
+# The network ends in a sigmoid, and the loss expects a logit.  So the "logit" is between 0 and 1.  For a logit
+# $\ell$ the loss is $\zeta(-\ell)$ if the image is real and $\zeta(\ell)$ if it is generated (lesson 8, section 2).  The best that D
+# can do here is 1 for real and 0 for generated images, and its loss is then $\zeta(-1) + \zeta(0) = 0.3133 + 0.6931 = 1.0064$.
 
 # %%
 squashed, _, _ = train_d(lambda real, fake: losses.minimax_d(real.sigmoid(), fake.sigmoid()))
@@ -108,14 +109,18 @@ print(f"logits:                  first {right[0]:.3f}, last {right[-1]:.4f} (its
 # G receive from it?
 
 # %%
-curve, answers, strength = train_d(lambda real, fake: -F.softplus(-real).mean() + 0 * fake.sum())
-print(f"as listed: loss {curve[0]:.1f} to {curve[-1]:.1f}; D(real) {answers[0]:.4f}, D(generated) {answers[1]:.4f}")
-_, answers, strength = train_d(losses.minimax_d)
-print(f"right:     D(real) {answers[0]:.4f}, D(generated) {answers[1]:.4f}")
+as_listed = lambda real, fake: -F.softplus(-real).mean()  # noqa: E731 - log D is -softplus(-logit)
+for name, loss in (("as listed", as_listed), ("right", losses.minimax_d)):
+    curve, answers, strength = train_d(loss)
+    print(
+        f"{name:9}: loss {curve[0]:.2f} to {curve[-1]:.2f}; D(real) {answers[0]:.4f}, D(generated) {answers[1]:.4f}; "
+        f"length of G's gradient {strength:.3f}"
+    )
 
 # %% [markdown]
 # The loss falls without limit, which looks like progress.  D answers "generated" to every real image, and nothing in its loss
-# says what to answer to generated ones.
+# says what to answer to generated ones.  G does receive a gradient (here a long one).  But it comes
+# from a D that has never learned what a generated image is, so it does not point to real images.
 #
 # ### Exercise 14.1: repair the loss
 #
@@ -131,12 +136,20 @@ def repaired_d(real, fake):
 exercises.repaired_d(repaired_d)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# The loss of section 1, with a mean over the real and a mean over the generated images.  $\zeta(a) = \log(e^0 + e^a)$, and NumPy
+# has `np.logaddexp`.
+#
+# </details>
+#
 # ## 3. A generator without a discriminator (S1, §4, line 112)
 #
 # > `g_loss = loss(tf.ones([fake.shape[0]]), fake)`
 #
-# `fake` is the image itself, not D's answer to it.  The function `loss(real, fake)` takes both for logits, and pushes
-# `fake` down.  D does not occur.  So G learns, quickly and well, to draw black:
+# `loss(real, fake)` is the article's own function (§4, line 95), the loss of D from section 1: it takes `real` and `fake` for logits, and is
+# small if `fake` is far below 0.  But here `fake` is the image itself, not D's answer to it.  D does not occur.  So G learns,
+# quickly and well, to draw black:
 
 # %%
 generator, _ = networks()
@@ -181,7 +194,7 @@ for name, sign in (("as printed", -1), ("right", 1)):
 #
 # > `x_x_hat = np.mean(np.log(decoded_images))`
 #
-# `decoded_images` is the output of a tanh, so half of it may be negative, and the logarithm of a negative number is NaN.
+# `decoded_images` is the output of a tanh, so pixels may be negative, and the logarithm of a negative number is NaN.
 # (It is also computed in NumPy, from a prediction: it has no gradient and could not train anything.)
 
 # %%
@@ -197,7 +210,7 @@ print("right, cross-entropy of pixels in [0, 1] on logits:", np.round(np.mean(np
 # > `latent_layer = Dense(256, activation='relu')(x)`
 #
 # One vector with ReLU: no mean, no variance, no sampling, no KL.  The network can learn to reconstruct.  But to draw a *new*
-# image one feeds the decoder with $z \sim N(0, I)$, and no code has ever looked like that:
+# image one gives the decoder $z \sim N(0, I)$, and the codes of the training had another distribution:
 
 # %%
 mg.manual_seed(0)
@@ -238,6 +251,13 @@ def repaired_encoder(heads, eps):
 exercises.repaired_encoder(repaired_encoder)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# $z = \mu + e^{\lambda/2}\,\epsilon$ with the log-variance $\lambda$, and $KL = \frac12 \sum (\mu^2 + e^\lambda - 1 - \lambda)$ (lesson 12,
+# sections 2 and 3).
+#
+# </details>
+#
 # ## 7. A gradient that ends at a random number (S4, §3.2, line 67)
 #
 # > 重参数化过程 (the reparameterization): $z \sim p_z(z)$
@@ -247,10 +267,12 @@ exercises.repaired_encoder(repaired_encoder)
 # %%
 mu, log_var = (mg.tensor(np.array([v]), requires_grad=True) for v in (0.5, -1.0))
 eps = mg.tensor(np.array([0.7]))
-as_listed = (eps * 1.0).square().sum()
-right = (mu + (0.5 * log_var).exp() * eps).square().sum()
-print("as listed, gradient for mu and log_var:", mg.grad(as_listed + 0 * mu.sum(), [mu, log_var], allow_unused=True)[1])
-print("right:", [round(g.item(), 4) for g in mg.grad(right, [mu, log_var])])
+decoder_weight = mg.tensor(np.array([2.0]), requires_grad=True)  # so that there is something to differentiate
+for name, z in (("as listed", eps), ("right", mu + (0.5 * log_var).exp() * eps)):
+    loss = (decoder_weight * z).square().sum()
+    gradients = mg.grad(loss, [decoder_weight, mu, log_var], allow_unused=True)
+    shown = ["none" if gradient is None else f"{gradient.item():.4f}" for gradient in gradients]
+    print(f"{name:9}: gradient for the decoder {shown[0]}, for mu {shown[1]}, for log_var {shown[2]}")
 
 # %% [markdown]
 # ## 8. Who balances whom (S2, §3.2, line 72)
@@ -264,7 +286,7 @@ print("right:", [round(g.item(), 4) for g in mg.grad(right, [mu, log_var])])
 mg.manual_seed(0)
 encoder, decoder = nn.Linear(784, 8), nn.Linear(4, 784)
 mu, log_var = encoder(next(batches(1))).chunk(2, 1)
-pixels = decoder(mu)
+pixels = decoder(mu)  # the reconstruction; the KL below does not use it
 kl = losses.gaussian_kl(mu, log_var).mean()
 for name, network in (("encoder", encoder), ("decoder", decoder)):
     found = mg.grad(kl, list(network.parameters()), allow_unused=True, retain_graph=True)
@@ -278,7 +300,8 @@ for name, network in (("encoder", encoder), ("decoder", decoder)):
 #
 # > `x_train.reshape(...).astype('float32') / 255.` and `Conv2DTranspose(1, ..., activation='tanh')`
 #
-# Real pixels are in [0, 1], generated ones in [-1, 1].  Then D needs no idea of a digit.  One comparison is enough:
+# Real pixels are in [0, 1], generated ones in [-1, 1].  Then D need not know what a digit looks
+# like.  One comparison is enough:
 
 # %%
 generator, _ = networks()
@@ -299,7 +322,7 @@ for name, real in (
 # > `hidden1 = tf.layers.dense(x, 128, activation=tf.nn.leaky_relu)`, with `x` of shape (N, 28, 28)
 #
 # Dense layers (here and in TensorFlow) act on the *last* axis.  So D reads each row of the image by itself, and gives 28
-# answers:
+# answers.  *Flatten* makes one row of 784 numbers of the image first:
 
 # %%
 listed = nn.Sequential(nn.Linear(28, 128), nn.LeakyReLU(0.2), nn.Linear(128, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
@@ -317,7 +340,7 @@ for name, network in (("as listed", listed), ("with flatten", flat)):
 # ## 11. Repair without the damaged image (S3, §4.2, line 152)
 #
 # The section is called 图像修复 (image repair).  Its listing is that of the section before: a generator of noise.  The damaged
-# images occur in no line.  What must be there: a mask $M$ (1 where the image is missing), a network that *sees* the rest, and a
+# images occur in no line.  What must be there: a mask (1 where the image is missing), a network that *sees* the rest, and a
 # loss on the missing pixels.  One can test whether a program uses its input at all: change the input.
 
 # %%
@@ -345,11 +368,12 @@ for name, program in (("as listed", as_listed), ("with mask", sees_input)):
 
 # %%
 w, z = np.ones((100, 128)), np.ones(100)
+sigmoid = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731
 print(
     "as printed:",
-    (w @ np.tanh(w.T @ z)).shape,
+    (w @ sigmoid(w.T @ z)).shape,
     "  with a second matrix:",
-    (np.ones((784, 128)) @ np.tanh(w.T @ z)).shape,
+    (np.ones((784, 128)) @ sigmoid(w.T @ z)).shape,
 )
 
 # %% [markdown]
