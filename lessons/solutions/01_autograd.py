@@ -12,10 +12,10 @@ def div_vjp(g, x, w):
 
 
 # 1.2  dy_k = dx_k - mean(dx), so <g, dy> = sum_k g_k dx_k - mean(dx) sum_k g_k = <g - mean(g), dx>.
-# Centring is its own adjoint: a symmetric matrix, I - 1/N.
+# Centering is its own adjoint: a symmetric matrix, I - 1/N.
 
 
-def centre_vjp(g, x):
+def center_vjp(g, x):
     return g - g.mean(axis=0)
 
 
