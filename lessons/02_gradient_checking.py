@@ -37,7 +37,7 @@
 # | $M_k$ | `M3` | how large the $k$-th derivative is near $x$, at most |
 # | $u$ | `2.0**-53` | the **unit roundoff** (单位舍入): the largest relative error of one rounding in double precision, $1.1 \cdot 10^{-16}$ |
 # | $e$ | `noise` | the noise: how wrong a computed value $f(x)$ may be (Euler's number does not occur as a letter) |
-# | $T_{k,m}$ | `row`, `new` | the table of section 5: from step $h_k$, with the errors up to $h^{2m}$ cancelled |
+# | $T_{k,m}$ | `row`, `new` | the table of section 5: from step $h_k$, with the errors up to $h^{2m}$ canceled |
 # | $g, v$ | `g`, `v` | a cotangent (of the shape of the output), a direction (of the shape of the input) |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
@@ -83,7 +83,7 @@ def show(report):
 # The error is in $h^2$ in place of $h$.  What the formula leaves out is the **truncation error** (截断误差).
 #
 # **Five points.**  $D(2h)$ has four times the same error: $f' + 4\,\tfrac{h^2}{6} f''' + \dots\;$  Two numbers with the same
-# error in a known proportion: so the error can be cancelled.  (This method is *Richardson's extrapolation*.)
+# error in a known proportion: so the error can be canceled.  (This method is *Richardson's extrapolation*.)
 #
 # ### Exercise 2.1: five points
 #
@@ -296,12 +296,12 @@ show_source(jitter, measure_noise)
 random = np.random.default_rng(0)
 
 
-def centre(x):
+def center(x):
     return x - x.mean()
 
 
 far = 1e4 + 1e-3 * random.normal(size=8)
-value, noise = measure_noise(centre, [far], [0], random)
+value, noise = measure_noise(center, [far], [0], random)
 print(f"values up to     {abs(value).max():.0e}")
 print(f"u |f|            {2.0**-53 * abs(value).max():.0e}")
 print(f"measured noise   {noise.max():.0e}")
@@ -420,12 +420,12 @@ picture
 
 
 # %%
-def normalise(x):
+def normalize(x):
     return (x - x.mean(axis=0)) / x.std(axis=0)
 
 
 def normalise_vjp(g, x):
-    y = normalise(x)
+    y = normalize(x)
     return (g - g.mean(axis=0) - y * (g * y).mean(axis=0)) / x.std(axis=0)
 
 
@@ -441,12 +441,12 @@ wrong_vjps = {
 def difference(vjp, g, x, random):
     """|<vjp(g), v> - the measured <g, Jv>|."""
     v = random.normal(size=x.shape)
-    measured = central(lambda h: (g * normalise(x + h * v)).sum(), 0.0, 1e-5)
+    measured = central(lambda h: (g * normalize(x + h * v)).sum(), 0.0, 1e-5)
     return abs((vjp(g, x) * v).sum() - measured)
 
 
 x = random.normal(size=(6, 3))
-cotangents = (np.ones(x.shape), normalise(x), random.normal(size=x.shape))
+cotangents = (np.ones(x.shape), normalize(x), random.normal(size=x.shape))
 print("claimed - measured with g =         ones        y   random   (below 1e-6: passes)")
 for name, vjp in wrong_vjps.items():
     found = [difference(vjp, g, x, random) for g in cotangents]
@@ -804,7 +804,7 @@ def conv2d_vjp(g, input, weight, stride=1):
         window = ..., slice(p * stride, p * stride + R), slice(q * stride, q * stride + S)  # line 3
         g_input[window] += np.einsum("no,ocrs->ncrs", g[:, :, p, q], weight)  # line 4
     wide = np.zeros((N, O, (P - 1) * stride + 1, (Q - 1) * stride + 1))
-    wide[:, :, ::stride, ::stride] = g  # line 5: with stride - 1 zeros between neighbours
+    wide[:, :, ::stride, ::stride] = g  # line 5: with stride - 1 zeros between neighbors
     # the weight's gradient is a convolution too: this g slides over the input
     g_weight = conv2d(input.swapaxes(0, 1), wide.swapaxes(0, 1)).swapaxes(0, 1)  # line 6
     return g_input, g_weight[:, :, -R:, -S:]  # line 7: places that the kernel does not have are cut off

@@ -554,7 +554,7 @@ print(
 
 # %% jupyter={"source_hidden": true}
 def show_rows(axes, rows, names, scale=3):
-    """Rows of images, each with its name at the left; 16 greys are enough for the eye and make small files."""
+    """Rows of images, each with its name at the left; 16 grays are enough for the eye and make small files."""
     images = plot.image_grid(np.concatenate(rows), len(rows[0]), scale=scale)
     height = images.shape[0] / len(rows)
     axes.imshow(images // 16 * 17, vmin=0, vmax=255, interpolation="nearest")
@@ -756,7 +756,7 @@ picture
 # Compare the order of the FIDs with your list, and the pictures with the arguments of sections 3 to 6.  In the stored run:
 #
 # - **$\beta_1 = 0.9$** is by far the worst: the training has failed.  D is sure at the end, and G draws checkerboards.
-# - **Batch norm at D's input** comes next.  The background is grey instead of black, because D cannot see brightness.
+# - **Batch norm at D's input** comes next.  The background is gray instead of black, because D cannot see brightness.
 # - **Without batch norm** the strokes are rough and made of blocks.
 # - **ReLU and max pooling in D** do *no* harm here.  Half of the paths, or a quarter of the pixels, are enough for so small an
 #   image.  The counts of sections 3 and 5 are right, and the damage that they suggest does not occur.

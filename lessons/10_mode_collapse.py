@@ -18,7 +18,7 @@
 # of the data only.  When does it happen, how can one see it, and what helps?
 #
 # On images this is hard to see.  So this lesson works in the plane, where every sample is a dot, and every mode has a
-# known centre.  At the end you will be able to
+# known center.  At the end you will be able to
 #
 # - count modes, and say which of three numbers a collapsed generator would choose;
 # - produce a collapse, and read its log (which shows nothing special);
@@ -62,9 +62,9 @@ ring, sigma
 # ## 1. Three numbers, and what each rewards
 #
 # The data: eight Gaussians of standard deviation $\sigma = 0.01$ on a circle of radius 1.  We draw 2,500 samples of a
-# generator and look at the nearest centre of each (Lin et al. 2018, *PacGAN*):
+# generator and look at the nearest center of each (Lin et al. 2018, *PacGAN*):
 #
-# - a sample is of **high quality** if it is within $3\sigma$ of that centre; their share is **HQ**;
+# - a sample is of **high quality** if it is within $3\sigma$ of that center; their share is **HQ**;
 # - a mode is *found* if it has at least one sample of high quality;
 # - **KL** is the divergence of the high-quality samples' shares $q_k$ of the modes from equal ones,
 #   $\sum_k q_k \log(K q_k)$.
@@ -75,8 +75,8 @@ ring, sigma
 
 
 # %%
-def count(points, centres, sigma):
-    """The number of modes found, and the share of points of high quality; points (N, 2), centres (K, 2)."""
+def count(points, centers, sigma):
+    """The number of modes found, and the share of points of high quality; points (N, 2), centers (K, 2)."""
     return ...
 
 
@@ -85,7 +85,7 @@ exercises.count(count)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# `points[:, None] - centres` has the shape (N, K, 2).  The distance is Euclidean, and the radius is $3\sigma$.
+# `points[:, None] - centers` has the shape (N, K, 2).  The distance is Euclidean, and the radius is $3\sigma$.
 #
 # </details>
 #
@@ -159,7 +159,7 @@ print(f"{seconds:.0f} s for 1,000 steps")
 
 # %% jupyter={"source_hidden": true}
 def scatter(sets, caption, extent=1.5, opinions=()):
-    """Points over the ring, one picture for each; the grey behind them is D's probability that a place is real."""
+    """Points over the ring, one picture for each; the gray behind them is D's probability that a place is real."""
     with plot.style():
         picture, axes = plot.figure(1, len(sets), size=(2.3 * len(sets), 3.4), caption=caption)
         for axis, opinion in zip(np.atleast_1d(axes), opinions):
@@ -427,7 +427,7 @@ print(f"{'perfect data':28}{perfect}")
 # ## 7. Bridges, and stale statistics
 #
 # All eight modes, and HQ far below 98.9 %: where are the other samples?  G is continuous.  If it maps one part of the $z$-plane to one
-# mode and the neighbouring part to another, then the border between them is mapped to the way between the modes.  The steeper G
+# mode and the neighboring part to another, then the border between them is mapped to the way between the modes.  The steeper G
 # is there, the narrower the border.  **Batch norm in G** makes it steep, and so do more layers: each layer can bend what
 # the layer before has bent.  **Predict** the order of these three in HQ.
 
@@ -444,7 +444,7 @@ for name, model in generators.items():
 
 # %% jupyter={"source_hidden": true}
 grid = np.stack(np.meshgrid(np.linspace(-2.5, 2.5, 200), np.linspace(-2.5, 2.5, 200)), -1).reshape(-1, 2)
-colours = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in list(plot.COLORS.values())]) / 255
+colors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in list(plot.COLORS.values())]) / 255
 with plot.style():
     picture, axes = plot.figure(
         1, 3, size=(10, 4.4),
@@ -453,7 +453,7 @@ with plot.style():
     )  # fmt: skip
     for axis, (title, model) in zip(axes, generators.items()):
         distances = np.linalg.norm(model.decode(grid.astype(np.float32))[:, None] - places, axis=2)
-        image = colours[distances.argmin(1)]
+        image = colors[distances.argmin(1)]
         image[distances.min(1) > 3 * sigma] = 1
         axis.imshow(image.reshape(200, 200, 3), extent=(-2.5, 2.5, -2.5, 2.5), origin="lower")
         axis.grid(False)
@@ -499,7 +499,7 @@ exercises.read_the_pictures(read_the_pictures)
 # %% [markdown]
 # ## 8. On images: counting needs a reader
 #
-# **Stacked MNIST** has three digits, one in each colour channel: 1,000 modes.  A classifier reads the digits, and one counts the
+# **Stacked MNIST** has three digits, one in each color channel: 1,000 modes.  A classifier reads the digits, and one counts the
 # triples.  But a classifier always reads *something*.  **Predict:** how many of the 1,000 modes do *averages of two images* have?
 
 # %%

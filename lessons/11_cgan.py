@@ -21,7 +21,7 @@
 # - derive the conditional game: what D must see, and what goes wrong if it does not;
 # - put a class into a dense network and into a convolutional one, and say what it does there;
 # - train a **conditional GAN** (条件生成对抗网络), and let an independent classifier judge it;
-# - say what this judgement does not see, and measure that, too.
+# - say what this judgment does not see, and measure that, too.
 #
 # You need lesson 8 (the game, $D^*$, the losses), a little of lessons 3 and 9 (convolution, DCGAN).  Plan two sittings of
 # about an hour: sections 1 to 3, sections 4 to 8.  (Times are estimates for a reader who looks words up; they include the
@@ -270,9 +270,9 @@ print(f"largest difference between border and middle:                {abs(out - 
 
 # %% tags=["varies"]
 random = np.random.default_rng(0)
-centres = 0.6 * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+centers = 0.6 * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
 which = np.arange(2000) % 4
-points = (centres[which] + 0.1 * random.normal(size=(2000, 2))).astype(np.float32)
+points = (centers[which] + 0.1 * random.normal(size=(2000, 2))).astype(np.float32)
 bells4 = mg.data.Dataset("four bells", points.reshape(-1, 2, 1, 1), which, ("0", "1", "2", "3"))
 
 
@@ -305,7 +305,7 @@ for name, kind, apart in (
     model = kind(size=1, channels=2, network="mlp", latent=8, width=32, classes=4, lr=4e-3)
     reports[name] = train(model, bells4, 25, apart=apart)
     drawn[name] = model.sample(800, np.random.default_rng(1), labels=np.arange(800) % 4).reshape(800, 2)
-    nearest = ((drawn[name][:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    nearest = ((drawn[name][:, None] - centers) ** 2).sum(axis=2).argmin(axis=1)
     obeyed[name] = (nearest == np.arange(800) % 4).mean()
 
 for name, share in obeyed.items():
@@ -322,7 +322,7 @@ with plot.style():
     for place, (name, made) in zip(axes, drawn.items()):
         for c, (color, mark) in enumerate(zip(("blue", "orange", "green", "red"), "os^x")):
             place.plot(*made[c::4][:100].T, mark, color=plot.COLORS[color], markersize=3, alpha=0.5)
-        place.plot(*centres.T, "o", color="none", markeredgecolor="#777777", markersize=30)
+        place.plot(*centers.T, "o", color="none", markeredgecolor="#777777", markersize=30)
         place.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="channel 0", xticks=(-1, 0, 1), yticks=(-1, 0, 1), aspect="equal")
         place.set_title(f"{name}: {obeyed[name]:.0%}", fontsize=11)
     axes[0].set_ylabel("channel 1")
@@ -340,7 +340,7 @@ for name, last in reports.items():
 
 # %% [markdown]
 # You cannot.  At the equilibrium the losses are 1.38 and 0.80 (D answers 0.45 to everything, because real images are
-# labelled 0.9; lesson 8), and all three are near it.  The *losses* do not say whether G uses the class.
+# labeled 0.9; lesson 8), and all three are near it.  The *losses* do not say whether G uses the class.
 #
 # ## 5. The classifier
 #
@@ -356,7 +356,7 @@ K = len(chosen)
 
 
 def load_chosen(split):
-    """The chosen digits at 14 x 14 pixels, labelled 0 to K - 1."""
+    """The chosen digits at 14 x 14 pixels, labeled 0 to K - 1."""
     everything = mg.data.load("mnist5k", split=split, size=14)
     some = everything.subset(np.isin(everything.labels, chosen))
     return mg.data.Dataset("four digits", some.images, np.searchsorted(chosen, some.labels), tuple(map(str, chosen)))

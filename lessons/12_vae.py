@@ -285,7 +285,7 @@ picture
 # ## 3. The cost of a code
 #
 # The second term, $KL(q \| p)$ with $q = N(\mu, \sigma^2)$ and $p = N(0, 1)$, needs no draw.  The components are
-# independent, so their logarithms add up, and one will do.  The two logarithms, with $\log 2\pi$ cancelling:
+# independent, so their logarithms add up, and one will do.  The two logarithms, with $\log 2\pi$ canceling:
 #
 # $$\log\frac{q(z)}{p(z)} = \tfrac12\Big[ -\lambda - \frac{(z - \mu)^2}{\sigma^2} + z^2 \Big].$$
 #
@@ -520,14 +520,14 @@ picture
 # because $\log\hat x = \ell - \log(1 + e^\ell)$ and $\log(1 - \hat x) = -\log(1 + e^\ell)$.  (With a minus, this is the binary
 # cross-entropy of lesson 8, summed over the pixels.)
 #
-# **Grey.**  Our digits have grey edges, $x_i$ between 0 and 1.  The formula accepts them, and is then a mean: of $\log p$ of
+# **Gray.**  Our digits have gray edges, $x_i$ between 0 and 1.  The formula accepts them, and is then a mean: of $\log p$ of
 # all black-and-white images that one gets by drawing each pixel white with probability $x_i$.  But then even a perfect
-# decoder does not reach zero.  For a pixel of grey $x$ the best answer is $\hat x = x$, and its cost is the entropy
+# decoder does not reach zero.  For a pixel of gray $x$ the best answer is $\hat x = x$, and its cost is the entropy
 # $H(x) = -x\log x - (1-x)\log(1-x)$, which is 0 only for black and white:
 
 # %%
 train, test = load("mnist5k"), load("mnist5k", split="test")
-grey = to_unit(test.images).astype(np.float64)
+gray = to_unit(test.images).astype(np.float64)
 
 
 def entropy(x):
@@ -535,9 +535,9 @@ def entropy(x):
     return -inside * np.log(inside) - (1 - inside) * np.log(1 - inside)
 
 
-floor = entropy(grey).sum(axis=(1, 2, 3))
-logits = np.log(np.clip(grey, 1e-6, 1 - 1e-6) / (1 - np.clip(grey, 1e-6, 1 - 1e-6)))
-perfect = -bernoulli_log_likelihood(mg.tensor(logits), mg.tensor(grey)).numpy()
+floor = entropy(gray).sum(axis=(1, 2, 3))
+logits = np.log(np.clip(gray, 1e-6, 1 - 1e-6) / (1 - np.clip(gray, 1e-6, 1 - 1e-6)))
+perfect = -bernoulli_log_likelihood(mg.tensor(logits), mg.tensor(gray)).numpy()
 print(f"the floor: {floor.mean():.0f} nats a digit, from {floor.min():.0f} to {floor.max():.0f}")
 print(f"a decoder that gives every pixel exactly: {perfect.mean():.0f} nats")
 print(f"one that says 1/2 everywhere: {784 * np.log(2):.0f} nats")
@@ -550,13 +550,13 @@ with plot.style():
         "itself, and for grey pixels they are above zero. Middle, right: a digit, and the least cost of its pixels: only edges cost.",
     )  # fmt: skip
     answer = np.linspace(0.002, 0.998, 400)
-    for grey_value, mark in ((0.0, "o"), (0.25, "s"), (0.5, "^")):
+    for gray_value, mark in ((0.0, "o"), (0.25, "s"), (0.5, "^")):
         (line,) = axes[0].plot(
-            answer, -grey_value * np.log(answer) - (1 - grey_value) * np.log(1 - answer), label=f"x = {grey_value:g}"
+            answer, -gray_value * np.log(answer) - (1 - gray_value) * np.log(1 - answer), label=f"x = {gray_value:g}"
         )
         axes[0].plot(
-            [grey_value],
-            [entropy(np.array(grey_value))],
+            [gray_value],
+            [entropy(np.array(gray_value))],
             mark,
             color=line.get_color(),
             markersize=8,
@@ -565,8 +565,8 @@ with plot.style():
         )
     axes[0].set(xlabel="decoder's answer", ylabel="cost of the pixel (nats)", ylim=(0, 2.2), xlim=(0, 1))
     axes[0].legend(fontsize=11, loc="upper center")
-    axes[1].imshow(grey[510, 0], vmin=0, vmax=1)
-    axes[2].imshow(entropy(grey[510, 0]), vmin=0, vmax=np.log(2))
+    axes[1].imshow(gray[510, 0], vmin=0, vmax=1)
+    axes[2].imshow(entropy(gray[510, 0]), vmin=0, vmax=np.log(2))
     axes[1].set_title("a digit", fontsize=11)
     axes[2].set_title("its entropy, black 0, white 0.69", fontsize=11)
     for place in axes[1:]:
@@ -574,7 +574,7 @@ with plot.style():
 picture
 
 # %% [markdown]
-# So of a reconstruction loss of 80 nats on these digits, most is the floor; and results on grey and on black-and-white digits
+# So of a reconstruction loss of 80 nats on these digits, most is the floor; and results on gray and on black-and-white digits
 # cannot be compared.  (Two more that cannot be compared: with *Gaussian* pixels of mean $\hat x$,
 # $-\log p(x \mid z) = \frac{1}{2v}\|x - \hat x\|^2 + \frac P2 \log(2\pi v)$ may be negative, because a density may
 # exceed 1.  And the plain squared error is the case $v = \frac12$, which is a choice, too.)
@@ -648,7 +648,7 @@ def train_model(name, epochs, lr=5e-3, **options):
 
 
 def show_rows(axes, rows, names, scale=3, **grid):
-    """Rows of images, each with its name at the left; 16 greys are enough for the eye and make small files."""
+    """Rows of images, each with its name at the left; 16 grays are enough for the eye and make small files."""
     images = plot.image_grid(np.concatenate(rows), len(rows[0]), scale=scale, **grid)
     height = images.shape[0] / len(rows)
     axes.imshow(images // 16 * 17, vmin=0, vmax=255, interpolation="nearest")
@@ -716,13 +716,13 @@ with plot.style():
         "(Made once and stored; lessons/reference/expected_values.md has the command.)",
     )
     stored = np.asarray(Image.open(lessons.FOLDER / "pictures" / "vae_epochs.png").convert("L"))
-    axes.imshow(stored // 32 * 32, cmap="gray", vmin=0, vmax=224, interpolation="nearest")  # eight greys: a small file
+    axes.imshow(stored // 32 * 32, cmap="gray", vmin=0, vmax=224, interpolation="nearest")  # eight grays: a small file
     axes.set_axis_off()
 picture
 
 # %% [markdown]
 # **Why are they blurred?**  Look at the loss.  If the code does not say whether a stroke ends at this pixel or at the
-# next, then the least cost for both is grey: the mean.  The decoder draws the *mean* of all images that the code may stand
+# next, then the least cost for both is gray: the mean.  The decoder draws the *mean* of all images that the code may stand
 # for.  (A GAN's discriminator would reject this mean, because no real digit looks like it.)  A longer code leaves less open.
 #
 # ## 7. The plane of all digits

@@ -109,9 +109,9 @@ picture
 # Two of the articles that this library grew from propose simple answers (`docs/articles.md` lists them, S0 to S4).  S4, in
 # line 20, measures fidelity as the difference between a generated image and the real one.  But a generated image has no
 # partner: *which* real one?  S3, in line 268, proposes "the difference of pixels" or "the performance of the
-# discriminator".  Let us try it, with a "model" that always returns the mean of all training images, a grey cloud.
+# discriminator".  Let us try it, with a "model" that always returns the mean of all training images, a gray cloud.
 #
-# **Predict**: what is nearer to a real digit on average, another real digit, or the grey cloud?
+# **Predict**: what is nearer to a real digit on average, another real digit, or the gray cloud?
 
 # %%
 flat = test.images.reshape(len(test), -1).astype(np.float64)

@@ -186,7 +186,7 @@ picture
 # D's loss is made of $D(T(x))$ and $D(T(G(z)))$, G's loss of $D(T(G(z)))$ (Zhao et al. 2020).
 #
 # - **On real images only:** D learns what *transformed* real images look like, and G learns to make transformed images.
-#   The grey square of cutout appears in the samples.  This is a *leak*.
+#   The gray square of cutout appears in the samples.  This is a *leak*.
 # - **Not in G's step:** D judges images of a kind that it has never seen.
 # - **Without a gradient through T:** if $T(G(z))$ is detached, G learns nothing at all.
 #
@@ -202,11 +202,11 @@ through_t = {"detached": ..., "gradient to G": ...}
 exercises.through_t(through_t)
 
 # %% [markdown]
-# A leak can be measured.  If T moves images, and the moves leak, the samples are *off centre* more than the data.
+# A leak can be measured.  If T moves images, and the moves leak, the samples are *off center* more than the data.
 #
 # ### Exercise 15.3: the leak in pixels
 #
-# Write `spread(images)` for an array (N, H, W) of light, all at least 0: the centre of mass of each image (row and column),
+# Write `spread(images)` for an array (N, H, W) of light, all at least 0: the center of mass of each image (row and column),
 # then the standard deviation over the images, as the root of the mean of the two variances.
 
 

@@ -9,7 +9,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 from numba import cuda, float32
 
-# 5.1  `length` neighbours share a channel; after the last channel of an image, the first follows.
+# 5.1  `length` neighbors share a channel; after the last channel of an image, the first follows.
 
 
 @cuda.jit

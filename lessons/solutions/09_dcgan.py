@@ -16,7 +16,7 @@ def count_parameters(layers):
     return total
 
 
-# 9.2  A window of `kernel` taps spans kernel - 1 gaps between neighbours, each as wide as the product of the strides before.
+# 9.2  A window of `kernel` taps spans kernel - 1 gaps between neighbors, each as wide as the product of the strides before.
 
 
 def receptive_field(layers):

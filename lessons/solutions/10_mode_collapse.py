@@ -6,11 +6,11 @@ import minigen as mg
 from minigen import losses
 from minigen.nn.utils import functional_call
 
-# 10.1  The nearest centre decides the mode; a point counts within 3 sigma of it, in the plane.
+# 10.1  The nearest center decides the mode; a point counts within 3 sigma of it, in the plane.
 
 
-def count(points, centres, sigma):
-    distances = np.linalg.norm(points[:, None] - centres, axis=2)
+def count(points, centers, sigma):
+    distances = np.linalg.norm(points[:, None] - centers, axis=2)
     good = distances.min(1) <= 3 * sigma
     return len(set(distances.argmin(1)[good].tolist())), good.mean()
 
@@ -61,7 +61,7 @@ def unrolled(network, real, fake, lr):
 # 10.6
 # 1: G chases: D is slow, and all samples run to the place that D likes best at the moment.
 # 2: G is continuous and not steep: bridges between the modes.
-# 3: D is sharp: it is flat everywhere but at one mode, and G gets no slope towards the others.
+# 3: D is sharp: it is flat everywhere but at one mode, and G gets no slope toward the others.
 # 4: evaluation mode with running statistics of batch norm that are not those of the present weights.
 # 5: G has not begun to learn.
 

@@ -16,7 +16,7 @@ def warp_adjoint(g, index, weight, size):
 
 through_t = {"detached": "d", "gradient to G": "g"}
 
-# 15.3  A centre of mass is a mean of the places, weighted by light.
+# 15.3  A center of mass is a mean of the places, weighted by light.
 
 
 def spread(images):
