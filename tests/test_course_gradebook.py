@@ -97,7 +97,7 @@ def test_export_writes_what_canvas_moodle_and_students_read(graded, tmp_path, ca
         ]
         canvas = rows(out / "canvas.csv")
         assert canvas[0]["Student"].strip() == "Points Possible" and canvas[0]["A1"] == "10"
-        assert (canvas[2]["Student"], canvas[2]["ID"], canvas[2]["A1"]) == ("Bob", "18", "6")
+        assert (canvas[2]["Student"], canvas[2]["SIS User ID"], canvas[2]["A1"]) == ("Bob", "18", "6")
         assert rows(out / "moodle.csv")[1] == {
             "Email address": "b@x.org", "ID number": "18", "Grade": "6", "Feedback comments": "<b>=1+1",
         }  # fmt: skip
@@ -106,6 +106,74 @@ def test_export_writes_what_canvas_moodle_and_students_read(graded, tmp_path, ca
     assert (graded / "pages" / "bob.html").read_bytes() == before
     assert (out / "pages" / "ada.html").read_bytes() == (graded / "pages" / "ada.html").read_bytes()
     assert "gradebook.csv" in capsys.readouterr().out
+
+
+def canvas_reads(path, students):
+    """Grades by student as Canvas's importer finds them: `students` has canvas id, SIS id, login and name of each."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    assert "Student" in header[0] and "ID" in header[1]  # else: invalid header row
+    assert "SIS User ID" in header[2] and "SIS Login ID" in header[3] and "Section" in header[4]
+    (title,) = header[5:]
+    found = {}
+    for line in lines:
+        if "Points Possible" in line[0]:
+            found["possible"] = line[5]
+            continue
+        by = [
+            [s for s in students if s[k] == line[place]] for k, place in ((0, 1), (1, 2), (2, 3), (3, 0)) if line[place]
+        ]
+        match = next((hits for hits in by if hits), [("new student", "", "", line[0])])
+        found[match[0][0]] = line[5]
+    return title, found
+
+
+def test_canvas_gives_each_grade_to_its_student(graded, tmp_path):
+    # Bob's number at the university is Ada's number in Canvas; Cyd is found by the login, Eve by the name
+    roster = table(tmp_path / "r.csv", "student,name,id\nada,Ada L,17\nbob,Bob,18\ncyd,,\neve,Eve O,\n")
+    book.export(graded, tmp_path / "out", "A1", book.gradebook(graded, book.read_roster(roster)))
+    students = [("18", "17", "al3", "Ada L"), ("4711", "18", "b7", "Bob"), ("4712", "99", "cyd", "Cyd K"),
+                ("4713", "98", "eo1", "Eve O")]  # fmt: skip
+    assert canvas_reads(tmp_path / "out" / "canvas.csv", students) == (
+        "A1", {"possible": "10", "18": "10", "4711": "4", "4712": "7", "4713": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("title", ["Final Grade", "My Current Score", "Section"])
+def test_a_column_that_canvas_skips_is_refused(graded, tmp_path, title):
+    with pytest.raises(CourseError, match="Canvas has such a column"):
+        book.export(graded, tmp_path / "out", title, book.gradebook(graded))
+
+
+def moodle_reads(path, key, students):
+    """Grades as Moodle's importer gives them: a row whose key is empty belongs to the student of the row before."""
+    found, student = {}, None
+    for row in rows(path):
+        student = students[row[key]] if row[key] else student
+        found.setdefault(student, []).append(row["Grade"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("roster", "key", "found", "left_out"),
+    [
+        (
+            "ada,17,a@x\nbob,18,\ncyd,19,c@x\neve,20,e@x",
+            "Email address",
+            {"ada": ["10"], "cyd": ["7"], "eve": ["1"]},
+            "bob",
+        ),
+        ("ada,17,\nbob,18,\ncyd,,\neve,20,", "ID number", {"ada": ["10"], "bob": ["4"], "eve": ["1"]}, "cyd"),
+    ],
+)
+def test_moodle_gives_no_grade_to_the_student_before(graded, tmp_path, capsys, roster, key, found, left_out):
+    path = table(tmp_path / "r.csv", f"student,id,email\n{roster}\n")
+    assert cli.main(["course", "export", str(graded), "--roster", str(path)]) == 0
+    students = {"17": "ada", "18": "bob", "19": "cyd", "20": "eve", "a@x": "ada", "c@x": "cyd", "e@x": "eve"}
+    assert moodle_reads(graded / "export" / "moodle.csv", key, students) == found
+    assert f"roster: {left_out}\n" in capsys.readouterr().out
+    for column in ("Email address", "ID number"):  # whatever the teacher maps, no identifier is empty
+        assert all(row.get(column, "there") for row in rows(graded / "export" / "moodle.csv"))
 
 
 def test_statistics_count_tests_and_hints(graded):

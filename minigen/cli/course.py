@@ -188,6 +188,8 @@ def _export(args: argparse.Namespace) -> int:
     for entry in entries:
         if entry.problem:
             print(f"{entry.person.student}: {entry.problem}")
+    if left_out := gradebook.without_identifier(entries):
+        print(f"not in moodle.csv, for want of an email or id in the roster: {', '.join(left_out)}")
     return 0
 
 

@@ -264,17 +264,10 @@ def export(folder: Path, out: Path, title: str, entries: Sequence[Entry]) -> lis
     for e in entries:
         numbers = [f"{number:g}" for number in (e.tests, e.manual, 0 - e.penalty, e.total, e.possible)]
         rows.append([e.person.student, e.person.name, e.person.id, *numbers, e.comment, e.problem])
-    limit = max((e.possible for e in entries), default=0)
-    canvas = [["    Points Possible", "", "", "", f"{limit:g}"]]
-    for e in entries:
-        canvas.append(
-            [e.person.name or e.person.student, e.person.id, e.person.student, e.person.section, f"{e.total:g}"]
-        )
-    moodle = [[e.person.email, e.person.id, f"{e.total:g}", e.comment] for e in entries]
     files = {
         "gradebook.csv": Table(columns, rows).csv(),
-        "canvas.csv": Table(["Student", "ID", "SIS Login ID", "Section", title], canvas).csv(),
-        "moodle.csv": Table(["Email address", "ID number", "Grade", "Feedback comments"], moodle).csv(),
+        "canvas.csv": _canvas(title, entries).csv(),
+        "moodle.csv": _moodle(entries).csv(),
         "statistics.md": f"# {title}\n\n{statistics(folder)}",
     }
     stems = {result["student"]: result["stem"] for result in _results(folder)}
@@ -285,6 +278,53 @@ def export(folder: Path, out: Path, title: str, entries: Sequence[Entry]) -> lis
     for name, text in files.items():
         replace_file(out / name, text.encode("utf-8", "backslashreplace"))
     return [out / name for name in files]
+
+
+CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+"""Canvas finds these by place: Student, ID, then the two of the student information system, then Section."""
+
+_CANVAS_SKIPS = ("Current Score", "Current Points", "Current Grade", "Final Score", "Final Points", "Final Grade",
+                 "Override Score", "Override Grade", "Override Status")  # fmt: skip
+"""Canvas takes columns whose name contains one of these for its own sums, and ignores them."""
+
+
+def _canvas(title: str, entries: Sequence[Entry]) -> Table:
+    """The table for Canvas's gradebook.
+
+    ``ID`` is a number of Canvas itself, which a roster does not have: it is left empty, so that no student's number is
+    taken for another's.  Canvas then looks for the SIS User ID (the roster's ``id``), the SIS Login ID, and the name.
+    """
+    if title in CANVAS_COLUMNS or any(name in title for name in _CANVAS_SKIPS):
+        raise CourseError(f"--title {title!r}: Canvas has such a column of its own; choose another name")
+    limit = max((e.possible for e in entries), default=0)
+    rows = [["    Points Possible", "", "", "", "", f"{limit:g}"]]
+    for e in entries:
+        person = e.person
+        rows.append([person.name or person.student, "", person.id, person.student, person.section, f"{e.total:g}"])
+    return Table([*CANVAS_COLUMNS, title], rows)
+
+
+def _moodle(entries: Sequence[Entry]) -> Table:
+    """The table for Moodle's import of grades: only rows and columns that identify a student.
+
+    Moodle gives a row without the identifying value to the student of the row before.  So a column of identifiers is
+    there only if it is filled in every row, and who has no identifier is left out; see `without_identifier`.
+    """
+    left_out = without_identifier(entries)
+    kept = [e for e in entries if e.person.student not in left_out]
+    columns = {"Email address": [e.person.email for e in kept], "ID number": [e.person.id for e in kept]}
+    columns = {name: values for name, values in columns.items() if all(values)}
+    columns |= {"Grade": [f"{e.total:g}" for e in kept], "Feedback comments": [e.comment for e in kept]}
+    return Table(list(columns), [list(row) for row in zip(*columns.values())])
+
+
+def without_identifier(entries: Sequence[Entry]) -> list[str]:
+    """The students whom Moodle's table leaves out.
+
+    Moodle identifies by email, if any student has one, and else by ID number.
+    """
+    by_email = any(e.person.email for e in entries)
+    return [e.person.student for e in entries if not (e.person.email if by_email else e.person.id)]
 
 
 def _page(page: str, entry: Entry) -> str:
