@@ -1,11 +1,11 @@
-"""Batch normalisation: each channel's statistics in double precision, in an order that never changes.
+"""Batch normalization: each channel's statistics in double precision, in an order that never changes.
 
 Images (N, C, ...) are viewed as a matrix of N rows and C * L columns, L being the pixels of a channel in one image.
 One thread takes all rows of one *group* of columns: a channel, or, where channels are narrower than `WIDTH`, as many
 as fit into it (a 4 x 4 image has 16 columns a channel; BatchNorm1d has one).  The thread holds up to `WIDTH` running
 sums, one per column of the group modulo `WIDTH`, and adds each row to them:
 
-- neighbouring sums do not depend on each other, so a vector of them is added to at a time, which reorders nothing;
+- neighboring sums do not depend on each other, so a vector of them is added to at a time, which reorders nothing;
 - each is short of terms (a 256th of the channel) and in double precision, so that rounding stays below that of the
   float32 result;
 - which element goes into which sum depends on the shape alone: any number of threads gives the same bits.

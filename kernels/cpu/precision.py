@@ -19,7 +19,7 @@ class precision:  # noqa: N801  (a function to its users, like kernels.use)
     ----------
     level : str
         - ``"default"``: tiles up to F(4 x 4, 3 x 3).  For inputs of one size, the worst element errs about twice as
-          much as a float32 sum in plain order; see the table.  Large outliers spoil their neighbours; see below.
+          much as a float32 sum in plain order; see the table.  Large outliers spoil their neighbors; see below.
         - ``"fast"``: F(6 x 6, 3 x 3) too, for large images.  The error in norm, relative to the result's, stays below
           2e-5 for inputs without strong correlation.
         - ``"direct"``: no Winograd minimal filtering, for outliers and for finding the source of a NaN.  Each element

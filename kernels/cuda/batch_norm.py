@@ -1,4 +1,4 @@
-r"""Batch normalisation: a block of threads adds up a channel, and always in the same order.
+r"""Batch normalization: a block of threads adds up a channel, and always in the same order.
 
 Each thread takes every 512th element of its channel; then the 512 sums are added in pairs, 256 and 128 and so on, which
 takes 9 steps.  No sum has more than a 512th of the channel's terms plus 9, so float32 is precise enough, and since no

@@ -78,7 +78,7 @@ def correlation(plan, tile, dtype):
     p_apart, q_apart = vertical.output_step, horizontal.output_step
     column_blocks = -(-outputs // tile.columns)
 
-    # Neighbouring kernel columns that meet neighbouring pixels form one long run with their channels.
+    # Neighboring kernel columns that meet neighboring pixels form one long run with their channels.
     joined = horizontal.step == 1
     down, across = vertical.step * line, horizontal.step * channels
     table, done = [], 0

@@ -1,6 +1,6 @@
 """Bringing the operands of a convolution into the order in which its inner loop reads them.
 
-An image comes as (N, C, H, W): neighbouring pixels of one channel are neighbours in memory.  The inner loop wants all
+An image comes as (N, C, H, W): neighboring pixels of one channel are neighbors in memory.  The inner loop wants all
 channels of one pixel at once, 16 bytes in one load, from an address that it need not test: so the copy has the channels
 last, their number rounded up to whole vectors, and the zeros of the padding around it.  The inner loop then adds a
 constant to an address where it would have had to ask, for every number, whether it lies in the image.
@@ -89,7 +89,7 @@ def _image_packer(images, dtype):
     def pack_images(x, packed, vectors):
         numbers = cuda.local.array(vector, dtype, alignment=16)
         for e in range(int32(cuda.grid(1)), vectors, int32(cuda.gridsize(1))):
-            # neighbouring threads write neighbouring vectors; what they read apart, the block reads as a whole
+            # neighboring threads write neighboring vectors; what they read apart, the block reads as a whole
             c, pixel = e % vectors_per_pixel * vector, e // vectors_per_pixel
             column, line = pixel % padded_width - left, pixel // padded_width
             row, image = line % padded_height - top, line // padded_height

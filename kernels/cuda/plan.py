@@ -8,7 +8,7 @@ ask which p reach input row h.  With t rows of padding above, those with
 $$ p = (h + t - r d) / s \quad\text{for every } r \text{ with } r d \equiv h + t \pmod s . $$
 
 Which r these are depends on $(h + t) \bmod s$ alone.  So the input rows fall into s *phases*; within one, every
-row adds up the same kernel rows, and neighbouring rows neighbouring p: a convolution of stride 1 with a part of the
+row adds up the same kernel rows, and neighboring rows neighboring p: a convolution of stride 1 with a part of the
 filter.  Both kernels are the same gather then, with other numbers.
 """
 

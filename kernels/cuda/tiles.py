@@ -7,8 +7,8 @@ shared memory per term, by 3 load instructions, and does 32 multiply-adds with t
 memory delivers a fraction of the numbers that the arithmetic units can take.
 
 The tile of A lies in memory transposed, ``A[k, row]``, so that both kinds of number are read four at a time.  A
-thread's rows come in groups of four, `rows / 2` apart (for 8 of them), rather than 8 in sequence: neighbouring threads
-then read neighbouring 16 bytes, which never meet in one of the 32 banks of shared memory.
+thread's rows come in groups of four, `rows / 2` apart (for 8 of them), rather than 8 in sequence: neighboring threads
+then read neighboring 16 bytes, which never meet in one of the 32 banks of shared memory.
 """
 
 import functools

@@ -3,13 +3,13 @@
 The 32 threads of a warp execute a load together, and the hardware serves them together:
 
 - Global memory moves in *sectors* of 32 bytes.  A request costs as many transactions as it touches sectors: 4 where 32
-  neighbours read neighbouring float32, 32 where each reads from another row.
+  neighbors read neighboring float32, 32 where each reads from another row.
 - Shared memory has 32 *banks*, 4 bytes wide; word i lies in bank i mod 32.  A request takes one pass where no two
   threads want different words of one bank, else as many as the worst bank has words.  (8 bytes a thread are served by
   half a warp at a time, 16 bytes by a quarter, so 2 and 4 passes are the least.)
 
 The emulator runs threads one by one, so it has to tell which accesses belong together: those of one program point, in
-the same iteration of all loops around it.  Caches are not modelled.
+the same iteration of all loops around it.  Caches are not modeled.
 
 Source: NVIDIA, CUDA C++ Best Practices Guide, "Coalesced Access to Global Memory" and "Shared Memory and Memory Banks".
 """

@@ -8,7 +8,7 @@ __all__ = ["deliver", "empty_output"]
 
 
 def empty_output(x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair) -> Array:
-    """An uninitialised array for ``conv2d(x, w, ...)``."""
+    """An uninitialized array for ``conv2d(x, w, ...)``."""
     axes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
     return np.empty((x.shape[0], w.shape[0], *(output_size(*axis) for axis in axes)), x.dtype)
 

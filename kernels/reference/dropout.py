@@ -45,7 +45,7 @@ def random_bits(seed: int, count: int) -> Array:
 def dropout(x: Array, p: float, seed: int) -> Array:
     """Zero each element with probability `p`, and divide the rest by ``1 - p``.
 
-    Each of `random_bits` serves two neighbours in row order, the first with its lower half and the second with its
+    Each of `random_bits` serves two neighbors in row order, the first with its lower half and the second with its
     upper one: an element is dropped if its half, as a fraction, is below `p`.
 
     Parameters

@@ -1,4 +1,4 @@
-r"""Batch normalisation, in plain NumPy.
+r"""Batch normalization, in plain NumPy.
 
 Statistics are taken per channel, over every axis but the second: $\mu = \frac1n \sum x$,
 $v = \frac1n \sum (x - \mu)^2$ (divided by n, not n - 1).

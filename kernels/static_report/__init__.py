@@ -170,7 +170,7 @@ def analyse(
 
 
 def analyse_product(op: str, layer: Convolution, cc: int = 80) -> Analysis:
-    """Analyse the matrix product in which the time of a convolution goes, in float32.
+    """Analyze the matrix product in which the time of a convolution goes, in float32.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def _cuda() -> Any:
 
 
 def report(ops: Iterable[str] | None = None, ccs: Iterable[int] = (80, 90)) -> list[Analysis]:
-    """Analyse every kernel that these kernels of ours start, for these GPUs.
+    """Analyze every kernel that these kernels of ours start, for these GPUs.
 
     Raises
     ------

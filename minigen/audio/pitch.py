@@ -3,7 +3,7 @@ r"""How high is a tone?  Its fundamental frequency, by autocorrelation.
 A tone of period p equals itself, moved by p.  So its autocorrelation $r(\tau) = \sum_n x_n x_{n + \tau}$ has a peak at
 $\tau = p$, and others at 2p, 3p.  Two corrections make the first peak as high as it should be and its place exact
 (Boersma 1993): r is divided by the autocorrelation of the window, and a parabola is laid through the peak and its
-neighbours.
+neighbors.
 """
 
 from typing import Any

@@ -6,7 +6,7 @@ transform                       what it does to each image, with its own random 
 `translate`                     shift by whole pixels, up to a share of the side
 `rotate`, `scale`               turn by up to an angle, enlarge or shrink; bilinear interpolation
 `flip`                          mirror left to right (a mirrored digit has a wrong label)
-`cutout`                        cover a square with grey
+`cutout`                        cover a square with gray
 `brightness`, `contrast`        add to all pixels; multiply their distance from the mean
 `noise`                         add normal noise to each pixel
 =============================== ===================================================================================

@@ -29,7 +29,7 @@ def affine_places(maps: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, 
     Returns
     -------
     rows, columns : ndarray (N, H, W)
-        Places in pixels; the centre of the first pixel is (0, 0).
+        Places in pixels; the center of the first pixel is (0, 0).
 
     Examples
     --------

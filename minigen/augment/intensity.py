@@ -15,7 +15,7 @@ def _like(images: Tensor, array: np.ndarray) -> Tensor:
 
 
 class cutout(Transform):  # noqa: N801 - the names of the text form
-    """Cover a square of each image with grey, 0; its middle is anywhere in the image (DeVries & Taylor 2017).
+    """Cover a square of each image with gray, 0; its middle is anywhere in the image (DeVries & Taylor 2017).
 
     Parameters
     ----------

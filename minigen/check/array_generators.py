@@ -53,7 +53,7 @@ def _log_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def _probabilities(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Log-uniform towards 0 and towards 1, where losses made of logarithms are steep."""
+    """Log-uniform toward 0 and toward 1, where losses made of logarithms are steep."""
     p = np.exp(rng.uniform(math.log(1e-6), math.log(0.5), shape))
     return np.where(rng.random(shape) < 0.5, p, 1 - p)
 

@@ -1,4 +1,4 @@
-r"""The judgement: a claimed vjp against measured derivatives.
+r"""The judgment: a claimed vjp against measured derivatives.
 
 For one argument x, a direction v and a cotangent g the chain rule says
 

@@ -230,7 +230,7 @@ class _Judge:
         self.products = problem.entry.name in PRODUCTS and problem.reference is None
         self.jacobians = [] if self.products else exact.jacobians(self.wide[0])
         numbers = [self.exact_values, *(self.wide[0][i] for i in self.called.which)]
-        least = 0.0 if self.products else 1.0  # what is cancelled is often a 1: log(1 - p), 1 - tanh^2
+        least = 0.0 if self.products else 1.0  # what is canceled is often a 1: log(1 - p), 1 - tanh^2
         self.size = max(float(np.max(np.abs(x), initial=least)) for x in numbers)
 
     def in_range(self, x: Array) -> bool:

@@ -398,7 +398,7 @@ def _pad(s: Source) -> Case:
     return Case((x,), p | ({"value": s.param("value", [0.0, -1.5])} if mode == "constant" else {}))
 
 
-# ---- normalisation
+# ---- normalization
 
 
 @_entry("input weight bias", training=True, eps=1e-5)

@@ -373,7 +373,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: float =
     return out
 
 
-# ---- normalisation
+# ---- normalization
 
 
 def _normalised(x: Array, axes: Any, eps: float) -> Array:

@@ -242,7 +242,7 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
     folder : path
         Made if it is not there.
     ops : sequence of str, optional
-        By default all of the catalogue.
+        By default all of the catalog.
     count : int
         The least number of cases per operation.
     seed : int

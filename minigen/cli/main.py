@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["data"])  # doctest: +ELLIPSIS
-    name           images           shape    needs                      licence
+    name           images           shape    needs                      license
     ...
     0
     """

@@ -108,7 +108,7 @@ def _demonstrate(model: Repair, picture: Picture, path: Path, out: Path) -> None
     sides = picture.image.shape[1:]
     if model.factor > 1 and any(side % model.factor for side in sides):
         _note(f"{path}: {sides[1]}x{sides[0]} is cropped to multiples of {model.factor}")
-    # The channels of a colour picture share the place of a hole and the strength of the damage.
+    # The channels of a color picture share the place of a hole and the strength of the damage.
     damaged = model.damage.draw(picture.image[None], np.random.default_rng(0))
     mask = None if damaged.mask is None else damaged.mask[0]
     repaired = repair_image(model, damaged.images[0], mask)
@@ -139,7 +139,7 @@ def _change(model: Repair, before: np.ndarray, after: np.ndarray, mask: np.ndarr
 
 
 def _steepness(image: np.ndarray) -> float:
-    """The 95 % quantile of the differences between neighbours, in levels of 0 to 255."""
+    """The 95 % quantile of the differences between neighbors, in levels of 0 to 255."""
     differences = [np.abs(np.diff(image, axis=axis)).ravel() for axis in (1, 2)]
     return float(np.quantile(np.concatenate(differences), 0.95) * 127.5)
 

@@ -54,7 +54,7 @@ def distill(
         Two GANs of the same family, latent vector, classes and images: only the student's generator learns.  Or two
         classifiers: Modules from images (N, C, H, W) to logits (N, K).
     dataset : Dataset, optional
-        Labelled images, for classifiers.
+        Labeled images, for classifiers.
     steps : int
         Batches of 64.
     lr : float, optional
@@ -71,7 +71,7 @@ def distill(
     Raises
     ------
     ValueError
-        If the two do not fit each other, classifiers get no labelled images, or a number is out of range.
+        If the two do not fit each other, classifiers get no labeled images, or a number is out of range.
 
     Examples
     --------

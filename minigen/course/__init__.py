@@ -325,7 +325,7 @@ def _kind(x: Any) -> str:
 
 
 class Source:
-    """A piece of source text, which a notebook displays with colours."""
+    """A piece of source text, which a notebook displays with colors."""
 
     def __init__(self, text: str):
         self.text = text

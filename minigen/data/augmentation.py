@@ -13,13 +13,13 @@ def random_affine(
     scale: tuple[float, float] = (1.0, 1.0),
     fill: float = -1.0,
 ) -> np.ndarray:
-    r"""Turn, scale and move each image about its centre, each by its own random amounts.
+    r"""Turn, scale and move each image about its center, each by its own random amounts.
 
-    The pixel at $p$ of the result is read at $q$ of the image, between its four neighbours (bilinear),
+    The pixel at $p$ of the result is read at $q$ of the image, between its four neighbors (bilinear),
 
     $$q = c + \tfrac1s R^{-1}(p - c - t),$$
 
-    with the centre $c$, the scale $s$, the rotation $R$ and the translation $t$, each uniform in its range.
+    with the center $c$, the scale $s$, the rotation $R$ and the translation $t$, each uniform in its range.
 
     Parameters
     ----------

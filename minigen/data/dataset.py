@@ -249,7 +249,7 @@ def _check(name: str, field: str, array: np.ndarray, count: int | None) -> None:
 
 
 def from_levels(levels: np.ndarray, top: int = 255) -> np.ndarray:
-    """Turn integer grey levels 0..top into float32 in [-1, 1].
+    """Turn integer gray levels 0..top into float32 in [-1, 1].
 
     Parameters
     ----------

@@ -9,14 +9,14 @@ from .dataset import Dataset
 
 __all__ = ["edges", "outline", "rows", "thick", "thick_images"]
 
-_STEP = 0.5  # two neighbouring pixels that differ by more, a quarter of the range, have an edge between them
+_STEP = 0.5  # two neighboring pixels that differ by more, a quarter of the range, have an edge between them
 
 
 def outline(base: str, split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
     """Make pairs: the outline of what is drawn, and the image itself.
 
     A pixel belongs to the drawing if one of its channels is above 0, the middle of the range; it belongs to the outline
-    if one of its four neighbours does not belong to the drawing.
+    if one of its four neighbors does not belong to the drawing.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ def outline(base: str, split: str = "train", size: int | None = None, root: str 
 
 
 def edges(base: str, split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
-    """Make pairs: the edges in an image, without its colours, and the image itself.
+    """Make pairs: the edges in an image, without its colors, and the image itself.
 
     A pixel is on an edge if it differs from the pixel to its right or below by more than a quarter of the range, in one
-    channel at least.  Of coloured shapes the edges are the same whatever the colour is: the colour must be guessed.
+    channel at least.  Of colored shapes the edges are the same whatever the color is: the color must be guessed.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def edges(base: str, split: str = "train", size: int | None = None, root: str | 
 def thick(base: str, split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
     """Make two collections: thin light drawings on a dark ground, and thick dark ones on a light ground.
 
-    The second is the base with each pixel replaced by the largest value of its 3 x 3 neighbourhood (dilation), then
+    The second is the base with each pixel replaced by the largest value of its 3 x 3 neighborhood (dilation), then
     inverted.  For training, every second image of the base goes into the first collection and the others into the
     second, so no image has its partner there.  For the test each image has its partner: the truth is known.
 
@@ -130,7 +130,7 @@ def rows(base: str, split: str = "train", size: int | None = None, root: str | P
     Parameters
     ----------
     base : str
-        A data set of grey images, such as ``"mnist5k"``.
+        A data set of gray images, such as ``"mnist5k"``.
     split : {"train", "test"}
     size : int, optional
     root : path, optional
@@ -176,7 +176,7 @@ def _as_images(marked: np.ndarray) -> np.ndarray:
 
 
 def thick_images(images: np.ndarray) -> np.ndarray:
-    """Take the largest value of each pixel's 3 x 3 neighbourhood, and invert it: images (N, C, H, W)."""
+    """Take the largest value of each pixel's 3 x 3 neighborhood, and invert it: images (N, C, H, W)."""
     height, width = images.shape[2:]
     around = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     shifted = [around[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)]

@@ -31,19 +31,19 @@ def folder(path: str | Path, split: str = "train", size: int | None = None, chan
     Without splits all images are train.  Links are followed.  Files that are not images by their suffix, and hidden
     ones, are ignored.
 
-    Each image is turned upright (EXIF), converted to 8 bits a channel (16-bit greys are scaled, floats must be in
-    [0, 1]), put on white where it is transparent, resized until its shorter side fits, and cropped around its centre.
+    Each image is turned upright (EXIF), converted to 8 bits a channel (16-bit grays are scaled, floats must be in
+    [0, 1]), put on white where it is transparent, resized until its shorter side fits, and cropped around its center.
     Of an animation, the first frame is taken.
 
     Parameters
     ----------
     path : path
-        The folder.  All its images are held in memory: 49 kB for each of 64x64 in colour.
+        The folder.  All its images are held in memory: 49 kB for each of 64x64 in color.
     split : {"train", "test"}
     size : int, optional
         Side of the square images that come out.  Not needed if all have the same size already.
     channels : {1, 3}, optional
-        Grey or colour.  If not given: 1 if every image is grey, else 3.
+        Gray or color.  If not given: 1 if every image is gray, else 3.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def _find(path: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...]]:
 
 
 def header(path: Path) -> tuple[bool, tuple[int, int]]:
-    """Tell whether an image is grey, and its upright (width, height)."""
+    """Tell whether an image is gray, and its upright (width, height)."""
     with opened(path) as image:
         turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
         return image.mode in GREY_MODES, image.size[::-1] if turned else image.size

@@ -56,7 +56,7 @@ SOURCES = {
 
 
 def mnist(split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
-    """Load MNIST: 60,000 + 10,000 handwritten digits, 28x28 grey.
+    """Load MNIST: 60,000 + 10,000 handwritten digits, 28x28 gray.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def mnist(split: str = "train", size: int | None = None, root: str | Path | None
 
 
 def fashion(split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
-    """Load Fashion-MNIST: 60,000 + 10,000 pieces of clothing, 28x28 grey.
+    """Load Fashion-MNIST: 60,000 + 10,000 pieces of clothing, 28x28 gray.
 
     Arguments, result and errors as `mnist`.
 
@@ -106,7 +106,7 @@ def fashion(split: str = "train", size: int | None = None, root: str | Path | No
 
 
 def cifar10(split: str = "train", size: int | None = None, root: str | Path | None = None) -> Dataset:
-    """Load CIFAR-10: 50,000 + 10,000 photographs, 32x32 colour.
+    """Load CIFAR-10: 50,000 + 10,000 photographs, 32x32 color.
 
     Arguments and errors as `mnist`.
 

@@ -77,7 +77,7 @@ def mnist5k(split: str = "train", size: int | None = None) -> Dataset:
 
 
 def digits(split: str = "train", size: int | None = None) -> Dataset:
-    """Load 1,797 real digits of 8x8 pixels and 17 grey levels, from scikit-learn.
+    """Load 1,797 real digits of 8x8 pixels and 17 gray levels, from scikit-learn.
 
     Parameters
     ----------

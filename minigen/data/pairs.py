@@ -36,7 +36,7 @@ def pairs(
     size : int, optional
         Side of the square images that come out, as in `folder`.  Not needed if all have the same size already.
     channels, out_channels : {1, 3}, optional
-        Of inputs and outputs.  If not given: 1 if every image is grey, else 3.
+        Of inputs and outputs.  If not given: 1 if every image is gray, else 3.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def unpaired(
     size : int, optional
         Side of the square images that come out, as in `folder`.  Not needed if all have the same size already.
     channels, out_channels : {1, 3}, optional
-        Of A and of B.  If not given: 1 if every image is grey, else 3.
+        Of A and of B.  If not given: 1 if every image is gray, else 3.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from .folder import opened
 __all__ = ["LUMA", "PHOTOGRAPHS", "photographs", "photos", "photos_colour"]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in the grey of a colour (ITU-R BT.601)."""
+"""Weights of red, green and blue in the gray of a color (ITU-R BT.601)."""
 
 PHOTOGRAPHS: dict[str, tuple[str, ...]] = {
     "train": (
@@ -58,7 +58,7 @@ def photographs(split: str = "test", channels: int = 1) -> dict[str, np.ndarray]
     ----------
     split : {"train", "test"}
     channels : {1, 3}
-        Grey (the luma of a colour) or colour; a grey photograph in colour has three equal channels.
+        Gray (the luma of a color) or color; a gray photograph in color has three equal channels.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def _photograph(name: str, channels: int) -> np.ndarray:
 
 
 def photos(split: str = "train", size: int | None = None, count: int | None = None, seed: int = 0) -> Dataset:
-    """Cut grey patches out of photographs, at random places, turned and mirrored at random.
+    """Cut gray patches out of photographs, at random places, turned and mirrored at random.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def photos(split: str = "train", size: int | None = None, count: int | None = No
 
 
 def photos_colour(split: str = "train", size: int | None = None, count: int | None = None, seed: int = 0) -> Dataset:
-    """Cut patches out of photographs in colour; see `photos`.
+    """Cut patches out of photographs in color; see `photos`.
 
     Parameters
     ----------

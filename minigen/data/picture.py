@@ -21,7 +21,7 @@ class Picture:
     Parameters
     ----------
     image : ndarray (C, H, W), float32
-        In [-1, 1]; C is 1 for grey, 3 for colour.
+        In [-1, 1]; C is 1 for gray, 3 for color.
     alpha : ndarray (H, W) of uint8, or None
         How opaque each pixel is, for a picture with transparency.
     bits : int
@@ -34,7 +34,7 @@ class Picture:
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Read a picture as it is: upright (EXIF), grey or in colour, 16 bits or floats scaled like 8.
+    """Read a picture as it is: upright (EXIF), gray or in color, 16 bits or floats scaled like 8.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def read_picture(path: str | Path) -> Picture:
         if "transparency" in image.info or image.mode in _ALPHA_MODES:
             image = image.convert("RGBA")
             alpha = np.asarray(image.getchannel("A"))
-            image = image.convert("RGB")  # the colours of transparent pixels stay as they are
+            image = image.convert("RGB")  # the colors of transparent pixels stay as they are
         levels = np.asarray(eight_bits(image, "L" if grey else "RGB"))
     levels = levels[..., None] if levels.ndim == 2 else levels
     return Picture(np.ascontiguousarray(from_levels(levels).transpose(2, 0, 1)), alpha, bits)
@@ -85,7 +85,7 @@ def read_mask(path: str | Path, shape: tuple[int, int]) -> tuple[np.ndarray, boo
     -------
     mask : ndarray (1, H, W), float32
         1 in the hole, 0 elsewhere.
-    grey : bool
+    gray : bool
         Whether the file has levels between black and white, which the threshold decided.
 
     Raises

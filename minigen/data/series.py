@@ -24,7 +24,7 @@ _SHA256 = {
 
 
 def read_ts(path: str | Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Read labelled series of one number a step from a .ts file.
+    """Read labeled series of one number a step from a .ts file.
 
     A line after ``@data`` is one series: numbers separated by commas, a colon, the class.
 

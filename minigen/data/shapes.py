@@ -1,7 +1,7 @@
-"""Drawn images whose every factor is known: shape, colour, scale, rotation and position.
+"""Drawn images whose every factor is known: shape, color, scale, rotation and position.
 
 The factors take few values, so a picture's factors can be read back exactly (nearest rendering), which turns
-"how much of the data does the generator cover" and "does this input control the colour" into counting.  The idea is
+"how much of the data does the generator cover" and "does this input control the color" into counting.  The idea is
 that of dSprites (Matthey, Higgins, Hassabis, Lerchner, 2017); unlike its square and ellipse, no shape here
 looks the same after a turn, so rotation can be read back as well.
 """
@@ -25,7 +25,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "x": (20, 28, 36, 44),
     "y": (20, 28, 36, 44),
 }
-"""Values of each factor: scale is a radius and x, y a centre, in pixels of a 64x64 image; rotation is in degrees,
+"""Values of each factor: scale is a radius and x, y a center, in pixels of a 64x64 image; rotation is in degrees,
 counter-clockwise."""
 
 _COMBINATIONS = int(np.prod([len(values) for values in FACTORS.values()]))
@@ -40,12 +40,12 @@ _RGB = {
 
 
 def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The sextic (x^2 + y^2 - 1)^3 = x^2 y^3, whose least disc has centre (0, 1/4) and radius 5/4."""
+    """The sextic (x^2 + y^2 - 1)^3 = x^2 y^3, whose least disc has center (0, 1/4) and radius 5/4."""
     x, y = 1.26 * x, 1.26 * y + 0.25
     return (x * x + y * y - 1) ** 3 <= x * x * y**3
 
 
-# Each shape as a set of points of the unit disc, y up.  No straight edge runs through the centre: a turn by 45 degrees
+# Each shape as a set of points of the unit disc, y up.  No straight edge runs through the center: a turn by 45 degrees
 # would lay sub-pixels exactly on it, and rounding would decide about them.
 _INSIDE: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "arrow": lambda x, y: (
@@ -60,7 +60,7 @@ _SAMPLES = 8  # sub-pixels along each side of a pixel: 65 levels of coverage at 
 
 
 def render_shapes(factors: np.ndarray, size: int = 64) -> np.ndarray:
-    """Draw the images that `factors` describe: one shape in one colour on black.
+    """Draw the images that `factors` describe: one shape in one color on black.
 
     A pixel's value is the share of it that the shape covers, counted on an 8x8 grid of sub-pixels.
 
@@ -69,7 +69,7 @@ def render_shapes(factors: np.ndarray, size: int = 64) -> np.ndarray:
     factors : ndarray of integers (N, 6)
         Value indices, columns in the order of `FACTORS`.
     size : int
-        Image side; centres and radii of the 64x64 image are scaled to it.
+        Image side; centers and radii of the 64x64 image are scaled to it.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def render_shapes(factors: np.ndarray, size: int = 64) -> np.ndarray:
 
 @lru_cache(maxsize=4096)
 def _coverage(shape: str, radius: float, degrees: int, x: float, y: float) -> np.ndarray:
-    """How much of each pixel a shape covers, in the least box of pixels that holds it; (x, y) is its centre there."""
+    """How much of each pixel a shape covers, in the least box of pixels that holds it; (x, y) is its center there."""
     width, height = math.ceil(x + radius), math.ceil(y + radius)
     right, down = ((np.arange(side * _SAMPLES) + 0.5) / _SAMPLES for side in (width, height))
     # Turning the shape is turning the coordinates back.  Image rows run down, the shape's y runs up.
@@ -120,7 +120,7 @@ def _coverage(shape: str, radius: float, degrees: int, x: float, y: float) -> np
 def shapes(split: str = "train", size: int | None = None, count: int | None = None, seed: int = 0) -> Dataset:
     """Draw one anti-aliased shape on black in each image.
 
-    There are 4 shapes, 6 colours, 3 scales, 8 rotations and 4x4 positions.
+    There are 4 shapes, 6 colors, 3 scales, 8 rotations and 4x4 positions.
 
     The 9,216 combinations are shuffled by `seed`; train takes from the front, test is the last 1,024.  No image comes
     twice, and none is in both splits.
@@ -151,7 +151,7 @@ def shapes(split: str = "train", size: int | None = None, count: int | None = No
     >>> drawn
     Dataset('shapes', 10 of shape (3, 32, 32), 4 classes)
     >>> drawn.factor_names
-    ('shape', 'colour', 'scale', 'rotation', 'x', 'y')
+    ('shape', 'color', 'scale', 'rotation', 'x', 'y')
     """
     order = np.random.default_rng(seed).permutation(_COMBINATIONS)
     held_out = 1024

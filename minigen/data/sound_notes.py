@@ -1,7 +1,7 @@
 """Notes of instruments, rendered on this machine from a sound font that the package pretty_midi ships.
 
 The sound font, TimGM6mb.sf2 by Tim Brechbill, is under the GPL version 2; the package around it is under the MIT
-licence.  minigen reads the file where the package put it.  It neither copies the file nor stores a sound made of it.
+license.  minigen reads the file where the package put it.  It neither copies the file nor stores a sound made of it.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits, one in each colour channel, which makes 1,000 modes that can be counted."""
+"""Stacked MNIST: three digits, one in each color channel, which makes 1,000 modes that can be counted."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def stacked_mnist(
     seed: int = 0,
     base: str = "mnist5k",
 ) -> Dataset:
-    """Make colour images whose red, green and blue are three digits.
+    """Make color images whose red, green and blue are three digits.
 
     Every one of the 1,000 modes comes equally often (up to one image, where `count` is not a multiple of 1,000): a
     mode that a generator misses is missed by the generator, not by the data.

@@ -150,7 +150,7 @@ def conv2d(
 
     Notes
     -----
-    On a CPU, in float32, some outputs share the rounding errors of their neighbours.  A NaN, an infinity or a very
+    On a CPU, in float32, some outputs share the rounding errors of their neighbors.  A NaN, an infinity or a very
     large input then also spoils outputs a few pixels outside its reach.  To find the source of a NaN, use
     ``with mg.kernels.precision("direct"):``; `minigen.kernels.precision` states the bounds on the error.
 

@@ -48,7 +48,7 @@ def interpolate(
     scale_factor : float or (float, float), optional
     mode : {"nearest", "bilinear", "bicubic"}
     align_corners : bool, optional
-        For bilinear and bicubic: whether the corner pixels' centres (True) or the images' edges (False, None) coincide.
+        For bilinear and bicubic: whether the corner pixels' centers (True) or the images' edges (False, None) coincide.
     antialias : bool
         For bilinear and bicubic: average over all input pixels where the image shrinks, as Pillow does.
 

@@ -2,7 +2,7 @@ r"""Sampling images at given places: affine maps, rotations, and any other warp.
 
 A *grid* (N, P, Q, 2) says for each pixel of the result which place of the image it shows, as (x, y).  The image
 reaches from -1 to 1 in both directions.  With ``align_corners=False`` -1 and 1 are the outer *edges* of the first and
-the last pixel, with True they are these pixels' *centres*:
+the last pixel, with True they are these pixels' *centers*:
 
 $$\text{column} = \frac{(x + 1) W - 1}{2} \qquad\text{or}\qquad \text{column} = \frac{(x + 1)(W - 1)}{2}$$
 
@@ -32,7 +32,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False)
     size : (N, C, P, Q)
         Of the result of `grid_sample`.
     align_corners : bool
-        Whether -1 and 1 are the centres of the corner pixels, and not the edges of the image.
+        Whether -1 and 1 are the centers of the corner pixels, and not the edges of the image.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def grid_sample(
     padding_mode : {"zeros", "border"}
         What is outside the image: zeros, or the nearest pixel of the image.
     align_corners : bool
-        Whether -1 and 1 are the centres of the corner pixels, and not the edges of the image.
+        Whether -1 and 1 are the centers of the corner pixels, and not the edges of the image.
 
     Returns
     -------

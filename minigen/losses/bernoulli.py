@@ -27,7 +27,7 @@ $$\frac{\partial L}{\partial \ell_{ni}} = g_n\, (x_{ni} - \sigma(\ell_{ni})), \q
 
 Data minus prediction.  For the loss $-\frac1N \sum_n \log p(x_n \mid z_n)$ it is $g_n = -1/N$.
 
-## 3. Grey values
+## 3. Gray values
 
 With $x_i \in [0, 1]$ the formula still works, but it is no longer the logarithm of a density of $x$: its integral over
 $[0, 1]$ is not 1 (the *continuous Bernoulli* of Loaiza-Ganem & Cunningham 2019, arXiv 1907.06845, has the constant).
@@ -37,8 +37,8 @@ $x$, so
 $$E_b[\log p(b \mid z)] = \sum_i x_i \ell_i - \zeta(\ell_i)$$
 
 is the *mean* log-likelihood of the binarized images.  Two consequences.  The best decoder has $\sigma(\ell_i) = x_i$,
-yet does not reach 0: what is left is the entropy of the greys, $\sum_i -x_i \log x_i - (1 - x_i) \log(1 - x_i)$.  And
-results on grey and on binarized images cannot be compared.
+yet does not reach 0: what is left is the entropy of the grays, $\sum_i -x_i \log x_i - (1 - x_i) \log(1 - x_i)$.  And
+results on gray and on binarized images cannot be compared.
 
 ## 4. Sign, scale, detach
 

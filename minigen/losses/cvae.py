@@ -9,7 +9,7 @@ Everything in `elbo`, given a condition $c$ (a label, the upper half of an image
 
 $$\log p(x \mid c) \ge E_{z \sim q(z \mid x, c)}[\log p(x \mid z, c)] - KL(q(z \mid x, c) \,\|\, p(z \mid c))$$
 
-The proof is that of `elbo` line by line, with "$\mid c$" in every density.  $c$ is given, not modelled, so nothing is
+The proof is that of `elbo` line by line, with "$\mid c$" in every density.  $c$ is given, not modeled, so nothing is
 added for it.
 
 ## 2. The loss
@@ -39,8 +39,8 @@ into $z$, where the KL charges for it.
 
 ## 5. Sign, scale, detach
 
-- **Sign** as in `elbo`.  A learned prior is trained by the same descent: it moves towards the posteriors of its
-  condition, which move towards it.
+- **Sign** as in `elbo`.  A learned prior is trained by the same descent: it moves toward the posteriors of its
+  condition, which move toward it.
 - **Scale.**  In nats an image, a bound on $-\log p(x \mid c)$.  What a label can be worth is limited: by
   $p(x \mid c) = p(x)\, p(c \mid x)/p(c)$, $\log p(x \mid c)$ exceeds $\log p(x)$ by at most $-\log p(c)$, which is
   $\log 10 = 2.3$ nats for ten equally frequent digits.  (The two *bounds* may differ by more, if one is tighter.)

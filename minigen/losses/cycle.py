@@ -32,7 +32,7 @@ does, and $A$ would never learn to keep what $B$ needs.
 ## 4. What a loss of 0 says, and what it does not
 
 $L = 0$ means $B = A^{-1}$ on the data: $A$ loses nothing.  **Any** one-to-one map between the collections has that:
-colours exchanged, mirror images, every digit 3 written as an 8.  The adversaries cannot tell them apart either: each
+colors exchanged, mirror images, every digit 3 written as an 8.  The adversaries cannot tell them apart either: each
 gives the right distribution.  So the two losses do not determine the map; what picks one is what the networks find
 first, and a convolutional network of few layers finds maps that change little.
 

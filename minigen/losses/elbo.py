@@ -71,7 +71,7 @@ of the batch size.
   the KL with a plus.  Descending the ELBO itself makes images as improbable as possible.
 - **Both terms.**  Without the KL it is an autoencoder, whose codes have gaps between them; without the likelihood
   nothing ties $z$ to $x$.
-- **Scale.**  In nats an image: about 100 for binarized or grey MNIST digits.  An upper bound on $-\log p(x)$.  Report
+- **Scale.**  In nats an image: about 100 for binarized or gray MNIST digits.  An upper bound on $-\log p(x)$.  Report
   it with $\beta = 1$ and say which likelihood.
 - **Jointly.**  The decoder is trained on $z \sim q(z \mid x)$, with the encoder, not by itself on noise.
 - **Detach.**  Nothing.  The decoder has no gradient from the KL, because it does not appear in it, not because it was

@@ -37,7 +37,7 @@ and not where.  All that it knows of shape is what a filter covers: a filter of 
 - **Scale: divide by $P$ once**, in $G$: images of different sizes are comparable.  (Some programs divide again in the
   loss; then the weight depends on the size.)
 - **Divide by $\|A\|^2$**: every layer has a loss of 1 for features of 0, so layers need no weights.
-- **A style of one colour** has features, and so an $A$, of 0 once means are subtracted: there is no style to transfer.
+- **A style of one color** has features, and so an $A$, of 0 once means are subtracted: there is no style to transfer.
 - **Detach.**  $A$ is a constant: it is computed once.
 - Several images: the mean of their losses.
 """

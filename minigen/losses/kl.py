@@ -12,7 +12,7 @@ $$KL(q \,\|\, p) = E_{z \sim q}\Big[\log \frac{q(z)}{p(z)}\Big]
   = \frac12 \sum_j E_{z_j \sim q_j}
     \Big[ \rho_j - \lambda_j + (z_j - m_j)^2 e^{-\rho_j} - (z_j - \mu_j)^2 e^{-\lambda_j} \Big]$$
 
-where $\log 2\pi$ has cancelled.
+where $\log 2\pi$ has canceled.
 
 ## 2. In closed form
 

@@ -4,7 +4,7 @@ Salimans et al. 2016, *Improved Techniques for Training GANs* (arXiv 1606.03498)
 
 ## 1. The loss
 
-Real images are labelled $t = 1 - s$ in place of 1; generated ones keep the label 0.  The cross-entropy of a real image
+Real images are labeled $t = 1 - s$ in place of 1; generated ones keep the label 0.  The cross-entropy of a real image
 is then $-t \log D - (1 - t) \log(1 - D)$, on its logit (see the derivation `minimax`, step 2)
 
 $$(1 - s)\, \zeta(-\ell) + s\, \zeta(\ell)$$
@@ -54,7 +54,7 @@ __all__ = ["label_smoothing_d"]
 
 @loss
 def label_smoothing_d(real_logits: Tensor, fake_logits: Tensor, smoothing: float = 0.1) -> Tensor:
-    """Compute the loss of D with real images labelled 1 - s.
+    """Compute the loss of D with real images labeled 1 - s.
 
     The result is ``minimax_d(real, fake) + s * mean(real)``.
 

@@ -25,7 +25,7 @@ Beside the minimax loss, per image:
 | fake found out, $D \approx 0$ | $\approx 0$: nothing to learn from | $\approx -1$: full strength |
 | $D$ fooled, $D \approx 1$ | $\approx -1$ | $\approx 0$: nothing left to do |
 
-Both are negative everywhere: both pull the logit up, towards "real", and both vanish only with their own factor.  So
+Both are negative everywhere: both pull the logit up, toward "real", and both vanish only with their own factor.  So
 the *direction* for a single image is the same, the ratio of the strengths is $(1 - D)/D = e^{-\ell'}$.  Images that $D$
 finds out weigh more, and over a batch the sums differ.
 
@@ -64,7 +64,7 @@ def non_saturating_d(real_logits: Tensor, fake_logits: Tensor, smoothing: float 
     real_logits, fake_logits : Tensor (N, ...) and (M, ...)
         D's logits for real images, and for generated (detached) ones.
     smoothing : float
-        Real images are labelled 1 - smoothing.
+        Real images are labeled 1 - smoothing.
 
     Returns
     -------

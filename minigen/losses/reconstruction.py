@@ -43,7 +43,7 @@ $$y(d) = E[x \mid d] \quad \text{for } L_2, \qquad y(d) = \mathrm{median}(x \mid
 (for $L_1$ the derivative is $P(x < y \mid d) - P(x > y \mid d)$, which changes its sign at the median).
 
 - Where the input leaves little open, the mean is the answer: noise and blur.
-- Where it leaves much open, the mean of many sharp possibilities is **grey**.  A black or white pixel that is white in
+- Where it leaves much open, the mean of many sharp possibilities is **gray**.  A black or white pixel that is white in
   half of the cases gets 0.5.  No further training changes that; only another loss does (an adversary, see
   `non_saturating`).
 - The median of black (60 %) and white (40 %) is black: $L_1$ paints what is possible in most cases, and **nothing** if

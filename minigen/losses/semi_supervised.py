@@ -16,14 +16,14 @@ So $Z$ is the logit of an ordinary discriminator, and the softmax of the same $K
 
 ## 2. The loss
 
-Three batches: labelled images (few), images without labels (many), and generated images.
+Three batches: labeled images (few), images without labels (many), and generated images.
 
 $$L_D = \underbrace{-\frac1L \sum_i \log p(y_i \mid x_i, \text{real})}_{\text{classifier}}
-  + \frac12 \Big[ \underbrace{\frac1N \sum_n \zeta(-Z_n)}_{-\log D, \text{ unlabelled}}
+  + \frac12 \Big[ \underbrace{\frac1N \sum_n \zeta(-Z_n)}_{-\log D, \text{ unlabeled}}
   + \underbrace{\frac1M \sum_m \zeta(Z'_m)}_{-\log(1 - D), \text{ generated}} \Big],
   \qquad \zeta(a) = \log(1 + e^a)$$
 
-The labelled images are real too; they are usually among the unlabelled ones.
+The labeled images are real too; they are usually among the unlabeled ones.
 
 ## 3. The gradient
 
@@ -33,9 +33,9 @@ $$\frac{\partial L_D}{\partial l_{ik}} = \frac{p_{ik} - [k = y_i]}{L}, \qquad
   \frac{\partial L_D}{\partial l_{nk}} = \frac{p_{nk}\, (\sigma(Z_n) - 1)}{2N}, \qquad
   \frac{\partial L_D}{\partial l'_{mk}} = \frac{p'_{mk}\, \sigma(Z'_m)}{2M}$$
 
-for labelled, unlabelled and generated images.  The middle formula says where the unlabelled images help: the push
+for labeled, unlabeled and generated images.  The middle formula says where the unlabeled images help: the push
 $\sigma(Z) - 1$ is negative, it raises logits, and it is shared out in proportion to $p_k$.  The class that is the
-likeliest already is raised most: an unlabelled image makes the classifier surer of *some* class, and generated images
+likeliest already is raised most: an unlabeled image makes the classifier surer of *some* class, and generated images
 hold all logits down.  Class borders then move to where no real images are.
 
 ## 4. The generator
@@ -48,8 +48,8 @@ $G$ descends `feature_matching` on a hidden layer of D (the paper's choice for t
 - **Scale.**  The half makes the real-or-generated part a mean over both kinds of images.  An undecided D with $K$ equal
   logits of 0 has $Z = \log K$, not 0.
 - **Detach.**  The generated images are detached.
-- **No labels for the rest.**  The unlabelled batch comes without labels, and the labelled images are a fixed subset.  A
-  program that draws "the labelled ones" anew from the whole set in every epoch has seen all labels in the end.
+- **No labels for the rest.**  The unlabeled batch comes without labels, and the labeled images are a fixed subset.  A
+  program that draws "the labeled ones" anew from the whole set in every epoch has seen all labels in the end.
 """
 
 import numpy as np
@@ -80,7 +80,7 @@ def semi_supervised_d(
     fake_logits : Tensor (M, K)
         Of generated, detached images.
     labels : Tensor or ndarray of int (L,)
-        The classes of the labelled images, 0 to K - 1.
+        The classes of the labeled images, 0 to K - 1.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-r"""The zero-centred gradient penalty (R1 and R2)
+r"""The zero-centered gradient penalty (R1 and R2)
 
 Mescheder, Geiger & Nowozin 2018, *Which Training Methods for GANs do actually Converge?* (arXiv 1801.04406), eq. 9.
 
@@ -16,7 +16,7 @@ On *real* images it is **R1**, on *generated* (detached) images **R2**.  It is a
 Where the generated images have reached the data, $D$ should give no direction any more: its gradient should be 0 there.
 Without a penalty nothing makes it 0, and $G$ is pushed on, around the solution and not into it.  The paper shows this
 for one number: $D(x) = \psi x$ against $G = \theta$, where gradient descent circles around $\theta = \psi = 0$ and R1
-makes the circle a spiral into the centre.
+makes the circle a spiral into the center.
 
 A bounded slope also concerns mode collapse.  A discriminator without a bound may be flat around a place that $G$ left
 and steep around the place where $G$ is.  A smooth $D$ still has a slope at a distance from the data, which $G$ can

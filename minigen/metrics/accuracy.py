@@ -79,7 +79,7 @@ def class_accuracy(
     model : GenerativeModel
         A `CGAN` or `CVAE`.
     train, test : Dataset
-        Labelled images: the classifier of the samples learns from `train`, and both are put to the test on `test`.
+        Labeled images: the classifier of the samples learns from `train`, and both are put to the test on `test`.
     n : int
         Samples, of all classes in turn.
     seed : int

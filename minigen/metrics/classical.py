@@ -68,7 +68,7 @@ def _denoised(damage: Damage, damaged: Damaged) -> Methods:
         return _by_image(damaged.images, lambda image: method(image, **options))
 
     def non_local_means(**options: object) -> np.ndarray:
-        """Of a colour image, patches are alike if they are so in all channels together."""
+        """Of a color image, patches are alike if they are so in all channels together."""
         if damaged.images.shape[1] == 1:
             return each(restoration.denoise_nl_means, **options)
         images = (damaged.images.transpose(0, 2, 3, 1).astype(np.float64) + 1) / 2
@@ -137,6 +137,6 @@ def _enlarged(damage: Damage, damaged: Damaged) -> Methods:
 
 
 def _by_image(images: np.ndarray, method: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Apply a method for grey images in [0, 1] to each channel of each image in [-1, 1]."""
+    """Apply a method for gray images in [0, 1] to each channel of each image in [-1, 1]."""
     unit = (images.astype(np.float64) + 1) / 2
     return 2 * np.stack([np.stack([method(channel) for channel in image]) for image in unit]) - 1

@@ -111,7 +111,7 @@ class Classifier(nn.Module):
 def train_classifier(
     dataset: Dataset, steps: int = STEPS, seed: int = 0, width: int = 16, progress: bool = False
 ) -> Classifier:
-    """Train a classifier on labelled images.
+    """Train a classifier on labeled images.
 
     Parameters
     ----------

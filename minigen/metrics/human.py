@@ -230,7 +230,7 @@ class RaterResult:
     interval : Interval
         Of the share, by Wilson.
     left : float
-        Share of the pairs with the answer left: far from 0.5 it is a habit, not a judgement.
+        Share of the pairs with the answer left: far from 0.5 it is a habit, not a judgment.
     fast : int
         Answers, of all, in less than 200 ms.
     median_ms : float

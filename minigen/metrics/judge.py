@@ -16,7 +16,7 @@ with batch norm and ReLU; the mean over space gives the 64 features; dropout 0.2
 
 **Numbers of two judges cannot be compared**, not even of two that differ only in the seed of their training: their FIDs
 differ by 8 to 86 %.  So the judges are shipped with the package, each number is stored with the SHA-256 of its judges,
-and whatever compares numbers refuses to mix them.  For other labelled data `train_judges` trains new judges.  Without
+and whatever compares numbers refuses to mix them.  For other labeled data `train_judges` trains new judges.  Without
 labels there are only `random_judges`, which are weak: they see blur first.
 
 The shipped file is made again by ``python -m minigen.metrics.judge_recipe``.
@@ -319,7 +319,7 @@ def _load(path: Path) -> Judges:
 def train_judges(
     train: Dataset, test: Dataset | None = None, steps: int = STEPS, seed: int = 0, progress: bool = False
 ) -> Judges:
-    """Train a looker and a reader on labelled images, by the recipe of the shipped ones.
+    """Train a looker and a reader on labeled images, by the recipe of the shipped ones.
 
     1,500 batches of 64; AdamW with a learning rate that falls from 2e-3 to 0; each image is rotated, stretched and
     shifted at random.  For the reader two thirds of the images are noisy (standard deviation up to 0.4), speckled (up

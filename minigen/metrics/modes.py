@@ -2,7 +2,7 @@ r"""Which modes a generator has, where the modes of the data are known.
 
 Three numbers, as in the program of Lin, Khetan, Fanti & Oh 2018 (*PacGAN*, arXiv 1712.04086), for $N = 2500$ samples:
 
-- **Modes.**  A sample is of *high quality* if it is within 3 standard deviations of the nearest centre (Euclidean).  A
+- **Modes.**  A sample is of *high quality* if it is within 3 standard deviations of the nearest center (Euclidean).  A
   mode is *found* if there is at least one such sample.
 - **HQ**, the share of samples of high quality.
 - **KL**, the divergence of the high-quality samples' distribution over the modes from the uniform one:
@@ -192,7 +192,7 @@ def stacked_modes(images: np.ndarray, reader: Judge) -> StackedModes:
     images : ndarray (N, 3, H, W)
         In [-1, 1].
     reader : Judge
-        Of the ten digits, grey; ``minigen.metrics.load_judges().reader``.  If it reads less than 95 % of its test
+        Of the ten digits, gray; ``minigen.metrics.load_judges().reader``.  If it reads less than 95 % of its test
         images right, a warning says so.
 
     Returns

@@ -8,7 +8,7 @@ between *real* sequences: a median that includes generated ones would grow with 
 
 **TSTR**, train on synthetic, test on real (Esteban, Hyland, Rätsch 2017): the accuracy, on real sequences, of a
 classifier that was trained on generated ones.  The same with real training data is **TRTR**, the number to compare
-with.  Two classifiers: logistic regression, which needs the means of the classes only, and the nearest neighbour, which
+with.  Two classifiers: logistic regression, which needs the means of the classes only, and the nearest neighbor, which
 needs each sequence to be right.
 
 One number is not enough: a normal distribution of each class reaches the TSTR of a GAN, and its MMD is far larger.

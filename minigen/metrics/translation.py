@@ -1,4 +1,4 @@
-"""Measure a translation where the truth is known: PSNR both ways, the cycle, coloured shapes, classes kept."""
+"""Measure a translation where the truth is known: PSNR both ways, the cycle, colored shapes, classes kept."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def translation_scores(model: Pix2Pix | CycleGAN, dataset: Dataset) -> dict[str,
     ``psnr_invert``      of the inverted input, likewise
     ``psnr_back``        CycleGAN: of B(y) to x
     ``psnr_cycle``       CycleGAN: of B(A(x)) to x
-    ``iou``, ...         for coloured shapes on black: see `shape_scores`
+    ``iou``, ...         for colored shapes on black: see `shape_scores`
     ==================== =========================================================================
 
     Parameters
@@ -61,12 +61,12 @@ def translation_scores(model: Pix2Pix | CycleGAN, dataset: Dataset) -> dict[str,
 
 
 def shape_scores(images: np.ndarray, truth: np.ndarray) -> ShapeScores:
-    """Measure drawings of one coloured shape on black.
+    """Measure drawings of one colored shape on black.
 
     A pixel belongs to the shape if its largest channel is above the middle of the range.  ``iou`` is the mean over the
     images of the common pixels as a share of those that belong to either.  ``saturation`` is (largest - smallest
-    channel) / largest, on the pixels that the images draw: 1 is a pure colour, 0 grey.  ``hue`` is the share of images
-    whose mean colour is nearest to the right one of the six (chance: 0.17).
+    channel) / largest, on the pixels that the images draw: 1 is a pure color, 0 gray.  ``hue`` is the share of images
+    whose mean color is nearest to the right one of the six (chance: 0.17).
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def shape_scores(images: np.ndarray, truth: np.ndarray) -> ShapeScores:
     both, either = (drawn & real).sum((1, 2)), (drawn | real).sum((1, 2))
     top, low = unit.max(1), unit.min(1)
     saturation = float(((top - low) / np.maximum(top, 1e-9))[drawn].mean()) if drawn.any() else 0.0
-    # The mean colour of what is drawn, and of the true shape, each as a corner of the colour cube.
+    # The mean color of what is drawn, and of the true shape, each as a corner of the color cube.
     right = [
         bool(mask.any()) and np.array_equal(_corner(image, mask), _corner(target, region))
         for image, mask, target, region in zip(unit, drawn, true, real)

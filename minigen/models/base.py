@@ -543,7 +543,7 @@ class ImageModel(Model):
 
 
 def image_rows(*columns: np.ndarray) -> np.ndarray:
-    """Put images beside each other: the first of every column, then the second, ...; grey ones as colours if needed.
+    """Put images beside each other: the first of every column, then the second, ...; gray ones as colors if needed.
 
     >>> image_rows(np.zeros((2, 1, 4, 4)), np.zeros((2, 3, 4, 4))).shape
     (4, 3, 4, 4)

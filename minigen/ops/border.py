@@ -1,4 +1,4 @@
-r"""Borders and enlargements that repeat elements of the input: padding by reflection, nearest neighbours.
+r"""Borders and enlargements that repeat elements of the input: padding by reflection, nearest neighbors.
 
 Both copy elements, so both are linear, and their adjoints add every cotangent to the element that was copied.  Which
 element that is follows from the place by a few slices; no index array is needed.  (Indexing with an array has the same

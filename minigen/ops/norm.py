@@ -1,4 +1,4 @@
-r"""Batch and instance normalisation by the statistics of the input itself.
+r"""Batch and instance normalization by the statistics of the input itself.
 
 Per channel, over n elements: $\mu = \frac1n \sum x$, $v = \frac1n \sum (x - \mu)^2$,
 $\hat x = (x - \mu) / \sqrt{v + \epsilon}$, $y = \gamma \hat x + \beta$  (Ioffe & Szegedy 2015).
@@ -12,7 +12,7 @@ where bars are means over the channel.  The projection removes from h its compon
 the directions in which moving x does not change y.  Hence $\sum dx = 0$, and under a constant cotangent
 $dx = 0$: a gradient test of batch norm with a cotangent of ones proves nothing.
 
-**Instance normalisation** (Ulyanov et al. 2016) does the same with each channel of each image: bars are means over the
+**Instance normalization** (Ulyanov et al. 2016) does the same with each channel of each image: bars are means over the
 n pixels of a channel of one image.  All images share $\gamma$ and $\beta$, whose gradients are summed over them.
 
 **Two ways to the same gradient.**  Where the backward pass is not recorded one fused kernel gives all three gradients.
@@ -32,7 +32,7 @@ __all__ = ["batch_norm", "instance_norm"]
 
 @primitive
 def batch_norm(x: Array, weight: Array, bias: Array, *, eps: float, stats: tuple[Array, Array] | None = None) -> Array:
-    """Normalise each channel of x (N, C, ...) by its own mean and variance, then scale and shift.
+    """Normalize each channel of x (N, C, ...) by its own mean and variance, then scale and shift.
 
     `stats` may hand over the mean and biased variance of x, if the caller has them already.
     """
@@ -44,7 +44,7 @@ def batch_norm(x: Array, weight: Array, bias: Array, *, eps: float, stats: tuple
 def instance_norm(
     x: Array, weight: Array, bias: Array, *, eps: float, stats: tuple[Array, Array] | None = None
 ) -> Array:
-    """Normalise each channel of each image of x (N, C, ...) by its own mean and variance, then scale and shift.
+    """Normalize each channel of each image of x (N, C, ...) by its own mean and variance, then scale and shift.
 
     To the kernels it is one image of N * C channels.  `stats`, if given, are the N * C means and biased variances.
     """

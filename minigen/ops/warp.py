@@ -58,7 +58,7 @@ def linear_places(rows: Array, columns: Array, size: Pair) -> tuple[Array, Array
     Parameters
     ----------
     rows, columns : ndarray (N, P, Q)
-        Places in pixels: the centre of the first pixel is (0, 0).
+        Places in pixels: the center of the first pixel is (0, 0).
     size : (H, W)
         Of the images.
 

@@ -149,7 +149,7 @@ class PlaySession:
         Parameters
         ----------
         pixels : sequence of sequences of numbers
-            Grey values from 0, black, to 1, white; as many rows and columns as the images of the model.
+            Gray values from 0, black, to 1, white; as many rows and columns as the images of the model.
         label : int, optional
         center : bool
             Move the drawing by whole pixels so that its center of mass is in the middle, as in MNIST.

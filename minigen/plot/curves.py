@@ -172,7 +172,7 @@ def _draw(axes: Any, times: np.ndarray, values: np.ndarray, name: str, index: in
 
 
 def smoothing(count: int) -> int:
-    """How many neighbours on either side a curve of that many values is averaged with.
+    """How many neighbors on either side a curve of that many values is averaged with.
 
     >>> smoothing(50), smoothing(1000)
     (0, 10)
@@ -199,7 +199,7 @@ def draw_curve(axes: Any, times: np.ndarray, values: np.ndarray, label: str, ind
 
 
 def running_mean(values: np.ndarray, half: int) -> np.ndarray:
-    """Average each value that has `half` neighbours on either side with these.
+    """Average each value that has `half` neighbors on either side with these.
 
     >>> running_mean(np.array([0.0, 3.0, 6.0, 9.0, 0.0]), 1).tolist()
     [3.0, 6.0, 5.0]

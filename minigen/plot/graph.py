@@ -41,7 +41,7 @@ def graph(
 ) -> "Figure":
     """Draw how a Tensor was computed: inputs above, results below.
 
-    Blue boxes are leaves that require a gradient, grey dashed ones are constants (a detached Tensor is one), white
+    Blue boxes are leaves that require a gradient, gray dashed ones are constants (a detached Tensor is one), white
     ones were computed; round ones are operations.  A box shows the name of the Tensor, its value if that is short
     (its shape otherwise), and its ``grad``.
 
@@ -271,7 +271,7 @@ def _layout(nodes: list[_Node]) -> tuple[list[_Place], tuple[float, float]]:
         return widths[member] if isinstance(member, int) else 0.1
 
     x: dict[Any, float] = {}
-    for sweep in range(8):  # each row in the order of the mean place of its neighbours, packed, in the middle
+    for sweep in range(8):  # each row in the order of the mean place of its neighbors, packed, in the middle
         for row in members if sweep % 2 == 0 else reversed(members):
             means = {m: [x[n] for n in neighbours.get(m, ()) if n in x] for m in row}
             row.sort(key=lambda m: sum(means[m]) / len(means[m]) if means[m] else x.get(m, 0.0))

@@ -6,12 +6,12 @@ import numpy as np
 
 __all__ = ["draw_points"]
 
-_DATA, _SAMPLES = (0.62, 0.62, 0.62), (0.0, 0.27, 0.55)  # grey, and the dark blue of the figures
+_DATA, _SAMPLES = (0.62, 0.62, 0.62), (0.0, 0.27, 0.55)  # gray, and the dark blue of the figures
 _OPACITY = 0.5
 
 
 def draw_points(points: Any, data: Any = None, extent: float = 1.0, size: int = 600) -> np.ndarray:
-    """Draw points in blue, over points of the data in grey.
+    """Draw points in blue, over points of the data in gray.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The one style of all figures, and how a figure is made without touching matplotlib's global state.
 
-Colours are those of Okabe and Ito (2008, "Color Universal Design"), which colour-blind readers can tell apart; lines
+Colors are those of Okabe and Ito (2008, "Color Universal Design"), which color-blind readers can tell apart; lines
 differ in their dashes as well.
 """
 

@@ -42,7 +42,7 @@ _ALIKE = 0.1
 A low share says nothing of quality: noise has one too."""
 
 _UNSATURATED = 0.25
-"""Samples are saturated if their share of grey pixels (neither black nor white) is below this part of the data's share.
+"""Samples are saturated if their share of gray pixels (neither black nor white) is below this part of the data's share.
 With a learning rate of 1 it is 0 to 0.2 of it; the lowest of healthy trainings was 0.9."""
 
 _STILL = 0.01

@@ -243,7 +243,7 @@ def _whole_split(config: dict[str, Any], split: str, source: Path | None) -> Dat
     takes = info.options if info is not None and info.argument == "PATH" else ()
     grey = {name: chosen[name] for name in ("channels", "out_channels") if name in takes and name in chosen}
     try:
-        # The channels: a split of a coloured set may hold grey images only.
+        # The channels: a split of a colored set may hold gray images only.
         dataset = data.load(config["data"], split, size=config["size"], **grey)
     except ValueError as error:
         if source is None:

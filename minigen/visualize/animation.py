@@ -13,7 +13,7 @@ from ..train import Run, RunError
 
 __all__ = ["FRAMES", "animate"]
 
-FRAMES, _LEVELS = 30, 32  # limits that make the file small: frames, and grey levels or colours
+FRAMES, _LEVELS = 30, 32  # limits that make the file small: frames, and gray levels or colors
 _BAR, _TEXT = 20, 13  # height of the line with the epoch, size of its letters; in pixels
 
 
@@ -75,7 +75,7 @@ def animate(source: Run, path: str | os.PathLike[str], frames: int = FRAMES, sec
         draw = ImageDraw.Draw(picture)
         draw.text((6, grid.height + _BAR / 2), f"epoch {epoch}", GREY, font, anchor="lm")
         pictures.append(picture)
-    # One palette for all frames: else greys would flicker from one to the next.  No dithering: its specks do not
+    # One palette for all frames: else grays would flicker from one to the next.  No dithering: its specks do not
     # compress, and would look like noise of the generator.
     pictures = [picture.convert("RGB") for picture in pictures]
     palette = Image.fromarray(np.concatenate([np.asarray(picture) for picture in pictures])).quantize(_LEVELS)

@@ -4,7 +4,7 @@
 file             contents
 ================ ====================================================================================
 `dispatch`       estimates the time of each method, and runs the fastest
-`pixel_lanes`    direct convolution, neighbouring pixels in the lanes of a vector
+`pixel_lanes`    direct convolution, neighboring pixels in the lanes of a vector
 `channel_lanes`  direct convolution, channels in the lanes of a vector
 `packing`        filters, and sums that become filters, in the order of the direct kernels
 ================ ====================================================================================

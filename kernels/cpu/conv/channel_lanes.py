@@ -2,7 +2,7 @@ r"""Direct convolution with output channels in the vector lanes: for any kernel,
 
 $$ y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + \mathrm{position}(u)} $$
 
-`pixel_lanes` puts neighbouring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a
+`pixel_lanes` puts neighboring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a
 vector holds output channels, and a block of the micro-kernel a few pixels, any pixels.  Two tables give the position of
 pixel u in the (padded, phase-split) image, and the offset from there of the number that pair k of a channel and a tap
 meets.  That is im2col as two tables.  The only copies made are of the images of one block, small enough for the cache.

@@ -1,10 +1,10 @@
 r"""Direct convolution with pixels in the vector lanes: for few channels, 1 x 1 filters and odd shapes.
 
-With three input channels a vector of channels is mostly empty.  Neighbouring pixels of a row fill one always:
+With three input channels a vector of channels is mostly empty.  Neighboring pixels of a row fill one always:
 
 $$ y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + u} . $$
 
-For stride 1 the pixels that tap k meets are neighbours in memory, so a vector of them is one load, and im2col is only a
+For stride 1 the pixels that tap k meets are neighbors in memory, so a vector of them is one load, and im2col is only a
 table of offsets, one for each k.  For stride s they are s apart; so each image is first split into its
 s x s phases (every s-th pixel of every s-th row), padding included, in a buffer that stays in the cache.
 

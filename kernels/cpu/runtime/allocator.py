@@ -50,7 +50,7 @@ class _Reference(weakref.ref[np.ndarray]):
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """A new, uninitialised, C-contiguous array; a big one takes memory from the pool and gives it back when it dies.
+    """A new, uninitialized, C-contiguous array; a big one takes memory from the pool and gives it back when it dies.
 
     Parameters
     ----------

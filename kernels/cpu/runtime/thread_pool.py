@@ -38,7 +38,7 @@ __all__ = ["BLOCK", "PerThread", "chunked_range", "indices", "parallel"]
 
 #: Loops over `chunked_range` that one kernel may have, one after the other.
 _LOOPS = 2
-#: Chunks in a loop: enough for threads to finish together, and each still a run of neighbours, which share what a
+#: Chunks in a loop: enough for threads to finish together, and each still a run of neighbors, which share what a
 #: thread has in its cache.
 _CHUNKS = 64
 #: How often a thread reads the generation before it goes to sleep: for a millisecond or so.
@@ -50,7 +50,7 @@ BLOCK = 1 << 14
 
 
 class PerThread(NamedTuple):
-    """An argument of a kernel: an uninitialised array of this shape for each thread.
+    """An argument of a kernel: an uninitialized array of this shape for each thread.
 
     The kernel gets one array with an axis for the threads in front, made when the call knows how many threads it uses.
     """

@@ -1,6 +1,6 @@
 """SIMD vectors inside Numba: a vector type, and the few instructions on it that our kernels are made of.
 
-A processor adds and multiplies 4 to 16 float32 at once (*single instruction, multiple data*).  Numba vectorises simple
+A processor adds and multiplies 4 to 16 float32 at once (*single instruction, multiple data*).  Numba vectorizes simple
 loops by itself, but a register-blocked kernel needs to say which values stay in registers.  So we add a type to Numba:
 ``Vector``, whose data model is LLVM's ``<16 x float>``, and functions on it.  Each is a Numba *intrinsic*: it states
 its type and writes the LLVM instructions.

@@ -19,7 +19,7 @@ F(2 x 2, 5 x 5), multiplies 144 times and has larger errors.
 ====================== =================================================================================
 word                   meaning
 ====================== =================================================================================
-*grid*                 positions u (or v); neighbours are ``step`` pixels apart in the image read
+*grid*                 positions u (or v); neighbors are ``step`` pixels apart in the image read
 *part*                 a filter of r x r taps whose first tap is at pixel ``step * u + origin``
 *phase*                the output pixels ``step * u + origin`` of the image written
 ``taps``               for each phase and each part: which of the filter's taps stand there (-1: none)
@@ -161,7 +161,7 @@ def _which_are_short(part):
     """A key for sorting parts.
 
     At the point infinity (in the adjoint, 0) of one direction, only parts with all r taps in that direction have
-    anything to multiply.  In this order they are neighbours, whichever direction it is.
+    anything to multiply.  In this order they are neighbors, whichever direction it is.
     """
     down, across = (-1 in column for _, column in part)
     return 2 + across if down else 1 - across

@@ -60,5 +60,5 @@ def _pair(tape: Tape, entry: Entry) -> tuple[Callable[..., Any], Callable[..., A
 
 
 def table(tape: Tape) -> dict[str, tuple[Callable[..., Any], ...]]:
-    """A triple per operation of the catalogue that the framework has."""
+    """A triple per operation of the catalog that the framework has."""
     return {name: _pair(tape, entry) for name, entry in OP_REGISTRY.items()}

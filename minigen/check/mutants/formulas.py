@@ -292,7 +292,7 @@ _add(
 )
 
 
-# ---- normalisation
+# ---- normalization
 
 
 def _bn(

@@ -49,7 +49,7 @@ def _big(count: int) -> Any:
 
 
 def _grown(op: str) -> Any:
-    """The catalogue's cases of more than one element along the last axis, where an order can be wrong."""
+    """The catalog's cases of more than one element along the last axis, where an order can be wrong."""
 
     def make(s: Source) -> Case:
         while True:

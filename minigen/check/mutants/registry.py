@@ -17,7 +17,7 @@ class Mutant:
     ----------
     name : str
     op : str
-        An entry of the catalogue.
+        An entry of the catalog.
     family : str
         ``"formula"``, ``"generic"`` or ``"second"`` (of the double backward).
     what : str
@@ -29,7 +29,7 @@ class Mutant:
     fixed : dict
         Parameters under which it shows.
     make : callable, optional
-        Draws its cases, in place of the catalogue's.
+        Draws its cases, in place of the catalog's.
     """
 
     name: str

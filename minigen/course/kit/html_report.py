@@ -82,7 +82,7 @@ def student_page(assignment: Assignment, result: dict[str, Any], source: str, se
 
 
 def secret_lines(assignment: Assignment) -> list[str]:
-    """The lines of the hidden tests and of the solution that are long enough to be recognised."""
+    """The lines of the hidden tests and of the solution that are long enough to be recognized."""
     secret: set[str] = set()
     for path in (assignment.tests / "hidden.py", assignment.folder / "solution" / assignment.file):
         if path.is_file():

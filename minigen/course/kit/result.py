@@ -33,7 +33,7 @@ class Outcome:
     note : str
         What there is to know besides, also where the test passed.
     what, shape, values : str, list, list
-        The comparison that failed, and what the student's code gave: how a known mistake is recognised.
+        The comparison that failed, and what the student's code gave: how a known mistake is recognized.
     """
 
     state: str

@@ -128,7 +128,7 @@ def run(
         Whose tests, and limits.
     jobs : sequence of Job
     mistakes : Mistakes, optional
-        To recognise.
+        To recognize.
     stop : callable, optional
         Asked several times a second whether to stop.
     budget : Budget, optional

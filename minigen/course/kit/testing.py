@@ -207,7 +207,7 @@ def single(what: str, got: Any, expected: Any, rtol: float = 2e-5) -> None:
         The values, best computed in float64.
     rtol : float
         The largest error, relative to the largest absolute value in `expected`.  The default is 170 times the
-        distance between neighbouring numbers of float32, and a fiftieth of that of float16.
+        distance between neighboring numbers of float32, and a fiftieth of that of float16.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """GAN: the first one, with dense layers only (Goodfellow et al. 2014, arXiv 1406.2661).
 
-A dense layer does not know which pixels are neighbours.  These networks must learn what convolutions are given, and
+A dense layer does not know which pixels are neighbors.  These networks must learn what convolutions are given, and
 their digits keep specks that those of a `DCGAN` do not have.  The networks are `mlp_networks` in
 `minigen.models.networks.gan`, the training step is in `minigen.models.gan.base`.
 """

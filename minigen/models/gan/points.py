@@ -1,6 +1,6 @@
 """A GAN that makes points of the plane: small enough to see every sample, and to count the modes that it misses.
 
-Data sets are ``ring8`` and ``grid25`` (`minigen.data`): 8 or 25 narrow Gaussians, whose centres are known.  So what no
+Data sets are ``ring8`` and ``grid25`` (`minigen.data`): 8 or 25 narrow Gaussians, whose centers are known.  So what no
 image can show is a number here: how many modes does the generator have, and how many of its samples belong to one
 (`minigen.metrics.modes`)?  ``minigen evaluate RUN`` prints both.
 

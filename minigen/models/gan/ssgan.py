@@ -97,7 +97,7 @@ class SSGAN(BaseGAN):
         return super().data_options(dataset) | {"outputs": len(dataset.classes)}
 
     def build_augmentation(self) -> tuple[None, float, None]:
-        """Build none: this family's option `affine` moves the labelled images only."""
+        """Build none: this family's option `affine` moves the labeled images only."""
         return None, 1.0, None
 
     def build_networks(self) -> Networks:
@@ -156,7 +156,7 @@ class SSGAN(BaseGAN):
         return self._known
 
     def training_step(self, batch: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-        """Update D, then G, by one batch without labels and one of labelled images.
+        """Update D, then G, by one batch without labels and one of labeled images.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class SSGAN(BaseGAN):
         Returns
         -------
         dict
-            ``loss_d``, ``loss_g`` (feature matching), and the share of the labelled batch that D reads right.
+            ``loss_d``, ``loss_g`` (feature matching), and the share of the labeled batch that D reads right.
         """
         images = self.check_images(self.field(batch, "images"), self.shape)
         known, labels = self.known

@@ -7,7 +7,7 @@ damage  what it does                                            strength
 ======= ======================================================= ====================================================
 noise   adds independent Gaussian noise to every value          its standard deviation, in levels of 0 to 255
 blur    averages with Gaussian weights, then adds noise of 2    standard deviation of the weights, in pixels
-hole    replaces a square by grey                               side of the square, as a share of the shorter side
+hole    replaces a square by gray                               side of the square, as a share of the shorter side
 shrink  keeps every second row and column of the image,         the factor: 2
         after a bicubic filter that averages (antialiasing)
 ======= ======================================================= ====================================================
@@ -28,7 +28,7 @@ from ...functional.resize import resize_matrix
 __all__ = ["DAMAGES", "Blur", "Damage", "Damaged", "Hole", "Noise", "Shrink", "blur", "make_damage", "shrink"]
 
 LEVEL = 2 / 255
-"""One of 255 grey levels, for images in [-1, 1]."""
+"""One of 255 gray levels, for images in [-1, 1]."""
 
 
 class Damaged(NamedTuple):
@@ -140,7 +140,7 @@ class Blur(Damage):
 
 
 class Hole(Damage):
-    """A square hole; inside it the image is 0 (grey).
+    """A square hole; inside it the image is 0 (gray).
 
     Its place is random, but not at the border: of the rows that are not in the hole, 30 to 70 % are above it, and the
     same of the columns.  So known pixels surround it.

@@ -1,19 +1,19 @@
-r"""Repair one picture of any size, grey or in colour, with a trained `Repair`.
+r"""Repair one picture of any size, gray or in color, with a trained `Repair`.
 
 **Tiles.**  A large picture is repaired in tiles, so the memory does not grow with it.  Each tile is cut out with a
 margin of as many pixels as the network looks far (``network.reach``), and the margin is cut off from the result.  So
 every pixel is computed from what it would be computed from in the whole picture, and the results are equal except for
 rounding.  (A network with instance norm would need the whole picture: its means go over all pixels.)
 
-**Colour.**  A grey model repairs a colour picture channel by channel.  To enlarge, it repairs the luma only, and a
-bicubic filter enlarges the two colour differences: the eye sees their detail badly.
+**Color.**  A gray model repairs a color picture channel by channel.  To enlarge, it repairs the luma only, and a
+bicubic filter enlarges the two color differences: the eye sees their detail badly.
 
 $$Y = 0.299 R + 0.587 G + 0.114 B, \quad C_b = B - Y, \quad C_r = R - Y$$
 
-Against noise, a grey model also repairs two colour differences, $(R - B) / \sqrt 2$ and $(R - 2 G + B) / \sqrt 6$.
+Against noise, a gray model also repairs two color differences, $(R - B) / \sqrt 2$ and $(R - 2 G + B) / \sqrt 6$.
 Their weights have length 1, so independent noise of the channels is as strong in them as the model expects.  But most
-pictures have little in them, so nearly all of the noise goes.  The repaired picture has these colour differences, and
-the mean of the three repaired channels.  Channel by channel, what is left of the noise is colourful.
+pictures have little in them, so nearly all of the noise goes.  The repaired picture has these color differences, and
+the mean of the three repaired channels.  Channel by channel, what is left of the noise is colorful.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ def repair_image(model: Repair, image: np.ndarray, mask: np.ndarray | None = Non
     ----------
     model : Repair
     image : ndarray (C, H, W)
-        About in [-1, 1]; C is 1 for grey, 3 for colour, whichever the model was trained with.
+        About in [-1, 1]; C is 1 for gray, 3 for color, whichever the model was trained with.
     mask : ndarray (1, H, W), optional
         1 in the hole, 0 where the pixels are known; needed if the damage is a hole.
     tile : int
@@ -75,7 +75,7 @@ def repair_image(model: Repair, image: np.ndarray, mask: np.ndarray | None = Non
     channels = model.options.channels
     if image.shape[0] == channels:
         return _tiled(model, image[None], mask, tile)[0].clip(-1, 1)
-    if channels == 3:  # grey, repaired by a colour model
+    if channels == 3:  # gray, repaired by a color model
         return np.tensordot(LUMA, _tiled(model, image[None].repeat(3, 1), mask, tile)[0].clip(-1, 1), 1)[None]
     if model.factor == 1:
         repaired = _tiled(model, image[:, None], mask, tile)[:, 0].clip(-1, 1)

@@ -40,7 +40,7 @@ def composite(output: Any, images: Any, mask: Any) -> Any:
 def recolored(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exchange the channels of each image at random, and tint half of the images.
 
-    A few photographs have few colours, and a network that learns from them leaves noise in the others.  Tinting
+    A few photographs have few colors, and a network that learns from them leaves noise in the others.  Tinting
     multiplies the light of each channel, 0 where the image is black, by a number from 0.2 to 1.
 
     Parameters
@@ -73,7 +73,7 @@ class Repair(ImageModel):
     is added with this weight.  It sees the composite of repaired and known pixels, so its gradient, too, is 0 where the
     pixels are known.
 
-    Against noise, blur and small size a colour model learns from images whose colours are changed (`recolored`).
+    Against noise, blur and small size a color model learns from images whose colors are changed (`recolored`).
 
     References
     ----------

@@ -1,12 +1,12 @@
 """Style transfer without a trained network: the Gram matrices of random filters (see `minigen.losses.gram`).
 
-A *style* is what the Gram matrices of an image say: which colours and short strokes come together, and how often.  The
+A *style* is what the Gram matrices of an image say: which colors and short strokes come together, and how often.  The
 features are ReLUs of random filters of three sizes, on three scales of the image.  The pixels themselves are what is
 optimized, by L-BFGS of SciPy.
 
 Two details decide how it looks.  Between the scales the image is blurred by [1 3 3 1] / 8 before every second pixel is
-left out; without the blur the pixels that are left out are free, and the picture gets a grid.  And colours are
-whitened: the colours of the style are made uncorrelated with variance 1, so that grey differences, the largest, do not
+left out; without the blur the pixels that are left out are free, and the picture gets a grid.  And colors are
+whitened: the colors of the style are made uncorrelated with variance 1, so that gray differences, the largest, do not
 hide the others.
 """
 
@@ -25,7 +25,7 @@ from ...tensor import Tensor, tensor
 __all__ = ["StyleResult", "style_transfer"]
 
 _SIZES, _SCALES, _FILTERS = (3, 5, 9), 3, 24
-_FLOOR = 3e-4  # variance of a colour direction, of values in [-1, 1], below which it is noise and not whitened further
+_FLOOR = 3e-4  # variance of a color direction, of values in [-1, 1], below which it is noise and not whitened further
 _SMALLEST = 9 * 2 ** (_SCALES - 1)  # pixels a side: the largest filter fits on the smallest scale
 
 
@@ -77,7 +77,7 @@ def style_transfer(
     ------
     ValueError
         If an image has another shape, values outside [-1, 1], or is smaller than 36 pixels, one of the two has one
-        colour only, or a number is out of range.
+        color only, or a number is out of range.
     ModuleNotFoundError
         If SciPy is not installed.
 
@@ -129,7 +129,7 @@ def style_transfer(
 
 
 class _Features:
-    """ReLUs of random filters of an image whose colours are whitened as those of the style."""
+    """ReLUs of random filters of an image whose colors are whitened as those of the style."""
 
     def __init__(self, style: np.ndarray, rng: np.random.Generator):
         channels = len(style)

@@ -30,7 +30,7 @@ class CycleGAN(ImageModel):
     for each kind compares made with real images (`minigen.losses.lsgan_d`), and `minigen.losses.cycle_loss` asks that
     B(A(x)) = x and A(B(y)) = y.  With a `cycle` of 0 only the discriminators are left.
 
-    If the colours come out inverted (black and white exchanged is a perfect cycle), try another seed, or `identity`
+    If the colors come out inverted (black and white exchanged is a perfect cycle), try another seed, or `identity`
     above 0, where the two kinds look alike.
 
     References

@@ -27,7 +27,7 @@ class Pix2Pix(ImageModel):
     """Pix2pix: translates images, learned from pairs (Isola et al. 2017).
 
     The loss of the generator has two parts.  The pixel loss |output - truth| asks for the *median* of what is possible:
-    where the input decides the output, it is the best answer; where it does not, the median is grey, or nothing.  The
+    where the input decides the output, it is the best answer; where it does not, the median is gray, or nothing.  The
     discriminator sees the input beside a true or a made output, and judges each patch: it does not accept an output
     that never occurs.
 
