@@ -76,7 +76,9 @@ def test_a_gan_learns_the_ring_in_the_browser(browser, address):
         "request", lambda one: outside.append(one.url) if not one.url.startswith((address, "data:", "blob:")) else None
     )
     page.goto(f"{address}notebooks/index.html?path=start.ipynb")
-    page.get_by_role("menuitem", name="Run", exact=True).click(timeout=2 * MINUTES)
+    idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+    idle.wait_for(state="attached", timeout=4 * MINUTES)  # before that, running a cell asks for a kernel
+    page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     outputs = page.locator(".jp-OutputArea-output")
     done = outputs.filter(has_text=re.compile(r"steps: 500|Error|Traceback"))

@@ -86,13 +86,24 @@ def wheels(folder: Path) -> None:
     subprocess.run([*pip, "download", "--no-deps", "--dest", folder, *WHEELS], check=True)
 
 
+def add_pyodide(source: Path, target: Path) -> None:
+    """Copy Pyodide into the site; its list then has only the packages that are there: no other is asked for."""
+    shutil.copytree(source, target)
+    lock = json.loads((target / "pyodide-lock.json").read_text(encoding="utf-8"))
+    there = {name: one for name, one in lock["packages"].items() if (target / one["file_name"]).is_file()}
+    lock["packages"] = there
+    (target / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
+
+
 def settings(offline: bool) -> dict[str, Any]:
     """The site's configuration."""
     kernel: dict[str, Any] = {"pyodideUrl": "./pyodide/pyodide.js" if offline else PYODIDE}
     if offline:
         kernel["disablePyPIFallback"] = True
     plugins = {"@jupyterlite/pyodide-kernel-extension:kernel": kernel}
-    data = {"appName": "minigen", "litePluginSettings": plugins, "defaultKernelName": "python"}
+    data: dict[str, Any] = {"appName": "minigen", "litePluginSettings": plugins, "defaultKernelName": "python"}
+    # Extensions of the JupyterLab that is installed here come along; this one asks for a newer JupyterLab.
+    data["disabledExtensions"] = ["jupyterlab-jupytext"]
     return {"jupyter-lite-schema-version": 0, "jupyter-config-data": data}
 
 
@@ -114,7 +125,7 @@ def build(site: Path, pyodide: Path | None) -> None:
             command += ["--apps", app]
         subprocess.run(command, check=True, cwd=work)
         if pyodide is not None:
-            shutil.copytree(pyodide, work / "site" / "pyodide")
+            add_pyodide(pyodide, work / "site" / "pyodide")
         shutil.rmtree(site, ignore_errors=True)
         shutil.move(work / "site", site)
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
