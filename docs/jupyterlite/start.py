@@ -40,11 +40,11 @@ mg.plot.show_images(digits, ncols=10, caption="Five digits of each class, made b
 # drawn anew after every 100 steps: grey are points of the data, orange those of the generator.
 
 # %%
-ring = mg.data.load("ring8", count=6400)
+ring = mg.data.load("ring8", count=12800)
 mg.manual_seed(0)
-model = mg.models.build("points")
+model = mg.models.build("points", width=64, layers=2, layers_d=2, batch_norm=False, lr=2e-3)
 run = mg.train.Run.create(Path("runs/ring"), {"model": "points", "data": "ring8"}, overwrite=True)
-loader = mg.data.Loader(ring, batch_size=64)
+loader = mg.data.Loader(ring, batch_size=128)
 live = mg.plot.Live(caption="Left: the losses. Right: points of the data, and of the generator.")
 result = mg.train.fit(model, loader, run, steps=500, progress=False, on_epoch=live)
 print(f"steps: {result.step}")

@@ -94,7 +94,7 @@ class RunLock:
         with contextlib.suppress(OSError):  # Windows cannot delete an open file; elsewhere the order matters
             self._path.unlink()
         os.close(file)
-        if os.name == "nt":
+        if sys.platform in ("win32", "emscripten"):  # the files of JupyterLite: closing writes it again
             with contextlib.suppress(OSError):
                 self._path.unlink()
 
