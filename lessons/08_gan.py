@@ -41,6 +41,7 @@
 # | $N, M$ | | how many real, and how many generated images in a batch |
 # | $s$ | `smoothing` | real images are labeled $1 - s$ |
 # | $E_{x \sim p}$, $E_z$ | `.mean()` | the mean over draws from $p$, over the noise |
+# | $\delta$ | `distance`, `delta` | sections 4 and 5: how far the generated bell lies from the real one |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
 
@@ -451,7 +452,7 @@ picture
 # %% [markdown]
 # ### Exercise 8.4: the gradient of $-\log D$
 #
-# Derive it in NumPy, without the engine: $L_G = \frac1M \sum_m \zeta(-\ell_m)$; what is $\partial L_G / \partial \ell_m$?
+# Derive it in NumPy, without the engine: $L_G = \frac1M \sum_j \zeta(-\ell_j)$; what is $\partial L_G / \partial \ell_j$?
 # Any logit from $-900$ to 900 has to give a number.
 
 
@@ -537,18 +538,18 @@ picture
 #
 # ### The same on images
 #
-# With $\theta$ for G's weights, the chain rule says $\frac{\partial L_G}{\partial\theta} = \sum_m
-# \frac{\partial L_G}{\partial \ell_m} \frac{\partial \ell_m}{\partial \theta}$.  While D finds all images about equally bad,
-# all $D(G(z_m))$ are about equal; call their mean $D_0$.  Then the first factor is the same for all, $-D_0/M$ or
-# $-(1 - D_0)/M$.  So with $u = \frac{\partial}{\partial\theta} \frac1M \sum_m \ell_m$, the gradient of the mean logit, we
+# With $\theta$ for G's weights, the chain rule says $\frac{\partial L_G}{\partial\theta} = \sum_j
+# \frac{\partial L_G}{\partial \ell_j} \frac{\partial \ell_j}{\partial \theta}$.  While D finds all images about equally bad,
+# all $D(G(z_j))$ are about equal; call their mean $D_0$.  Then the first factor is the same for all, $-D_0/M$ or
+# $-(1 - D_0)/M$.  So with $u = \frac{\partial}{\partial\theta} \frac1M \sum_j \ell_j$, the gradient of the mean logit, we
 # should find
 #
 # $$\Big\| \frac{\partial L_G}{\partial \theta} \Big\| \approx D_0\, \|u\| \;\text{ (minimax)}, \qquad
 # (1 - D_0)\, \|u\| \;\text{ (non-saturating)} .$$
 #
 # Measured early in training, on the real networks: the dense GAN for digits of section 7.  G stays as it is at the start,
-# D takes 120 steps, and after each we measure how long G's gradient would be.  What do you expect of the minimax
-# gradient: does it fall from the first step on?
+# D takes 120 steps, and after each we measure how long G's gradient would be.  (`model.update` is one step of one player's
+# optimizer; section 6 shows it.)  What do you expect of the minimax gradient: does it fall from the first step on?
 
 # %%
 mg.manual_seed(0)
@@ -634,7 +635,8 @@ show_source(mg.models.MLPGAN.training_step, mg.models.Model.update)
 #
 # Many programs use `loss.backward()`, which leaves gradients in *all* weights that the loss depends on.  Then it needs two
 # mistakes together to do damage: no `detach`, and gradients that are cleared too late.  Here is a step with both.  It runs,
-# thanks to `retain_graph=True`, which its author added because of an error message.
+# thanks to `retain_graph=True` (it keeps the graph for a second backward pass), which its author added because of an error
+# message.
 
 
 # %%
@@ -842,7 +844,7 @@ picture
 # | $L_D$ | $2 \log 2 = 1.386$ | 0, or with $s = 0.1$: 0.325 |
 # | $L_G$, non-saturating | $\log 2 = 0.693$ | large: $\zeta(-\ell) \approx -\ell$ |
 # | $L_G$, minimax | $-\log 2 = -0.693$ | 0 |
-# | mean of $D(x)$, of $D(G(z))$ | 0.5 and 0.5 | 1 (with $s = 0.1$: 0.9), and 0 |
+# | mean of $D(x)$, of $D(G(z))$: `d_real`, `d_fake` in the log | 0.5 and 0.5 | 1 (with $s = 0.1$: 0.9), and 0 |
 # | D's accuracy | 50% | 100% |
 #
 # By the theorem, the left column is the end of the game.  This is what really happens:
@@ -890,8 +892,8 @@ with mg.no_grad():
 #
 # So a healthy GAN on real data does *not* end at 1.386 and 0.693.  G is a small network; $q$ never quite reaches $p$, and D
 # finds the difference.  What is normal: $L_D$ between its floor and 1.386, without reaching either; $L_G$ between 0.7 and
-# about 3, without a trend.  And neither says how good the images are: $L_G$ measures G against *this* D, and both improve.
-# Look at the samples.  (Lesson 13 measures their quality.)
+# about 3.  It may rise for many epochs, as it does here, because D improves, too.  And neither says how good the images are:
+# $L_G$ measures G against *this* D.  Look at the samples.  (Lesson 13 measures their quality.)
 #
 # ### Label smoothing
 #

@@ -103,6 +103,17 @@ def _detached_everywhere(generator, discriminator, optimizer_g, optimizer_d, x, 
     return loss_d, loss_g
 
 
+def _both_losses_first(generator, discriminator, optimizer_g, optimizer_d, x, z):
+    fake = generator(z)
+    loss_d = losses.minimax_d(discriminator(x), discriminator(fake.detach()))
+    loss_g = losses.non_saturating_g(discriminator(fake))
+    for loss, optimizer in ((loss_d, optimizer_d), (loss_g, optimizer_g)):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss_d, loss_g
+
+
 GUESSES = {1: "b", 2: "e", 3: "a", 4: "d", 5: "c"}
 
 
@@ -136,6 +147,7 @@ GUESSES = {1: "b", 2: "e", 3: "a", 4: "d", 5: "c"}
         (eighth.g_gradient, lambda a: -np.exp(-_softplus(a)).mean(), "expected shape (5,), got ()"),
         (eighth.training_step, _step(detach=False, clear="end", retain=True), "Detach the generated images"),
         (eighth.training_step, _step(detach=False, clear="end"), "Is a graph used twice?"),
+        (eighth.training_step, _both_losses_first, "Compute it after D's optimizer has stepped"),
         (eighth.training_step, _step(clear="never"), "backward() adds to them"),
         (eighth.training_step, _step(clear="after"), "After the second step the weights of"),
         (eighth.training_step, _step(clear="after"), "G's loss left gradients in D"),

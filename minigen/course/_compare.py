@@ -16,14 +16,17 @@ def random_array(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def call_or_hint(answer: Callable[..., Any], *arguments: Any, hints: dict[type[Exception], str]) -> Any:
-    """`call`, and a hint if the answer raised one of these errors."""
+def call_or_hint(
+    answer: Callable[..., Any], *arguments: Any, hints: Mapping[type[Exception], str | Callable[[str], str]]
+) -> Any:
+    """`call`, and a hint if the answer raised one of these errors: a text, or a function of the error's message."""
     try:
         return call(answer, *arguments)
     except Wrong as fault:
         for kind, hint in hints.items():
             if isinstance(fault.__cause__, kind):
-                raise Wrong(f"{fault}\n{hint}") from fault.__cause__
+                text = hint if isinstance(hint, str) else hint(str(fault.__cause__))
+                raise Wrong(f"{fault}\n{text}") from fault.__cause__
         raise
 
 

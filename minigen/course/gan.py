@@ -1,7 +1,7 @@
 """The exercises of lesson 8, *GAN*."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -373,8 +373,12 @@ def training_step(answer: Any) -> str:
     right = _Player(generator, discriminator)
     wrong = [(_Player(generator, discriminator, *faults), hint) for faults, hint in _FAULTS]
     optimizer_g, optimizer_d = (SGD(network.parameters(), lr=_RATE) for network in (generator, discriminator))
-    hints: dict[type[Exception], str] = {
-        RuntimeError: "Is a graph used twice? D's loss must not run through G at all: then nothing has to be retained.",
+    hints: dict[type[Exception], str | Callable[[str], str]] = {
+        RuntimeError: lambda message: (
+            "G's loss was computed with D as it was before its move. Compute it after D's optimizer has stepped."
+            if "was changed" in message
+            else "Is a graph used twice? D's loss must not run through G at all: then nothing has to be retained."
+        ),
     }
     for turn in ("first", "second", "third"):
         x = tensor(random.normal(size=(6, 3)).astype(np.float32))
