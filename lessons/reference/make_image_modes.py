@@ -41,7 +41,9 @@ ROWS = {
         "ssgan": FEW,
         "ssgan, labelled images augmented": f"{FEW} --affine 1",
     },
-    "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --lr 5e-3 --steps 6000"},
+    "stacked": {
+        "dcgan, R1": "dcgan --data stacked_mnist --width 24 --norm none --latent 64 --r1 0.3 --r1-every 4 --steps 1500"
+    },
     "codes": {"aae": f"aae {CODES}", "vae": f"vae --network mlp {CODES}"},
     "growing": {"direct": f"{GROWING} --growing 0 --steps 500", "grown": f"{GROWING} --steps 800"},
 }
@@ -51,16 +53,20 @@ READ = 26_000
 """Samples of stacked digits, as published."""
 
 
+def place(folder: Path, table: str, row: str, seed: int) -> Path:
+    """Where the training of a row is kept."""
+    return folder / re.sub(r"[^a-z0-9]+", "-", f"{table} {row} {seed}".lower())
+
+
 def train(table: str, row: str, seed: int, folder: Path) -> tuple[Any, float]:
     """Train one row with one seed, if that is not done; return the trained model, and the process time."""
-    name = re.sub(r"[^a-z0-9]+", "-", f"{table} {row} {seed}".lower())
-    path = folder / name
+    path = place(folder, table, row, seed)
     command = ["train", *ROWS[table][row].split(), "--seed", str(seed), "--run", str(path)]
     command += ["--subset", str(seed)] if table == "labels" else []
     resumed = (find_run(str(path)) / "config.json").is_file()
     began = time.process_time()
     if main([*command, *(["--resume"] if resumed else [])]):
-        raise SystemExit(f"the training {name} was stopped; the same command goes on with it")
+        raise SystemExit(f"the training {path.name} was stopped; the same command goes on with it")
     return load_trained(str(path)), float("nan") if resumed else time.process_time() - began
 
 
@@ -219,7 +225,7 @@ def with_tables(page: str, kept: dict[str, Any]) -> str:
 def pictures(folder: Path) -> None:
     """Draw samples of the first seed of each row of these tables, below real images."""
     for name in ("growing", "codes", "stacked"):
-        paths = [folder / re.sub(r"[^a-z0-9]+", "-", f"{name} {row} 0") for row in ROWS[name]]
+        paths = [place(folder, name, row, 0) for row in ROWS[name]]
         if not all((path / "config.json").is_file() for path in paths):
             continue
         opened = [load_trained(str(path)) for path in paths]
