@@ -34,6 +34,7 @@ SEARCHES = {
     "C kernel": "guides/check_gradients.html",
     "cite": "cite.html",
     "conv2d": "api/functional.html",
+    "log": "guides/read_the_log.html",
     "mode collapse": "lessons/10_mode_collapse.html",
 }
 """What a newcomer types, and a page that must be among the first five found."""
@@ -151,19 +152,26 @@ class Checker:
     def _open(self, name: str) -> None:
         """Open a page, and wait until its formulas are drawn."""
         self.page.goto(self.address + name, wait_until="load")
+        self._wait_for_formulas()
+
+    def _wait_for_formulas(self) -> None:
         if self.page.query_selector(".math"):
             self.page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
             self.page.evaluate("MathJax.startup.promise.then(() => 0)")
+
+    def _check_formulas(self) -> int:
+        """Note formulas that are not drawn; return how many are."""
+        seen = self.page.evaluate(FORMULAS)
+        if seen["drawn"] < seen["wanted"] or seen["left"] or seen["errors"]:
+            self.found.append(f"{self.name}: formulas: {seen}")
+        return int(seen["drawn"])
 
     def look(self, name: str, shots: Path | None = None) -> None:
         """Open one page; check its formulas, and its width in both windows."""
         self.name = name
         self.page.set_viewport_size({"width": 1366, "height": 900})
         self._open(name)
-        seen = self.page.evaluate(FORMULAS)
-        self.formulas += seen["drawn"]
-        if seen["drawn"] < seen["wanted"] or seen["left"] or seen["errors"]:
-            self.found.append(f"{name}: formulas: {seen}")
+        self.formulas += self._check_formulas()
         for width, height in WIDTHS.items():
             self.page.set_viewport_size({"width": width, "height": height})
             measured = self.page.evaluate(MEASURE)
@@ -186,6 +194,12 @@ class Checker:
         first = [re.sub(r"[?#].*", "", link).removeprefix(self.address) for link in links[:5]]
         if expected not in first:
             self.found.append(f"{self.name}: {expected} is not among the first five: {first}")
+            return
+        self.page.click(f"ul.search > li > a >> nth={first.index(expected)}")
+        self.page.wait_for_url(f"{self.address}{expected}*")
+        self._wait_for_formulas()
+        self.page.wait_for_timeout(50)  # the words that were found are marked after 10 ms
+        self._check_formulas()
 
 
 def main() -> int:

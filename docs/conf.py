@@ -1,5 +1,7 @@
 """Sphinx's settings.  `docs/build.py` copies this file beside the pages that it puts together."""
 
+from pathlib import Path
+
 import minigen
 
 project, author, copyright = "minigen", "the minigen authors", "the minigen authors, MIT licence"
@@ -10,9 +12,10 @@ exclude_patterns = ["jupyter_execute"]
 html_theme = "furo"
 html_title = f"minigen {release}"
 html_static_path = ["_static"]
-html_css_files = ["custom.css"]
+html_css_files, html_js_files = ["custom.css"], ["custom.js"]
 html_copy_source = False
 html_show_sphinx = False
+html_search_scorer = str(Path(__file__).parent / "_static" / "scorer.js")
 html_favicon = "_static/icon.svg"
 pygments_style, pygments_dark_style = "friendly", "monokai"
 python_maximum_signature_line_length = 88

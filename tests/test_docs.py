@@ -106,7 +106,7 @@ def test_every_model_is_there_with_every_option_and_its_number_of_weights(site):
 def test_every_data_set_is_there(site):
     page = text_of(site, "data")
     for row in mg.data.describe():
-        assert f"| `{row['name']}` |" in page
+        assert re.search(rf"^\| `{row['name']}` \|.*\| {row['shape']} \| {re.escape(row['needs'])} \|", page, re.M), row
 
 
 def help_of(*command):
@@ -269,6 +269,9 @@ def test_links_lead_to_pages_pictures_and_sources(site):
         "[p](../faq.md#training) [s](src:../source/minigen/tensor.py.html) [d](src:../source/lessons/solutions/index.html) "
         "[w](https://a.b/c) `[0](x)`\n```\n[0](x)\n```\n[n](../lessons/08_gan.ipynb)"
     )
+    assert site.rewrite("in `docs/faq.md`, `minigen/no.py`", "README.md", "index") == (
+        "in [`docs/faq.md`](faq.md), `minigen/no.py`"
+    )
     with pytest.raises(SystemExit, match=r"nothing\.md leads nowhere"):
         site.rewrite("[x](nothing.md)", "README.md", "index")
 
@@ -328,6 +331,7 @@ def test_a_broken_link_or_anchor_of_the_site_is_found(tmp_path):
 # ---- the site, built and looked at
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_site_builds_without_a_warning_and_passes_in_a_browser(tmp_path):
     for module in ("furo", "myst_nb", "sphinx"):

@@ -66,6 +66,9 @@ class Site:
 
         def replace(match: re.Match[str]) -> str:
             target = match["target"]
+            named = re.fullmatch(r"`([\w-]+/[\w./-]+\.(?:md|py|ipynb))`", match[0])
+            if named and (ROOT / named[1]).is_file() and text[match.end() : match.end() + 1] != "]":
+                return f"[{match[0]}]({self._link(named[1], document, file)})"
             if target is None or re.match(r"[a-z]+:|#|/", target):
                 return match[0]
             path, mark, anchor = target.partition("#")
@@ -104,19 +107,23 @@ def assemble(folder: Path) -> Site:
     site.generated = {f"tables/{name}" for name in ("primitives", "losses", "models", "command_line")}
     site.generated |= {"api/index", "cite", *(f"api/{concept.page}" for concept in reference.CONCEPTS)}
     site.generated |= {f"losses/{name}" for name in families}
+    front = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^([\w./]+)$", front, re.MULTILINE)) | {"index", "lessons/index"}
     below = {
+        "index": [d for d in documents.values() if d not in listed and not re.match(r"lessons/\d", d)],
         "lessons/index": _lessons(),
         "tables/losses": [f"losses/{name}" for name in families],
         "api/index": [f"api/{concept.page}" for concept in reference.CONCEPTS],
     }
 
-    for name in ("conf.py", "_static/custom.css", "_static/icon.svg"):
+    for name in ("conf.py", "_static/custom.css", "_static/icon.svg", "_static/custom.js", "_static/scorer.js"):
         site.write(name, (ROOT / "docs" / name).read_bytes())
     for file, document in documents.items():
         if file.endswith(".md"):
             text = (ROOT / file).read_text(encoding="utf-8")
             text = _page(site, text, file, document, names)
-            site.write(f"{document}.md", text + _toctree(*below.get(document, [])))
+            caption = "More" if document == "index" else ""  # pages that the front page does not list yet
+            site.write(f"{document}.md", text + _toctree(*below.get(document, []), caption=caption))
         else:
             notebook = json.loads((ROOT / file).read_text(encoding="utf-8"))
             site.write(f"{document}.ipynb", _notebook(site, notebook, file, document))
@@ -178,10 +185,22 @@ def _documents() -> dict[str, str]:
     return {"README.md": "index", **found}
 
 
-def _toctree(*documents: str) -> str:
+def _toctree(*documents: str, caption: str = "") -> str:
     if not documents:
         return ""
-    return "\n".join(["", "", "```{toctree}", ":hidden:", "", *(f"/{each}" for each in documents), "```", ""])
+    return "\n".join(
+        [
+            "",
+            "",
+            "```{toctree}",
+            ":hidden:",
+            *([f":caption: {caption}"] if caption else []),
+            "",
+            *(f"/{each}" for each in documents),
+            "```",
+            "",
+        ]
+    )
 
 
 def _lessons() -> list[str]:

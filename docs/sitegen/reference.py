@@ -107,8 +107,10 @@ class Names:
             if name in parameters:
                 return None
             if name.isalpha() and name.islower():
-                near = {f"minigen.{name}", f"{beside}.{name}"} & self.short.get(name, set())
-                return self.link(name) if near else None
+                for near in (f"{beside}.{name}", f"minigen.{name}"):
+                    if near in self.pages:
+                        return f"{{py:obj}}`{name} <{near}>`"
+                return None
             return self.link(name)
 
         return link
@@ -151,7 +153,12 @@ def _class_members(cls: type) -> list[tuple[str, Any]]:
     """The public methods and properties that a class defines itself and documents."""
     found = []
     for name, value in vars(cls).items():
-        if name.startswith("_") or inspect.isclass(value) or type(value).__name__ == "_tuplegetter":
+        if (
+            name.startswith("_")
+            or (name == "extra_repr" and cls.__name__ != "Module")
+            or inspect.isclass(value)
+            or type(value).__name__ == "_tuplegetter"
+        ):
             continue
         inner = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         if (callable(inner) or isinstance(inner, property)) and inspect.getdoc(inner):
@@ -165,7 +172,7 @@ def page(concept: Concept, names: Names, source: SourceLink) -> str:
     for module in concept.modules:
         if len(concept.modules) > 1:
             out += ["", f"## {module}"]
-        link = names.link_for(None, f"{module}.")
+        link = names.link_in_losses if concept.page == "losses" else names.link_for(None, f"{module}.")
         docstring = demote(to_markdown(import_module(module).__doc__, link), len(concept.modules))
         out += ["", docstring, "", _overview(module, concept, names)]
         here = [

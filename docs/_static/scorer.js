@@ -1,0 +1,13 @@
+/* The order of search results: pages whose title has the words that were asked for come first. */
+const asked = (new URLSearchParams(window.location.search).get("q") || "").toLowerCase().match(/\w+/g) || [];
+
+var Scorer = {
+  score: ([page, title, anchor, description, score]) => {
+    const found = asked.filter((word) => title.toLowerCase().includes(word)).length;
+    const guide = /^(guides|faq|cite|tables)/.test(page) ? 3 : 0;
+    const minor = /^(assignments|changelog|release)/.test(page) ? -5 : 0;
+    return score + (20 * found) / Math.max(1, asked.length) + guide + minor;
+  },
+  objNameMatch: 11, objPartialMatch: 6, objPrio: {0: 15, 1: 5, 2: -5}, objPrioDefault: 0,
+  title: 15, partialTitle: 7, term: 5, partialTerm: 2,
+};
