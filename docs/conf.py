@@ -4,7 +4,7 @@ from pathlib import Path
 
 import minigen
 
-project, author, copyright = "minigen", "the minigen authors", "the minigen authors, MIT licence"
+project, author, copyright = "minigen", "the minigen authors", "the minigen authors, MIT license"
 version = release = minigen.__version__
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton"]
 exclude_patterns = ["jupyter_execute"]

@@ -272,6 +272,8 @@ def test_links_lead_to_pages_pictures_and_sources(site):
     assert site.rewrite("in `docs/faq.md`, `minigen/no.py`", "README.md", "index") == (
         "in [`docs/faq.md`](faq.md), `minigen/no.py`"
     )
+    badge = "[![Open](https://a.b/badge.svg)](https://a.b/c)"
+    assert site.rewrite(badge, "README.md", "index") == "[Open](https://a.b/c)"  # no request to another host
     with pytest.raises(SystemExit, match=r"nothing\.md leads nowhere"):
         site.rewrite("[x](nothing.md)", "README.md", "index")
 

@@ -77,6 +77,7 @@ class Site:
                 wanted, mark, anchor = README_SECTIONS[anchor], "", ""
             return f"]({self._link(wanted, document, file)}{mark}{anchor})"
 
+        text = re.sub(r"!\[([^\]]*)\]\(https?://[^)]*\)", r"\1", text)  # a picture of another host: its words instead
         return LINK.sub(replace, text)
 
     def _link(self, wanted: str, document: str, file: str) -> str:
@@ -298,7 +299,7 @@ The same as a file that programs read, `CITATION.cff`:
 ```
 
 A loss, a model or a measure has its own paper: the [table of losses](tables/losses.md) and the page of each derivation
-name it. Data sets have their own sources and licences: [data](data.md).
+name it. Data sets have their own sources and licenses: [data](data.md).
 """
 
 

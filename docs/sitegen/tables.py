@@ -341,7 +341,7 @@ def data_page(link: Link = no_link) -> str:
     from minigen.data import describe
 
     columns = ("name", "title", "images", "shape", "needs", "licence")
-    out = ["| data set | what it is | training + test | shape | needs | licence |", "|---|---|---|---|---|---|"]
+    out = ["| data set | what it is | training + test | shape | needs | license |", "|---|---|---|---|---|---|"]
     for row in describe():
         out.append(table_row([f"`{row['name']}`", *(inline(row[column], link) for column in columns[1:])]))
     return "\n".join(out) + "\n"
