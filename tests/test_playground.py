@@ -139,6 +139,20 @@ def test_a_step_lowers_the_chosen_losses(loss):
     assert LOSS_G[loss](now).mean() < losses[1] - 1e-4
 
 
+def test_g_learns_from_the_gradient_of_this_step_alone():
+    game, of_g = PlaneGame(), []
+    game.play(3)
+    generator, before = game.generator, copy.deepcopy(game.generator)
+    game.generator = recorded(generator, of_g)
+    game.play(1)
+    game.generator = generator
+    noise = mg.tensor(of_g[1][0])
+    loss = GAN_LOSSES["non_saturating"].generator(game.discriminator(before(noise)), 0.0)
+    expected = mg.grad(loss, list(before.parameters()))
+    for parameter, gradient in zip(generator.parameters(), expected):
+        np.testing.assert_allclose(parameter.grad.numpy(), gradient.numpy(), rtol=1e-3, atol=1e-6)
+
+
 def grid():
     return np.array([[right, up] for right in (-4, -2, 0, 2, 4) for up in (-4, -2, 0, 2, 4)])
 

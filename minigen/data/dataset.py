@@ -388,7 +388,7 @@ def balanced_order(dataset: Dataset, seed: int) -> np.ndarray:
     # The examples of rank 0 are the first of each class in the random order, those of rank 1 the second ones, ...
     labels = dataset.labels[order]
     by_class = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels)
+    counts = np.bincount(np.asarray(labels, np.intp))
     rank = np.empty(len(order), np.int64)
     rank[by_class] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     return order[np.argsort(rank, kind="stable")]

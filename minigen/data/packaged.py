@@ -107,7 +107,7 @@ def digits(split: str = "train", size: int | None = None) -> Dataset:
     """
     levels, labels = require("sklearn.datasets").load_digits(return_X_y=True)
     labels = labels.astype(np.int64)
-    chosen = _held_out(labels, np.bincount(labels) // 5) == (split == "test")
+    chosen = _held_out(labels, np.bincount(labels.astype(np.intp)) // 5) == (split == "test")
     images = from_levels(levels[chosen].reshape(-1, 1, 8, 8), top=16)
     return Dataset("digits", images if size is None else resize(images, size), labels[chosen], DIGITS)
 
@@ -115,7 +115,7 @@ def digits(split: str = "train", size: int | None = None) -> Dataset:
 def _held_out(labels: np.ndarray, count: int | np.ndarray) -> np.ndarray:
     """Mark the last `count` examples of each class."""
     order = np.argsort(labels, kind="stable")
-    sizes = np.bincount(labels)
+    sizes = np.bincount(labels.astype(np.intp))
     from_the_end = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(labels))
     marks = np.empty(len(labels), bool)
     marks[order] = from_the_end <= np.repeat(np.broadcast_to(count, sizes.shape), sizes)

@@ -39,7 +39,7 @@ def class_shares(classes: Any, count: int) -> "NDArray[np.float64]":
         raise ValueError(f"class_shares: expected labels (N,) of whole numbers, got {labels.dtype} {labels.shape}")
     if labels.min() < 0 or labels.max() >= count:
         raise ValueError(f"class_shares: expected labels from 0 to {count - 1}, got {labels.min()} to {labels.max()}")
-    return np.bincount(labels, minlength=count) / len(labels)
+    return np.bincount(np.asarray(labels, np.intp), minlength=count) / len(labels)
 
 
 def total_variation(p: Any, q: Any) -> float:

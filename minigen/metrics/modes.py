@@ -221,7 +221,7 @@ def stacked_modes(images: np.ndarray, reader: Judge) -> StackedModes:
         raise ValueError(f"stacked_modes: expected a reader of 10 digits, got one of {likelihoods.shape[1]} classes")
     digits, sure = likelihoods.argmax(1).reshape(-1, 3), (likelihoods.max(1) > 0.9).reshape(-1, 3).all(1)
     triples = digits @ np.array([100, 10, 1])
-    counts = np.bincount(triples, minlength=1000)
+    counts = np.bincount(triples.astype(np.intp), minlength=1000)
     return StackedModes(
         int((counts > 0).sum()),
         _kl_from_uniform(counts),
