@@ -35,7 +35,7 @@
 # | $D(h)$ | `central` | the **central difference** (中心差分), $\frac{f(x+h) - f(x-h)}{2h}$ |
 # | $S(h)$ | `bend` | the difference of the slopes to the right and to the left |
 # | $M_k$ | `M3` | how large the $k$-th derivative is near $x$, at most |
-# | $u$ | `2.0**-53` | the **unit roundoff** (单位舍入): the largest relative error of one rounding in double precision, $1.1 \cdot 10^{-16}$ |
+# | $u$ | `2.0**-53`, `U` | the **unit roundoff** (单位舍入): the largest relative error of one rounding in double precision, $1.1 \cdot 10^{-16}$ |
 # | $e$ | `noise` | the noise: how wrong a computed value $f(x)$ may be (Euler's number does not occur as a letter) |
 # | $T_{k,m}$ | `row`, `new` | the table of section 5: from step $h_k$, with the errors up to $h^{2m}$ canceled |
 # | $g, v$ | `g`, `v` | a cotangent (of the shape of the output), a direction (of the shape of the input) |
@@ -167,8 +167,8 @@ with plot.style():
     picture, axes = plot.figure(
         size=(8, 4.6),
         caption="The error of three formulas for the slope of the sine at 1. Dots are measured, lines derived: truncation "
-        "falls from the right, rounding rises to the left. Stars: the best steps, where the derived sum of both is least. "
-        "Better formulas have deeper valleys, at larger steps.",
+        "falls from the right, rounding rises to the left, where many marks lie on each other. Stars: the best steps, where "
+        "the derived sum of both is least. Better formulas have deeper valleys, at larger steps.",
     )
     for (name, (formula, derived)), marker in zip(formulas.items(), "os^"):
         best = lowest(derived)
@@ -335,9 +335,12 @@ for k in range(5):
 # %% [markdown]
 # From row to row, column $m$ falls by $16^{m+1}$, until only rounding is left.  Now the main point: **how large is the
 # error if the right answer is not known?**  The table says it: $T_{k,m}$ differs from the two entries that it is computed
-# from, $T_{k,m-1}$ and $T_{k-1,m-1}$, by about *their* error, which is larger than the error of $T_{k,m}$.  Add the rounding
-# (at most $1.09\,\frac eh$ in any column; we take $1.5\,\frac eh$), and this is a bound; it fails only if two coincidences happen
-# at once.  Take the entry with the smallest bound.  This is our source, in which each output element takes its best entry:
+# from, $T_{k,m-1}$ and $T_{k-1,m-1}$, by about *their* error, which is larger than the error of $T_{k,m}$.  Take
+# the larger of the two differences, add the rounding, and this is a bound; it fails only if both differences are small by
+# chance.  (How much rounding?  For $m = 1$ at most $\frac{16}{15}\cdot\frac eh + \frac{1}{15}\cdot\frac{e}{4h} = 1.083\,\frac eh$.
+# The other columns add little: it stays below $1.09\,\frac eh$, and we take $1.5\,\frac eh$.)  Of all entries the one with the smallest
+# bound is the result.  This is our source, in which each output element takes its best entry.  Read `new`, `doubt` and `rounding`;
+# the text below says what the rest is for:
 
 # %%
 show_source(_Ladder.step)
@@ -424,16 +427,16 @@ def normalize(x):
     return (x - x.mean(axis=0)) / x.std(axis=0)
 
 
-def normalise_vjp(g, x):
+def normalize_vjp(g, x):
     y = normalize(x)
     return (g - g.mean(axis=0) - y * (g * y).mean(axis=0)) / x.std(axis=0)
 
 
 wrong_vjps = {
-    "right": normalise_vjp,
-    "sign turned": lambda g, x: -normalise_vjp(g, x),
+    "right": normalize_vjp,
+    "sign turned": lambda g, x: -normalize_vjp(g, x),
     "without the term through sigma": lambda g, x: (g - g.mean(axis=0)) / x.std(axis=0),
-    "ten times too large": lambda g, x: 10 * normalise_vjp(g, x),
+    "ten times too large": lambda g, x: 10 * normalize_vjp(g, x),
     "zero": lambda g, x: np.zeros_like(x),
 }
 
@@ -479,7 +482,8 @@ for h in (1e-1, 1e-3, 1e-5):
 # $$S(h) = \frac{|f(x+h) - 2 f(x) + f(x-h)|}{h} = \big|\text{slope to the right} - \text{slope to the left}\big| .$$
 #
 # Taylor: if $f$ is smooth, $S(h) \approx |f''|\,h$, which falls with $h$.  At a kink $S$ tends to the jump of the
-# slope.  The noise, at most $\frac{4e}{h}$, rises.  In the code of section 5, $S$ is `bend`.
+# slope.  The noise, at most $\frac{4e}{h}$, rises.  In the code of section 5, $S$ is `bend`: a step is
+# trusted if $S$ is at most half of what it was at the step before, or at most twice its noise, $\frac{8e}{h}$.
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
@@ -487,7 +491,7 @@ with plot.style():
         1, 2, size=(9, 4),
         caption="Left: central differences converge for all three, and the third has no derivative. Right: S tells them "
         "apart. Smooth functions fall in proportion to h until noise takes over (the dotted line is 4e / h); at the kink "
-        "S stays at the jump, 0.8.",
+        "S stays at the jump, 0.8. Gaps: places where S is 0, which has no logarithm.",
     )  # fmt: skip
     kinds = {
         "exp(x) at 0": (np.exp, 0.0),
@@ -636,8 +640,8 @@ for name, found in (("complex step", complex_step(f, [x], 0, np.ones(3))), ("cen
     print(f"{name:18} largest error {'below 4e-15' if error < 4e-15 else f'{error:.0e}'}")
 
 # %% [markdown]
-# The condition: $f$ must be analytic, and must compute with complex numbers.  So `abs`, comparisons, `max` and C code cannot
-# be checked in this way.
+# The condition: $f$ must be analytic (its Taylor series holds for complex numbers too), and its code must compute with
+# them.  So `abs`, comparisons, `max` and C code cannot be checked in this way.
 #
 # **Linear operations and their adjoints.**  If $f(x) = Ax$, then $\langle g, Ax\rangle = \langle A^\top g, x\rangle$
 # for every $x$ and $g$: one evaluation of each is enough.  A convolution is linear in $x$ and in its kernel $w$.
@@ -685,7 +689,7 @@ print(f"adjoint identity: {(g * y).sum():.1f} and {(exact * w).sum():.1f}")
 # %% [markdown]
 # With Gaussian numbers the bound is too large to show a missing row of 64 pixels; with integers every error shows.
 # (The last line is $\langle g, \mathcal C(x, w)\rangle = \langle \mathcal W(x, g), w\rangle$ for a kernel $w$ of ones, equal to the last bit.
-# Lesson 3 makes a test of it.)
+# $\mathcal C$ is the convolution, `y` in the code, and $\mathcal W$ its weight gradient, `exact`.  Lesson 3 makes a test of it.)
 #
 # ## 10. The second order
 #
@@ -877,7 +881,7 @@ for name, (f, vjp) in pairs.items():
 #
 # Run the checker on each, read what it says, and write down the number of the line that is wrong.  (Better still:
 # repair the line above, run its cell again, and check again.)  The reports' numbers are those of the smallest example
-# found.
+# found; *by up to 22 of the right value* says that the difference is up to 22 times as large as the right value.
 
 # %% tags=["varies"]
 show(check(softmax, softmax_vjp, like="softmax"))

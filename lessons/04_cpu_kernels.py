@@ -41,7 +41,8 @@
 # | $\pi$ | `peak` | operations per second that the arithmetic units can do |
 # | $\beta$ | `bandwidth` | the **memory bandwidth** (内存带宽): bytes per second that the memory can move |
 # | $t$ | `seconds` | the time of a kernel |
-# | $N, C, O, R, S, P, Q$ | | images, channels in and out, kernel height and width, output height and width, as in lesson 3 |
+# | $N, C, O$ | | images, channels in and out, as in lesson 3 |
+# | $H, W; R, S; P, Q$ | | height and width of the input; of the kernel; of the output |
 # | $A, B^\top, G$ | `AT`, `BT`, `G` | section 7: the matrices of Winograd minimal filtering ($B^\top$ always with its $^\top$; $B$ alone is bytes) |
 #
 # (The symbols of all lessons are in `lessons/README.md`.)
@@ -152,7 +153,8 @@ exercises.least_time(least_time)
 # ### Exercise 4.2: what a convolution has to do
 #
 # How many operations does a convolution need (dilation 1, one group), if those with padding are counted, too?  And how many
-# bytes does it move at least, in float32: input and weights read once, output written once?
+# bytes does it move at least, in float32: input and weights read once, output written once?  (`kernel`, `stride` and
+# `padding` are whole numbers, the same in both directions; the padding is on every side.)
 
 
 # %%
@@ -234,6 +236,9 @@ with plot.style():
 picture
 
 # %% [markdown]
+# (Is a point above the *flat* part?  Then the machine was busy while the peak was measured, and the roof is too low: run
+# section 2 again.)
+#
 # Our layer is far to the right: it *could* run at the peak.  An activation never can.  So fast kernels compute it together
 # with something else, while the numbers are still in registers.
 #
@@ -377,7 +382,8 @@ for name in times.seconds:
 #
 # (GEMM is the BLAS's name for a matrix product, *general matrix multiply*.)  A product does not need the whole matrix
 # at once.  Take a few output pixels, gather *their* patches into a small panel that fits the cache, multiply it with
-# all filters, and use the same panel for the next pixels.  The matrix of patches exists only implicitly.
+# all filters, and use the same panel for the next pixels.  The matrix of patches exists only implicitly.  (`PANEL` is the
+# number of pixels of a panel, 32.)
 
 # %%
 implicit = importlib.import_module("minigen.kernels.ladder.implicit_gemm")
@@ -458,7 +464,10 @@ print(f"{2 * rows} independent chains; {2 * rows / (rows + 2):.2f} multiply-adds
 # Twelve or more independent chains also fill the waiting time that you measured in section 3.  A compiler does not
 # find this alone, so we write the instructions: Numba lets a function produce LLVM code.  This is the central part of
 # all our fast kernels.  `builder` writes instructions; `splat` copies a number to all lanes of a vector; the loops over
-# `i` and `j` run when the kernel is *compiled*, so the result is a long row of instructions without a loop.
+# `i` and `j` run when the kernel is *compiled*, so the result is a long row of instructions without a loop.  Read the part
+# from `b = [...]` to the second `builder.store`: it is the picture.  (`a_at`, `b_at` and `c_at` give the addresses of the
+# coefficients, the pixels and the results; the rest continues a sum that was begun before, and leaves out rows and pixels
+# that the image does not have.)
 
 # %%
 show_source(microkernel._block)
@@ -476,15 +485,25 @@ show_source(microkernel._block)
 # **Four multiplications**, and some additions to find $c_0, \dots, c_3$ from them.  (With more coefficients this is how
 # computers multiply large numbers: Karatsuba, Toom and Cook.)
 #
+# Written with matrices: $A$ (4 x 2) evaluates $a$ at the four points, $G$ (4 x 3) evaluates $w$, and $B$ (4 x 4) finds the
+# coefficients from the four products,
+#
+# $$c = B\,\big[(G w) \odot (A a)\big] = B\,\operatorname{diag}(G w)\,A\,a .$$
+#
+# $\odot$ multiplies element by element: the four multiplications.  It is the same as a matrix with $Gw$ on its diagonal.
+#
 # And convolution?  For fixed $w$, this multiplication is a linear map from 2 numbers $a$ to 4 numbers $c$.  Its *transpose*
 # maps 4 numbers to 2, and from lesson 3 you know which map that is: $y_p = \sum_r w_r x_{p+r}$, two outputs of a
-# convolution with three taps!  The transpose of the whole scheme (transpose all its matrices, reverse their order) has the
-# same number of multiplications.  Evaluation becomes a sum of products, and interpolation becomes a transform of the inputs:
+# convolution with three taps!  The transpose of the product (transpose all its matrices, reverse their order; a diagonal
+# matrix stays as it is) is $A^\top \operatorname{diag}(G w)\,B^\top$, with the same number of multiplications.  $A^\top$ adds the
+# products, and $B^\top$ transforms the inputs:
 #
 # $$y = A^\top \big[(G w) \odot (B^\top x)\big] .$$
 #
-# $\odot$ multiplies element by element: the four multiplications.  This is **Winograd** convolution (Winograd 快速卷积; minimal
-# filtering) with two outputs and three taps, in the literature F(2, 3) (Winograd 1980; Lavin and Gray 2015).  Our source derives the matrices from the points, with exact fractions:
+# This is **Winograd** convolution (Winograd 快速卷积; minimal filtering) with two outputs and three taps, in the literature
+# F(2, 3) (Winograd 1980; Lavin and Gray 2015).  Our source derives the matrices from the points, with exact fractions.
+# Compare the columns of $A^\top$ and the rows of $G$ with the four values above.  (A factor of each product, $\frac12$ or
+# $-1$, may stand in $B^\top$ or in $G$; here it is in $G$.)
 
 # %%
 F23 = {name: np.array(rows, dtype=float) for name, rows in transforms.matrices(2, 3).items()}

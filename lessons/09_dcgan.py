@@ -34,7 +34,7 @@
 # - search for copies of training images, and walk through the latent space.
 #
 # You need lessons 3 (convolution), 6 (batch norm and initialization), 7 (Adam) and 8 (the game and its losses).  Plan
-# three sittings of about 50 minutes: sections 1 to 3, sections 4 to 7, sections 8 to 12.  (Times are estimates for a
+# three sittings of about 50 minutes: sections 1 to 3, sections 4 to 7, sections 8 to 13.  (Times are estimates for a
 # reader who looks words up; they include the exercises.)  Five exercises check your answers; you can go on without solving
 # them.  New words are **bold**, with their Chinese name (`docs/glossary.md` has all).
 #
@@ -236,6 +236,9 @@ picture
 # *beginning*, which writes all 49 places together, can make the patches fit.
 #
 # ### Exercise 9.2: how much a unit sees
+#
+# The three convolutions above are `[(4, 2), (4, 2), (4, 2)]`, and a unit behind them is 22 pixels wide in its view.  Write
+# the rule for any list of kernels and strides.
 
 
 # %%
@@ -317,7 +320,7 @@ for norms in (True, False):
 
 # %% tags=["varies"]
 digits = mg.tensor(train.images[:32])
-pale = 0.3 * digits - 0.4
+pale = 0.3 * digits - 0.4  # black, -1, becomes -0.7; white, 1, becomes -0.1
 with_norm = nn.Sequential(nn.BatchNorm2d(1), *conv_k5_dropout_networks(28, 1)[1]).train()
 without = nn.Sequential(*list(with_norm)[1:])
 for layer in with_norm:
@@ -346,8 +349,8 @@ for mode in (True, False):
     )
 
 # %% [markdown]
-# With the statistics of the batch, pixels differ by a few hundredths; with the running averages a hundred times less, so
-# all images are nearly equal.
+# With the statistics of the batch, a pixel differs by about 0.2 from image to image.  With the running averages it differs
+# by less than a hundredth of that: all images are nearly equal.
 #
 # ## 5. Rules 3 and 4: activations
 #
@@ -578,7 +581,7 @@ picture
 #
 # | number | if D cannot tell | if D is certain | what it does *not* say |
 # |---|---|---|---|
-# | `loss_d` | $2\log 2 = 1.39$ | about 0.33 (real labels are smoothed to 0.9) | how good the images are |
+# | `loss_d` | $2\log 2 = 1.39$ | about 0.33, which is $-0.9\log 0.9 - 0.1\log 0.1$ (real labels are smoothed to 0.9) | how good the images are |
 # | `loss_g` | $\log 2 = 0.69$ | large | whether G improved: D changes too |
 # | `d_real`, `d_fake` | 0.5, 0.5 | near 0.9, near 0 | |
 #
@@ -760,6 +763,8 @@ picture
 # - **Without batch norm** the strokes are rough and made of blocks.
 # - **ReLU and max pooling in D** do *no* harm here.  Half of the paths, or a quarter of the pixels, are enough for so small an
 #   image.  The counts of sections 3 and 5 are right, and the damage that they suggest does not occur.
+# - **Data in $[0, 1]$**, and **weights ten times as large** at the start (a standard deviation of 0.2 in place of 0.02), end near
+#   the first row.  One seed cannot say whether the small difference comes from the rule or from chance.
 # - **Without `detach`**: if G's gradients are cleared in time, the row is the first one again, digit for digit; only the time
 #   to compute it is longer.  If they count, this training is not worse either, though G descends another loss: Adam divides a
 #   gradient by its size, which hides much of a gradient that is too weak.
@@ -915,6 +920,10 @@ picture
 # $10/\sqrt 2 = 7$, where G was never trained.  So one goes along the shell.
 #
 # ### Exercise 9.5: the way around
+#
+# On a sphere the shortest way from one point to another is a piece of a **great circle** (大圆), a circle around the center
+# of the sphere.  Each point of it is $\alpha a + \beta b$ with two numbers that depend on $t$ and on the angle between $a$
+# and $b$.  Equal steps of $t$ turn by equal angles.  (The usual name is *slerp*, spherical linear interpolation.)
 
 
 # %%

@@ -1,6 +1,7 @@
 """Lessons 3 and 4: wrong answers to their exercises are found, and for the right reason."""
 
 import math
+from operator import floordiv, truediv
 
 import numpy as np
 import pytest
@@ -104,9 +105,9 @@ def test_lesson_3_says_what_is_wrong(check, answer, reason):
     assert verdict.state == "wrong" and reason in verdict.reason, verdict
 
 
-def _work(pixels="out", times=2, size=4, images=True, channels=True, weights=1, result=1):
+def _work(pixels="out", times=2, size=4, images=True, channels=True, weights=1, result=1, divide=floordiv):
     def conv_work(N, C, O, H, W, kernel, stride, padding):
-        P, Q = ((n + 2 * padding - kernel) // stride + 1 for n in (H, W))
+        P, Q = (divide(n + 2 * padding - kernel, stride) + 1 for n in (H, W))
         rows, columns = (P, Q) if pixels == "out" else (H, W)
         flop = times * (N if images else 1) * O * (C if channels else 1) * kernel**2 * rows * columns
         return flop, size * (N * C * H * W + weights * O * C * kernel**2 + result * N * O * P * Q)
@@ -148,6 +149,7 @@ def _kernel(change_dtype=False, ignore_out=False, write=False, swap_groups=False
         (fourth.conv_work, _work(images=False), "There are N images"),
         (fourth.conv_work, _work(channels=False), "Each output sums over all C input channels"),
         (fourth.conv_work, _work(pixels="in"), "Where is the stride"),
+        (fourth.conv_work, _work(divide=truediv), "divide by the stride with //"),
         (fourth.conv_work, _work(weights=0), "The kernel's weights have to be read too"),
         (fourth.conv_work, _work(result=0), "The result has to be written too"),
         (fourth.conv_work, lambda *sizes: 2.0, "gave 1 result; expected 2"),

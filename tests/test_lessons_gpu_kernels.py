@@ -129,6 +129,26 @@ def _product(first=True, second=True, guard=True, coalesced=True, transposed=Tru
 
 
 @cuda.jit
+def product_that_keeps_old_numbers(a, b, c):
+    a_tile, b_tile = cuda.shared.array((16, 16), float32), cuda.shared.array((16, 17), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    row, corner = cuda.blockIdx.y * 16 + ty, cuda.blockIdx.x * 16
+    total = float32(0)
+    for start in range(0, a.shape[1], 16):
+        k, column = start + tx, corner + ty
+        if row < a.shape[0] and k < a.shape[1]:
+            a_tile[ty, tx] = a[row, k]
+        if column < b.shape[0] and k < b.shape[1]:
+            b_tile[ty, tx] = b[column, k]
+        cuda.syncthreads()
+        for k in range(16):
+            total += a_tile[ty, k] * b_tile[tx, k]
+        cuda.syncthreads()
+    if row < c.shape[0] and corner + tx < c.shape[1]:
+        c[row, corner + tx] = total
+
+
+@cuda.jit
 def product_without_tiles(a, b, c):
     column, row = cuda.grid(2)
     if row < c.shape[0] and column < c.shape[1]:
@@ -164,6 +184,7 @@ def product_without_tiles(a, b, c):
         (fifth.product_transposed, _product(coalesced=False), ("sectors, where 4096 would do", "of b as well")),
         (fifth.product_transposed, _product(pitch=16), ("takes 4.5 passes", "one unused word")),
         (fifth.product_transposed, product_without_tiles, ("the block shares them",)),
+        (fifth.product_transposed, product_that_keeps_old_numbers, ("still hold numbers of the step before",)),
     ],
 )  # fmt: skip
 def test_a_wrong_kernel_is_explained(check, answer, reasons):

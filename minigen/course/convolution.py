@@ -94,7 +94,9 @@ def _whole_numbers(what: str, got: Any, count: int) -> tuple[int, ...]:
     numbers = np.ravel(got)
     if numbers.shape != (count,) or numbers.dtype.kind not in "iu":
         whole = numbers.shape == (count,) and numbers.dtype.kind == "f" and np.all(numbers == np.round(numbers))
-        hint = " The value is whole, its type is not: divide with // in place of /." if whole else ""
+        hint = (
+            " The value is whole, its type is not: divide with // in place of /, or return int(...)." if whole else ""
+        )
         if len(numbers) != count > 1:
             hint = f" Give {count}, one for each place."
         raise Wrong(f"{what}: expected {count} whole number{'s' * (count > 1)}, got {got!r}.{hint}")

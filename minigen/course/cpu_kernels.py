@@ -49,6 +49,7 @@ def conv_work(answer: Any) -> None:
         p, q = (output_size(size, kernel, stride, (padding, padding), 1) for size in (h, w))
         narrow = [(size + padding - kernel) // stride + 1 for size in (h, w)]
         dense = [size + 2 * padding - kernel + 1 for size in (h, w)]
+        fractions = [(size + 2 * padding - kernel) / stride + 1 for size in (h, w)]
         flop = 2 * n * o * c * kernel**2 * p * q
         nbytes = 4 * (n * c * h * w + o * c * kernel**2 + n * o * p * q)
         what = f"conv_work({n}, {c}, {o}, {h}, {w}, {kernel}, {stride}, {padding})"
@@ -63,6 +64,8 @@ def conv_work(answer: Any) -> None:
             (2 * n * o * c * kernel**2 * dense[0] * dense[1] * one, "Where is the stride? There is a sum for each "
                                                                     "output "
              "pixel, and stride 2 halves their number along each axis."),
+            (2 * n * o * c * kernel**2 * fractions[0] * fractions[1] * one, "A window that does not fit is left out: "
+             "divide by the stride with //, then add 1."),
             (flop * one / (p * q) * h * w, "There is a sum for each output pixel: P x Q, not H x W."),
             (flop * one / c, "Each output sums over all C input channels."),
         ])  # fmt: skip

@@ -185,7 +185,7 @@ def _angle(a: np.ndarray, b: np.ndarray) -> Any:
     return np.arccos(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-@exercise("9.5", "the way round")
+@exercise("9.5", "the way around")
 def slerp(answer: Any) -> None:
     """``slerp(a, b, t)`` goes from vector a (t = 0) to b (t = 1) along the great circle."""
     a, b = random_array(0, 2, 100)
