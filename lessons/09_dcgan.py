@@ -763,8 +763,8 @@ picture
 # - **Without batch norm** the strokes are rough and made of blocks.
 # - **ReLU and max pooling in D** do *no* harm here.  Half of the paths, or a quarter of the pixels, are enough for so small an
 #   image.  The counts of sections 3 and 5 are right, and the damage that they suggest does not occur.
-# - **Data in $[0, 1]$**, and **weights ten times as large** at the start (a standard deviation of 0.2 in place of 0.02), end near
-#   the first row.  One seed cannot say whether the small difference comes from the rule or from chance.
+# - **Data in $[0, 1]$**, and **weights ten times as large** at the start (a standard deviation of 0.2 in place of 0.02): the FID
+#   is a little larger than in the first row.  One seed cannot say whether that comes from the rule or from chance.
 # - **Without `detach`**: if G's gradients are cleared in time, the row is the first one again, digit for digit; only the time
 #   to compute it is longer.  If they count, this training is not worse either, though G descends another loss: Adam divides a
 #   gradient by its size, which hides much of a gradient that is too weak.
@@ -922,7 +922,7 @@ picture
 # ### Exercise 9.5: the way around
 #
 # On a sphere the shortest way from one point to another is a piece of a **great circle** (大圆), a circle around the center
-# of the sphere.  Each point of it is $\alpha a + \beta b$ with two numbers that depend on $t$ and on the angle between $a$
+# of the sphere.  Each point of it is a weighted sum of $a$ and $b$; the two weights depend on $t$ and on the angle between $a$
 # and $b$.  Equal steps of $t$ turn by equal angles.  (The usual name is *slerp*, spherical linear interpolation.)
 
 
