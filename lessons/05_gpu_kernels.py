@@ -341,6 +341,8 @@ print(reports["tiled"])
 print(f"{intensity(reports['tiled']):.2f} flop a byte")
 
 # %% [markdown]
+# (Here a row of a block has 16 threads, so a warp is two rows of the tile: two pieces of 16 neighbors, each two sectors.)
+#
 # In general, a block that computes $m \times n$ results needs for each $k$ a column of $m$ and a row of $n$ numbers, of
 # 4 bytes, and does $mn$ multiply-adds with them:
 #
@@ -380,7 +382,7 @@ run_checked(tiled_race, (4, 4), (16, 16), a, b, c)
 # %% [markdown]
 # This is a **race condition** (竞态条件): a fast thread writes the next tile while a slow one still reads this one.  The result
 # depends on which thread is faster.  (The emulator runs the threads of a block one after another, each up to the next
-# barrier, so here nearly everything is wrong.)  On a GPU threads run at nearly the same speed most of the time, so such a
+# barrier, so here nearly everything is wrong.  A number in place of `order` is the seed of a random order.)  On a GPU threads run at nearly the same speed most of the time, so such a
 # kernel may pass every test for a year.  The check does not depend on luck: it records which thread used each element since
 # the last barrier, and names the two lines, the two threads, and the element.  (Without the *first* barrier a fast thread
 # reads what a slow one has not yet written: the same two lines, in the other order.)
@@ -444,7 +446,7 @@ for kernel in (read_column_32, read_column_33):
 # %% jupyter={"source_hidden": true}
 with plot.style():
     picture, panels = plot.figure(
-        1, 2, size=(9, 5),
+        1, 2, size=(9, 5.5),
         caption="The bank of each word of a tile, as a shade (0 dark, 31 light), and a column outlined. Rows of 32 words: the "
         "outlined column has one shade, so it is in one bank. Rows of 33: each row begins one bank further, and the column "
         "is in all 32.",
@@ -671,6 +673,7 @@ print(static_report.table(rows))
 # %% [markdown]
 # How to read it:
 #
+# - **shared**: bytes of shared memory of a block.  **instr**: instructions of the whole kernel.
 # - **regs**: registers of a thread.  **spill**: bytes for which there was no register, so that they are in memory.  Anything but 0 in a
 #   hot loop is bad.
 # - **occupancy**: which share of the 2048 threads that a multiprocessor has room for can be there at once, and what
