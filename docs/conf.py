@@ -9,6 +9,7 @@ version = release = minigen.__version__
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton"]
 exclude_patterns = ["jupyter_execute"]
 
+smartquotes = False  # --epochs stays --epochs
 html_theme = "furo"
 html_title = f"minigen {release}"
 html_static_path = ["_static"]

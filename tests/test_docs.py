@@ -143,6 +143,9 @@ def test_commands_below_a_command_are_there(site):
     page = text_of(site, "tables/command_line")
     for name in ("check", "build", "grade", "export", "similar", "validate"):
         assert section(page, f"### minigen course {name}")
+    assert (
+        "more `--epochs` or `--steps` prolong it" in page
+    )  # flags in a sentence are code, so that none becomes a dash
 
 
 def test_the_numbers_of_an_undecided_discriminator(site):
@@ -214,7 +217,7 @@ def test_a_docstring_becomes_markdown():
         "Compute $x^2$ of `x` and `y * z`.", "", "",
         "**Parameters**", "",
         r"**x, y\_** : *Tensor (N, \*)*", ": The first line,", "  and the second.", "", "  - a point", "", "",
-        "**Returns**", "", "- Tensor ()", "", "",
+        "**Returns**", "", "Tensor ()", "", "",
         "**Examples**", "", "", "```pycon", ">>> square(2)", "4", "```",
     ]  # fmt: skip
 

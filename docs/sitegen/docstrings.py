@@ -150,7 +150,7 @@ def _fields(lines: list[str], link: Link) -> list[str]:
         if body:
             out += [term, f": {body[0]}", *(f"  {each}" if each else "" for each in body[1:]), ""]
         else:
-            out += [f"- {term}", ""]
+            out += [term, ""]
         i = end
     return out
 

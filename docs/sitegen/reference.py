@@ -77,6 +77,9 @@ class Names:
         self.pages[full] = page
         if callable(value) and not member:
             self.known[id(value)] = full
+        where = getattr(value, "__module__", None)
+        if where and not member:  # the file that it is in, as docstrings name it
+            self.short.setdefault(f"{where}.{full.rpartition('.')[2]}", set()).add(full)
         parts = full.split(".")
         for i in range(len(parts) - member):
             self.short.setdefault(".".join(parts[i:]), set()).add(full)

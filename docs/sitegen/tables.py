@@ -461,9 +461,12 @@ def _command_section(command: Command, level: int, link: Link) -> list[str]:
 
 
 def _prose(text: str, link: Link) -> str:
-    return text if "\n" not in text else f"```text\n{text.strip()}\n```"
+    if re.search(r"^ ", text, re.MULTILINE):  # laid out by hand
+        return f"```text\n{text.strip()}\n```"
+    return _code(" ".join(text.split()))
 
 
 def _code(text: str) -> str:
     """Help text in a cell: plain words, with no accidental markup."""
-    return re.sub(r"([*_<|\[\]])", r"\\\1", text)
+    text = re.sub(r"([*_<|\[\]])", r"\\\1", text)
+    return re.sub(r"(?<![\w`-])--[a-z][a-z-]*", r"`\g<0>`", text)
