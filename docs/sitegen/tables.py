@@ -405,6 +405,10 @@ def commands() -> list[Command]:
             every = _command("minigen train MODEL", model_parser("gan"))
             own = {f"--{each.name.replace('_', '-')}" for each in _options("gan")}
             every.flags = [flag for flag in every.flags if flag.names.split(",")[0].split()[0] not in own]
+            other = {flag.names: flag.help for flag in _command("", model_parser("repair")).flags}
+            for flag in every.flags:
+                if other[flag.names] != flag.help:  # a default that each model sets for itself
+                    flag.help = re.sub(r"\(default: .*?\)", "(default: that of the model)", flag.help)
             every.usage, every.description = "minigen train MODEL [options]", "The flags of every training."
             found[-1].below = [every]
     return found
