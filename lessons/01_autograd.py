@@ -202,12 +202,13 @@ print(f"{n:,} elements; J would have {n * n:,} entries, {4 * n * n / 1e12:.1f} T
 #   the other direction, $y_i = x$ for every $i$ gives $\sum_i g_i\,dx$: the gradient of *copying* is *adding*.
 # - **matrix product** $Y = AB$: $dY = dA\,B + A\,dB$.  An inner product of matrices is a trace,
 #   $\langle G, M \rangle = \operatorname{tr}(G^\top M)$, and a trace stays the same when its last factor becomes the first:
-#   $\operatorname{tr}(G^\top dA\, B) = \operatorname{tr}(B\,G^\top dA) = \langle G B^\top, dA \rangle$, and
-#   $\operatorname{tr}(G^\top A\, dB) = \langle A^\top G, dB \rangle$.
+#   $\operatorname{tr}(G^\top dA\, B) = \operatorname{tr}(B\,G^\top dA) = \langle G B^\top, dA \rangle$, because
+#   $B\,G^\top = (G B^\top)^\top$; and in the same way $\operatorname{tr}(G^\top A\, dB) = \langle A^\top G, dB \rangle$.
 #
 # Find these three lines of mathematics in the source.  To read it: arguments after `*` (`dim`, `keepdim`) are settings
 # without a gradient; `array_module` is NumPy, or CuPy for arrays on a GPU; `sum_array` is a sum with a small rounding
-# error; `kept_shape` is the shape with the summed dimensions as 1, and `expand` copies along them.
+# error; `kept_shape` is the shape with the summed dimensions as 1, and `expand` copies along them; `find` gives the
+# function that multiplies such arrays (lesson 4), and `transpose(other, -1, -2)` exchanges the last two dimensions.
 
 # %%
 show_source(mg.exp, mg.ops.reduce.sum_, mg.ops.linalg.matmul_)
@@ -304,7 +305,7 @@ print(
     "L =",
     round(L.data, 6),
     "was made from",
-    [round(v.data, 6) for v in L.inputs],
+    [round(float(v.data), 6) for v in L.inputs],
     "; the first is x:",
     L.inputs[0] is x,
 )
@@ -543,9 +544,9 @@ exercises.my_grad(my_grad)
 #
 # A rule reads and writes arrays of the same sizes as its operation, and costs about as much.  (A matrix product has two
 # rules, and each is one matrix product.)  So the whole gradient costs a small multiple of the forward pass, *however many
-# inputs there are*.  This is **reverse mode** (反向模式).  If $+ - \times\, /$ are all there is, and each counts as one, $L$ with its gradient takes at most 5
-# times as many as $L$ alone (Baur and Strassen, 1983).  Now the time, on your machine, for
-# $L = \sum_i \tanh(x_i)^2 \sin(x_i)$:
+# inputs there are*.  This is **reverse mode** (反向模式).  There is a theorem: if a program consists of additions,
+# subtractions, multiplications and divisions alone, then $L$ with its whole gradient takes at most 5 times as many of them
+# as $L$ alone (Baur and Strassen, 1983).  Now the time, on your machine, for $L = \sum_i \tanh(x_i)^2 \sin(x_i)$:
 
 
 # %% tags=["varies"]
@@ -784,7 +785,8 @@ for fake, text in ((a * z, "D(G(z))"), ((a * z).detach(), "D(G(z).detach())")):
 # $$\frac{\partial L}{\partial m} = 1 - \frac{\sum_i e^{x_i - m}}{\sum_i e^{x_i - m}} = 0 .$$
 #
 # Everything that passes through $m$ is multiplied by zero, for every $x$ and $m$; so higher derivatives lose nothing
-# either.  Therefore `m` may be a constant, computed outside the graph.  Find it in the source:
+# either.  Therefore `m` may be a constant, computed outside the graph.  Find it in the source (`constant` makes a Tensor
+# without history; the other lines are for infinite values and for shapes):
 
 # %%
 show_source(mg.ops.reduce.logsumexp)

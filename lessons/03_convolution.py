@@ -176,7 +176,8 @@ plot.show_images(
 #
 # ### Exercise 3.1: one loop, three sums
 #
-# Write all three, in one dimension (with dilation 1).  `g` has one number for each output.
+# Write all three, in one dimension (with dilation 1).  `g` has one number for each output, so it says how many outputs there
+# are; the padding after the last input need not be given.
 
 
 # %%
@@ -208,7 +209,7 @@ exercises.triad(triad)
 # This **triad identity** holds for *every* $x$, $w$ and $g$, so we can test it with random numbers.  There is no step size and
 # no tolerance to choose, as there was with finite differences: there is only rounding.  Here are our three kernels, in
 # NumPy, on images: odd sizes, four different paddings, different strides and dilations, two groups.  (*Groups* divide the
-# channels into parts; each filter uses one part.)
+# channels into parts; each filter uses one part.  `padding` is ((top, bottom), (left, right)).)
 
 # %%
 settings = dict(stride=(2, 3), padding=((1, 2), (0, 3)), dilation=(2, 1), groups=2)
@@ -290,7 +291,10 @@ for order in (1, 2, 3):
 # %% [markdown]
 # And the computation, in NumPy.  First the inputs are copied into an array of *patches*, one for each window (this is
 # called *im2col*), then everything is a matrix product.  Read `_patches` as the equation $i = ps + rd - t$: for each
-# tap, `_tap` is the slice of the padded image that this tap is multiplied with, one element per output.
+# tap, `_tap` is the slice of the padded image that this tap is multiplied with, one element per output.  (In the source, `r`
+# and `s` count the taps down and across; the stride is `stride`.  `checked` checks the shapes first, and `_deliver` only
+# copies the result into `out`, if an `out` is given.  In section 3's first listing, `find` gives the function that
+# computes: here this one, and a faster one from lesson 4 on.)
 
 # %%
 show_source(reference.conv.conv2d, reference.conv._patches, reference.conv._tap)
@@ -503,7 +507,8 @@ plot.show_images(
 # ### Exercise 3.4: a transposed convolution by an ordinary one
 #
 # Compute `F.conv_transpose2d(g, w, stride=stride)` with `F.conv2d` at stride 1.  (This is slow, because most of the products
-# are with zeros, but it shows how the two are related.)
+# are with zeros, but it shows how the two are related.)  `F.conv2d` wants Tensors: turn your arrays into Tensors with
+# `mg.tensor(...)`.  The result may be a Tensor or an array.
 
 
 # %%
@@ -683,7 +688,8 @@ for kernel in (3, 4, 5):
 #
 # ### Exercise 3.6: the weight gradient is a convolution too
 #
-# Compute $\mathcal W(x, g)$ with `F.conv2d`: square images and kernels, no padding, dilation 1.
+# Compute $\mathcal W(x, g)$ with `F.conv2d`: square images and kernels, no padding, dilation 1.  (Again `mg.tensor(...)` turns
+# an array into a Tensor, and `.numpy()` turns it back.)
 
 
 # %%

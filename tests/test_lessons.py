@@ -306,11 +306,11 @@ def _path_by_path(output, x):
     return total
 
 
-def _pass_that(overwrites=False, keeps_first=False, unsorted=False):
+def _pass_that(overwrites=False, keeps_first=False, unsorted=False, depth_first=False):
     def my_grad(output, x):
         found, waiting = {}, [output]
         while waiting:
-            t = waiting.pop(0)
+            t = waiting.pop() if depth_first else waiting.pop(0)
             if id(t) not in found:
                 found[id(t)] = t
                 waiting.extend(t.node.inputs if t.node else ())
@@ -360,6 +360,8 @@ def _hvp(f, x, v, times=1.0, backward=False):
         (first.my_grad, _pass_that(keeps_first=True), "Only one contribution arrives at x"),
         (first.my_grad, _pass_that(unsorted=True), "p used by two others"),
         (first.my_grad, _pass_that(unsorted=True), "before it had received every contribution"),
+        (first.my_grad, _pass_that(unsorted=True, depth_first=True), "my_grad(young * old, x), where old made young"),
+        (first.my_grad, _pass_that(unsorted=True, depth_first=True), "before it had received every contribution"),
         (first.my_grad, _path_by_path, "Visit a Tensor only once"),
         (first.my_grad, lambda output, x: 1.0, "expected a Tensor, got float"),
         (first.my_grad, lambda output, x: mg.ones_like(x), "my_grad(x * w, x), one operation: expected -1.3"),

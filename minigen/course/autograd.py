@@ -71,8 +71,12 @@ def my_grad(answer: Any) -> None:
     ]  # fmt: skip
     old = x * w
     young = (old + 1) * 2
-    cases.append(("my_grad(old * young, x), where old made young", old * young, x,
-                  -1.3 * (2 * (0.7 * -1.3) + 2) + 0.7 * -1.3 * 2 * -1.3))  # fmt: skip
+    for name, output in (
+        ("old * young", old * young),
+        ("young * old", young * old),
+    ):  # a stack finds the last input first
+        cases.append((f"my_grad({name}, x), where old made young", output, x,
+                      -1.3 * (2 * (0.7 * -1.3) + 2) + 0.7 * -1.3 * 2 * -1.3))  # fmt: skip
     for what, output, at, expected in cases:
         got = call_or_hint(answer, output, at, hints={
             KeyError: "If the key is the id of a Tensor: its turn came before it had received a contribution. "
@@ -147,8 +151,8 @@ class _Counted:
     def __getattr__(self, name: str) -> Any:
         if next(self.reads) > 4000:  # a hundred reads a node
             raise RecursionError(
-                "stopped, because it follows every path by itself: 40 operations, but 2 to the 40 paths. Collect a "
-                "Tensor only once. Visit a Tensor only once, when it has received every contribution"
+                "stopped, because it follows every path by itself: 40 operations, but 2 to the 40 paths. Visit a "
+                "Tensor only once, when it has received every contribution"
             )
         return getattr(self.node, name)
 
