@@ -143,6 +143,8 @@ def test_commands_below_a_command_are_there(site):
     page = text_of(site, "tables/command_line")
     for name in ("check", "build", "grade", "export", "similar", "validate"):
         assert section(page, f"### minigen course {name}")
+    every = section(page, "### minigen train MODEL")
+    assert every.count("(default: that of the model)") == 4  # --data, --epochs, --batch-size, --run
     assert (
         "more `--epochs` or `--steps` prolong it" in page
     )  # flags in a sentence are code, so that none becomes a dash
