@@ -56,8 +56,8 @@ from minigen.course import show_source
 # The simplest optimizer takes a step along minus the gradient: $\theta_{t} = \theta_{t-1} - \eta\, g_t$.  If $g$ is the
 # gradient of a random **batch** of the data, it is called **stochastic gradient descent** (随机梯度下降), in short SGD.
 #
-# Near a minimum every smooth loss looks like a parabola in each of certain directions: $L = \frac12 \lambda \theta^2$, with
-# the curvature $\lambda$.  There $g = \lambda\theta$, and
+# Near a minimum every smooth loss looks like a parabola in each of certain directions, the eigenvectors of its Hessian:
+# $L = \frac12 \lambda \theta^2$, with the curvature $\lambda$.  There $g = \lambda\theta$, and
 #
 # $$\theta_t = \theta_{t-1} - \eta\lambda\,\theta_{t-1} = (1 - \eta\lambda)\,\theta_{t-1} .$$
 #
@@ -144,7 +144,8 @@ exercises.stable_rate(stable_rate)
 # *How large does the step become?*  For a constant $g$ the velocity is $g\,(1 + \beta + \beta^2 + \dots) = g/(1 - \beta)$.
 # With $\beta = 0.9$ the steps in a constant direction are ten times longer.  (Some programs write
 # $v_t = \beta v_{t-1} + (1 - \beta) g_t$.  It is the same method with another $\eta$.  PyTorch and minigen have no
-# factor $1 - \beta$.)  minigen's SGD, as it is installed (`kernels.find` looks for the compiled loop of the same formula):
+# factor $1 - \beta$.)  minigen's SGD, as it is installed (`kernels.find` looks for the compiled loop of the same
+# formula; `dampening` and `nesterov` are options that are off by default):
 
 # %%
 show_source(mg.optim.SGD._update)
@@ -170,7 +171,7 @@ with plot.style():
     picture, axes = plot.figure(
         1, 2, size=(9, 3.6),
         caption="Sixty steps in a valley that is 100 times steeper across (a) than along (b). Left: plain gradient descent creeps along "
-        "the floor. Right: momentum swings across at first, and arrives.",
+        "the floor. Right: momentum swings across at first, and comes near the minimum in both directions.",
     )  # fmt: skip
     a, b = np.meshgrid(np.linspace(-1.2, 1.2, 101), np.linspace(-1.2, 1.2, 101))
     for place, path, title in zip(axes, (plain, with_momentum), ("plain", "momentum 0.9")):
@@ -271,7 +272,8 @@ exercises.adam_step(adam_step)
 #
 # </details>
 #
-# This is minigen's.  The compiled kernel does the same in one pass over the arrays:
+# This is minigen's.  (In the source `v` is our $s$.  `vmax`, for the variant AMSGrad, and the weight decay are off by default;
+# section 5 explains the decay.)  The compiled kernel does the same in one pass over the arrays:
 
 # %%
 show_source(mg.optim.Adam._update, mg.kernels.load("reference").adam_step)
@@ -444,6 +446,12 @@ rate_factor = {"SGD": ..., "momentum": ..., "RMSprop": ..., "Adam": ...}
 exercises.rate_factor(rate_factor)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Put $1000\,g$ in place of $g$ in the formula of each step.  What happens to $v_t$, and what to $m_t$ and $\sqrt{s_t}$?
+#
+# </details>
+#
 # ## 7. A game is not a minimization
 #
 # A GAN has two players.  The smallest game of this kind: $x$ wants $V = xy$ small, $y$ wants it large.  The equilibrium is
@@ -455,7 +463,8 @@ exercises.rate_factor(rate_factor)
 # players move away from the equilibrium, **for every learning rate**.  There is no loss that falls: they turn round it.
 #
 # If they *alternate* ($y$ moves with the *new* $x$), they stay near an ellipse and neither leave nor arrive.  The *mean* of
-# all positions on the way does arrive.  This is one reason to average a generator's weights (`--ema`).
+# all positions on the way does arrive.  This is one reason to average a generator's weights (the option `--ema` of
+# `minigen train`).
 
 
 # %%
@@ -525,11 +534,17 @@ def growth(lr, steps):
 exercises.growth(growth)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# The formula above is for the *square* of the distance, and for one step.
+#
+# </details>
+#
 # ## 8. The same in a real GAN
 #
 # DCGAN's authors (Radford et al. 2016) write that $\beta_1 = 0.9$ makes their training oscillate, and that 0.5 helps.  Adam's
-# $\beta_1$ is its momentum.  Here are two trainings of minigen's DCGAN on digits, 500 steps each, equal in everything but
-# $\beta_1$:
+# $\beta_1$ is its momentum.  Here are two trainings of minigen's DCGAN (a convolutional GAN, lesson 9) on digits, 500
+# steps each, equal in everything but $\beta_1$:
 
 # %% jupyter={"source_hidden": true}
 with plot.style():
