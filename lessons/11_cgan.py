@@ -153,7 +153,8 @@ show_source(mg.models.CGAN.training_step)
 
 # %% [markdown]
 # Compare with lesson 8: it is the same function.  The losses are those of any GAN; only the *inputs* of D and G have
-# changed, in `generate` and `discriminate`:
+# changed, in `generate` and `discriminate`.  (`average` and `_recalibrated` matter for sampling alone: averaged weights, and
+# fresh batch-norm statistics, lesson 10.)
 
 # %%
 show_source(mg.models.CGAN.generate, mg.models.CGAN.discriminate)
