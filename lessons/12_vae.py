@@ -162,8 +162,8 @@ picture
 # $$ELBO(x) = E_{z \sim q}\big[\log p(x \mid z)\big] - KL\big(q(z \mid x) \,\|\, p(z)\big) .$$
 #
 # The first term is the **reconstruction term** (重建项): it is large if the codes explain the image.  The second is a cost: the
-# number of nats needed to encode $z$ with the prior as the code.  (Note the two KLs.  The *gap* is measured from the
-# posterior, and unknown; the *cost* is measured from the prior, and has a formula.)  The loss is minus the ELBO.  Each image
+# number of nats that $z$ says about this image, beyond what the prior says of every image.  (Note the two KLs.  The *gap* is
+# measured from the posterior, and unknown; the *cost* is measured from the prior, and has a formula.)  The loss is minus the ELBO.  Each image
 # has a different $q$; a second network, the **encoder** (编码器), reads $x$ and gives $\mu$ and $\log\sigma^2$ of
 # $q(z \mid x) = N(\mu, \sigma^2)$, component by component.
 #
@@ -625,8 +625,8 @@ show_source(
 # Line by line: the encoder gives `mu` and `log_var`; new noise is drawn; the log-likelihood of the codes is computed
 # (`reparameterize`, decode, sum over pixels); the loss is minus the ELBO; one optimizer updates both networks.  **Nothing is
 # detached**, unlike in a GAN: encoder and decoder descend the same loss.  (`average` is a moving average of the weights,
-# which is used for samples and measurements and takes no part in training.  `condition` and several `samples` come in
-# section 9.)
+# which is used for samples and measurements and takes no part in training.  `augmentation`, changed copies of the images, is
+# off by default; lesson 15 has it.  `condition` and several `samples` come in section 9.)
 #
 # We train two VAEs on 4,000 digits: with a code of 2 numbers, which can be plotted, and with one of 20.  Encoder and
 # decoder are strided and transposed convolutions (lesson 3).  We train a few epochs only, to save time:
@@ -859,7 +859,8 @@ picture
 #
 # Give the label $c$ to encoder *and* decoder.  Every line of section 1 stays true with "$\mid c$" in each density; the
 # prior stays $N(0, I)$ for every class.  Then $z$ need not describe which digit it is, only the rest: slant, width, stroke.  To
-# draw a 7 in a given style, decode the $z$ of that style with $c = 7$.
+# draw a 7 in a given style, decode the $z$ of that style with $c = 7$.  (The next cells train for twenty epochs.  `load_judges`
+# gives a classifier of real digits, to read what was drawn.)
 
 # %%
 show_source(mg.models.CVAE.loss, mg.models.BaseVAE._decode)

@@ -63,6 +63,11 @@ def _whole_batch(kl):
         (lesson.sample_vjp, lambda g, mu, lv, eps: (g * eps, g), "eps multiplies sigma, not mu"),
         (lesson.sample_vjp, lambda g, mu, lv, eps: (np.ones_like(g), g), "Where is g?"),
         (lesson.kl, _kl(times=1.0), "Where is the 1/2?"),
+        (
+            lesson.kl,
+            lambda mu, lv, m, rho: (rho - lv - 1 + (np.exp(lv) + (mu - m) ** 2) / rho).sum(1) / 2,
+            "divide by its exponential",
+        ),
         (lesson.kl, _kl(minus=0.0), "Where is the -1?"),
         (lesson.kl, _kl(flip=-1.0), "Look at the sign of the logarithms"),
         (lesson.kl, _kl(over=lambda terms: terms), "Add up the components"),

@@ -60,6 +60,8 @@ def kl(answer: Any) -> None:
         right = _kl(mu, log_var, m, rho)
         close(what, got, right, [
             (2 * right, "Where is the 1/2?"),
+            (0.5 * (rho - log_var - 1 + (np.exp(log_var) + (mu - m) ** 2) / rho).sum(1) if rho.all() else 2 * right,
+             "prior_log_var is the logarithm of the prior's variance: divide by its exponential."),
             (right / shape[1], "This is the mean over the components. Their KLs add up."),
             (0.5 * (np.exp(log_var) + mu**2 - 1 - log_var).sum(1), "Where is the prior? This is the KL from N(0, I)."),
             (_kl(m, rho, mu, log_var), "This is KL(p || q). The mean is to be taken under q."),
