@@ -387,6 +387,21 @@ def corner(session, base, right, up):
     return rest + LIMIT * (right * first + up * second)
 
 
+def test_the_planes_go_through_the_code_that_the_page_names(sessions):
+    """The plane of the last two of four directions: the code decides the place in the first two, which matter most."""
+    session = sessions["gan"]
+    held = embedded(static_page(session))
+    sprite = pixels(base64.b64decode(held["planes"][1]["picture"].partition(",")[2]))
+    third, fourth = session.directions.vectors[2:]
+    rest = np.array(held["base"])
+    rest = rest - (rest @ third) * third - (rest @ fourth) * fourth
+    right = LIMIT * (third - fourth)
+    through, middle = (levels(session.decode([code])[0, 0]) for code in (rest + right, right))
+    assert held["planes"][1]["axes"] == [2, 3]
+    assert np.abs(sprite[-8:, -8:] - through).max() <= 1
+    assert np.abs(through - middle).max() > 3
+
+
 def test_a_name_cannot_end_the_script(sessions, monkeypatch):
     session = sessions["gan"]
     about = session.describe()

@@ -37,7 +37,7 @@ mg.plot.show_images(digits, ncols=10, caption="Five digits of each class, made b
 # ## A GAN that learns a ring
 #
 # The data: eight small groups of points on a circle.  Two dense networks play the game of lesson 8.  The picture is
-# drawn anew after every 100 steps: grey are points of the data, orange those of the generator.
+# drawn anew after every 100 steps.  Blue dots are points that the generator makes.
 
 # %%
 ring = mg.data.load("ring8", count=12800)
@@ -46,7 +46,7 @@ model = mg.models.build("points", width=64, layers=2, layers_d=2, batch_norm=Fal
 folder = Path("/tmp/ring")  # in memory: the files on the left are slow to write
 run = mg.train.Run.create(folder, {"model": "points", "data": "ring8"}, overwrite=True)
 loader = mg.data.Loader(ring, batch_size=128)
-live = mg.plot.Live(caption="Left: the losses. Right: points of the data, and of the generator.")
+live = mg.plot.Live(caption="Left: the losses. Right: points of the generator.")
 result = mg.train.fit(model, loader, run, steps=500, progress=False, on_epoch=live)
 print(f"steps: {result.step}")
 
