@@ -434,7 +434,8 @@ def test_live_updates_one_picture(monkeypatch, tmp_path, reference_kernels):
 
     mg.train.fit(model, loader, run, 3, progress=False, on_epoch=on_epoch)
     assert (len(handle.shown), len(handle.updates)) == (1, 2)
-    last = handle.updates[-1]
+    last = live.draw(reports[-1])
+    assert handle.updates[-1].data == last._repr_png_()
     curves, samples = last.axes
     lines = {line.get_label(): line for line in curves.lines}
     assert set(lines) == {"loss_d", "loss_g"}

@@ -68,7 +68,9 @@ class Live:
     """
 
     def __init__(self, columns: Sequence[str] | None = None, ncols: int | None = None, caption: str | None = None):
-        self._display: Any = require("IPython.display").display
+        notebook = require("IPython.display")
+        self._display: Any = notebook.display
+        self._image: Any = notebook.Image  # encodes its bytes itself, which the kernel of JupyterLite does not
         self._columns = None if columns is None else list(columns)
         self._ncols, self._caption = ncols, caption
         self._handle: Any = None
@@ -77,7 +79,7 @@ class Live:
     def __call__(self, report: Report) -> None:
         """Draw what the loop reports, in place of the picture before."""
         self.history.append((report.step, dict(report.means)))
-        picture = self.draw(report)
+        picture = self._image(data=self.draw(report)._repr_png_(), format="png")  # type: ignore[attr-defined]
         if self._handle is None:
             self._handle = self._display(picture, display_id=True)
         else:
