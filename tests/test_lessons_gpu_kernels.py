@@ -163,7 +163,7 @@ def product_without_tiles(a, b, c):
     ("check", "answer", "reasons"),
     [
         (fifth.add_bias, bias_without_guard, ("BoundsError", "128 threads for 105 elements")),
-        (fifth.add_bias, bias_channels_last, ("`length` neighbours share one",)),
+        (fifth.add_bias, bias_channels_last, ("`length` neighbors share one",)),
         (fifth.add_bias, bias_of_one_image, ("BoundsError", "element 5 of bias", "from 0 to 4")),
         (fifth.add_bias, bias_of_the_first_block, ("were never written",)),
         (fifth.add_bias, bias_by_every_block, ("RaceError", "cuda.grid(1)")),

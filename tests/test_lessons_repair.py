@@ -147,7 +147,7 @@ DETACH = {"discriminator": "a", "adversary": "", "cycle": ""}
         (sixteenth.cycle_maps, "a", "B = A undoes it"),
         (sixteenth.cycle_maps, "c", "the identity loses nothing"),
         (sixteenth.cycle_maps, "abc", "any one-to-one map"),
-        (sixteenth.cycle_maps, "a, b, c, d, e", "which colour it was"),
+        (sixteenth.cycle_maps, "a, b, c, d, e", "which color it was"),
         (sixteenth.cycle_maps, {"a", "b", "c", "e", "f"}, "from where they came"),
         (sixteenth.cycle_maps, "abg", "Expected letters from a to f, got 'g'"),
         (sixteenth.cycle_maps, {"zero": "abce"}, "Expected a set of letters"),
@@ -163,6 +163,7 @@ def test_other_ways_to_write_a_right_answer_are_right():
     assert sixteenth.when_to_stop(lambda losses, outputs, truth: np.argmin(np.abs(outputs - truth).mean((1, 2))))
     assert sixteenth.where_to_detach({"discriminator": ["A"], "adversary": set(), "cycle": "none"})
     assert all(sixteenth.cycle_maps(each) for each in ("ecba", "A, B, C, E", ["a", "b", "c", "e"]))
+    assert "one string" in sixteenth.cycle_maps(list("abce")).reason and not sixteenth.cycle_maps("abce").reason
 
 
 def test_answers_not_yet_given_are_told_from_wrong_ones():

@@ -25,7 +25,9 @@ def _run(answer: Any, what: str, grid: Any, block: Any, *arguments: Any, hints: 
     try:
         return emulate(answer, **how)[grid, block](*arguments)
     except emulator.KernelError as fault:
-        hint = hints.get(type(fault).__name__, "")
+        kind = type(fault).__name__
+        apart = "between blocks" if "in different blocks" in str(fault) else ""
+        hint = hints.get(f"{kind} {apart}", hints.get(kind, ""))
         raise Wrong(f"{what}: {type(fault).__name__}: {fault}\n{hint}".rstrip()) from fault
     except Exception as error:
         raise Wrong(f"{what}: Numba could not compile or start it: {type(error).__name__}: {error}") from error
@@ -39,6 +41,10 @@ def _integers(seed: int, *shape: int) -> np.ndarray:
 def _written(what: str, result: np.ndarray, expected: np.ndarray, hints: list[tuple[np.ndarray, str]]) -> None:
     missing = np.isnan(result)
     if missing.any():
+        if known := [hint for value, hint in hints if np.array_equal(value, result, equal_nan=True)]:
+            raise Wrong(
+                f"{what}: {missing.sum()} of {missing.size} elements are missing, others are wrong.\n{known[0]}"
+            )
         place = tuple(map(int, np.argwhere(missing)[0]))
         raise Wrong(f"{what}: {missing.sum()} of {missing.size} elements were never written, or with something read "
                     f"from shared memory that no thread had written; the first is at {place}.")  # fmt: skip
@@ -85,6 +91,9 @@ def cost(answer: Any) -> None:
         sectors, per_bank = len(np.unique(words // 8)), np.bincount(distinct % 32)
         first, second = call(answer, words.copy(), expect=2)
         one = np.asarray(1.0)
+        if sectors != per_bank.max() and (first, second) == (per_bank.max(), sectors):
+            raise Wrong(f"cost(words) for {what}: expected {sectors} sectors and {per_bank.max()} passes, got {first} "
+                        f"and {second}.\nThe two are exchanged: the order is sectors, passes.")  # fmt: skip
         close(f"cost(words)[0], the sectors, for {what}", first, sectors, [
             (len(np.unique(words // 32)) * one, "These are pieces of 32 numbers. A sector has 32 bytes: 8 float32."),
             (-(-int(np.ptp(words) + 1) // 8) * one, "Sectors in between that no lane asks for do not count."),
@@ -95,6 +104,7 @@ def cost(answer: Any) -> None:
             (np.bincount(words % 32).max() * one, "Threads that want the same word share it: count different words."),
             (np.count_nonzero(per_bank) * one, "This is the number of banks in use. What must the busiest do?"),
             (len(distinct) * one, "Different banks deliver in the same pass."),
+            (one, "One pass is enough only if no bank has two of these words: a bank delivers one word in a pass."),
         ])  # fmt: skip
 
 
@@ -102,6 +112,18 @@ def _rows(report: Any, shared: bool, kind: str) -> tuple[int, int, int]:
     """Requests, transactions and the least of one kind, added up."""
     rows = [row for row in report.traffic if row.shared == shared and row.kind == kind]
     return tuple(sum(getattr(row, name) for row in rows) for name in ("requests", "transactions", "least"))
+
+
+def _tiles_kept_in_place(x: np.ndarray) -> np.ndarray:
+    """What `transpose` gives if a block stores its turned tile where it read it; NaN where nothing is stored."""
+    rows, columns = (-(-size // SIDE) * SIDE for size in x.shape)
+    padded = np.full((rows, columns), np.nan, x.dtype)
+    padded[: x.shape[0], : x.shape[1]] = x
+    tiles = padded.reshape(rows // SIDE, SIDE, columns // SIDE, SIDE)
+    y, kept = np.full(x.shape[::-1], np.nan, x.dtype), tiles.transpose(0, 3, 2, 1).reshape(rows, columns)
+    inside = kept[: y.shape[0], : y.shape[1]]
+    y[: inside.shape[0], : inside.shape[1]] = inside
+    return y
 
 
 @exercise("5.3", "a transpose that reads and writes rows")
@@ -118,8 +140,12 @@ def transpose(answer: Any) -> None:
         grid = (-(-shape[1] // SIDE), -(-shape[0] // SIDE))
         what = f"transpose[{grid}, ({SIDE}, {SIDE})] on x of shape {shape}"
         _run(answer, what, grid, (SIDE, SIDE), x, y, hints=hints, check=True)
-        square = [(x, "This is x itself.")] if shape == shape[::-1] else []
-        _written(what, y, x.T, square)
+        mistakes = [(_tiles_kept_in_place(x), "Each tile is turned, but stored where it was read. Block (bx, by) reads "
+                     "a tile of x from tile row by and tile column bx; in y it is in tile row bx.")]  # fmt: skip
+        if shape == shape[::-1]:
+            mistakes = [(x, "This is x itself: nothing turns it. What was written to tile[ty, tx] has to be read as "
+                         "tile[tx, ty].")]  # fmt: skip
+        _written(what, y, x.T, mistakes)
     report = _run(answer, what, grid, (SIDE, SIDE), x, y, hints=hints, count=True)
     for shared, kind, unit, name in (
         (False, "load", "sectors", "reads x"),
@@ -145,6 +171,8 @@ def product_transposed(answer: Any) -> None:
     """``product_transposed(a, b, c)``: c = a @ b.T in tiles of 16 x 16, blocks of 16 x 16 threads, any sizes."""
     hints = {
         "RaceError": "A tile may be read when all have written it, overwritten when all have read it: two barriers.",
+        "RaceError between blocks": "Two blocks store one element of c. Behind the end of a row lies the next row: a "
+        "thread whose element is outside of c must not store. Guard the store.",
         "BoundsError": "Sizes need not be multiples of 16: load a zero where there is no element, and guard the store.",
         "BarrierError": "Every thread of the block has to reach every barrier, also one without an element of c.",
     }
@@ -153,7 +181,13 @@ def product_transposed(answer: Any) -> None:
         a, b = _integers(m, m, depth), _integers(n + 50, n, depth)
         what = f"product_transposed on a {a.shape} and b {b.shape}"
         c = run(what, a, b, check=True, order="reverse")
-        mistakes = [(a @ b, "This is a @ b. Element (i, j) of a @ b.T sums a[i, k] * b[j, k].")] if n == depth else []
+        mistakes = []
+        if n == depth:
+            mistakes.append((a @ b, "This is a @ b. Element (i, j) of a @ b.T sums a[i, k] * b[j, k]: with rows of b "
+                             "in the rows of a tile, thread (tx, ty) reads b_tile[tx, k]."))  # fmt: skip
+        if depth % TILE == 0:
+            mistakes.append((np.outer(a[:, -1], b[:, -1]), "This is the product of the last k alone: add it to the sum "
+                             "of those before."))  # fmt: skip
         if rest := depth % TILE:  # the last tiles keep what the tiles before had in their last columns
             kept = np.s_[:, depth - TILE : depth - rest]
             mistakes.append((a @ b.T + a[kept] @ b[kept].T, "The tiles still hold numbers of the step before. A thread "

@@ -18,7 +18,7 @@ Hints = dict[type[Exception], str]
 def masked_loss(answer: Any) -> None:
     """``masked_loss(y, x, m)`` is the mean squared error in the hole: y, x (N, C, H, W), m (N, 1, H, W)."""
     hints: Hints = {IndexError: "The mask has one channel, y and x have C: multiply by it, then it is repeated."}
-    for case, channels, share in (("a colour image with a small hole", 3, 0.2), ("a grey image", 1, 0.6)):
+    for case, channels, share in (("a color image with a small hole", 3, 0.2), ("a gray image", 1, 0.6)):
         y, x = random_array(1, 4, channels, 5, 7), random_array(2, 4, channels, 5, 7)
         m = (np.random.default_rng(3).random((4, 1, 5, 7)) < share).astype(float)
         m[:, :, 0, 0] = 1
@@ -29,7 +29,7 @@ def masked_loss(answer: Any) -> None:
             (squares.mean(), "This divides by all values, N C H W: a small hole would have a small loss, "
              "however bad the repair is. Divide by the values inside."),
             (4 * squares.mean(), "This divides by the size C H W of an image. Divide by the values inside the holes."),
-            (squares.sum() / m.sum(), "This divides by the number of pixels; each has C values."),
+            (squares.sum() / m.sum(), "This divides by the number of pixels; each has C values, one a channel."),
             (squares.sum() / (4 * m.sum()), "This divides by the N images. The sum of m goes over all of them already; "
              "what it does not count is the C channels."),
             (right / 4, "This divides by the N images too. The sum of m goes over all of them already."),
@@ -43,6 +43,8 @@ def masked_loss(answer: Any) -> None:
             (each, "This is one number for each image. The loss is one number: sum over the whole batch."),
             ((((1 - m) * (y - x) ** 2).sum() / (channels * (1 - m).sum())), "This is the loss outside: m is 1 in the "
              "hole."),
+            ((m * y**2).sum() / values, "This compares with the damaged image, which is 0 in the hole. Compare with "
+             "the truth x, only in the hole."),
             ((m * (y - x)).sum() / values, "Where is the square?"),
             (((m * (y - x)).sum() / values) ** 2, "Square first, then take the mean."),
             ((m * abs(y - x)).sum() / values, "This is the absolute error, L1. Here it is the squared error."),
@@ -73,6 +75,8 @@ def pixel_shuffle(answer: Any) -> None:
             (right.swapaxes(2, 3), "Height and width are exchanged."),
             (x[:, :channels].repeat(r, 2).repeat(r, 3), "This repeats the pixels of the first C channels. Each of the "
              "r r channels gives one pixel of the block."),
+            (x[:, :: r * r].repeat(r, 2).repeat(r, 3), "This repeats one of each r r channels. Each of the r r "
+             "channels gives one pixel of the block."),
             *((array.reshape(right.shape), tensorflow)
               for array in (blocks.transpose(0, 3, 4, 1, 5, 2), blocks.transpose(order))),
             *((split.transpose(0, 1, *axes).reshape(right.shape), "You bring the axes into the order (N, C, "
@@ -115,7 +119,8 @@ def when_to_stop(answer: Any) -> None:
         ) from None
     reasons = {
         right + 1: "One too late: steps count from 0.",
-        int(errors.argmax()): "That is the step with the largest error to the truth; the least is asked for.",
+        int(errors.argmax()): "That is the step with the largest error, the farthest from the truth; "
+        "the nearest is asked for.",
         int(differences.mean(1).argmin()): "Square the differences: differences with a sign cancel each other.",
         int(np.square(differences).argmin()): "That is the place of the least error of one pixel, counted over all "
         "steps. First take the mean of each step, over the last two axes.",
@@ -166,6 +171,8 @@ def gram_gradient(answer: Any) -> None:
         (4 * error**2 @ f / (pixels * norm), "The derivative of the square is 2 (G - A), not (G - A)^2."),
         (4 * error @ f / (pixels * (gram**2).sum()), "This divides by |G|^2; the loss divides by |A|^2."),
         (4 * f / pixels * (error**2).sum() / norm, "This multiplies F by a number; the difference G - A is a matrix."),
+        (4 * error @ (f - f.mean(1, keepdims=True)) / (pixels * norm), "Here the mean of each row of F is taken away. "
+         "A Gram matrix is F F^T / P of F as it is; only a covariance is centered."),
         *((scale * error / norm, "This is the gradient in G. One step is missing: from G to F.") for scale in (1, 2)),
         ((error**2).sum() / norm, "This is the loss itself; its gradient has the shape of F."),
         (right.T, "This is the gradient, transposed: it has the shape of F, (C, P)."),
@@ -193,8 +200,13 @@ _DETACH = {
 }
 
 
+def _form(*answers: Any) -> str:
+    """A remark if letters are not in a string, as the exercise asks: they are read all the same."""
+    return "" if all(isinstance(one, str) for one in answers) else "The exercise asks for the letters in one string."
+
+
 @exercise("16.5", "where to detach in a cycle")
-def where_to_detach(answer: Any) -> None:
+def where_to_detach(answer: Any) -> str:
     """A dictionary from the loss to the letters of the images that are detached in it; "" for none."""
     if not isinstance(answer, dict) or set(answer) != set(_DETACH):
         raise Wrong(f"Expected a dictionary with {', '.join(map(repr, _DETACH))}, got {answer!r:.80}.")
@@ -209,16 +221,22 @@ def where_to_detach(answer: Any) -> None:
     ]
     if lines:
         raise Wrong("\n".join(lines))
+    return _form(*answer.values())
 
 
 @exercise("16.6", "which maps have no cycle loss")
-def cycle_maps(answer: Any) -> None:
+def cycle_maps(answer: Any) -> str:
     """The letters of the maps that allow a cycle loss of 0, as a string."""
-    match_letters(answer, set("abce"), {
+    reasons = {
         "a": "a: the identity loses nothing. What undoes it?",
         "b": "b: a mirror image of a mirror image is the image again, so B = A undoes it.",
         "c": "c: exchange red and blue once more, and every shape is as it was.",
-        "d": "d: every shape is red: B cannot know which colour it was.",
+        "d": "d: every shape is red: B cannot know which color it was.",
         "e": "e: any one-to-one map can be undone, however strange: B needs a list of what became what.",
         "f": "f: all shapes are in the middle: B cannot know from where they came.",
-    })  # fmt: skip
+    }  # fmt: skip
+    try:
+        match_letters(answer, set("abce"), reasons)
+    except Wrong as fault:
+        raise Wrong(f"{fault}\n{_form(answer)}".rstrip()) from None
+    return _form(answer)

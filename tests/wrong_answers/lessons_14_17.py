@@ -515,12 +515,12 @@ add(
 add("where_to_detach", "lists", "string|letter", {"discriminator": ["a"], "adversary": [], "cycle": []})
 
 # 16.6: abce
-add("cycle_maps", "d, too", r"\bd\b|red", {"zero": "abcde"})
-add("cycle_maps", "f, too", r"\bf\b|middle", {"zero": "abcef"})
-add("cycle_maps", "without e", r"\be\b|one-to-one|system", {"zero": "abc"})
-add("cycle_maps", "identity only", r"\b[bce]\b|one-to-one|invers", {"zero": "a"})
-add("cycle_maps", "all", r"\b[df]\b|lost|red", {"zero": "abcdef"})
-add("cycle_maps", "a set", "string", {"zero": {"a", "b", "c"}})
+add("cycle_maps", "d, too", r"\bd\b|red", "abcde")
+add("cycle_maps", "f, too", r"\bf\b|middle", "abcef")
+add("cycle_maps", "without e", r"\be\b|one-to-one|system", "abc")
+add("cycle_maps", "identity only", r"\b[bce]\b|one-to-one|invers", "a")
+add("cycle_maps", "all", r"\b[df]\b|lost|red", "abcdef")
+add("cycle_maps", "a set", "string", {"a", "b", "c"})
 
 # 17.1
 
