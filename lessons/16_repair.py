@@ -14,11 +14,11 @@
 # # 16. Repair and translation: what is possible, what is chosen
 #
 # **The question.** A digit has a hole.  A network was trained to fill it, with the mean squared error, for as long as you
-# like.  The hole is filled with *grey*.  Why?  And what must change so that it is filled with a stroke?
+# like.  The hole is filled with *gray*.  Why?  And what must change so that it is filled with a stroke?
 #
 # The answer is the same for every task of this lesson: removing noise, filling holes, painting outlines, translating
 # between two kinds of images.  **A pixel loss predicts the mean, or the median, of what is possible.  Where the input leaves
-# little open, that is the best answer there is.  Where it leaves much open, it is grey, or nothing.  An adversary then
+# little open, that is the best answer there is.  Where it leaves much open, it is gray, or nothing.  An adversary then
 # chooses something definite, which is sharper, and farther from the truth.**
 #
 # At the end you will be able to
@@ -60,17 +60,17 @@ digits = mg.data.load("mnist5k").images
 held_out = mg.data.load("mnist5k", split="test").images
 
 # %% [markdown]
-# ## 1. Why is the repaired digit grey?
+# ## 1. Why is the repaired digit gray?
 #
 # **Predict.**  You see everything of a digit but a square in the middle.  You may give any number for a pixel inside, and
 # pay the squared difference to the truth.  You have seen the same surroundings ten times before; the pixel was white
 # (1) in four cases and black (-1) in six.  What do you say?
 #
 # The cost is $E[(y - x)^2] = (y - E[x])^2 + \mathrm{Var}(x)$.  So it is least at the **mean** (均值), $y = E[x \mid d]$:
-# here $-0.2$, a dark grey.  For $E|y - x|$, the derivative in $y$ is $\Pr(x < y) - \Pr(x > y)$: the share of the cases
+# here $-0.2$, a dark gray.  For $E|y - x|$, the derivative in $y$ is $\Pr(x < y) - \Pr(x > y)$: the share of the cases
 # below $y$, minus the share above.  It grows with $y$, and the cost is least where it changes its sign: at the **median**
 # (中位数).  Here that is $-1$, black: to the left of it the derivative is $0 - 1$, to the right $0.6 - 0.4$.  Neither
-# grey nor black is a stroke.
+# gray nor black is a stroke.
 
 # %%
 x = np.array([1.0] * 4 + [-1.0] * 6)
@@ -96,35 +96,35 @@ def similar(image, count=15):
     return digits[np.argsort(distances, kind="stable")[:count]]
 
 
-rows, greys = [], []
+rows, grays = [], []
 for truth in held_out[[60, 250, 345, 560, 850]]:
     near = similar(truth)
     mean, median = np.where(mask, near.mean(0), truth), np.where(mask, np.median(near, axis=0), truth)
     rows += [np.where(mask, -1, truth), mean, median, *near[:3], truth]
-    greys.append([(np.abs(image[0][mask]) < 0.6).mean() for image in (mean, median, truth)])
-print("half-grey pixels in the hole: mean {:.2f}, median {:.2f}, truth {:.2f}".format(*np.mean(greys, 0)))
+    grays.append([(np.abs(image[0][mask]) < 0.6).mean() for image in (mean, median, truth)])
+print("half-gray pixels in the hole: mean {:.2f}, median {:.2f}, truth {:.2f}".format(*np.mean(grays, 0)))
 
 # %% jupyter={"source_hidden": true}
 plot.show_images(
     np.stack(rows),
     ["hole", "mean", "median", "similar", "similar", "similar", "truth"] * 5,
     ncols=7,
-    caption="Each similar digit is sharp. Their mean is grey where they disagree; their median drops what is in a minority.",
+    caption="Each similar digit is sharp. Their mean is gray where they disagree; their median drops what is in a minority.",
 )
 
 # %% [markdown]
-# A network trained with L2 learns this mean, for all inputs at once.  **Training longer does not help: grey is the
+# A network trained with L2 learns this mean, for all inputs at once.  **Training longer does not help: gray is the
 # minimum.**
 #
 # How good a repair is, is often given as its **PSNR** (峰值信噪比), in dB: $10 \log_{10} (4 / \text{mean squared error})$, where 4
 # is the square of the range from $-1$ to 1.  More is better; 3 dB more are half the error.  It is nothing but the squared
-# error on another scale, so the grey repair has the *best* PSNR.
+# error on another scale, so the gray repair has the *best* PSNR.
 #
-# ### What does L1 say if each colour is on in half of the cases?
+# ### What does L1 say if each color is on in half of the cases?
 #
-# The set `edges:shapes` shows the edges of a shape, without its colour.  The shape is red, green, blue, yellow, cyan or
-# magenta.  So each of the three channels is on in exactly three of the six colours (the red one in red, yellow and magenta).
-# **Predict**: which colour does a network with L1 paint?
+# The set `edges:shapes` shows the edges of a shape, without its color.  The shape is red, green, blue, yellow, cyan or
+# magenta.  So each of the three channels is on in exactly three of the six colors (the red one in red, yellow and magenta).
+# **Predict**: which color does a network with L1 paint?
 #
 # Beside the absolute error we print the **IoU** (交并比): the pixels that belong to the painted and to the true shape, as a
 # share of those that belong to either.  1 is the same shape, 0 no common pixel.
@@ -158,11 +158,11 @@ print(
 )
 
 # %% [markdown]
-# Nothing is drawn, and that is what L1 asks for.  (Why black, if half of the colours are on?  That is question 1 at the
+# Nothing is drawn, and that is what L1 asks for.  (Why black, if half of the colors are on?  That is question 1 at the
 # end.)  Now add a discriminator that sees edges and painting together (**pix2pix**), with weight 1, and L1 with weight 10.
-# **Predict**: which becomes better, the absolute error or the look?  How often is the colour right?
+# **Predict**: which becomes better, the absolute error or the look?  How often is the color right?
 #
-# *Saturation* is measured where something is painted: 1 is a pure colour, 0 is grey.
+# *Saturation* is measured where something is painted: 1 is a pure color, 0 is gray.
 
 # %%
 mg.manual_seed(0)
@@ -175,7 +175,7 @@ for name, text in {
     "l1": "mean absolute error",
     "iou": "IoU with the shape",
     "saturation": "saturation",
-    "hue": "colour right",
+    "hue": "color right",
 }.items():
     print(f"{text:22} {scores[name]:8.3f} {chosen[name]:15.3f}")
 
@@ -183,16 +183,16 @@ for name, text in {
 plot.show_images(
     np.concatenate([np.repeat(test.images[:9], 3, 1), painted, artist.apply(test.images[:9]), test.partners[:9]]),
     ncols=9,
-    caption="Edges; painted with L1; with L1 and an adversary; the truth. The adversary makes it choose a pure colour, and the "
-    "colour cannot be known.",
+    caption="Edges; painted with L1; with L1 and an adversary; the truth. The adversary makes it choose a pure color, and the "
+    "color cannot be known.",
 )
 
 # %% [markdown]
-# The adversary does not know the colour either.  It only rejects what never occurs, and a black or grey shape never does.
+# The adversary does not know the color either.  It only rejects what never occurs, and a black or gray shape never does.
 # So the network chooses, is right about as often as chance (one in six), and its absolute error is *larger* than that of
 # painting nothing.  **Sharper, and farther from the truth.**
 #
-# Two hundred steps are few.  After 768 steps on images of 32 pixels every shape is drawn, in a pure colour, and the colour
+# Two hundred steps are few.  After 768 steps on images of 32 pixels every shape is drawn, in a pure color, and the color
 # is right about as often as by chance (`reference/translation.md`):
 #
 # ![edges, ours with L1 and an adversary, truth](pictures/translation_edges-adversary.png)
@@ -338,8 +338,8 @@ for k in (1, 2, 4, 8, 15):
     curve[k] = psnr(repaired[..., mask], some[..., mask]), (np.abs(repaired[..., mask]) < 0.6).mean()
     rows.append(repaired[3:200:20])
 crisp = (np.abs(some[..., mask]) < 0.6).mean()
-for k, (quality, grey) in curve.items():
-    print(f"k = {k:2}: {quality:5.2f} dB in the hole, half-grey pixels {grey:.2f} (truth {crisp:.2f})")
+for k, (quality, gray) in curve.items():
+    print(f"k = {k:2}: {quality:5.2f} dB in the hole, half-gray pixels {gray:.2f} (truth {crisp:.2f})")
 
 # %% jupyter={"source_hidden": true}
 plot.show_images(
@@ -357,11 +357,11 @@ with plot.style():
     for k, at in curve.items():
         axes.annotate(f"k = {k}", at, xytext=(-12, 8 if k in (1, 15) else -18), textcoords="offset points")
     axes.axhline(crisp, color="#777777", linestyle=":")
-    axes.set(xlabel="PSNR in the hole, dB", ylabel="half-grey pixels", ylim=(0, 0.6))
+    axes.set(xlabel="PSNR in the hole, dB", ylabel="half-gray pixels", ylim=(0, 0.6))
 picture
 
 # %% [markdown]
-# The more are averaged, the more PSNR and the more grey.  One drawn digit is crisp, and 2 to 3 dB worse.  It must be: if $x'$
+# The more are averaged, the more PSNR and the more gray.  One drawn digit is crisp, and 2 to 3 dB worse.  It must be: if $x'$
 # is drawn from what is possible, independently of the truth $x$, then
 #
 # $$E[(x' - x)^2] = 2\,\mathrm{Var}(x), \qquad\text{and for the mean}\quad E[(E[x] - x)^2] = \mathrm{Var}(x).$$
@@ -370,8 +370,8 @@ picture
 # in both, so say which one you measure.
 #
 # A trained network has the same choice, and the weight of a discriminator's loss moves it.  The discriminator sees the
-# composite and the mask.  Without one a network has about 12 dB in the hole, and a third of the pixels there are half-grey.
-# With weight 0.1 it has about 10 dB, and an eighth is half-grey; of the true digits it is a seventh.  (`reference/repair.md`;
+# composite and the mask.  Without one a network has about 12 dB in the hole, and a third of the pixels there are half-gray.
+# With weight 0.1 it has about 10 dB, and an eighth is half-gray; of the true digits it is a seventh.  (`reference/repair.md`;
 # trained for 12 epochs and for 4.)
 #
 # | pixel loss: hole, ours, biharmonic, truth | with an adversary of weight 0.1 |
@@ -510,7 +510,7 @@ plot.show_images(
     np.stack([content, styles[0], made[0].image, styles[1], made[1].image]),
     ["content", "style 1", "in style 1", "style 2", "in style 2"],
     ncols=5,
-    caption="Colours and grain come from the style, light and dark from the content. Larger things of the style do not come over: "
+    caption="Colors and grain come from the style, light and dark from the content. Larger things of the style do not come over: "
     "the largest filter, of 9 pixels at a quarter of the size, covers 36 pixels of the picture.",
 )
 
@@ -601,7 +601,7 @@ plot.show_images(
 #
 # ### Exercise 16.6: which maps have no cycle loss
 #
-# $\mathcal A$ maps coloured shapes to coloured shapes.  For which $\mathcal A$ is there a $\mathcal B$ such that the cycle loss is 0?  a: the identity.
+# $\mathcal A$ maps colored shapes to colored shapes.  For which $\mathcal A$ is there a $\mathcal B$ such that the cycle loss is 0?  a: the identity.
 # b: the mirror image.  c: red and blue exchanged.  d: every shape becomes red.  e: some one-to-one exchange of whole
 # images, without any system.  f: every shape is moved to the middle.
 
@@ -621,10 +621,10 @@ exercises.cycle_maps(cycle_maps)
 #
 # Answer for yourself, and then compare with `lessons/solutions/16_repair.py`:
 #
-# 1. Why does L1 paint black shapes in section 1, though every colour in the data is pure?
-# 2. Noise and holes: why is the mean a fine answer for the one and grey for the other?
+# 1. Why does L1 paint black shapes in section 1, though every color in the data is pure?
+# 2. Noise and holes: why is the mean a fine answer for the one and gray for the other?
 # 3. Method X has 31.0 dB, method Y 29.5 dB, and people prefer Y.  Is that a contradiction?
-# 4. A network with L1 learns to fill outlines of digits (`outline:mnist5k`) sharply.  Why is it not grey there?
+# 4. A network with L1 learns to fill outlines of digits (`outline:mnist5k`) sharply.  Why is it not gray there?
 #
 # ## Why this sign, this scale, this detach?
 #
@@ -639,7 +639,7 @@ exercises.cycle_maps(cycle_maps)
 # ## To a friend, in three sentences
 #
 # A network that is trained with pixel differences gives the mean or the median of everything that may be true, which is
-# perfect for noise and grey for holes.  An adversary makes it choose, and the choice looks right and is usually not the
+# perfect for noise and gray for holes.  An adversary makes it choose, and the choice looks right and is usually not the
 # truth.  And a network without any data, random filters, or two collections without pairs go farther than one would
 # think, as long as one asks what the loss really determines.
 #

@@ -38,12 +38,12 @@ def gram_gradient(F, A):
 
 where_to_detach = {"discriminator": "a", "adversary": "", "cycle": ""}
 
-# 16.6  Everything that can be undone: the identity, the mirror image, exchanged colours, and any other one-to-one map.
+# 16.6  Everything that can be undone: the identity, the mirror image, exchanged colors, and any other one-to-one map.
 
 cycle_maps = "abce"
 
 # In words
-# 1. Each channel is on in three of six colours: half and half.  Every value between black and white is a median, so drawing
+# 1. Each channel is on in three of six colors: half and half.  Every value between black and white is a median, so drawing
 #    costs as much as not drawing.  Where the network is not sure that the pixel belongs to the shape, the channel is on in
 #    less than half of the cases, and black is the only median.
 # 2. Noise: the images that fit differ little, so their mean is close to each of them.  A hole: the images that fit differ
