@@ -244,6 +244,10 @@ def hvp(answer: Any) -> None:
             (6 * x, "Where is v? This is H times a vector of ones."),
             (36 * x**3, "This is the gradient of the gradient's square, 2 H g. Take (gradient * v).sum(), not its "
                         "square."),
+            (6 * x * v**3, "v is multiplied into x inside of f, and each derivative gives one more: f is called with x "
+             "itself, and v is multiplied with the gradient."),
+            *((6 * x * v + 3 * step * v**2, "This is a difference of two gradients: it is off by a multiple of the "
+               "step. Differentiate the gradient, with create_graph=True.") for step in (0.1, 0.01, 1e-3, 1e-4)),
             (6 * x * v**2, "v is multiplied into x inside of f: then it counts twice. f is called with x itself, and "
                            "v is multiplied "
              "with the gradient."),

@@ -211,7 +211,8 @@ def expected_coverage(answer: Any) -> None:
         mistakes = [
             (1.0, "A perfect model does not have coverage 1: by chance the k nearest of all other images may all be "
              "real, "
-             "and then the ball of this image is empty."),
+             "and then the ball of this image is empty. (That all k are real is a product of k factors; chances for "
+             "each of them do not add up.)"),
             (empty, "This is the probability that a ball is *empty*."),
             (min(1.0, k * fake / (real + fake - 1)), "The k neighbors are not independent chances that add up: "
                                                      "multiply the "
