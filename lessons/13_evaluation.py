@@ -24,8 +24,9 @@
 # - say why a bootstrap is wrong here, why two judges cannot be compared, and what people can add;
 # - measure whether a model gives away which images it was trained on.
 #
-# You need lesson 8 (what a GAN is), means, covariances and eigenvalues.  Plan 45 minutes for sections 1 to 5 and 30 for
-# sections 6 to 9.  Six exercises check your answers.  New words are **bold**, with their Chinese name.
+# You need lesson 8 (what a GAN is), means, covariances and eigenvalues.  Plan two sittings: about 70 minutes for
+# sections 1 to 5 and 40 for sections 6 to 9.  (Times are estimates for a reader who looks words up; they include the
+# exercises.)  Six exercises check your answers.  New words are **bold**, with their Chinese name.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
@@ -38,6 +39,8 @@
 # | $H$ | | entropy, $-\sum_c p_c \log p_c$ |
 
 # %%
+import sys
+
 import numpy as np
 from PIL import Image
 
@@ -82,7 +85,7 @@ sheets = {
     "vae": stored("vae"),
     "gan": stored("gan"),
     "three digits missing": plant("3, 5, 8 missing", reference, 500, seed=1),
-    "25 images, 20 times": plant("50 images x 20", reference, 500, seed=2),
+    "25 images, 20 times": plant("50 images x 20", reference, 500, seed=2),  # 500 in all, so 25 of them
     "training images": plant("train copies", reference, 500, seed=3),
     "noise 0.1": plant("noise 0.1", reference, 500, seed=4),
 }
@@ -158,6 +161,7 @@ print(f"the grey cloud:     {((flat - cloud) ** 2).mean():.2f}")
 
 # %%
 def fid(real, fake):
+    """The FID of two arrays of features, (N, D) and (M, D): one number."""
     return ...
 
 
@@ -171,10 +175,13 @@ exercises.fid(fid)
 # those below 0 to 0, then the root of each, then the sum.
 # </details>
 #
-# Our own source takes the root in a way that never becomes complex, and gives the two terms apart:
+# Our own source gives the two terms apart, and takes the root in a way that never becomes complex: the singular values of
+# $S_1^{1/2} S_2^{1/2}$ are the roots of the eigenvalues of $S_1 S_2$, and singular values are never negative.
 
 # %%
-show_source(metrics.fid_terms)
+show_source(
+    metrics.fid_terms, sys.modules[metrics.fid_terms.__module__]._terms, sys.modules[metrics.fid_terms.__module__]._root
+)
 
 # %%
 features = {name: judges.looker.features(images) for name, images in sheets.items()}
@@ -203,6 +210,7 @@ print(f"variance of the real features: {reference.variance:.1f}")
 
 # %%
 def kid(real, fake):
+    """The estimate above for two arrays of features, (N, D) and (M, D): one number, without an image paired with itself."""
     return ...
 
 
@@ -246,6 +254,7 @@ for n in (100, 250, 500):
 
 # %%
 def inception_score(p):
+    """The score of an array of probabilities, (number of samples, number of classes): each row is p(c | x) of one sample."""
     return ...
 
 
@@ -341,6 +350,7 @@ print(f"precision {found.precision:.2f}, recall {found.recall:.2f}, coverage {fo
 
 # %%
 def expected_coverage(real, fake, k):
+    """The coverage to expect; `real` is the number N of real images, `fake` the number M of samples."""
     return ...
 
 
@@ -361,8 +371,8 @@ print(f"a perfect model with 500 samples: expected coverage {perfect:.3f}; 500 n
 # %% [markdown]
 # ### The nine sheets, measured
 #
-# Take your paper.  *TV* is the total variation of the classes: half of the summed differences of their shares, by the
-# reader.
+# Take your paper.  *TV* is the total variation of the classes: half of the sum of $|\text{share} - \text{share}'|$ over the
+# classes, as the reader reads them in the samples and in the real images.
 
 # %%
 print("sheet                        FID     KID   IS  precision recall coverage   TV")
@@ -388,7 +398,8 @@ for letter, name in letters.items():
 #
 # ### Exercise 13.5: which failure is this row?
 #
-# Five sets of 500 images, each with one failure, and the floor (500 new real images):
+# Five sets of 500 images, each with one failure, and the floor (500 new real images).  Put one of the printed failures, in
+# the same words, at each letter:
 
 # %% jupyter={"source_hidden": true}
 print("row   " + "".join(f"{name:>11}" for name in exercises.ROWS["floor"]))
@@ -423,7 +434,8 @@ print(f"fresh sets of 500:  FID {np.mean(fresh):.2f}, all between {min(fresh):.2
 # %% [markdown]
 # The bootstrap is *wrong*, not only imprecise: no value of it is as small as that of the set it was drawn from.  A bootstrap
 # sample holds only 63 % of the images, many of them twice, and repeated images look like a model that has collapsed.
-# A generator has something better: it can be asked again.  `minigen evaluate` draws 10 fresh sets and prints a t interval.
+# A generator has something better: it can be asked again.  `minigen evaluate` draws 10 fresh sets and prints a *t interval* for their mean: the mean
+# plus and minus $t$ standard errors, where $t$ is 2.26 for 10 values and 2.78 for 5.
 #
 # That interval is about the *samples*.  It does not know how different the model would be after another training.  Seeds do.
 # The same dense GAN (24 epochs), trained with five seeds (stored; made once):
@@ -493,7 +505,8 @@ for name in ("real", "cgan", "dcgan", "training images"):
 # ## 8. Does the model give away its training images?
 #
 # No sample is a copy; is the training set safe then?  Not quite.  A network may treat the images that it has seen
-# differently.  **Membership inference** (成员推断): take D's output (or the ELBO of a VAE) of an image as a *score*.  The area
+# differently.  **Membership inference** (成员推断): take D's output of an image as a *score* (of a VAE the ELBO, its bound on the image's log-probability:
+# lesson 12).  The area
 # under the ROC curve, AUC, is the probability that a random training image has a higher score than a random new one.
 # 0.5: the score says nothing.  1: it gives away every image.
 #
@@ -557,8 +570,8 @@ for right, pairs in ((50, 50), (26, 50), (52, 100), (208, 400)):
 #
 # ## Why this sign, this scale, this detail?
 #
-# - **Why the 2 in FID?** $E\|x - y\|^2$ has the cross term $-2 E\,x^T y$; the largest possible covariance of $x$ and $y$ has the
-#   trace of the root.
+# - **Why the 2 in FID?** The distance is the smallest $E\|x - y\|^2$ over all ways to pair the $x$ of one Gaussian with the $y$
+#   of the other.  This has the cross term $-2 E\,x^T y$; apart from the means, $E\,x^T y$ is at most the trace of the root.
 # - **Why no diagonal in KID?** A pair of an image with itself is always alike; the mean over such pairs is not
 #   $E\,k(x, x')$ of *independent* images.
 # - **Why exp in IS?** An entropy counts in nats; its exponential counts classes.

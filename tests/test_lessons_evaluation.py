@@ -75,6 +75,7 @@ RIGHT = {
         (thirteenth.fid, _fid(root="products"), "the root of each *element*"),
         (thirteenth.fid, _fid(root="complex"), "expected a real number"),
         (thirteenth.fid, _fid(two=1), "Where is the 2?"),
+        (thirteenth.fid, lambda real, fake: _fid(two=2 * real.shape[1])(real, fake), "once for each feature"),
         (thirteenth.fid, _fid(means="none"), "Where are the means?"),
         (thirteenth.fid, _fid(means="norm"), "enters squared"),
         (thirteenth.fid, _fid(ddof=0), "divides by N - 1"),

@@ -14,6 +14,13 @@ def _last_only(g, index, weight, size):
     return x
 
 
+def _last_wrapped(g, index, weight, size):
+    x = np.zeros(size)
+    for k in range(len(index)):
+        x[index[k]] += weight[k] * g
+    return x
+
+
 def _wrapped(g, index, weight, size):
     x = np.zeros(size)
     np.add.at(x, index, weight * g)
@@ -35,6 +42,7 @@ def _se(a, b, ddof=1, root=True):
     [
         (fifteenth.warp_adjoint, _last_only, "keeps only the last"),
         (fifteenth.warp_adjoint, _wrapped, "adds nothing"),
+        (fifteenth.warp_adjoint, _last_wrapped, "same place: use np.add.at. And a place of -1"),
         (fifteenth.warp_adjoint, lambda g, i, w, n: (w * np.resize(g, n)[np.maximum(i, 0)]).sum(0), "gathers again"),
         (fifteenth.through_t, {"detached": "dg", "gradient to G": ""}, "G never learns"),
         (fifteenth.through_t, {"detached": "rd", "gradient to G": "g"}, "r is data"),

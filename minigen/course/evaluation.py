@@ -67,6 +67,8 @@ def fid(answer: Any) -> None:
             (means + traces - 2 * of_products, "This has only the diagonals of the covariances (np.sqrt and * work "
                                                "element by "
              "element). The root of the *matrix* S1 @ S2 is needed: use eigenvalues."),
+            (means + traces - 2 * d * root, "The root's trace is subtracted once for each feature: take np.trace of "
+             "the covariances first, then subtract one number."),
             (means + traces - root, "Where is the 2? The covariance of the two vectors is subtracted twice."),
             (traces - 2 * root, "Where are the means?"),
             (means, "This is the term of the means only. Two sets with equal means may differ in spread."),

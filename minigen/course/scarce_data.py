@@ -23,6 +23,9 @@ def warp_adjoint(answer: Any) -> None:
         np.add.at(right, index[inside], terms[inside])
         for k in range(3):
             last[index[k][inside[k]]] += terms[k][inside[k]]
+        last_wrapped = np.zeros(size)
+        for k in range(3):
+            last_wrapped[index[k]] += terms[k]
         wrapped = np.zeros(size)
         np.add.at(wrapped, index, terms)
         unweighted = np.zeros(size)
@@ -39,6 +42,8 @@ def warp_adjoint(answer: Any) -> None:
             kept[index[k, p]] = terms[k, p]
         mistakes = [
             (last, "x[index] += ... keeps only the last of several p with the same place. Use np.add.at."),
+            (last_wrapped, "x[index] += ... keeps only the last of several p with the same place: use np.add.at. And a "
+             "place of -1 adds nothing; as an index it is the last pixel."),
             (wrapped, "A place of -1 is outside the image and adds nothing; as an index it is the last pixel."),
             (unweighted, "Where are the weights?"),
             (scattered(terms, np.where(inside, index, 0)), "A place of -1 is outside the image and adds nothing; "
