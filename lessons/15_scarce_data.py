@@ -30,7 +30,8 @@
 # - measure a leak by a number;
 # - compare two settings by pairs of seeds and an error bar.
 #
-# You need lesson 8 (GAN) and lesson 3 (adjoints).  Plan about 60 minutes.
+# You need lesson 8 (GAN) and lesson 3 (adjoints).  Plan about 60 minutes.  Four exercises check
+# your answers.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
@@ -38,7 +39,8 @@
 # | $i, w$ | `index`, `weight` | for each pixel of $y$: the places in $x$ that it takes, and their weights |
 # | $g$ | `g` | the cotangent of $y$ |
 # | $T$ | `T` | a random transform, with fresh random numbers at each use |
-# | $p$ | `p` | the probability that a transform changes an image |
+# | $j, p$ | | a pixel of $x$; a pixel of $y$ |
+# | $k$ | | which of the four places of a pixel of $y$ |
 
 # %%
 import numpy as np
@@ -73,7 +75,11 @@ print(f"with weights {weight[0, :, 10, 12].round(2).tolist()}, whose sum is {wei
 
 x = mg.tensor(train.images[2900:2901], requires_grad=True)
 y = warp(x + 1, index=index, weight=weight) - 1  # black is -1; places outside add 0
-plot.show_images(np.concatenate([x.numpy(), y.detach().numpy()]), ["x", "turned by 30 degrees"], caption="")
+plot.show_images(
+    np.concatenate([x.numpy(), y.detach().numpy()]),
+    ["x", "turned by 30 degrees"],
+    caption="A digit, and the same digit turned by bilinear interpolation. Corners that would come from outside are black.",
+)
 
 # %% [markdown]
 # What is the gradient?  Write $L(y)$ with cotangent $g_p = \partial L/\partial y_p$.  The pixel $x_j$ stands in every
@@ -92,10 +98,21 @@ plot.show_images(np.concatenate([x.numpy(), y.detach().numpy()]), ["x", "turned 
 
 
 # %%
-def warp_adjoint(g, index, weight, size): ...
+def warp_adjoint(g, index, weight, size):
+    """The gradient for the image, an array (size,); g: (P,), index and weight: (K, P)."""
+    return ...
 
 
 exercises.warp_adjoint(warp_adjoint)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Take an array of zeros, and go through all pairs $(k, p)$: each adds one product at one place.  With two loops and `+=` on
+# single elements this is right, and slow.  `x[places] += terms` for a whole array of places keeps only one of the terms that
+# have the same place; `np.add.at(x, places, terms)` adds all.
+#
+# </details>
 
 # %% [markdown]
 # A test that needs no formula: an adjoint satisfies $\langle W x, g\rangle = \langle x, W^\top g\rangle$ for all $x, g$.
@@ -140,9 +157,10 @@ def gap(augment, steps=500):
     for step in range(steps):
         if step % len(loader) == 0:
             batches = loader.epoch(step // len(loader))
-        model.schedule(step / steps)
+        model.schedule(step / steps)  # the learning rate falls at the end
         model.training_step(next(batches))
         if step % 100 == 99:
+            # score: D's output for each image, as a probability of "real"
             seen.append([step + 1, *(float(model.score(data.images).mean()) for data in (few, unseen))])
     return np.array(seen)
 
@@ -158,7 +176,8 @@ for name, curve in curves.items():
 # In a training by the command line, `--validation 0.2` holds out a fifth of the images and logs `d_heldout` beside `d_real`.
 # The gap of the two is *the* sign that D overfits.  The losses do not show it: D's loss is low because D knows the images.
 #
-# The stored result of longer trainings (100 images, 1,500 steps, three seeds; the page
+# The stored result of longer trainings (100 images, 1,500 steps, two seeds without and three
+# with augmentation; the page
 # [scarce data](reference/scarce_data.md) has the table and its command): D's mean output is about 0.89 for training
 # images and 0.01 for test images without augmentation, and 0.92 and 0.87 with `translate+cutout`.  The FID of the samples is
 # 18 % of the real variance (two seeds: 19, 17) and 16 % (14, 17, 18).  That is a small gain: the closed gap is necessary for
@@ -190,6 +209,10 @@ picture
 # - **Not in G's step:** D judges images of a kind that it has never seen.
 # - **Without a gradient through T:** if $T(G(z))$ is detached, G learns nothing at all.
 #
+# How often?  With `--augment-p 0.5` a transform changes half of the images.  *Adaptive* augmentation, `--augment-p ada`
+# (Karras et al. 2020), looks at the sign of D's logit for real images: positive is "real".  If nearly all of them are positive,
+# D knows its images, and the probability of a change grows a little; if not, it falls.
+#
 # ### Exercise 15.2: what stays in the graph?
 #
 # In the training step three tensors pass T: `real` (r), `fake` for the loss of D (d), and `fake` for the loss of G (g).
@@ -202,6 +225,13 @@ through_t = {"detached": ..., "gradient to G": ...}
 exercises.through_t(through_t)
 
 # %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Ask two questions for each letter: did G make this tensor?  And is it the turn of G to learn, or of D?
+#
+# </details>
+
+# %% [markdown]
 # A leak can be measured.  If T moves images, and the moves leak, the samples are *off center* more than the data.
 #
 # ### Exercise 15.3: the leak in pixels
@@ -211,10 +241,21 @@ exercises.through_t(through_t)
 
 
 # %%
-def spread(images): ...
+def spread(images):
+    """One number, in pixels; images: (N, H, W), all at least 0."""
+    return ...
 
 
 exercises.spread(spread)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# The row of the center of mass is the mean of the row numbers, each weighted by the light in its row:
+# `images.sum(axis=2)` has the shape (N, H).  Divide by the light of that image.  The same for columns.  Then one variance
+# over the $N$ rows, and one over the $N$ columns (`np.var`, which divides by $N$).
+#
+# </details>
 
 # %% [markdown]
 # ## 4. Do generated images help a classifier?
@@ -234,21 +275,31 @@ exercises.spread(spread)
 # ### Exercise 15.4: pairs of seeds
 #
 # A seed decides which 100 digits the classifier gets, and some hundreds are easier than others.  So compare *pairs*: the same
-# seed with and without.  Write `paired(a, b)` for two lists of results of the same seeds.  It gives the mean of the
+# seed with and without.  Write `paired(a, b)` for two arrays of results of the same seeds.  It gives the mean of the
 # differences $b - a$ and the standard error of that mean, with $n - 1$ in the variance.
 
 
 # %%
-def paired(a, b): ...
+def paired(a, b):
+    """The mean of b - a, and the standard error of this mean."""
+    return ...
 
 
 exercises.paired(paired)
 
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# From here on you need only the $n$ differences.  The standard error of a mean is the standard deviation of one difference,
+# `std(ddof=1)`, divided by $\sqrt n$.
+#
+# </details>
+
 # %%
-alone, unpaired = np.array([76.0, 71.0, 80.0, 74.0, 78.0]), np.array([78.0, 72.5, 81.0, 76.5, 79.0])
-difference = unpaired - alone
+alone, augmented = np.array([76.0, 71.0, 80.0, 74.0, 78.0]), np.array([78.0, 72.5, 81.0, 76.5, 79.0])
+difference = augmented - alone
 print(
-    f"means {alone.mean():.1f} and {unpaired.mean():.1f}, standard deviations {alone.std(ddof=1):.1f} and {unpaired.std(ddof=1):.1f}"
+    f"means {alone.mean():.1f} and {augmented.mean():.1f}, standard deviations {alone.std(ddof=1):.1f} and {augmented.std(ddof=1):.1f}"
 )
 print(f"paired: {difference.mean():+.2f} with a standard error of {difference.std(ddof=1) / 5**0.5:.2f}")
 
@@ -262,3 +313,5 @@ print(f"paired: {difference.mean():+.2f} with a standard error of {difference.st
 # 2. Why does the generator not overfit first?
 # 3. Adaptive augmentation (`--augment-p ada`) reads the sign of D's output.  Why is it refused for a WGAN?
 # 4. Where would a generator have to get its images from to help a classifier?
+#
+# Answers and solutions: `lessons/solutions/15_scarce_data.py`.  Next: lesson 16, where an image is repaired.
