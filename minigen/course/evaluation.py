@@ -64,9 +64,9 @@ def fid(answer: Any) -> None:
         mistakes = [
             (means + traces - 2 * of_elements, "np.sqrt takes the root of each *element*. Asked for is the root of a "
              "matrix, R with R @ R = S1 @ S2: its trace is the sum of the roots of the *eigenvalues* of S1 @ S2."),
-            (means + traces - 2 * of_products, "This has only the diagonals of the covariances (np.sqrt and * work "
-                                               "element by "
-             "element). The root of the *matrix* S1 @ S2 is needed: use eigenvalues."),
+            (means + traces - 2 * of_products, "This has only the diagonals of the covariances: np.sqrt takes the "
+             "root of each *element*, and * multiplies element by element. "
+             "The root of the *matrix* S1 @ S2 is needed: use eigenvalues."),
             (means + traces - 2 * d * root, "The root's trace is subtracted once for each feature: take np.trace of "
              "the covariances first, then subtract one number."),
             (means + traces - root, "Where is the 2? The covariance of the two vectors is subtracted twice."),
@@ -298,8 +298,8 @@ def verdict(answer: Any) -> None:
         if right == "alarm":
             if got == "no difference":
                 raise Wrong(f"{what}: got {got!r}. It is more than two standard deviations below the floor: is the "
-                            f"limit two, "
-                            "and does it hold on both sides (the absolute value)?")  # fmt: skip
+                            "limit two, and does it hold on both sides (the absolute value)? Below the floor is what "
+                            "copies look like.")  # fmt: skip
             raise Wrong(
                 f"{what}: got {got!r}. The samples are nearer to the training images than *new real images* are. A "
                 "model "
