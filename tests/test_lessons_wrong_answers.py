@@ -8,13 +8,18 @@ from wrong_answers import MODULES, Table, WrongAnswer, check, exercises, judge, 
 from minigen.course import Verdict
 
 SLOW = {"training_step", "my_conv2d", "convolve_in_bands", "nearest"}
-MISSES = 0.1  # the share of answers that may get another hint, in each group
+MISSES = {"first": 0.1, "second": 0.1, "third": 1.0}
+"""The share of answers that may get another hint, in each group.  The checks were made to know the mistakes of the first two
+lists; the third measures what they say to mistakes that they were not made for, so it has no limit here: lessons/README.md has
+its figure."""
 
 
 def cases():
     for round_, lessons, numbers, table in tables():
         slow = "kernels" in lessons
-        yield pytest.param(numbers, table, lessons, id=f"{round_}-{lessons}", marks=[pytest.mark.slow] if slow else [])
+        yield pytest.param(
+            round_, numbers, table, lessons, id=f"{round_}-{lessons}", marks=[pytest.mark.slow] if slow else []
+        )
 
 
 def share(numbers, rows):
@@ -25,8 +30,8 @@ def share(numbers, rows):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("numbers", "table", "lessons"), list(cases()))
-def test_nine_of_ten_wrong_answers_get_the_right_hint_and_none_is_accepted(numbers, table, lessons):
+@pytest.mark.parametrize(("round_", "numbers", "table", "lessons"), list(cases()))
+def test_nine_of_ten_wrong_answers_get_the_right_hint_and_none_is_accepted(round_, numbers, table, lessons):
     if "kernels" in lessons:
         from minigen.kernels import emulator
 
@@ -35,7 +40,7 @@ def test_nine_of_ten_wrong_answers_get_the_right_hint_and_none_is_accepted(numbe
     rows = [row for row in table if row.exercise not in SLOW]
     missed, accepted = share(numbers, rows)
     assert accepted == []
-    assert len(missed) <= MISSES * len(rows), missed
+    assert len(missed) <= MISSES[round_] * len(rows), missed
 
 
 @pytest.mark.slow
@@ -43,7 +48,7 @@ def test_nine_of_ten_wrong_answers_get_the_right_hint_and_none_is_accepted(numbe
 def test_the_same_for_answers_whose_checks_take_long():
     rows = [(row, numbers) for _, lessons, numbers, table in tables() for row in table if row.exercise in SLOW]
     missed = [row.mistake for row, numbers in rows if check(row, exercises(numbers))[0] != "right hint"]
-    assert len(rows) > 30 and len(missed) <= MISSES * len(rows), missed
+    assert len(rows) > 30 and len(missed) <= MISSES["first"] * len(rows), missed
 
 
 def test_each_group_of_lessons_has_sixty_wrong_answers_and_each_exercise_three():
