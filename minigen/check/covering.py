@@ -21,6 +21,9 @@ CANDIDATES = 20
 WIDEST = 64
 """Choices from a wider range, such as seeds, are no conditions for a mistake."""
 
+SIDES = (0, 1, 2, 3, 4, 5, 9, 17)
+"""Where the ranges of sides begin: the last is 17 and more."""
+
 TRIES = 120
 """How many smaller points are tried while shrinking."""
 
@@ -92,6 +95,19 @@ class ReplayedSource(Source):
         return value
 
 
+def sides(case: Case) -> dict[str, int]:
+    """For each side of each input the range of `SIDES` that it is in.
+
+    >>> sides(Case((np.ones((1, 12)), np.ones(3))))
+    {'side 0 of input 0': 1, 'side 1 of input 0': 6, 'side 0 of input 1': 3}
+    """
+    return {
+        f"side {axis} of input {i}": int(np.searchsorted(SIDES, side, "right")) - 1
+        for i, x in enumerate(case.inputs)
+        for axis, side in enumerate(np.shape(x))
+    }
+
+
 class Covering:
     """Points of an operation that cover the pairs of choices.
 
@@ -137,7 +153,7 @@ class Covering:
             case = self.entry.make(source)
             if self.only is not None and not self.only(*case.inputs, **case.params):
                 continue
-            chosen = sorted(source.drawn.items())
+            chosen = sorted((source.drawn | sides(case)).items())
             named = source.offered
             new = sum(
                 10 if a[0] in named and b[0] in named else 1
