@@ -247,7 +247,7 @@ def test_a_run_without_a_log(here, capsys):
     make_run(here, "a", VAE)
     make_run(here, "b", VAE).log.unlink()
     assert "runs/b has no log yet" in mistake(capsys, "a", "b")
-    make_run(here, "c", VAE, compressed={"from": "a", "what": "int8", "step": 4})
+    make_run(here, "c", VAE, compressed={"from": "a", "what": "int8", "step": 4}).log.unlink()
     assert "runs/c is compressed: it has no log" in mistake(capsys, "a", "c")
 
 

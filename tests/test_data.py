@@ -88,7 +88,7 @@ def test_seed_changes_a_drawn_set(name):
 def test_table_lists_every_set_with_licence_and_source():
     text = data.table()
     for row in data.describe():
-        for key in ("name", "title", "images", "shape", "needs", "licence", "source"):
+        for key in ("name", "title", "images", "shape", "needs", "license", "source"):
             assert row[key] and row[key] in text
     assert max(map(len, text.splitlines())) <= 100
     assert len(data.describe()) == len(data.DATASETS)
@@ -722,5 +722,5 @@ def test_the_page_of_licences_has_every_set():
     page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert rows == [
-        f"| `{each['name']}` | {each['title']} | {each['licence']} | {each['source']} |" for each in registry.describe()
+        f"| `{each['name']}` | {each['title']} | {each['license']} | {each['source']} |" for each in registry.describe()
     ]

@@ -340,7 +340,7 @@ def data_page(link: Link = no_link) -> str:
     """The table of all data sets, from their register."""
     from minigen.data import describe
 
-    columns = ("name", "title", "images", "shape", "needs", "licence")
+    columns = ("name", "title", "images", "shape", "needs", "license")
     out = ["| data set | what it is | training + test | shape | needs | license |", "|---|---|---|---|---|---|"]
     for row in describe():
         out.append(table_row([f"`{row['name']}`", *(inline(row[column], link) for column in columns[1:])]))

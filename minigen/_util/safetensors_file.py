@@ -40,8 +40,8 @@ def safetensors_bytes(arrays: Arrays, metadata: Mapping[str, str] | None = None)
 
     Examples
     --------
-    >>> len(safetensors_bytes({"a": np.zeros(2)}))
-    88
+    >>> safetensors_bytes({"a": np.zeros(2)})[-16:] == bytes(16)
+    True
     """
     if not _installed():
         return _encoded(arrays, metadata)

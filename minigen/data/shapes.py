@@ -19,7 +19,7 @@ __all__ = ["FACTORS", "render_shapes", "shapes"]
 
 FACTORS: dict[str, tuple[Any, ...]] = {
     "shape": ("arrow", "heart", "moon", "wedge"),
-    "colour": ("red", "yellow", "green", "cyan", "blue", "magenta"),
+    "color": ("red", "yellow", "green", "cyan", "blue", "magenta"),
     "scale": (8, 12, 16),
     "rotation": (0, 45, 90, 135, 180, 225, 270, 315),
     "x": (20, 28, 36, 44),
@@ -93,7 +93,7 @@ def render_shapes(factors: np.ndarray, size: int = 64) -> np.ndarray:
     if ((factors < 0) | (factors >= sizes)).any():
         raise ValueError(f"render_shapes: factors must be indices below {tuple(sizes.tolist())} for {tuple(FACTORS)}")
     images = np.full((len(factors), 3, size, size), -1, np.float32)
-    colours = np.array([_RGB[colour] for colour in FACTORS["colour"]], np.float32)
+    colours = np.array([_RGB[colour] for colour in FACTORS["color"]], np.float32)
     values = [np.array(FACTORS[name])[column] for name, column in zip(FACTORS, factors.T)]
     for image, rgb, shape, scale, degrees, x, y in zip(images, colours[factors[:, 1]], values[0], *values[2:]):
         radius, across, down = (float(length) * size / 64 for length in (scale, x, y))

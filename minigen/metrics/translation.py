@@ -55,7 +55,7 @@ def translation_scores(model: Pix2Pix | CycleGAN, dataset: Dataset) -> dict[str,
             "psnr_back": psnr(model.apply(truth, back=True), inputs),
             "psnr_cycle": psnr(model.apply(made, back=True), inputs),
         }
-    if dataset.factor_names[:2] == ("shape", "colour") and truth.shape[1] == 3:
+    if dataset.factor_names[:2] == ("shape", "color") and truth.shape[1] == 3:
         found |= shape_scores(made, truth) | {"l1_black": float(np.abs(truth + 1).mean(dtype=np.float64))}
     return found
 

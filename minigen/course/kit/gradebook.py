@@ -295,7 +295,7 @@ def _canvas(title: str, entries: Sequence[Entry]) -> Table:
     taken for another's.  Canvas then looks for the SIS User ID (the roster's ``id``), the SIS Login ID, and the name.
     """
     if title in CANVAS_COLUMNS or any(name in title for name in _CANVAS_SKIPS):
-        raise CourseError(f"--title {title!r}: Canvas has such a column of its own; choose another name")
+        raise CourseError(f"--title {title!r}: Canvas has such a column itself; choose another name")
     limit = max((e.possible for e in entries), default=0)
     rows = [["    Points Possible", "", "", "", "", f"{limit:g}"]]
     for e in entries:
