@@ -206,7 +206,7 @@ def main() -> int:
     """Check; return 1 if something is wrong."""
     parser = argparse.ArgumentParser(description="Check the built site in headless Chromium.")
     parser.add_argument("site", type=Path, nargs="?", default=ROOT / "build" / "docs" / "site")
-    parser.add_argument("--pages", type=int, help="only so many pages, evenly spread")
+    parser.add_argument("--pages", type=int, help="check only this many pages, evenly spread")
     parser.add_argument("--only", nargs="+", default=[], help="only these pages, such as faq.html")
     parser.add_argument("--shots", type=Path, help="folder for a picture of each page in both widths")
     arguments = parser.parse_args()

@@ -12,10 +12,8 @@ take about three hours on two cores.  Needs the extra `data`.
 import argparse
 import csv
 import json
-import os
 import re
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen._util.command import run_command
 from minigen._util.tables import replace_table
 
 HERE = Path(__file__).resolve().parent
@@ -96,21 +95,13 @@ LOGS = {
 """Of the log of seed 0 of these runs: means over which epochs, of which columns, with how many decimals."""
 
 
-def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
-    """Run a command and return what it printed; stop with its message if it fails."""
-    done = subprocess.run(command, env={**os.environ, **environment}, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
 def trained(train: str, seed: int, setting: str, folder: Path) -> Path:
     """The folder of a run, which is trained if it is not there yet."""
     name = re.sub(r"[^a-z0-9]+", "-", f"{train}-{seed}-{setting}".lower())
     path = folder / "runs" / name
     if not (path / "done").exists():
         command = [sys.executable, "-m", "minigen", "train", *train.split(), "--seed", str(seed), "--run", name]
-        run([*command, "--overwrite"], SETTINGS[setting], folder)
+        run_command([*command, "--overwrite"], folder, SETTINGS[setting])
         (path / "done").touch()
     return path
 
@@ -119,12 +110,12 @@ def made(row: Row, seed: int, setting: str, folder: Path) -> float:
     """Train (if this run is not there yet) and evaluate."""
     path, environment = trained(row.train, seed, setting, folder), SETTINGS[setting]
     if row.evaluate in READERS:
-        said = run([sys.executable, __file__, "--read", row.evaluate, str(path)], environment, folder)
+        said = run_command([sys.executable, __file__, "--read", row.evaluate, str(path)], folder, environment)
     else:
         kept = path / f"evaluate{'-'.join(row.evaluate.split())}.txt"
         if not kept.exists():
             command = [sys.executable, "-m", "minigen", "evaluate", path.name, *row.evaluate.split()]
-            kept.write_text(run(command, environment, folder))
+            kept.write_text(run_command(command, folder, environment))
         said = kept.read_text()
     return float(re.search(row.pattern, said)[1])  # type: ignore[index]
 

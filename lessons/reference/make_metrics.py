@@ -13,12 +13,12 @@ are kept in `metrics.json`.  Training all models takes about an hour on two core
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from minigen._util.command import run_command
 from minigen._util.tables import replace_table
 
 HERE = Path(__file__).resolve().parent
@@ -27,13 +27,6 @@ MODELS = ("cgan", "cvae", "dcgan", "vae", "iwae", "gan")
 SHOWN = ("fid", "kid", "inception_score", "precision", "recall", "density", "coverage", "class_tv", "nn_accuracy")
 COPIES = ("copies", "copies_alone", "copies_features")
 FEW = ("fid", "fid_percent", "kid", "inception_score", "precision", "recall", "coverage", "class_tv", "copies")
-
-
-def run(command: list[str], folder: Path) -> None:
-    """Run a command; stop with its message if it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
 
 
 def planted(seeds: list[int]) -> dict[str, Any]:
@@ -57,10 +50,12 @@ def models(names: list[str], seeds: list[int], folder: Path, results: dict[str, 
         runs = [f"{model}-{seed}" for seed in seeds]
         for name, seed in zip(runs, seeds):
             if not list((folder / "runs" / name / "checkpoints").glob("step-*")):
-                run([sys.executable, "-m", "minigen", "train", model, "--seed", str(seed), "--run", name], folder)
+                run_command(
+                    [sys.executable, "-m", "minigen", "train", model, "--seed", str(seed), "--run", name], folder
+                )
         out = folder / f"{model}.json"
         pages = ["--html", f"{model}.html", "--json", str(out)]
-        run([sys.executable, "-m", "minigen", "evaluate", *runs, *pages], folder)
+        run_command([sys.executable, "-m", "minigen", "evaluate", *runs, *pages], folder)
         content = json.loads(out.read_text())
         for name, record in zip(runs, content.get("runs", [content])):
             kept = {key: record[key] for key in ("headline", "step", "failures", "lost_classes", "n", "draws")}

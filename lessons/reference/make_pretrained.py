@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from minigen import compress, data
+from minigen._util.command import run_command
 from minigen._util.tables import replace_table
 from minigen.metrics.family_measures import measure_family
 from minigen.train import Run, load_trained
@@ -40,11 +40,7 @@ LOG_ROWS = 200
 
 def minigen(arguments: list[str], folder: Path) -> str:
     """Run a command of minigen in a folder; stop with its message if it fails."""
-    command = [sys.executable, "-m", "minigen", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    return done.stdout
+    return run_command([sys.executable, "-m", "minigen", *arguments], folder)
 
 
 def train(model: str, folder: Path) -> Path:

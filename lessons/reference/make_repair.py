@@ -10,10 +10,8 @@ each row and seed; what is there already is not made again, unless with `--again
 
 import argparse
 import json
-import os
 import re
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen._util.command import run_command
 from minigen._util.tables import replace_table
 
 HERE = Path(__file__).resolve().parent
@@ -77,27 +76,19 @@ ROWS = [
 ]
 
 
-def run(command: list[str], folder: Path) -> str:
-    """Run a command and return what it printed; stop with its message if it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
 def trained(row: Row, seed: int, folder: Path) -> Path:
     """The folder of a run, which is trained if it is not there yet."""
     path = folder / "runs" / f"{row.key}-{seed}"
     if not (path / "done").exists():
         command = [sys.executable, "-m", "minigen", "train", "repair", *row.train.split()]
-        run([*command, "--seed", str(seed), "--run", path.name, "--overwrite"], folder)
+        run_command([*command, "--seed", str(seed), "--run", path.name, "--overwrite"], folder)
         (path / "done").touch()
     return path
 
 
 def measured(row: Row, seed: int, folder: Path) -> dict[str, Any]:
     """What ``minigen evaluate`` says of a run: the numbers of each line, by method."""
-    said = run([sys.executable, "-m", "minigen", "evaluate", trained(row, seed, folder).name], folder)
+    said = run_command([sys.executable, "-m", "minigen", "evaluate", trained(row, seed, folder).name], folder)
     lines = said.splitlines()
     methods = re.split(r"\s{2,}", lines[1].strip())
     found: dict[str, Any] = {}

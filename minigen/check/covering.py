@@ -7,6 +7,7 @@ in AETG (Cohen, Dalal, Fredman & Patton 1997, "The AETG system", IEEE Transactio
 are the parameters, the sides of the arrays, what they are filled with, and their layouts in memory.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
@@ -102,7 +103,7 @@ def sides(case: Case) -> dict[str, int]:
     {'side 0 of input 0': 1, 'side 1 of input 0': 6, 'side 0 of input 1': 3}
     """
     return {
-        f"side {axis} of input {i}": int(np.searchsorted(SIDES, side, "right")) - 1
+        f"side {axis} of input {i}": bisect_right(SIDES, side) - 1
         for i, x in enumerate(case.inputs)
         for axis, side in enumerate(np.shape(x))
     }

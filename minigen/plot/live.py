@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._util.optional import require
+from .curves import curve_look
 from .images import image_grid
-from .style import COLORS, DASHES, figure, style
+from .style import figure, style
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,14 +94,14 @@ class Live:
         if missing or not names:
             wanted = repr(missing[0]) if missing else "with 'loss' in its name"
             raise ValueError(f"Live: the training logs no number {wanted}; it logs {', '.join(found)}")
-        colors = list(COLORS.values())
         with style():
             picture, (left, right) = figure(1, 2, caption=self._caption)
             steps = [step for step, _ in self.history]
             for i, name in enumerate(names):
                 values = [means.get(name, float("nan")) for _, means in self.history]
-                look = {"color": colors[i % len(colors)], "linestyle": DASHES[i % len(DASHES)]}
-                left.plot(steps, values, marker="o" if len(steps) < 12 else "", label=name, **look)
+                color, dashes = curve_look(i)
+                marker = "o" if len(steps) < 12 else ""
+                left.plot(steps, values, marker=marker, label=name, color=color, linestyle=dashes)
             left.set(xlabel="step", ylabel="mean over an epoch", title=f"epoch {report.epoch}, step {report.step}")
             left.legend()
             images = report.images[:MAX_IMAGES]

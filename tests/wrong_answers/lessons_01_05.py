@@ -29,7 +29,7 @@ add("center_vjp", "mean of all", "axis|column|all", lambda g, x: g - g.mean())
 add("center_vjp", "a sum in place of a mean", "sum|1/N|divide|mean", lambda g, x: g - g.sum(axis=0))
 add("center_vjp", "plus", "sign|minus|subtract", lambda g, x: g + g.mean(axis=0))
 add("center_vjp", "the forward function", r"forward|\bx\b", lambda g, x: x - x.mean(axis=0))
-add("center_vjp", "derivative 1 - 1/N of its own element only", "other|every|all", lambda g, x: g * (1 - 1 / len(x)))
+add("center_vjp", "derivative 1 - 1/N of the same element only", "other|every|all", lambda g, x: g * (1 - 1 / len(x)))
 add("center_vjp", "g times the centred x", r"linear|\bx\b", lambda g, x: g * (x - x.mean(axis=0)))
 
 # 1.3 the backward pass
@@ -460,17 +460,32 @@ add(
 # 3.1 the triad
 
 
-@program("triad", "before|padding|\\bt\\b|shift")
-def padding_forgotten_in_the_index(x, w, g, stride, before):
-    y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
-    for p in range(len(g)):
-        for r in range(len(w)):
-            i = p * stride + r
-            if i < len(x):
-                y[p] += x[i] * w[r]
-                gx[i] += w[r] * g[p]
-                gw[r] += x[i] * g[p]
-    return y, gx, gw
+def triad(
+    place=lambda p, r, stride, before: p * stride + r - before,
+    tap=lambda r, size: r,
+    inside=lambda i, size: 0 <= i < size,
+    order=(0, 1, 2),
+):
+    def program(x, w, g, stride, before):
+        y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
+        for p in range(len(g)):
+            for r in range(len(w)):
+                i, t = place(p, r, stride, before), tap(r, len(w))
+                if inside(i, len(x)):
+                    y[p] += x[i] * w[t]
+                    gx[i] += w[t] * g[p]
+                    gw[t] += x[i] * g[p]
+        return tuple((y, gx, gw)[k] for k in order)
+
+    return program
+
+
+add(
+    "triad",
+    "padding forgotten in the index",
+    "before|padding|\\bt\\b|shift",
+    triad(lambda p, r, stride, before: p * stride + r),
+)
 
 
 @program("triad", "overwrit|add|\\+=")
@@ -503,69 +518,29 @@ def y_in_place_of_g(x, w, g, stride, before):
     return y, gx, gw
 
 
-@program("triad", "negative|border|i >= 0|outside|end|below")
-def negative_places_read_from_the_end(x, w, g, stride, before):
-    y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
-    for p in range(len(g)):
-        for r in range(len(w)):
-            i = p * stride + r - before
-            if i < len(x):
-                y[p] += x[i] * w[r]
-                gx[i] += w[r] * g[p]
-                gw[r] += x[i] * g[p]
-    return y, gx, gw
+add(
+    "triad",
+    "negative places read from the end",
+    "negative|border|i >= 0|outside|end|below",
+    triad(inside=lambda i, size: i < size),
+)
 
 
-@program("triad", "stride")
-def stride_forgotten(x, w, g, stride, before):
-    y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
-    for p in range(len(g)):
-        for r in range(len(w)):
-            i = p + r - before
-            if 0 <= i < len(x):
-                y[p] += x[i] * w[r]
-                gx[i] += w[r] * g[p]
-                gw[r] += x[i] * g[p]
-    return y, gx, gw
+add("triad", "stride forgotten", "stride", triad(place=lambda p, r, stride, before: p + r - before))
 
 
-@program("triad", "flip|mirror|turned")
-def kernel_flipped(x, w, g, stride, before):
-    y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
-    for p in range(len(g)):
-        for r in range(len(w)):
-            i = p * stride + r - before
-            if 0 <= i < len(x):
-                y[p] += x[i] * w[len(w) - 1 - r]
-                gx[i] += w[len(w) - 1 - r] * g[p]
-                gw[len(w) - 1 - r] += x[i] * g[p]
-    return y, gx, gw
+add("triad", "kernel flipped", "flip|mirror|turned", triad(tap=lambda r, size: size - 1 - r))
 
 
-@program("triad", "sign|\\+ before|- before|minus|before")
-def before_added(x, w, g, stride, before):
-    y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
-    for p in range(len(g)):
-        for r in range(len(w)):
-            i = p * stride + r + before
-            if 0 <= i < len(x):
-                y[p] += x[i] * w[r]
-                gx[i] += w[r] * g[p]
-                gw[r] += x[i] * g[p]
-    return y, gx, gw
+add(
+    "triad",
+    "before added",
+    "sign|\\+ before|- before|minus|before",
+    triad(place=lambda p, r, stride, before: p * stride + r + before),
+)
 
 
-@program("triad", "order|exchang|swap|shape")
-def gx_and_gw_exchanged(x, w, g, stride, before):
-    y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
-    for p in range(len(g)):
-        for r in range(len(w)):
-            i = p * stride + r - before
-            if 0 <= i < len(x):
-                y[p] += x[i] * w[r]
-                gx[i] += w[r] * g[p]
-                gw[r] += x[i] * g[p]
-    return y, gw, gx
+add("triad", "gx and gw exchanged", "order|exchang|swap|shape", triad(order=(0, 2, 1)))
 
 
 # 3.2 same padding

@@ -112,7 +112,7 @@ add(
     "same|all|each|repeat|copies",
     lambda x, m: np.concatenate([x[::m]] * m, axis=1),
 )
-add("pack", "a dimension of its own", "shape|channel|dimension", lambda x, m: x.reshape(len(x) // m, m, *x.shape[1:]))
+add("pack", "a separate dimension", "shape|channel|dimension", lambda x, m: x.reshape(len(x) // m, m, *x.shape[1:]))
 
 # 10.3
 

@@ -6,7 +6,7 @@ import minigen as mg
 from minigen import losses
 
 from . import Table
-from .lessons_01_05 import central, collected, contributions, conv, spread_out, swapped
+from .lessons_01_05 import central, collected, contributions, conv, spread_out, swapped, triad
 from .lessons_06_09 import sigmoid, softplus
 from .lessons_10_13 import distances, entropy, maps_of, one_hot
 
@@ -96,17 +96,12 @@ add(
 )
 
 
-@FIRST.program("triad", "image|stride|padding|i |border|last|beyond|written|right")
-def last_input_left_out(x, w, g, stride, before):
-    y, gx, gw = np.zeros(len(g)), np.zeros(len(x)), np.zeros(len(w))
-    for p in range(len(g)):
-        for r in range(len(w)):
-            i = p * stride + r - before
-            if 0 <= i < len(x) - 1:
-                y[p] += x[i] * w[r]
-                gx[i] += w[r] * g[p]
-                gw[r] += x[i] * g[p]
-    return y, gx, gw
+add(
+    "triad",
+    "last input left out",
+    "image|stride|padding|i |border|last|beyond|written|right",
+    triad(inside=lambda i, size: 0 <= i < size - 1),
+)
 
 
 add(
