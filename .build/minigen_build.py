@@ -9,13 +9,11 @@ editable install is one plain path, `.editable`, whose only entry is a link to `
 Git ignores both links.  They are symbolic links; on Windows junctions, which need no rights.
 """
 
-import base64
 import contextlib
-import hashlib
 import os
+import runpy
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,18 +99,9 @@ def build_editable(wheel_directory: str, config_settings: Any = None, metadata_d
         info = Path(folder, build_meta.prepare_metadata_for_build_wheel(folder, config_settings))
         files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in info.rglob("*") if p.is_file()}
     files.pop(f"{info.name}/RECORD", None)
-    tag = "py3-none-any"
-    files[f"{info.name}/WHEEL"] = (
-        f"Wheel-Version: 1.0\nGenerator: minigen_build\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
-    )
     files["__editable__.minigen_lab.pth"] = f"{EDITABLE.parent}\n".encode()
-    record = "".join(
-        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip('=')},{len(data)}\n"
-        for name, data in files.items()
-    )
-    files[f"{info.name}/RECORD"] = f"{record}{info.name}/RECORD,,\n".encode()
-    wheel = f"{info.name.removesuffix('.dist-info')}-{tag}.whl"
-    with zipfile.ZipFile(Path(wheel_directory, wheel), "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return wheel
+    # by its path: an import of minigen needs NumPy
+    wheel_bytes = runpy.run_path(str(ROOT / "minigen" / "_util" / "wheel_file.py"))["wheel_bytes"]
+    wheel, content = wheel_bytes(info.name.removesuffix(".dist-info"), files, "minigen_build")
+    Path(wheel_directory, wheel).write_bytes(content)
+    return str(wheel)

@@ -8,6 +8,9 @@ A translation is a third file, ``lessons/zh/01_autograd.md``: the text cells in 
 the English cell that it translates, ``<!-- e1bb2219 -->``.  `translate` puts them in place of the English ones.  So
 code, outputs and exercises have one source; and since a mark is a fingerprint of the English text, a cell that was
 changed and not translated again is an error, and never an old translation.
+
+The files are part of a checkout.  Without one they come with the distribution ``minigen-lessons``, which
+``.build/lessons_wheel.py`` makes; see `minigen._util.lessons_folder`.
 """
 
 import base64
@@ -24,14 +27,15 @@ from pathlib import Path
 from typing import Any
 
 from ._util.atomic_write import replace_file
-from ._util.optional import missing_package
+from ._util.lessons_folder import INSTALL, lessons_folder
+from ._util.optional import installed_version, missing_package
 
 __all__ = [
-    "Lesson", "LessonError", "build", "execute", "find_lessons", "languages", "mark", "open_lesson", "picture_sizes",
-    "stale", "translate", "translation",
+    "Lesson", "LessonError", "build", "copy_lesson", "copy_solutions", "execute", "find_lessons", "languages", "mark",
+    "open_lesson", "other_version", "picture_sizes", "stale", "translate", "translation",
 ]  # fmt: skip
 
-FOLDER = Path(__file__).resolve().parent.parent / "lessons"
+FOLDER = lessons_folder()
 PICTURE_LIMIT = 150_000
 _SECONDS = 180  # for a cell
 
@@ -61,7 +65,7 @@ class Lesson:
 
 
 def find_lessons(folder: Path | None = None) -> list[Lesson]:
-    """The lessons in a folder (by default the checkout's ``lessons/``), in their order.
+    """The lessons in a folder (by default the checkout's, or those of minigen-lessons), in their order.
 
     Raises
     ------
@@ -83,11 +87,16 @@ def find_lessons(folder: Path | None = None) -> list[Lesson]:
         title = heading.group(1).strip() if heading else source.stem[3:]
         lessons.append(Lesson(int(source.name[:2]), title, source.with_suffix(".ipynb"), source))
     if not lessons:
-        raise LessonError(
-            f"no lessons in {folder}: they are not part of the installed package. "
-            'Clone the repository and install it from there: python -m pip install -e ".[lessons]"'
-        )
+        raise LessonError(f"no lessons in {folder}: they are a package beside minigen: {INSTALL}")
     return lessons
+
+
+def other_version() -> str:
+    """One line if the lessons come from another version of minigen than the one that runs; else empty."""
+    lessons, own = installed_version("minigen-lessons"), installed_version("minigen-lab")
+    if FOLDER.name != "minigen_lessons" or lessons == own:
+        return ""
+    return f"the lessons are of minigen {lessons}, this is minigen {own}: {INSTALL}=={own}"
 
 
 # ---- translations
@@ -161,22 +170,21 @@ def translate(lesson: Lesson, language: str) -> Any:
 # ---- opening
 
 
-def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = (), language: str | None = None) -> int:
-    """Copy a lesson into `folder`, unless a copy is there already, and open it in JupyterLab with these options.
+def copy_lesson(lesson: Lesson, folder: Path, language: str | None = None) -> Path:
+    """Copy a lesson into `folder`, unless a copy is there already, with the pictures and pages that it links to.
 
     With a language, the copy has its text in that language.
 
     Returns
     -------
-    int
-        JupyterLab's exit status, once it was closed.
+    Path
+        The copy.
 
     Raises
     ------
     LessonError
-        If JupyterLab is not installed, or there is no translation.
+        If there is no translation.
     """
-    _need("jupyterlab")
     copy, content = folder / lesson.notebook.name, lesson.notebook.read_bytes()
     if language:
         copy = folder / f"{lesson.notebook.stem}.{language}.ipynb"
@@ -188,19 +196,55 @@ def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = (), langu
         print(f"Lesson {lesson.number}, {lesson.title}: {copy}")
     except FileExistsError:
         print(f"Lesson {lesson.number}, {lesson.title}: going on with your copy {copy}")
-    _copy_pictures(lesson, folder)
+    _copy_linked(lesson, folder)
+    return copy
+
+
+def _copy_linked(lesson: Lesson, folder: Path) -> None:
+    """Copy the pictures and the pages that a lesson links to beside its copy, and the pictures of these pages."""
+    origin = lesson.notebook.parent
+    names = set(re.findall(r"\]\(((?:pictures|reference)/[\w.-]+)\)", lesson.notebook.read_text(encoding="utf-8")))
+    for page in [name for name in names if name.endswith(".md")]:
+        names |= set(re.findall(r"\]\(\.\./(pictures/[\w.-]+)\)", (origin / page).read_text(encoding="utf-8")))
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(origin / name, folder / name)
+
+
+def copy_solutions(lesson: Lesson, folder: Path) -> Path:
+    """Copy the answers to a lesson's exercises into `folder`, in place of an earlier copy of them.
+
+    Returns
+    -------
+    Path
+        The copy, a Python file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / f"{lesson.source.stem}_solutions.py"
+    replace_file(copy, (lesson.source.parent / "solutions" / lesson.source.name).read_bytes())
+    return copy
+
+
+def open_lesson(lesson: Lesson, folder: Path, options: Sequence[str] = (), language: str | None = None) -> int:
+    """Copy a lesson as `copy_lesson` does, and open the copy in JupyterLab with these options.
+
+    Returns
+    -------
+    int
+        JupyterLab's exit status, once it was closed.
+
+    Raises
+    ------
+    LessonError
+        If JupyterLab is not installed, or there is no translation; nothing is copied then.
+    """
+    _need("jupyterlab")
+    copy = copy_lesson(lesson, folder, language)
     print("Close JupyterLab with Ctrl-C in this window.", flush=True)
     try:
         return subprocess.run([sys.executable, "-m", "jupyterlab", str(copy), *options], check=False).returncode
     except KeyboardInterrupt:
         return 0
-
-
-def _copy_pictures(lesson: Lesson, folder: Path) -> None:
-    """Copy the stored pictures that a lesson shows beside its copy."""
-    for name in set(re.findall(r"\]\((pictures/[\w.-]+)\)", lesson.notebook.read_text(encoding="utf-8"))):
-        (folder / "pictures").mkdir(exist_ok=True)
-        shutil.copyfile(lesson.notebook.parent / name, folder / name)
 
 
 def _need(*modules: str) -> None:
@@ -278,8 +322,10 @@ def build(lesson: Lesson) -> None:
     Raises
     ------
     LessonError
-        If a picture is larger than the limit, or a package is missing.
+        If the lesson is not part of a checkout, a picture is larger than the limit, or a package is missing.
     """
+    if lesson.source.parent.name == "minigen_lessons":
+        raise LessonError(f"{lesson.source} is installed: lessons are edited and built in a checkout of the repository")
     notebook = execute(lesson.source)
     for place, size in picture_sizes(notebook):
         if size > PICTURE_LIMIT:

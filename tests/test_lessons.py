@@ -182,13 +182,28 @@ def test_the_stored_pictures_of_a_lesson_lie_beside_its_copy(tmp_path, monkeypat
     assert shown and all((tmp_path / "lessons-work" / name).is_file() for name in shown)
 
 
+def test_a_copy_without_opening_it_and_the_answers_beside_it(tmp_path, monkeypatch, launched, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert _command("10", "--copy") == 0 == _command("10", "--solutions") and not launched
+    work = tmp_path / "lessons-work"
+    page = work / "reference" / "mode_collapse.md"  # which the lesson links to, with its pictures
+    pictures = re.findall(r"\]\((\.\./pictures/.*?)\)", page.read_text(encoding="utf-8"))
+    assert pictures and all((page.parent / name).is_file() for name in pictures)
+    answers = work / "10_mode_collapse_solutions.py"
+    answers.write_text("changed", encoding="utf-8")
+    assert _command("10", "--solutions") == 0 and str(answers.name) in capsys.readouterr().out
+    assert answers.read_bytes() == (lessons.FOLDER / "solutions" / "10_mode_collapse.py").read_bytes()
+    for flag in ("--copy", "--solutions"):
+        assert _command(flag) == 2 and f"{flag} needs the number" in capsys.readouterr().err
+
+
 def test_unknown_lesson_and_missing_lessons_are_said_in_one_line(tmp_path, monkeypatch, capsys):
     assert _command("99") == 2
     assert "there is no lesson 99; there are 1" in capsys.readouterr().err
     monkeypatch.setattr(lessons, "FOLDER", tmp_path)
     assert _command("--list") == 2
     error = capsys.readouterr().err
-    assert str(tmp_path) in error and "Clone the repository" in error and error.count("\n") == 1
+    assert str(tmp_path) in error and "pip install minigen-lessons" in error and error.count("\n") == 1
 
 
 def test_opening_without_jupyterlab_names_the_extra(tmp_path, monkeypatch, capsys):

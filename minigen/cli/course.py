@@ -18,7 +18,8 @@ for students, in the folder that was handed out:
   minigen course check                           run the public tests on your file
   minigen course check --task 2                  only those of one task
 
-for instructors (lessons/assignments/INSTRUCTORS.md explains everything):
+for instructors:
+  minigen course list                            the assignments, and where the guide for instructors is
   minigen course build A1 --out course           make the student's copy and the grader's
   minigen course grade submissions --grader course/grader/A1_autograd
   minigen course export submissions-grades --roster roster.csv --adjust adjustments.csv
@@ -45,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     one.add_argument("--task", type=int, metavar="N", help="only this task")
     one.add_argument("--json", action="store_true", help="write the outcome as JSON")
+
+    what.add_parser("list", help="for instructors: the assignments, and the page that explains everything")
 
     one = what.add_parser("build", help="for instructors: make the student's and the grader's copy")
     one.add_argument("name", nargs="?", metavar="ASSIGNMENT", help="such as A1, or a folder (default: all there are)")
@@ -112,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
             stream.reconfigure(errors="replace")
     commands = {
         "check": _check,
+        "list": _list,
         "build": _build,
         "grade": _grade,
         "export": _export,
@@ -125,6 +129,17 @@ def _check(args: argparse.Namespace) -> int:
     report = check(args.file, args.task)
     print(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) if args.json else report)
     return 0 if report else 1
+
+
+def _list(args: argparse.Namespace) -> int:
+    folders = templates()
+    for folder in folders:
+        assignment = Assignment.read(folder)
+        print(f"{assignment.name:20} {assignment.points:3g} points  {assignment.title.partition(': ')[2]}")
+    print(
+        f"Build one with: minigen course build A1.  The guide for instructors: {folders[0].parent / 'INSTRUCTORS.md'}"
+    )
+    return 0
 
 
 def _build(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from .._util.lessons_folder import INSTALL
 from .._util.optional import PIP, installed_version
 
 __all__ = ["add_arguments", "run"]
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen info`` was asked."""
-    from .. import backend, data, kernels
+    from .. import backend, data, kernels, lessons
 
     packages = ["numpy", "numba", "matplotlib", "mlxtend", "scikit-learn", "scikit-image", "pooch", "cupy-cuda12x",
                 "cupy-cuda13x"]  # fmt: skip
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"GPU          {backend.why_no_gpu() or 'ready'}")
     threads = [f"{key}={os.environ[key]}" for key in THREAD_VARIABLES if key in os.environ]
     print("threads      " + (", ".join(threads) or "as many as there are cores"))
+    print(f"lessons      {lessons.FOLDER if lessons.FOLDER.is_dir() else f'not installed: {INSTALL}'}")
     for name, row in data.DATASETS.items():
         print(f"data         {name:14} {_presence(name, row)}")
 

@@ -1,9 +1,21 @@
 """``minigen lesson``."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from ..lessons import Lesson, LessonError, build, find_lessons, languages, open_lesson, translation
+from ..lessons import (
+    Lesson,
+    LessonError,
+    build,
+    copy_lesson,
+    copy_solutions,
+    find_lessons,
+    languages,
+    open_lesson,
+    other_version,
+    translation,
+)
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the lessons (as without a number)")
     parser.add_argument("--folder", type=Path, default=Path(WORK), help="where your copy goes (default: %(default)s)")
     parser.add_argument("--lang", choices=languages(), help="open or list the translations into this language")
+    parser.add_argument("--copy", action="store_true", help="make your copy, and do not open it (for another editor)")
+    parser.add_argument(
+        "--solutions", action="store_true", help="copy the answers to its exercises beside your copy, and open nothing"
+    )
     parser.add_argument("--build", action="store_true", help="for authors: run the text and store the notebook anew")
 
 
@@ -48,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     LessonError
-        If there is no such lesson, or JupyterLab is not installed.
+        If there is no such lesson, or JupyterLab is to open it and is not installed.
 
     Examples
     --------
@@ -60,6 +76,11 @@ def run(args: argparse.Namespace) -> int:
     0
     """
     lessons = find_lessons()
+    if warning := other_version():
+        print(f"minigen lesson: {warning}", file=sys.stderr)
+    for flag in ("copy", "solutions"):
+        if getattr(args, flag) and args.number is None:
+            raise LessonError(f"--{flag} needs the number of a lesson, as in: minigen lesson 3 --{flag}")
     if args.number is not None:
         lessons = [lesson for lesson in lessons if lesson.number == args.number] or _unknown(args.number, lessons)
     if args.build and args.lang:
@@ -74,6 +95,12 @@ def run(args: argparse.Namespace) -> int:
             if title := _title(lesson, args.lang):
                 print(f"{lesson.number:3}  {title}")
         print(f"Open one with: minigen lesson NUMBER{f' --lang {args.lang}' if args.lang else ''}")
+        return 0
+    if args.solutions:
+        print(f"Answers to the exercises of lesson {args.number}: {copy_solutions(lessons[0], args.folder)}")
+        return 0
+    if args.copy:
+        copy_lesson(lessons[0], args.folder, args.lang)
         return 0
     return open_lesson(lessons[0], args.folder, args.options, args.lang)
 

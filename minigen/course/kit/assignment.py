@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..._util.lessons_folder import INSTALL, lessons_folder
+
 __all__ = [
     "FEW_DIGITS",
     "Answer",
@@ -32,7 +34,7 @@ __all__ = [
     "wrong",
 ]
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "lessons" / "assignments"
+TEMPLATES = lessons_folder() / "assignments"
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 
 
@@ -159,7 +161,7 @@ class Assignment:
 
 
 def templates() -> list[Path]:
-    """The folders of all templates, in the checkout that this package is part of.
+    """The folders of all templates: the checkout's, or those of minigen-lessons.
 
     Raises
     ------
@@ -168,7 +170,7 @@ def templates() -> list[Path]:
     """
     found = sorted(path.parent for path in TEMPLATES.glob("*/assignment.toml"))
     if not found:
-        raise CourseError(f"no assignments in {TEMPLATES}: they are part of a checkout, not of the installed package")
+        raise CourseError(f"no assignments in {TEMPLATES}: they come with the lessons: {INSTALL}")
     return found
 
 

@@ -4,21 +4,17 @@ It goes into the student's copy and into Otter's zip: students and a grading mac
 package index for it.
 """
 
-import base64
-import hashlib
-import io
 import os
-import zipfile
 from importlib import metadata
 from pathlib import Path
 
+from ..._util.wheel_file import wheel_bytes
 from .assignment import CourseError
 
 __all__ = ["make_wheel"]
 
 DISTRIBUTION = "minigen-lab"
 PACKAGE = Path(__file__).resolve().parents[2]
-WHEEL = "Wheel-Version: 1.0\nGenerator: minigen course build\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def make_wheel() -> tuple[str, bytes]:
@@ -55,17 +51,7 @@ def make_wheel() -> tuple[str, bytes]:
     texts = {"METADATA": distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")}
     texts |= {name: distribution.read_text(name) for name in ("entry_points.txt", "licenses/LICENSE")}
     files |= {f"{info}/{name}": text.encode() for name, text in texts.items() if text is not None}
-    files[f"{info}/WHEEL"] = WHEEL.encode()
-    record = "".join(f"{name},sha256={_digest(data)},{len(data)}\n" for name, data in files.items())
-    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            entry = zipfile.ZipInfo(name)  # with a fixed date
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, data)
-    return f"{stem}-py3-none-any.whl", memory.getvalue()
+    return wheel_bytes(stem, files, "minigen course build")
 
 
 def _package_files() -> list[str]:
@@ -76,8 +62,3 @@ def _package_files() -> list[str]:
         if "__pycache__" not in inside.parts:
             found += [(inside / name).as_posix() for name in names if name.endswith((".py", ".typed"))]
     return sorted(found)
-
-
-def _digest(data: bytes) -> str:
-    """A SHA-256 as RECORD has it."""
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
