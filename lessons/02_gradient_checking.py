@@ -236,7 +236,7 @@ with plot.style():
     picture, axes = plot.figure(
         size=(8, 4.3),
         caption="The relative error of the central difference for four functions. No single step is good for all: at 0.000001 "
-        "(grey line) the errors are between 1 part in 10 billion and 1 part in 300, and each curve has its minimum at another "
+        "(gray line) the errors are between 1 part in 10 billion and 1 part in 300, and each curve has its minimum at another "
         "step.",
     )
     many = 10.0 ** np.arange(-12, 4.01, 0.25)

@@ -145,7 +145,7 @@ print("x", digit.shape, "  w", filters.shape, "  y", edges.shape)
 plot.show_images(
     np.concatenate([digit * 2 - 1, edges.numpy().swapaxes(0, 1) / 3]),
     ["a digit", "right minus left", "below minus above"],
-    caption="Two filters of 3 x 3 taps. In the filters' outputs grey is zero; white where the digit gets brighter to the right (middle) or "
+    caption="Two filters of 3 x 3 taps. In the filters' outputs gray is zero; white where the digit gets brighter to the right (middle) or "
     "downwards (right), black where it gets darker.",
 )
 

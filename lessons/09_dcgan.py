@@ -816,7 +816,7 @@ weights = model.discriminator[0].weight.numpy()[:16]
 with plot.style():
     picture, axes = plot.figure(
         1, 3, size=(9, 3.9),
-        caption="The discriminator's first layer. Left: 16 of its 32 filters of 4 x 4 (grey is 0). Middle and right: their outputs for a real and "
+        caption="The discriminator's first layer. Left: 16 of its 32 filters of 4 x 4 (gray is 0). Middle and right: their outputs for a real and "
         "for a generated digit; many respond to edges of one direction.",
     )  # fmt: skip
     bound = abs(weights).max()

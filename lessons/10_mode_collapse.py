@@ -225,7 +225,7 @@ sharp, sharp_seen = train(looks=(250, 500, 750, 1000), kind=SharpD, lr_d=1e-3, r
 # %% jupyter={"source_hidden": true}
 scatter(
     {f"step {step}": points for step, points, *_ in sharp_seen},
-    "The same with a D that sees sines and cosines; in grey what it believes.",
+    "The same with a D that sees sines and cosines; in gray what it believes.",
     opinions=[opinion for *_, opinion in sharp_seen],
 )
 
@@ -448,7 +448,7 @@ colors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in list(plot
 with plot.style():
     picture, axes = plot.figure(
         1, 3, size=(10, 4.4),
-        caption="The z-plane, coloured by the mode that G makes of each z; white: a sample on a bridge, further than 3 sigma from "
+        caption="The z-plane, colored by the mode that G makes of each z; white: a sample on a bridge, further than 3 sigma from "
         "every mode. After 1,000 steps each.",
     )  # fmt: skip
     for axis, (title, model) in zip(axes, generators.items()):

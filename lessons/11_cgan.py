@@ -201,7 +201,7 @@ channels = mg.models.condition.concat_label_maps(
 plot.show_images(
     np.stack([channels[0], *(1.5 * channels[1:] - 1)])[:, None], ["image"] + [f"is it a {c}?" for c in range(10)], ncols=6,
     caption="What D sees of a 7: eleven channels. One is the image; of the ten label maps the one of its class is 1 "
-    "everywhere (light grey), and the other nine are 0 (black).",
+    "everywhere (light gray), and the other nine are 0 (black).",
 )  # fmt: skip
 
 # %% [markdown]
@@ -316,7 +316,7 @@ for name, share in obeyed.items():
 with plot.style():
     picture, axes = plot.figure(
         1, 3, size=(9, 4.1),
-        caption="400 points of each generator; color and mark say which class was asked for; grey rings are the classes. "
+        caption="400 points of each generator; color and mark say which class was asked for; gray rings are the classes. "
         "Left: each color in one ring. Middle and right: all colors in all rings. (The points between the rings: G is a "
         "continuous function of the noise, and must reach four places.)",
     )  # fmt: skip

@@ -546,8 +546,8 @@ print(f"one that says 1/2 everywhere: {784 * np.log(2):.0f} nats")
 with plot.style():
     picture, axes = plot.figure(
         1, 3, size=(9, 3.9),
-        caption="Left: the cost of a pixel against the decoder's answer, for three greys. The dots are the minima: they are at the grey "
-        "itself, and for grey pixels they are above zero. Middle, right: a digit, and the least cost of its pixels: only edges cost.",
+        caption="Left: the cost of a pixel against the decoder's answer, for three grays. The dots are the minima: they are at the gray "
+        "itself, and for gray pixels they are above zero. Middle, right: a digit, and the least cost of its pixels: only edges cost.",
     )  # fmt: skip
     answer = np.linspace(0.002, 0.998, 400)
     for gray_value, mark in ((0.0, "o"), (0.25, "s"), (0.5, "^")):
@@ -680,7 +680,7 @@ for name, found in results.items():
 with plot.style():
     picture, axes = plot.figure(
         1, 2, size=(8.5, 3.6),
-        caption="The two terms in training. The reconstruction falls, and is still far above the floor of grey pixels. The KL rises: the code "
+        caption="The two terms in training. The reconstruction falls, and is still far above the floor of gray pixels. The KL rises: the code "
         "learns to describe the image, and this has a cost. A KL that falls to 0 would be an alarm.",
     )  # fmt: skip
     for history, name in ((plane_history, "code of 2"), (wide_history, "code of 20")):
@@ -942,7 +942,7 @@ with plot.style():
     picture, axes = plot.figure(
         size=(7, 3.6),
         caption="The bound on log p(x) of one model, against the number of weighted samples. K = 1 is the ELBO. The mean bound rises "
-        "towards the true log p(x) and never crosses it.",
+        "toward the true log p(x) and never crosses it.",
     )
     axes.semilogx(counts, bounds.mean(axis=1), marker="o")
     axes.set(xlabel="samples K", ylabel="bound on log p(x) (nats)", xticks=counts, xticklabels=counts)

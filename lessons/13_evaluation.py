@@ -121,7 +121,7 @@ flat = test.images.reshape(len(test), -1).astype(np.float64)
 cloud = train.images.reshape(len(train), -1).mean(0)
 partner = flat[np.random.default_rng(0).permutation(len(flat))]
 print(f"another real image: {((flat - partner) ** 2).mean():.2f} (mean squared difference of a pixel)")
-print(f"the grey cloud:     {((flat - cloud) ** 2).mean():.2f}")
+print(f"the gray cloud:     {((flat - cloud) ** 2).mean():.2f}")
 
 # %% [markdown]
 # The cloud wins, by a factor of two, and this is no accident.  For independent $x$ and $x'$ of one distribution

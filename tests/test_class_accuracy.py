@@ -75,7 +75,7 @@ def test_each_image_is_moved_a_little_in_its_own_way():
 
 
 def test_what_a_classifier_refuses():
-    with pytest.raises(ValueError, match="expected labelled images, digits has no labels"):
+    with pytest.raises(ValueError, match="expected labeled images, digits has no labels"):
         train_classifier(Dataset("digits", TRAIN.images), steps=1)
     with pytest.raises(ValueError, match=r"expected images \(N, 1, 8, 8\), got \(2, 1, 9, 9\)"):
         Classifier(8, 1, 10, width=2).predict(np.zeros((2, 1, 9, 9), np.float32))
@@ -156,8 +156,8 @@ def test_what_does_not_go_together_is_named():
     few = build("cgan", size=8, width=2, classes=3)
     for words, model, train, test, options in (
         ("vae: this model knows no classes that could be read", build("vae", size=8, width=2), TRAIN, TEST, {}),
-        ("expected labelled images, bare has no labels", Drawing(), bare, TEST, {}),
-        ("expected labelled images, bare has no labels", Drawing(), TRAIN, bare, {}),
+        ("expected labeled images, bare has no labels", Drawing(), bare, TEST, {}),
+        ("expected labeled images, bare has no labels", Drawing(), TRAIN, bare, {}),
         ("learn from, 0, 1, .* 9, are not those to be tested on, a, b,", Drawing(), TRAIN, letters, {}),
         ("cgan knows 3 classes, digits has 10", few, TRAIN, TEST, {}),
         ("at least one sample for each of 10 classes, got n = 9", Drawing(), TRAIN, TEST, {"n": 9}),

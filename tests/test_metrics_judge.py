@@ -126,7 +126,7 @@ def test_what_the_judges_refuse(digits, small):
         Reference(judges, small[1], small[2])
     with pytest.raises(ValueError, match="points, not images"):
         Reference(judges, mg.data.load("ring8", count=20), test)
-    with pytest.raises(ValueError, match="expected labelled images, bare has no labels"):
+    with pytest.raises(ValueError, match="expected labeled images, bare has no labels"):
         train_judges(Dataset("bare", test.images))
     one = Dataset("one", test.images, np.zeros(1000, np.int64), ("a",))
     with pytest.raises(ValueError, match="at least two classes, one has 1"):

@@ -608,7 +608,7 @@ def test_notes(here, capsys):
     Image.fromarray(hole // 255 * 200).save("pale.png")
     Image.fromarray(numbers(0).integers(0, 256, (9, 41, 3)).astype(np.uint8)).save("narrow.png")
     assert main(["repair", "hole", "photo.png", "--mask", "pale.png"]) == 0
-    assert "note: pale.png has grey levels: 128 and more count as white" in capsys.readouterr().out
+    assert "note: pale.png has gray levels: 128 and more count as white" in capsys.readouterr().out
     assert main(["repair", "noise", "narrow.png"]) == 0
     said = capsys.readouterr().out
     assert "note: narrow.png is smaller than the 13 pixels" in said
@@ -677,7 +677,7 @@ def test_evaluate_prints_the_table_with_classical_methods(here, capsys):
     assert main(["evaluate", "hole"]) == 0
     said = capsys.readouterr().out
     assert "biharmonic" in said and "dB inside the hole" in said and "read right by an SVM" in said
-    assert "half-grey pixels in the hole" in said
+    assert "half-gray pixels in the hole" in said
     config = json.loads((here / "runs" / "hole" / "config.json").read_text())
     assert config["options"]["damage"] == "hole" and config["data"] == "digits"
 

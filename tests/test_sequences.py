@@ -451,7 +451,7 @@ def test_images_become_sequences_of_rows():
     np.testing.assert_array_equal(data.series[5, 2], digits.images[5, 0, 2])  # a step is a row
     model = build(data, width=4)
     np.testing.assert_allclose(model.pictures(data.series[:2]), digits.images[:2], atol=1e-4)
-    with pytest.raises(ValueError, match="rows: expected grey images, and shapes has 3 channels"):
+    with pytest.raises(ValueError, match="rows: expected gray images, and shapes has 3 channels"):
         mg.data.load("rows:shapes", "test", size=16)
 
 

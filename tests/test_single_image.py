@@ -118,8 +118,8 @@ def test_style_becomes_alike_and_strength_trades_it_for_content():
 @pytest.mark.parametrize(
     ("content", "style", "strength", "words"),
     [
-        (smooth(36), np.full((3, 36, 36), 0.5), 1, "style: the image has one colour only"),
-        (np.zeros((1, 36, 36)), smooth(36), 1, "content: the image has one colour only"),
+        (smooth(36), np.full((3, 36, 36), 0.5), 1, "style: the image has one color only"),
+        (np.zeros((1, 36, 36)), smooth(36), 1, "content: the image has one color only"),
         (smooth(35), smooth(36), 1, "content: expected .* at least 36 pixels a side"),
         (smooth(36), 2 * smooth(36), 1, r"style: expected values in \[-1, 1\]"),
         (smooth(36), smooth(36), -1, "strength >= 0"),
@@ -154,7 +154,7 @@ def test_prior_on_the_command_line(pictures, monkeypatch, capsys):
     assert main(["prior", "grey.png", "--mask", "mask.png", "--steps", "2", "--size", "40"]) == 0
     assert size_of("grey-prior.png") == ((40, 30), "L") and "reduced to 40x30" in capsys.readouterr().out
     assert main(["prior", "grey.png", "--mask", "colour.png", "--steps", "1", "--size", "40", "--out", "x.png"]) == 0
-    assert "has grey levels" in capsys.readouterr().out
+    assert "has gray levels" in capsys.readouterr().out
 
 
 def test_style_on_the_command_line(pictures, monkeypatch, capsys):
@@ -166,7 +166,7 @@ def test_style_on_the_command_line(pictures, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["style", "grey.png", "flat.png"], "style: the image has one colour only"),
+        (["style", "grey.png", "flat.png"], "style: the image has one color only"),
         (["style", "grey.png", "colour.png", "--strength", "-1"], "--strength: expected a number of at least 0"),
         (["style", "none.png", "colour.png"], "none.png"),
         (["prior", "grey.png", "--mask", "flat.png"], "no white pixel"),

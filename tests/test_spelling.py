@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import re
 import tokenize
 from pathlib import Path
@@ -51,7 +52,7 @@ BRITISH = re.compile(
     re.IGNORECASE,
 )
 GREY = re.compile(r"\bgrey(?:s|ish|scale)?\b", re.IGNORECASE)
-CODE = re.compile(r"`[^`]*`|\w*_\w+|[\w./-]+\.(?:png|py|md|json|npz|ipynb)|https?://\S+|\$[^$]*\$")
+CODE = re.compile(r"`[^`]*`|--[\w-]+|\w*_\w+|[\w./-]+\.(?:png|py|md|json|npz|ipynb)|https?://\S+|\$[^$]*\$")
 
 
 def british(text, grey=True):
@@ -67,17 +68,44 @@ def test_the_text_of_a_lesson_is_in_american_spelling(n):
     cells = re.split(r"^(# %%.*)$", LESSONS[n].read_text(encoding="utf-8"), flags=re.MULTILINE)
     found = []
     for kind, body in zip(cells[1::2], cells[2::2]):
-        if "source_hidden" not in kind:  # cells that only draw: their captions are part of stored pictures
+        if "source_hidden" in kind:  # what it draws: Matplotlib has colors with the name "grey", so strings with a space only
+            found += [word for string in strings(body) if " " in string for word in british(string)]
+        else:
             found += british(body, grey="[markdown]" in kind)
     assert found == []
 
 
+def strings(source):
+    """All strings of a program, the parts of f-strings too."""
+    for node in ast.walk(ast.parse(re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def printed(cell):
+    """What a cell of a notebook has printed and displays, without pictures."""
+    for output in cell.get("outputs", []):
+        parts = [output.get("text", []), *(v for k, v in output.get("data", {}).items() if k.startswith("text/"))]
+        for part in parts:
+            yield re.sub(r"data:image[^\"')\s]*", "", "".join(part))
+
+
+@pytest.mark.parametrize("n", list(LESSONS))
+def test_what_a_notebook_prints_is_in_american_spelling(n):
+    cells = json.loads(LESSONS[n].with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"]
+    assert [(i, word) for i, cell in enumerate(cells) for text in printed(cell) for word in british(text)] == []
+
+
 PAGES = sorted(
-    [*(ROOT / "docs").glob("*.md"), *(ROOT / "lessons").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    [
+        *(page for room in ("docs", "lessons", "lessons/assignments", "lessons/reference") for page in (ROOT / room).glob("*.md")),
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+    ]
 )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_are_in_american_spelling(page):
     assert british(page.read_text(encoding="utf-8")) == []
 
@@ -105,6 +133,43 @@ def test_docstrings_and_comments_are_in_american_spelling(room):
     paths = [path for path in SOURCES if path.relative_to(ROOT).parts[:2] == room]
     found = {str(path.relative_to(ROOT)): words for path in paths if (words := list(documentation(path)))}
     assert found == {}
+
+
+def messages(path):
+    """British words in a file's other strings, which people read: errors, notes, help texts.  One word alone is a key."""
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    names, docstrings = set(), set()
+    for node in ast.walk(tree):
+        names |= {value for key in ("name", "arg") if isinstance(value := getattr(node, key, None), str)}
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            docstrings.add(node.value)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+            if " " in node.value.strip():
+                yield from (word for word in british(node.value) if word not in names)
+
+
+@pytest.mark.parametrize("room", sorted({path.relative_to(ROOT).parts[:2] for path in SOURCES}), ids="/".join)
+def test_messages_are_in_american_spelling(room):
+    paths = [path for path in SOURCES if path.relative_to(ROOT).parts[:2] == room]
+    found = {str(path.relative_to(ROOT)): words for path in paths if (words := list(messages(path)))}
+    assert found == {}
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "lessons" / "assignments").glob("A*")), ids=lambda path: path.name)
+def test_assignments_are_in_american_spelling(folder):
+    found = {str(p.relative_to(folder)): [*documentation(p), *messages(p)] for p in sorted(folder.rglob("*.py"))}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_the_messages_of_a_file_are_its_strings_but_for_docstrings_and_names(tmp_path):
+    file = tmp_path / "file.py"
+    file.write_text(
+        'def f(labelled):\n    """A grey picture."""\n'
+        '    raise ValueError(f"labelled: {labelled} is in colour", "grey", "a grey one: --colour")\n'
+    )
+    assert sorted(messages(file)) == ["colour", "grey"]
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def shares(path: str) -> str:
 
 
 def agreement(path: str) -> str:
-    """The share of samples that a support vector machine, 3 nearest neighbours and a small network read alike.
+    """The share of samples that a support vector machine, 3 nearest neighbors and a small network read alike.
 
     All three learn from the 4,000 real training digits alone.
     """

@@ -37,9 +37,9 @@ GROWING = f"{HERE / 'progressive_growing.py'}:GrowingGAN --size 32"
 ROWS = {
     "labels": {
         "the network on the 100 labels only": f"{FEW} --supervised",
-        "the same, labelled images augmented": f"{FEW} --supervised --affine 1",
+        "the same, labeled images augmented": f"{FEW} --supervised --affine 1",
         "ssgan": FEW,
-        "ssgan, labelled images augmented": f"{FEW} --affine 1",
+        "ssgan, labeled images augmented": f"{FEW} --affine 1",
     },
     "stacked": {
         "dcgan, R1": "dcgan --data stacked_mnist --width 24 --norm none --latent 64 --r1 0.3 --r1-every 4 --steps 1500"

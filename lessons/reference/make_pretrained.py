@@ -89,7 +89,7 @@ def shortened(row: str) -> str:
 
 
 def small(picture: Path, target: Path) -> None:
-    """Copy a grid of samples; grey ones with 64 levels."""
+    """Copy a grid of samples; gray ones with 64 levels."""
     with Image.open(picture) as image:
         grey = np.asarray(image.convert("RGB"))
         plain = (grey == grey[..., :1]).all()

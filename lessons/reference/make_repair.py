@@ -53,7 +53,7 @@ ROWS = [
     Row("noise", "noise of 25 levels", "--damage noise --strength 25", "non-local means"),
     Row(
         "noise-colour",
-        "noise of 25 levels, in colour, patches of 64x64",
+        "noise of 25 levels, in color, patches of 64x64",
         "--damage noise --data photos_colour --size 64",
         "non-local means",
     ),
@@ -93,7 +93,7 @@ def measured(row: Row, seed: int, folder: Path) -> dict[str, Any]:
     methods = re.split(r"\s{2,}", lines[1].strip())
     found: dict[str, Any] = {}
     for line in lines[2:]:
-        for key, start in (("grey", "half-grey pixels in the hole: "), ("read", "read right by an SVM: ")):
+        for key, start in (("grey", "half-gray pixels in the hole: "), ("read", "read right by an SVM: ")):
             if line.startswith(start):
                 pairs = [cell.rsplit(" ", 1) for cell in re.split(r"\s{2,}", line.removeprefix(start))]
                 found[key] = {method: float(value.rstrip("%")) for method, value in pairs}
@@ -134,7 +134,7 @@ def main_table(results: dict[str, Any]) -> list[str]:
         ours = f"{spread([numbers['ours'] for numbers in each], 2)} dB"
         if "SSIM" in seeds[0]:
             ours += f", SSIM {spread([of['SSIM']['ours'] for of in seeds], 3)}"
-        for name, key, decimals, unit in (("SVM", "read", 1, " %"), ("half-grey", "grey", 3, "")):
+        for name, key, decimals, unit in (("SVM", "read", 1, " %"), ("half-gray", "grey", 3, "")):
             if key in seeds[0]:
                 ours += f"; {name} {spread([of[key]['ours'] for of in seeds], decimals, unit)}"
         others = []
@@ -145,7 +145,7 @@ def main_table(results: dict[str, Any]) -> list[str]:
             others.append((value, f"{method} {value:.2f}{more}"))
         shown = [text for _, text in sorted(others, reverse=True)]
         if "read" in seeds[0]:
-            shown.append(f"truth ({seeds[0]['read']['truth']:.1f} %; half-grey {seeds[0]['grey']['truth']:.3f})")
+            shown.append(f"truth ({seeds[0]['read']['truth']:.1f} %; half-gray {seeds[0]['grey']['truth']:.3f})")
         given = f"{each[0]['input']:.2f}" if "input" in each[0] else ""
         lines.append(f"| {row.task} | {len(seeds)} | {given} | {ours} | {', '.join(shown)} |")
     return lines

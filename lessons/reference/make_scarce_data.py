@@ -33,7 +33,7 @@ Numbers = dict[str, Any]
 
 
 def spread(images: np.ndarray) -> float:
-    """How far the centres of mass of images are from their mean: a standard deviation in pixels, rows and columns."""
+    """How far the centers of mass of images are from their mean: a standard deviation in pixels, rows and columns."""
     light = (images[:, 0].astype(np.float64) + 1).clip(1e-6)
     total = light.sum((1, 2))
     places = [np.arange(n) for n in light.shape[1:]]

@@ -62,14 +62,14 @@ TASKS = {
         {
             "mmd": ("MMD²", "{:.4f}", "real {power/real/mmd:.4f}; normal {power/normal/mmd:.4f}"),
             "logistic": ("TSTR logistic", "{:.3f}", "TRTR {power/real/logistic:.3f}"),
-            "neighbor": ("TSTR nearest neighbour", "{:.3f}", "TRTR {power/real/neighbor:.3f}"),
+            "neighbor": ("TSTR nearest neighbor", "{:.3f}", "TRTR {power/real/neighbor:.3f}"),
         },
     ),
 }
 
 
 def measure_series(made: Any, labels: Any, test: Any) -> dict[str, float]:
-    """MMD, and TSTR by logistic regression and by the nearest neighbour."""
+    """MMD, and TSTR by logistic regression and by the nearest neighbor."""
     return {"mmd": mmd(test.series, made), **tstr(made, labels, test.series, test.labels)}
 
 
@@ -226,7 +226,7 @@ def cost_table(kept: Mapping[str, dict[str, Any]]) -> list[str]:
 
 def days_table(kept: Mapping[str, dict[str, Any]]) -> list[str]:
     """The baselines of the days."""
-    lines = ["| what | MMD² to held-out days | TSTR logistic | TSTR nearest neighbour |", "|---|---|---|---|"]
+    lines = ["| what | MMD² to held-out days | TSTR logistic | TSTR nearest neighbor |", "|---|---|---|---|"]
     rows = {"real training days (the last two are TRTR)": ["power/real"],
             "a normal distribution of each class, 3 draws": [f"power/normal/{seed}" for seed in SEEDS]}  # fmt: skip
     forms = {"mmd": "{:.4f}", "logistic": "{:.3f}", "neighbor": "{:.3f}"}

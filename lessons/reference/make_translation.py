@@ -64,7 +64,7 @@ class Row:
 
 DRAWN, OUTLINE = "{psnr:.1f} dB, absolute error {l1:.3f}", "the outline itself {psnr_copy:.1f} dB"
 SHAPES = "--data edges:shapes --size 32 --epochs 6"
-PAINTED = "IoU {iou:.3f}, saturation {saturation:.2f}, colour right {hue:.0%}, absolute error {l1:.3f}"
+PAINTED = "IoU {iou:.3f}, saturation {saturation:.2f}, color right {hue:.0%}, absolute error {l1:.3f}"
 TRANSLATED = (
     "{psnr:.1f} dB to the truth, back {psnr_back:.1f}, there and back {psnr_cycle:.1f}; class kept {read_ours:.1%}"
 )
@@ -77,17 +77,17 @@ ROWS = [
     Row("outline-l1", "outline to digit, L1", "pix2pix --adversarial 0", DRAWN, OUTLINE),
     Row(
         "edges-l1",
-        "edges to a coloured shape, L1",
+        "edges to a colored shape, L1",
         f"pix2pix {SHAPES} --adversarial 0",
         PAINTED,
         "a black image: absolute error {l1_black:.3f}",
     ),
     Row(
         "edges-adversary",
-        "edges to a coloured shape, L1 and an adversary",
+        "edges to a colored shape, L1 and an adversary",
         f"pix2pix {SHAPES}",
         PAINTED,
-        "a black image: absolute error {l1_black:.3f}; colour right by chance 17%",
+        "a black image: absolute error {l1_black:.3f}; color right by chance 17%",
     ),
     Row("thick", "thin light digit to thick dark digit, no pairs", "cyclegan", TRANSLATED, BESIDE_TRANSLATED),
     Row("thick-no-cycle", "the same without the cycle loss", "cyclegan --cycle 0", TRANSLATED),

@@ -166,7 +166,7 @@ def _print_repair(trained: Trained, model: Repair, dataset: Dataset, arguments: 
         return
     print("dB inside the hole")
     shares = "  ".join(f"{method} {share:.3f}" for method, share in scores.half_grey().items())
-    print(f"half-grey pixels in the hole: {shares}")
+    print(f"half-gray pixels in the hole: {shares}")
     if dataset.labels is not None:
         repaired = scores.repaired[dataset.name]
         read = read_digits(trained.data("train"), repaired, dataset.labels[: len(repaired["truth"])])
@@ -188,8 +188,8 @@ _TRANSLATION = {
     "l1": "mean absolute error",
     "l1_black": "  of a black image",
     "iou": "drawn and true shape: common share of the pixels",
-    "saturation": "saturation of what is drawn (1: pure colours)",
-    "hue": "colour right (chance: 0.167)",
+    "saturation": "saturation of what is drawn (1: pure colors)",
+    "hue": "color right (chance: 0.167)",
 }
 
 

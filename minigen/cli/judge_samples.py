@@ -54,7 +54,7 @@ def add_judge_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("judged samples")
     group.add_argument(
         "--judge", default="shipped", metavar="JUDGE",
-        help="shipped (default); train: train judges on the labelled training images (2 minutes); random: weak, for "
+        help="shipped (default); train: train judges on the labeled training images (2 minutes); random: weak, for "
         "images without labels; none: leave this out; or a file of minigen.metrics.judge_recipe",
     )  # fmt: skip
     group.add_argument("-n", "--n", type=at_least(6), default=1000, help="samples in a draw (default: 1000)")

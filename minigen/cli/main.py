@@ -51,7 +51,7 @@ COMMANDS = {
     "check": "check that gradients are right, minigen's or your own",
     "course": "assignments: check your answers, or build and grade them",
     "lesson": "list the lessons, or open one",
-    "data": "list the data sets, with sizes, licences and sources",
+    "data": "list the data sets, with sizes, licenses and sources",
     "info": "show versions, kernels, threads and data sets: what a bug report needs",
 }
 """Every command with a line of help.  The module of this package with the same name adds its flags and runs it."""

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.mask:
         mask, grey = read_mask(arguments.mask, read_picture(path).image.shape[1:])
         if grey:
-            print_line(f"note: {arguments.mask} has grey levels: 128 and more count as white")
+            print_line(f"note: {arguments.mask} has gray levels: 128 and more count as white")
         mask = (reduced(mask, arguments.size) > 0.5).astype("float32")
         if mask.mean() > 0.9:
             print_line(f"note: {arguments.mask} marks {mask.mean():.0%} of the picture as hole: is it inverted?")

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "minigen repair RUN IMAGE [IMAGE ...] [options]"
     parser.description = (
         "Repair pictures with a model that minigen train repair made: remove noise or blur, fill holes, or double the\n"
-        "size. Pictures may be of any size, grey or in colour."
+        "size. Pictures may be of any size, gray or in color."
     )
     parser.epilog = (
         "example:\n"
@@ -92,7 +92,7 @@ def _mask(arguments: argparse.Namespace, picture: Picture) -> np.ndarray:
     if arguments.invert:
         mask = 1 - mask
     if grey:
-        _note(f"{arguments.mask} has grey levels: 128 and more count as white")
+        _note(f"{arguments.mask} has gray levels: 128 and more count as white")
     share = float(mask.mean())
     if share > _INVERTED:
         hint = "leave --invert out" if arguments.invert else "add --invert"
@@ -157,7 +157,7 @@ def _warn_of_noise(model: Repair, image: np.ndarray, path: Path) -> None:
     if model.options.channels == 3 and of_channels < _ALIKE * level:
         _note(
             f"{path} has nearly the same noise in all channels, and this model learned different noise: a model of "
-            "grey images (minigen train repair --damage noise) removes more"
+            "gray images (minigen train repair --damage noise) removes more"
         )
 
 

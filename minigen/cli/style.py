@@ -14,11 +14,11 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``minigen style``."""
     parser.description = (
-        "Paint one picture with the colours and strokes of another, without any trained network: the statistics of\n"
+        "Paint one picture with the colors and strokes of another, without any trained network: the statistics of\n"
         "random filters are matched."
     )
     parser.add_argument("content", metavar="CONTENT", help="the picture that is painted")
-    parser.add_argument("style", metavar="STYLE", help="the picture whose colours and strokes are taken")
+    parser.add_argument("style", metavar="STYLE", help="the picture whose colors and strokes are taken")
     parser.add_argument("--strength", type=float, default=1.0, help="weight of the style (default: 1)")
     parser.add_argument(
         "--evaluations", type=at_least(1), default=200, help="how often the loss is computed (default: 200)"

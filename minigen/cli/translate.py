@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         if picture.alpha is not None:
             print_line(f"note: {path}: the transparency is ignored")
         if channels == 1 and len(image) == 3:
-            print_line(f"note: {path} is in colour; the model takes grey images, so its grey values are used")
+            print_line(f"note: {path} is in color; the model takes gray images, so its gray values are used")
             image = np.tensordot(LUMA, image, 1)[None]
         image = np.repeat(image, channels // len(image), axis=0)
         made = model.apply(image[None], True) if arguments.back else model.apply(image[None])

@@ -153,7 +153,7 @@ def rows(base: str, split: str = "train", size: int | None = None, root: str | P
     """
     whole = _load(base, split, size, root)
     if whole.images.shape[1] != 1:
-        raise ValueError(f"rows: expected grey images, and {whole.name} has {whole.images.shape[1]} channels")
+        raise ValueError(f"rows: expected gray images, and {whole.name} has {whole.images.shape[1]} channels")
     return Dataset(f"rows:{whole.name}", series=whole.images[:, 0], labels=whole.labels, classes=whole.classes)
 
 

@@ -104,7 +104,7 @@ def gram_loss(features: Tensor, target: Tensor) -> Tensor:
             f"gram_loss: expected features (N, C, H, W) and a target (N, C, C), got {features.shape} and {target.shape}"
         )
     if target.device == "cpu" and not target.data.any(axis=(1, 2)).all():
-        raise ValueError("gram_loss: argument 'target' is 0 everywhere: an image of one colour has no style")
+        raise ValueError("gram_loss: argument 'target' is 0 everywhere: an image of one color has no style")
     error = sum(square(gram_matrix(features) - target), (1, 2))
     return (error / sum(square(target), (1, 2))).mean()
 

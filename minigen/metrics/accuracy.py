@@ -114,7 +114,7 @@ def class_accuracy(
         raise ValueError(f"{model.name}: this model knows no classes that could be read: train a cgan or a cvae")
     for dataset in (train, test):
         if dataset.labels is None:
-            raise ValueError(f"class_accuracy: expected labelled images, {dataset.name} has no labels")
+            raise ValueError(f"class_accuracy: expected labeled images, {dataset.name} has no labels")
         if len(dataset.classes) != model.classes:
             raise ValueError(
                 f"class_accuracy: {model.name} knows {model.classes} classes, {dataset.name} has {len(dataset.classes)}"

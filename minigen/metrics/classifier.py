@@ -145,7 +145,7 @@ def train_classifier(
     True
     """
     if dataset.labels is None:
-        raise ValueError(f"train_classifier: expected labelled images, {dataset.name} has no labels")
+        raise ValueError(f"train_classifier: expected labeled images, {dataset.name} has no labels")
     channels, size, _ = dataset.shape
     with seeded(seed):
         classifier = Classifier(size, channels, len(dataset.classes), width)

@@ -356,7 +356,7 @@ def train_judges(
     ((1, 8, 8), (3, 64), True)
     """
     if train.labels is None:
-        raise ValueError(f"train_judges: expected labelled images, {train.name} has no labels; use random features")
+        raise ValueError(f"train_judges: expected labeled images, {train.name} has no labels; use random features")
     if len(train.classes) < 2:
         raise ValueError(f"train_judges: expected at least two classes, {train.name} has {len(train.classes)}")
     channels, height, width = train.images.shape[1:]

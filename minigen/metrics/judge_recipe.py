@@ -20,7 +20,7 @@ __all__ = ["main"]
 def main() -> None:
     """Train, measure the accuracies, write the file and print its SHA-256."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="mnist5k", help="labelled data set (default: mnist5k)")
+    parser.add_argument("--data", default="mnist5k", help="labeled data set (default: mnist5k)")
     parser.add_argument("--size", type=int, help="side of the images (default: the set's own)")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"batches of 64 to learn from (default: {STEPS})")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")

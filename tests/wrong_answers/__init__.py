@@ -65,7 +65,7 @@ def tables() -> Iterator[tuple[str, str, range, Table]]:
     ):  # fmt: skip
         lessons = "5 (kernels)" if name == "lesson_05" else f"{numbers[0]} to {numbers[-1]}"
         yield "first", lessons, numbers, importlib.import_module(f"{__name__}.{name}").TABLE
-    for round_ in ("second", "third"):
+    for round_ in ("second", "third", "fourth"):
         for lessons, table in importlib.import_module(f"{__name__}.{round_}_round").LESSONS.items():
             first, last = map(int, lessons.split(" to "))
             yield round_, lessons, range(first, last + 1), table

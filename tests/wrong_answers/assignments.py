@@ -242,7 +242,7 @@ change(A4, 1, "the loss times the label, and no second half", "label|smooth|seco
     REAL: "on_real = (1 - smoothing) * F.softplus(-real)"})  # fmt: skip
 change(A4, 1, "the log of a sigmoid", "overflow|infinit|underflow|finite|logit|softplus|large", {
     REAL: "on_real = -(1 - smoothing) * mg.log(mg.sigmoid(real)) - smoothing * mg.log(1 - mg.sigmoid(real))",
-    "F.softplus(fake).mean()": "-mg.log(1 - mg.sigmoid(fake)).mean()"})  # fmt: skip
+    "on_real.mean() + F.softplus(fake).mean()": "on_real.mean() - mg.log(1 - mg.sigmoid(fake)).mean()"})  # fmt: skip
 change(A4, 1, "half of the sum", "half|2|factor", {
     "return on_real.mean() + F.softplus(fake).mean()": "return (on_real.mean() + F.softplus(fake).mean()) / 2"})  # fmt: skip
 change(A4, 2, "saturating: the sign", "sign|minus|descend|game", {"return -F.softplus(fake).mean()": "return F.softplus(fake).mean()"})

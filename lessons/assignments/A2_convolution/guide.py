@@ -171,7 +171,7 @@ kit.check(FILE, task=3)
 # - **In between.**  Gather the shifts across only: three times the image in place of nine.  The shifts down are then whole rows further on, and
 #   rows are contiguous.
 #
-# Or Numba: loops in a good order, the innermost one over neighbouring pixels.  Count the loads and stores for each multiplication, as in lesson
+# Or Numba: loops in a good order, the innermost one over neighboring pixels.  Count the loads and stores for each multiplication, as in lesson
 # 4.  Compiling is not timed.
 #
 # Right first, then fast: images that are not square, filters of any size, padding 0, float64, arrays in any memory order, too; a new

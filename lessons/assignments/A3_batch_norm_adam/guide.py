@@ -36,7 +36,7 @@
 # | $x, y$ | `x`, `y` | what goes into batch norm, and what comes out |
 # | $n$ | | how many numbers a channel has in a batch |
 # | $\mu, \sigma^2$ | | mean and variance of a channel |
-# | $\hat x$ | | the normalised $x$: mean 0, spread 1 |
+# | $\hat x$ | | the normalized $x$: mean 0, spread 1 |
 # | $\gamma, \beta$ | `weight`, `bias` | scale and shift, which are learned |
 # | $g$ | `g` | tasks 1 and 2: the cotangent of $y$, how much the loss changes per unit of each $y_i$; later: the gradient of the loss for $w$ |
 # | $w$ | `w` | an array of parameters |
@@ -72,9 +72,9 @@ a = kit.load(FILE)  # your file as it is now; every cell below loads it anew
 #
 # **In evaluation** there may be a single image, and its answer must not depend on who else is in the batch.  So training
 # remembers a *running* mean and variance, and evaluation uses these.  After each batch the running value moves a little
-# towards the batch's: with a momentum of 0.1 it keeps 90 percent and takes 10 percent of the new one.
+# toward the batch's: with a momentum of 0.1 it keeps 90 percent and takes 10 percent of the new one.
 #
-# **Why two variances?**  The batch is normalised by its own spread: all its numbers are known, and the mean of $\hat x^2$ is to be
+# **Why two variances?**  The batch is normalized by its own spread: all its numbers are known, and the mean of $\hat x^2$ is to be
 # 1, so one divides by $n$.  The running variance is an *estimate* for data that we have not seen.  The batch's numbers lie nearer to their own mean
 # than to the true one, so that their spread looks too small, by $\frac{n-1}{n}$ on average; dividing by $n - 1$ makes up
 # for it.  With one number a channel there is nothing to estimate: raise a `ValueError`.

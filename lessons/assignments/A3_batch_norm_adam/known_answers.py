@@ -56,7 +56,7 @@ def batch_norm_eval(x, weight, bias, running_mean, running_var, eps=1e-5):
         y[:, c] = (x[:, c] - running_mean[c]) * (running_var[c] + eps) ** -0.5 * weight[c] + bias[c]
     return y
 """),
-    wrong(1, "y: variance with n - 1", "Two variances are asked for. Which of them normalises the batch?",
+    wrong(1, "y: variance with n - 1", "Two variances are asked for. Which of them normalizes the batch?",
           {SCALE: "per_channel(weight / np.sqrt(var * n / (n - 1) + eps), x)"}),
     wrong(1, "running variance with n", "Two variances are asked for. Which of them is an estimate for all data?",
           {NEW_VAR: "(1 - momentum) * running_var + momentum * var"}),
@@ -74,7 +74,7 @@ def batch_norm_eval(x, weight, bias, running_mean, running_var, eps=1e-5):
     wrong(1, "over the batch only", CHANNELS, {"axes = (0, *range(2, x.ndim))": "axes = (0, *range(2, x.ndim))\n    if x.ndim > 2:\n"
           "        x_mean = x.mean(axis=0)\n        x = x - x_mean + x_mean.mean(axis=tuple(range(1, x.ndim - 1)), keepdims=True)"}),
     wrong(1, "one mean for all channels", CHANNELS, {"mean = x.mean(axis=axes)": "mean = np.full(x.shape[1], x.mean())"}),
-    wrong(1, "each image by itself", "Each example is normalised by itself here. What does the batch do in batch norm?",
+    wrong(1, "each image by itself", "Each example is normalized by itself here. What does the batch do in batch norm?",
           {"y = centered * " + SCALE: "own = tuple(range(2, x.ndim)) or 0\n    y = (x - x.mean(axis=own, keepdims=True)) * " + SCALE}),
     wrong(1, "no centering in y", "The mean of y's channels is to be bias. What takes the mean of x away?",
           {"y = centered * ": "y = x * "}),
@@ -129,7 +129,7 @@ def batch_norm_eval_grad(g, x, weight, running_mean, running_var, eps=1e-5):
     dweight = ((g * x).sum(over) - g.sum(over) * running_mean) / root
     return [g / per_channel(root / weight, x), dweight, g.sum(over)]
 """),
-    right(2, "what is left of h after its mean and its part along the normalised x", """
+    right(2, "what is left of h after its mean and its part along the normalized x", """
 def batch_norm_grad(g, x, weight, eps=1e-5):
     dx, dweight, dbias = np.empty_like(x), np.empty_like(weight), np.empty_like(weight)
     for c in range(len(weight)):
@@ -149,18 +149,18 @@ def batch_norm_grad(g, x, weight, eps=1e-5):
           {"g - per_channel(dbias / n, x)": "g + per_channel(dbias / n, x)"}),
     wrong(2, "sums in place of means", "A number of x moves the mean by 1/n of its own change. Where is the n?",
           {INNER: "g - per_channel(dbias, x) - normal * per_channel(dweight, x)"}),
-    wrong(2, "n - 1", "Which variance normalises the batch: with n, or with n - 1?",
+    wrong(2, "n - 1", "Which variance normalizes the batch: with n, or with n - 1?",
           {"normal * per_channel(dweight / n, x)": "normal * per_channel(dweight / (n - 1), x)"}),
     wrong(2, "n is the batch", AXES, {"n = x.size // x.shape[1]": "n = x.shape[0]"}),
-    wrong(2, "centered in place of normalised", "Follow the variance's path once more: how many roots are divided by in all?",
+    wrong(2, "centered in place of normalized", "Follow the variance's path once more: how many roots are divided by in all?",
           {"normal * per_channel(dweight / n, x)": "centered * per_channel(dweight / n, x)"}),
-    wrong(2, "no weight in the gradient for x", "y = weight * normalised + bias: does a larger weight make x matter more?",
+    wrong(2, "no weight in the gradient for x", "y = weight * normalized + bias: does a larger weight make x matter more?",
           {"per_channel(weight * rstd, x) * inner": "per_channel(rstd, x) * inner"}),
     wrong(2, "no root of the variance", "What is the slope of (x - mean) / sqrt(var + eps) in x, for fixed mean and var?",
           {"per_channel(weight * rstd, x) * inner": "per_channel(weight, x) * inner"}),
     wrong(2, "eps forgotten", "Without eps these are other functions. The forward pass has it.", {RSTD: RSTD.replace(" + eps", "")}),
     wrong(2, "eps outside the root", ROOT, {RSTD: "rstd = 1 / (np.sqrt((centered * centered).mean(axis=axes)) + eps)"}),
-    wrong(2, "weight's gradient with x as it is", "weight multiplies the normalised x, not x itself.",
+    wrong(2, "weight's gradient with x as it is", "weight multiplies the normalized x, not x itself.",
           {"dweight = (g * normal).sum(axis=axes)": "dweight = (g * x).sum(axis=axes)"}),
     wrong(2, "weight's gradient has no g", NO_G, {"dweight = (g * normal).sum(axis=axes)": "dweight = normal.sum(axis=axes)"}),
     wrong(2, "weight's gradient is a mean", "weight acts on every number of its channel: the effects add up.",

@@ -16,7 +16,7 @@ def per_channel(vector, x):
 
 
 def batch_norm_train(x, weight, bias, running_mean, running_var, momentum=0.1, eps=1e-5):
-    """Normalise each channel by its own mean and variance: y, and the running mean and variance for evaluation.
+    """Normalize each channel by its own mean and variance: y, and the running mean and variance for evaluation.
 
     x is of shape (N, C) or (N, C, ...), all else of shape (C,).  Three results:
 
@@ -42,7 +42,7 @@ def batch_norm_train(x, weight, bias, running_mean, running_var, momentum=0.1, e
 
 
 def batch_norm_eval(x, weight, bias, running_mean, running_var, eps=1e-5):
-    """Normalise each channel by the running mean and variance: y, of the shape of x."""
+    """Normalize each channel by the running mean and variance: y, of the shape of x."""
     # BEGIN SOLUTION
     scale = weight / np.sqrt(running_var + eps)
     return (x - per_channel(running_mean, x)) * per_channel(scale, x) + per_channel(bias, x)

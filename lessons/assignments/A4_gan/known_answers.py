@@ -535,7 +535,7 @@ def sample(G, z):
     wrong(5, "sample: not rounded", GREY, {DRAWN: "return ((made + 1) * 127.5).astype(np.uint8)"}),
     wrong(5, "sample: in a kept array", KEPT, {DRAWN: "kept = sample.__dict__.setdefault(made.shape, np.empty(made.shape, np.uint8))\n"
           "    kept[...] = np.rint((made + 1) * 127.5)\n    return kept"}),
-    wrong(5, "sample: floats", "Right grey levels, but which dtype?", {DRAWN: "return np.rint((made + 1) * 127.5)"}),
+    wrong(5, "sample: floats", "Right gray levels, but which dtype?", {DRAWN: "return np.rint((made + 1) * 127.5)"}),
 ]  # fmt: skip
 
 # ---- right numbers, by a library

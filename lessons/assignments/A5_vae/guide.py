@@ -72,7 +72,7 @@ mg.kernels.use("reference")  # the networks are tiny: plain NumPy will do
 #
 # $$\log p(x \mid z) = \sum_i x_i \log \pi_i + (1 - x_i) \log (1 - \pi_i) .$$
 #
-# The formula is linear in $x$, so it takes grey pixels as well: it is then the mean over all black-and-white images that one gets by
+# The formula is linear in $x$, so it takes gray pixels as well: it is then the mean over all black-and-white images that one gets by
 # drawing each pixel white with probability $x_i$.
 #
 # **Do not compute it so.**  For $\ell = 40$ a float64 $\pi$ is exactly 1, and $\log(1 - \pi)$ is $-\infty$.  Put
@@ -131,7 +131,7 @@ kit.check(FILE, task=2)
 #
 # The second term of the ELBO is $KL(q \,\|\, p) = E_{z \sim q}[\log q(z) - \log p(z)]$, with $q = N(\mu, e^\lambda)$ and the prior
 # $p = N(0, 1)$: so many nats for saying, of all codes that the prior offers, these ones.  The components are
-# independent: their KLs add up.  For one of them, with $\log 2\pi$ cancelling,
+# independent: their KLs add up.  For one of them, with $\log 2\pi$ canceling,
 #
 # $$\log q(z) - \log p(z) = \tfrac12 \Big[ -\lambda - \frac{(z - \mu)^2}{e^\lambda} + z^2 \Big].$$
 #
@@ -219,8 +219,8 @@ with kit.pending():
 
 # %% [markdown]
 # A decoder that says 1/2 everywhere pays 64 log 2 = 44 nats.  Below 30 the code says something; in the second row it shows.
-# The loss cannot come near 0, for a grey pixel costs its entropy even where the decoder has it exactly.  The new ones are a
-# little blurred: where the code leaves something open, the cheapest answer is grey.
+# The loss cannot come near 0, for a gray pixel costs its entropy even where the decoder has it exactly.  The new ones are a
+# little blurred: where the code leaves something open, the cheapest answer is gray.
 
 # %%
 kit.check(FILE, task=4)
@@ -232,10 +232,10 @@ kit.check(FILE, task=4)
 #
 # $$\log p(x \mid c) \ge E_{z \sim q(z \mid x, c)}\big[\log p(x \mid z, c)\big] - KL\big(q(z \mid x, c) \,\|\, p(z)\big) .$$
 #
-# So who has to be told?  The label is given, not modelled: nothing is added to the loss for it.  Then $z$ need not say which digit it
+# So who has to be told?  The label is given, not modeled: nothing is added to the loss for it.  Then $z$ need not say which digit it
 # is, and can say how it is written.
 #
-# - **`one_hot`**: a network that gets the *number* 7 would take 8 for a neighbour.  It gets a row with a single 1 instead.
+# - **`one_hot`**: a network that gets the *number* 7 would take 8 for a neighbor.  It gets a row with a single 1 instead.
 #   `np.arange(classes)`, a comparison and broadcasting make it in one line.  A label that does not exist must be a `ValueError`: -1 would silently be
 #   the last class, or none.
 # - **`conditional_loss`**: join with `mg.cat([...], 1)`, what the network takes otherwise first, the label's row behind it.  The noise
@@ -312,7 +312,7 @@ kit.check(FILE, task=6)
 #
 # - `minigen course check vae_a5.py` says that the public tests pass.
 # - These are not all.  The tests after you have handed in look at other sizes (one image, one pixel, as many images as pixels), at
-#   several codes an image, at grey pixels and logits of any size, at float32 and float64, at gradients under random cotangents and
+#   several codes an image, at gray pixels and logits of any size, at float32 and float64, at gradients under random cotangents and
 #   at second ones, at models other than `VAE`, at the noise, at labels that do not exist, and at what you may have changed in place.
 # - A mistake in one task costs points in that task only: the others are then graded with a reference solution in its place.
 # - Hand in `vae_a5.py`, nothing else, with its name and the names in it unchanged.

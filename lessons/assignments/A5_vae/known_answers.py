@@ -58,7 +58,7 @@ def log_likelihood_grad(g, logits, x):
     wrong(1, "probabilities kept from 0 by 1e-7", CLAMPED,
           {LIKE: "(x * mg.log(mg.sigmoid(logits) + 1e-7) + (1 - x) * mg.log(1 - mg.sigmoid(logits) + 1e-7)).sum(-1)"}),
     wrong(1, "logits cut off at 20", CLAMPED, {LIKE: "(x * mg.clamp(logits, -20, 20) - softplus(mg.clamp(logits, -20, 20))).sum(-1)"}),
-    wrong(1, "grey rounded to black and white", "Pixels may be grey: what does the formula say for x = 0.3?",
+    wrong(1, "gray rounded to black and white", "Pixels may be gray: what does the formula say for x = 0.3?",
           {LIKE: "(mg.tensor(np.round(x.numpy())) * logits - softplus(logits)).sum(-1)"}),
     wrong(1, "relu and abs, which have a corner", CORNER,
           {LIKE: "(x * logits - mg.relu(logits) - softplus(-mg.abs(logits))).sum(-1)"}),
@@ -388,7 +388,7 @@ def draw_images(model, labels, z):
     wrong(5, "loss: the code detached", NO_PAST + " Whose gradient is missing then?", {CODE: "z = draw_code(mu, log_var, eps).detach()"}),
     wrong(5, "loss: without a history", NO_PAST, {f"return {OUT}": f"return mg.tensor({OUT}.numpy())"}),
     wrong(5, "loss: no price", "Which term is missing?", {OUT: "-log_likelihood(model.decode(mg.cat([z, label], 1)), x).mean()"}),
-    wrong(5, "loss: a price for the label", "The label is given, and not modelled: does it cost anything?", {OUT: f"{OUT} + float(np.log(model.classes))"}),
+    wrong(5, "loss: a price for the label", "The label is given, and not modeled: does it cost anything?", {OUT: f"{OUT} + float(np.log(model.classes))"}),
     wrong(5, "loss: two classes", PUBLIC, {"label = one_hot(labels, model.classes, x.dtype)": "label = one_hot(np.minimum(labels, 1), model.classes, x.dtype)"}),
     wrong(5, "images: logits", "Pixels lie between 0 and 1. What turns a logit into a probability?", {IMAGE: "model.decode(mg.cat([z, label], 1)).numpy()"}),
     wrong(5, "images: black and white", "The probability itself is asked for.", {IMAGE: "np.round(mg.sigmoid(model.decode(mg.cat([z, label], 1))).numpy())"}),
@@ -465,7 +465,7 @@ def iwae_loss(log_w):
           {BOUND: "-float(log_w.numpy().max()) - mg.log(mg.exp(log_w - float(log_w.numpy().max())).mean(0)).mean()"}),
     wrong(6, "bound: the best code only", "This is the largest weight alone.", {BOUND: "-mg.amax(log_w, 0).mean()"}),
     wrong(6, "bound: a sum over the images", "In nats an image: what should a batch twice as large do to the loss?", {BOUND: "log_w.shape[1] * float(np.log(log_w.shape[0])) - mg.logsumexp(log_w, 0).sum()"}),
-    wrong(6, "bound: weighted logarithms", "The normalised weights times the logarithms have the right gradient, if detached; but the value is another.",
+    wrong(6, "bound: weighted logarithms", "The normalized weights times the logarithms have the right gradient, if detached; but the value is another.",
           {BOUND: "-(mg.softmax(log_w, 0).detach() * log_w).sum(0).mean()"}),
     wrong(6, "bound: right value, detached weights", "The value and the first gradient are right. What does a second gradient need that is a constant here?", source="""
 def iwae_loss(log_w):

@@ -43,7 +43,7 @@ def log_likelihood(logits, x):
     """Log p(x | z) of each image, a Tensor (..., N); a pixel is white with probability sigmoid(logits).
 
     logits   Tensor (N, P), or (..., N, P) for several codes an image
-    x        Tensor (N, P), from 0 to 1; grey values go into the same formula
+    x        Tensor (N, P), from 0 to 1; gray values go into the same formula
 
     Must be finite for logits of any size.
     """

@@ -270,7 +270,7 @@ _add(
 _add(
     "interpolate",
     "nearest_for_bilinear",
-    "nearest neighbours in place of bilinear weights",
+    "nearest neighbors in place of bilinear weights",
     lambda g, input, **p: _right("interpolate")(g, input, scale_factor=2)[0],
     make=lambda s: Case((s.array((1, 2, 3, 4)),), {"scale_factor": 2, "mode": "bilinear"}),
 )
@@ -354,7 +354,7 @@ _add(
     **_rows,
 )
 _add("log_softmax", "no_sum", "the sum over g is left out", lambda g, input, dim: g - _soft(input, dim), **_rows)
-_add("log_softmax", "constant_norm", "the normaliser is treated as a constant", lambda g, input, dim: g * 1.0, **_rows)
+_add("log_softmax", "constant_norm", "the normalizer is treated as a constant", lambda g, input, dim: g * 1.0, **_rows)
 _add(
     "logsumexp",
     "hard",

@@ -61,10 +61,10 @@ class SSGAN(BaseGAN):
         outputs: int = option(10, "classes of the data", minimum=2, from_data=True)
         labelled: int = option(100, "images whose labels are used, as many of each class", minimum=1)
         subset: int = option(0, "seed of the choice of these images", minimum=0)
-        supervised: bool = option(False, "learn from the labelled images only: the baseline")
+        supervised: bool = option(False, "learn from the labeled images only: the baseline")
         affine: float = option(
             0.0,
-            "turn, move and scale the labelled images at random: by up to 10 degrees, 7 % of the side and 10 %, each "
+            "turn, move and scale the labeled images at random: by up to 10 degrees, 7 % of the side and 10 %, each "
             "times this number",
             minimum=0,
             below=10,
@@ -152,7 +152,7 @@ class SSGAN(BaseGAN):
     def known(self) -> tuple[np.ndarray, np.ndarray]:
         """The images whose labels are used, and these labels."""
         if self._known is None:
-            raise ValueError(f"{self.name}: call prepare(dataset) first: it chooses the labelled images")
+            raise ValueError(f"{self.name}: call prepare(dataset) first: it chooses the labeled images")
         return self._known
 
     def training_step(self, batch: Mapping[str, np.ndarray]) -> dict[str, Tensor]:

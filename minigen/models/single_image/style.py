@@ -181,5 +181,5 @@ def _checked(name: str, image: np.ndarray, channels: int) -> np.ndarray:
     if not (image.min() >= -1 and image.max() <= 1):
         raise ValueError(f"style_transfer: {name}: expected values in [-1, 1], got {image.min():g} to {image.max():g}")
     if float(_light(image).var()) < _FLOOR / 3 and float(image.var(axis=(1, 2)).max()) < _FLOOR / 3:
-        raise ValueError(f"style_transfer: {name}: the image has one colour only: there is nothing in it to transfer")
+        raise ValueError(f"style_transfer: {name}: the image has one color only: there is nothing in it to transfer")
     return np.repeat(image, channels // len(image), axis=0)

@@ -67,7 +67,7 @@ class BaseVAE(GenerativeModel):
         )
         likelihood: str = option(
             "bernoulli",
-            "distribution of a pixel: bernoulli (grey values in [0, 1]) or gaussian (one learned variance)",
+            "distribution of a pixel: bernoulli (gray values in [0, 1]) or gaussian (one learned variance)",
             choices=("bernoulli", "gaussian"),
         )
         dropout: float = option(

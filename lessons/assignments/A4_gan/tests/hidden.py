@@ -469,7 +469,7 @@ def all_can_still_learn(a):
 
 
 def marked(count, channels=1):
-    """Images that one can tell apart: number i is i grey all over."""
+    """Images that one can tell apart: number i is i gray all over."""
     return np.tile(np.arange(count, dtype=np.uint8)[:, None, None, None], (1, channels, 8, 8))
 
 
@@ -590,7 +590,7 @@ def samples_alone_and_together(a):
                 fail(what, f"expected uint8, got {got.dtype}.")
         off = np.abs(together - want).mean()
         if off > 0.1:
-            fail("sample(G, z)", f"grey levels are off by {off:.1f} on average: are they the nearest integers?")
+            fail("sample(G, z)", f"gray levels are off by {off:.1f} on average: are they the nearest integers?")
 
 
 BARS = np.repeat(np.repeat(np.eye(4), 2, axis=1)[:, None, :], 8, axis=1) * 2 - 1

@@ -18,7 +18,7 @@ def random(seed, *shape, dtype=np.float64):
 
 
 def grey(seed, *shape, dtype=np.float64):
-    """Pixels, of which some are black, some white, most grey."""
+    """Pixels, of which some are black, some white, most gray."""
     return np.clip(np.random.default_rng(seed).uniform(-0.3, 1.3, size=shape), 0, 1).astype(dtype)
 
 
@@ -72,7 +72,7 @@ def stays(what, got, dtype):
 
 @test(task=1, points=2)
 def likelihoods_elsewhere(a):
-    """log_likelihood of grey images, from 1 image of 1 pixel to 4 codes for each of 3 images."""
+    """log_likelihood of gray images, from 1 image of 1 pixel to 4 codes for each of 3 images."""
     for seed, (lead, n, pixels) in enumerate([((), 3, 5), ((), 1, 1), ((), 4, 4), ((4,), 3, 2), ((2, 3), 1, 6)]):
         logits, x = 2 * random(seed, *lead, n, pixels), grey(seed + 10, n, pixels)
         got = call(a, "log_likelihood", logits=mg.tensor(logits), x=mg.tensor(x)).numpy()
