@@ -68,7 +68,9 @@ def test_the_text_of_a_lesson_is_in_american_spelling(n):
     cells = re.split(r"^(# %%.*)$", LESSONS[n].read_text(encoding="utf-8"), flags=re.MULTILINE)
     found = []
     for kind, body in zip(cells[1::2], cells[2::2]):
-        if "source_hidden" in kind:  # what it draws: Matplotlib has colors with the name "grey", so strings with a space only
+        if (
+            "source_hidden" in kind
+        ):  # what it draws: Matplotlib has colors with the name "grey", so strings with a space only
             found += [word for string in strings(body) if " " in string for word in british(string)]
         else:
             found += british(body, grey="[markdown]" in kind)
@@ -98,7 +100,11 @@ def test_what_a_notebook_prints_is_in_american_spelling(n):
 
 PAGES = sorted(
     [
-        *(page for room in ("docs", "lessons", "lessons/assignments", "lessons/reference") for page in (ROOT / room).glob("*.md")),
+        *(
+            page
+            for room in ("docs", "lessons", "lessons/assignments", "lessons/reference")
+            for page in (ROOT / room).glob("*.md")
+        ),
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
     ]
@@ -145,9 +151,10 @@ def messages(path):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             docstrings.add(node.value)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
-            if " " in node.value.strip():
-                yield from (word for word in british(node.value) if word not in names)
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node in docstrings:
+            continue
+        if " " in node.value.strip():
+            yield from (word for word in british(node.value) if word not in names)
 
 
 @pytest.mark.parametrize("room", sorted({path.relative_to(ROOT).parts[:2] for path in SOURCES}), ids="/".join)

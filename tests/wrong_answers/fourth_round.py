@@ -22,14 +22,19 @@ def sigmoid(a):
 # ---- Lessons 1 to 5
 
 add, program = FIRST.add, FIRST.program
-add("div_vjp", "gradients summed to one number", "shape|sum|element", lambda g, x, w: ((g / w).sum(), (-g * x / w**2).sum()))
+add(
+    "div_vjp",
+    "gradients summed to one number",
+    "shape|sum|element",
+    lambda g, x, w: ((g / w).sum(), (-g * x / w**2).sum()),
+)
 add("div_vjp", "the log's derivative for w", r"\bw\b|square|\bx\b|quotient", lambda g, x, w: (g / w, -g / w))
 add("center_vjp", "g times N - 1 over N", r"other|row|mean of g|copies|all", lambda g, x: g * (len(x) - 1) / len(x))
 add("center_vjp", "the mean over all of g", "column|axis", lambda g, x: g - g.mean())
 
 
 @program("my_grad", "more than once|accumul|add|each use|twice|all (its )?contributions|both")
-def each_Tensor_runs_its_rule_as_soon_as_it_has_one_contribution(output, x):  # noqa: N802
+def each_Tensor_runs_its_rule_as_soon_as_it_has_one_contribution(output, x):
     cotangents, queue = {id(output): mg.ones_like(output)}, [output]
     while queue:
         t = queue.pop(0)
@@ -43,10 +48,25 @@ def each_Tensor_runs_its_rule_as_soon_as_it_has_one_contribution(output, x):  # 
     return cotangents[id(x)]
 
 
-add("softsign_vjp", "abs by its sign of out", r"square|second|derivative|\(1 \+|power", lambda g, out, x: g / (1 + abs(x)))
+add(
+    "softsign_vjp",
+    "abs by its sign of out",
+    r"square|second|derivative|\(1 \+|power",
+    lambda g, out, x: g / (1 + abs(x)),
+)
 add("softsign_vjp", "x of minus sign", "negative|sign|x < 0|abs", lambda g, out, x: g / (1 + x) ** 2)
-add("hvp", "the gradient times v", "second|twice|create_graph|Hessian|gradient of", lambda f, x, v: mg.grad(f(x), x)[0] * v)
-add("round_through", "everything detached", "detach|gradient|no path", lambda x: mg.tensor(np.round(x.data)) + (x - x).detach())
+add(
+    "hvp",
+    "the gradient times v",
+    "second|twice|create_graph|Hessian|gradient of",
+    lambda f, x, v: mg.grad(f(x), x)[0] * v,
+)
+add(
+    "round_through",
+    "everything detached",
+    "detach|gradient|no path",
+    lambda x: mg.tensor(np.round(x.data)) + (x - x).detach(),
+)
 add("five_point", "the weights in the other order", "order|D\\(h\\)|weight|a \\+ 4|exchang", lambda f, x, h: (
     4 * (f(x + 2 * h) - f(x - 2 * h)) / (4 * h) - (f(x + h) - f(x - h)) / (2 * h)) / 3)  # fmt: skip
 add("best_step", "where both terms are equal", "equal|minimum|least|derivative", lambda e, M3: (
@@ -85,7 +105,12 @@ add("same_padding", "the odd zero in front", "after|odd|first|before|front", lam
     lambda total: (total - total // 2, total // 2))(max((-(-size // stride) - 1) * stride + kernel - size, 0)))  # fmt: skip
 add("output_padding", "dilation forgotten", "dilat", lambda size, kernel, stride, padding, dilation: (
     (size + 2 * padding - kernel) % stride))  # fmt: skip
-add("overlaps", "the mean number for each place", "count|each|whole|position|j", lambda kernel, stride: [kernel / stride] * stride)
+add(
+    "overlaps",
+    "the mean number for each place",
+    "count|each|whole|position|j",
+    lambda kernel, stride: [kernel / stride] * stride,
+)
 add("least_time", "the shorter of the two", "longer|larger|max", lambda flop, nbytes, peak, bandwidth: min(
     flop / peak, nbytes / bandwidth))  # fmt: skip
 add("conv_work", "kernel in place of its square", "kernel|square|taps|R S", lambda N, C, O, H, W, kernel, stride, padding: (
@@ -110,17 +135,27 @@ add("momentum_step", "theta moves with the old velocity", "old|new|before|order"
 add("adam_step", "means returned with the correction", "correct|return|next step", lambda theta, grad, m, s, t, lr, b1, b2, eps: (
     lambda mh, sh: (theta - lr * mh / (np.sqrt(sh) + eps), mh, sh))(
     (b1 * m + (1 - b1) * grad) / (1 - b1**t), (b2 * s + (1 - b2) * grad**2) / (1 - b2**t)))  # fmt: skip
-add("growth", "growth for one step, times the steps", "power|each step|multipl|steps", lambda lr, steps: steps * np.sqrt(1 + lr**2))
+add(
+    "growth",
+    "growth for one step, times the steps",
+    "power|each step|multipl|steps",
+    lambda lr, steps: steps * np.sqrt(1 + lr**2),
+)
 add("d_loss", "the generated half has the sign of the real one", "sign|generated|fake|1 - D", lambda real, fake: (
     np.logaddexp(0, -real).mean() + np.logaddexp(0, -fake).mean()))  # fmt: skip
 add("best_d", "the smoothing in the denominator too", "smooth|denominator|a \\+ b|sum", lambda p, q, r, s: (
     (1 - s) * r * p / ((1 - s) * r * p + (1 - r) * q)))  # fmt: skip
-add("best_accuracy", "the difference of p and q", "max|half|larger|guess|1/2", lambda p, q, dx: np.abs(p - q).sum() * dx / 2)
+add(
+    "best_accuracy",
+    "the difference of p and q",
+    "max|half|larger|guess|1/2",
+    lambda p, q, dx: np.abs(p - q).sum() * dx / 2,
+)
 add("g_gradient", "the minimax gradient", "minimax|-log|saturat|log\\(1", lambda logits: -sigmoid(logits) / logits.size)
 
 
 @program("training_step", "zero_grad|clear|D's gradient|left")
-def gradients_of_G_alone_are_cleared(G, D, optimizer_g, optimizer_d, x, z):  # noqa: N802, N803
+def gradients_of_G_alone_are_cleared(G, D, optimizer_g, optimizer_d, x, z):
     fake = G(z)
     loss_d = losses.minimax_d(D(x), D(fake.detach()))
     loss_d.backward()
@@ -136,7 +171,9 @@ add("count_parameters", "norm counted once", "gamma|beta|two|norm", lambda layer
     s[0] if kind == "norm" else s[0] * s[1] * (s[2] if len(s) > 2 else 1) ** 2 + s[1] for kind, *s in layers))  # fmt: skip
 add("receptive_field", "strides added", "product|multipl|gap", lambda layers: 1 + sum(
     (k - 1) * (1 + sum(s for _, s in layers[:i])) for i, (k, _) in enumerate(layers)))  # fmt: skip
-add("nearest", "the largest product", "length|norm|square|product", lambda samples, train: (samples @ train.T).argmax(1))
+add(
+    "nearest", "the largest product", "length|norm|square|product", lambda samples, train: (samples @ train.T).argmax(1)
+)
 add("slerp", "a straight line, made as long as a", "speed|angle|line|equal", lambda a, b, t: (
     lambda c: c / np.linalg.norm(c) * np.linalg.norm(a))((1 - t) * a + t * b))  # fmt: skip
 
@@ -152,12 +189,19 @@ add("spectral_gradient", "s as a constant", "constant|s depends|ds|through s", l
 add("best_conditional_d", "shares of the classes left out", "share|class", lambda p, q, real, asked: p / (p + q))
 add("label_maps", "maps in front of the image", "append|front|order|behind|after|first", lambda images, labels, classes: np.concatenate(
     [np.broadcast_to(np.eye(classes)[labels][:, :, None, None], (len(images), classes, *images.shape[2:])), images], 1))  # fmt: skip
-add("label_bias", "the image's channels", "last|label|image|first|behind", lambda w, classes: w[:, :classes].sum(axis=(2, 3)))
+add(
+    "label_bias",
+    "the image's channels",
+    "last|label|image|first|behind",
+    lambda w, classes: w[:, :classes].sum(axis=(2, 3)),
+)
 add("confusion", "rows are what was read", "row|column|asked|transpos|exchang", lambda asked, read, classes: (
     np.bincount(read * classes + asked, minlength=classes**2).reshape(classes, classes)))  # fmt: skip
 add("agreement", "the standard deviation of one image", "root of n|/ n|number|mean|images", lambda matrix: (
     lambda a: (a, np.sqrt(a * (1 - a))))(np.trace(matrix) / matrix.sum()))  # fmt: skip
-add("sample_vjp", "the half forgotten", "half|/ 2|chain", lambda g, mu, log_var, eps: (g, g * eps * np.exp(log_var / 2)))
+add(
+    "sample_vjp", "the half forgotten", "half|/ 2|chain", lambda g, mu, log_var, eps: (g, g * eps * np.exp(log_var / 2))
+)
 add("kl", "variances exchanged in the quotient", "exchang|prior|quotient|order|q and p|reverse", lambda mu, lv, pmu, plv: (
     0.5 * (lv - plv + (np.exp(plv) + (mu - pmu) ** 2) * np.exp(-lv) - 1).sum(1)))  # fmt: skip
 add("posterior", "the prior forgotten in the precision", r"prior|\b1\b", lambda x, W, b, v: (
@@ -170,7 +214,12 @@ add("fid", "standard deviations alone, no covariances", "covarian|off the diagon
     ((real.mean(0) - fake.mean(0)) ** 2).sum() + ((real.std(0, ddof=1) - fake.std(0, ddof=1)) ** 2).sum()))  # fmt: skip
 add("inception_score", "without the exponential", "exp", lambda p: (
     (p * (np.log(np.maximum(p, 1e-300)) - np.log(np.maximum(p.mean(0), 1e-300)))).sum(1).mean()))  # fmt: skip
-add("expected_coverage", "one image in the ball", "\\bk\\b|product|neighbo", lambda real, fake, k: 1 - (real - 1) / (real + fake - 1))
+add(
+    "expected_coverage",
+    "one image in the ball",
+    "\\bk\\b|product|neighbo",
+    lambda real, fake, k: 1 - (real - 1) / (real + fake - 1),
+)
 add("verdict", "one standard deviation", "two|2", lambda value, floor, sd: (
     "alarm" if value < floor - sd else "worse" if value > floor + sd else "no difference"))  # fmt: skip
 
@@ -188,7 +237,12 @@ add("spread", "the variance", "root|deviation|variance|pixels", lambda images: (
     images.sum((1, 2))))  # fmt: skip
 add("paired", "not paired", "pair|differences|each", lambda a, b: (
     np.mean(b) - np.mean(a), np.sqrt(np.var(a, ddof=1) / len(a) + np.var(b, ddof=1) / len(b))))  # fmt: skip
-add("masked_loss", "the mean over the whole image", "hole|mask|number|whole|divid", lambda y, x, m: (m * (y - x) ** 2).mean())
+add(
+    "masked_loss",
+    "the mean over the whole image",
+    "hole|mask|number|whole|divid",
+    lambda y, x, m: (m * (y - x) ** 2).mean(),
+)
 add("pixel_shuffle", "a reshape alone", "transpos|order|reshape|axis", lambda x, r: x.reshape(
     len(x), x.shape[1] // r**2, x.shape[2] * r, x.shape[3] * r))  # fmt: skip
 add("when_to_stop", "the least loss", "noisy|truth|loss", lambda losses, outputs, truth: int(np.argmin(losses)))
@@ -198,15 +252,29 @@ add("bptt", "the last step alone", "step|earlier|all|time|before", lambda states
     g * (1 - states[-1] ** 2), states[-2]))  # fmt: skip
 add("gru_gradient", "z and 1 - z exchanged", r"\bz\b|1 - z|exchang", lambda g, r, z, m, b_n, h: (
     g * z * (1 - m**2) * b_n * r * (1 - r), g * (h - m) * z * (1 - z), g * z * (1 - m**2) * r, g * (1 - z)))  # fmt: skip
-add("unbiased_mmd", "the diagonal stays", "diagonal|i = j|itself", lambda xx, xy, yy: xx.mean() + yy.mean() - 2 * xy.mean())
-add("magnitudes", "0.01 added", "0.01|subtract|sign", lambda frames, mean, deviation: np.exp(3 * deviation * frames + mean) + 0.01)
+add(
+    "unbiased_mmd",
+    "the diagonal stays",
+    "diagonal|i = j|itself",
+    lambda xx, xy, yy: xx.mean() + yy.mean() - 2 * xy.mean(),
+)
+add(
+    "magnitudes",
+    "0.01 added",
+    "0.01|subtract|sign",
+    lambda frames, mean, deviation: np.exp(3 * deviation * frames + mean) + 0.01,
+)
 
 
 def transposed_with_the_kernel_not_turned(g, w, stride):
     n, filters, height, width = g.shape
     spread = np.zeros((n, filters, (height - 1) * stride + 1, (width - 1) * stride + 1), g.dtype)
     spread[:, :, ::stride, ::stride] = g
-    return F.conv2d(mg.tensor(spread), mg.tensor(np.ascontiguousarray(w.swapaxes(0, 1))), padding=w.shape[2] - 1).numpy()
+    return F.conv2d(
+        mg.tensor(spread), mg.tensor(np.ascontiguousarray(w.swapaxes(0, 1))), padding=w.shape[2] - 1
+    ).numpy()
 
 
-FIRST.add("transposed_by_convolution", "the kernel not turned", "turn|flip|revers", transposed_with_the_kernel_not_turned)
+FIRST.add(
+    "transposed_by_convolution", "the kernel not turned", "turn|flip|revers", transposed_with_the_kernel_not_turned
+)
