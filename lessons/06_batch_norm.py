@@ -61,9 +61,9 @@ held_out = mg.data.load("mnist5k", split="test")
 #
 # $$\operatorname{Var}(y) = n\,\tau^2\, E[x^2] .$$
 #
-# So each layer multiplies the size of the signal by $\tau\sqrt n$ (and the activation changes it once more).  Twenty layers
-# of 256 units: with $\tau = 0.02$ the factor is $0.02 \cdot 16 = 0.32$ a layer.  What remains after 20 layers?  Decide: a
-# tenth, a millionth, $10^{-10}$?
+# The **size** of a signal is here its root mean square, $\sqrt{E[x^2]}$.  So each layer multiplies the size by
+# $\tau\sqrt n$ (and the activation changes it once more).  Twenty layers of 256 units: with $\tau = 0.02$ the factor is
+# $0.02 \cdot 16 = 0.32$ a layer.  What remains after 20 layers?  Decide: a tenth, a millionth, $10^{-10}$?
 
 
 # %%
@@ -96,8 +96,9 @@ for tau in (0.02, 1 / 16, 0.1):
 #
 # ## 2. What the activation does: He's factor 2
 #
-# **ReLU**, $\max(0, x)$, sets half of the values to zero.  If $x$ is symmetric about 0, then $E[\phi(x)^2] = \frac12 E[x^2]$.
-# To keep the size, the weights must make up for it: $\tau^2 = 2/n$ (He et al. 2015).
+# **ReLU**, $\max(0, x)$, sets half of the values to zero.  Its input $x$ is a sum with random weights, which are as often
+# negative as positive, so $x$ is symmetric about 0 and $E[\phi(x)^2] = \frac12 E[x^2]$.  To keep the size, the weights must
+# make up for it: $\tau^2 = 2/n$ (He et al. 2015).
 #
 # **LeakyReLU** keeps negative values with a slope $a$: $\phi(x) = x$ for $x > 0$ and $ax$ otherwise.  Half of the values keep
 # their square, half have $a^2$ times it: $E[\phi(x)^2] = \frac{1 + a^2}2 E[x^2]$.
@@ -122,7 +123,8 @@ exercises.he_std(he_std)
 #
 # </details>
 #
-# Now the whole comparison.  Before you run it: which of the six combinations will lose the signal, and which the gradient?
+# Now the whole comparison.  "He" is here $2/n$, the formula for ReLU, in all three rows.  Before you run it: which of the six
+# combinations will lose the signal, and which the gradient?
 
 # %%
 WAYS = {
@@ -158,15 +160,20 @@ with plot.style():
 picture
 
 # %% [markdown]
-# ReLU with Xavier's weights loses a factor $\sqrt 2$ in every layer: $2^{-10} = 0.001$ after 20, for the signal and for the
-# gradient.  With He's weights both keep their size, up to chance (every layer of 256 units deviates a little, and the
-# deviations multiply).  tanh with Xavier's weights loses both slowly, because its slope $1 - \tanh^2 x$ is less than 1
-# everywhere but at 0.  With He's larger weights its units **saturate** (饱和): the signal stays at 0.55, because many
-# values are near the limits of tanh, where the slope is small.  So the gradient still shrinks, and the signal does not.
+# - **ReLU** with Xavier's weights loses a factor $\sqrt 2$ in every layer: $2^{-10} = 0.001$ after 20, for the signal and for
+#   the gradient.  With He's weights both keep their size, up to chance (every layer of 256 units deviates a little, and the
+#   deviations multiply).
+# - **LeakyReLU** with $2/n$ gains a factor $\sqrt{1 + a^2} = 1.02$ in every layer, $1.5$ in 20, up to chance.  The formula of
+#   exercise 6.1 takes it away.
+# - **tanh** with Xavier's weights loses both slowly: tanh makes every number smaller, and its slope $1 - \tanh^2 x$ is less than
+#   1 everywhere but at 0.  With He's larger weights the signal settles at 0.55, where the gain of the weights and the loss in
+#   tanh are equal, and the gradient grows a little on its way back, to 2.1.  (Far from 0 tanh is flat: there a unit
+#   passes almost no gradient.  This is **saturation** (饱和).  Few of the units are there.)
 #
 # ### Why LeakyReLU in a discriminator
 #
-# A ReLU unit with a negative input passes no gradient.  If its input is negative for *every* image, it gets no gradient at
+# In a GAN (lesson 8) one network, the *generator* G, makes images, and another, the *discriminator* D, says which images are
+# real.  A ReLU unit with a negative input passes no gradient.  If its input is negative for *every* image, it gets no gradient at
 # all and cannot change: a **dead unit** (死亡单元).  LeakyReLU passes $a$ times the gradient, so no unit can be dead.  A
 # generator learns only from the gradient that comes back through D, through all of D's layers.  Follow a *path*: one unit in
 # each layer.  Each unit with a negative input multiplies the gradient by the slope.  In how many of the paths is there one?
@@ -174,10 +181,10 @@ picture
 # %%
 random = np.random.default_rng(1)
 x = mg.tensor(random.normal(size=(1, 256)), requires_grad=True)
-for name, slope, std in (("ReLU", 0.0, 2 / 256), ("LeakyReLU 0.2", 0.2, 2 / (1.04 * 256))):
+for name, slope, variance in (("ReLU", 0.0, 2 / 256), ("LeakyReLU 0.2", 0.2, 2 / (1.04 * 256))):
     t, closed = x, []
     for _ in range(4):
-        t = t @ mg.tensor(random.normal(size=(256, 256)) * std**0.5)
+        t = t @ mg.tensor(random.normal(size=(256, 256)) * variance**0.5)
         closed.append((t.numpy() < 0).mean())
         t = mg.functional.leaky_relu(t, slope)
     share = 1 - np.prod([1 - c for c in closed])
@@ -187,7 +194,8 @@ for name, slope, std in (("ReLU", 0.0, 2 / 256), ("LeakyReLU 0.2", 0.2, 2 / (1.0
     )
 
 # %% [markdown]
-# Does it matter in a training?  In lesson 9 you see: in a small DCGAN, ReLU in D gives samples as good as LeakyReLU.  The
+# Half of the inputs of a layer are negative, so about $1 - 2^{-4} = 94$ % of the paths have one.  In ReLU's network these
+# paths pass nothing; in LeakyReLU's they pass a little.  Does it matter in a training?  In lesson 9 you see: in a small DCGAN, ReLU in D gives samples as good as LeakyReLU.  The
 # argument shows a risk, not a certain damage.  Keep that in mind whenever a rule is explained by a picture.
 #
 # ## 3. Batch normalization: force the size
@@ -266,11 +274,12 @@ exercises.normalize_vjp(normalize_vjp)
 #
 # </details>
 #
-# This is minigen's rule.  It has two forms: a fast kernel on arrays, and, if the backward pass itself is recorded, the same
-# formula with Tensor operations, so that it can be differentiated again:
+# minigen's rule has two forms: a fast kernel on arrays, and, if the backward pass itself is recorded, the formula with
+# Tensor operations, so that it can be differentiated again.  This is the second.  Its $h$ is $\gamma g$, and `rstd` is $r$;
+# `axes` is `(0,)` for an array $(N, C)$, and all axes but the channels' for images:
 
 # %%
-show_source(mg.ops.norm.batch_norm)
+show_source(mg.ops.norm._recorded_rule)
 
 # %% [markdown]
 # ### What a cotangent of ones cannot see
@@ -321,7 +330,7 @@ for name, terms in (("right", {}), ("without the term of x-hat", {"hat_term": 0.
 # ### Exercise 6.4: which cotangents are blind?
 #
 # For batch norm with $\gamma = 1$ and $\epsilon = 0$, which of these cotangents give a gradient of exactly 0 for $x$, whatever
-# $x$ is?  Answer with a set of letters.
+# $x$ is?  (The batch has more than two values.)  Answer with a set of letters.
 #
 # - a. all ones
 # - b. all equal to 7
@@ -349,17 +358,16 @@ exercises.blind(blind)
 layer = nn.BatchNorm1d(1)
 batch = mg.tensor(np.random.default_rng(3).normal(5, 2, size=(64, 1)).astype("float32"))
 for step in range(1, 31):
-    layer(batch)
+    together = layer(batch)[0, 0].item()
     if step in (1, 3, 10, 30):
         layer.eval()
         alone = layer(batch[:1]).item()
         layer.train()
-        together = layer(batch)[0, 0].item()
         print(f"after {step:2} batches: running mean {layer.running_mean.item():5.2f}, variance {layer.running_var.item():5.2f}; "
               f"first value: {together:5.2f} in training, {alone:5.2f} in evaluation")  # fmt: skip
 
 # %% [markdown]
-# After 30 equal batches both agree; after one they do not.  Two mistakes follow from this difference:
+# After 30 equal batches both nearly agree; after one they do not.  Two mistakes follow from this difference:
 #
 # - A network that is evaluated in training mode gives another output for every batch, and for a batch of one image an
 #   error.
@@ -405,8 +413,8 @@ print(f"batch norm, one joint batch:     {best_cut(both[:1000], both[1000:]):.0%
 
 # %% [markdown]
 # In separate batches, batch norm removes the very difference that D should find: each batch gets mean 0.  This is why DCGAN
-# has **no batch norm at D's input**.  Deeper in D it is useful, because there the differences between images are in many
-# channels and places.
+# has **no batch norm at D's input**.  Deeper in D it is useful: it takes two numbers from each channel, and what tells images
+# apart there is in which of many channels, and where in the image, the units respond.
 #
 # And in a joint batch?  Then the output for a real image depends on the generated images beside it.  D could learn "my
 # batch has two kinds of images" in place of "this is a real image".  The usual choice, and minigen's, is separate batches.
@@ -424,8 +432,8 @@ for name, net in (("plain", plain), ("batch norm", with_norm)):
     print(f"{name:10}: gradient of D(image 0) for image 0: {size[0]:.3f}, for image 1: {size[1]:.3f}")
 
 # %% [markdown]
-# WGAN-GP penalizes the gradient of D *for each image*.  With batch norm D's answer for one image
-# has gradients for all images of the batch, so the critic of WGAN-GP has no batch norm.
+# WGAN-GP, another kind of GAN (Gulrajani et al. 2017), penalizes the gradient of D *for each image*.  With batch norm D's
+# answer for one image has gradients for all images of the batch, so the D of WGAN-GP has no batch norm.
 #
 # ## 7. All of it, trained
 #
@@ -437,13 +445,14 @@ for name, net in (("plain", plain), ("batch norm", with_norm)):
 def build(std, norm, depth=10, width=100):
     layers, before = [], 784
     for _ in range(depth):
-        layers += [nn.Linear(before, width), *([nn.BatchNorm1d(width)] if norm else []), nn.ReLU()]
+        layers += [nn.Linear(before, width, bias=not norm), *([nn.BatchNorm1d(width)] if norm else []), nn.ReLU()]
         before = width
     net = nn.Sequential(*layers, nn.Linear(before, 10))
     for layer in net:
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, 0.0, std(layer.weight.shape[1]))
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     return net
 
 
@@ -499,8 +508,8 @@ picture
 #
 # - **Why $1/n$, $2/n$?**  $n$ products add their variances; ReLU halves the mean square.
 # - **Why fan-in for one formula, and fan-out for the other?**  The signal is a sum over the inputs of a unit, its gradient a sum over its outputs.
-# - **Why the two minus signs in the gradient for $x$?**  Raising $x_j$ also raises the mean, which is subtracted; and it raises
-#   the deviation, by which is divided.
+# - **Why the two minus signs in the gradient for $x$?**  Raising $x_j$ also raises the mean, which is subtracted.  And it
+#   changes the deviation, by which we divide: up if $\hat x_j > 0$, and then all $\hat x$ shrink.
 # - **Why $\frac1N$ in both terms?**  Each $x_j$ is an $N$-th of the mean, and of the variance.
 # - **Why does the gradient for $x$ sum to zero?**  Adding a constant to the whole channel changes nothing.
 # - **Why a random cotangent in tests?**  Constants and multiples of $\hat x$ are invisible; a random one has little of either.
