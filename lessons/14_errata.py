@@ -26,7 +26,9 @@
 # - repair a discriminator's loss and a VAE's encoder;
 # - read the log of a VAE and say which of five usual bugs it has.
 #
-# You need lessons 8 and 12.  Plan about an hour and a half.  Four exercises check your answers.
+# You need lessons 8 and 12, and for one sentence of exercise 14.3 what lesson 13 says of the Inception score.  You need no
+# TensorFlow: the quoted lines are in it, and the text says what each does.  Plan about an hour and a half.  Four exercises check
+# your answers.
 #
 # | symbol | in the code | meaning |
 # |---|---|---|
@@ -62,7 +64,11 @@ def networks(seed=0):
 
 
 def train_d(loss, steps=150, seed=0):
-    """Train D with this loss against a G that stays as it is; its losses, and what it says in the end."""
+    """Train D with this loss against a G that stays as it is.
+
+    Gives its losses; then, after the training, its mean answer to real and to generated images, and the length of the
+    gradient that G would get from it (with the loss -log D(G(z))).
+    """
     generator, discriminator = networks(seed)
     optimizer = mg.optim.Adam(discriminator.parameters(), 1e-3)
     curve = []
@@ -149,7 +155,7 @@ exercises.repaired_d(repaired_d)
 #
 # `loss(real, fake)` is the article's own function (§4, line 95), the loss of D from section 1: it takes `real` and `fake` for logits, and is
 # small if `fake` is far below 0.  But here `fake` is the image itself, not D's answer to it.  D does not occur.  So G learns,
-# quickly and well, to draw black:
+# quickly and well, to draw black.  (The article's G ends in a sigmoid, and black is 0.  Ours ends in tanh, and black is -1.)
 
 # %%
 generator, _ = networks()
@@ -180,7 +186,7 @@ for name, sign in (("as printed", -1), ("right", 1)):
         players[1].zero_grad()
         loss_d.backward()
         players[1].step()
-        loss_g = sign * losses.non_saturating_g(discriminator(fake))
+        loss_g = sign * losses.non_saturating_g(discriminator(fake))  # sign * E[-log D(G(z))]
         players[0].zero_grad()
         loss_g.backward()
         players[0].step()
@@ -401,9 +407,10 @@ exercises.true_sentences(true_sentences)
 # %% [markdown]
 # ## 13. Diagnose it: a VAE, and its log is the only clue
 #
-# Six trainings of the same small VAE, 400 steps each.  One is right.  The others have bugs of published programs.  The log
-# shows what the program *believes*: its reconstruction term and KL, in nats an image; `true -ELBO` is computed
-# afterwards, with the right formula, on other digits.
+# Six trainings of the same small VAE, 400 steps each.  One is right.  The others have bugs of published programs.  All numbers
+# are of the same 200 digits, which no training has seen.  The first three are what the program *believes*: its reconstruction
+# term, its KL, and their sum, in nats an image.  `true -ELBO` is the same sum by the right formula.  The last two are the
+# largest mean and the smallest standard deviation among the codes of these digits.
 
 # %% tags=["varies"]
 logs = exercises.train_mysteries(digits)
