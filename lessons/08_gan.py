@@ -399,9 +399,9 @@ exercises.best_accuracy(best_accuracy)
 # ## 5. Two losses for G
 #
 # Of $V$ only the second term depends on G.  So $L_G = E_z[\log(1 - D(G(z)))] = -E_z[\zeta(\ell)]$, on the logit $\ell$ of a
-# generated image.  It is called the *minimax* loss.  In the same section of their paper Goodfellow et al. advise
-# against it, and use the **non-saturating loss** (非饱和损失) $L_G = -E_z[\log D(G(z))] = E_z[\zeta(-\ell)]$.  Why?  Both fall when $\ell$ rises: both want D to say "real".
-# But look at their derivatives.  With $\zeta' = \sigma$,
+# generated image: the *minimax* loss.  In the same section of their paper Goodfellow et al. advise against it, and use the
+# **non-saturating loss** (非饱和损失) $L_G = -E_z[\log D(G(z))] = E_z[\zeta(-\ell)]$.  Why?  Both fall when $\ell$ rises: both
+# want D to say "real".  But look at their derivatives.  With $\zeta' = \sigma$,
 #
 # | | minimax | non-saturating |
 # |---|---|---|
@@ -411,7 +411,8 @@ exercises.best_accuracy(best_accuracy)
 # | good image: D believes it, $D \approx 1$ | almost $-1$ | almost 0 |
 #
 # The minimax loss improves the images that are good already, and not the bad ones: it **saturates** (饱和).  At the start all
-# images are bad.  minigen's losses, differentiated by the engine:
+# images are bad.  This is the whole argument.  The rest of the section tests it three times: with the engine, on two bell
+# curves, and on images.  If you are short of time, look at the pictures and at exercise 8.4, and go on with section 6.
 
 # %% tags=["varies"]
 ell = mg.tensor(np.linspace(-8, 8, 161), requires_grad=True)
@@ -474,19 +475,17 @@ exercises.g_gradient(g_gradient)
 #
 # ### In which direction, and toward what?
 #
-# Back to the two bell curves, where everything can be computed: $G(z) = z + \delta$, with $z$ from the same bell as the data.
-# Then $\ell^*(x) = \log p - \log q =
-# -\frac12 x^2 + \frac12 (x - \delta)^2$, with slope $-\delta$.  How strongly is $\delta$ pulled toward 0?  By the chain rule through D,
-# which is fixed while G moves:
+# Back to the two bell curves: $G(z) = z + \delta$, with $z$ from the same bell as the data.  Then
+# $\ell^*(x) = \log p - \log q = -\frac12 x^2 + \frac12 (x - \delta)^2$, with slope $-\delta$.  D is fixed while G moves, so the
+# chain rule says how strongly $\delta$ is pulled toward 0:
 #
 # $$\frac{\partial L_G}{\partial \delta} = E\Big[\frac{\partial L_G}{\partial \ell}\, \frac{\partial \ell^*}{\partial x}\Big]
 # = \delta\, E_{x \sim q}[D^*(x)] \;\text{ (minimax)}, \qquad
 # \delta\, E_{x \sim q}[1 - D^*(x)] \;\text{ (non-saturating)} .$$
 #
-# Is the first one the slope of $2\, JSD$, as section 4 promises?  There D moved along with G, here it is fixed.  It makes
-# no difference: D is at its maximum, where a small change of D changes nothing (the *envelope theorem*).  And the
-# second?  Arjovsky and Bottou (2017) found that it descends $KL(q\|p) - 2\,JSD(p, q)$.  For bells $KL(q\|p) = \delta^2/2$, whose
-# slope is $\delta$; and indeed the two pulls add up to $\delta$.
+# The first is the slope of $2\, JSD$, as section 4 promises.  (There D moved along with G.  It makes no difference: D is at its
+# maximum, where a small change of D changes nothing.)  The second is the slope of $KL(q\|p) - 2\,JSD(p, q)$ (Arjovsky and
+# Bottou 2017).  For bells $KL(q\|p) = \delta^2/2$, whose slope is $\delta$; and indeed the two pulls add up to $\delta$.
 
 # %% tags=["varies"]
 pulls = {"minimax": [], "non-saturating": []}
@@ -530,23 +529,22 @@ picture
 
 # %% [markdown]
 # A generator starts far away from the data.  There the minimax loss, which comes from the theorem, gives almost no
-# gradient, and the non-saturating loss does.  (*Both* fail if D is much sharper than here: when $p$ and $q$ do not overlap at
-# all, $\ell^*$ is infinite, and its slope in $x$ can be anything.  Wasserstein GANs were invented for this case.)
+# gradient, and the non-saturating loss does.  (*Both* fail if $p$ and $q$ do not overlap at all: then $\ell^*$ is infinite, and
+# its slope in $x$ can be anything.  Wasserstein GANs were invented for this case.)
 #
 # ### The same on images
 #
-# With $\theta$ for G's weights, the chain rule says $\frac{\partial L_G}{\partial\theta} = \sum_j
-# \frac{\partial L_G}{\partial \ell_j} \frac{\partial \ell_j}{\partial \theta}$.  While D finds all images about equally bad,
-# all $D(G(z_j))$ are about equal; call their mean $D_0$.  Then the first factor is the same for all, $-D_0/M$ or
-# $-(1 - D_0)/M$.  So with $u = \frac{\partial}{\partial\theta} \frac1M \sum_j \ell_j$, the gradient of the mean logit, we
-# should find
+# While D finds all images about equally bad, all $D(G(z_j))$ are about equal; call their mean $D_0$.  Then
+# $\partial L_G / \partial \ell_j$ is the same for all images, $-D_0/M$ or $-(1 - D_0)/M$, and comes out of the sum in the chain
+# rule.  With $\theta$ for G's weights and $u = \frac{\partial}{\partial\theta} \frac1M \sum_j \ell_j$, the gradient of the mean
+# logit, we should find
 #
 # $$\Big\| \frac{\partial L_G}{\partial \theta} \Big\| \approx D_0\, \|u\| \;\text{ (minimax)}, \qquad
 # (1 - D_0)\, \|u\| \;\text{ (non-saturating)} .$$
 #
-# Measured early in training, on the real networks: the dense GAN for digits of section 7.  G stays as it is at the start,
-# D takes 120 steps, and after each we measure how long G's gradient would be.  (`model.update` is one step of one player's
-# optimizer; section 6 shows it.)  What do you expect of the minimax gradient: does it fall from the first step on?
+# Measured with the dense GAN for digits of section 7: G stays as it is at the start, D takes 120 steps, and after each we
+# measure how long G's gradient would be.  (`model.update` is one step of one player's optimizer; section 6 shows it.)  What
+# do you expect of the minimax gradient: does it fall from the first step on?
 
 # %%
 mg.manual_seed(0)
@@ -603,9 +601,8 @@ picture
 # Two effects meet here.  $\|u\|$, the slope of D's logit, grows from 0.15 to almost 8 while D learns.  $D_0$ falls from 0.5
 # to 0.002.  Their product, the minimax gradient, first grows to five times its start and then falls to a fifth of it, and
 # it goes on falling as long as D learns.  This is the **vanishing gradient** (梯度消失) of GANs: the better D is, the less G
-# learns from it.  The non-saturating gradient grows with D's slope.  (Adam, which divides each gradient by its usual size,
-# hides much of this: a gradient that is always a hundred times weaker gives the same steps.  It cannot restore what is
-# lost in rounding, nor the balance between good images and bad ones within a batch.)
+# learns from it.  The non-saturating gradient grows with D's slope.  (Adam divides each gradient by its usual size, which
+# hides much of this, but not what is lost in rounding, nor the balance between good and bad images of a batch.)
 #
 # ## 6. The step
 #
