@@ -22,7 +22,7 @@
 #
 # - count modes, and say which of three numbers a collapsed generator would choose;
 # - produce a collapse, and read its log (which shows nothing special);
-# - explain packing, minibatch features, R1, spectral normalization and unrolled steps, each with its gradient;
+# - explain packing, minibatch features, R1, spectral normalization and unrolled steps, and derive the gradients of three;
 # - say what helps most, and it is none of these.
 #
 # You need lesson 8 (the losses of a GAN) and, for sections 4 and 5, gradients of gradients from lesson 1.  Plan two sittings
@@ -106,8 +106,10 @@ print(f"\nfloors: a perfect sample is within 3 sigma with 1 - exp(-9/2) = {perfe
 print(f"and its KL is about (K - 1) / 2N = {perfect.kl_floor:.4f}")
 
 # %% [markdown]
-# One perfect mode has the *same* HQ as perfect data.  So HQ alone rewards the collapse.  Noise finds most of the modes.  So the count
-# alone rewards noise.  Only together they say something, and each beside its floor: 98.9 % is all there is.
+# One perfect mode has the *same* HQ as perfect data.  So HQ alone rewards the collapse.  Noise finds most of the modes.  So the
+# count alone rewards noise.  Only together they say something, and each beside its *floor*, which is what perfect data have.
+# (In the plane a Gaussian point is further than $r$ from its center with probability $e^{-\frac12 (r/\sigma)^2}$.  So even perfect data
+# have an HQ of 98.9 % only.  And chance makes their shares a little unequal, so their KL is not 0.)
 #
 # ## 2. A collapse, live
 #
@@ -124,7 +126,12 @@ def train(steps=1000, looks=(), seed=0, kind=PointGAN, **options):
     """Train on the ring; the model, and what is seen at some steps: samples, numbers, and D's opinion of the plane."""
     mg.manual_seed(seed)
     usual = {"scale": 0.707, "width": 64, "layers": 2, "layers_d": 2, "batch_norm": False, "lr": 1e-3, "lr_d": 2e-4}
-    usual |= {"r1": 0.0, "r1_end": None, "r1_every": 1, "lr_decay": 0.5}
+    usual |= {
+        "r1": 0.0,
+        "r1_end": None,
+        "r1_every": 1,
+        "lr_decay": 0.5,
+    }  # scale: of the ring's coordinates; r1: section 4
     model = kind(**(usual | options))
     batches, seen = Loader(ring, 64, seed=seed, drop_last=True), []
     for step in range(steps):
@@ -158,12 +165,12 @@ print(f"{seconds:.0f} s for 1,000 steps")
 
 
 # %% jupyter={"source_hidden": true}
-def scatter(sets, caption, extent=1.5, opinions=()):
+def scatter(sets, caption, extent=1.5, opinions=(), **range_of_gray):
     """Points over the ring, one picture for each; the gray behind them is D's probability that a place is real."""
     with plot.style():
         picture, axes = plot.figure(1, len(sets), size=(2.3 * len(sets), 3.4), caption=caption)
         for axis, opinion in zip(np.atleast_1d(axes), opinions):
-            axis.imshow(opinion, extent=(-1.5, 1.5, -1.5, 1.5), origin="lower", cmap="gray", vmin=0, vmax=1)
+            axis.imshow(opinion, extent=(-1.5, 1.5, -1.5, 1.5), origin="lower", cmap="gray", **range_of_gray)
             axis.grid(False)
         for axis, (title, points) in zip(np.atleast_1d(axes), sets.items()):
             axis.plot(*places.T, "o", markersize=9, markerfacecolor="none", markeredgecolor="#999999")
@@ -174,26 +181,33 @@ def scatter(sets, caption, extent=1.5, opinions=()):
 
 scatter(
     {f"step {step}": points for step, points, *_ in seen},
-    "1,000 samples at four moments; circles are the modes. The lighter a place, the more D believes that it is real.",
+    "1,000 samples at four moments; circles are the modes. The lighter a place, the more D believes that it is real "
+    "(in each picture from its lowest value, black, to its highest, white).",
     opinions=[opinion for *_, opinion in seen],
 )
 
 # %% [markdown]
+# All samples lie on one short curve, and the curve moves.  Mostly it is on no mode at all: then KL is `nan`, because no
+# sample has a mode.
+#
 # **What does the log of a collapse look like?**  Like any other log: both losses are finite, D is neither lost nor perfect.  No
 # number in it counts modes.
 #
 # **Why does G do this?**  For a *fixed* D, the loss $E_z[\zeta(-\ell(G(z)))]$ is a mean over single samples.  Each is least where
 # $\ell$ is largest, so the best answer is to put **all** samples there.  G is not punished for a mode that it leaves: there
 # it has no sample, and no term in its loss.  Only D can bring it back: it must learn quickly that the crowded place is "generated".
-# If D is slow, G arrives, D follows, G moves on.  In the pictures, look where it is light, and where the samples are in the
-# next picture.
+# If D is slow, G arrives, D follows, G moves on.  In the stored pictures it is light below the samples at step 500, and at step
+# 750 the samples are there.  (Between the other pictures both have moved on.)
 #
-# So the first cure is no technique.  **Predict:** from which learning rate of D on are all eight modes there?
+# So the first cure is no technique.  **Predict:** with which learning rates of D are all eight modes there: a fifth of G's, the
+# same, or twice?
 
 # %% tags=["varies"]
-for rate in (2e-4, 5e-4, 1e-3, 2e-3):
-    model = slow if rate == 2e-4 else train(lr_d=rate)[0]
-    print(f"rate of D {rate:.0e} (G 1e-03): {measure(model)}")
+by_rate = {2e-4: slow}
+for rate in (2e-4, 1e-3, 2e-3):
+    if rate not in by_rate:
+        by_rate[rate], _ = train(lr_d=rate)
+    print(f"rate of D {rate:.0e} (G 1e-03): {measure(by_rate[rate])}")
 
 # %% [markdown]
 # **The opposite collapse.**  So is a better D always better for G?  Give D sines and cosines of the point instead of the point
@@ -216,26 +230,30 @@ class Waves(mg.nn.Module):
 class SharpD(PointGAN):
     def build_networks(self):
         generator, plain = super().build_networks()
-        layers = list(plain.children())
-        return generator, mg.nn.Sequential(Waves(), mg.nn.Linear(128, 64), *layers[2:])
+        _scale, _first, *others = plain.children()  # the division by the scale, and the layer that sees the point
+        return generator, mg.nn.Sequential(Waves(), mg.nn.Linear(128, 64), *others)
 
 
-sharp, sharp_seen = train(looks=(250, 500, 750, 1000), kind=SharpD, lr_d=1e-3, r1=0.1, r1_end=1e-4)
+calm = {"lr_d": 1e-3, "r1": 0.1, "r1_end": 1e-4}  # D as fast as G, and R1 of section 4, which holds its slope back
+sharp, sharp_seen = train(looks=(250, 500, 750, 1000), kind=SharpD, **calm)
 
 # %% jupyter={"source_hidden": true}
 scatter(
     {f"step {step}": points for step, points, *_ in sharp_seen},
-    "The same with a D that sees sines and cosines; in gray what it believes.",
+    "The same with a D that sees sines and cosines; black is 0, white is 1.",
     opinions=[opinion for *_, opinion in sharp_seen],
+    vmin=0,
+    vmax=1,
 )
 
 # %% tags=["varies"]
-print(measure(sharp))
+print("D that sees waves:         ", measure(sharp))
+print("plain D, the same options:", measure(train(**calm)[0]))
 
 # %% [markdown]
-# Now D knows all eight modes (the light places), and it is dark everywhere else: at a sample of G no slope leads to another
-# mode.  So G stays at the one or two modes that it has met.  With other seeds it is one mode, and its samples are so good
-# that HQ alone praises this generator.
+# The two trainings differ in what D sees, and in nothing else.  Now D knows all eight modes (the light places), and it is dark
+# everywhere else: at a sample of G no slope leads to another mode.  So G stays at the one or two modes that it has met.
+# (Without R1 this D gives no slope at all, and G's samples stay spread over the plane.  Try it, with `r1=0.0`.)
 #
 # So D must be quick *and* give a slope that reaches from mode to mode.  The plain D of two layers does, if its rate is high
 # enough.  **A D that keeps up cures the first collapse.**  Remember it when a technique is said to cure it: the comparison
@@ -247,7 +265,7 @@ print(measure(sharp))
 # cannot see.
 #
 # **Packing** (Lin et al. 2018): D gets $m$ points side by side as *one* input, with one label.  If $G$ has 7 of 8 modes,
-# a single sample is $8/7$ times as likely under $G$ as under the data.  Of $m$ independent samples the likelihood ratios multiply:
+# a single sample of one of the seven is $8/7$ times as likely under $G$ as under the data.  Of $m$ independent samples the likelihood ratios multiply:
 # $(8/7)^m$.  So D is more certain, and its gradient points to what is missing.
 #
 # ### Exercise 10.2: pack
@@ -265,7 +283,7 @@ exercises.pack(pack)
 
 # %% [markdown]
 # Two mistakes are common: a transposition that mixes the channels of different images, and a pack that holds real *and* generated
-# images.  minigen's `pack` and the step that uses it:
+# images.  This is minigen's `pack`.  It packs points, too: there `rest` is empty.
 
 # %%
 show_source(techniques.pack)
@@ -311,7 +329,7 @@ exercises.minibatch_gradient(minibatch_gradient)
 #
 # **Spectral normalization** (Miyato et al. 2018) divides each weight matrix $W$ by its largest singular value $s$: then each
 # layer stretches no vector by more than 1.  $s = u^\top W v$ with the singular vectors $u$ and $v$, which the power method
-# refines by one step each time.
+# refines by one step each time: $v \leftarrow W^\top u$, then $u \leftarrow W v$, each divided by its length.
 #
 # ### Exercise 10.4: the gradient through $s$
 #
@@ -333,8 +351,8 @@ exercises.spectral_gradient(spectral_gradient)
 #
 # </details>
 #
-# With a *constant* $s$ the gradient is wrong by a third in an ordinary layer.  And the second derivative in $W$ would need the
-# change of $u$ and $v$: minigen refuses it.
+# With a *constant* $s$ the gradient is wrong, and no error is raised.  The second derivative in $W$ would need the change of $u$
+# and $v$, too: minigen refuses it.
 #
 # ## 5. Let G look ahead
 #
@@ -398,7 +416,7 @@ rows = {
     "D's rate 1e-3, nothing else": {"lr_d": 1e-3},
 }
 for name, options in rows.items():
-    table[name], _ = train(**options)
+    table[name] = by_rate[1e-3] if "lr_d" in options else train(**options)[0]  # section 2 has trained the last one
     print(f"{name:28}{measure(table[name])}")
 
 # %% tags=["varies"]
@@ -429,7 +447,8 @@ print(f"{'perfect data':28}{perfect}")
 # All eight modes, and HQ far below 98.9 %: where are the other samples?  G is continuous.  If it maps one part of the $z$-plane to one
 # mode and the neighboring part to another, then the border between them is mapped to the way between the modes.  The steeper G
 # is there, the narrower the border.  **Batch norm in G** makes it steep, and so do more layers: each layer can bend what
-# the layer before has bent.  **Predict** the order of these three in HQ.
+# the layer before has bent.  The three trainings below have higher rates, as fast for D as for G, and a small R1 that falls.
+# **Predict** their order in HQ.
 
 # %% tags=["varies"]
 recipe = {"lr": 4e-3, "lr_d": 4e-3, "r1": 0.03, "r1_end": 0.0001, "lr_decay": 0.7}
@@ -476,8 +495,9 @@ print("running statistics, 20 % off:     ", count_modes(stale, places, sigma))
 print("measured anew, as minigen samples:", count_modes(steep.decode(z), places, sigma))
 
 # %% [markdown]
-# (Here we made them stale by hand.  At high learning rates the training does it; the page has numbers.)  `model.sample` of the family `points` measures them anew from 20,000 $z$, whenever the
-# weights have changed: `minigen.nn.utils.update_bn`.
+# (Here we made them stale by hand.  What the training itself does is on the page
+# [mode collapse](reference/mode_collapse.md): on the ring at most one point of HQ.)  `model.sample` of the family `points`
+# measures them anew from 20,000 $z$, whenever the weights have changed: `minigen.nn.utils.update_bn`.
 #
 # ### Exercise 10.6: read the pictures
 #
@@ -526,4 +546,5 @@ for name, found in (("real images", real), ("averages of two images", mixed)):
 # The techniques are options: `minigen train points --data ring8 --pack 2`, `minigen train dcgan --r1 1 --norm layer`.
 #
 # **In words** (answers in `lessons/solutions`): Why can the loss of G be low while it makes one mode only?  Why must real and
-# generated images not share a pack?  Why does R1 need a gradient of a gradient, and why is batch norm in D then forbidden?
+# generated images not share a pack?  Why does R1 need a gradient of a gradient, and why is batch norm in D then forbidden
+# (lesson 6, section 6)?
