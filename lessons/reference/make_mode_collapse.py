@@ -33,7 +33,7 @@ KEPT, PAGE = HERE / "mode_collapse.json", HERE / "mode_collapse.md"
 
 ROWS = {
     "ring": "points --data ring8",
-    "grid": "points --data grid25 --lr 8e-3 --r1 0.5 --r1-end 0.0016 --steps 8000",
+    "grid": "points --data grid25 --lr 8e-3 --r1 0.5 --r1-end 0.0016 --steps 14000",
 }
 
 LAB = {"scale": 0.707, "layers": 2, "layers_d": 2, "batch_norm": False, "lr": 1e-3, "lr_d": 2e-4, "lr_decay": 0.5, "r1": 0.0,
