@@ -35,6 +35,11 @@ def _backward(mean=1.0, hat=1.0, weighted=True, scale=1.0, sums=np.sum, of=None,
     return normalize_vjp
 
 
+def _weight_not_summed(g, x, weight, eps):
+    right = _backward()(g, x, weight, eps)
+    return right[0], g * (x - x.mean(0)) / np.sqrt(x.var(0) + eps), right[2]
+
+
 def _running(rho_new=True, factor=lambda n: n / (n - 1), start=1.0):
     def running(mean, var, n, rho):
         share = rho if rho_new else 1 - rho
@@ -76,6 +81,8 @@ def _running(rho_new=True, factor=lambda n: n / (n - 1), start=1.0):
         (lesson.normalize_vjp, _backward(scale=-1.0), "here it divides"),
         (lesson.normalize_vjp, _backward(times_n=True), "The sums are divided by N"),
         (lesson.normalize_vjp, _backward(sums=np.mean), "This is a mean"),
+        (lesson.normalize_vjp, _backward(sums=lambda terms, axis: terms), "The bias is added to all N values"),
+        (lesson.normalize_vjp, _weight_not_summed, "The weight multiplies all N values"),
         (lesson.normalize_vjp, _backward(of=lambda x: x), "multiplies the normalized x, not x"),
         (lesson.normalize_vjp, _backward(of=lambda x: x - x.mean(0)), "divide by the deviation too"),
         (lesson.normalize_vjp, _backward(order=(0, 2, 1)), "x comes first, then weight, then bias"),

@@ -112,6 +112,7 @@ def normalize_vjp(answer: Any) -> None:
             (g.sum(1)[:c] if n >= c else g.sum(0), "This is a sum over the channels. Sum over the batch."),
             ((g * hat).sum(0), "This is the gradient for weight: x comes first, then weight, then bias."),
             ((g * weight).sum(0), "dy = d bias: the weight does not occur."),
+            (g, "One number for each value. The bias is added to all N values of a channel: sum them up."),
         ], probe=probing(answer, lambda g, x, weight, eps: g.sum(0), g, x, weight, eps, place=2))  # fmt: skip
         close(f"{what}[1], for weight", gw, (g * hat).sum(0), [
             (mean_gh, "This is a mean. The weight multiplies all N values: their gradients add up."),
@@ -119,6 +120,7 @@ def normalize_vjp(answer: Any) -> None:
             ((g * (x - x.mean(0))).sum(0), "The weight multiplies the normalized x: divide by the deviation too."),
             ((g * hat * weight).sum(0), "dy = x-hat d weight: the weight itself does not occur."),
             (g.sum(0), "This is the gradient for bias: x comes first, then weight, then bias."),
+            (g * hat, "One number for each value. The weight multiplies all N values of a channel: sum them up."),
         ],
          probe=probing(answer, lambda g, x, weight, eps: (g * _hat(x, eps)[0]).sum(0), g, x, weight, eps,
            place=1))  # fmt: skip
