@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._util.atomic_write import replace_file
+from .._util.atomic_write import check_folder, replace_file
 from .._util.progress import progress_bar
 from .._util.tables import Table
 from ..data import Dataset
@@ -80,8 +80,8 @@ def check_judge_flags(arguments: argparse.Namespace) -> None:
     for name in (arguments.html, arguments.json):
         if name and Path(name).is_dir():
             raise ValueError(f"evaluate: expected a file to write, {name} is a folder")
-        if name and not Path(name).parent.is_dir():
-            raise ValueError(f"evaluate: cannot write {name}: there is no folder {Path(name).parent}")
+        if name:
+            check_folder(Path(name))
 
 
 def check_same_data(trained: Sequence[Trained]) -> None:

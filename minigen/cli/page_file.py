@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from .._util.atomic_write import check_folder
+
 __all__ = ["page_file"]
 
 
@@ -11,7 +13,9 @@ def page_file(command: str, flag: str, given: str) -> Path:
     Raises
     ------
     ValueError
-        If it has another suffix than .html, or its folder does not exist.
+        If it has another suffix than .html.
+    FileNotFoundError
+        If its folder does not exist.
 
     Examples
     --------
@@ -23,6 +27,5 @@ def page_file(command: str, flag: str, given: str) -> Path:
     page = Path(given)
     if page.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{command}: {flag} must be a file with the suffix .html, got {given!r}")
-    if not page.parent.is_dir():
-        raise ValueError(f"{command}: cannot write {page}: there is no folder {page.parent}")
+    check_folder(page)
     return page
