@@ -27,6 +27,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTHS = {1366: 900, 390: 844}
+LITE = "lite"
+"""The folder of JupyterLite, a site of other makers within this one; `tests/test_lite.py` opens it."""
+
 SEARCHES = {
     "own photographs": "guides/own_photographs.html",
     "loss_d 1.386": "guides/read_the_log.html",
@@ -88,6 +91,8 @@ def broken_links(site: Path) -> Iterator[str]:
     """Every link of the site that leads nowhere within it, and every page that loads something from another host."""
     pages = {}
     for path in site.rglob("*.html"):
+        if path.is_relative_to(site / LITE):
+            continue
         pages[path.relative_to(site).as_posix()] = parser = _Links()
         parser.feed(path.read_text(encoding="utf-8"))
     for name, page in pages.items():
@@ -215,7 +220,7 @@ def main() -> int:
         parser.error(f"{site}: there is no site; python docs/build.py builds it")
     from playwright.sync_api import sync_playwright
 
-    every = sorted(p.relative_to(site).as_posix() for p in site.rglob("*.html"))
+    every = sorted(p.relative_to(site).as_posix() for p in site.rglob("*.html") if not p.is_relative_to(site / LITE))
     pages = [name for name in every if not name.startswith("source/")]
     pages += [name for name in every if name.startswith("source/")][:: max(1, len(every) // 4)]
     if arguments.pages:

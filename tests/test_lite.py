@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minigen.play import PlaneGame
+
 ROOT = Path(__file__).parents[1]
 RUNTIME = os.environ.get("MINIGEN_PYODIDE", "")
 MINUTES = 60_000  # milliseconds
@@ -97,6 +99,29 @@ def test_a_gan_learns_the_ring_in_the_browser(browser, address):
     if os.environ.get("MINIGEN_SHOTS"):
         page.screenshot(path=Path(os.environ["MINIGEN_SHOTS"]) / "lite.png")
     context.close()
+
+
+def test_the_playground_runs_in_the_tab(browser, address):
+    """The page of ``minigen playground``, with Python in place of the server: the same game, the same numbers."""
+    game = PlaneGame(loss="lsgan")
+    game.play(20)
+    expected = game.picture()
+    page, outside = browser.new_page(viewport={"width": 390, "height": 844}), []
+    page.on("request", lambda one: outside.append(one.url) if not one.url.startswith((address, "blob:")) else None)
+    page.on("pageerror", lambda error: outside.append(str(error)))
+    page.goto(f"{address}playground.html")
+    page.locator("#plane[data-step='0']").wait_for(timeout=4 * MINUTES)
+    assert page.is_hidden("#said")
+    page.select_option("#loss", "lsgan")
+    page.locator("#hint", has_text="lsgan").wait_for()
+    page.fill("#steps", "20")
+    page.click("#step")
+    page.locator("#plane[data-step='20']").wait_for(timeout=MINUTES)
+    losses = [float(page.inner_text(f"#loss-{player}")) for player in "dg"]
+    assert losses == pytest.approx(expected["losses"], abs=2e-3)
+    assert page.inner_text("#modes") == f"{expected['modes']} of {expected['of']}"
+    assert outside == []
+    page.close()
 
 
 def test_the_badges_lead_where_the_repository_is(monkeypatch):

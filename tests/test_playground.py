@@ -14,7 +14,8 @@ from overlap import Overlap
 import minigen as mg
 from minigen.cli import main
 from minigen.losses import GAN_LOSSES
-from minigen.play import PlaneGame, make_game_server
+from minigen.play import PlaneGame, browser_page, make_game_server
+from minigen.play.game_page import make_answerer
 
 pytestmark = pytest.mark.usefixtures("plain_kernels")
 
@@ -269,6 +270,27 @@ def test_the_contract(server):
     assert ask(server, "/nothing")[0] == ask(server, "/nothing", {})[0] == 404
     assert ask(server, "/play", {"steps": 1}, Host="evil.example")[0] == 403
     assert json.loads(ask(server, "/play", {"steps": 0})[2])["step"] == 2  # the mistakes changed nothing
+
+
+def test_without_a_server_the_page_asks_python_in_its_tab(server):
+    """The same page but for one line, and the same answers; `test_lite` runs it."""
+    page = browser_page("pyodide/pyodide.js", ["pypi/</script>.whl"]).splitlines()
+    served = ask(server, "/")[2].decode().splitlines()
+    (changed,) = [(new, old) for new, old in zip(page, served, strict=True) if new != old]
+    assert changed[1].startswith("const BROWSER = null;") and "</script" not in changed[0]
+    setup = json.loads(re.search(r"const BROWSER = (.*?);  //", changed[0])[1])
+    assert setup == {"pyodide": "pyodide/pyodide.js", "packages": ["pypi/</script>.whl"]}
+    in_tab, alone = make_answerer(), PlaneGame(**CHOSEN)
+
+    def tell(path, content):
+        return json.loads(in_tab(json.dumps({"path": path, "content": content})))
+
+    assert set(tell("/choices.json", {})["answer"]["loss"]) == set(GAN_LOSSES)
+    assert tell("/restart", CHOSEN)["answer"]["step"] == 0
+    alone.play(2)
+    assert tell("/play", {"steps": 2})["answer"] == alone.picture()
+    assert "steps: expected" in tell("/play", {"steps": -1})["error"]
+    assert "path: expected" in tell("/", {})["error"]
 
 
 def test_a_busy_port_costs_one_line(server, capsys):

@@ -107,6 +107,15 @@ def settings(offline: bool) -> dict[str, Any]:
     return {"jupyter-lite-schema-version": 0, "jupyter-config-data": data}
 
 
+def playground(site: Path, offline: bool) -> str:
+    """The page of ``minigen playground``, with Python in the browser's tab in place of a server."""
+    from minigen.play import browser_page
+
+    (wheel,) = site.rglob("minigen_lab-*.whl")
+    address = wheel.relative_to(site).as_posix()
+    return browser_page("pyodide/pyodide.js" if offline else PYODIDE, [address])
+
+
 def build(site: Path, pyodide: Path | None) -> None:
     """Build the site, in place of one that is there."""
     if site.exists() and any(site.iterdir()) and not (site / "jupyter-lite.json").is_file():
@@ -126,10 +135,12 @@ def build(site: Path, pyodide: Path | None) -> None:
         subprocess.run(command, check=True, cwd=work)
         if pyodide is not None:
             add_pyodide(pyodide, work / "site" / "pyodide")
+        (work / "site" / "playground.html").write_text(playground(work / "site", pyodide is not None), "utf-8")
         shutil.rmtree(site, ignore_errors=True)
         shutil.move(work / "site", site)
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     print(f"{site}: {size / 1e6:.0f} MB; start with {site.name}/notebooks/index.html?path=start.ipynb")
+    print(f"the playground, a GAN in the plane: {site.name}/playground.html")
 
 
 def main() -> None:

@@ -19,9 +19,15 @@ LINK = re.compile(
     r"(?P<code>^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)\s*$|`+[^`\n]+`+)|\]\((?P<target>[^)\s]+)\)", re.M | re.S
 )
 SECTION = re.compile(r"^<!-- section (?P<file>\S+): (?P<title>.+) -->$", re.MULTILINE)
-TABLE = re.compile(r"^<!-- made: (?P<name>\w+) -->$", re.MULTILINE)
+TABLE = re.compile(r"^<!-- made: (?P<name>\w+) -->\n", re.MULTILINE)
 README_SECTIONS = {"is-my-gradient-right": "docs/guides/check_gradients.md", "how-fast-is-it": "docs/guides/speed.md"}
 """Sections of README.md that are quoted on another page than the front page."""
+
+BROWSER = (
+    "| start without an install, in this browser | "
+    "[lessons and a first GAN](src:lite/notebooks/index.html?path=start.ipynb), "
+    "[a GAN in the plane, step by step](src:lite/playground.html) |"
+)
 
 
 @dataclass
@@ -31,6 +37,8 @@ class Site:
     folder: Path
     documents: dict[str, str]
     """The document (a path without suffix) of each file of the checkout."""
+    lite: bool = False
+    """Whether the pages that run Python in the browser are part of the site."""
     generated: set[str] = field(default_factory=set)
     """Documents that have no file in the checkout."""
     sources: set[Path] = field(default_factory=set)
@@ -97,14 +105,17 @@ class Site:
         raise SystemExit(f"{file}: the link to {wanted} leads nowhere")
 
 
-def assemble(folder: Path) -> Site:
-    """Write all sources of the site into `folder`; what was there and is not written again is deleted."""
+def assemble(folder: Path, lite: bool = False) -> Site:
+    """Write all sources of the site into `folder`; what was there and is not written again is deleted.
+
+    With `lite` the front page leads to the site of JupyterLite, which `docs/build.py` puts into the folder ``lite``.
+    """
     from minigen import lessons
 
     documents = _documents()
     families = tables.loss_families()
     names = reference.collect(families)
-    site = Site(folder, documents)
+    site = Site(folder, documents, lite)
     site.generated = {f"tables/{name}" for name in ("primitives", "losses", "models", "command_line")}
     site.generated |= {"api/index", "cite", *(f"api/{concept.page}" for concept in reference.CONCEPTS)}
     site.generated |= {f"losses/{name}" for name in families}
@@ -236,9 +247,11 @@ def _page(site: Site, text: str, file: str, document: str, names: reference.Name
     makers: dict[str, Callable[[], str]] = {
         "data": lambda: tables.data_page(names.link_for(None)),
         "undecided": tables.undecided_table,
+        "browser": lambda: BROWSER if site.lite else "",
     }
     text = SECTION.sub(section, text)
-    return TABLE.sub(lambda match: makers[match["name"]](), text)
+    lines = {name: f"{made.rstrip()}\n" if (made := make()) else "" for name, make in makers.items() if name in text}
+    return TABLE.sub(lambda match: lines[match["name"]], text)
 
 
 def _notebook(site: Site, notebook: dict[str, Any], file: str, document: str) -> str:

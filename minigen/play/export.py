@@ -1,6 +1,5 @@
 """The page without a server: images that were computed before, in one HTML file."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from .session import PlaySession, png_bytes
 
 __all__ = ["static_page"]
 
-MARK = "const STATIC = null;"
 MAX_EPOCHS = 16
 
 
@@ -55,8 +53,4 @@ def static_page(session: PlaySession) -> str:
         "planes": planes,
         "samples": samples,
     }
-    page = page_source("page.html")
-    if page.count(MARK) != 1:
-        raise RuntimeError(f"page.html must hold {MARK!r} once")
-    inside = json.dumps(content).replace("</", "<\\/")  # a name of a class must not end the script
-    return page.replace(MARK, f"const STATIC = {inside};")
+    return page_source("page.html", STATIC=content)

@@ -68,9 +68,16 @@ def listen(handler: "type[LocalHandler]", content: Any, port: int = 0) -> LocalS
 _IN_USE = (48, 98, 10048)  # EADDRINUSE on macOS, Linux, Windows
 
 
-def page_source(name: str) -> str:
-    """A page as it is in the package."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def page_source(name: str, **constants: Any) -> str:
+    """A page as it is in the package, with some of its constants of the form ``const NAME = null;`` filled in."""
+    page = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    for constant, value in constants.items():
+        mark = f"const {constant} = null;"
+        if page.count(mark) != 1:
+            raise RuntimeError(f"{name} must hold {mark!r} once")
+        inside = json.dumps(value).replace("</", "<\\/")  # a name of a class must not end the script
+        page = page.replace(mark, f"const {constant} = {inside};")
+    return page
 
 
 class RefusedError(Exception):
