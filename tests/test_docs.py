@@ -6,6 +6,7 @@ The site itself is built, and looked at in a browser, by the tests marked `brows
 import contextlib
 import inspect
 import io
+import json
 import math
 import re
 import subprocess
@@ -100,7 +101,19 @@ def test_every_model_is_there_with_every_option_and_its_number_of_weights(site):
             assert each.from_data or f"`{each.default}`" in shown
     built = mg.models.build("dcgan", size=28, channels=1)
     count = sum(int(np.prod(p.shape)) for p in built.parameters())
-    assert re.search(rf"^\| \[`dcgan`\].*\| {count:,} \|$", page, re.M)
+    assert re.search(rf"^\| \[`dcgan`\].*\| {count:,} \| \d+ min \|$", page, re.M)
+
+
+def test_every_family_has_a_measured_time_of_its_training_as_it_is_now():
+    """After a change of the epochs: python lessons/reference/make_training_times.py FAMILY."""
+    times = json.loads((ROOT / "lessons" / "reference" / "training_times.json").read_text(encoding="utf-8"))
+    own = {name: one for name, one in mg.models.families().items() if one.__module__.startswith("minigen.")}
+    assert {name: one.EPOCHS for name, one in own.items()} == {
+        name: row["epochs"] for name, row in times["families"].items()
+    }
+    for row in times["families"].values():
+        assert row["seconds_per_epoch"] * (row["epochs"] - 1) < row["seconds"]
+    assert [tables.training_time(seconds) for seconds in (20, 101, 400)] == ["1 min", "2 min", "7 min"]
 
 
 def test_every_data_set_is_there(site):

@@ -217,6 +217,8 @@ def test_stored_samples(servers, trained):
 WRONG = [
     ("/decode", {"z": [[0, 0]]}, 400, "rows of 4 numbers from -100 to 100, got shape (1, 2)"),
     ("/decode", {"z": []}, 400, "got shape (0,)"),
+    ("/decode", {"z": [[0, 0, 0, 0]], "columns": 0}, 400, "columns: expected a whole number from 1 to 64, got 0"),
+    ("/decode", {"z": [[0, 0, 0, 0]], "columns": True}, 400, "columns: expected"),
     ("/decode", {"z": [[0, 0, 0, 0]] * 65}, 400, "got shape (65, 4)"),
     ("/decode", {"z": [[0, 0], [0]]}, 400, "rows of different lengths"),
     ("/decode", {"z": [["a", 0, 0, 0]]}, 400, "z: expected"),
@@ -491,6 +493,45 @@ def test_the_page_in_a_browser(page, servers, sessions):
     assert max(shown(page, "input")[::4]) > 100  # the line is thinner than a pixel of 8 in a row
     page.fill("#epoch", "0")
     assert page.get_attribute("#samples", "src") == "/samples/0.png"
+
+
+def test_many_images_and_truncation_in_a_browser(page, servers, sessions):
+    asked = []
+    page.on("request", lambda one: asked.append(json.loads(one.post_data)) if one.url.endswith("/decode") else None)
+    open_page(page, servers["cvae"].url)
+    shown(page, "many")
+    whole = [one for one in asked if one.get("columns") == 8][-1]
+    assert np.shape(whole["z"]) == (64, 3) and np.abs(whole["z"]).max() > 1.5
+    with page.expect_request(lambda one: '"columns":8' in (one.post_data or "")) as caught:
+        page.fill("#truncation", "0.3")
+    some = np.array(json.loads(caught.value.post_data)["z"])
+    assert some.shape == (64, 3) and 0.25 < np.abs(some).max() <= 0.3
+    expected = levels(sessions["cvae"].decode(some, 0))[:, 0]
+    for _ in range(200):
+        first = np.array(shown(page, "many")[::4])
+        if np.abs(first - expected[0].ravel()).max() <= 1:
+            break
+        page.wait_for_timeout(50)
+    else:
+        raise AssertionError("the first of the many images is not that of the first code")
+    size = page.evaluate("[document.getElementById('many').width, document.getElementById('many').height]")
+    assert size == [64, 64]  # eight rows of eight images of 8 by 8
+
+
+def test_a_picture_of_ones_own_in_a_browser(page, servers, tmp_path):
+    """Dark ink on paper becomes light strokes on a dark ground."""
+    paper = np.full((40, 40), 255, np.uint8)
+    paper[5:35, 18:24] = 20
+    Image.fromarray(paper).save(tmp_path / "one.png")
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    open_page(page, servers["cvae"].url)
+    page.set_input_files("#file", tmp_path / "one.png")
+    shown(page, "output")
+    pad = page.evaluate("[...document.getElementById('pad').getContext('2d').getImageData(140, 140, 1, 1).data]")
+    corner = page.evaluate("[...document.getElementById('pad').getContext('2d').getImageData(2, 2, 1, 1).data]")
+    assert pad[0] > 200 and corner[0] < 10
+    page.set_input_files("#file", tmp_path / "none.png")
+    page.locator("#said", has_text="none.png cannot be read").wait_for()
 
 
 def until_press(page, selector, before):

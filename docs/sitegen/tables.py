@@ -3,20 +3,26 @@
 import argparse
 import ast
 import inspect
+import json
 import re
 import sys
 import textwrap
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from .docstrings import Link, demote, first_paragraph, inline, no_link, table_row, to_markdown
 
 __all__ = [
     "Command", "Flag", "LossFamily", "PrimitiveRow", "commands", "commands_page", "data_page", "loss_families",
-    "loss_page", "losses_page", "model_parser", "models_page", "primitive_rows", "primitives_page", "undecided_table",
+    "loss_page", "losses_page", "model_parser", "models_page", "primitive_rows", "primitives_page", "training_time",
+    "undecided_table",
 ]  # fmt: skip
+
+TIMES = Path(__file__).resolve().parents[2] / "lessons" / "reference" / "training_times.json"
+"""What `lessons/reference/make_training_times.py` has measured."""
 
 
 # ---- primitives
@@ -279,24 +285,40 @@ def _fits(model: type) -> bool:
     return {"channels", "size"} & {each.name for each in model.Options.specifications() if each.from_data} != set()
 
 
+def training_time(seconds: float) -> str:
+    """A measured time as the table says it.
+
+    >>> training_time(52), training_time(101), training_time(400)
+    ('1 min', '2 min', '7 min')
+    """
+    return f"{max(1, round(seconds / 60))} min"
+
+
 def models_page(link: Link = no_link) -> str:
-    """The page of all model families, with every option."""
+    """The page of all model families, with every option, and the times that were measured."""
     from minigen.models import families
 
+    measured = json.loads(TIMES.read_text(encoding="utf-8"))
     out = [
         "# Model families and their options",
         "",
         "What `minigen train MODEL` can train, made of the register of families. Each option is a flag: `lr_decay`"
         " is `--lr-decay`. The flags of every training, such as `--epochs`, are on the page of the"
-        " [command line](command_line.md#minigen-train). What each family reaches, and how long its training takes:"
+        " [command line](command_line.md#minigen-train). What each family reaches:"
         " [expected values](../../lessons/reference/expected_values.md).",
         "",
-        "| model | what it is | data | epochs | batch | weights |",
-        "|---|---|---|---|---|---|",
+        "The time is that of a training with the defaults on one core, measured on this machine: "
+        f"{measured['processor']}. The first training of all also compiles kernels, for up to"
+        " 30 seconds. The command that measures it: `python lessons/reference/make_training_times.py`.",
+        "",
+        "| model | what it is | data | epochs | batch | weights | time |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, model in families().items():
-        data = f"`{model.DATA}`" if _fits(model) else "give `--data`"
+        time = measured["families"].get(name, {"data": "", "seconds": None})  # a family that is new
+        data = f"`{model.DATA}`" if _fits(model) else f"give `--data`, such as `{time['data']}`"
         numbers = [data, str(model.EPOCHS), str(model.BATCH_SIZE), f"{_parameters(model):,}"]
+        numbers.append("" if time["seconds"] is None else training_time(time["seconds"]))
         out.append(table_row([f"[`{name}`](#model-{name})", inline(model.summary(), link), *numbers]))
     for name, model in families().items():
         head, *more = inspect.cleandoc(model.__doc__ or "").split("\nParameters\n---")[0].split("\n\n")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._util.data_url import data_url
 from .local_server import LocalHandler, LocalServer, RefusedError, as_json, listen, page_source
-from .session import PlaySession, png_bytes
+from .session import MAX_CODES, PlaySession, png_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,10 @@ class PlayHandler(LocalHandler):
         asked = self.body()
         label = asked.get("label")
         if self.path == "/decode":
-            return "image/png", png_bytes(session.decode(asked["z"], label))
+            columns = asked.get("columns")
+            if columns is not None and (type(columns) is not int or not 1 <= columns <= MAX_CODES):
+                raise ValueError(f"columns: expected a whole number from 1 to {MAX_CODES}, got {columns!r:.40}")
+            return "image/png", png_bytes(session.decode(asked["z"], label), columns)
         if self.path == "/plane":
             side = asked.get("side", 11)
             images = session.plane(asked["z"], label, side)
