@@ -17,6 +17,19 @@ sys.path.append(str(Path(__file__).resolve().parent))
 from sitegen import mathjax, pages, source
 
 ROOT = Path(__file__).resolve().parents[1]
+PLAYED = ("cgan", "dcgan", "vae")
+"""Trained models of the package whose codes one can move on a page of the site: what `minigen play --export` writes."""
+
+
+def write_play_pages(folder: Path) -> None:
+    """Write a page for each of `PLAYED`."""
+    from minigen.play import PlaySession, static_page
+    from minigen.train import load_trained
+
+    folder.mkdir(exist_ok=True)
+    for name in PLAYED:
+        page = static_page(PlaySession(load_trained(f"pretrained:{name}")))
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
 
 
 def main() -> int:
@@ -36,6 +49,8 @@ def main() -> int:
 
     options = ["-W", "-n", "--keep-going", "-q", "-b", "html", "-d", str(out / "doctrees")]
     status = build_main([*options, str(out / "pages"), str(out / "site")])
+    if status == 0:
+        write_play_pages(out / "site" / "play")
     if status == 0 and arguments.lite:
         command = [sys.executable, str(ROOT / "docs" / "jupyterlite" / "build.py"), str(out / "site" / "lite")]
         command += ["--pyodide", str(arguments.pyodide)] if arguments.pyodide else []

@@ -53,6 +53,9 @@ began = time.monotonic()
 digits = mg.train.load_trained("pretrained:cgan").model.sample(2)
 said(pretrained=list(digits.shape), finite=bool(np.isfinite(digits).all()), seconds=time.monotonic() - began)
 
+# Judges are identified by a hash of their weights, which has their dtypes: those of a machine with 64 bits
+said(judges=mg.metrics.load_judges().data)
+
 # What does not exist here says so in one line
 hints = {}
 for name, ask in {

@@ -45,7 +45,7 @@ class _BatchNorm(Module):
         keep = track_running_stats
         self.register_buffer("running_mean", tensor(np.zeros(num_features, np.float32)) if keep else None)
         self.register_buffer("running_var", tensor(np.ones(num_features, np.float32)) if keep else None)
-        self.register_buffer("num_batches_tracked", tensor(np.asarray(0)) if keep else None)
+        self.register_buffer("num_batches_tracked", tensor(np.asarray(0, np.int64)) if keep else None)
 
     def _momentum(self) -> float:
         """Count a batch and return its weight; all are equal without a momentum."""
