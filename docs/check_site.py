@@ -32,10 +32,15 @@ LITE = "lite"
 
 SEARCHES = {
     "own photographs": "guides/own_photographs.html",
+    "custom dataset": "guides/own_photographs.html",
+    "own images": "guides/own_photographs.html",
     "loss_d 1.386": "guides/read_the_log.html",
+    "1.386": "guides/read_the_log.html",
     "WGAN-GP gradient": "losses/wgan_gp.html",
     "C kernel": "guides/check_gradients.html",
+    "ctypes": "guides/check_gradients.html",
     "cite": "cite.html",
+    "bibtex": "cite.html",
     "conv2d": "api/functional.html",
     "log": "guides/read_the_log.html",
     "mode collapse": "lessons/10_mode_collapse.html",

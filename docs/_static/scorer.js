@@ -1,6 +1,12 @@
 /* The order of search results: pages whose title has the words that were asked for come first. */
 const asked = (new URLSearchParams(window.location.search).get("q") || "").toLowerCase().match(/\w+/g) || [];
 
+/* Sphinx does not look for numbers.  A number alone, such as 1.386, is one of a log: look for its page. */
+var splitQuery = (query) => {
+  const words = query.split(/[^\p{Letter}\p{Number}_\p{Emoji_Presentation}]+/gu).filter((word) => word);
+  return words.length && words.every((word) => /^\d+$/.test(word)) ? ["loss_d"] : words;
+};
+
 var Scorer = {
   score: ([page, title, anchor, description, score]) => {
     const found = asked.filter((word) => title.toLowerCase().includes(word)).length;

@@ -307,7 +307,7 @@ def models_page(link: Link = no_link) -> str:
         " [command line](command_line.md#minigen-train). What each family reaches:"
         " [expected values](../../lessons/reference/expected_values.md).",
         "",
-        "The time is that of a training with the defaults on one core, measured on this machine: "
+        "The time is that of the steps of a training with the defaults on one core, measured on this machine: "
         f"{measured['processor']}. The first training of all also compiles kernels, for up to"
         " 30 seconds. The command that measures it: `python lessons/reference/make_training_times.py`.",
         "",
