@@ -12,8 +12,8 @@
 # | `02_gradient_checking.ipynb` | how to find out whether a gradient is right |
 # | `03_convolution.ipynb` | the convolution and its gradients |
 # | `07_optimizers.ipynb` | what Adam does, and why |
-# | `08_gan.ipynb` | the game of two networks; its trainings take many minutes here |
-# | `10_mode_collapse.ipynb` | what a generator leaves out; its last section takes long here |
+# | `08_gan.ipynb` | the game of two networks; all its cells take about three minutes |
+# | `10_mode_collapse.ipynb` | what a generator leaves out; all its cells take about five minutes |
 
 # %% [markdown]
 # ## Digits from a trained model

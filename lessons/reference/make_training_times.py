@@ -36,6 +36,7 @@ def measure(family: str) -> dict[str, str | int | float]:
     data = mg.data.load(name)
     mg.manual_seed(0)
     model = mg.models.build(family, **kind.data_options(data))
+    model.prepare(data)
     loader = mg.data.Loader(data, kind.BATCH_SIZE, seed=0, drop_last=True)
     batches = itertools.chain.from_iterable(loader.epoch(number) for number in itertools.count())
     for _ in range(WARM_UP):

@@ -71,7 +71,7 @@ def stacked_mnist(
     assert source.labels is not None
     count = {"train": 10_000, "test": 2_000}[split] if count is None else count
     rng = split_rng(seed, split)
-    labels = rng.permutation(np.arange(count) % 1000)
+    labels = rng.permutation(np.arange(count, dtype=np.int64) % 1000)
     factors = np.stack([labels // 100, labels // 10 % 10, labels % 10], axis=1)
     picks = np.empty_like(factors)
     for digit in range(10):
