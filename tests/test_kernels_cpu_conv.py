@@ -56,7 +56,7 @@ class Method:
 
 def by_winograd(tile):
     def by(kernel):
-        return lambda x, w, y, stride, padding, dilation, groups: kernel(x, w, y, stride, padding, groups, tile)
+        return lambda x, w, y, *how: kernel(x, w, y, *how, tile)
 
     return Method(by(winograd.conv2d), by(winograd.conv2d_input_grad), by(winograd.conv2d_weight_grad))
 
@@ -85,6 +85,16 @@ def cases(draw, dilations=(1, 2), strides=(1, 2, 3), groups=(1, 2, 3), most_taps
     channels, outputs = draw(st.integers(1, 20)), draw(st.integers(1, 36))
     return Case(draw(st.integers(1, 4)), channels, outputs, size, kernel, stride, padding, dilation,
                 draw(st.sampled_from(groups)))  # fmt: skip
+
+
+@st.composite
+def winograd_cases(draw, tile, groups):
+    """What tiles of F(m, r) serve: a stride or a dilation; filters of more than r taps, cut into pieces, for stride 1."""
+    strides, dilations = draw(st.sampled_from((((1,), (1,)), ((1, 2), (1,)), ((1,), (1, 2, 3)))))
+    case = draw(cases(dilations, strides, groups, most_taps=2 * tile[1] + 1))
+    taps = [-(-k // s) for k, s in zip(case.kernel, case.stride, strict=True)]
+    assume(case.stride == (1, 1) or max(taps) <= tile[1])
+    return case
 
 
 @pytest.mark.parametrize("method", DIRECT)
@@ -146,9 +156,7 @@ def test_direct_kernels_stay_within_the_elementwise_bound(dtype, case, seed):
 @settings(max_examples=12, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 9))
 def test_winograd_stays_within_its_bound_in_norm(tile, data, seed):
-    case = data.draw(cases(dilations=(1,), strides=(1, 2), groups=(1, 2), most_taps=2 * tile[1] + 1))
-    taps = [-(-k // s) for k, s in zip(case.kernel, case.stride, strict=True)]
-    assume(case.stride == (1, 1) or max(taps) <= tile[1])  # larger filters are cut into pieces, for stride 1
+    case = data.draw(winograd_cases(tile, groups=(1, 2)))
     operands = case.operands(seed, np.float32, normal)
     sizes = case.exact(*(abs(a) for a in operands))
     for result, exact, size in zip(
@@ -222,8 +230,9 @@ def largest_near(a, window, start, stride, pixels, around):
 
 def bounds_of_tiles(case, tile, x, w, g):
     """The documented bound on the error of each element of the three results, for any data."""
-    (m, r), kernel, stride = tile, case.kernel, case.stride
-    kappa, more = amplification(m, r), [(m + r - 1) * s - 1 for s in stride]
+    (m, r), stride = tile, case.stride
+    kernel = [(k - 1) * d + 1 for k, d in zip(case.kernel, case.dilation, strict=True)]  # pixels from first to last tap
+    kappa, more = amplification(m, r), [(m + r - 1) * s * d - 1 for s, d in zip(stride, case.dilation, strict=True)]
     before = [a for a, _ in case.padding]
     n_y, n_dx, n_dw = (n + 6 * (m + r) for n in case.terms())
     near = largest_near(x, kernel, [-b for b in before], stride, case.y[2:], more)
@@ -242,9 +251,7 @@ def bounds_of_tiles(case, tile, x, w, g):
 @settings(max_examples=10, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 9), size=st.sampled_from([1e-8, 1e4, 1e8]))
 def test_tiles_stay_within_the_documented_bound_for_any_outliers(tile, data, seed, size):
-    case = data.draw(cases(dilations=(1,), strides=(1, 2), groups=(1,), most_taps=2 * tile[1] + 1))
-    taps = [-(-k // s) for k, s in zip(case.kernel, case.stride, strict=True)]
-    assume(case.stride == (1, 1) or max(taps) <= tile[1])
+    case = data.draw(winograd_cases(tile, groups=(1,)))
     operands, rng = case.operands(seed, np.float32, normal), np.random.default_rng(seed)
     for a in operands:
         a.ravel()[rng.integers(0, a.size, 1 + a.size // 50)] *= size

@@ -50,7 +50,8 @@ class precision:  # noqa: N801  (a function to its users, like kernels.use)
     (A blocked sum, such as a good direct kernel's, errs 2 to 5 times less than one in plain order.)
 
     **Any inputs.**  The outputs of a tile F(m x m, r x r) share all its inputs.  Let $M_c$ be the largest |x| of
-    channel c in the window of an output and less than m + r - 1 strides outside it.  Then the output is within
+    channel c in the window of an output and less than m + r - 1 strides outside it (steps of the dilation, where there
+    is one).  Then the output is within
 
     $$ \kappa \, \gamma_{n + 6(m + r)} \sum_c M_c \sum_{r, s} |w_{c, r, s}| $$
 

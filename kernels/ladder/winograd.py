@@ -33,7 +33,7 @@ def winograd(
     if 0 in (x.size, w.size):  # a sum over no channels
         y[...] = 0
     elif y.size and applies:
-        tiles.conv2d(contiguous(x), contiguous(w), y, stride, padding, groups, (_TILE[taps], taps))
+        tiles.conv2d(contiguous(x), contiguous(w), y, stride, padding, dilation, groups, (_TILE[taps], taps))
     elif y.size:
         channel_lanes.conv2d(contiguous(x), contiguous(w), y, stride, padding, dilation, groups)
     return deliver(y, out)

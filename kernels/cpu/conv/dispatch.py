@@ -23,7 +23,7 @@ from ..microkernel import PLACES, SUM_ROWS, WIDE_PLACES
 from ..precision import current
 from ..runtime.allocator import contiguous, empty
 from ..simd import VECTOR_BYTES
-from ..winograd.geometry import backward_grid
+from ..winograd.geometry import backward_grid, lattice_grid
 from . import channel_lanes, pixel_lanes
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -109,7 +109,7 @@ def _forward(x, w, y, filter_shape, stride, padding, dilation, groups):
     elif method == "channel lanes":
         channel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
     else:
-        winograd.conv2d(x, w, y, stride, padding, groups, tile)
+        winograd.conv2d(x, w, y, stride, padding, dilation, groups, tile)
 
 
 def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
@@ -128,13 +128,13 @@ def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
     elif method == "channel lanes":
         channel_lanes.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
     else:
-        winograd.conv2d_input_grad(g, w, dx, stride, padding, groups, tile)
+        winograd.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups, tile)
 
 
 def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
     method, tile = _weight_grad_method(x.shape, g.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
     if method == "winograd":
-        winograd.conv2d_weight_grad(x, g, dw, stride, padding, groups, tile)
+        winograd.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups, tile)
     elif method == "channel lanes":
         channel_lanes.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
     else:
@@ -207,13 +207,13 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
     lanes = VECTOR_BYTES // itemsize
     channels, outputs = round_up(filter_shape[0], lanes), round_up(outputs, min(lanes, SUM_ROWS))
     taps = max(-(-k // s) for k, s in zip(kernel_size, stride, strict=True))
-    serves = taps > 1 and dilation == (1, 1) and itemsize == 4
+    serves = taps > 1 and (dilation == (1, 1) or stride == (1, 1)) and itemsize == 4
     fits = [tile for tile in TILES[level] if serves and (tile[1] >= taps or stride == (1, 1))]
 
     def cost(tile):
         m, r = tile
         size, views = grid(m)
-        tiles = math.prod(-(-n // m) for n in size)
+        tiles = math.prod(d * -(-n // m) for d, n in zip(dilation, lattice_grid(size, dilation), strict=True))
         products = parts = 1
         for k, s in zip(kernel_size, stride, strict=True):
             taps = [-(-(k - phase) // s) for phase in range(min(s, k))]

@@ -1,6 +1,6 @@
 r"""Which pixels meet which filter taps: the geometry of the Winograd kernels.
 
-Along one axis, with stride s and padding t before the first pixel (a Winograd tile cannot serve a dilation),
+Along one axis, with stride s and padding t before the first pixel,
 
 $$ y_u = \sum_k w_k\, x_{s u + k - t}, \qquad \bar x_i = \sum_{s v + k - t = i} w_k\, \bar y_v . $$
 
@@ -16,12 +16,19 @@ at its first tap: again more input channels.  (The adjoint needs this for stride
 serve all filters: F(4 x 4, 3 x 3) multiplies 121 times for 16 outputs of a 5 x 5 filter, while a tile for r = 5,
 F(2 x 2, 5 x 5), multiplies 144 times and has larger errors.
 
+**Lattices.**  A filter of dilation d meets every d-th pixel: with k d in place of k, and for stride 1, pixel
+u = d v + a of the result needs pixels $x_{d (v + k) + a - t}$ only, whose places all differ by multiples of d.  So the
+image falls into d *lattices* along each axis, a = 0 to d - 1, each of every d-th pixel.  Each is convolved by itself
+with dilation 1.  The lattices of an image are additional *tiles*: steps between pixels become d times as long, and each
+lattice begins a pixel after the one before.
+
 ====================== =================================================================================
 word                   meaning
 ====================== =================================================================================
 *grid*                 positions u (or v); neighbors are ``step`` pixels apart in the image read
 *part*                 a filter of r x r taps whose first tap is at pixel ``step * u + origin``
 *phase*                the output pixels ``step * u + origin`` of the image written
+*lattice*              pixels as many steps apart as the dilation; with dilation 1 there is a single one
 ``taps``               for each phase and each part: which of the filter's taps stand there (-1: none)
 ====================== =================================================================================
 """
@@ -31,14 +38,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Side", "Walk", "backward_grid", "backward_walk", "forward_walk", "side"]
+__all__ = ["Side", "Walk", "backward_grid", "backward_walk", "forward_walk", "lattice_grid", "side"]
 
 
 class Walk(NamedTuple):
     """How a tiled kernel walks over the image it reads and the one it writes; arrays are indexed (part) or (phase)."""
 
     r: int  # taps of a part along each axis
-    grid: tuple[int, int]  # grid positions that have to be computed
+    grid: tuple[int, int]  # grid positions that have to be computed, of each lattice
+    lattices: tuple[int, int]  # the dilation; more than 1 for stride 1 only
     read_step: tuple[int, int]
     part_row: np.ndarray
     part_column: np.ndarray
@@ -54,29 +62,30 @@ def _pairs(rows, columns):
 
 
 @lru_cache(maxsize=256)
-def forward_walk(out_size, kernel_size, stride, padding, r):
+def forward_walk(out_size, kernel_size, stride, padding, dilation, r):
     """For `conv2d`."""
     axes = [
         [
-            (piece[0] - before, _column(piece, r))
+            (piece[0] * d - before, _column(piece, r))
             for phase in range(min(s, k))
             for piece in _pieces(range(phase, k, s), r)
         ]
-        for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True)
+        for k, s, d, (before, _) in zip(kernel_size, stride, dilation, padding, strict=True)
     ]
-    return _single_phase(out_size, stride, axes, kernel_size, r)
+    return _single_phase(out_size, stride, dilation, axes, kernel_size, r)
 
 
-def _single_phase(grid, read_step, axes, kernel_size, r):
+def _single_phase(size, stride, dilation, axes, kernel_size, r):
     """A walk that writes every pixel alike; `axes` has the parts along each axis, as (origin, taps)."""
     parts = sorted(_pairs(*axes), key=_which_are_short)
     return Walk(
         r=r,
-        grid=grid,
-        read_step=read_step,
+        grid=lattice_grid(size, dilation),
+        lattices=dilation,
+        read_step=(stride[0] * dilation[0], stride[1] * dilation[1]),
         part_row=np.array([row for (row, _), _ in parts]),
         part_column=np.array([column for _, (column, _) in parts]),
-        write_step=(1, 1),
+        write_step=dilation,
         phase_row=np.zeros(1, np.int64),
         phase_column=np.zeros(1, np.int64),
         parts=(tuple(range(len(parts))),),
@@ -84,15 +93,24 @@ def _single_phase(grid, read_step, axes, kernel_size, r):
     )
 
 
+def lattice_grid(size, dilation):
+    """Grid positions of the largest lattice of an image.
+
+    >>> lattice_grid((16, 7), (3, 1))
+    (6, 7)
+    """
+    return tuple(-(-n // d) for n, d in zip(size, dilation, strict=True))
+
+
 @lru_cache(maxsize=256)
-def backward_walk(in_size, kernel_size, stride, padding, m, r):
+def backward_walk(in_size, kernel_size, stride, padding, dilation, m, r):
     """For `conv2d_input_grad`, in tiles of m x m grid positions; only for stride 1 may the kernel be larger than r.
 
     Seen from the first pixel, phases whose first pixel is in the padding begin one grid position later than the
     others: see `backward_grid`.
     """
     if stride == (1, 1):
-        return _backward_walk_in_pieces(in_size, kernel_size, padding, r)
+        return _backward_walk_in_pieces(in_size, kernel_size, padding, dilation, r)
     grid, aligned = backward_grid(in_size, stride, padding, m)
     views, phases = [], []
     for k, s, (before, _) in zip(kernel_size, stride, padding, strict=True):
@@ -113,6 +131,7 @@ def backward_walk(in_size, kernel_size, stride, padding, m, r):
     return Walk(
         r=r,
         grid=grid,
+        lattices=(1, 1),
         read_step=(1, 1),
         part_row=np.array([row for row, _ in _pairs(*views)]),
         part_column=np.array([column for _, column in _pairs(*views)]),
@@ -124,13 +143,13 @@ def backward_walk(in_size, kernel_size, stride, padding, m, r):
     )
 
 
-def _backward_walk_in_pieces(in_size, kernel_size, padding, r):
+def _backward_walk_in_pieces(in_size, kernel_size, padding, dilation, r):
     """The same for stride 1: a single phase, and a part for each piece of the filter."""
     axes = [
-        [(before - piece[0] - (r - 1), _column(piece, r)[::-1]) for piece in _pieces(range(k), r)]
-        for k, (before, _) in zip(kernel_size, padding, strict=True)
+        [(before - (piece[0] + r - 1) * d, _column(piece, r)[::-1]) for piece in _pieces(range(k), r)]
+        for k, d, (before, _) in zip(kernel_size, dilation, padding, strict=True)
     ]
-    return _single_phase(in_size, (1, 1), axes, kernel_size, r)
+    return _single_phase(in_size, (1, 1), dilation, axes, kernel_size, r)
 
 
 def backward_grid(in_size, stride, padding, m):
@@ -191,6 +210,8 @@ class Side(NamedTuple):
     step_row: int  # pixels from one grid position to the next
     step_column: int
     tile: int  # grid positions from one tile to the next
+    lattices_down: int  # each begins a pixel after the one before
+    lattices_across: int
     rows: np.ndarray  # origins of the parts (or phases)
     columns: np.ndarray
     first_row: int  # pixel row of the buffer's first row, for the first row of tiles
@@ -200,12 +221,12 @@ class Side(NamedTuple):
     position: np.ndarray  # (height * width): vector of the buffer for each pixel, were the buffer's first row row 0
 
 
-def side(shape, channels, step, rows, columns, tile_rows, tile_columns, tile, extent):
+def side(shape, channels, step, lattices, rows, columns, tile_rows, tile_columns, tile, extent):
     """A `Side` for buffers of `tile_rows` x `tile_columns` tiles, each touching `extent` x `extent` grid positions."""
     n, all_channels, height, width = shape
     first_row, first_column = int(rows.min()), min(int(columns.min()), 0)
-    buffer_rows = ((tile_rows - 1) * tile + extent - 1) * step[0] + int(rows.max()) - first_row + 1
-    last_column = ((tile_columns - 1) * tile + extent - 1) * step[1] + int(columns.max())
+    buffer_rows = ((tile_rows - 1) * tile + extent - 1) * step[0] + int(rows.max()) - first_row + lattices[0]
+    last_column = ((tile_columns - 1) * tile + extent - 1) * step[1] + int(columns.max()) + lattices[1] - 1
     return Side(
         images=n,
         all_channels=all_channels,
@@ -215,6 +236,8 @@ def side(shape, channels, step, rows, columns, tile_rows, tile_columns, tile, ex
         step_row=step[0],
         step_column=step[1],
         tile=tile,
+        lattices_down=lattices[0],
+        lattices_across=lattices[1],
         rows=rows,
         columns=columns,
         first_row=first_row,

@@ -84,6 +84,7 @@ class Blocks(NamedTuple):
 
     tiles_down: int  # in an image
     tiles_across: int
+    lattices: int  # of each image; each has its own tiles
     images: int  # in a block
     rows: int  # rows of tiles in a block; fewer than tiles_down only if images == 1
     capacity: int  # of V and M, in tiles
@@ -111,7 +112,7 @@ class Tiles(NamedTuple):
 
 @inlined
 def _transform_plane(transform, planes, channels, side, tiles, across, v, point, part, buffer, scratch):
-    """Transform the rows of `across` tiles of one block of channels of one image.
+    """Transform the rows of `across` tiles, of all lattices, of one block of channels of one image.
 
     They become consecutive tiles of `v`, where `point` and `part` are the strides between points and between parts.
     """
@@ -123,12 +124,22 @@ def _transform_plane(transform, planes, channels, side, tiles, across, v, point,
                          pointer(side.position), base * side.buffer_width, buffer, scratch)  # fmt: skip
     step_row, step_column = side.step_row * side.buffer_width * L, side.step_column * L
     for i in range(side.rows.size):
-        corner = (side.rows[i] - side.first_row) * side.buffer_width + side.columns[i] - side.first_column
-        for down in range(tiles.rows):
-            for right in range(across):
-                tile = advance(buffer, corner * L + (down * step_row + right * step_column) * side.tile)
-                target = advance(v, i * part + (down * across + right) * L)
-                apply(transform, tile, step_row, step_column, target, size_out(transform) * point, point)
+        target = advance(v, i * part)
+        for lattice in range(side.lattices_down * side.lattices_across):
+            corner = advance(buffer, _corner(side, i, lattice) * L)
+            for down in range(tiles.rows):
+                for right in range(across):
+                    tile = advance(corner, (down * step_row + right * step_column) * side.tile)
+                    apply(transform, tile, step_row, step_column, target, size_out(transform) * point, point)
+                    target = advance(target, L)
+
+
+@inlined
+def _corner(side, i, lattice):
+    """Where part or phase `i` of a lattice begins in the buffer, in vectors."""
+    row = side.rows[i] - side.first_row + lattice // side.lattices_across
+    column = side.columns[i] - side.first_column + lattice % side.lattices_across
+    return row * side.buffer_width + column
 
 
 # ---------------------------------------------------------------- step 2
@@ -175,19 +186,20 @@ def _transform_back(transform, m, point, phase, side, rows, across, buffer):
     L = lanes(m)
     n = size_in(transform)
     step_row, step_column = side.step_row * side.buffer_width * L, side.step_column * L
-    corner = (side.rows[phase] - side.first_row) * side.buffer_width + side.columns[phase] - side.first_column
-    for down in range(rows):
-        for right in range(across):
-            source = advance(m, (down * across + right) * L)
-            target = advance(buffer, corner * L + (down * step_row + right * step_column) * side.tile)
-            apply(transform, source, n * point, point, target, step_row, step_column)
+    for lattice in range(side.lattices_down * side.lattices_across):
+        corner = advance(buffer, _corner(side, phase, lattice) * L)
+        for down in range(rows):
+            for right in range(across):
+                target = advance(corner, (down * step_row + right * step_column) * side.tile)
+                apply(transform, m, n * point, point, target, step_row, step_column)
+                m = advance(m, L)
 
 
 @inlined
 def _correlate_block(to_points, from_points, x, u, y, group, tiles, read, write, blocks, product, space):
     """Steps 1 to 3 for one block."""
     L = lanes(x)
-    across, count = blocks.tiles_across, tiles.rows * blocks.tiles_across
+    across, count = blocks.tiles_across, blocks.lattices * tiles.rows * blocks.tiles_across
     v, m, scratch = advance(space, blocks.v), advance(space, blocks.m), advance(space, blocks.scratch)
     part = product.channel_blocks * blocks.capacity * L
     plane = read.height * read.width
@@ -327,7 +339,8 @@ def transform_block(thread, counter, to_points, spread, x, g, read, write, block
     workspace : array (threads, ...)
     """
     L = lanes(pointer(x))
-    across, count, capacity = blocks.tiles_across, tiles.rows * blocks.tiles_across, blocks.capacity
+    across, capacity = blocks.tiles_across, blocks.capacity
+    count = blocks.lattices * tiles.rows * across
     own = advance(pointer(workspace), thread * workspace.shape[1])
     scratch, buffer = advance(own, blocks.scratch), advance(own, blocks.read)
     part = product.channel_blocks * capacity * L

@@ -1,5 +1,6 @@
 """Plans for the Winograd kernels: how large blocks are, and the three convolutions in terms of them."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -24,28 +25,36 @@ PRODUCT_BYTES = 1 << 19
 SUM_BYTES = 6 << 20
 
 
-def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, groups: int, tile: tuple[int, int]) -> None:
+def conv2d(
+    x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, tile: tuple[int, int]
+) -> None:
     """Write the convolution to `out`; `tile` is (m, r) of F(m x m, r x r)."""
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
-    _correlate(_forward_plan, x, w, out, stride, padding, groups, tile, (inputs, taps), (outputs, inputs * taps))
+    _correlate(
+        _forward_plan, x, w, out, stride, padding, dilation, groups, tile, (inputs, taps), (outputs, inputs * taps)
+    )
 
 
 def conv2d_input_grad(
-    g: Array, w: Array, out: Array, stride: Pair, padding: Padding, groups: int, tile: tuple[int, int]
+    g: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, tile: tuple[int, int]
 ) -> None:
     """Write the adjoint of `conv2d` in x to `out`."""
     inputs, outputs = w.shape[1], w.shape[0] // groups
     taps = w.shape[2] * w.shape[3]
-    _correlate(_backward_plan, g, w, out, stride, padding, groups, tile, (outputs, inputs * taps), (inputs, taps))
+    _correlate(
+        _backward_plan, g, w, out, stride, padding, dilation, groups, tile, (outputs, inputs * taps), (inputs, taps)
+    )
 
 
 def conv2d_weight_grad(
-    x: Array, g: Array, out: Array, stride: Pair, padding: Padding, groups: int, tile: tuple[int, int]
+    x: Array, g: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, tile: tuple[int, int]
 ) -> None:
     """Write the adjoint of `conv2d` in w to `out`."""
     inputs, outputs = out.shape[1], out.shape[0] // groups
-    plan = _sum_plan(x.shape, g.shape, out.shape[2:], stride, padding, inputs, outputs, groups, tile, x.itemsize)
+    plan = _sum_plan(
+        x.shape, g.shape, out.shape[2:], stride, padding, dilation, inputs, outputs, groups, tile, x.itemsize
+    )
     transforms, taps, read, write, blocks, product, sums_shape, shared, own = plan
     to_points, spread, finish = transforms
     sums, space = empty(sums_shape, x.dtype), empty((shared,), x.dtype)
@@ -58,16 +67,29 @@ def conv2d_weight_grad(
                 tiles = kernels.Tiles(image, images, row, rows)
                 kernels.transform_block(to_points, spread, x, g, read, write, blocks, product, group, tiles, space,
                                         workspace)  # fmt: skip
-                kernels.sum_products(sums, space, images * rows * blocks.tiles_across, blocks, product, add)
+                kernels.sum_products(
+                    sums, space, blocks.lattices * images * rows * blocks.tiles_across, blocks, product, add
+                )
                 add = True
         kernels.finish_filters(finish, sums, out, taps, product, group, inputs, outputs)
 
 
-def _correlate(plan, x, w, out, stride, padding, groups, tile, inputs, outputs):
+def _correlate(plan, x, w, out, stride, padding, dilation, groups, tile, inputs, outputs):
     """Both passes over images; `inputs` and `outputs` are (channels of a group, their stride in w)."""
     threads = get_num_threads()
     transforms, taps, read, write, blocks, product, filters, space = plan(
-        x.shape, out.shape, w.shape[2:], stride, padding, inputs[0], outputs[0], groups, tile, x.itemsize, threads
+        x.shape,
+        out.shape,
+        w.shape[2:],
+        stride,
+        padding,
+        dilation,
+        inputs[0],
+        outputs[0],
+        groups,
+        tile,
+        x.itemsize,
+        threads,
     )
     to_points, filter_points, from_points = transforms
     u = empty((filters,), x.dtype)
@@ -81,15 +103,19 @@ def _transforms(names, tile):
 
 
 @lru_cache(maxsize=256)
-def _forward_plan(in_shape, out_shape, kernel_size, stride, padding, inputs, outputs, groups, tile, itemsize, threads):
-    walk = geometry.forward_walk(out_shape[2:], kernel_size, stride, padding, tile[1])
+def _forward_plan(
+    in_shape, out_shape, kernel_size, stride, padding, dilation, inputs, outputs, groups, tile, itemsize, threads
+):
+    walk = geometry.forward_walk(out_shape[2:], kernel_size, stride, padding, dilation, tile[1])
     plan = _block_plan(in_shape, out_shape, walk, inputs, outputs, groups, tile[0], itemsize, threads)
     return _transforms(("BT", "G", "AT"), tile), walk.taps, *plan
 
 
 @lru_cache(maxsize=256)
-def _backward_plan(in_shape, out_shape, kernel_size, stride, padding, inputs, outputs, groups, tile, itemsize, threads):
-    walk = geometry.backward_walk(out_shape[2:], kernel_size, stride, padding, *tile)
+def _backward_plan(
+    in_shape, out_shape, kernel_size, stride, padding, dilation, inputs, outputs, groups, tile, itemsize, threads
+):
+    walk = geometry.backward_walk(out_shape[2:], kernel_size, stride, padding, dilation, *tile)
     plan = _block_plan(in_shape, out_shape, walk, inputs, outputs, groups, tile[0], itemsize, threads)
     return _transforms(("BT", "G", "AT"), tile), walk.taps, *plan
 
@@ -98,15 +124,20 @@ def _block_plan(in_shape, out_shape, walk, inputs, outputs, groups, m, itemsize,
     lanes = VECTOR_BYTES // itemsize
     extent = m + walk.r - 1
     down, across = (-(-n // m) for n in walk.grid)
+    lattices = math.prod(walk.lattices)
     product = _product(walk, extent, inputs, outputs, groups, lanes)
     phases = len(walk.parts)
     bytes_per_tile = extent**2 * lanes * itemsize
     most = BLOCK_BYTES // (bytes_per_tile * len(walk.part_row) * product.channel_blocks)
-    images, rows = _block_shape(in_shape[0], groups, down, across, most, threads)
-    capacity = round_up(images * rows * across, ROWS)
+    images, rows = _block_shape(in_shape[0], groups, down, lattices * across, most, threads)
+    capacity = round_up(lattices * images * rows * across, ROWS)
     vectors = min(product.vectors, round_up(PRODUCT_BYTES // (bytes_per_tile * phases * capacity) + 1, VECTORS))
-    read = geometry.side(in_shape, inputs, walk.read_step, walk.part_row, walk.part_column, rows, across, m, extent)
-    write = geometry.side(out_shape, outputs, walk.write_step, walk.phase_row, walk.phase_column, rows, across, m, m)
+    read = geometry.side(
+        in_shape, inputs, walk.read_step, walk.lattices, walk.part_row, walk.part_column, rows, across, m, extent
+    )
+    write = geometry.side(
+        out_shape, outputs, walk.write_step, walk.lattices, walk.phase_row, walk.phase_column, rows, across, m, m
+    )
     v_point, m_point = (_odd(n * capacity) * lanes for n in (len(walk.part_row) * product.channel_blocks, vectors))
     sizes = [
         extent**2 * v_point,
@@ -115,33 +146,38 @@ def _block_plan(in_shape, out_shape, walk, inputs, outputs, groups, m, itemsize,
         write.buffer_rows * write.buffer_width * lanes,
         2 * lanes * lanes,
     ]
-    blocks, space = _blocks(down, across, images, rows, capacity, vectors, v_point, m_point, sizes)
+    blocks, space = _blocks(down, across, lattices, images, rows, capacity, vectors, v_point, m_point, sizes)
     return read, write, blocks, product, groups * int(product.start[-1]), space
 
 
 @lru_cache(maxsize=256)
-def _sum_plan(x_shape, g_shape, kernel_size, stride, padding, inputs, outputs, groups, tile, itemsize):
+def _sum_plan(x_shape, g_shape, kernel_size, stride, padding, dilation, inputs, outputs, groups, tile, itemsize):
     """As `_forward_plan`; does not depend on the number of threads, since the sum over blocks has an order."""
     m, r = tile
-    walk = geometry.forward_walk(g_shape[2:], kernel_size, stride, padding, r)
+    walk = geometry.forward_walk(g_shape[2:], kernel_size, stride, padding, dilation, r)
     lanes = VECTOR_BYTES // itemsize
     extent = m + walk.r - 1
     down, across = (-(-n // m) for n in walk.grid)
+    lattices = math.prod(walk.lattices)
     product = _product(walk, extent, inputs, outputs, groups, lanes)
     columns = len(walk.part_row) * product.channel_blocks
     most = max(1, SUM_BYTES // (extent**2 * lanes * itemsize * (columns + product.vectors)))
-    if down * across > most:
-        images, rows = 1, max(1, most // across)
+    if lattices * down * across > most:
+        images, rows = 1, max(1, most // (lattices * across))
     else:
-        images, rows = min(x_shape[0], most // (down * across)), down
-    capacity = images * rows * across
-    read = geometry.side(x_shape, inputs, walk.read_step, walk.part_row, walk.part_column, rows, across, m, extent)
-    write = geometry.side(g_shape, outputs, (1, 1), walk.phase_row, walk.phase_column, rows, across, m, m)
+        images, rows = min(x_shape[0], most // (lattices * down * across)), down
+    capacity = lattices * images * rows * across
+    read = geometry.side(
+        x_shape, inputs, walk.read_step, walk.lattices, walk.part_row, walk.part_column, rows, across, m, extent
+    )
+    write = geometry.side(
+        g_shape, outputs, walk.write_step, walk.lattices, walk.phase_row, walk.phase_column, rows, across, m, m
+    )
     v_point, z_point = (_odd(n * capacity) * lanes for n in (columns, product.vectors))
     v, z = extent**2 * v_point, extent**2 * z_point
     sizes = [0, 0, read.buffer_rows * read.buffer_width * lanes, write.buffer_rows * write.buffer_width * lanes]
     sizes.append(2 * lanes * lanes)
-    blocks, space = _blocks(down, across, images, rows, capacity, product.vectors, v_point, z_point, sizes)
+    blocks, space = _blocks(down, across, lattices, images, rows, capacity, product.vectors, v_point, z_point, sizes)
     sums_shape = (extent**2, _odd(round_up(outputs, SUM_ROWS) * columns) * lanes)
     transforms = _transforms(("BT", "A", "GT"), tile)
     return transforms, walk.taps, read, write, blocks._replace(v=0, m=v), product, sums_shape, v + z, space
@@ -180,9 +216,11 @@ def _odd(vectors):
     return vectors | 1
 
 
-def _blocks(down, across, images, rows, capacity, vectors, v_point, m_point, sizes):
+def _blocks(down, across, lattices, images, rows, capacity, vectors, v_point, m_point, sizes):
     starts = [0, *(int(end) for end in np.cumsum(sizes))]
-    return kernels.Blocks(down, across, images, rows, capacity, vectors, v_point, m_point, *starts[:-1]), starts[-1]
+    return kernels.Blocks(
+        down, across, lattices, images, rows, capacity, vectors, v_point, m_point, *starts[:-1]
+    ), starts[-1]
 
 
 def _block_shape(n, groups, down, across, most, threads):
