@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minigen.kernels.cpu import conv, winograd
-from minigen.kernels.cpu.conv import channel_lanes, dispatch, pixel_lanes
+from minigen.kernels.cpu.conv import channel_lanes, dispatch, group_lanes, pixel_lanes
 from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.runtime.allocator import contiguous
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
@@ -70,6 +70,7 @@ DIRECT = {
     "dispatcher": conv,
     "channel lanes": Method(channel_lanes.conv2d, channel_lanes.conv2d_input_grad, direct_weight_grad),
     "pixel lanes": Method(pixel_lanes.conv2d, pixel_lanes.conv2d_input_grad, pixel_lanes.conv2d_weight_grad),
+    "group lanes": Method(group_lanes.conv2d, group_lanes.conv2d_input_grad, group_lanes.conv2d_weight_grad),
 }
 
 

@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Seven kernels differ in the layout of the operands, and share `_block`:
+Nine kernels differ in the layout of the operands, and share `_block`:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -19,7 +19,11 @@ kernel             a[k, i]                                    b[k, j]
                    it, both by tables
 `shifts_kernel`    pixel k of channel i                       pixel of a blocked layout that k meets with tap j
 `matmul_kernel`    row i, column k of a matrix                row k of a matrix, packed
+`group_pixels_...` pixel i as pair k meets it, L groups       filter coefficients of L groups
+`group_taps_...`   pixel k as tap i meets it, L groups        pixel k, L groups
 ================== ========================================== ======================================================
+
+In the last two, a is a vector as well: each lane has its own sum.
 
 *Blocked layout*: ``[channel // L][pixel][channel % L]``; L channels of a pixel fill one vector.
 
@@ -49,6 +53,8 @@ from .simd import (
 
 __all__ = [
     "BROAD_PLACES",
+    "GROUP_PIXELS",
+    "GROUP_TAPS",
     "PLACES",
     "ROWS",
     "SHORT_ROWS",
@@ -57,6 +63,8 @@ __all__ = [
     "WIDE_PLACES",
     "channels_kernel",
     "channels_kernel_narrow",
+    "group_pixels_kernel",
+    "group_taps_kernel",
     "matmul_kernel",
     "places_kernel",
     "places_kernel_narrow",
@@ -91,6 +99,10 @@ AHEAD = 48
 #: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
 SHORT_ROWS = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
 
+#: Rows of C where groups are in the lanes: pixels, which are often multiples of 8, and taps, which are often 9.  Each
+#: has its own sum, and a processor works on 8 of them at a time: two units, of 4 steps each.
+GROUP_PIXELS, GROUP_TAPS = 8, 9
+
 
 @contextlib.contextmanager
 def _nested_loops(builder, counts):
@@ -99,7 +111,8 @@ def _nested_loops(builder, counts):
         yield [stack.enter_context(cgutils.for_range(builder, count, intp=INT64)).index for count in counts]
 
 
-def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_used=None, lanes_used=None, soon=None):
+def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_used=None, lanes_used=None, soon=None,
+           by_lane=False):  # fmt: skip
     """Instructions for one block of C.
 
     Parameters
@@ -116,6 +129,8 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
         Addresses that will be read some steps later, to prefetch.
     rows_used, lanes_used : integer values, optional
         Touch only this number of rows of C, and of lanes of vector j: ``lanes_used[j]``.
+    by_lane : bool
+        Whether a[k, i] is a vector, each lane of which meets the same lane of b.
     """
     block = [(i, j) for i in range(rows) for j in range(vectors)]
     vector = vector_of(c_at(0, 0))
@@ -137,7 +152,8 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
             emit_prefetch(builder, address, write=False)
         b = [load_vector(builder, b_at(j, indices)) for j in range(vectors)]
         for i in range(rows):
-            a = splat(builder, builder.load(a_at(i, indices)), vector)
+            there = a_at(i, indices)
+            a = load_vector(builder, there) if by_lane else splat(builder, builder.load(there), vector)
             for j in range(vectors):
                 total = multiply_add(builder, a, b[j], builder.load(register[i, j]))
                 builder.store(total, register[i, j])
@@ -395,6 +411,64 @@ def _places_kernel(places, vectors):
 
 places_kernel, places_kernel_narrow = _places_kernel(PLACES, VECTORS), _places_kernel(PLACES, 1)
 places_kernel_wide = _places_kernel(WIDE_PLACES, VECTORS + 1)
+
+
+@intrinsic
+def group_pixels_kernel(typing, count, a, offset, position, b, c, place):
+    """GROUP_PIXELS pixels of L groups, summed over `count` pairs of a channel and a tap.
+
+    Pixel i meets ``a[position[i] + offset[k]]`` with pair k, and there the vector of L groups.  b: [k][L].  Pixel i is
+    written to vector ``place[i]`` of c.
+    """
+
+    def generate(context, builder, signature, args):
+        count, a, offset, position, b, c, place = args
+        L = vector_of(a).count
+        pixels = [_at(builder, a, builder.load(_at(builder, position, i))) for i in range(GROUP_PIXELS)]
+
+        def a_at(i, k):
+            return _at(builder, pixels[i], builder.load(_at(builder, offset, k[0])))
+
+        def b_at(j, k):
+            return _at(builder, b, (k[0], L))
+
+        def c_at(i, j):
+            return _at(builder, c, (builder.load(_at(builder, place, i)), L))
+
+        _block(builder, GROUP_PIXELS, 1, [count], a_at, b_at, c_at, by_lane=True)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, a, offset, position, b, c, place), generate
+
+
+@intrinsic
+def group_taps_kernel(typing, rows, columns, a, offset, a_row, a_column, b, c):
+    """GROUP_TAPS taps of L groups, added up over rows x columns pixels.
+
+    Pixel (k, l) as tap i meets it is the vector ``a[offset[i] + k * a_row + l * a_column]``.  b: [row][column][L].
+    The sum is added to c: [tap][L].
+    """
+
+    def generate(context, builder, signature, args):
+        rows, columns, a, offset, a_row, a_column, b, c = args
+        L = vector_of(a).count
+        starts = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(GROUP_TAPS)]
+
+        def a_at(i, k):
+            return _at(builder, starts[i], builder.add(builder.mul(k[0], a_row), builder.mul(k[1], a_column)))
+
+        def b_at(j, k):
+            return _at(builder, b, (builder.add(builder.mul(k[0], columns), k[1]), L))
+
+        def c_at(i, j):
+            return _at(builder, c, i * L)
+
+        added = ir.Constant(ir.IntType(1), 1)
+        _block(builder, GROUP_TAPS, 1, [rows, columns], a_at, b_at, c_at, start=added, by_lane=True)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, n, a, offset, n, n, b, c), generate
 
 
 @intrinsic

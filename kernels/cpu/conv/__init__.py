@@ -1,4 +1,4 @@
-"""Convolution and its two adjoints on the CPU: which method serves a call, and the two direct methods.
+"""Convolution and its two adjoints on the CPU: which method serves a call, and the direct methods.
 
 ================ ====================================================================================
 file             contents
@@ -6,10 +6,12 @@ file             contents
 `dispatch`       estimates the time of each method, and runs the fastest
 `pixel_lanes`    direct convolution, neighboring pixels in the lanes of a vector
 `channel_lanes`  direct convolution, channels in the lanes of a vector
+`group_lanes`    direct convolution, groups in the lanes of a vector
+`padded`         geometry that they share
 `packing`        filters, and sums that become filters, in the order of the direct kernels
 ================ ====================================================================================
 
-The third method, Winograd (Cook-Toom) minimal filtering, is in `minigen.kernels.cpu.winograd`.
+Another method, Winograd (Cook-Toom) minimal filtering, is in `minigen.kernels.cpu.winograd`.
 """
 
 from .dispatch import conv2d, conv2d_input_grad, conv2d_weight_grad

@@ -40,6 +40,7 @@ from ..runtime.compile import inlined
 from ..runtime.thread_pool import PerThread, chunked_range, parallel
 from ..simd import VECTOR_BYTES, advance, lanes, pointer
 from .packing import add_shards, pack, shard_count
+from .padded import padded_image, phase_taps
 from .pixel_lanes import Split, split_image, split_plan
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -97,7 +98,7 @@ def conv2d_weight_grad(
     taps = out.shape[2], out.shape[3]
     blocks, rows = -(-channels // lanes), round_up(outputs, WIDE_PLACES)
     shards = shard_count(x.shape[0], g.shape[2] * g.shape[3], groups * blocks * rows * math.prod(taps) * VECTOR_BYTES)
-    height, width, position = _padded(x.shape[2:], g.shape[2:], taps, stride, padding, dilation)
+    height, width, position = padded_image(x.shape[2:], g.shape[2:], taps, stride, padding, dilation)
     sums = empty((shards, groups, blocks, rows, math.prod(taps), lanes), x.dtype)
     buffer = PerThread(((height * width + 2 * lanes) * lanes,), x.dtype)
     sum_products(x, g, sums, buffer, position, width, taps, stride, dilation, outputs, channels)
@@ -106,17 +107,6 @@ def conv2d_weight_grad(
     add_shards(sums, total.reshape(-1, lanes, math.prod(taps)), work=sums.size)
     by_output = total.swapaxes(1, 2)[:, :outputs].reshape(groups, outputs, blocks * lanes, *taps)
     out[...] = by_output[:, :, :channels].reshape(out.shape)
-
-
-@lru_cache(maxsize=256)
-def _padded(size, pixels, taps, stride, padding, dilation):
-    """Height and width of an image with its padding, as far as it is read, and the position of each pixel in it."""
-    height, width = (
-        max(n + before, (count - 1) * s + (k - 1) * d + 1)
-        for n, count, k, s, (before, _), d in zip(size, pixels, taps, stride, padding, dilation, strict=True)
-    )
-    rows, columns = (np.arange(n) + before for n, (before, _) in zip(size, padding, strict=True))
-    return height, width, np.add.outer(rows * width, columns).ravel()
 
 
 def _block_shape(outputs, itemsize):
@@ -151,7 +141,7 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
     """As `_forward_plan`; also the position in w of each pair of an output channel and a tap, phase by phase."""
     kernel_size = filter_shape[1:]
     taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
-    meets = [_taps(*axis) for axis in zip(kernel_size, stride, padding, dilation, strict=True)]
+    meets = [phase_taps(*axis) for axis in zip(kernel_size, stride, padding, dilation, strict=True)]
     shifts = [[shift for taps in phases for _, shift in taps] for phases in meets]
     before = [max(0, -min(shift)) for shift in shifts]
     reach = [-(-n // s) + max(shift) + b for n, s, shift, b in zip(pixels, stride, shifts, before, strict=True)]
@@ -171,15 +161,6 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
             pairs.append(taps[:, rows][..., columns].ravel())
     tables, images = _tables(pixels, outputs * plane, width, phases, stride, shape[1])
     return split, tables, Block(images, outputs * plane, *shape), np.concatenate(pairs)
-
-
-def _taps(kernel, stride, padding, dilation):
-    """For each phase the taps that it meets, as (tap, shift): pixel ``phase + stride * u`` meets ``g[u + shift]``."""
-    phases = [[] for _ in range(stride)]
-    for tap in range(kernel):
-        phase = (tap * dilation - padding[0]) % stride
-        phases[phase].append((tap, (phase + padding[0] - tap * dilation) // stride))
-    return phases
 
 
 def _tables(pixels, image, width, phases, step, places):

@@ -6,6 +6,7 @@ method          idea                                                      good f
 winograd        fewer multiplications (`minigen.kernels.cpu.winograd`)    many channels, dilation 1, float32
 channel lanes   direct, channels in the lanes (`channel_lanes`)           many channels, everything else
 pixel lanes     direct, pixels in the lanes (`pixel_lanes`)               few channels, 1 x 1, wide rows
+group lanes     direct, groups in the lanes (`group_lanes`)               depthwise, many groups of few channels
 =============== ========================================================= ======================================
 
 The choice compares estimates of the time, in multiply-adds per lane: what the micro-kernel executes, rounded up to full
@@ -19,12 +20,12 @@ import math
 from ...shapes import Array, Padding, Pair, output_size, round_up
 from ...signatures import checked
 from .. import winograd
-from ..microkernel import PLACES, SUM_ROWS, WIDE_PLACES
+from ..microkernel import GROUP_TAPS, PLACES, SUM_ROWS, WIDE_PLACES
 from ..precision import current
 from ..runtime.allocator import contiguous, empty
 from ..simd import VECTOR_BYTES
 from ..winograd.geometry import backward_grid, lattice_grid
-from . import channel_lanes, pixel_lanes
+from . import channel_lanes, group_lanes, pixel_lanes
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -38,8 +39,14 @@ TILES = {
 LAYOUT, TILE_LAYOUT = 40, 28
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
 SUM_LAYOUT, COPY = 50, 20
+#: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
+GROUP_PRODUCT, GROUP_LAYOUT = 2, 20
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
+
+
+#: The direct methods, by their names.
+DIRECT = {"channel lanes": channel_lanes, "group lanes": group_lanes, "pixel lanes": pixel_lanes}
 
 
 @checked("conv2d")
@@ -102,20 +109,42 @@ def _run(operation, first, second, out, how):
 
 
 def _forward(x, w, y, filter_shape, stride, padding, dilation, groups):
-    method, tile = _forward_method(x.shape, y.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
-    if method == "pixel lanes":
-        x, y, padding = _as_rows(x, y, filter_shape, stride, padding, pixel_lanes.band_count(x.shape[0] * groups))
-        pixel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
-    elif method == "channel lanes":
-        channel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
-    else:
-        winograd.conv2d(x, w, y, stride, padding, dilation, groups, tile)
+    method, tile = _best_forward(x.shape, y.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
+    run_forward(method, tile, x, w, y, filter_shape, stride, padding, dilation, groups)
 
 
 def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
     shapes = g.shape, dx.shape, g.itemsize, filter_shape
-    method, tile = _input_grad_method(*shapes, stride, padding, dilation, groups, current())
-    if method == "pixel lanes" and stride == (1, 1):  # the adjoint is a convolution with the flipped filter
+    method, tile = _best_input_grad(*shapes, stride, padding, dilation, groups, current())
+    run_input_grad(method, tile, g, w, dx, filter_shape, stride, padding, dilation, groups)
+
+
+def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
+    method, tile = _best_weight_grad(x.shape, g.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
+    run_weight_grad(method, tile, x, g, dw, filter_shape, stride, padding, dilation, groups)
+
+
+# ---- the three convolutions by a given method; Winograd's has a tile
+
+
+def run_forward(method, tile, x, w, y, filter_shape, stride, padding, dilation, groups):
+    """Write the convolution to `y`."""
+    how = stride, padding, dilation, groups
+    if method == "winograd":
+        winograd.conv2d(x, w, y, *how, tile)
+    elif method == "pixel lanes":
+        x, y, padding = _as_rows(x, y, filter_shape, stride, padding, pixel_lanes.band_count(x.shape[0] * groups))
+        pixel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
+    else:
+        DIRECT[method].conv2d(x, w, y, *how)
+
+
+def run_input_grad(method, tile, g, w, dx, filter_shape, stride, padding, dilation, groups):
+    """Write the adjoint in x to `dx`."""
+    how = stride, padding, dilation, groups
+    if method == "winograd":
+        winograd.conv2d_input_grad(g, w, dx, *how, tile)
+    elif method == "pixel lanes" and stride == (1, 1):  # the adjoint is a convolution with the flipped filter
         channels, outputs = filter_shape[0], w.shape[0] // groups
         w = w.reshape(groups, outputs, *filter_shape).swapaxes(1, 2)[..., ::-1, ::-1]
         w = contiguous(w.reshape(groups * channels, outputs, *filter_shape[1:]))
@@ -123,85 +152,102 @@ def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
         padding = tuple((p, 0) for p in before)  # what follows the image is zero anyhow
         g, dx, padding = _as_rows(g, dx, w.shape[1:], stride, padding, pixel_lanes.band_count(g.shape[0] * groups))
         pixel_lanes.conv2d(g, w, dx, stride, padding, dilation, groups)
-    elif method == "pixel lanes":
-        pixel_lanes.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
-    elif method == "channel lanes":
-        channel_lanes.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups)
     else:
-        winograd.conv2d_input_grad(g, w, dx, stride, padding, dilation, groups, tile)
+        DIRECT[method].conv2d_input_grad(g, w, dx, *how)
 
 
-def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
-    method, tile = _weight_grad_method(x.shape, g.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
+def run_weight_grad(method, tile, x, g, dw, filter_shape, stride, padding, dilation, groups):
+    """Write the adjoint in w to `dw`."""
+    how = stride, padding, dilation, groups
     if method == "winograd":
-        winograd.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups, tile)
-    elif method == "channel lanes":
-        channel_lanes.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
-    else:
+        winograd.conv2d_weight_grad(x, g, dw, *how, tile)
+    elif method == "pixel lanes":
         x, g, padding = _as_rows(x, g, filter_shape, stride, padding)
         pixel_lanes.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
+    else:
+        DIRECT[method].conv2d_weight_grad(x, g, dw, *how)
 
 
 # ---- the choice: (method, tile); a training step asks the same few questions again and again
 
 
 @functools.lru_cache(maxsize=512)
-def _forward_method(x_shape, y_shape, itemsize, filter_shape, stride, dilation, groups, level):
-    outputs = y_shape[1] // groups
-    tile, winograd_cost = _best_tile(
-        x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
-    )
-    costs = {
-        "pixel lanes": _pixel_lanes_cost(x_shape, y_shape, itemsize, filter_shape, stride, groups),
-        "channel lanes": _channel_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
-        "winograd": winograd_cost,
-    }
-    return min(costs, key=costs.__getitem__), tile
+def _best_forward(*question):
+    costs = forward_costs(*question)
+    return min(costs, key=costs.__getitem__)
 
 
 @functools.lru_cache(maxsize=512)
-def _input_grad_method(g_shape, dx_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
+def _best_input_grad(*question):
+    costs = input_grad_costs(*question)
+    return min(costs, key=costs.__getitem__)
+
+
+@functools.lru_cache(maxsize=512)
+def _best_weight_grad(*question):
+    costs = weight_grad_costs(*question)
+    return min(costs, key=costs.__getitem__)
+
+
+def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, dilation, groups, level):
+    """An estimate of the time of each method that can serve; of equal ones the first is better."""
+    outputs = y_shape[1] // groups
+    costs = {
+        ("pixel lanes", None): _pixel_lanes_cost(x_shape, y_shape, itemsize, filter_shape, stride, groups),
+        ("channel lanes", None): _channel_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
+        ("group lanes", None): _group_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
+    }
+    return costs | _winograd_costs(
+        x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
+    )
+
+
+def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
+    """As `forward_costs`."""
     n, outputs = g_shape[0], g_shape[1] // groups
 
     def grid(m):
         size, aligned = backward_grid(dx_shape[2:], stride, padding, m)
         return size, math.prod(stride) if aligned else 1
 
-    tile, winograd_cost = _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
     if stride == (1, 1):
         pixel_lanes_cost = _pixel_lanes_cost(g_shape, dx_shape, itemsize, (outputs, *filter_shape[1:]), stride, groups)
     else:
         pairs = math.prod(filter_shape)
         rows = round_up(pairs, pixel_lanes.row_height(pairs)) * outputs + pairs * LAYOUT
         pixel_lanes_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
-    taps = math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
-    channel_lanes_cost = _channel_lanes_cost(g_shape, dx_shape, itemsize, outputs * taps, groups)
-    costs = {"pixel lanes": pixel_lanes_cost, "channel lanes": channel_lanes_cost, "winograd": winograd_cost}
-    return min(costs, key=costs.__getitem__), tile
+    pairs = outputs * math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
+    costs = {
+        ("pixel lanes", None): pixel_lanes_cost,
+        ("channel lanes", None): _channel_lanes_cost(g_shape, dx_shape, itemsize, pairs, groups),
+        ("group lanes", None): _group_lanes_cost(g_shape, dx_shape, itemsize, pairs, groups),
+    }
+    return costs | _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
 
 
-@functools.lru_cache(maxsize=512)
-def _weight_grad_method(x_shape, g_shape, itemsize, filter_shape, stride, dilation, groups, level):
+def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, dilation, groups, level):
+    """As `forward_costs`."""
     n, outputs, pixels = g_shape[0], g_shape[1] // groups, math.prod(g_shape[2:])
-    tile, winograd_cost = _best_tile(
-        n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
-    )
     lanes, copies = VECTOR_BYTES // itemsize, COPY * filter_shape[0] * math.prod(x_shape[2:])
     products = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
     if outputs <= lanes:
         products *= NARROW
-    costs = {"winograd": winograd_cost, "pixel lanes": n * groups * (pixels * (products + LAYOUT * outputs) + copies)}
+    costs = {("pixel lanes", None): n * groups * (pixels * (products + LAYOUT * outputs) + copies)}
     if filter_shape[2] > 1:
         products = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
-        costs["channel lanes"] = n * groups * (pixels * products + copies)
-    return min(costs, key=costs.__getitem__), tile
+        costs["channel lanes", None] = n * groups * (pixels * products + copies)
+    taps = round_up(math.prod(filter_shape[1:]), GROUP_TAPS)
+    costs["group lanes", None] = _group_lanes_cost(x_shape, g_shape, itemsize, filter_shape[0] * taps, groups)
+    return costs | _winograd_costs(
+        n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
+    )
 
 
-def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level, number=TILE_LAYOUT):
-    """The fastest tile for a call on `n` images, and the estimate of its time: infinite where none fits.
+def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level, number=TILE_LAYOUT):
+    """Estimates for the tiles that fit, for a call on `n` images.
 
     ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.winograd.geometry`;
-    `number` is what a number of a tile's transform costs.  Of equal estimates the smaller tile is better.
+    `number` is what a number of a tile's transform costs.
     """
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
@@ -223,7 +269,14 @@ def _best_tile(n, itemsize, grid, filter_shape, outputs, stride, dilation, group
         layout = (m + r - 1) ** 2 * number * (parts * channels + views * outputs)
         return n * groups * tiles * (products * channels * outputs + layout)
 
-    return min(((tile, cost(tile)) for tile in fits), key=lambda choice: choice[1], default=(None, math.inf))
+    return {("winograd", tile): cost(tile) for tile in fits}
+
+
+def _group_lanes_cost(source, result, itemsize, pairs, groups):
+    """Estimate for `group_lanes`, from shapes; a pixel of the result meets `pairs` pairs of a channel and a tap."""
+    filled = round_up(groups, VECTOR_BYTES // itemsize) / groups
+    layout = math.prod(source[1:]) + math.prod(result[1:])
+    return source[0] * filled * (math.prod(result[1:]) * pairs * GROUP_PRODUCT + GROUP_LAYOUT * layout)
 
 
 def _channel_lanes_cost(source, result, itemsize, pairs, groups):
