@@ -12,7 +12,7 @@ import pytest
 
 import minigen as mg
 from minigen import kernels
-from minigen.bench import interleave, own_kernel, report, sweeps
+from minigen.bench import interleave, own_kernel, regret, report, sweeps
 from minigen.bench import kernels as bench_kernels
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
@@ -229,3 +229,21 @@ def test_operations_on_images_are_timed_beside_plainer_ones_forward_and_backward
     assert shapes["zero padding"] == shapes["reflection padding"] == ((2, 3, 8, 8), [(2, 3, 6, 6)])
     assert shapes["nearest resize to twice the size"] == ((2, 3, 12, 12), [(2, 3, 6, 6)])
     assert shapes["instance norm"] == shapes["batch norm"] == ((2, 3, 6, 6), [(2, 3, 6, 6), (3,), (3,)])
+
+
+def test_regret_compares_the_chosen_method_with_all_that_may_be_faster():
+    layer = Layer(16, 16, (8, 8), 3, 1, 1, batch=2)
+    for kind in KINDS:
+        chosen, ready = regret.methods(layer, kind, "default")
+        assert chosen in ready and {"pixel lanes", "channel lanes"} <= set(ready)
+        results = []
+        for call in ready.values():
+            call()
+            results.append(call.args[4].copy())
+            call.args[4].fill(np.nan)
+        for other in results[1:]:
+            np.testing.assert_allclose(other, results[0], atol=1e-3)
+    rows = [Row("regret", "a", 1, 1, 1.0), Row("regret", "b", 3, 2, 1.5), Row("regret", "c", 2, 1, 2.0)]
+    assert regret.regret_summary(rows).startswith("the fastest method is chosen for 1 of 3; regret: median 1.50")
+    assert len({str(layer) for layer in regret.draw_layers(30)}) > 25
+    assert regret.draw_layers(5, 1) == regret.draw_layers(5, 1) != regret.draw_layers(5, 2)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minigen.kernels.cpu import conv, winograd
-from minigen.kernels.cpu.conv import channel_lanes, dispatch, group_lanes, pixel_lanes
+from minigen.kernels.cpu.conv import channel_lanes, dispatch, group_lanes, pixel_lanes, products
 from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.runtime.allocator import contiguous
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
@@ -106,6 +107,46 @@ def test_direct_kernels_are_exact_on_small_integers(method, case, seed):
     with precision("direct"):
         results = case.results(DIRECT[method], *operands)
     for result, exact in zip(results, case.exact(*operands), strict=True):
+        np.testing.assert_array_equal(result, exact)
+
+
+@st.composite
+def many_groups(draw):
+    """More groups than a vector has lanes, of few channels."""
+    case = draw(cases(groups=(1,)))
+    return replace(case, channels=draw(st.integers(1, 3)), outputs=draw(st.integers(1, 3)),
+                   groups=draw(st.sampled_from((5, 16, 35))))  # fmt: skip
+
+
+@st.composite
+def single_taps(draw):
+    """1 x 1 filters without padding, with any stride."""
+    case = draw(cases())
+    size = (draw(st.integers(1, 20)), draw(st.integers(1, 20)))
+    return replace(case, size=size, kernel=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1))
+
+
+PRODUCT = Method(products.conv2d, products.conv2d_input_grad, products.conv2d_weight_grad)
+
+
+@pytest.mark.parametrize("method, drawn", [(DIRECT["group lanes"], many_groups()), (PRODUCT, single_taps())])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_methods_for_special_layers_are_exact_on_small_integers(method, drawn, dtype):
+    @settings(max_examples=20, deadline=None)
+    @given(case=drawn, seed=st.integers(0, 9))
+    def is_exact(case, seed):
+        operands = case.operands(seed, dtype, integers)
+        for result, exact in zip(case.results(method, *operands), case.exact(*operands), strict=True):
+            np.testing.assert_array_equal(result, exact)
+
+    is_exact()
+
+
+@pytest.mark.parametrize("size, stride", [(16, 1), (12, 1), (23, 2), (4, 1)])
+def test_a_product_is_exact_for_images_alone_and_side_by_side(size, stride):
+    case = Case(3, 70, 45, (size, size), (1, 1), (stride,) * 2, ((0, 0), (0, 0)), (1, 1), 2)
+    operands = case.operands(0, np.float32, integers)
+    for result, exact in zip(case.results(PRODUCT, *operands), case.exact(*operands), strict=True):
         np.testing.assert_array_equal(result, exact)
 
 
@@ -294,6 +335,8 @@ LARGE = [
     Case(5, 32, 40, (16, 16), (4, 4), (2, 2), ((1, 1), (1, 1)), (1, 1), 1),  # winograd
     Case(5, 20, 24, (9, 11), (3, 3), (1, 1), ((2, 2), (2, 2)), (2, 2), 2),  # channel lanes
     Case(9, 3, 24, (20, 20), (5, 5), (2, 2), ((1, 2), (1, 2)), (1, 1), 1),  # pixel lanes
+    Case(5, 1, 1, (12, 13), (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 40),  # group lanes
+    Case(9, 40, 30, (15, 15), (1, 1), (2, 2), ((0, 0), (0, 0)), (1, 1), 2),  # product
 ]
 #: Images so few that threads share each of them.
 FEW = [
@@ -322,13 +365,9 @@ def test_results_are_bit_identical_for_any_number_of_threads(method, case):
         np.testing.assert_allclose(result, exact, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("channels, kernel", [(5, 5), (64, 1)])
-def test_a_single_image_occupies_all_threads(channels, kernel, monkeypatch):
+def test_a_single_image_occupies_all_threads(monkeypatch):
     """It is computed in two bands of rows for each thread."""
-    case, before = (
-        Case(1, channels, 64, (64, 64), (kernel,) * 2, (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
-        get_num_threads(),
-    )
+    case, before = Case(1, 5, 64, (64, 64), (5, 5), (1, 1), ((0, 0), (0, 0)), (1, 1), 1), get_num_threads()
     bands = []
     monkeypatch.setattr(pixel_lanes, "correlate", lambda *args: bands.append(args[5]))
     try:
@@ -338,6 +377,15 @@ def test_a_single_image_occupies_all_threads(channels, kernel, monkeypatch):
     finally:
         set_num_threads(before)
     assert bands == [32]
+
+
+def test_a_product_of_few_pixels_occupies_many_threads(monkeypatch):
+    """A panel of 16 pixels meets the filters in several parts."""
+    case = Case(1, 8, 512, (4, 4), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    parts = []
+    monkeypatch.setattr(products, "multiply", lambda *args, work: parts.append(args[-1]))
+    dispatch._forward(*case.operands(0, np.float32, normal), case.w[1:], *case.how)
+    assert parts and parts[0] >= 16
 
 
 def test_several_python_threads_may_call_at_once():

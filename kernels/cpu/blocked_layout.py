@@ -47,8 +47,10 @@ def planes_to_blocks(planes, plane, channels, first, last, position, shift, bloc
     pixel = first
     while pixel < last:
         pixel = min(pixel, last - L)  # the last step overlaps the one before
-        transpose(advance(planes, pixel), plane, channels, scratch, L)
-        for j in range(L):
+        together = position[pixel + L - 1] - position[pixel] == L - 1  # as in the middle of a row
+        target = advance(blocks, (position[pixel] - shift) * L) if together else scratch
+        transpose(advance(planes, pixel), plane, channels, target, L)
+        for j in range(0 if together else L):
             store(blocks, (position[pixel + j] - shift) * L, load(scratch, j * L))
         pixel += L
 
@@ -66,9 +68,12 @@ def blocks_to_planes(blocks, position, shift, channels, first, last, planes, pla
     pixel = first
     while pixel < last:
         pixel = min(pixel, last - L)
-        for j in range(L):
+        together = position[pixel + L - 1] - position[pixel] == L - 1
+        source = advance(blocks, (position[pixel] - shift) * L) if together else scratch
+        for j in range(0 if together else L):
             store(scratch, j * L, load(blocks, (position[pixel + j] - shift) * L))
-        transpose(scratch, L, L, turned, L)
-        for lane in range(channels):
+        whole = channels == L
+        transpose(source, L, L, advance(planes, pixel) if whole else turned, plane if whole else L)
+        for lane in range(0 if whole else channels):
             store(planes, lane * plane + pixel, load(turned, lane * L))
         pixel += L

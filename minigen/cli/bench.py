@@ -14,16 +14,24 @@ from ..bench.timing import interleave
 
 __all__ = ["add_arguments", "run"]
 
-WHAT = ("conv", "step", "other", "image", "recurrent", "process")
+DEFAULT = ("conv", "step", "other", "image", "recurrent", "process")
+WHAT = (*DEFAULT, "regret")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.description = "Time kernels and training steps here, taking turns with PyTorch where it is installed."
-    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"what to time: {', '.join(WHAT)}; all by default")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="WHAT",
+        help=f"what to time: {', '.join(DEFAULT)}, all by default; "
+        "or regret: the chosen method of random convolutions against the best method",
+    )
     parser.add_argument("--precision", choices=("default", "fast", "direct"), default="default",
                         help="how much accuracy convolutions may trade for speed (default: %(default)s)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=11, help="turns that each takes (default: %(default)s)")
+    parser.add_argument("--layers", type=int, default=40, help="convolutions to draw for regret (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=None, help="for both (default: all cores)")
     parser.add_argument("--alone", action="store_true", help="do not compare with PyTorch")
     parser.add_argument("--kernel", metavar="MODULE:FUNCTION", help="check and time a conv2d of your own instead")
@@ -43,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"bench: expected {', '.join(WHAT)} and at least 1 round, got {' '.join(args.what)} and {args.rounds}"
         )
+    if args.layers < 1:
+        raise ValueError(f"bench: --layers: got {args.layers}, expected 1 or more")
     args.out.mkdir(parents=True, exist_ok=True)
     if args.kernel:
         from ..bench.own_kernel import own_kernel_rows
@@ -59,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     threads = _set_threads(args.threads)
     facts = describe(threads, args.precision)
     print("\n".join(f"{name:10} {value}" for name, value in facts.items()) + "\n")
-    rows = _measure(args.what or WHAT, args.rounds, threads, args.precision, against)
+    rows = _measure(args.what or DEFAULT, args.rounds, threads, args.precision, against)
+    if "regret" in args.what:
+        rows += _measure_regret(args.layers, args.rounds, args.precision)
     as_csv(args.out / "bench.csv", rows)
     as_markdown(args.out / "bench.md", facts, rows)
     peak, bandwidth = machine_limits()
@@ -87,6 +99,15 @@ def _measure(what: Sequence[str], rounds: int, threads: int, precision: str, aga
         found = list(process_rows(against))
         print(f"fresh processes\n{as_table(found)}\n")
         rows += found
+    return rows
+
+
+def _measure_regret(layers: int, rounds: int, precision: str) -> list[Row]:
+    """Measure how good the choice between methods is, and print the table."""
+    from ..bench.regret import draw_layers, regret_summary, time_regret
+
+    rows = list(time_regret(draw_layers(layers), rounds, precision))
+    print(f"chosen method against the best method\n{as_table(rows)}\n{regret_summary(rows)}\n")
     return rows
 
 

@@ -7,6 +7,7 @@ file             contents
 `pixel_lanes`    direct convolution, neighboring pixels in the lanes of a vector
 `channel_lanes`  direct convolution, channels in the lanes of a vector
 `group_lanes`    direct convolution, groups in the lanes of a vector
+`products`       1 x 1 filters as one matrix product
 `padded`         geometry that they share
 `packing`        filters, and sums that become filters, in the order of the direct kernels
 ================ ====================================================================================

@@ -5,7 +5,8 @@ method          idea                                                      good f
 =============== ========================================================= ======================================
 winograd        fewer multiplications (`minigen.kernels.cpu.winograd`)    many channels, dilation 1, float32
 channel lanes   direct, channels in the lanes (`channel_lanes`)           many channels, everything else
-pixel lanes     direct, pixels in the lanes (`pixel_lanes`)               few channels, 1 x 1, wide rows
+pixel lanes     direct, pixels in the lanes (`pixel_lanes`)               few channels, wide rows
+product         all pixels of all images as columns (`products`)          1 x 1
 group lanes     direct, groups in the lanes (`group_lanes`)               depthwise, many groups of few channels
 =============== ========================================================= ======================================
 
@@ -20,12 +21,12 @@ import math
 from ...shapes import Array, Padding, Pair, output_size, round_up
 from ...signatures import checked
 from .. import winograd
-from ..microkernel import GROUP_TAPS, PLACES, SUM_ROWS, WIDE_PLACES
+from ..microkernel import GROUP_TAPS, PLACES, ROWS, SUM_ROWS, VECTORS, WIDE_PLACES
 from ..precision import current
 from ..runtime.allocator import contiguous, empty
 from ..simd import VECTOR_BYTES
 from ..winograd.geometry import backward_grid, lattice_grid
-from . import channel_lanes, group_lanes, pixel_lanes
+from . import channel_lanes, group_lanes, pixel_lanes, products
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -41,12 +42,19 @@ LAYOUT, TILE_LAYOUT = 40, 28
 SUM_LAYOUT, COPY = 50, 20
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
 GROUP_PRODUCT, GROUP_LAYOUT = 2, 20
+#: Where pixels of all channels are copied to where they lie together, for a product: to copy a number.
+PANEL = 8
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
 
 
 #: The direct methods, by their names.
-DIRECT = {"channel lanes": channel_lanes, "group lanes": group_lanes, "pixel lanes": pixel_lanes}
+DIRECT = {
+    "channel lanes": channel_lanes,
+    "group lanes": group_lanes,
+    "pixel lanes": pixel_lanes,
+    "product": products,
+}
 
 
 @checked("conv2d")
@@ -109,7 +117,8 @@ def _run(operation, first, second, out, how):
 
 
 def _forward(x, w, y, filter_shape, stride, padding, dilation, groups):
-    method, tile = _best_forward(x.shape, y.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
+    shapes = x.shape, y.shape, x.itemsize, filter_shape
+    method, tile = _best_forward(*shapes, stride, padding, dilation, groups, current())
     run_forward(method, tile, x, w, y, filter_shape, stride, padding, dilation, groups)
 
 
@@ -120,7 +129,8 @@ def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
 
 
 def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
-    method, tile = _best_weight_grad(x.shape, g.shape, x.itemsize, filter_shape, stride, dilation, groups, current())
+    shapes = x.shape, g.shape, x.itemsize, filter_shape
+    method, tile = _best_weight_grad(*shapes, stride, padding, dilation, groups, current())
     run_weight_grad(method, tile, x, g, dw, filter_shape, stride, padding, dilation, groups)
 
 
@@ -189,7 +199,7 @@ def _best_weight_grad(*question):
     return min(costs, key=costs.__getitem__)
 
 
-def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, dilation, groups, level):
+def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
     """An estimate of the time of each method that can serve; of equal ones the first is better."""
     outputs = y_shape[1] // groups
     costs = {
@@ -197,6 +207,10 @@ def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, dilation, gr
         ("channel lanes", None): _channel_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
         ("group lanes", None): _group_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
     }
+    if products.serves(filter_shape, padding):
+        costs["product", None] = _product_cost(
+            y_shape[0], y_shape[2:], filter_shape[0], outputs, itemsize, stride, groups
+        )
     return costs | _winograd_costs(
         x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
     )
@@ -222,22 +236,28 @@ def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding,
         ("channel lanes", None): _channel_lanes_cost(g_shape, dx_shape, itemsize, pairs, groups),
         ("group lanes", None): _group_lanes_cost(g_shape, dx_shape, itemsize, pairs, groups),
     }
+    if products.serves(filter_shape, padding):
+        costs["product", None] = _product_cost(n, g_shape[2:], outputs, filter_shape[0], itemsize, stride, groups)
     return costs | _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
 
 
-def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, dilation, groups, level):
+def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
     """As `forward_costs`."""
     n, outputs, pixels = g_shape[0], g_shape[1] // groups, math.prod(g_shape[2:])
     lanes, copies = VECTOR_BYTES // itemsize, COPY * filter_shape[0] * math.prod(x_shape[2:])
-    products = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
+    work = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
     if outputs <= lanes:
-        products *= NARROW
-    costs = {("pixel lanes", None): n * groups * (pixels * (products + LAYOUT * outputs) + copies)}
+        work *= NARROW
+    costs = {("pixel lanes", None): n * groups * (pixels * (work + LAYOUT * outputs) + copies)}
     if filter_shape[2] > 1:
-        products = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
-        costs["channel lanes", None] = n * groups * (pixels * products + copies)
+        work = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
+        costs["channel lanes", None] = n * groups * (pixels * work + copies)
     taps = round_up(math.prod(filter_shape[1:]), GROUP_TAPS)
     costs["group lanes", None] = _group_lanes_cost(x_shape, g_shape, itemsize, filter_shape[0] * taps, groups)
+    if products.serves(filter_shape, padding):
+        moved = PANEL * (filter_shape[0] + outputs) + _side_by_side(n, pixels, stride) * (filter_shape[0] + outputs)
+        work = round_up(filter_shape[0], VECTORS * lanes) * round_up(outputs, ROWS)
+        costs["product", None] = n * groups * pixels * (work + moved)
     return costs | _winograd_costs(
         n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
     )
@@ -277,6 +297,20 @@ def _group_lanes_cost(source, result, itemsize, pairs, groups):
     filled = round_up(groups, VECTOR_BYTES // itemsize) / groups
     layout = math.prod(source[1:]) + math.prod(result[1:])
     return source[0] * filled * (math.prod(result[1:]) * pairs * GROUP_PRODUCT + GROUP_LAYOUT * layout)
+
+
+def _product_cost(n, pixels, channels, outputs, itemsize, stride, groups):
+    """Estimate for `products`, from images and their pixels, and the channels that are summed over and produced."""
+    pixels, lanes = math.prod(pixels), VECTOR_BYTES // itemsize
+    together = products.are_together(n, pixels, stride)
+    columns = round_up(n * pixels, lanes) if together else n * round_up(pixels, lanes)
+    per_column = channels * (round_up(outputs, pixel_lanes.row_height(outputs)) + PANEL)
+    return groups * (columns * per_column + n * pixels * _side_by_side(n, pixels, stride) * (channels + outputs))
+
+
+def _side_by_side(n, pixels, stride):
+    """What it costs to copy a number of an image beside the others, where `products` does that."""
+    return COPY if products.are_together(n, pixels, stride) else 0
 
 
 def _channel_lanes_cost(source, result, itemsize, pairs, groups):

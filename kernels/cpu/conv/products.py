@@ -1,0 +1,268 @@
+r"""Convolution with 1 x 1 filters: a matrix product over the pixels of all images side by side.
+
+With a single tap no pixel meets another one: $Y = W X$, where a column of X holds the channels of a pixel.
+
+- **Panels.**  Two vectors of pixels of all channels, a *panel*, are copied to where they lie together.  There they meet
+  all filters, and stay in the first-level cache until that is done.
+- **Images side by side.**  The columns of an image are its pixels.  Where they are few, such as the 4 x 4 at the end of
+  a network, panels are half empty.  So X is first copied such that the images follow each other in each channel.
+- **Stride.**  With stride s only every s-th pixel of every s-th row counts.  The same copy leaves out the others, and
+  the adjoint in x writes zeros to them.
+
+The adjoint in x is a product with the transposed W.  The adjoint in w is $G X^T$: a panel is two vectors of channels
+there, and sums run over pixels; a few pixels of all images are a *chunk*, and a shard a share of the chunks.
+
+Source: K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
+"""
+
+import math
+
+import numpy as np
+
+from ...shapes import Array, Padding, Pair, round_up
+from ..microkernel import (
+    ROWS,
+    VECTORS,
+    matmul_kernel,
+    pixels_kernel,
+    pixels_kernel_narrow,
+    pixels_kernel_short,
+    pixels_kernel_short_narrow,
+)
+from ..runtime.allocator import empty
+from ..runtime.compile import inlined
+from ..runtime.thread_pool import PerThread, chunked_range, parallel
+from ..simd import VECTOR_BYTES, advance, lanes, load, load_even, load_first, pointer, store, store_first, transpose
+from .packing import pack, shard_count
+from .pixel_lanes import row_height
+
+__all__ = ["are_together", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "serves"]
+
+#: Images with fewer pixels are put side by side.
+_SMALL = 128
+#: Pixels of a chunk, over which a weight gradient sums at a time, and the space between rows of a copy of it, which is
+#: such that the rows do not all fall into the same sets of the cache.
+_CHUNK, _GAP = 192, 16
+#: Pieces that the work is cut into, at least: where panels are few, each meets its filters in several parts.
+_PIECES = 32
+
+
+def serves(filter_shape: tuple[int, ...], padding: Padding) -> bool:
+    """Whether a convolution is such a product: one tap, and no pixel beyond the border."""
+    return filter_shape[1:] == (1, 1) and padding == ((0, 0), (0, 0))
+
+
+def are_together(images: int, pixels: int, stride: Pair) -> bool:
+    """Whether the images are copied, side by side."""
+    return stride != (1, 1) or (images > 1 and pixels < _SMALL)
+
+
+def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
+    """Write the convolution to `out`."""
+    outputs, channels = w.shape[0] // groups, w.shape[1]
+    together = are_together(x.shape[0], math.prod(out.shape[2:]), stride)
+    source, target = _columns(x, out.shape[2:], stride, together), _result(out, out.shape[2:], together)
+    _product(source, w, np.arange(channels), channels, outputs, target, groups)
+    if together:
+        spread(target.reshape(-1), out, out.shape[2:], (1, 1), work=out.size)
+
+
+def conv2d_input_grad(
+    g: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> None:
+    """Write the adjoint of `conv2d` in x to `out`."""
+    outputs, channels = w.shape[0] // groups, w.shape[1]
+    together = are_together(g.shape[0], math.prod(g.shape[2:]), stride)
+    source, target = _columns(g, g.shape[2:], (1, 1), together), _result(out, g.shape[2:], together)
+    _product(source, w, np.arange(outputs) * channels, 1, channels, target, groups)
+    if together:
+        spread(target.reshape(-1), out, g.shape[2:], stride, work=out.size)
+
+
+def conv2d_weight_grad(
+    x: Array, g: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> None:
+    """Write the adjoint of `conv2d` in w to `out`."""
+    outputs, channels = out.shape[0] // groups, out.shape[1]
+    together = are_together(x.shape[0], math.prod(g.shape[2:]), stride)
+    x, g = _columns(x, g.shape[2:], stride, together), _columns(g, g.shape[2:], (1, 1), together)
+    width = VECTORS * VECTOR_BYTES // x.itemsize
+    panels, chunks = -(-channels // width), x.shape[0] * -(-x.shape[2] // _CHUNK)
+    shape = groups, panels, outputs, width
+    shards = shard_count(chunks, _CHUNK, math.prod(shape) * x.itemsize)
+    sums = empty((shards, *shape), x.dtype)
+    buffers = [PerThread(shape, x.dtype) for shape in ((outputs, _CHUNK + _GAP), (round_up(_CHUNK, width), width))]
+    sum_products(x, g, sums, *buffers, work=g.size * channels)
+    total = sums.sum(0).swapaxes(1, 2).reshape(groups, outputs, panels * width)
+    out[...] = total[:, :, :channels].reshape(out.shape)
+
+
+def _columns(x, pixels, stride, together):
+    """(images, channels, pixels), where all images may be one; `pixels`: height and width of what counts in each."""
+    if not together:
+        return x.reshape(*x.shape[:2], -1)
+    out = empty((1, x.shape[1], x.shape[0] * math.prod(pixels)), x.dtype)
+    gather(x, out.reshape(-1), pixels, stride, work=out.size)
+    return out
+
+
+def _result(out, pixels, together):
+    """An array for the product, in the order of `_columns`."""
+    if not together:
+        return out.reshape(*out.shape[:2], -1)
+    return empty((1, out.shape[1], out.shape[0] * math.prod(pixels)), out.dtype)
+
+
+def _product(source, w, pairs, stride, rows, target, groups):
+    """`pairs`, `stride` and `rows`: see `pack`."""
+    height = row_height(rows)
+    packed = empty((groups, -(-rows // height), len(pairs), height), w.dtype)
+    pack(w.reshape(-1), pairs, w.size // groups, stride, rows, packed, work=packed.size)
+    width = VECTORS * VECTOR_BYTES // w.itemsize
+    panels = source.shape[0] * groups * -(-source.shape[2] // width)
+    parts = min(packed.shape[1], -(-_PIECES // panels))
+    buffer = PerThread((len(pairs), width), w.dtype)
+    multiply(source, packed, target, np.arange(len(pairs)) * width, buffer, parts, work=target.size * len(pairs))
+
+
+@parallel
+def gather(thread, counter, x, out, pixels, stride):
+    """``out[channel, image, p, q] = x[image, channel, p * stride, q * stride]``; `pixels`: how many p and q."""
+    rows, columns = pixels
+    L = lanes(pointer(x))
+    for item in chunked_range(counter, x.shape[0] * x.shape[1]):
+        channel, image = item // x.shape[0], item % x.shape[0]
+        source, target = pointer(x[image, channel]), advance(pointer(out), item * rows * columns)
+        for p in range(rows):
+            row, to = advance(source, p * stride[0] * x.shape[3]), advance(target, p * columns)
+            for q in range(0, columns if stride[1] <= 2 else 0, L):
+                count = min(L, columns - q)
+                values = load_first(row, q, count) if stride[1] == 1 else load_even(row, 2 * q, count)
+                store_first(to, q, values, count)
+            for q in range(columns if stride[1] <= 2 else 0, columns):
+                to[q] = row[q * stride[1]]
+
+
+@parallel
+def spread(thread, counter, source, y, pixels, stride):
+    """The adjoint of `gather`: pixels of y that it leaves out become zero."""
+    rows, columns = pixels
+    for item in chunked_range(counter, y.shape[0] * y.shape[1]):
+        channel, image = item // y.shape[0], item % y.shape[0]
+        values, target = advance(pointer(source), item * rows * columns), pointer(y[image, channel])
+        if stride[0] * stride[1] == 1:
+            for i in range(rows * columns):
+                target[i] = values[i]
+            continue
+        for i in range(y.shape[2] * y.shape[3]):
+            target[i] = 0
+        for p in range(rows):
+            for q in range(columns):
+                target[p * stride[0] * y.shape[3] + q * stride[1]] = values[p * columns + q]
+
+
+@parallel
+def multiply(thread, counter, x, packed, y, offset, buffers, parts):
+    """``y[image, group] = filters[group] @ x[image, group]``.
+
+    Parameters
+    ----------
+    x, y : array (images, channels, pixels)
+    packed : array (groups, blocks of channels of y, channels of x, height of a block)
+        The filters.
+    offset : array of int64
+        Of each channel in a panel.
+    buffers : array (threads, ...)
+        Workspace: a panel.
+    parts : int
+        Into how many the blocks are divided that a panel meets.
+    """
+    groups, blocks, depth, height = packed.shape
+    outputs, pixels = y.shape[1] // groups, x.shape[2]
+    b = pointer(buffers[thread])
+    L = lanes(b)
+    width = VECTORS * L
+    panels = -(-pixels // width)
+    for item in chunked_range(counter, x.shape[0] * groups * panels * parts):
+        part, panel, image_group = item % parts, item // parts % panels, item // parts // panels
+        left = pixels - panel * width
+        _copy_panel(advance(pointer(x), image_group * depth * pixels + panel * width), pixels, depth, left, b)
+        target = advance(pointer(y), image_group * outputs * pixels + panel * width)
+        for block in range(part * blocks // parts, (part + 1) * blocks // parts):
+            a, c = pointer(packed[image_group % groups, block]), advance(target, block * height * pixels)
+            used = min(height, outputs - block * height)
+            if height == ROWS and left > L:
+                pixels_kernel(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
+            elif height == ROWS:
+                pixels_kernel_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
+            elif left > L:
+                pixels_kernel_short(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
+            else:
+                pixels_kernel_short_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
+
+
+@inlined
+def _copy_panel(source, pixels, depth, left, panel):
+    """Two vectors of pixels of `depth` channels, zeros beyond the `left` ones."""
+    L = lanes(source)
+    for k in range(depth):
+        row, to = advance(source, k * pixels), k * VECTORS * L
+        if left >= VECTORS * L:
+            store(panel, to, load(row, 0))
+            store(panel, to + L, load(row, L))
+        else:
+            store(panel, to, load_first(row, 0, min(L, left)))
+            store(panel, to + L, load_first(row, L, max(0, left - L)))
+
+
+@parallel
+def sum_products(thread, counter, x, g, sums, rows, panels):
+    """dw: ``sums[shard, group, panel of channels of x, channel of g, channel of the panel]``.
+
+    Parameters
+    ----------
+    x, g : array (images, channels, pixels)
+    sums : array
+        Its shards are summed over shares of the chunks, each by one thread.
+    rows, panels : array (threads, ...)
+        Workspace: a chunk of the rows of a group of g, and a panel: ``[pixel][channel]``.
+    """
+    shards, groups, blocks, outputs, width = sums.shape
+    channels, pixels, pitch = x.shape[1] // groups, x.shape[2], rows.shape[2]
+    across = -(-pixels // _CHUNK)
+    chunks = x.shape[0] * across
+    a, b = pointer(rows[thread]), pointer(panels[thread])
+    for item in chunked_range(counter, shards * groups):
+        shard, group = item // groups, item % groups
+        begin, end = shard * chunks // shards, (shard + 1) * chunks // shards
+        for chunk in range(begin, end):
+            image_group, first = chunk // across * groups + group, chunk % across * _CHUNK
+            count = min(_CHUNK, pixels - first)
+            gradient = advance(pointer(g), image_group * outputs * pixels + first)
+            for output in range(outputs):
+                row, to = advance(gradient, output * pixels), advance(a, output * pitch)
+                for i in range(count):
+                    to[i] = row[i]
+            for block in range(blocks):
+                source = advance(pointer(x), (image_group * channels + block * width) * pixels + first)
+                _turn(source, pixels, count, channels - block * width, b)
+                for output in range(0, outputs, ROWS):
+                    L = width // VECTORS
+                    c = pointer(sums[shard, group, block, output])
+                    matmul_kernel(count, advance(a, output * pitch), pitch, 1, b, c, width,
+                                  min(ROWS, outputs - output), L, L, chunk > begin)  # fmt: skip
+
+
+@inlined
+def _turn(source, pixels, count, left, panel):
+    """``panel[pixel, channel]`` for `count` pixels; zeros in channels beyond the `left` ones."""
+    L = lanes(source)
+    for vector in range(VECTORS):
+        channels = max(0, min(L, left - vector * L))
+        for i in range(0, count // L * L if channels else 0, L):
+            transpose(advance(source, vector * L * pixels + i), pixels, channels,
+                      advance(panel, i * VECTORS * L + vector * L), VECTORS * L)  # fmt: skip
+        for i in range(count // L * L if channels else 0, count):
+            for lane in range(L):
+                value = source[(vector * L + lane) * pixels + i] if lane < channels else 0
+                panel[i * VECTORS * L + vector * L + lane] = value
