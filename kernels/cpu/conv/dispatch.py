@@ -209,7 +209,7 @@ def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, padding, dil
     }
     if products.serves(filter_shape, padding):
         costs["product", None] = _product_cost(
-            y_shape[0], y_shape[2:], filter_shape[0], outputs, itemsize, stride, groups
+            y_shape[0], math.prod(y_shape[2:]), filter_shape[0], outputs, itemsize, stride, groups
         )
     return costs | _winograd_costs(
         x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
@@ -237,7 +237,9 @@ def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding,
         ("group lanes", None): _group_lanes_cost(g_shape, dx_shape, itemsize, pairs, groups),
     }
     if products.serves(filter_shape, padding):
-        costs["product", None] = _product_cost(n, g_shape[2:], outputs, filter_shape[0], itemsize, stride, groups)
+        costs["product", None] = _product_cost(
+            n, math.prod(g_shape[2:]), outputs, filter_shape[0], itemsize, stride, groups
+        )
     return costs | _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
 
 
@@ -255,9 +257,9 @@ def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, padding,
     taps = round_up(math.prod(filter_shape[1:]), GROUP_TAPS)
     costs["group lanes", None] = _group_lanes_cost(x_shape, g_shape, itemsize, filter_shape[0] * taps, groups)
     if products.serves(filter_shape, padding):
-        moved = PANEL * (filter_shape[0] + outputs) + _side_by_side(n, pixels, stride) * (filter_shape[0] + outputs)
         work = round_up(filter_shape[0], VECTORS * lanes) * round_up(outputs, ROWS)
-        costs["product", None] = n * groups * pixels * (work + moved)
+        work += PANEL * (filter_shape[0] + outputs) + _copies(n, pixels, stride, filter_shape[0], outputs)
+        costs["product", None] = n * groups * pixels * work
     return costs | _winograd_costs(
         n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
     )
@@ -300,17 +302,17 @@ def _group_lanes_cost(source, result, itemsize, pairs, groups):
 
 
 def _product_cost(n, pixels, channels, outputs, itemsize, stride, groups):
-    """Estimate for `products`, from images and their pixels, and the channels that are summed over and produced."""
-    pixels, lanes = math.prod(pixels), VECTOR_BYTES // itemsize
-    together = products.are_together(n, pixels, stride)
-    columns = round_up(n * pixels, lanes) if together else n * round_up(pixels, lanes)
+    """Estimate for `products`, from images, pixels, and the channels that are summed over and that are produced."""
+    lanes = VECTOR_BYTES // itemsize
+    columns = round_up(n * pixels, lanes) if products.are_beside(n, pixels) else n * round_up(pixels, lanes)
     per_column = channels * (round_up(outputs, pixel_lanes.row_height(outputs)) + PANEL)
-    return groups * (columns * per_column + n * pixels * _side_by_side(n, pixels, stride) * (channels + outputs))
+    return groups * (columns * per_column + n * pixels * _copies(n, pixels, stride, channels, outputs))
 
 
-def _side_by_side(n, pixels, stride):
-    """What it costs to copy a number of an image beside the others, where `products` does that."""
-    return COPY if products.are_together(n, pixels, stride) else 0
+def _copies(n, pixels, stride, channels, outputs):
+    """What it costs `products` to put images side by side, and to leave out pixels between the steps of a stride."""
+    beside = COPY * (channels + outputs) if products.are_beside(n, pixels) else 0
+    return beside + (LAYOUT * channels if stride != (1, 1) else 0)
 
 
 def _channel_lanes_cost(source, result, itemsize, pairs, groups):

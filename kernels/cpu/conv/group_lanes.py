@@ -30,10 +30,14 @@ from ..runtime.allocator import empty
 from ..runtime.compile import inlined
 from ..runtime.thread_pool import PerThread, chunked_range, parallel
 from ..simd import VECTOR_BYTES, advance, lanes, pointer
+from ..simd.streaming import prefetch
 from .packing import shard_count
 from .padded import padded_image, phase_taps
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+
+#: Numbers that are prefetched: the planes of L groups are read side by side, more than a processor foresees.
+_SOON = 1 << 14
 
 
 class Tables(NamedTuple):
@@ -162,14 +166,18 @@ def _tables(size, padded, phases, lanes):
 
 
 @inlined
-def _gather(source, image, groups, block, channels, tables, buffer, scratch):
-    """The channels of L groups of one image: ``[channel][padded pixel][L]``; the padding is zero already."""
+def _gather(source, image, groups, block, channels, step, tables, buffer, scratch):
+    """The channels of L groups of one image: ``[channel][padded pixel][L]``; the padding is zero already.
+
+    Those of `step` blocks later are needed next.
+    """
     L = lanes(buffer)
     plane = source.shape[2] * source.shape[3]
     first = advance(pointer(source), (image * groups + block * L) * channels * plane)
     for channel in range(channels):
         planes_to_blocks(advance(first, channel * plane), channels * plane, min(L, groups - block * L), 0, plane,
                          pointer(tables.padded), 0, advance(buffer, channel * tables.size), scratch)  # fmt: skip
+    prefetch(first, step * L * channels * plane, min(L * channels * plane, _SOON))
 
 
 @parallel
@@ -194,8 +202,9 @@ def correlate(thread, counter, source, packed, result, groups, tables, identity,
     L, blocks, outputs, pixels = lanes(buffer), packed.shape[0], packed.shape[1], identity.size
     for item in chunked_range(counter, source.shape[0] * blocks):
         image, block = item // blocks, item % blocks
-        _gather(source, image, groups, block, source.shape[1] // groups, tables, buffer, scratch)
         first = advance(pointer(result), (image * groups + block * L) * outputs * pixels)
+        prefetch(first, 0, min(L * outputs * pixels, _SOON))
+        _gather(source, image, groups, block, source.shape[1] // groups, 1, tables, buffer, scratch)
         for output in range(outputs):
             for phase in range(tables.first_pair.size - 1):
                 pair = tables.first_pair[phase]
@@ -239,8 +248,9 @@ def sum_products(thread, counter, x, g, sums, groups, tables, identity, offset, 
         shard, block = item // blocks, item % blocks
         fill_zeros(pointer(sums[shard, block]), sums[shard, block].size)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
-            _gather(x, image, groups, block, channels, tables, buffer, scratch)
             first = advance(pointer(g), (image * groups + block * L) * outputs * pixels)
+            prefetch(first, 0, min(L * outputs * pixels, _SOON))
+            _gather(x, image, groups, block, channels, blocks, tables, buffer, scratch)
             for output in range(outputs):
                 own = advance(gradient, output * pixels * L)
                 planes_to_blocks(advance(first, output * pixels), outputs * pixels, min(L, groups - block * L), 0,

@@ -6,8 +6,8 @@ With a single tap no pixel meets another one: $Y = W X$, where a column of X hol
   all filters, and stay in the first-level cache until that is done.
 - **Images side by side.**  The columns of an image are its pixels.  Where they are few, such as the 4 x 4 at the end of
   a network, panels are half empty.  So X is first copied such that the images follow each other in each channel.
-- **Stride.**  With stride s only every s-th pixel of every s-th row counts.  The same copy leaves out the others, and
-  the adjoint in x writes zeros to them.
+- **Stride.**  With stride s only every s-th pixel of every s-th row counts.  A copy of X leaves out the others, and the
+  adjoint in x writes zeros to them.
 
 The adjoint in x is a product with the transposed W.  The adjoint in w is $G X^T$: a panel is two vectors of channels
 there, and sums run over pixels; a few pixels of all images are a *chunk*, and a shard a share of the chunks.
@@ -33,10 +33,11 @@ from ..runtime.allocator import empty
 from ..runtime.compile import inlined
 from ..runtime.thread_pool import PerThread, chunked_range, parallel
 from ..simd import VECTOR_BYTES, advance, lanes, load, load_even, load_first, pointer, store, store_first, transpose
+from ..simd.streaming import prefetch
 from .packing import pack, shard_count
 from .pixel_lanes import row_height
 
-__all__ = ["are_together", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "serves"]
+__all__ = ["are_beside", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "serves"]
 
 #: Images with fewer pixels are put side by side.
 _SMALL = 128
@@ -52,19 +53,18 @@ def serves(filter_shape: tuple[int, ...], padding: Padding) -> bool:
     return filter_shape[1:] == (1, 1) and padding == ((0, 0), (0, 0))
 
 
-def are_together(images: int, pixels: int, stride: Pair) -> bool:
-    """Whether the images are copied, side by side."""
-    return stride != (1, 1) or (images > 1 and pixels < _SMALL)
+def are_beside(images: int, pixels: int) -> bool:
+    """Whether images of so many pixels are copied, side by side."""
+    return images > 1 and pixels < _SMALL
 
 
 def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
     outputs, channels = w.shape[0] // groups, w.shape[1]
-    together = are_together(x.shape[0], math.prod(out.shape[2:]), stride)
-    source, target = _columns(x, out.shape[2:], stride, together), _result(out, out.shape[2:], together)
+    pixels = out.shape[2:]
+    source, target = _columns(x, pixels, stride), _result(out, pixels, (1, 1))
     _product(source, w, np.arange(channels), channels, outputs, target, groups)
-    if together:
-        spread(target.reshape(-1), out, out.shape[2:], (1, 1), work=out.size)
+    _deliver(target, out, pixels, (1, 1))
 
 
 def conv2d_input_grad(
@@ -72,11 +72,10 @@ def conv2d_input_grad(
 ) -> None:
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs, channels = w.shape[0] // groups, w.shape[1]
-    together = are_together(g.shape[0], math.prod(g.shape[2:]), stride)
-    source, target = _columns(g, g.shape[2:], (1, 1), together), _result(out, g.shape[2:], together)
+    pixels = g.shape[2:]
+    source, target = _columns(g, pixels, (1, 1)), _result(out, pixels, stride)
     _product(source, w, np.arange(outputs) * channels, 1, channels, target, groups)
-    if together:
-        spread(target.reshape(-1), out, g.shape[2:], stride, work=out.size)
+    _deliver(target, out, pixels, stride)
 
 
 def conv2d_weight_grad(
@@ -84,8 +83,7 @@ def conv2d_weight_grad(
 ) -> None:
     """Write the adjoint of `conv2d` in w to `out`."""
     outputs, channels = out.shape[0] // groups, out.shape[1]
-    together = are_together(x.shape[0], math.prod(g.shape[2:]), stride)
-    x, g = _columns(x, g.shape[2:], stride, together), _columns(g, g.shape[2:], (1, 1), together)
+    x, g = _columns(x, g.shape[2:], stride), _columns(g, g.shape[2:], (1, 1))
     width = VECTORS * VECTOR_BYTES // x.itemsize
     panels, chunks = -(-channels // width), x.shape[0] * -(-x.shape[2] // _CHUNK)
     shape = groups, panels, outputs, width
@@ -97,20 +95,34 @@ def conv2d_weight_grad(
     out[...] = total[:, :, :channels].reshape(out.shape)
 
 
-def _columns(x, pixels, stride, together):
+def _columns(x, pixels, stride):
     """(images, channels, pixels), where all images may be one; `pixels`: height and width of what counts in each."""
-    if not together:
+    beside = are_beside(x.shape[0], math.prod(pixels))
+    if stride == (1, 1) and not beside:
         return x.reshape(*x.shape[:2], -1)
-    out = empty((1, x.shape[1], x.shape[0] * math.prod(pixels)), x.dtype)
-    gather(x, out.reshape(-1), pixels, stride, work=out.size)
+    out = empty(_shape(x, pixels, beside), x.dtype)
+    gather(x, out.reshape(-1), pixels, stride, beside, work=out.size)
     return out
 
 
-def _result(out, pixels, together):
+def _result(out, pixels, stride):
     """An array for the product, in the order of `_columns`."""
-    if not together:
+    beside = are_beside(out.shape[0], math.prod(pixels))
+    if stride == (1, 1) and not beside:
         return out.reshape(*out.shape[:2], -1)
-    return empty((1, out.shape[1], out.shape[0] * math.prod(pixels)), out.dtype)
+    return empty(_shape(out, pixels, beside), out.dtype)
+
+
+def _deliver(product, out, pixels, stride):
+    """The product of `_result` to where it belongs, unless it is there."""
+    beside = are_beside(out.shape[0], math.prod(pixels))
+    if stride != (1, 1) or beside:
+        spread(product.reshape(-1), out, pixels, stride, beside, work=out.size)
+
+
+def _shape(x, pixels, beside):
+    images, channels = x.shape[:2]
+    return (1, channels, images * math.prod(pixels)) if beside else (images, channels, math.prod(pixels))
 
 
 def _product(source, w, pairs, stride, rows, target, groups):
@@ -126,13 +138,17 @@ def _product(source, w, pairs, stride, rows, target, groups):
 
 
 @parallel
-def gather(thread, counter, x, out, pixels, stride):
-    """``out[channel, image, p, q] = x[image, channel, p * stride, q * stride]``; `pixels`: how many p and q."""
+def gather(thread, counter, x, out, pixels, stride, beside):
+    """``out[image, channel, p, q] = x[image, channel, p * stride, q * stride]``; `pixels`: how many p and q.
+
+    `beside`: rather to ``out[channel, image, p, q]``.
+    """
     rows, columns = pixels
     L = lanes(pointer(x))
     for item in chunked_range(counter, x.shape[0] * x.shape[1]):
-        channel, image = item // x.shape[0], item % x.shape[0]
-        source, target = pointer(x[image, channel]), advance(pointer(out), item * rows * columns)
+        image, channel = item // x.shape[1], item % x.shape[1]
+        place = channel * x.shape[0] + image if beside else item
+        source, target = pointer(x[image, channel]), advance(pointer(out), place * rows * columns)
         for p in range(rows):
             row, to = advance(source, p * stride[0] * x.shape[3]), advance(target, p * columns)
             for q in range(0, columns if stride[1] <= 2 else 0, L):
@@ -144,12 +160,13 @@ def gather(thread, counter, x, out, pixels, stride):
 
 
 @parallel
-def spread(thread, counter, source, y, pixels, stride):
+def spread(thread, counter, source, y, pixels, stride, beside):
     """The adjoint of `gather`: pixels of y that it leaves out become zero."""
     rows, columns = pixels
     for item in chunked_range(counter, y.shape[0] * y.shape[1]):
-        channel, image = item // y.shape[0], item % y.shape[0]
-        values, target = advance(pointer(source), item * rows * columns), pointer(y[image, channel])
+        image, channel = item // y.shape[1], item % y.shape[1]
+        place = channel * y.shape[0] + image if beside else item
+        values, target = advance(pointer(source), place * rows * columns), pointer(y[image, channel])
         if stride[0] * stride[1] == 1:
             for i in range(rows * columns):
                 target[i] = values[i]
@@ -203,10 +220,14 @@ def multiply(thread, counter, x, packed, y, offset, buffers, parts):
 
 @inlined
 def _copy_panel(source, pixels, depth, left, panel):
-    """Two vectors of pixels of `depth` channels, zeros beyond the `left` ones."""
+    """Two vectors of pixels of `depth` channels, zeros beyond the `left` ones.
+
+    Each channel is in another place of the memory, so the processor does not foresee what is read next: say it.
+    """
     L = lanes(source)
     for k in range(depth):
         row, to = advance(source, k * pixels), k * VECTORS * L
+        prefetch(row, VECTORS * L, VECTORS * L)
         if left >= VECTORS * L:
             store(panel, to, load(row, 0))
             store(panel, to + L, load(row, L))
