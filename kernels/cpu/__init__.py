@@ -1,6 +1,6 @@
 """Kernels for the CPU, in Numba: same names and signatures as `minigen.kernels.reference`.
 
-Read them in this order: `simd` (vectors), `microkernel` (innermost loops), `matmul`, `conv` (two ways to convolve
+Read them in this order: `simd` (vectors), `microkernel` (innermost loops), `matmul`, `conv` (four ways to convolve
 directly, and which method serves when), `winograd` (fewer multiplications).
 `minigen.kernels.ladder` climbs to them in five steps.
 """
