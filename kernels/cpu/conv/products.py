@@ -2,8 +2,9 @@ r"""Convolution with 1 x 1 filters: a matrix product over the pixels of all imag
 
 With a single tap no pixel meets another one: $Y = W X$, where a column of X holds the channels of a pixel.
 
-- **Panels.**  Two vectors of pixels of all channels, a *panel*, are copied to where they lie together.  There they meet
-  all filters, and stay in the first-level cache until that is done.
+- **Panels.**  Two vectors of pixels of all channels, a *panel*, are copied to where they lie together; some neighboring
+  panels at a time, as many as stay in the cache.  There they meet one block of filters after the other, so that each
+  channel of the result is written along its row.
 - **Images side by side.**  The columns of an image are its pixels.  Where they are few, such as the 4 x 4 at the end of
   a network, panels are half empty.  So X is first copied such that the images follow each other in each channel.
 - **Stride.**  With stride s only every s-th pixel of every s-th row counts.  A copy of X leaves out the others, and the
@@ -32,8 +33,8 @@ from ..microkernel import (
 from ..runtime.allocator import empty
 from ..runtime.compile import inlined
 from ..runtime.thread_pool import PerThread, chunked_range, parallel
+from ..runtime.threads import get_num_threads
 from ..simd import VECTOR_BYTES, advance, lanes, load, load_even, load_first, pointer, store, store_first, transpose
-from ..simd.streaming import prefetch
 from .packing import pack, shard_count
 from .pixel_lanes import row_height
 
@@ -44,8 +45,11 @@ _SMALL = 128
 #: Pixels of a chunk, over which a weight gradient sums at a time, and the space between rows of a copy of it, which is
 #: such that the rows do not all fall into the same sets of the cache.
 _CHUNK, _GAP = 192, 16
-#: Pieces that the work is cut into, at least: where panels are few, each meets its filters in several parts.
-_PIECES = 32
+#: Panels at a time, and bytes that they may take together.
+_PANELS, _PANEL_BYTES = 8, 1 << 18
+#: Pieces that the work is cut into for each thread, at least: where panels are few, they meet the filters in several
+#: parts, each of which copies them.  That changes no bit of the result.
+_PIECES = 2
 
 
 def serves(filter_shape: tuple[int, ...], padding: Padding) -> bool:
@@ -131,9 +135,11 @@ def _product(source, w, pairs, stride, rows, target, groups):
     packed = empty((groups, -(-rows // height), len(pairs), height), w.dtype)
     pack(w.reshape(-1), pairs, w.size // groups, stride, rows, packed, work=packed.size)
     width = VECTORS * VECTOR_BYTES // w.itemsize
-    panels = source.shape[0] * groups * -(-source.shape[2] // width)
-    parts = min(packed.shape[1], -(-_PIECES // panels))
-    buffer = PerThread((len(pairs), width), w.dtype)
+    panels = -(-source.shape[2] // width)
+    size = min(panels, max(1, min(_PANELS, _PANEL_BYTES // (len(pairs) * width * w.itemsize))))
+    pieces = _PIECES * get_num_threads() if get_num_threads() > 1 else 1
+    parts = min(packed.shape[1], -(-pieces // (source.shape[0] * groups * -(-panels // size))))
+    buffer = PerThread((size, len(pairs), width), w.dtype)
     multiply(source, packed, target, np.arange(len(pairs)) * width, buffer, parts, work=target.size * len(pairs))
 
 
@@ -143,7 +149,7 @@ def gather(thread, counter, x, out, pixels, stride, beside):
 
     `beside`: rather to ``out[channel, image, p, q]``.
     """
-    rows, columns = pixels
+    rows, columns = pixels if stride[0] * stride[1] > 1 else (1, pixels[0] * pixels[1])
     L = lanes(pointer(x))
     for item in chunked_range(counter, x.shape[0] * x.shape[1]):
         image, channel = item // x.shape[1], item % x.shape[1]
@@ -190,50 +196,50 @@ def multiply(thread, counter, x, packed, y, offset, buffers, parts):
     offset : array of int64
         Of each channel in a panel.
     buffers : array (threads, ...)
-        Workspace: a panel.
+        Workspace: some panels.
     parts : int
-        Into how many the blocks are divided that a panel meets.
+        Into how many the blocks are divided that these meet.
     """
     groups, blocks, depth, height = packed.shape
     outputs, pixels = y.shape[1] // groups, x.shape[2]
-    b = pointer(buffers[thread])
-    L = lanes(b)
-    width = VECTORS * L
+    size, width = buffers.shape[1], buffers.shape[3]
     panels = -(-pixels // width)
-    for item in chunked_range(counter, x.shape[0] * groups * panels * parts):
-        part, panel, image_group = item % parts, item // parts % panels, item // parts // panels
-        left = pixels - panel * width
-        _copy_panel(advance(pointer(x), image_group * depth * pixels + panel * width), pixels, depth, left, b)
-        target = advance(pointer(y), image_group * outputs * pixels + panel * width)
+    runs = -(-panels // size)
+    for item in chunked_range(counter, x.shape[0] * groups * runs * parts):
+        part, run, image_group = item % parts, item // parts % runs, item // parts // runs
+        first, last = run * size, min(run * size + size, panels)
+        _copy_panels(advance(pointer(x), image_group * depth * pixels), pixels, first, last, buffers[thread])
+        target = advance(pointer(y), image_group * outputs * pixels)
         for block in range(part * blocks // parts, (part + 1) * blocks // parts):
-            a, c = pointer(packed[image_group % groups, block]), advance(target, block * height * pixels)
+            a, row = pointer(packed[image_group % groups, block]), advance(target, block * height * pixels)
             used = min(height, outputs - block * height)
-            if height == ROWS and left > L:
-                pixels_kernel(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
-            elif height == ROWS:
-                pixels_kernel_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
-            elif left > L:
-                pixels_kernel_short(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
-            else:
-                pixels_kernel_short_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
+            for panel in range(first, last):
+                b, c = pointer(buffers[thread, panel - first]), advance(row, panel * width)
+                L, left = lanes(b), pixels - panel * width
+                if height == ROWS and left > L:
+                    pixels_kernel(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
+                elif height == ROWS:
+                    pixels_kernel_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
+                elif left > L:
+                    pixels_kernel_short(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
+                else:
+                    pixels_kernel_short_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
 
 
 @inlined
-def _copy_panel(source, pixels, depth, left, panel):
-    """Two vectors of pixels of `depth` channels, zeros beyond the `left` ones.
-
-    Each channel is in another place of the memory, so the processor does not foresee what is read next: say it.
-    """
-    L = lanes(source)
-    for k in range(depth):
-        row, to = advance(source, k * pixels), k * VECTORS * L
-        prefetch(row, VECTORS * L, VECTORS * L)
-        if left >= VECTORS * L:
-            store(panel, to, load(row, 0))
-            store(panel, to + L, load(row, L))
-        else:
-            store(panel, to, load_first(row, 0, min(L, left)))
-            store(panel, to + L, load_first(row, L, max(0, left - L)))
+def _copy_panels(source, pixels, first, last, panels):
+    """Panels `first` to `last` of a group of an image: ``[panel][channel][pixel]``, zeros beyond the last pixel."""
+    L, width = lanes(source), panels.shape[2]
+    for k in range(panels.shape[1]):
+        for panel in range(first, last):
+            row, to = advance(source, k * pixels + panel * width), pointer(panels[panel - first, k])
+            left = pixels - panel * width
+            if left >= width:
+                store(to, 0, load(row, 0))
+                store(to, L, load(row, L))
+            else:
+                store(to, 0, load_first(row, 0, min(L, left)))
+                store(to, L, load_first(row, L, max(0, left - L)))
 
 
 @parallel
