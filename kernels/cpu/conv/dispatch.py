@@ -43,7 +43,7 @@ SUM_LAYOUT, COPY = 50, 20
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
 GROUP_PRODUCT, GROUP_LAYOUT = 2, 20
 #: Where pixels of all channels are copied to where they lie together, for a product: to copy a number.
-PANEL = 8
+PANEL = 36
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
 
@@ -230,6 +230,7 @@ def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding,
         pairs = math.prod(filter_shape)
         rows = round_up(pairs, pixel_lanes.row_height(pairs)) * outputs + pairs * LAYOUT
         pixel_lanes_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
+        pixel_lanes_cost += LAYOUT * math.prod(dx_shape)
     pairs = outputs * math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
     costs = {
         ("pixel lanes", None): pixel_lanes_cost,
@@ -328,7 +329,7 @@ def _pixel_lanes_cost(source, result, itemsize, filter_shape, stride, groups):
     rows, columns = (1, math.prod(result[2:])) if pixelwise else result[2:]
     outputs = result[1] // groups
     per_pixel = round_up(outputs, pixel_lanes.row_height(outputs)) * math.prod(filter_shape)
-    per_row = round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0])
+    per_row = round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0] * math.prod(stride))
     return source[0] * groups * rows * per_row
 
 
