@@ -69,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     threads = _set_threads(args.threads)
     facts = describe(threads, args.precision)
     print("\n".join(f"{name:10} {value}" for name, value in facts.items()) + "\n")
-    rows = _measure(args.what or DEFAULT, args.rounds, threads, args.precision, against)
+    rows = []
+    if args.what != ["regret"]:
+        rows += _measure(args.what or DEFAULT, args.rounds, threads, args.precision, against)
     if "regret" in args.what:
         rows += _measure_regret(args.layers, args.rounds, args.precision)
     as_csv(args.out / "bench.csv", rows)

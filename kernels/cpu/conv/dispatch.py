@@ -37,7 +37,7 @@ TILES = {
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
 #: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
-LAYOUT, TILE_LAYOUT = 40, 28
+LAYOUT, TILE_LAYOUT = 40, 36
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
 SUM_LAYOUT, COPY = 50, 20
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
@@ -274,7 +274,8 @@ def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, 
     """
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
-    channels, outputs = round_up(filter_shape[0], lanes), round_up(outputs, min(lanes, SUM_ROWS))
+    rows = min(lanes, SUM_ROWS) if number == SUM_LAYOUT else lanes  # a weight gradient takes outputs by rows
+    channels, outputs = round_up(filter_shape[0], lanes), round_up(outputs, rows)
     taps = max(-(-k // s) for k, s in zip(kernel_size, stride, strict=True))
     serves = taps > 1 and (dilation == (1, 1) or stride == (1, 1)) and itemsize == 4
     fits = [tile for tile in TILES[level] if serves and (tile[1] >= taps or stride == (1, 1))]
