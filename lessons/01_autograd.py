@@ -426,20 +426,46 @@ print("engine  ", np.round([d.item() for d in mg.grad(L, [x, w])], 6))
 print("measured", numerical_gradient(lambda v: v[0] + np.sin(v[0] * v[1]), np.array([2.0, 3.0])).round(6))
 
 # %% [markdown]
-# And this is minigen's backward pass.  `_graph` collects what the result was computed from and sorts it by age: a node is
-# always newer than its inputs, so this is a topological order.  `_backward_pass` is your table, row by row:
+# minigen's backward pass is your table, row by row.  Its source has about fifty lines, because it is also fast and frees
+# memory.  Without that it has eight.  Here they are, for our `Value`.  One thing is new: the cotangents are in a
+# dictionary and not in the values themselves, so a second pass does not add to the numbers of the first:
+
+
+# %%
+def core(output, wanted):
+    """The derivatives of `output` for the values in the list `wanted`."""
+    graph = topological_order(output)  # in minigen: _graph
+    cotangents = {id(output): 1.0}  # the first row of the table
+    while graph:
+        v = graph.pop()  # the newest; all that used it have been here, so its cotangent is complete
+        for source, slope in zip(v.inputs, v.slopes):
+            share = slope * cotangents[id(v)]  # in minigen: apply_vjps
+            cotangents[id(source)] = cotangents.get(id(source), 0.0) + share  # in minigen: add
+    return [cotangents[id(v)] for v in wanted]
+
+
+a, b = Value(2.0), Value(3.0)
+print("core    ", np.round(core(a + sine(a * b), [a, b]), 6))
+
+# %% [markdown]
+# Now minigen's.  Find the same eight lines first, by their names: `_graph`, `cotangents`, `graph.pop()`, `apply_vjps`, `add`.
+# (`_graph` collects what the result was computed from and sorts it by age: a node is always newer than its inputs, so this
+# is a topological order.)
 
 # %%
 show_source(mg.engine._graph, mg.engine._backward_pass)
 
 # %% [markdown]
-# Read it with the table beside it:
+# The lines that are in `core` too:
 #
 # - `add(t, _check_grad_output(...))` is the first row: the pass starts with $\bar L = 1$.
 # - `graph.pop()` takes the newest Tensor.  The leaves, sorted as $-1$, come last; they have no inputs.
 # - `cotangents` holds what each Tensor has received so far.  After use it is dropped (`pop`), unless it was `wanted`.
 # - `read_inputs` gives the inputs of a node, or an error if one of them was changed since.
 # - `apply_vjps` runs the rules of the primitive, for those inputs that need it; `add` adds each gradient to what is there.
+#
+# And what the others are for:
+#
 # - `uses` (and `rule_for_uses`) is for speed only: many slices of one Tensor would each give a full-size array, so their
 #   contributions are summed in one array when the Tensor's turn comes.  You can skip these lines.
 # - `useful` leaves out what is not on a path from `outputs` to the `inputs` whose gradients are `wanted`.

@@ -339,8 +339,30 @@ for k in range(5):
 # the larger of the two differences, add the rounding, and this is a bound; it fails only if both differences are small by
 # chance.  (How much rounding?  For $m = 1$ at most $\frac{16}{15}\cdot\frac eh + \frac{1}{15}\cdot\frac{e}{4h} = 1.083\,\frac eh$.
 # The other columns add little: it stays below $1.09\,\frac eh$, and we take $1.5\,\frac eh$.)  Of all entries the one with the smallest
-# bound is the result.  This is our source, in which each output element takes its best entry.  Read `new`, `doubt` and `rounding`;
-# the text below says what the rest is for:
+# bound is the result.  In code these are three lines, marked here.  For a function of one number:
+
+
+# %%
+def simple_ladder(f, x, noise, rows=15):
+    """The slope of f at the number x, and a bound on its error; the values of f are wrong by up to `noise`."""
+    row, best, error = [], 0.0, np.inf
+    for k in range(rows):
+        new = [central(f, x, 4.0**-k)]
+        for m in range(1, len(row) + 1):
+            new.append(new[m - 1] + (new[m - 1] - row[m - 1]) / (16.0**m - 1))  # 1: the next column
+            doubt = max(abs(new[m] - new[m - 1]), abs(new[m] - row[m - 1])) + 1.5 * noise * 4**k  # 2: its bound
+            if doubt < error:
+                best, error = new[m], doubt  # 3: the entry with the smallest bound
+        row = new
+    return best, error
+
+
+slope, bound = simple_ladder(np.sin, 1.0, 2.0**-53)
+print(f"sin at 1: error {abs(slope - np.cos(1.0)):.0e}, its bound {bound:.0e}")
+
+# %% [markdown]
+# Our source has the same three lines, for arrays: each output element takes its best entry.  Find them first (`new.append`,
+# `doubt =`, `better =`); the text below says what the rest is for:
 
 # %%
 show_source(_Ladder.step)

@@ -290,7 +290,31 @@ for order in (1, 2, 3):
 
 # %% [markdown]
 # And the computation, in NumPy.  First the inputs are copied into an array of *patches*, one for each window (this is
-# called *im2col*), then everything is a matrix product.  Read `_patches` as the equation $i = ps + rd - t$: for each
+# called *im2col*), then everything is a matrix product.  The simple case first: stride 1, no padding, no dilation.
+
+
+# %%
+def simple_conv2d(x, w):
+    """Images (N, C, H, W) and filters (O, C, R, S) to (N, O, H - R + 1, W - S + 1)."""
+    N, C, H, W = x.shape
+    O, _, R, S = w.shape
+    P, Q = H - R + 1, W - S + 1
+    patches = np.empty((N, C, R, S, P, Q))
+    for row, column in np.ndindex(
+        R, S
+    ):  # a tap meets one pixel for each output: a part of the image, as large as the output
+        patches[:, :, row, column] = x[:, :, row : row + P, column : column + Q]
+    product = w.reshape(O, C * R * S) @ patches.reshape(N, C * R * S, P * Q)  # a sum over C, R and S for each output
+    return product.reshape(N, O, P, Q)
+
+
+images, filters = random.normal(size=(2, 3, 7, 8)), random.normal(size=(4, 3, 3, 2))
+ours = reference.conv2d(images, filters, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+print(f"largest difference from minigen's: {abs(simple_conv2d(images, filters) - ours).max():.0e}")
+
+# %% [markdown]
+# minigen's has the same steps, and three things more: padding; a stride and a dilation, so that a tap meets every $s$-th pixel,
+# from place $rd$ on; and groups, a part of the channels for each part of the filters.  Read `_patches` as the equation $i = ps + rd - t$: for each
 # tap, `_tap` is the slice of the padded image that this tap is multiplied with, one element per output.  (In the source, `r`
 # and `s` count the taps down and across; the stride is `stride`.  `checked` checks the shapes first, and `_deliver` only
 # copies the result into `out`, if an `out` is given.  In section 3's first listing, `find` gives the function that

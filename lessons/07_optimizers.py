@@ -462,9 +462,19 @@ exercises.rate_factor(rate_factor)
 # *By hand*: $x_t^2 + y_t^2 = (1 + \eta^2)(x_{t-1}^2 + y_{t-1}^2)$; multiply out and see.  So with *simultaneous* steps the
 # players move away from the equilibrium, **for every learning rate**.  There is no loss that falls: they turn round it.
 #
-# If they *alternate* ($y$ moves with the *new* $x$), they stay near an ellipse and neither leave nor arrive.  The *mean* of
-# all positions on the way does arrive.  This is one reason to average a generator's weights (the option `--ema` of
-# `minigen train`).
+# If they *alternate*, $y$ moves with the *new* $x$:
+#
+# $$x_t = x_{t-1} - \eta\, y_{t-1}, \qquad y_t = y_{t-1} + \eta\, x_t .$$
+#
+# Then another number does not change: $E = x^2 + y^2 - \eta\,xy$.  *By hand*: write $E_t$ as $x_t^2 + y_t\,(y_t - \eta x_t)$.  The
+# bracket is $y_{t-1}$, so $E_t = x_t^2 + y_{t-1}^2 + \eta\,x_t y_{t-1}$.  Write $E_{t-1}$ as $x_{t-1}(x_{t-1} - \eta y_{t-1}) +
+# y_{t-1}^2$.  Here the bracket is $x_t$, and $x_{t-1} = x_t + \eta y_{t-1}$, so $E_{t-1} = x_t^2 + \eta\,x_t y_{t-1} + y_{t-1}^2$: the
+# same.  For $0 < \eta < 2$ the points with one value of $E$ are an ellipse around the equilibrium.  So the players stay on
+# it, and neither leave nor arrive.
+#
+# The *mean* of all positions does arrive.  The sum of the $y_{t-1}$ is $(x_0 - x_n)/\eta$ (add the first equation over all steps),
+# and stays bounded while $n$ grows: the mean of $y$ falls as $1/n$, and in the same way that of $x$.  This is one reason to average
+# a generator's weights (the option `--ema` of `minigen train`).
 
 
 # %%
@@ -495,6 +505,9 @@ for name, path in ways.items():
     print(
         f"{name:27} distance from the equilibrium after 0, 50, 200 steps: {radius[0]:.2f} {radius[50]:8.2f} {radius[200]:10.2f}"
     )
+x, y = alternating.T
+E = x**2 + y**2 - 0.1 * x * y
+print(f"alternating: x^2 + y^2 - lr x y is {E[0]:.6f} at the start, from {E.min():.6f} to {E.max():.6f} on the way")
 
 # %% jupyter={"source_hidden": true}
 with plot.style():

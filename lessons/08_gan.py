@@ -26,8 +26,8 @@
 # - train a GAN on digits, read its log, and recognize the usual mistakes by their numbers.
 #
 # You need NumPy, integrals and the chain rule; from lesson 1, gradients with respect to parameters, and `detach`.  Plan
-# three sittings of about an hour: sections 1 to 4, sections 5 and 6, sections 7 and 8.  Six exercises check your answers;
-# you can go on without solving them.  New words are **bold**, with their Chinese name (`docs/glossary.md` has all).
+# four sittings: about an hour for sections 1 to 4, 45 minutes for section 5, 50 for section 6, and an hour for sections 7
+# and 8.  Six exercises check your answers; you can go on without solving them.  New words are **bold**, with their Chinese name (`docs/glossary.md` has all).
 #
 # | symbol | in the code | meaning |
 # |---|---|---|

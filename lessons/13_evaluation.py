@@ -506,10 +506,23 @@ for name in ("real", "cgan", "dcgan", "training images"):
 #
 # No sample is a copy; is the training set safe then?  Not quite.  A network may treat the images that it has seen
 # differently.  **Membership inference** (成员推断): take D's output of an image as a *score* (of a VAE the ELBO, its bound on the image's log-probability:
-# lesson 12).  The area
-# under the ROC curve, AUC, is the probability that a random training image has a higher score than a random new one.
-# 0.5: the score says nothing.  1: it gives away every image.
-#
+# lesson 12).
+# Say "this was a training image" wherever the score is above a limit.  Two shares describe the limit: the *hits*, training
+# images above it, and the *false alarms*, new images above it.  A low limit has many of both, a high one few.  Draw the hits over the false
+# alarms for all limits: this is the **ROC curve** (受试者工作特征曲线), from (0, 0) to (1, 1).  A score that knows nothing has equal
+# shares everywhere: the diagonal.  A score that separates the two kinds goes up to (0, 1) first.  The area under the
+# curve, **AUC**, is the probability that a random training image has a higher score than a random new one: 0.5 says nothing,
+# 1 gives away every image.  Three scores of each kind:
+
+# %%
+of_training, of_new = np.array([0.9, 0.7, 0.4]), np.array([0.6, 0.3, 0.2])
+for limit in (0.8, 0.5, 0.35, 0.1):
+    hits, false_alarms = (of_training > limit).mean(), (of_new > limit).mean()
+    print(f"limit {limit:.2f}: hits {hits:.2f}, false alarms {false_alarms:.2f}")
+pairs = of_training[:, None] > of_new
+print(f"AUC: in {pairs.sum()} of {pairs.size} pairs the training image has the higher score, {pairs.mean():.3f}")
+
+# %% [markdown]
 # **Predict** the AUC of D for a DCGAN that was trained on 100 images, and on 4,000.
 #
 # (Made once and stored: `python lessons/reference/leakage.py` trains the runs and prints the table with all seeds.)

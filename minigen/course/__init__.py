@@ -19,6 +19,7 @@ in ``lessons/solutions/``; the tests check that each one is found right.
 import ast
 import functools
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -28,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from ..engine import Primitive
-from ..tensor import Tensor
+from ..tensor import Tensor, tensor
+from ._shapes import explain_shapes, is_about_shapes
 
 __all__ = ["Exercise", "Source", "Verdict", "Wrong", "call", "close", "exercise", "show_source"]
 
@@ -45,6 +47,20 @@ class Wrong(Exception):  # noqa: N818 - not an error of the program
 
 class Unanswered(Exception):  # noqa: N818
     """There is no answer yet."""
+
+
+class _Misfit(Wrong):
+    """A student's function raised an error about shapes."""
+
+
+class _Wanted(Exception):  # noqa: N818
+    """Says which shape is compared, where there is no result to compare."""
+
+
+_MISSING = np.array(0.123456789)
+"""Stands for the result of a function that raised, while a check runs once more to tell the shape that it expects."""
+
+_looking_for_shape = False
 
 
 @dataclass(frozen=True)
@@ -103,11 +119,36 @@ class Exercise:
             remark = self.check(answer)
         except Unanswered as gap:
             return Verdict(name, "not answered yet", str(gap))
+        except _Misfit as fault:
+            return Verdict(name, "wrong", "\n".join(filter(None, [str(fault), self._wanted_shape(answer)])))
         except Wrong as fault:
             return Verdict(name, "wrong", str(fault))
         except Exception as error:  # an answer of a kind that the check did not foresee
-            return Verdict(name, "wrong", f"Your answer made the check fail: {type(error).__name__}: {error}")
+            said = f"Your answer made the check fail: {type(error).__name__}: {error}"
+            return Verdict(name, "wrong", "\n".join(filter(None, [said, _explained(error, answer)])))
         return Verdict(name, "right", remark or "")
+
+    def _wanted_shape(self, answer: Any) -> str:
+        """The shape that the check compares with after the call that raised; "" if it does not compare at once."""
+        global _looking_for_shape
+        _looking_for_shape = True
+        try:
+            self.check(answer)
+        except _Wanted as told:
+            return str(told)
+        except Wrong as told:  # from a check that looks at the shape itself
+            found = re.search(
+                r"expected (the shape .*?|shape .*?|(?:an?|one|two|\d+) .*?), got", str(told), re.IGNORECASE
+            )
+            if not found:
+                return ""
+            verb = {"s": "have the", "t": "have"}.get(found[1][0], "be")
+            return f"The result should {verb} {found[1]}."
+        except Exception:  # what the check does with the result needs the result
+            return ""
+        finally:
+            _looking_for_shape = False
+        return ""
 
     def __repr__(self) -> str:
         return f"<exercise {self.number}, {self.title}>"
@@ -178,7 +219,13 @@ def call(answer: Callable[..., Any], *arguments: Any, expect: int = 1) -> Any:
     except NotImplementedError:
         result = ...
     except Exception as error:
-        raise Wrong(f"{name} raised {type(error).__name__}{_line_of(answer)}: {error}") from error
+        said = f"{name} raised {type(error).__name__}{_line_of(answer)}: {error}"
+        if not is_about_shapes(error):
+            raise Wrong(said) from error
+        if _looking_for_shape:
+            nothing = tensor(_MISSING) if any(isinstance(x, Tensor) for x in arguments) else _MISSING
+            return (nothing,) * expect if expect > 1 else nothing
+        raise _Misfit("\n".join(filter(None, [said, _explained(error, answer)]))) from error
     for i, (x, copy) in enumerate(zip(arguments, before)):
         if copy is not None and not np.array_equal(copy, np.array(x), equal_nan=copy.dtype.kind == "f"):
             raise Wrong(f"{name} changed argument {i} in place; compute a new value: others still need the old one.")
@@ -190,6 +237,12 @@ def call(answer: Callable[..., Any], *arguments: Any, expect: int = 1) -> Any:
     if expect > 1 and len(results) != expect:
         raise Wrong(f"{name} gave {len(results)} result{'s' * (len(results) > 1)}; expected {expect}, in a tuple.")
     return tuple(results) if expect > 1 else result
+
+
+def _explained(error: Exception, answer: Any) -> str:
+    """What an error about shapes means; "" for others."""
+    code = getattr(answer, "__code__", None)
+    return explain_shapes(error, code.co_filename if code else "")
 
 
 def _line_of(answer: Any) -> str:
@@ -240,6 +293,9 @@ def close(
         ...
     minigen.course.Wrong: f(x): at index 1: expected 2.0, got 4.5 (1 of 2 elements are off).
     """
+    if got is _MISSING:
+        shape = np.shape(expected)
+        raise _Wanted(f"The result, {what}, should {f'have the shape {shape}' if shape else 'be one number'}.")
     if isinstance(expected, Tensor) and not isinstance(got, Tensor):
         raise Wrong(f"{what}: expected a Tensor, got {_kind(got)}. Write it with Tensor operations, without .data.")
     try:

@@ -26,7 +26,7 @@ def call_or_hint(
         for kind, hint in hints.items():
             if isinstance(fault.__cause__, kind):
                 text = hint if isinstance(hint, str) else hint(str(fault.__cause__))
-                raise Wrong(f"{fault}\n{text}") from fault.__cause__
+                raise type(fault)(f"{fault}\n{text}") from fault.__cause__
         raise
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import Wrong
+from .._shapes import explain_shapes
 from .result import Outcome, sample
 
 __all__ = ["GRACE", "PROCESSOR_TIME", "Submission", "attempt", "load", "on_the_clock", "too_slow"]
@@ -238,8 +239,8 @@ def _raised(error: BaseException, filename: str, names: Sequence[str]) -> Outcom
     said = " ".join(str(error).split())
     text = f"{type(error).__name__}: {said[:500]}" if said else type(error).__name__
     if not place:
-        return Outcome("error", f"What your code gave could not be used: {text}")
-    return Outcome("error", f"raised {text}", place)
+        return Outcome("error", f"What your code gave could not be used: {text}", note=explain_shapes(error, ""))
+    return Outcome("error", f"raised {text}", place, note=explain_shapes(error, filename, names))
 
 
 def _place(filename: str, names: Sequence[str]) -> str:
