@@ -30,6 +30,7 @@ import numpy as np
 
 from ..engine import Primitive
 from ..tensor import Tensor, tensor
+from ._arguments import named_factor, relate
 from ._shapes import explain_shapes, is_about_shapes
 
 __all__ = ["Exercise", "Source", "Verdict", "Wrong", "call", "close", "exercise", "show_source"]
@@ -61,6 +62,12 @@ _MISSING = np.array(0.123456789)
 """Stands for the result of a function that raised, while a check runs once more to tell the shape that it expects."""
 
 _looking_for_shape = False
+
+_arguments: dict[str, Any] = {}
+"""Those of the last call of a student's function, by name: `close` looks whether one of them explains a difference."""
+
+_names: list[str] = []
+"""What the exercise calls the arguments; a student may give them other names."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,8 @@ class Exercise:
         Verdict
         """
         name = f"{self.number}, {self.title}"
+        _arguments.clear()
+        _names[:] = _documented(self.check.__doc__ or "")
         try:
             if answer is None or answer is ...:
                 raise Unanswered(TODO)
@@ -214,6 +223,9 @@ def call(answer: Callable[..., Any], *arguments: Any, expect: int = 1) -> Any:
         raise Wrong(f"Expected a function, got {_kind(answer)}.")
     name = getattr(answer, "__name__", "your function")
     before = [np.array(x) if isinstance(x, np.ndarray | Tensor) else None for x in arguments]
+    _arguments.clear()
+    names = _names if len(_names) == len(arguments) else _parameters(answer)
+    _arguments.update(zip(names, arguments))
     try:
         result = answer(*arguments)
     except NotImplementedError:
@@ -237,6 +249,23 @@ def call(answer: Callable[..., Any], *arguments: Any, expect: int = 1) -> Any:
     if expect > 1 and len(results) != expect:
         raise Wrong(f"{name} gave {len(results)} result{'s' * (len(results) > 1)}; expected {expect}, in a tuple.")
     return tuple(results) if expect > 1 else result
+
+
+def _documented(text: str) -> list[str]:
+    """The names of the arguments in an exercise's docstring.
+
+    >>> _documented("``div_vjp(g, x, w)`` gives the gradients.")
+    ['g', 'x', 'w']
+    """
+    found = re.search(r"``\w+\(([\w, ]+)\)", text)
+    return [name.strip() for name in found[1].split(",")] if found else []
+
+
+def _parameters(answer: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(answer).parameters)
+    except (TypeError, ValueError):  # a compiled function has none
+        return []
 
 
 def _explained(error: Exception, answer: Any) -> str:
@@ -303,6 +332,7 @@ def close(
     except (TypeError, ValueError):
         raise Wrong(f"{what}: expected {_kind(expected)}, got {_kind(got)}.") from None
     wanted = np.asarray(expected, dtype=np.float64)
+    arguments = dict(_arguments)  # the probe calls the function again
     known = [hint for value, hint in mistakes if _same(value, found) and not _same(value, wanted)][:1]
     if found.shape != wanted.shape:
         raise Wrong("\n".join([f"{what}: expected shape {wanted.shape}, got {found.shape}.", *known]))
@@ -314,7 +344,8 @@ def close(
     count = f" ({off.sum()} of {off.size} elements are off)" if off.size > 1 else ""
     # Ten digits: a difference within a rounding error of the tolerance still shows.
     lines = [f"{what}:{spot} expected {_digits(wanted[worst])}, got {_digits(found[worst])}{count}."]
-    hints = known or _guess(found, wanted) or [probe() if probe else ""]
+    hints = known or _guess(found, wanted)
+    hints = hints or [(probe() if probe else "") or relate(found, wanted, arguments)]
     raise Wrong("\n".join(filter(None, [*lines, *hints])))
 
 
@@ -336,7 +367,9 @@ def _guess(found: np.ndarray, wanted: np.ndarray) -> list[str]:
     simple = ratio and any(np.isclose(r, round(r), rtol=1e-5, atol=0) for r in (ratio, 1 / ratio))
     known = (simple or found.size > 2) and not np.isclose(ratio, 1, rtol=1e-4)
     if known and np.allclose(found, ratio * wanted, rtol=1e-5, atol=1e-9):
-        return [f"It is {ratio:.4g} times what is expected: look at the {'sign' if round(ratio) == -1 else 'scale'}."]
+        place = "sign" if round(ratio) == -1 else "scale"
+        argument = named_factor(ratio, _arguments)
+        return [f"It is {ratio:.4g} times what is expected: look at the {place}.{argument and ' ' + argument}"]
     for related, hint in _RELATIONS:
         with np.errstate(all="ignore"):
             value = related(wanted, found)

@@ -37,8 +37,11 @@ def probing(answer: Callable[..., Any], right: Callable[..., Any], *arguments: A
     'If w is doubled, the result should be multiplied by 0.25; yours is multiplied by 0.5.'
     >>> probing(lambda g, x, w: -g / w**2, right, np.arange(1.0, 4), np.arange(2.0, 5), np.arange(3.0, 6))()
     'Your result does not depend on x.'
+    >>> right = lambda g, z: g * np.exp(z)
+    >>> probing(lambda g, z: g * z, right, np.arange(1.0, 4), np.arange(2.0, 5))()
+    'Your result is right but for a factor that depends on z alone: look at how z enters.'
     >>> probing(lambda x, b: 2 * x + b, lambda x, b: 2 * x + b**3, np.array([1.0, 2.0]), np.array([3.0, 4.0]))()
-    'With b = 0 your result is right: look at how b enters.'
+    'Your result is right but for a term that depends on b alone: look at how b enters.'
     """
     names = list(inspect.signature(right).parameters)
 
@@ -72,6 +75,12 @@ def probing(answer: Callable[..., Any], right: Callable[..., Any], *arguments: A
             if third is not None and np.isclose(abs(third), 3.0**power):  # the result is a power of this argument
                 ours = f"the result should be multiplied by {wants:.4g}"
                 return f"If {names[k]} is doubled, {ours}; yours is multiplied by {finds:.4g}."
+        for k in numeric if len(numeric) > 1 else []:
+            own = _changed(arguments, [j for j in numeric if j != k], seed=k)
+            kind = _made_of_one(wanted, found, value(right, own), value(answer, own))
+            if kind and not _made_of_one(wanted, found, *both(k, _shaken(arguments[k], seed=k))):
+                what = f"a {kind} that depends on {names[k]} alone"
+                return f"Your result is right but for {what}: look at how {names[k]} enters."
         for number in (0.0, 1.0):
             for k in numeric:
                 simple = np.full_like(arguments[k], number) if isinstance(arguments[k], np.ndarray) else number
@@ -98,6 +107,26 @@ def probing(answer: Callable[..., Any], right: Callable[..., Any], *arguments: A
             return ""
 
     return safe
+
+
+def _shaken(one: Any, seed: int) -> Any:
+    """Numbers like these, each changed by up to a half."""
+    return one * np.random.default_rng(seed).uniform(0.5, 1.5, np.shape(one))
+
+
+def _changed(arguments: Sequence[Any], changed: Sequence[int], seed: int) -> list[Any]:
+    return [_shaken(one, seed + k) if k in changed else one for k, one in enumerate(arguments)]
+
+
+def _made_of_one(wanted: Any, found: Any, wants: Any, finds: Any) -> str:
+    """Whether an answer is off by the same factor, or by the same term, with other arguments; "" if by neither."""
+    if not (found.shape == wanted.shape == wants.shape == finds.shape) or _alike(wanted, wants):
+        return ""
+    with np.errstate(all="ignore"):
+        factors, terms = (found / wanted, finds / wants), (found - wanted, finds - wants)
+    if _alike(*factors):
+        return "factor"
+    return "term" if _alike(*terms) else ""
 
 
 def _with(arguments: Sequence[Any], index: int, replaced: Any) -> list[Any]:

@@ -60,6 +60,13 @@ def matmul_rule(g, out, x, y):
     wrong(1, "product: x's gradient for y as well", "In x @ y the gradients are not the same for both: y stands right.",
           {"transpose(x) @ g": "transpose(g @ transpose(y))"}),
     wrong(1, "product: from arrays", NO_PAST, {"transpose(x) @ g": "Var(x.value.T) @ g"}),
+    wrong(1, "product: all from arrays", NO_PAST, {"return g @ transpose(y), transpose(x) @ g":
+          "return Var(g.value @ y.value.T), Var(x.value.T @ g.value)"}),
+    wrong(1, "sum: from arrays", NO_PAST, {"(expand(g, shape=x.value.shape),)": "(Var(np.broadcast_to(g.value, x.value.shape)),)"}),
+    wrong(1, "quotient: all from arrays", NO_PAST, {"g / y, -g * out / y":
+          "Var(g.value / y.value), Var(-g.value * out.value / y.value)"}),
+    wrong(1, "product: both in the other order", "Each gradient has the shape of its input. On which side of g must the other "
+          "factor stand, so that the shapes fit?", {"return g @ transpose(y), transpose(x) @ g": "return transpose(y) @ g, g @ transpose(x)"}),
     wrong(1, "tanh: from arrays", NO_PAST, {"(1 - out * out)": "Var(1 - out.value**2)"}),
     wrong(1, "quotient: g cut off", NO_PAST, {"g / y,": "Var(g.value) / y,"}),
     wrong(1, "tanh: the numbers of the public test", "It works at two points. What about others?", source="""

@@ -73,6 +73,7 @@ def conv2d(x, w, stride, padding, dilation, groups):
     wrong(1, "size: dilation times taps", "Between R taps there are how many steps of the dilation?",
           {"span = dilation * (kernel - 1) + 1": "span = dilation * kernel"}),
     wrong(1, "size: one side twice", BORDER, {"padding[0] + padding[1] - span": "2 * padding[0] - span"}),
+    wrong(1, "size: one side only", BORDER, {"padding[0] + padding[1] - span": "padding[0] - span"}),
     wrong(1, "size: rounded up", "A window that stands out over the end does not count: which way is rounded?",
           {"return (size + padding[0] + padding[1] - span) // stride + 1": "return -(-(size + padding[0] + padding[1] - span) // stride) + 1",
            "y = np.zeros(": "rows, columns = [(padded.shape[3 + k] - dilation[k] * (w.shape[2 + k] - 1) - 1) // stride[k] + 1 for k in (0, 1)]\n    y = np.zeros("}),
@@ -246,6 +247,7 @@ def conv2d_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):
           {"padded = pad(x, padding)": 'padded = np.pad(x, ((0, 0), (0, 0), *padding), mode="edge")'}),
     wrong(3, "a mean over the images", "Every image has its share in the gradient: a sum, no mean.", {COLLECT: COLLECT + " / n"}),
     wrong(3, "the last image only", ALL, {COLLECT: COLLECT.replace("split,", "split[-1:],").replace("padded[...", "padded[-1:, ...")}),
+    wrong(3, "the first image only", ALL, {COLLECT: COLLECT.replace("split,", "split[:1],").replace("padded[...", "padded[:1, ...")}),
     wrong(3, "a mean over the pixels", "A tap acts on every output: the effects add up.", {COLLECT: COLLECT + " / (rows * columns)"}),
     wrong(3, "the last window forgotten", "How many windows are there? g has one number for each.",
           {"padded[..., down, across])": "np.concatenate([padded[..., down, across][..., :-1], 0 * padded[..., down, across][..., -1:]], axis=-1))"}),
@@ -394,6 +396,11 @@ def fast_conv2d(x, w, padding):
           {"shifted[:, :, s, padding : padding + height, start:stop] = x[..., start + s - padding : stop + s - padding]":
            "np.copyto(shifted[:, :, s], np.roll(np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding))), -s, axis=3)[..., -columns:])"}),
     wrong(4, "no padding on the left", "Tap 0 of window 0 meets which column of x?", {START: "start = max(0, padding - s - 1)"}),
+    wrong(4, "no padding at all", "How large is the result with zeros on all four sides, and how large is yours?", source="""
+def fast_conv2d(x, w, padding):
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))
+    return np.ascontiguousarray(np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2))
+"""),
     wrong(4, "the last column forgotten", "How many columns are there with padding, and which is the last that a window meets?",
           {STOP: "stop = min(columns, width + padding - s) - 1"}),
     wrong(4, "the last row of taps forgotten", "Every row of taps has its product.", {"in range(1, r_count):": "in range(1, max(r_count - 1, 1)):"}),
@@ -401,6 +408,14 @@ def fast_conv2d(x, w, padding):
           "max(start + s - 1, 0) : max(start + s - 1, 0) + stop - start"}),
     wrong(4, "only square images", "Are height and width the same?", {"rows, columns = height + 2 * padding - r_count + 1, width + 2 * padding":
           "rows, columns = height + 2 * padding - r_count + 1, height + 2 * padding"}),
+    wrong(4, "padded as if images were square", "Are height and width the same?", source="""
+def fast_conv2d(x, w, padding):
+    size = x.shape[2]
+    padded = np.zeros((*x.shape[:2], size + 2 * padding, size + 2 * padding), x.dtype)
+    padded[:, :, padding : padding + size, padding : padding + size] = x
+    windows = np.lib.stride_tricks.sliding_window_view(padded, w.shape[2:], (2, 3))
+    return np.ascontiguousarray(np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2))
+"""),
     wrong(4, "only square filters", "Filters need not be square.", {"in range(1, r_count):": "in range(1, s_count):"}),
     wrong(4, "only the first image", "It works for one image. What about several?", {"more = np.empty_like(y)": "more = np.empty_like(y)\n    y[1:] = 0"}),
     wrong(4, "float64", SINGLE, {"tall, columns), x.dtype)": "tall, columns))"}),

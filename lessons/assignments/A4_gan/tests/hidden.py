@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from collections import Counter
 
 import numpy as np
 from public import by_hand, d_loss, dense, loss, network, output, pair, watched, weights
@@ -201,7 +202,13 @@ def twins(a, name, sizes):
     both = [in_roles(net) for net in (mine, truth)]
     shapes = [[p.shape for p in parameters] for parameters in both]
     if shapes[0] != shapes[1]:
-        fail(f"the shapes of the parameters of {name}{sizes}", f"expected {shapes[1]}, got {shapes[0]}.")
+        more, less = ((Counter(a) - Counter(b)).elements() for a, b in (shapes, shapes[::-1]))
+        differ = [
+            f"{what} {', '.join(map(str, some))}"
+            for what, some in (("too many:", [*more]), ("missing:", [*less]))
+            if some
+        ]
+        fail(f"the shapes of the parameters of {name}{sizes}", f"{'; '.join(differ)}.")
     for seed, (p, q) in enumerate(zip(*both)):
         p.data = q.data = 0.5 * random(seed + 40, *q.shape, dtype=np.float32)
     return mine, truth, CASES[name][2](*sizes), both
