@@ -66,7 +66,7 @@ def relate(found: np.ndarray, wanted: np.ndarray, arguments: Mapping[str, Any]) 
                     if _same(found, wanted + made(a) - made(b), wanted) or _same(
                         found, wanted - made(a) + made(b), wanted
                     ):
-                        return f"You take {text} of {name} where that of {other} belongs."
+                        return f"Look at {text}: that of {name} or {other} stands where the other one belongs."
             if (found.size < 3 and _is_simple(a)) or not _broadcasts(np.shape(a), found.shape):
                 continue
             for text, made in _FACTORS:
