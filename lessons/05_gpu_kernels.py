@@ -188,6 +188,10 @@ run_checked(add_without_guard, blocks, threads, a, b, c)
 #
 # `x` is flat: images, in each image the channels, in each channel `length` numbers.  Every channel has one number in `bias`,
 # the same for all images.  Write $y = x + \text{bias}$, one thread for each element.
+#
+# (**How long does a check take?**  It compiles your kernel, and runs one thread after the other with every access observed.
+# That is one to three seconds of computing for each kernel of this lesson, the first one longest; on a machine that is
+# busy it may be a minute.  While a cell runs, JupyterLab shows `[*]` beside it.)
 
 
 # %%

@@ -1,11 +1,17 @@
 """Wrong answers to the exercises, as students give them, get the hint that names their mistake."""
 
+import dataclasses
 import re
 
 import pytest
 from wrong_answers import MODULES, Table, WrongAnswer, check, exercises, judge, tables, words
+from wrong_answers.assignments import PROGRAMS
+from wrong_answers.programs import count
+from wrong_answers.programs import judge as judge_program
 
 from minigen.course import Verdict
+from minigen.course.kit.assignment import Answer, find, replaced, templates
+from minigen.course.kit.result import Outcome
 
 SLOW = {"training_step", "my_conv2d", "convolve_in_bands", "nearest"}
 MISSES = {"first": 0.1, "second": 0.1, "third": 1.0, "fourth": 1.0}
@@ -79,3 +85,33 @@ def test_every_hint_that_is_expected_is_a_pattern_that_says_something():
         assert isinstance(table, Table)
         for row in table:
             assert re.compile(row.hint) and not re.search(row.hint, ""), row
+
+
+def test_there_are_wrong_programs_for_each_task_of_each_assignment():
+    told = {}
+    for path in templates():
+        assignment = find(path.name)
+        solution = assignment.solution()
+        for wrong in (p for p in PROGRAMS if p.assignment == path.name):
+            answer = Answer(wrong.task, wrong.mistake, wrong.hint, wrong.source, tuple(wrong.pieces.items()))
+            assert replaced(solution, assignment.tasks[wrong.task - 1], answer) != solution
+            told.setdefault((path.name, wrong.task), set()).add(wrong.mistake)
+        assert {(path.name, task.number) for task in assignment.tasks} <= set(told)
+    assert sum(map(len, told.values())) == len(PROGRAMS) >= 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({p.assignment for p in PROGRAMS}))
+def test_wrong_programs_for_an_assignment_are_rejected_with_a_hint(name):
+    kinds = [(kind, wrong.mistake) for wrong, kind, _ in count(name)]
+    assert [mistake for kind, mistake in kinds if kind in ("accepted", "raw numbers")] == []
+    assert sum(kind == "right hint" for kind, _ in kinds) >= 0.65 * len(kinds), kinds
+
+
+def test_what_a_program_is_told_is_judged_without_the_numbers():
+    wrong = PROGRAMS[0]._replace(hint="sign")
+    raw = Outcome("wrong", "the sign of f(x): at index 3: expected -2.0, got 2.0 (4 of 4 elements are off).")
+    assert judge_program(wrong, {"t": raw})[0] == "raw numbers"
+    assert judge_program(wrong, {"t": dataclasses.replace(raw, hint="Look at the scale.")})[0] == "other words"
+    assert judge_program(wrong, {"t": raw, "u": dataclasses.replace(raw, hint="Look at the sign.")})[0] == "right hint"
+    assert judge_program(wrong, {"t": Outcome("passed")})[0] == "accepted"

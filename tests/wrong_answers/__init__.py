@@ -2,8 +2,9 @@
 
 The tables `lessons_NN_NN` were written from the text of the exercises, by someone who had not seen the checks; `second_round`
 after the checks had been extended for the first, with other mistakes; then the checks were extended for these, too.
-`third_round` came last, and nothing was changed for it.  ``PYTHONPATH=tests python -m wrong_answers`` feeds
-them to the checks and counts the verdicts.
+`third_round` came later, and no check was changed for one of its mistakes.  `fourth_round` has usual mistakes, written from the
+exercises alone; most of them are in the first list, too.  `assignments` has programs for A1 to A6.
+``PYTHONPATH=tests python -m wrong_answers`` feeds them to the checks and counts the verdicts.
 """
 
 import importlib
