@@ -688,7 +688,7 @@ BROKEN = {  # what happens to G, to D
     "2: batch norm at D's input": (lambda g: g, lambda d: nn.Sequential(nn.BatchNorm2d(1), *d)),
     "3: data in [0, 1]": (lambda g: g, lambda d: d),
     "4: ReLU in D": (lambda g: g, relu),
-    "5: N(0, 0.2)": (lambda g: start(g, 0.2), lambda d: start(d, 0.2)),
+    "5: weights of std 0.2": (lambda g: start(g, 0.2), lambda d: start(d, 0.2)),
     "6: beta1 = 0.9": (lambda g: g, lambda d: d),
     "no detach, G cleared": (lambda g: g, lambda d: d),
     "no detach, not cleared": (lambda g: g, lambda d: d),
