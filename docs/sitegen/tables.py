@@ -17,7 +17,7 @@ from .docstrings import Link, demote, first_paragraph, inline, no_link, table_ro
 
 __all__ = [
     "Command", "Flag", "LossFamily", "PrimitiveRow", "commands", "commands_page", "data_page", "loss_families",
-    "loss_page", "losses_page", "model_parser", "models_page", "primitive_rows", "primitives_page", "training_time",
+    "loss_page", "losses_page", "model_parser", "models_page", "primitive_rows", "primitives_page", "training_minutes",
     "undecided_table",
 ]  # fmt: skip
 
@@ -285,13 +285,13 @@ def _fits(model: type) -> bool:
     return {"channels", "size"} & {each.name for each in model.Options.specifications() if each.from_data} != set()
 
 
-def training_time(seconds: float) -> str:
-    """A measured time as the table says it.
+def training_minutes(seconds: float) -> str:
+    """A measured time as the table says it: whole minutes, at least one.
 
-    >>> training_time(52), training_time(101), training_time(400)
-    ('1 min', '2 min', '7 min')
+    >>> training_minutes(52), training_minutes(101), training_minutes(400)
+    ('1', '2', '7')
     """
-    return f"{max(1, round(seconds / 60))} min"
+    return str(max(1, round(seconds / 60)))
 
 
 def models_page(link: Link = no_link) -> str:
@@ -307,18 +307,19 @@ def models_page(link: Link = no_link) -> str:
         " [command line](command_line.md#minigen-train). What each family reaches:"
         " [expected values](../../lessons/reference/expected_values.md).",
         "",
-        "The time is that of the steps of a training with the defaults on one core, measured on this machine: "
+        "The minutes are those of the steps of a training with the defaults on one core (the samples after each epoch"
+        " are left out), measured on this machine: "
         f"{measured['processor']}. The first training of all also compiles kernels, for up to"
         " 30 seconds. The command that measures it: `python lessons/reference/make_training_times.py`.",
         "",
-        "| model | what it is | data | epochs | batch | weights | time |",
+        "| model | what it is | data | epochs | batch | weights | minutes |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, model in families().items():
         time = measured["families"].get(name, {"data": "", "seconds": None})  # a family that is new
         data = f"`{model.DATA}`" if _fits(model) else f"give `--data`, such as `{time['data']}`"
         numbers = [data, str(model.EPOCHS), str(model.BATCH_SIZE), f"{_parameters(model):,}"]
-        numbers.append("" if time["seconds"] is None else training_time(time["seconds"]))
+        numbers.append("" if time["seconds"] is None else training_minutes(time["seconds"]))
         out.append(table_row([f"[`{name}`](#model-{name})", inline(model.summary(), link), *numbers]))
     for name, model in families().items():
         head, *more = inspect.cleandoc(model.__doc__ or "").split("\nParameters\n---")[0].split("\n\n")
