@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -189,16 +190,17 @@ def check(
     covering = Covering(entry, np.random.default_rng([seed, 16]), fixed, layouts, choosy)
     found: list[Finding] = []
     before: list[dict[str, Any]] = []
+    dealt: Counter[Any] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(examples):
-            case, choices = covering.draw()
-            findings = look(problem, trim(case), seed * examples + number)
+            (case, choices), hand = covering.draw(), Counter(dealt)
+            findings = look(problem, trim(case), seed * examples + number, dealt)
             if not explain and any(f.verdict == "wrong" for f in findings):
                 return Report(entry.name, [f for f in findings if f.verdict == "wrong"])
             if any(f.verdict == "wrong" for f in findings):
                 return _failure(
-                    problem, trim, case, choices, findings, seed * examples + number, covering, before, examples
+                    problem, trim, case, choices, findings, seed * examples + number, hand, covering, before, examples
                 )
             found.extend(findings)
             if all(f.resolution for f in findings):
@@ -243,6 +245,7 @@ def _failure(
     choices: Sequence[tuple[int, int, int]],
     findings: list[Finding],
     number: int,
+    hand: "Counter[Any]",
     covering: Covering,
     before: list[dict[str, Any]],
     examples: int,
@@ -250,7 +253,7 @@ def _failure(
     """The report of a wrong point: of a smaller one that is wrong too, with the element that is worst."""
 
     def wrong(case: Case, **options: Any) -> list[Finding]:
-        seen = look(problem.with_options(**options), trim(case), number)
+        seen = look(problem.with_options(**options), trim(case), number, Counter(hand))
         return [f for f in seen if f.verdict == "wrong"]
 
     first = next(f for f in findings if f.verdict == "wrong")

@@ -20,7 +20,9 @@ seen of them is compared with the size of the function.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +39,9 @@ __all__ = ["compare", "draw", "smooth_elements"]
 BAND = 1e4
 """Gradients whose sizes differ by more than this are examined apart: the large ones' bound would hide the small."""
 
+RELAID = 2
+"""How often the vjp is called with the same cotangent in another arrangement of memory."""
+
 ROUGH, STEADY = 1e-3, 1e-6
 """A vjp whose values beside the point vary by more than this part, where the function has a slope good to that part,
 is no function of its inputs."""
@@ -51,15 +56,19 @@ DIFFERS = (
     "(an input of exactly this value, remembered state, a race, memory read before it is written)"
 )
 
+ARRANGED = "differs with the arrangement of the cotangent in memory: right in one, wrong in another"
+
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """A random cotangent or direction: Gaussian, pushed away from zero by 1/4, with three decimals so that it prints.
+    """A random cotangent or direction: Gaussian, pushed away from zero by 1/4, with six decimals so that it prints.
+
+    With fewer, products of it would have an end that a gradient rounded to some decimals hits exactly half way.
 
     >>> bool(np.all(np.abs(draw(np.random.default_rng(0), (100,))) >= 0.25))
     True
     """
     z = rng.standard_normal(shape)
-    return np.round(z + np.copysign(0.25, z), 3)
+    return np.round(z + np.copysign(0.25, z), 6)
 
 
 def compare(
@@ -80,7 +89,7 @@ def compare(
     locate: bool = True,
     confirm: bool = True,
     rtol: float = 0.0,
-    layouts: bool = False,
+    layouts: "Counter[Any] | None" = None,
 ) -> list[Finding]:
     """Judge the vjp of `fn` in each of the inputs at the positions `which`, at one point.
 
@@ -114,8 +123,8 @@ def compare(
         Whether to measure again, by another method, before a gradient is called wrong.
     rtol : float
         A tolerance of the user's own: a gradient is right where it is off by no more than this part of its size.
-    layouts : bool
-        Whether cotangents come in odd arrangements of memory.
+    layouts : Counter, optional
+        Which arrangements of cotangents in memory were dealt so far; by default they are plain.
 
     Returns
     -------
@@ -183,8 +192,12 @@ def _cotangent(
 ) -> Finding | float:
     """What is wrong under the cotangent g, or the smallest relative error that would have been seen."""
     i, worst = point.which[k], 0.0
-    g = point.lay_out(g)
+    g = point.lay_out(k, g)
     claimed, blur, again = point.claimed(k, g, part)
+    others, plain = [], np.ascontiguousarray(g).reshape(g.shape)
+    for _ in range(RELAID if point.layouts is not None else 0):  # the same numbers in other memory
+        others.append(point.lay_out(k, plain, same_values=True))
+        again.append(np.asarray(point.vjp(others[-1], *point.inputs)[k]))
     problem = next((p for c in (claimed, *again) if (p := point.not_finite(name, c))), None)
     if problem:
         return problem
@@ -206,6 +219,8 @@ def _cotangent(
                 return point.finding("wrong", name, VARIES, None, said, second.slope, second.allowed, cotangent=g)
         off = max(range(len(called)), key=lambda n: abs(seen - called[n]))
         allowed = max(2 * bound, point.rtol * size)
+        first = len(called) - len(others)
+        reason, shown = (ARRANGED, others[off - first]) if off >= first else (DIFFERS, g)
         if not abs(seen - called[off]) <= allowed:
             problem = _too_coarse(point, i, name, g, w, along, claimed, blur)
             if problem:
@@ -219,9 +234,9 @@ def _cotangent(
                     continue
                 if abs(second.slope - second.beside) <= allowed:
                     numbers = None, called[off], second.slope, allowed
-                    return point.finding("wrong", name, DIFFERS, *numbers, cotangent=g)
+                    return point.finding("wrong", name, reason, *numbers, cotangent=shown)
             if off > 0 and abs(seen - said) <= allowed:
-                return point.finding("wrong", name, DIFFERS, None, called[off], seen, allowed, cotangent=g)
+                return point.finding("wrong", name, reason, None, called[off], seen, allowed, cotangent=shown)
             return _locate(point, i, name, g, w, claimed, blur, (said, seen, bound))
         if band is None and (seen or said):  # both exactly zero: nothing could agree better
             worst = max(worst, resolution_of(max(bound, allowed / 2), size, _reach(point, i, measured)))

@@ -1,29 +1,74 @@
-"""Which points are drawn: first those that hold new pairs of choices, and the smallest one where a check fails.
+"""Which points are drawn: what must occur is dealt out over them, and the smallest one is found where a check fails.
 
-A mistake usually needs one choice (padding 2) or two at once (padding 2 *and* stride 2).  Points that are drawn at
-random repeat the frequent pairs and miss the rare ones.  So each point is the best of `CANDIDATES` random ones: that
-with the most pairs of choices that no point before had, pairs of parameters first.  This is a greedy covering array, as
-in AETG (Cohen, Dalal, Fredman & Patton 1997, "The AETG system", IEEE Transactions on Software Engineering 23).  Choices
-are the parameters, the sides of the arrays, what they are filled with, and their layouts in memory.
+A mistake usually needs one choice (padding 2, a cotangent in Fortran order, a side that a vector register does not
+divide) or two at once (padding 2 *and* stride 2).  Points that are drawn at random repeat the frequent choices and miss
+the rare ones.  So many points are drafted first, `POOL` of them, as choices without any numbers.  The list of what
+occurs in them is what can occur: every value of every parameter, every class of every side, every layout and every
+filling of every array, every pair of two parameters, and every pair of a parameter with anything else.  Then the points
+are dealt: each is the draft that adds most to what was dealt before, where a second occurrence is worth `AGAIN` of the
+first, a third that part of the second, and so on.  The seed shuffles; it does not decide what occurs.
+
+This is a greedy covering array, as in AETG (Cohen, Dalal, Fredman & Patton 1997, "The AETG system", IEEE Transactions
+on Software Engineering 23), with weights and repetition.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from .array_generators import LAYOUTS, lay_out, takes_effect
 from .op_registry import Case, Entry, RandomSource, Source
 
 __all__ = ["Covering", "RecordingSource", "ReplayedSource", "shrink"]
 
-CANDIDATES = 20
+POOL = 600
+"""Drafts from which the points are dealt."""
+
+ORDINARY = 20
+"""Drafts of ordinary numbers in plain memory, of which the first point is dealt."""
+
+AGAIN = 0.3
+"""What another occurrence of something is worth, as a part of the one before."""
+
+ONCE = 0.1
+"""The same for what must occur: every value, layout and filling."""
+
+OFTEN = 0.5
+"""The same for shapes, and pairs of parameters: what they spoil is not to be seen at every point."""
+
+MUST = 300.0
+"""What the first occurrence is worth of what must occur."""
+
+WORTH = {
+    "empty": 1000.0, "parameter": MUST, "factor": MUST, "layout": MUST, "filling": MUST, "shape": 12.0, "side": 10.0,
+    "rest": 60.0, "batch": 30.0,
+}  # fmt: skip
+"""What the first occurrence of one thing is worth, by what it belongs to."""
+
+PAIRS = {
+    "empty": 0.0, "parameter": 100.0, "factor": 3.0, "layout": 0.5, "filling": 1.0, "shape": 3.0, "side": 0.5,
+    "rest": 0.5, "batch": 0.5,
+}  # fmt: skip
+"""The same for a pair, by the lesser of the two."""
+
+PARTNERS = ("parameter", "factor", "filling")
+"""Of what pairs are made, with anything: of two layouts or two sides none are."""
+
+NARROW = 0.5
+"""The worth of a draft in which an array has one column only: there many mistakes are no mistakes."""
+
+RARE = 6
+"""What occurs in fewer drafts than this is an accident, such as one label of many."""
+
+LARGE = 1500
+"""A draft with this number of elements must add twice as much as a tiny one."""
+
 WIDEST = 64
 """Choices from a wider range, such as seeds, are no conditions for a mistake."""
-
-SIDES = (0, 1, 2, 3, 4, 5, 9, 17)
-"""Where the ranges of sides begin: the last is 17 and more."""
 
 TRIES = 120
 """How many smaller points are tried while shrinking."""
@@ -37,47 +82,71 @@ class RecordingSource(RandomSource):
     choices : list of (low, high, value)
         What was drawn, in order.
     drawn : dict
-        The choices by name: parameters by theirs, the others by their number.
+        The parameters and factors by name: the number of the choice, and the value where it is a plain one.
     offered : dict
         For each parameter, how many values it is drawn from.
+    notes : dict
+        What was noted of the point, by name.
+    filled : dict
+        For each array, by its `id`: the array, and its filling and layout.
     """
 
     plain = ordinary = False
     """Whether arrays are filled in the first of their kinds: in the first point, which has no other purpose."""
 
+    draft = False
+    """Whether arrays only have shapes and layouts, and no numbers."""
+
     def __init__(self, rng: np.random.Generator, fixed: dict[str, Any] | None = None, layouts: bool = True):
         super().__init__(rng, fixed, layouts)
         self.tails = True
         self.choices: list[tuple[int, int, int]] = []
-        self.drawn: dict[str, int] = {}
+        self.drawn: dict[str, tuple[int, Any]] = {}
         self.offered: dict[str, int] = {}
+        self.notes: dict[str, Any] = {}
+        self.filled: dict[int, tuple[Any, str, str]] = {}
 
     def integer(self, low: int, high: int) -> int:
         """An integer that the generator draws, and that is noted."""
         plain = self.plain and high - low < WIDEST
         value = low if plain else super().integer(low, high)
         self.choices.append((low, high, value))
-        if 0 < high - low < WIDEST:
-            self.drawn[f"#{len(self.choices)}"] = value
         return value
 
     def array(self, shape: Sequence[int], *kinds: str) -> Any:
-        """An array, in an ordinary point of the first kind and in plain memory."""
+        """An array, in an ordinary point of the first kind and in plain memory; in a draft, of zeros."""
         self.plain = self.ordinary
         try:
-            return super().array(shape, *kinds)
+            if not self.draft:
+                return super().array(shape, *kinds)
+            self.integer(0, 2**32 - 1)  # the same choices, in the same order
+            kind = self.choose(kinds or ("gaussian",))
+            layout = self.choose(LAYOUTS) if self.layouts else "plain"
         finally:
             self.plain = False
+        x = lay_out(np.zeros(tuple(shape)), layout)
+        self.filled[id(x)] = x, kind, layout if takes_effect(layout, x.shape) else "plain"
+        return x
 
     def param(self, name: str, choices: Sequence[Any]) -> Any:
         """A parameter, noted by its name."""
         if name in self.fixed:
             return self.fixed[name]
-        place = int(self.rng.integers(len(choices)))
-        self.choices.append((0, len(choices) - 1, place))
         if len(choices) > 1:
-            self.drawn[name], self.offered[name] = place, len(choices)
-        return choices[place]
+            self.offered[name] = len(choices)
+        return self.factor(name, choices)
+
+    def factor(self, name: str, choices: Sequence[Any]) -> Any:
+        """Another choice, noted by its name."""
+        place = self.integer(0, len(choices) - 1)
+        value = choices[place]
+        if len(choices) > 1:  # the value too: the first of several dimensions is -2 or -3
+            self.drawn[name] = place, value if isinstance(value, bool | int | float | str) else None
+        return value
+
+    def note(self, name: str, value: Any) -> None:
+        """Something that follows from the choices and may be the condition of a mistake."""
+        self.notes[name] = value
 
 
 class ReplayedSource(Source):
@@ -96,21 +165,78 @@ class ReplayedSource(Source):
         return value
 
 
-def sides(case: Case) -> dict[str, int]:
-    """For each side of each input the range of `SIDES` that it is in.
+def side_class(n: int) -> str:
+    """What a loop over a side of length n meets: few steps, whole vectors, or a rest behind the last whole one.
 
-    >>> sides(Case((np.ones((1, 12)), np.ones(3))))
-    {'side 0 of input 0': 1, 'side 1 of input 0': 6, 'side 0 of input 1': 3}
+    >>> [side_class(n) for n in (0, 3, 8, 9, 40)]
+    ['0', '3', 'above 4', 'above 8, with a rest', 'above 16']
     """
-    return {
-        f"side {axis} of input {i}": bisect_right(SIDES, side) - 1
-        for i, x in enumerate(case.inputs)
-        for axis, side in enumerate(np.shape(x))
-    }
+    if n <= 4:
+        return str(n)
+    width = (4, 8, 16)[bisect_right((9, 17), n)]
+    return f"above {width}" + (", with a rest" if n % min(width, 8) else "")
+
+
+@dataclass
+class Draft:
+    """A point without numbers: the choices that make it, and what occurs in it.
+
+    Attributes
+    ----------
+    choices : list of (low, high, value)
+    found : dict
+        What occurs, by name: the kind of thing it is, and which.
+    price : float
+        By what its worth is divided.
+    offered : dict
+        As a source has it.
+    narrow : bool
+        Whether an array has one column only.
+    places : dict
+        For each parameter, which of its values it has, by number.
+    """
+
+    choices: list[tuple[int, int, int]]
+    found: dict[str, tuple[str, Any]]
+    price: float
+    offered: dict[str, int]
+    narrow: bool = False
+    places: dict[str, int] = field(default_factory=dict)
+
+
+def draft(source: RecordingSource, case: Case) -> Draft:
+    """What occurs in a point."""
+    found: dict[str, tuple[str, Any]] = {}
+    sizes = [np.size(x) for x in case.inputs]
+    if 0 in sizes:  # nothing can be wrong there but the shapes
+        return Draft(source.choices, {"empty": ("empty", True)}, 1.0, source.offered)
+    for name, (place, value) in source.drawn.items():
+        found[name] = "parameter" if name in source.offered else "factor", ("choice", place) if value is None else value
+    for name, value in source.notes.items():
+        found[name] = "factor", value
+    narrow = False
+    for i, x in enumerate(case.inputs):
+        shape = np.shape(x)
+        narrow |= len(shape) > 0 and shape[-1] == 1
+        for axis, n in enumerate(shape):
+            name = side_class(n)
+            found[f"side {axis - len(shape)} of input {i}"] = "rest" if "rest" in name else "side", name
+        if len(shape) > 1:
+            found[f"first side of input {i}"] = "batch", side_class(shape[0])
+            found[f"input {i} is square"] = "shape", shape[-1] == shape[-2] > 1
+        _, kind, layout = source.filled.get(id(x), (None, "", ""))
+        if kind:
+            found[f"filling of input {i}"] = "filling", kind
+            found[f"layout of input {i}"] = "layout", layout
+    for kind, layout in [(k, y) for i, (x, k, y) in source.filled.items() if not any(x is z for z in case.inputs)]:
+        found["filling of a parameter"], found["layout of a parameter"] = ("filling", kind), ("layout", layout)
+    price = (1 + sum(sizes) / LARGE) / (NARROW if narrow else 1)
+    places = {name: place for name, (place, _) in source.drawn.items() if name in source.offered}
+    return Draft(source.choices, found, price, source.offered, narrow, places)
 
 
 class Covering:
-    """Points of an operation that cover the pairs of choices.
+    """Points of an operation that cover what can occur.
 
     Parameters
     ----------
@@ -132,8 +258,15 @@ class Covering:
         only: Callable[..., bool] | None = None,
     ):
         self.entry, self.rng, self.fixed, self.layouts, self.only = entry, rng, fixed, layouts, only
-        self.singles: set[tuple[str, int]] = set()
-        self.pairs: set[tuple[Any, Any]] = set()
+        self.drafts: list[Draft] = []
+        self.numbers: dict[Any, int] = {}
+        self.worth = np.zeros(1)  # of each number; the number 0 stands for nothing
+        self.again = np.zeros(1)
+        self.times = np.zeros(1, np.int64)
+        self.members = np.zeros((0, 1), np.int64)
+        self.prices = np.zeros(0)
+        self.open = np.zeros(0, bool)
+        self.dealt: set[Any] = set()
         self.offered: dict[str, int] = {}
         self.given: set[str] = set()
 
@@ -145,46 +278,84 @@ class Covering:
         ValueError
             If `only` accepts none of many points.
         """
-        best: Any = None
         tried = 0
-        while tried < CANDIDATES or (best is None and tried < 50 * CANDIDATES):
-            tried += 1
-            source = RecordingSource(self.rng, self.fixed, self.layouts)
-            source.ordinary = not self.singles
+        while True:
+            if not self.open.any():
+                if tried >= 2 * POOL:
+                    raise ValueError(
+                        f"check: only= accepts none of {tried} points of {self.entry.name} that its dtype can hold"
+                    )
+                self._draft_more()
+            place = self._best()
+            self.open[place], tried = False, tried + 1
+            best = self.drafts[place]
+            source = ReplayedSource([value for *_, value in best.choices], self.fixed, self.layouts)
             case = self.entry.make(source)
-            if self.only is not None and not self.only(*case.inputs, **case.params):
-                continue
-            chosen = sorted((source.drawn | sides(case)).items())
-            named = source.offered
-            new = sum(
-                10 if a[0] in named and b[0] in named else 1
-                for a, b in combinations(chosen, 2)
-                if (a, b) not in self.pairs
-            )
-            new += 10 * sum(one not in self.singles for one in chosen)
-            if best is None or new > best[0]:
-                best = new, case, source, chosen
-        if best is None:
-            raise ValueError(
-                f"check: only= accepts none of {tried} points of {self.entry.name} that its dtype can hold"
-            )
-        _, case, source, chosen = best
-        self.singles |= set(chosen)
-        self.pairs |= set(combinations(chosen, 2))
-        self.offered |= source.offered
+            if self.only is None or self.only(*case.inputs, **case.params):
+                break
+        self.times[self.members[place]] += 1
+        named = sorted(best.places.items())
+        self.dealt |= {*named, *combinations(named, 2)}
+        self.offered |= best.offered
         self.given |= {name for name, value in case.params.items() if value is not None}
         return case, source.choices
 
     def coverage(self) -> tuple[int, int]:
         """How many pairs of values of two parameters were drawn, and how many there are."""
-        names = set(self.offered)
-        drawn = sum(a[0] in names and b[0] in names for a, b in self.pairs)
-        return drawn, sum(self.offered[a] * self.offered[b] for a, b in combinations(sorted(names), 2))
+        drawn = sum(isinstance(name, tuple) for name, _ in self.dealt)
+        return drawn, sum(self.offered[a] * self.offered[b] for a, b in combinations(sorted(self.offered), 2))
+
+    def never(self) -> list[tuple[str, Any]]:
+        """The single things that can occur, and did in no point."""
+        return [key for key, n in self.numbers.items() if len(key) == 2 and self.worth[n] > 0 == self.times[n]]
 
     def missed(self) -> dict[str, int]:
         """For each parameter, how many of its values were never drawn, if any."""
-        counts = {n: many - sum(name == n for name, _ in self.singles) for n, many in self.offered.items()}
+        counts = {n: many - sum(name == n for name, _ in self.dealt) for n, many in self.offered.items()}
         return {name: count for name, count in counts.items() if count > 0}
+
+    def _best(self) -> int:
+        """The draft that adds most."""
+        worth = (self.worth * self.again**self.times)[self.members].sum(axis=1) / self.prices
+        if self.open.all():  # the first point: a mistake that comes only at the first call must show there
+            return int(np.argmax([w - 1e9 * d.narrow for w, d in zip(worth[:ORDINARY], self.drafts)]))
+        return int(np.argmax(np.where(self.open, worth, -1.0)))
+
+    def _draft_more(self) -> None:
+        """Draft `POOL` points more; the very first are ordinary ones."""
+        first, rows, worth, again = len(self.drafts), [], self.worth.tolist(), self.again.tolist()
+        for number in range(POOL):
+            source = RecordingSource(self.rng, self.fixed, self.layouts)
+            source.draft, source.ordinary = True, first + number < ORDINARY
+            self.drafts.append(draft(source, self.entry.make(source)))
+            rows.append(self._number(self.drafts[-1].found, worth, again))
+        self.worth, self.again = np.array(worth), np.array(again)
+        self.times = np.concatenate([self.times, np.zeros(len(worth) - self.times.size, np.int64)])
+        members = np.zeros((first + POOL, max(self.members.shape[1], *map(len, rows))), np.int64)
+        members[:first, : self.members.shape[1]] = self.members
+        for place, row in enumerate(rows, first):
+            members[place, : len(row)] = row
+        self.worth[np.bincount(members.ravel(), minlength=self.worth.size) < RARE] = 0.0
+        self.members = members
+        self.prices = np.array([d.price for d in self.drafts])
+        self.open = np.concatenate([self.open, np.ones(POOL, bool)])
+
+    def _number(self, found: dict[str, tuple[str, Any]], worth: list[float], again: list[float]) -> list[int]:
+        """The numbers of what occurs in a point: of every single thing, and of its pairs with `PARTNERS`."""
+        partners = [(name, kind, what) for name, (kind, what) in found.items() if kind in PARTNERS]
+        row = []
+        for name, (kind, what) in found.items():
+            keys: list[tuple[Any, float]] = [((name, what), WORTH[kind])]
+            keys += [((name, what, other, value), min(PAIRS[kind], PAIRS[their]))
+                     for other, their, value in partners if other < name or kind not in PARTNERS]  # fmt: skip
+            for key, value in keys:
+                if key not in self.numbers:
+                    self.numbers[key] = len(worth)
+                    worth.append(value)
+                    often = value == PAIRS["parameter"] or value in (WORTH["batch"], WORTH["rest"], WORTH["shape"])
+                    again.append(ONCE if value >= MUST else OFTEN if often else AGAIN)
+                row.append(self.numbers[key])
+        return row
 
 
 def shrink(

@@ -34,6 +34,7 @@ float32 and not in float16.  Elements on a kink are not judged, and neither are 
 `LOST` of the gradient is lost by moving the inputs.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ import numpy as np
 
 from .. import kernels
 from .adapters.minigen import table
-from .array_generators import COTANGENT_LAYOUTS, lay_out
+from .array_generators import deal_layout
 from .called import Called, Problem
 from .compare import draw
 from .differences import Array, directional, measure_noise, same_layout, value_or_nan
@@ -189,7 +190,7 @@ def _reference(problem: Problem) -> tuple[Callable[..., Any], Callable[..., Any]
     return (lambda *x, **params: entry.spec(**dict(zip(entry.inputs, x)), **params)), table[entry.name][1]
 
 
-def judge_rounded(problem: Problem, case: Case, rng: np.random.Generator) -> list[Finding]:
+def judge_rounded(problem: Problem, case: Case, rng: np.random.Generator, dealt: "Counter[Any]") -> list[Finding]:
     """Judge a kernel of less than float64 at one point.
 
     Parameters
@@ -198,6 +199,8 @@ def judge_rounded(problem: Problem, case: Case, rng: np.random.Generator) -> lis
     case : Case
         The point in float64; it is rounded here.
     rng : numpy.random.Generator
+    dealt : Counter
+        Which arrangements of cotangents were dealt so far.
 
     Returns
     -------
@@ -210,7 +213,7 @@ def judge_rounded(problem: Problem, case: Case, rng: np.random.Generator) -> lis
         problem.skipped.add(f"values beyond the range of {problem.precision.name}")
         return []
     wrong = function_contract(problem.entry.name, judge.called.raw, problem.entry, given) or judge.values()
-    return [wrong] if wrong else judge.gradients()
+    return [wrong] if wrong else judge.gradients(dealt)
 
 
 class _Judge:
@@ -309,11 +312,11 @@ class _Judge:
         sizes = [np.abs(x) if f else x for x, f in zip(self.wide[0], floats)]
         return sizes, [np.ones(x.shape) if f else x for x, f in zip(self.wide[0], floats)]
 
-    def gradients(self) -> list[Finding]:
+    def gradients(self, dealt: "Counter[Any]") -> list[Finding]:
         """The verdicts on the gradients."""
         g = self.precision.rounded(np.asarray(draw(self.rng, self.exact_values.shape)))
         if self.problem.layouts and self.called.shapes is None:
-            g = lay_out(g, COTANGENT_LAYOUTS[self.rng.integers(len(COTANGENT_LAYOUTS))])
+            g = deal_layout(g, "all", dealt, self.rng)
         which, names = self.called.which, self.called.names
         wrong = vjp_preconditions(self.op, self.called.pulled, g, self.points[0], which, names)
         if wrong:

@@ -64,6 +64,13 @@ class Source:
         """A parameter: one of `choices`, unless it is fixed.  The first is the default."""
         return self.fixed[name] if name in self.fixed else self.choose(choices)
 
+    def factor(self, name: str, choices: Sequence[Any]) -> Any:
+        """Another choice with a name: what is no parameter, but may be the condition of a mistake."""
+        return self.choose(choices)
+
+    def note(self, name: str, value: Any) -> None:
+        """Something that follows from the choices, and may be the condition of a mistake too."""
+
     def array(self, shape: Sequence[int], *kinds: str) -> Array:
         """An array filled in one of the `kinds` of `minigen.check.array_generators`, Gaussian by default."""
         rng = self.generator()
@@ -75,8 +82,11 @@ class Source:
         return self.choose(TAILS) if self.tails and self.integer(0, 7) == 7 else self.integer(low, high)
 
     def shape(self, least: int, most: int, side: int = 4) -> tuple[int, ...]:
-        """A shape of `least` to `most` dimensions."""
-        return tuple(self.integer(1, side) for _ in range(self.integer(least, most)))
+        """A shape of `least` to `most` dimensions, of which one may be long."""
+        sides = [self.integer(1, side) for _ in range(self.integer(least, most))]
+        if self.tails and sides and self.integer(0, 2) == 2:
+            sides[-self.integer(1, len(sides))] = self.choose(TAILS)
+        return tuple(sides)
 
     def generator(self) -> np.random.Generator:
         """A random generator with a seed from this source."""
@@ -191,7 +201,7 @@ def _entry(
 
 @_entry("input weight bias", optional=1)
 def _linear(s: Source) -> Case:
-    k, m = s.integer(1, 4), s.integer(1, 4)
+    k, m = s.side(1, 4), s.side(1, 4)
     return Case((s.array((*s.shape(1, 2), k)), s.array((m, k)), s.array((m,))))
 
 
@@ -204,12 +214,22 @@ def _matmul(s: Source) -> Case:
 
 _STRIDES, _PADDINGS, _DILATIONS, _GROUPS = [1, 2, 3], [0, 1, 2], [1, 2, 3], [1, 2, 4]
 _KERNELS = [1, 2, 3, 3, 4, 5, 7]
+_LONG = [*_KERNELS, 9]
 _BATCHES = [1, 2, 3, 4, 0]
+_FULL = [1, 2, 3, 4]
 
 
 def _channels_of(s: Source, groups: int) -> tuple[int, int]:
     """Channels per group of the two sides of a convolution; one per group is a depthwise convolution."""
-    return (s.side(1, 2), s.integer(1, 2)) if groups == 1 else (s.integer(1, 2), s.integer(1, 2))
+    c, o = s.side(1, 2) if groups == 1 else s.integer(1, 2), s.side(1, 2)
+    depthwise = "depthwise" if o == 1 else "depthwise, several outputs"
+    s.note("kind of convolution", "dense" if groups == 1 else "grouped" if c > 1 else depthwise)
+    return c, o
+
+
+def _steps(s: Source, stride: int) -> int:
+    """By what a side is longer than one window: by whole strides, and sometimes by a rest that no window reaches."""
+    return stride * s.choose([1, 2, 1, 0]) + s.choose([0, 0, 0, stride // 2, stride - 1])
 
 
 @_entry("input weight bias", optional=1, stride=1, padding=0, dilation=1, groups=1)
@@ -220,11 +240,12 @@ def _conv2d(s: Source) -> Case:
         "dilation": s.param("dilation", _DILATIONS),
         "groups": s.param("groups", _GROUPS),
     }
-    n, (c, o) = s.choose(_BATCHES), _channels_of(s, p["groups"])
-    kernel = [s.choose(_KERNELS) for _ in range(2)]
+    n, (c, o) = s.factor("batch", _BATCHES), _channels_of(s, p["groups"])
+    kernel = [s.factor("kernel height", _KERNELS), s.factor("kernel width", _LONG)]
     axes = zip(kernel, _pair(p["dilation"]), _pair(p["padding"]))
-    size = [max(1, d * (k - 1) + 1 - int(np.sum(_pair(q)))) + s.integer(0, 3) for k, d, q in axes]
-    if kernel == [1, 1]:
+    least = [max(1, d * (k - 1) + 1 - int(np.sum(_pair(q)))) for k, d, q in axes]
+    size = [n + _steps(s, step) for n, step in zip(least, _pair(p["stride"]))]
+    if kernel[1] == 1:
         size[1] = s.side(1, 4)
     weight = s.array((o * p["groups"], c, *kernel))
     return Case((s.array((n, c * p["groups"], *size)), weight, s.array((o * p["groups"],))), p)
@@ -233,12 +254,12 @@ def _conv2d(s: Source) -> Case:
 @_entry("input weight bias", optional=1, stride=1, padding=0, output_padding=0, groups=1, dilation=1)
 def _conv_transpose2d(s: Source) -> Case:
     stride, dilation = s.param("stride", _STRIDES), s.param("dilation", _DILATIONS)
-    groups, extra = s.param("groups", _GROUPS), s.param("output_padding", [0, min(_pair(stride)) - 1])
-    kernel = [s.choose(_KERNELS[:-1]) for _ in range(2)]
+    groups, extra = s.param("groups", _GROUPS), s.param("output_padding", list(range(min(_pair(stride)))))
+    kernel = [s.factor("kernel height", _KERNELS[:-1]), s.factor("kernel width", _LONG)]
     most = min(d * (k - 1) for d, k in zip(_pair(dilation), kernel))
-    pad = s.param("padding", [0, min(1, most), min(2, most)])
-    n, (c, o) = s.choose(_BATCHES), _channels_of(s, groups)
-    size = [s.integer(1, 3) + q for q in _pair(pad)]
+    pad = s.param("padding", list(range(min(2, most) + 1)))
+    n, (c, o) = s.factor("batch", _BATCHES), _channels_of(s, groups)
+    size = [part + q for part, q in zip((s.integer(1, 3), s.side(1, 3)), _pair(pad))]
     p = {"stride": stride, "padding": pad, "output_padding": extra, "groups": groups, "dilation": dilation}
     return Case((s.array((n, c * groups, *size)), s.array((c * groups, o, *kernel)), s.array((o * groups,))), p)
 
@@ -251,7 +272,7 @@ def _conv1d(s: Source) -> Case:
         "dilation": s.param("dilation", _DILATIONS),
         "groups": s.param("groups", _GROUPS),
     }
-    n, (c, o), kernel = s.choose(_BATCHES), _channels_of(s, p["groups"]), s.choose(_KERNELS)
+    n, (c, o), kernel = s.factor("batch", _BATCHES), _channels_of(s, p["groups"]), s.factor("kernel", _LONG)
     size = max(1, p["dilation"] * (kernel - 1) + 1 - 2 * p["padding"]) + s.side(1, 4) - 1
     weight = s.array((o * p["groups"], c, kernel))
     return Case((s.array((n, c * p["groups"], size)), weight, s.array((o * p["groups"],))), p)
@@ -260,19 +281,20 @@ def _conv1d(s: Source) -> Case:
 @_entry("input weight bias", optional=1, stride=1, padding=0, output_padding=0, groups=1, dilation=1)
 def _conv_transpose1d(s: Source) -> Case:
     stride, dilation = s.param("stride", _STRIDES), s.param("dilation", _DILATIONS)
-    groups, extra, kernel = s.param("groups", _GROUPS), s.param("output_padding", [0, stride - 1]), s.choose(_KERNELS)
+    groups, extra = s.param("groups", _GROUPS), s.param("output_padding", list(range(stride)))
+    kernel = s.factor("kernel", _LONG)
     most = dilation * (kernel - 1)
-    pad = s.param("padding", [0, min(1, most), min(2, most)])
-    n, (c, o) = s.choose(_BATCHES), _channels_of(s, groups)
+    pad = s.param("padding", list(range(min(2, most) + 1)))
+    n, (c, o) = s.factor("batch", _BATCHES), _channels_of(s, groups)
     p = {"stride": stride, "padding": pad, "output_padding": extra, "groups": groups, "dilation": dilation}
-    x = s.array((n, c * groups, s.integer(1, 3) + pad))
+    x = s.array((n, c * groups, s.side(1, 3) + pad))
     return Case((x, s.array((c * groups, o, kernel)), s.array((o * groups,))), p)
 
 
 @_entry("input weight", "input")
 def _embedding(s: Source) -> Case:
     rows = s.integer(1, 4)
-    return Case((s.generator().integers(0, rows, s.shape(1, 2)), s.array((rows, s.integer(1, 3)))))
+    return Case((s.generator().integers(0, rows, s.shape(1, 2)), s.array((rows, s.side(1, 3)))))
 
 
 EQUATIONS = ["ij,jk->ik", "ij,kj->ik", "bij,bjk->bik", "i,j->ij", "ij,ij->j", "ij,ij->", "ijk,k->ji", "ii,ij->j"]
@@ -289,7 +311,8 @@ def _einsum(s: Source) -> Case:
 
 @_entry("query key value", is_causal=False, scale=None, attn_mask=None)
 def _scaled_dot_product_attention(s: Source) -> Case:
-    lead, n, m, e, d = s.choose([(), (2,), (2, 3)]), s.side(1, 4), s.side(1, 4), s.integer(1, 4), s.integer(1, 3)
+    lead = s.factor("lead", [(), (2,), (2, 3), (1,)])
+    n, m, e, d = (s.side(1, high) for high in (4, 4, 4, 3))
     p: dict[str, Any] = {"is_causal": s.param("is_causal", [False, True]), "scale": s.param("scale", [None, 0.5])}
     if "attn_mask" in s.fixed:
         p["attn_mask"] = s.fixed["attn_mask"]
@@ -306,8 +329,12 @@ def _scaled_dot_product_attention(s: Source) -> Case:
 def _gather(s: Source) -> Case:
     shape = tuple(n + 1 for n in s.shape(1, 3, 3))
     dim = s.param("dim", [0, -1, len(shape) // 2])
-    picked = tuple(s.integer(1, 4) if d == dim % len(shape) else s.integer(1, n) for d, n in enumerate(shape))
-    return Case((s.array(shape), s.generator().integers(0, shape[dim], picked)), {"dim": dim})
+    ends = s.factor("the ends are picked", [False, True])
+    picked = [s.integer(2, 4) if d == dim % len(shape) else n if ends else s.integer(1, n) for d, n in enumerate(shape)]
+    index = s.generator().integers(0, shape[dim], picked)
+    if ends:
+        index.flat[0], index.flat[-1] = 0, shape[dim] - 1
+    return Case((s.array(shape), index), {"dim": dim})
 
 
 def _join(function: Callable[..., Any], arrays: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -333,20 +360,22 @@ def _pooled(s: Source, *kinds: str, dilated: bool = False) -> tuple[Array, dict[
     kernel = s.param("kernel_size", [2, 1, 3, 4])
     p = {
         "kernel_size": kernel,
-        "stride": s.param("stride", [kernel, 1, 2, 4]),
-        "padding": s.param("padding", [0, min(_pair(kernel)) // 2]),
+        "stride": s.param("stride", [kernel, *(n for n in (1, 2, 3, 4) if n != kernel)]),
+        "padding": s.param("padding", list(range(min(_pair(kernel)) // 2 + 1))),
     }
     dilation = s.param("dilation", [1, 2]) if dilated else 1
     axes = zip(_pair(kernel), _pair(p["padding"]), _pair(dilation))
     # no shorter than the dilation: else a window may hold nothing but padding, and has no maximum
-    size = [max(d, d * (k - 1) + 1 - 2 * q) + s.integer(0, 4) for k, q, d in axes]
-    x = s.array((s.choose(_BATCHES), s.integer(1, 3), *size), *kinds)
+    long = s.side(0, 0)
+    least = [max(d, d * (k - 1) + 1 - 2 * q) for k, q, d in axes]
+    size = [n + (long or _steps(s, step)) for n, step in zip(least, _pair(p["stride"]))]
+    x = s.array((s.factor("batch", _BATCHES), s.integer(1, 3), *size), *kinds)
     return x, p | ({"dilation": dilation} if dilated else {})
 
 
 @_entry("input", kernel_size=2, stride=2, padding=0, dilation=1)
 def _max_pool2d(s: Source) -> Case:
-    x, p = _pooled(s, "gaussian", "ties", dilated=True)
+    x, p = _pooled(s, "corners", "ties", dilated=True)
     return Case((x,), p)
 
 
@@ -359,27 +388,29 @@ def _avg_pool2d(s: Source) -> Case:
 
 @_entry("input", output_size=2)
 def _adaptive_avg_pool2d(s: Source) -> Case:
-    x = s.array((s.integer(1, 2), s.integer(1, 2), s.integer(1, 5), s.integer(1, 5)))
+    x = s.array((s.factor("batch", _FULL), s.integer(1, 2), s.integer(1, 5), s.side(1, 5)))
     return Case((x,), {"output_size": s.param("output_size", [2, 1, (3, 2)])})
 
 
 @_entry("input", upscale_factor=2)
 def _pixel_shuffle(s: Source) -> Case:
     r = s.param("upscale_factor", [2, 1, 3])
-    return Case((s.array((s.integer(1, 2), s.integer(1, 2) * r * r, s.integer(1, 3), 2)),), {"upscale_factor": r})
+    x = s.array((s.factor("batch", _FULL), s.integer(1, 2) * r * r, s.integer(1, 3), s.side(1, 3)))
+    return Case((x,), {"upscale_factor": r})
 
 
 @_entry("input", downscale_factor=2)
 def _pixel_unshuffle(s: Source) -> Case:
     r = s.param("downscale_factor", [2, 1, 3])
-    return Case((s.array((s.integer(1, 2), s.integer(1, 2), s.integer(1, 2) * r, 2 * r)),), {"downscale_factor": r})
+    x = s.array((s.factor("batch", _FULL), s.integer(1, 2), s.integer(1, 2) * r, s.side(1, 2) * r))
+    return Case((x,), {"downscale_factor": r})
 
 
 @_entry("input", scale_factor=2, mode="nearest")
 def _interpolate(s: Source) -> Case:
-    x = s.array((s.integer(1, 2), s.integer(1, 2), s.integer(1, 4), s.integer(1, 4)))
+    x = s.array((s.factor("batch", _FULL), s.integer(1, 2), s.integer(1, 4), s.side(1, 4)))
     p: dict[str, Any] = {"mode": s.param("mode", ["nearest", "bilinear", "bicubic"])}
-    if "scale_factor" not in s.fixed and s.integer(0, 1):
+    if "scale_factor" not in s.fixed and s.factor("size given", [False, True]):
         p["size"] = (s.integer(1, 6), s.integer(1, 6))
     else:
         p["scale_factor"] = s.param("scale_factor", [2, 3, 1])
@@ -392,9 +423,9 @@ def _interpolate(s: Source) -> Case:
 
 @_entry("input", pad=(1, 1), mode="constant", value=0.0)
 def _pad(s: Source) -> Case:
-    x = s.array((2, 2, s.integer(3, 4), s.integer(3, 4)))
+    x = s.array((s.factor("batch", _FULL), 2, s.integer(3, 4), s.side(3, 4)))
     mode = s.param("mode", ["constant", "reflect", "replicate", "circular"])
-    p = {"pad": s.param("pad", [tuple(s.integer(0, 2) for _ in range(4))]), "mode": mode}
+    p = {"pad": s.param("pad", [tuple(s.factor(f"pad {k}", [0, 1, 2]) for k in range(4))]), "mode": mode}
     return Case((x,), p | ({"value": s.param("value", [0.0, -1.5])} if mode == "constant" else {}))
 
 
@@ -403,8 +434,9 @@ def _pad(s: Source) -> Case:
 
 @_entry("input weight bias", training=True, eps=1e-5)
 def _batch_norm(s: Source) -> Case:
-    c = s.integer(1, 3)
-    x = s.array((s.integer(2, 4), c, *s.choose([(), (2,), (2, 2)])), "gaussian", "offset", "constant")
+    c = s.side(1, 3)
+    images = s.factor("images", [(), (s.side(2, 3),), (2, 2)])
+    x = s.array((s.integer(2, 4), c, *images), "gaussian", "offset", "constant")
     p: dict[str, Any] = {"training": s.param("training", [True, False]), "eps": s.param("eps", [1e-5, 1e-2])}
     if not p["training"]:
         p |= {"running_mean": s.array((c,)), "running_var": s.array((c,), "positive")}
@@ -413,22 +445,22 @@ def _batch_norm(s: Source) -> Case:
 
 @_entry("input weight bias", eps=1e-5)
 def _instance_norm(s: Source) -> Case:
-    c = s.integer(1, 3)
-    x = s.array((s.integer(1, 2), c, s.integer(2, 3), 2), "gaussian", "offset", "constant")
+    c = s.side(1, 3)
+    x = s.array((s.factor("batch", _FULL), c, s.integer(2, 3), s.side(2, 3)), "gaussian", "offset", "constant")
     return Case((x, s.array((c,), "away"), s.array((c,))), {"eps": s.param("eps", [1e-5, 1e-2])})
 
 
 @_entry("input weight bias", num_groups=2, eps=1e-5)
 def _group_norm(s: Source) -> Case:
     groups = s.param("num_groups", [1, 2])
-    c = groups * s.integer(1, 2)
-    x = s.array((s.integer(1, 3), c, s.integer(2, 3), 2), "gaussian", "offset", "constant")
+    c = groups * s.side(1, 2)
+    x = s.array((s.factor("batch", _FULL), c, s.integer(2, 3), s.side(2, 3)), "gaussian", "offset", "constant")
     return Case((x, s.array((c,), "away"), s.array((c,))), {"num_groups": groups, "eps": s.param("eps", [1e-5, 1e-2])})
 
 
 @_entry("input weight bias", eps=1e-5)
 def _layer_norm(s: Source) -> Case:
-    shape = s.choose([(3,), (5,), (2, 3)])
+    shape = s.factor("shape", [(3,), (5,), (2, 3), (s.side(2, 5),)])
     x = s.array((*s.shape(1, 2, 3), *shape), "gaussian", "offset", "constant")
     return Case(
         (x, s.array(shape, "away"), s.array(shape)),
@@ -447,7 +479,7 @@ def _elementwise(name: str, *kinds: str, **params: Sequence[Any]) -> None:
     OP_REGISTRY[name] = Entry(name, ("input",), make, {key: choices[0] for key, choices in params.items()})
 
 
-_elementwise("relu", "gaussian", "ties")
+_elementwise("relu", "gaussian", "ties", "corners")
 _elementwise("leaky_relu", "gaussian", "ties", negative_slope=[0.01, 0.2, 0.0])
 _elementwise("elu", "gaussian", "ties", alpha=[1.0, 0.5])
 _elementwise("silu", "gaussian", "logits")
@@ -463,7 +495,7 @@ _elementwise("sqrt", "positive", "log_uniform")
 @_entry("input weight")
 def _prelu(s: Source) -> Case:
     x = s.array(s.shape(2, 3), "gaussian", "ties")
-    return Case((x, s.array((s.choose([1, x.shape[1]]),))))
+    return Case((x, s.array((s.factor("weights", [1, x.shape[1]]),))))
 
 
 _elementwise("abs", "gaussian", "ties")
@@ -486,7 +518,7 @@ def _pow(s: Source) -> Case:
 
 def _broadcasting(name: str, *kinds: str) -> None:
     def make(s: Source) -> Case:
-        n, m = s.side(2, 4), s.integer(2, 3)
+        n, m = s.side(1, 4), s.side(2, 3)
         shapes = [((n, m), (n, m)), ((n, m), (m,)), ((n, 1), (1, m)), ((m,), (2, n, m)), ((), (n,)), ((n, m), ())]
         a, b = s.param("shapes", shapes)
         return Case((s.array(a, *(kinds if "ties" in kinds else ())), s.array(b, *kinds)))
@@ -516,7 +548,7 @@ def _over_dims(name: str, *kinds: str) -> None:
 
 
 _over_dims("sum", "gaussian", "wide")
-_over_dims("amax", "gaussian", "gaussian", "ties")
+_over_dims("amax", "gaussian", "corners", "ties")
 
 
 def _along_dim(name: str, *kinds: str, **params: Sequence[Any]) -> None:
@@ -524,8 +556,6 @@ def _along_dim(name: str, *kinds: str, **params: Sequence[Any]) -> None:
         shape = s.shape(1, 3)
         dim = s.param("dim", [-1, 0, len(shape) // 2, -len(shape)])
         shape = tuple(n + 1 if d == dim % len(shape) else n for d, n in enumerate(shape))
-        if len(shape) == 1:
-            shape = (s.side(2, 5),)
         x = s.array(shape, "gaussian", "spread", *kinds)
         return Case((x,), {"dim": dim, **{key: s.param(key, choices) for key, choices in params.items()}})
 
@@ -555,13 +585,19 @@ def _cosine_similarity(s: Source) -> Case:
 _REDUCTIONS = ["mean", "sum", "none"]
 
 
-def _regression(s: Source) -> Case:
+def _regression(s: Source, *kinds: str) -> Case:
     shape = s.shape(1, 3)
-    return Case((s.array(shape), s.array(shape)), {"reduction": s.param("reduction", _REDUCTIONS)})
+    return Case((s.array(shape, *kinds), s.array(shape, *kinds)), {"reduction": s.param("reduction", _REDUCTIONS)})
 
 
-for _name in ("mse_loss", "l1_loss"):
-    OP_REGISTRY[_name] = Entry(_name, ("input", "target"), _regression, {"reduction": "mean"}, ("target",))
+@_entry("input target", "target", reduction="mean")
+def _mse_loss(s: Source) -> Case:
+    return _regression(s)
+
+
+@_entry("input target", "target", reduction="mean")
+def _l1_loss(s: Source) -> Case:
+    return _regression(s, "gaussian", "ties")
 
 
 def _two_sided(name: str, width: str) -> None:
@@ -600,9 +636,13 @@ def _binary_cross_entropy_with_logits(s: Source) -> Case:
 
 
 def _classified(s: Source) -> Case:
-    n, k = s.integer(1, 4), s.integer(2, 4)
-    tail = s.choose([(), (2,)])
+    n, k = s.integer(1, 4), s.side(2, 4)
+    tail = s.factor("positions", [(), (s.side(1, 3),)])
     target = s.generator().integers(0, k, (n, *tail))
+    if s.factor("corners", [False, True]):  # the first, the last and the middle element of the input count
+        for place in (0, target.size * k // 2, target.size * k - 1):
+            i, label, *position = np.unravel_index(place, (n, k, *tail))
+            target[(i, *position)] = label
     ignore = s.param("ignore_index", [-100, int(target.flat[0])])
     if np.all(target == ignore):
         ignore = -100

@@ -1,12 +1,13 @@
 """A function and its claimed vjp at one point: what is measured there, and what is claimed."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .array_generators import COTANGENT_LAYOUTS, lay_out
+from .array_generators import deal_layout
 from .differences import Array, Function, Measured, U, jitter
 from .report import Finding, Verdict
 
@@ -17,7 +18,8 @@ FLOOR = 8
 digits, and moving x by one ulp does not show it."""
 
 CALLS = 5
-"""How often the vjp is called again, at inputs that differ by an ulp or two."""
+"""How often the vjp is called again, at inputs that differ by an ulp or two; one call more or less, at random, so that
+a mistake in every 20th call does not meet the same call at every point."""
 
 HULL = 1e-4
 """How far beyond the slopes on both sides of a kink a subgradient may be, relative to them."""
@@ -61,6 +63,8 @@ class Point:
         The size of the values of a function that `fn` is derived from, or 0.
     locate : bool
         Whether a wrong finding is to name the element that is worst.
+    layouts : Counter, optional
+        Which arrangements of cotangents in memory were dealt so far; by default they are plain.
     """
 
     op: str
@@ -77,7 +81,7 @@ class Point:
     locate: bool = True
     confirm: bool = True
     rtol: float = 0.0
-    layouts: bool = True
+    layouts: "Counter[Any] | None" = None
 
     @property
     def natural(self) -> float:
@@ -105,7 +109,7 @@ class Point:
         """
         claimed = np.asarray(self.vjp(g, *self.inputs)[k])
         again = []
-        for _ in range(CALLS):
+        for _ in range(CALLS - 1 + int(self.rng.integers(3))):
             moved = list(self.inputs)
             for j in self.which:
                 moved[j] = jitter(self.inputs[j], self.rng)
@@ -122,9 +126,9 @@ class Point:
         """A few roundings of a number as large as `natural`, in every element of the k-th gradient."""
         return FLOOR * U * natural * float(np.sqrt(np.mean(np.square(g)))) / self.scale(self.which[k])
 
-    def lay_out(self, g: Array) -> Array:
-        """The cotangent `g` in an arrangement of memory that is drawn."""
-        return lay_out(g, COTANGENT_LAYOUTS[self.rng.integers(len(COTANGENT_LAYOUTS))]) if self.layouts else g
+    def lay_out(self, k: int, g: Array, same_values: bool = False) -> Array:
+        """The cotangent `g` for the k-th argument in an arrangement of memory that is dealt."""
+        return g if self.layouts is None else deal_layout(g, k, self.layouts, self.rng, same_values)
 
     def outside_hull(self, k: int, name: str, v: Array, measured: Measured) -> Finding | None:
         """A wrong finding where the vjp of an output element on a kink is no subgradient along `v`.

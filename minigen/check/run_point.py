@@ -1,6 +1,7 @@
 """Everything that is looked at in a function and its gradients at one point."""
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def run_point(
     return look(Problem(fn, vjp, entry, double, **options), case, seed)
 
 
-def look(problem: Problem, case: Case, seed: int = 0) -> list[Finding]:
+def look(problem: Problem, case: Case, seed: int = 0, dealt: "Counter[Any] | None" = None) -> list[Finding]:
     """Everything that `minigen.check.check` looks at, at one point.
 
     Parameters
@@ -42,6 +43,8 @@ def look(problem: Problem, case: Case, seed: int = 0) -> list[Finding]:
         The point.
     seed : int
         Of directions and cotangents.
+    dealt : Counter, optional
+        Which arrangements of cotangents the points before had; those of this point are added.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def look(problem: Problem, case: Case, seed: int = 0) -> list[Finding]:
     which, names = called.which, called.names
     try:
         if not problem.precision.exact:
-            return judge_rounded(problem, case, rng)
+            return judge_rounded(problem, case, rng, Counter() if dealt is None else dealt)
         wrong = function_preconditions(op, called.values, called.raw, problem.entry, case, problem.compare_values)
         if wrong:
             return [wrong]
@@ -65,7 +68,7 @@ def look(problem: Problem, case: Case, seed: int = 0) -> list[Finding]:
         wrong = vjp_preconditions(op, called.pulled, g, case.inputs, which, names)
         if wrong:
             return [wrong]
-        layouts = problem.layouts and called.shapes is None
+        layouts = (Counter() if dealt is None else dealt) if problem.layouts and called.shapes is None else None
         how = problem.how()
         findings = compare(op, called.values, called.pulled, case.inputs, which, names, rng, 1, layouts=layouts, **how)
         if problem.jvp is not None:

@@ -137,7 +137,7 @@ def cases(op: str, count: int = CASES, seed: int = 0) -> list[Case]:
         source = RecordingSource(rng, {} if found else dict(entry.defaults), layouts=False)
         source.tails = False
         case = entry.make(source)
-        new = {(name, value) for name, value in source.drawn.items() if name in source.offered} - seen
+        new = {(name, place) for name, (place, _) in source.drawn.items() if name in source.offered} - seen
         searching = draw_number < DRAWS
         if _fits(entry, case) and (new or not found or not searching):
             found.append(case)
