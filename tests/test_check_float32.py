@@ -151,6 +151,35 @@ def test_half_precision(name):
                  dtype=name).verdict == "wrong"  # fmt: skip
 
 
+@pytest.mark.torch
+def test_pytorch_in_bfloat16_rounds_as_we_do_and_is_called_right():
+    torch, ml_dtypes = pytest.importorskip("torch"), pytest.importorskip("ml_dtypes")
+
+    def there(x):
+        return torch.tensor(np.array(x).view(np.int16)).view(torch.bfloat16)
+
+    def back(t):
+        return t.detach().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+
+    x = np.random.default_rng(0).standard_normal(1000) * np.exp(np.linspace(-30, 30, 1000))
+    ours = PRECISIONS["bfloat16"].rounded(x)
+    assert ours.tobytes() == back(torch.tensor(x).to(torch.bfloat16)).tobytes()
+
+    def fn(x, w):
+        return back(there(x) @ there(w).T)
+
+    def vjp(g, x, w):
+        leaves = there(x).requires_grad_(), there(w).requires_grad_()
+        return [back(d) for d in torch.autograd.grad(leaves[0] @ leaves[1].T, leaves, there(g))]
+
+    report = check(fn, vjp, like="linear", dtype="bfloat16", examples=12)
+    assert report.verdict == "right", report
+    wrong = check(
+        fn, lambda g, x, w: [vjp(g, x, w)[0], vjp(g, x, w)[1] * -1], like="linear", dtype="bfloat16", examples=12
+    )
+    assert wrong.verdict == "wrong"
+
+
 def ratio(a, b):
     return a / np.sqrt(b)
 

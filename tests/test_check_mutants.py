@@ -172,3 +172,14 @@ def test_generated_mutants_are_caught_by_the_public_check():
     assert len(result.rows) >= 8
     assert [n for n, (_, caught, reached) in result.rows.items() if caught < reached] == []
     assert "| **all** |" in str(result)
+
+
+def test_a_mutant_that_counts_its_calls_begins_anew_with_each_function():
+    from minigen.check.mutants.generator import _pair, generate
+
+    (mutant,) = [m for m in generate(["tanh"]) if m.name == "tanh/0/shifted/the first call"]
+    x = np.array([0.1, 0.5, 2.0])
+    for _ in range(2):
+        _, vjp, _ = _pair(mutant)
+        first, second = (vjp(np.ones(3), x)[0] for _ in range(2))
+        assert np.array_equal(np.roll(second, 1), first) and not np.array_equal(first, second)

@@ -110,7 +110,7 @@ def test_an_unknown_method_is_named():
 @pytest.mark.parametrize("large", [1e9, 1e12, 1e15])
 def test_cancellation_inside_the_function_is_never_called_wrong(large):
     report = gradcheck(lambda x: (large + x) - large, np.array([0.3, -1.2]))
-    assert report.verdict == "inconclusive"
+    assert report.verdict != "wrong"
 
 
 def test_cancellation_is_named_for_what_it_is():

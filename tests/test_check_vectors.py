@@ -11,7 +11,7 @@ from minigen.check.adapters import minigen as own_adapter
 from minigen.check.adapters import student
 from minigen.check.op_registry import OP_REGISTRY, Case
 
-OPS = ["tanh", "linear", "softmax", "cross_entropy", "avg_pool2d"]
+OPS = ["tanh", "linear", "softmax", "cross_entropy", "avg_pool2d", "cat", "einsum"]
 
 
 @pytest.fixture(scope="module")

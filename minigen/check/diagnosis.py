@@ -17,6 +17,9 @@ MOST = 64
 ALIKE = 1e-5
 """Ratios that differ by less are taken for the same: differences give five digits at least."""
 
+HIDDEN = 6
+"""At most one in this number of right points may meet the condition of the wrong ones: a mistake in a zero is none."""
+
 NAMED = {-1.0: "the sign is wrong", 2.0: "twice", 0.5: "half", 0.0: "zero"}
 
 
@@ -77,14 +80,16 @@ def _name(ratio: float, inputs: Sequence[Array], i: int, alike: float) -> str:
         if abs(ratio - value) < alike:
             return word if value in (2.0, 0.5) else f"{value:g} times ({word})"
     others = [n for n in range(len(inputs)) if n != i]
-    for count, what in [
+    counts = [
         (inputs[i].size, "the number of elements"),
         *((n, f"side {a} of this input") for a, n in enumerate(inputs[i].shape)),
         *((n, f"side {a} of argument {k}") for k in others for a, n in enumerate(inputs[k].shape)),
-    ]:
-        for power, text in ((count, f"{count}"), (1 / count, f"1/{count}")):
-            if count > 1 and abs(ratio / power - 1) < alike:
-                return f"{text} times ({what} is {count})"
+    ]
+    for power, sign in ((1, ""), (-1, "1/")):
+        alike_ones = [(n, what) for n, what in counts if n > 1 and abs(ratio / float(n) ** power - 1) < alike]
+        if alike_ones:
+            count = alike_ones[0][0]
+            return f"{sign}{count} times ({count} is {' and '.join(what for _, what in alike_ones)})"
     if abs(ratio - 1) < 1e-2:
         return f"1 {'+' if ratio > 1 else '-'} {abs(ratio - 1):.2g} times"
     return f"{ratio:.6g} times"
@@ -131,6 +136,8 @@ def condition(wrong: Sequence[dict[str, Any]], right: Sequence[dict[str, Any]]) 
     'only where the batch is not 1'
     >>> condition([{"dim": 0}, {"dim": 1}], [{"dim": 1}])
     ''
+    >>> condition([{"an odd side": True}] * 9, [{"an odd side": n == 0} for n in range(9)])
+    'only where an odd side'
     """
     if len(wrong) < 2 or len(right) < 2:
         return ""
@@ -150,7 +157,12 @@ def condition(wrong: Sequence[dict[str, Any]], right: Sequence[dict[str, Any]]) 
         if all(texts) and not any(f[a] in bad[a] and f[b] in bad[b] for f in right):
             evidence = min(sum(f[n] in bad[n] for f in right) for n in (a, b))  # right, though one of the two holds
             best = max(best, (evidence, f"only where {texts[0]} and {texts[1]}"))
-    return best[1]
+    if best[1] or len(wrong) < 3:
+        return best[1]
+    for n in names:  # right there too at a few points, where the mistake does not show
+        if len(bad[n]) == 1 and HIDDEN * sum(f[n] in bad[n] for f in right) <= len(right):
+            return f"only where {_phrase(n, bad[n], good[n] - bad[n])}"
+    return ""
 
 
 def _phrase(name: str, bad: set[Any], good: set[Any]) -> str:

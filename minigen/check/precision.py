@@ -17,6 +17,9 @@ Array = np.ndarray
 SPREAD = 64
 """Numbers that differ by less than this number of roundings have no digits left: such points are not drawn."""
 
+NEAR_ONE = 1024
+"""A probability that is nearer to 1 than this number of roundings leaves three digits of 1 - p."""
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -62,12 +65,17 @@ class Precision:
         return Case(inputs, {k: self.rounded(v) for k, v in case.params.items()})
 
     def holds(self, inputs: Sequence[Array]) -> bool:
-        """Whether the arrays keep their digits, and their fourth powers their range.
+        """Whether the arrays keep their digits, and their fourth powers their range; and probabilities those of 1 - p.
 
         >>> PRECISIONS["float32"].holds([1e4 + 1e-3 * np.arange(3)]), PRECISIONS["float16"].holds([np.full(3, 40.0)])
         (False, False)
+        >>> [PRECISIONS["float32"].holds([np.array([0.5, p])]) for p in (1 - 1e-3, 1 - 1e-6, 1)]
+        [True, False, True]
         """
         floats = [x for x in inputs if x.dtype.kind == "f" and x.size]
+        rests = [1 - x[x < 1] for x in floats if np.all((x >= 0) & (x <= 1))]
+        if any(np.any(rest < min(NEAR_ONE * self.unit, 0.05)) for rest in rests):
+            return False
         largest = [float(np.max(np.abs(x))) for x in floats]
         spread = [float(np.ptp(x)) for x in floats]
         return all(a**4 <= self.largest and (s == 0 or SPREAD * self.unit * a <= s) for a, s in zip(largest, spread))

@@ -270,7 +270,7 @@ def export(folder: str | Path, ops: Sequence[str] | None = None, count: int = CA
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
-    for op in ops or [name for name, entry in OP_REGISTRY.items() if entry.convention is None]:
+    for op in ops or OP_REGISTRY:
         entry = OP_REGISTRY[op]
         stored: dict[str, Array] = {}
         for number, case in enumerate(cases(op, count, seed)):

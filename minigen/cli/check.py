@@ -18,6 +18,7 @@ EXAMPLES = """\
 examples:
   minigen check                                  minigen's own gradients, every operation
   minigen check conv2d softmax                   only these
+  minigen check --seeds 9                        the same at other points: 20 for each operation and seed
   minigen check --dtype float32                  the same in float32, against the float64 reference
   minigen check --export vectors                 write golden vectors to the folder vectors
   minigen check --against mycode:table           run golden vectors against {"conv2d": (fn, vjp), ...} in mycode.py
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", default="float64", help="in which minigen's functions compute (default: float64)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the points (default: 0)")
-    parser.add_argument("--seeds", metavar="N", type=int, default=3, help="seeds of --score (default: 3)")
+    parser.add_argument("--seeds", metavar="N", type=int, help="how many seeds (default: 1, and 3 for --score)")
     parser.add_argument("--generated", action="store_true", help="--score: mutants made by a rule, thousands of them")
     parser.add_argument("--sample", metavar="N", type=int, help="--generated: at most N of each kind (default: all)")
     parser.add_argument("--held-back", action="store_true", help="--generated: the third that is kept for releases")
@@ -129,11 +130,13 @@ def _own(args: argparse.Namespace) -> int:
     rows = []
     for op in _ops(args, list(table)):
         fn, vjp, double = table[op]
-        points = {"examples": args.examples or 20, "seed": args.seed}
-        report = check(fn, vjp, like=op, double=double if args.dtype == "float64" else None, dtype=args.dtype, **points)
-        rows.append({"op": op, "case": "", "status": report.verdict, "reason": "" if report else str(report),
-                     **({"findings": report.as_dict()["findings"], "notes": list(report.notes)}
-                        if args.report == "json" else {})})  # fmt: skip
+        for seed in range(args.seed, args.seed + (args.seeds or 1)):
+            points: dict[str, Any] = {"examples": args.examples or 20, "seed": seed, "dtype": args.dtype}
+            report = check(fn, vjp, like=op, double=double if args.dtype == "float64" else None, **points)
+            case = f"seed {seed}" if (args.seeds or 1) > 1 else ""
+            rows.append({"op": op, "case": case, "status": report.verdict, "reason": "" if report else str(report),
+                         **({"findings": report.as_dict()["findings"], "notes": list(report.notes)}
+                            if args.report == "json" else {})})  # fmt: skip
     return _write(rows, args, good="right")
 
 
@@ -174,7 +177,7 @@ def _score(args: argparse.Namespace) -> int:
     from ..check.mutants.generator import score_generated
 
     if args.generated:
-        generated = score_generated(args.seeds, args.sample, args.held_back, args.ops or None, args.seed)
+        generated = score_generated(args.seeds or 3, args.sample, args.held_back, args.ops or None, args.seed)
         _deliver(str(generated), args.output)
         return int(any(0 == caught < reached for _, caught, reached in generated.rows.values()))
     others: list[Any] = []
@@ -182,7 +185,7 @@ def _score(args: argparse.Namespace) -> int:
         from ..check.mutants.pytorch_baseline import PyTorch
 
         others = [PyTorch(fast=False), PyTorch(fast=True)]
-    result = score(seeds=args.seeds, others=others)
+    result = score(seeds=args.seeds or 3, others=others)
     text = json.dumps(result.as_dict(), indent=1) if args.report == "json" else str(result)
     _deliver(f"<pre>{html.escape(text)}</pre>" if args.report == "html" else text, args.output)
     return 1 if result.missed else 0
