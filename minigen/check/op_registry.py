@@ -460,7 +460,8 @@ def _group_norm(s: Source) -> Case:
 
 @_entry("input weight bias", eps=1e-5)
 def _layer_norm(s: Source) -> Case:
-    shape = s.factor("shape", [(3,), (5,), (2, 3), (s.side(3, 5),)])
+    side = s.side(3, 5)
+    shape = s.factor("shape", [(side,), (2, side)])
     x = s.array((*s.shape(1, 2, 3), *shape), "gaussian", "offset", "constant")
     return Case(
         (x, s.array(shape, "away"), s.array(shape)),

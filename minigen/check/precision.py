@@ -17,7 +17,7 @@ Array = np.ndarray
 SPREAD = 64
 """Numbers that differ by less than this number of roundings have no digits left: such points are not drawn."""
 
-NEAR_ONE = 1024
+NEAR = 1024
 """A probability that is nearer to 1 than this number of roundings leaves three digits of 1 - p."""
 
 
@@ -74,7 +74,7 @@ class Precision:
         """
         floats = [x for x in inputs if x.dtype.kind == "f" and x.size]
         rests = [1 - x[x < 1] for x in floats if np.all((x >= 0) & (x <= 1))]
-        if any(np.any(rest < min(NEAR_ONE * self.unit, 0.05)) for rest in rests):
+        if any(np.any(rest < min(NEAR * self.unit, 0.05)) for rest in rests):
             return False
         largest = [float(np.max(np.abs(x))) for x in floats]
         spread = [float(np.ptp(x)) for x in floats]
