@@ -543,7 +543,8 @@ for name, found in (("real images", real), ("averages of two images", mixed)):
 # - Batch norm: sample with statistics of the present weights.
 #
 # Longer trainings, with five seeds and every seed printed, are on the page [mode collapse](reference/mode_collapse.md).
-# The techniques are options: `minigen train points --data ring8 --pack 2`, `minigen train dcgan --r1 1 --norm layer`.
+# The techniques are options: `minigen train points --data ring8 --pack 2`, `minigen train dcgan --network conv --norm layer --r1 1`.  The default
+# of `minigen train dcgan` has R1 and minibatch discrimination.
 #
 # **In words** (answers in `lessons/solutions`): Why can the loss of G be low while it makes one mode only?  Why must real and
 # generated images not share a pack?  Why does R1 need a gradient of a gradient, and why is batch norm in D then forbidden

@@ -192,7 +192,8 @@ print(f"variance of the real features: {reference.variance:.1f}")
 
 # %% [markdown]
 # New *real* images do not have 0: both sets are finite samples.  This is the **floor** of this number of images, and each
-# distance should be printed beside it.  The last line gives the scale: the FID of `dcgan` is about a tenth of the variance
+# distance should be printed beside it.  The last line gives the scale: the FID of `dcgan` (here: with the
+# networks of the paper, lesson 9) is about a tenth of the variance
 # of real features.  (Another judge has other features and another scale; as a share of the variance it says more.)
 #
 # **KID** (kernel inception distance; Bińkowski et al. 2018) does not assume Gaussians.  With the kernel

@@ -152,7 +152,7 @@ unseen = mg.data.load("digits", split="test").subset(np.arange(200))
 def gap(augment, steps=500):
     """Train a small DCGAN; every 100 steps what D says of the images that it has seen, and of others."""
     mg.manual_seed(0)
-    model, seen = mg.models.DCGAN(size=8, width=16, augment=augment), []
+    model, seen = mg.models.DCGAN(size=8, network="conv", width=16, augment=augment), []
     loader = mg.data.Loader(few, 10, seed=0)
     for step in range(steps):
         if step % len(loader) == 0:

@@ -263,7 +263,7 @@ def test_the_probability_is_part_of_the_state():
 
 @pytest.mark.parametrize("loss, undecided", [("non_saturating", 0.0), ("lsgan", 0.45), ("hinge", 0.0)])
 def test_what_d_takes_for_real_is_above_its_point_of_indecision(loss, undecided):
-    model = mg.models.DCGAN(size=8, width=4, loss=loss, augment="translate", augment_p="ada")
+    model = mg.models.DCGAN(size=8, width=4, network="conv", loss=loss, augment="translate", augment_p="ada")
     assert model._decision(mg.tensor([[undecided]])).item() == pytest.approx(0, abs=1e-6)
 
 

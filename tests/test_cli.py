@@ -83,7 +83,7 @@ def test_help_names_every_default(capsys):
     with pytest.raises(SystemExit):
         main(["train", "dcgan", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("(default: mnist5k)", "(default: conv)", "first decay rate of Adam", "--resume"):
+    for words in ("(default: mnist5k)", "(default: conv_dense)", "first decay rate of Adam", "--resume"):
         assert words in text
 
 
@@ -200,7 +200,7 @@ def test_after_a_plain_install_each_example_of_the_readme_runs_or_names_its_extr
         (["train", "dcgan", "--data", "digits", "--images", "5000"], "--images: expected at most 1442"),
         (
             ["train", "dcgan", "--data", "digits", "--network", "big"],
-            "network must be one of conv, conv_k4_bn, conv_k5_dropout, got 'big'",
+            "network must be one of conv_dense, conv, conv_k4_bn, conv_k5_dropout, got 'big'",
         ),
         (["train", "dcgan", "--data", "digits", "--lr", "-1"], "lr"),
         (["train", "dcgan", "--resume"], "no run at"),
@@ -287,7 +287,7 @@ def test_a_checkpoint_of_another_architecture_names_the_differences(run, capsys)
     config = json.loads((run / "config.json").read_text())
     config["options"]["width"] = 3
     (run / "config.json").write_text(json.dumps(config))
-    assert "generator.0.weight has shape" in mistake(capsys, "sample", "dcgan-digits")
+    assert "generator.6.weight has shape" in mistake(capsys, "sample", "dcgan-digits")
 
 
 def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):

@@ -32,7 +32,7 @@ TECHNIQUES = [
 ]
 FAMILIES = {
     "points": {"width": 6, "layers": 2, "layers_d": 2, "r1": 0.0, "r1_end": None, "r1_every": 1},
-    "dcgan": {"size": 8, "channels": 1, "latent": 3, "width": 2, "norm": "layer"},
+    "dcgan": {"size": 8, "channels": 1, "latent": 3, "width": 2, "network": "conv", "norm": "layer"},
 }
 
 
@@ -243,9 +243,10 @@ def test_the_schedule_lets_the_rate_fall_and_r1_go_to_its_end():
         ("points", {"unroll": 2, "unroll_lr": 0.0}, "points: unroll_lr must be above 0, got 0.0"),
         ("points", {"unroll": 2, "spectral": True}, "points: unroll: '1' has spectral_norm"),
         ("points", {"size": 28}, "points: unknown option 'size'"),
+        ("dcgan", {"size": 16, "network": "conv_dense", "norm": "batch", "r1": 1.0}, "dcgan: r1: batch norm"),
         ("dcgan", {"size": 16, "norm": "batch", "r1": 1.0}, "dcgan: r1: batch norm"),
         ("dcgan", {"size": 16, "norm": "batch", "unroll": 1}, "dcgan: unroll: .* batch norm"),
-        ("dcgan", {"network": "conv_k4_bn", "width": None}, "dcgan: norm is an option of the conv networks"),
+        ("dcgan", {"network": "conv_k4_bn", "width": None}, "dcgan: norm is an option of the conv and conv_dense"),
     ],
 )
 def test_options_that_are_wrong_or_contradict_each_other_are_named(name, options, words):

@@ -48,9 +48,18 @@ def test_counts_of_the_repaired_s4_listing():
 
 
 def test_counts_of_the_conv_networks():
-    model = DCGAN(28, 1, width=32)
+    model = DCGAN(28, 1, network="conv", width=32)
     g = (100 * 64 * 49 + 2 * 64) + (64 * 32 * 16 + 2 * 32) + (32 * 16 + 1)
     d = (32 * 16 + 32) + (32 * 64 * 16 + 2 * 64) + (64 * 49 + 1)
+    assert (trainable(model.generator), trainable(model.discriminator)) == (g, d)
+
+
+def test_counts_of_the_default_networks():
+    model = DCGAN(28, 1)
+    mapping = 100 * 256 + 256 * 256 + 2 * 2 * 256
+    g = mapping + (256 * 64 * 49 + 2 * 64) + (64 * 32 * 16 + 2 * 32) + (32 * 16 + 1)
+    compared = 256 * 8 * 3  # minibatch discrimination: 8 numbers more for the last layer
+    d = (32 * 16 + 32) + (32 * 64 * 16 + 64) + (64 * 49 * 256 + 256) + compared + (256 + 8 + 1)
     assert (trainable(model.generator), trainable(model.discriminator)) == (g, d)
 
 
@@ -58,8 +67,8 @@ def test_counts_of_the_conv_networks():
 @pytest.mark.parametrize("size", [28, 32, 64])
 @pytest.mark.parametrize(
     "options",
-    [{"width": 4}, {"network": "conv_k4_bn"}, {"network": "conv_k5_dropout"}],
-    ids=["conv", "conv_k4_bn", "conv_k5_dropout"],
+    [{"width": 4}, {"network": "conv", "width": 4}, {"network": "conv_k4_bn"}, {"network": "conv_k5_dropout"}],
+    ids=["conv_dense", "conv", "conv_k4_bn", "conv_k5_dropout"],
 )
 def test_every_size_and_number_of_channels(options, size, channels):
     model = DCGAN(size, channels, latent=5, **options)
@@ -77,7 +86,7 @@ def test_every_size_and_number_of_channels(options, size, channels):
         ({"size": 7}, "size"),
         ({"size": 20, "network": "conv_k4_bn"}, "size"),
         ({"size": 30, "network": "conv_k5_dropout"}, "size"),
-        ({"network": "big"}, "network must be one of conv, conv_k4_bn, conv_k5_dropout, got 'big'"),
+        ({"network": "big"}, "network must be one of conv_dense, conv, conv_k4_bn, conv_k5_dropout, got 'big'"),
         ({"latent": 0}, "latent must be at least 1, got 0"),
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"width": 8, "network": "conv_k5_dropout"}, "width is an option of the conv and mlp networks"),
@@ -90,6 +99,18 @@ def test_every_size_and_number_of_channels(options, size, channels):
 def test_bad_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         build("dcgan", **options)
+
+
+def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
+    def found(**options):
+        o = DCGAN(8, 1, width=2, latent=2, **options).options
+        return o.norm, o.lr, o.smoothing, o.r1, o.minibatch
+
+    assert found() == ("none", 5e-3, 0.0, 0.3, True)
+    assert found(network="conv") == ("batch", 1e-2, 0.1, 0.0, False)
+    assert found(loss="minimax") == ("none", 5e-4, 0.0, 0.3, True)
+    assert found(norm="batch") == ("batch", 5e-3, 0.0, 0.0, True)
+    assert found(lr=1.0, smoothing=0.2, r1=0.0, minibatch=False) == ("none", 1.0, 0.2, 0.0, False)
 
 
 def test_unknown_family_is_named_with_the_nearest():
@@ -123,12 +144,14 @@ def sigmoid(x):
 @pytest.mark.parametrize(
     ("options", "rate"),
     [
-        ({}, 0.01),
+        ({}, 0.005),
+        ({"network": "conv"}, 0.01),
         ({"network": "conv_k4_bn"}, 0.01),
         ({"network": "conv_k5_dropout"}, 5e-4),
-        ({"loss": "hinge"}, 0.01),
-        ({"loss": "lsgan"}, 0.01),
+        ({"loss": "hinge"}, 0.005),
+        ({"network": "conv", "loss": "lsgan"}, 0.01),
         ({"loss": "minimax"}, 5e-4),
+        ({"network": "conv", "loss": "minimax"}, 5e-4),
         ({"network": "conv_k5_dropout", "lr": 0.02}, 0.02),
     ],
 )

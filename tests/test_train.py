@@ -261,7 +261,7 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
     ]
     assert [p.name for p in sorted(run.samples(0).parent.iterdir())] == [f"epoch-000{i}.png" for i in range(EPOCHS + 1)]
     rows = [line.split(",") for line in run.log.read_text().splitlines()]
-    assert rows[0] == ["step", "epoch", "seconds", "loss_d", "loss_g", "d_real", "d_fake"]
+    assert rows[0] == ["step", "epoch", "seconds", "loss_d", "loss_g", "d_real", "d_fake", "penalty"]
     assert [row[:2] for row in rows[1:]] == [[str(i + 1), str(i // BATCHES + 1)] for i in range(EPOCHS * BATCHES)]
 
 
@@ -636,7 +636,7 @@ def test_samples_beside_the_data(change, words):
 
 def test_a_checkpoint_of_another_architecture_is_refused_with_the_differences(tmp_path, uninterrupted):
     with pytest.raises(
-        CheckpointError, match=r"does not fit: .*generator\.0\.weight has shape \(32, 3\), expected \(48, 3\)"
+        CheckpointError, match=r"does not fit: .*generator\.6\.weight has shape \(32, 256\), expected \(48, 256\)"
     ):
         fit(fresh(width=3), loader(), uninterrupted, EPOCHS, resume=True, progress=False)
     with pytest.raises(CheckpointError, match=r"does not fit: .*(missing|unexpected) "):

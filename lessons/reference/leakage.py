@@ -16,17 +16,17 @@ from minigen.metrics import membership
 from minigen.train import load_trained
 
 FAMILIES = {
-    "dcgan": ("dcgan", 1500),
-    "shifted-dcgan": (f"{Path(__file__).with_name('shifted_families.py')}:ShiftedDCGAN", 1500),
-    "vae": ("vae", 1000),
-    "shifted-vae": (f"{Path(__file__).with_name('shifted_families.py')}:ShiftedVAE", 1000),
+    "dcgan": ("dcgan", ["--network", "conv"], 1500),
+    "shifted-dcgan": (f"{Path(__file__).with_name('shifted_families.py')}:ShiftedDCGAN", ["--network", "conv"], 1500),
+    "vae": ("vae", [], 1000),
+    "shifted-vae": (f"{Path(__file__).with_name('shifted_families.py')}:ShiftedVAE", [], 1000),
 }
 
 
 def rows(seeds: int, train: bool) -> None:
     """Print one line for each run, training it first if it is not there."""
     print(f"{'run':22} {'new images':10} {'AUC':>5}  {'95 %':13}  chance  caught  AUC of the test images")
-    for name, (model, steps) in FAMILIES.items():
+    for name, (model, options, steps) in FAMILIES.items():
         for images in (100, 4000):
             for seed in range(seeds):
                 run = f"{name}-{images}-{seed}"
@@ -34,7 +34,7 @@ def rows(seeds: int, train: bool) -> None:
                     if not train:
                         continue
                     numbers = ["--images", str(images), "--steps", str(steps), "--seed", str(seed)]
-                    main(["train", model, *numbers, "--run", run])
+                    main(["train", model, *options, *numbers, "--run", run])
                 print(row(run), flush=True)
 
 

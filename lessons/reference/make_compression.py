@@ -5,7 +5,7 @@
     python lessons/reference/make_compression.py --only-tables    write the tables of what is there already
 
 A classifier of digits (`minigen.metrics.train_classifier` with its defaults) and the generator of a DCGAN
-(``minigen train dcgan --width 16 --steps 1500``), both trained on the 4,000 images of mnist5k.  Accuracies are of the
+(``minigen train dcgan --network conv --width 16 --steps 1500``), both trained on the 4,000 images of mnist5k.  Accuracies are of the
 1,000 test digits.  Results are kept in `compression.json`, one entry for each part and seed, written after each line; what
 is there completely is not made again, unless with `--again`.  Times are seconds of the processor, not of the clock.  Needs the extra `data`.
 """
@@ -142,6 +142,8 @@ def generator_rows(seed: int, folder: Path, save: Save) -> None:
     with chdir(folder):
         if not Path("runs", name, "done").exists():
             options = [
+                "--network",
+                "conv",
                 "--width",
                 "16",
                 "--steps",
@@ -178,7 +180,7 @@ def generator_rows(seed: int, folder: Path, save: Save) -> None:
         quantize(pruned)
         measured(f"pruned-{share}-int8", pruned, int8=True)
     mg.manual_seed(seed)
-    student = mg.models.DCGAN(width=8).drop_training_parts()
+    student = mg.models.DCGAN(network="conv", width=8).drop_training_parts()
     distill(whole, student, steps=3 * STEPS_AFTER["generator"], seed=seed)
     measured("student-8-distilled", student)
 

@@ -43,7 +43,7 @@ def spread(images: np.ndarray) -> float:
 
 # ---- GANs with few images
 
-GAN = "dcgan --width 16 --steps 1500"
+GAN = "dcgan --network conv --width 16 --steps 1500"
 AFFINE = "translate+rotate+scale"
 GAN_ROWS = {
     "100 plain": "--images 100",

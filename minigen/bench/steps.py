@@ -61,7 +61,7 @@ def _dense() -> DCGAN:
         nn.LeakyReLU(slope),
         nn.Linear(128, 1),
     )
-    return _gan(DCGAN(28, 1), up, down)
+    return _gan(DCGAN(28, 1, network="conv"), up, down)
 
 
 STEPS: dict[str, tuple[Callable[[], Model], tuple[int, ...]]] = {

@@ -22,7 +22,7 @@ __all__ = ["COMMANDS", "main"]
 DESCRIPTION = """\
 minigen: image generation from scratch, on its own autograd engine.
 
-  minigen train dcgan            learn handwritten digits (about 5 minutes on a laptop)
+  minigen train dcgan            learn handwritten digits (about 3 minutes on a laptop)
   minigen sample dcgan-mnist5k   make new ones
   minigen train vae --latent 2   the same digits, each with a code of two numbers
   minigen manifold vae-mnist5k   the images of all these codes

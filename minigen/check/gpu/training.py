@@ -82,7 +82,7 @@ def play(game: Game, device: str, shake: int | None = None) -> np.ndarray:
     data = load("shapes", size=game.size, count=game.images * min(game.steps, 8))
     batches = list(Loader(data, game.images, seed=0).epoch(0))
     with backend.seeded(0):
-        model = DCGAN(size=game.size, channels=batches[0]["images"].shape[1], width=game.width, lr=5e-4)
+        model = DCGAN(size=game.size, channels=batches[0]["images"].shape[1], network="conv", width=game.width, lr=5e-4)
         if shake is not None:
             _shake(model, np.random.default_rng(shake))
         model.to(device)
