@@ -77,7 +77,7 @@ def distill(
     --------
     >>> import minigen as mg
     >>> mg.manual_seed(0)
-    >>> teacher, student = (mg.models.DCGAN(size=8, channels=1, width=width) for width in (8, 4))
+    >>> teacher, student = (mg.models.DCGAN(size=8, channels=1, network="conv", width=width) for width in (8, 4))
     >>> before = np.square(teacher.decode(np.ones((4, 100))) - student.decode(np.ones((4, 100)))).mean()
     >>> distill(teacher, student, steps=20)
     >>> bool(np.square(teacher.decode(np.ones((4, 100))) - student.decode(np.ones((4, 100)))).mean() < before)

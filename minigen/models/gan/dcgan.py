@@ -71,7 +71,7 @@ class DCGAN(StabilizedGAN):
     >>> model = DCGAN(size=28, channels=1, width=8)
     >>> numbers = model.training_step({"images": np.zeros((16, 1, 28, 28), np.float32)})
     >>> list(numbers)
-    ['loss_d', 'loss_g', 'd_real', 'd_fake']
+    ['loss_d', 'loss_g', 'd_real', 'd_fake', 'penalty']
     """
 
     @dataclass(frozen=True)
