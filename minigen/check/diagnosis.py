@@ -160,8 +160,9 @@ def condition(wrong: Sequence[dict[str, Any]], right: Sequence[dict[str, Any]]) 
     if best[1] or len(wrong) < 3:
         return best[1]
     for n in names:  # right there too at a few points, where the mistake does not show
-        if len(bad[n]) == 1 and HIDDEN * sum(f[n] in bad[n] for f in right) <= len(right):
-            return f"only where {_phrase(n, bad[n], good[n] - bad[n])}"
+        text = _phrase(n, bad[n], good[n] - bad[n])
+        if text and HIDDEN * sum(f[n] in bad[n] for f in right) <= len(right):
+            return f"only where {text}"
     return ""
 
 
