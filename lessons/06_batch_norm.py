@@ -324,7 +324,7 @@ for name, terms in (("right", {}), ("without the term of x-hat", {"hat_term": 0.
     print(f"{name:42} {errors[0]:9.1e} {errors[1]:9.1e}")
 
 # %% [markdown]
-# With ones, only one of four wrong formulas is seen.  This mistake is in the tests of real libraries.  **Always test with a
+# With ones, only one of four wrong formulas is seen.  A test that calls `y.sum().backward()` has just this cotangent.  **Always test with a
 # random cotangent.**
 #
 # ### Exercise 6.4: which cotangents are blind?

@@ -294,12 +294,12 @@ show_source(techniques.pack)
 #
 # ### Exercise 10.3: the gradient of minibatch features
 #
-# The cotangent of $o_i$ is $g_i$.  What is the gradient in $M_i$?  ($M$ is `m` (N, C), with one row for each example.)
+# The cotangent of $o_i$ is $g_i$.  What is the gradient in $M_i$?  ($M$ is `rows` (N, C), with one row for each example.)
 
 
 # %%
-def minibatch_gradient(m, g):
-    """The gradient of sum(g * o) in m, an array (N, C); g is an array (N,), one number for each o_i."""
+def minibatch_gradient(rows, g):
+    """The gradient of sum(g * o) in rows, an array (N, C); g is an array (N,), one number for each o_i."""
     return ...
 
 

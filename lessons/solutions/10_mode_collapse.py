@@ -27,8 +27,8 @@ def pack(images, m):
 # symmetric.  The summand for j = i has the sign 0.
 
 
-def minibatch_gradient(m, g):
-    way = m[:, None] - m
+def minibatch_gradient(rows, g):
+    way = rows[:, None] - rows
     near = np.exp(-np.abs(way).sum(2))
     both = (g[:, None] + g) * near  # (N, N)
     return -(both[:, :, None] * np.sign(way)).sum(1)

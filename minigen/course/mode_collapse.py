@@ -105,7 +105,7 @@ def _minibatch(m: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 @exercise("10.3", "the gradient of minibatch features")
 def minibatch_gradient(answer: Any) -> None:
-    """``minibatch_gradient(m, g)`` is the gradient in m (N, C) of sum(g o), with o_i = sum_j exp(-|m_i - m_j|)."""
+    """``minibatch_gradient(rows, g)`` is the gradient in rows (N, C) of sum(g o); o_i = sum_j exp(-|r_i - r_j|)."""
     for n in (2, 5):
         m, g = random_array(n, n, 3), random_array(n + 1, n)
         way = m[:, None] - m
@@ -137,7 +137,7 @@ def minibatch_gradient(answer: Any) -> None:
             (2 * own.sum(1), "This is twice the role of i in its own o_i. In o_j it counts with g_j, not with g_i."),
             (both.sum(0), "The sign of m_i - m_j changes if i and j change places: which one do you sum over?"),
         ]
-        close(f"minibatch_gradient(m, g) for {n} examples", call(answer, m, g), both.sum(1),
+        close(f"minibatch_gradient(rows, g) for {n} examples", call(answer, m, g), both.sum(1),
               [(x, hint) for x, hint in mistakes if not np.allclose(x, both.sum(1))],
                 probe=probing(answer, _minibatch, m, g))  # fmt: skip
 
