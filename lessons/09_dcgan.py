@@ -847,7 +847,7 @@ picture
 # | minibatch discrimination | D sees how alike the images of a batch are, so G cannot leave classes out (lesson 10, section 3) |
 # | no label smoothing | R1 already keeps D from certainty |
 #
-# It takes 20 epochs, about two minutes, and three classifiers agree on 76 to 83 % of the samples (five seeds), where they
+# It takes 20 epochs, two to three minutes, and three classifiers agree on 76 to 83 % of the samples (five seeds), where they
 # agree on 56 to 58 % with the paper's ([expected values](reference/expected_values.md)).  It writes its samples after every epoch, the log, and curves into `runs/dcgan-mnist5k`.  This is its last picture:
 
 # %%
