@@ -19,7 +19,7 @@ def rows(path):
 def test_train_measures_every_epoch_and_changes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
-    tiny = ["train", "dcgan", "--width", "2", "--batch-size", "2000"]  # two steps in an epoch
+    tiny = ["train", "dcgan", "--network", "conv", "--width", "2", "--batch-size", "2000"]  # two steps in an epoch
 
     def state(name):
         found = mg.train.Run(tmp_path / "runs" / name).load()
@@ -53,7 +53,7 @@ def test_a_run_on_few_images_is_compared_with_as_many_real_images_as_any(tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
     few = ["--images", "40", "--batch-size", "20", "--steps", "1"]
-    assert main(["train", "dcgan", "--width", "2", *few, "--run", "few", "--measure"]) == 0
+    assert main(["train", "dcgan", "--network", "conv", "--width", "2", *few, "--run", "few", "--measure"]) == 0
     (measured,) = rows(tmp_path / "runs/few/measures.csv")
     train, test = (mg.data.load("mnist5k", split) for split in ("train", "test"))
     expected = EpochMeasure(Reference(load_judges(), train, test))(mg.train.load_trained("few").model)
