@@ -139,7 +139,7 @@ def test_gradients_on_the_double_are_right(hosted, op):
 
 def test_a_wrong_gradient_on_the_double_is_found(hosted):
     with kernels.register("conv2d_weight_grad", wrong(kernels.find("conv2d_weight_grad"))):
-        outcome = gradients.check_gradients("conv2d", 2)
+        outcome = gradients.check_gradients("conv2d", 4)
     assert outcome.status == "fail" and "vjp for weight" in outcome.detail
 
 

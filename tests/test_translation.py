@@ -187,7 +187,7 @@ def test_translate_writes_pictures(runs, capsys, monkeypatch):
     assert main(["translate", str(runs / "pix2pix"), "grey.png", "colour.png"]) == 0
     assert size_of("grey-translated.png") == (12, 10)
     said = capsys.readouterr().out
-    assert "transparency is ignored" in said and "its grey values are used" in said
+    assert "transparency is ignored" in said and "its gray values are used" in said
     assert main(["translate", str(runs / "cyclegan"), "grey.png", "--back", "--out", "back.png"]) == 0
     assert size_of("back.png") == (12, 10)
 

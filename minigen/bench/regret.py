@@ -18,7 +18,7 @@ from .timing import interleave
 
 __all__ = ["draw_layers", "methods", "regret_summary", "time_regret"]
 
-#: Methods that are estimated to take longer than so many times the least estimate are not timed.
+#: Methods that are estimated to take longer than this many times the least estimate are not timed.
 _HOPELESS = 8
 #: Least and most nominal GFLOP of a layer, or megabytes that it moves: small ones are all Python, large ones take long.
 _GFLOP, _MEGABYTES = (0.02, 0.5), (2, 24)

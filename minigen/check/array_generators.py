@@ -83,7 +83,7 @@ def deal_layout(
     --------
     >>> dealt, rng = Counter(), np.random.default_rng(0)
     >>> len({deal_layout(np.ones((2, 3)), "input", dealt, rng).strides for _ in COTANGENT_LAYOUTS})
-    5
+    6
     """
     same_values |= bool(np.any(g == 0))  # output elements that are left out stay left out
     names = LAYOUTS if same_values else COTANGENT_LAYOUTS

@@ -2,7 +2,7 @@
 
 A mistake usually needs one choice (padding 2, a cotangent in Fortran order, a side that a vector register does not
 divide) or two at once (padding 2 *and* stride 2).  Points that are drawn at random repeat the frequent choices and miss
-the rare ones.  So many points are drafted first, `POOL` of them, as choices without any numbers.  The list of what
+the rare ones.  So `POOL` points are drafted first, as choices without any numbers.  The list of what
 occurs in them is what can occur: every value of every parameter, every class of every side, every layout and every
 filling of every array, every pair of two parameters, and every pair of a parameter with anything else.  Then the points
 are dealt: each is the draft that adds most to what was dealt before, where a second occurrence is worth `AGAIN` of the

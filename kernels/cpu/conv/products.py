@@ -58,7 +58,7 @@ def serves(filter_shape: tuple[int, ...], padding: Padding) -> bool:
 
 
 def are_beside(images: int, pixels: int) -> bool:
-    """Whether images of so many pixels are copied, side by side."""
+    """Whether images of this number of pixels are copied, side by side."""
     return images > 1 and pixels < _SMALL
 
 
