@@ -237,10 +237,9 @@ picture
 
 # %% [markdown]
 # **Is a point above the roof?**  Above the *slanted* part: its data fit a cache, which is faster than main memory; in the stored
-# picture `matrix x vector` is such a point.  Above the *flat* part: the roof is too low.  In the stored picture `matrices 128` and
-# `matrices 512` are above it.  Other programs used the machine while the peak was measured, and fewer of them a few seconds
-# later.  Run section 2 again, and keep the *largest* peak: other programs can only make a time longer, so the best of several
-# measurements is the nearest to the truth.
+# picture `matrix x vector` is such a point.  Above the *flat* part: the roof is too low, because other programs used the machine
+# while the peak was measured.  Run section 2 again, and keep the *largest* peak: other programs can only make a time longer, so
+# the best of several measurements is the nearest to the truth.
 #
 # Our layer is far to the right: it *could* run at the peak.  An activation never can.  So fast kernels compute it together
 # with something else, while the numbers are still in registers.
@@ -602,9 +601,8 @@ with plot.style():
 picture
 
 # %% [markdown]
-# Read the two pictures together.  The rungs compute the same result; only the last one changed *how many* operations.  (The
-# stored times come from a busy machine, with the low roof of section 2: "138.7 % of the peak" is partly fewer operations,
-# and partly a peak that is too small.  Believe the order of the rungs, and your own numbers.)  (If
+# Read the two pictures together.  The rungs compute the same result; only the last one changed *how many* operations, so its
+# share of the peak counts operations that it does not do, and can exceed 100 %.  (If
 # im2col is faster than the two after it: it uses the BLAS's inner loop, which is excellent; they have their own, and
 # gather number by number.  The kernels that minigen uses by default gather whole vectors.)  What each removed:
 #
