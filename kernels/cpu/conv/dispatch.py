@@ -118,19 +118,19 @@ def _run(operation, first, second, out, how):
 
 def _forward(x, w, y, filter_shape, stride, padding, dilation, groups):
     shapes = x.shape, y.shape, x.itemsize, filter_shape
-    method, tile = _best_forward(*shapes, stride, padding, dilation, groups, current())
+    method, tile = _best(forward_costs, *shapes, stride, padding, dilation, groups, current())
     run_forward(method, tile, x, w, y, filter_shape, stride, padding, dilation, groups)
 
 
 def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
     shapes = g.shape, dx.shape, g.itemsize, filter_shape
-    method, tile = _best_input_grad(*shapes, stride, padding, dilation, groups, current())
+    method, tile = _best(input_grad_costs, *shapes, stride, padding, dilation, groups, current())
     run_input_grad(method, tile, g, w, dx, filter_shape, stride, padding, dilation, groups)
 
 
 def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
     shapes = x.shape, g.shape, x.itemsize, filter_shape
-    method, tile = _best_weight_grad(*shapes, stride, padding, dilation, groups, current())
+    method, tile = _best(weight_grad_costs, *shapes, stride, padding, dilation, groups, current())
     run_weight_grad(method, tile, x, g, dw, filter_shape, stride, padding, dilation, groups)
 
 
@@ -181,21 +181,9 @@ def run_weight_grad(method, tile, x, g, dw, filter_shape, stride, padding, dilat
 # ---- the choice: (method, tile); a training step asks the same few questions again and again
 
 
-@functools.lru_cache(maxsize=512)
-def _best_forward(*question):
-    costs = forward_costs(*question)
-    return min(costs, key=costs.__getitem__)
-
-
-@functools.lru_cache(maxsize=512)
-def _best_input_grad(*question):
-    costs = input_grad_costs(*question)
-    return min(costs, key=costs.__getitem__)
-
-
-@functools.lru_cache(maxsize=512)
-def _best_weight_grad(*question):
-    costs = weight_grad_costs(*question)
+@functools.lru_cache(maxsize=1536)
+def _best(estimate, *question):
+    costs = estimate(*question)
     return min(costs, key=costs.__getitem__)
 
 
