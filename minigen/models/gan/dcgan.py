@@ -45,11 +45,13 @@ from .techniques import StabilizedGAN
 
 __all__ = ["SETTINGS", "DCGAN"]
 
+_PAPER: dict[str, Any] = {"norm": "batch", "lr": 1e-2, "smoothing": 0.1, "r1": 0.0, "minibatch": False}
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "conv_dense": {"norm": "none", "lr": 5e-3, "smoothing": 0.0, "r1": 0.3, "minibatch": True},
-    "conv": {"norm": "batch", "lr": 1e-2, "smoothing": 0.1, "r1": 0.0, "minibatch": False},
-    "conv_k4_bn": {"norm": "batch", "lr": 1e-2, "smoothing": 0.1, "r1": 0.0, "minibatch": False},
-    "conv_k5_dropout": {"norm": "batch", "lr": 5e-4, "smoothing": 0.1, "r1": 0.0, "minibatch": False},
+    "conv": _PAPER,
+    "conv_k4_bn": _PAPER,
+    "conv_k5_dropout": _PAPER | {"lr": 5e-4},
 }
 """What an option of the DCGAN is where it was not given, by the name of the networks."""
 
@@ -87,33 +89,34 @@ class DCGAN(StabilizedGAN):
         width: int | None = option(
             None, "channels of D's first layer, for conv and conv_dense only (default: 32)", minimum=1
         )
-        norm: str | None = option(
+        # None here means: by `SETTINGS`.  After `__post_init__` none of these is None.
+        norm: str = option(
             None,
             "what D normalizes by, for conv and conv_dense only (default: none for conv_dense, batch for conv)",
             choices=tuple(NORMS),
         )
-        lr: float | None = option(  # type: ignore[assignment]
+        lr: float = option(
             None,
             "learning rate of both networks at the start (default: 0.005 for conv_dense, 0.01 for conv and conv_k4_bn; "
             "0.0005 for conv_k5_dropout and minimax)",
             minimum=0,
         )
         lr_decay: float = 1.0
-        smoothing: float | None = option(  # type: ignore[assignment]
+        smoothing: float = option(
             None,
             "one-sided label smoothing: real labels are 1 - smoothing, no effect with hinge (default: 0 for "
             "conv_dense, else 0.1)",
             minimum=0,
             below=1,
         )
-        r1: float | None = option(  # type: ignore[assignment]
+        r1: float = option(
             None,
             "weight of the penalty on D's gradient at real examples; gamma (default: 0.3 for conv_dense, 0 for the "
             "others and with batch norm in D)",
             minimum=0,
         )
         r1_every: int = 4
-        minibatch: bool | None = option(  # type: ignore[assignment]
+        minibatch: bool = option(
             None,
             "let D compare the examples of a batch: minibatch discrimination (default: for conv_dense only)",
         )
@@ -121,13 +124,13 @@ class DCGAN(StabilizedGAN):
         def __post_init__(self) -> None:
             """Check the values, and set those that were not given by the networks, the loss and the norm."""
             super().__post_init__()
-            if self.norm is not None and self.network not in ("conv", "conv_dense") and self.norm != "batch":
+            if self.norm not in (None, "batch") and self.network not in ("conv", "conv_dense"):
                 raise ValueError(f"norm is an option of the conv and conv_dense networks, not of {self.network}")
-            settings = dict(SETTINGS[self.network])
+            settings = SETTINGS[self.network]
             if self.loss == "minimax":
-                settings["lr"] = 5e-4
+                settings = settings | {"lr": 5e-4}
             if self.norm == "batch":
-                settings["r1"] = 0.0
+                settings = settings | {"r1": 0.0}
             for name, value in settings.items():
                 if getattr(self, name) is None:
                     object.__setattr__(self, name, value)  # the way to set a field of a frozen dataclass once
@@ -138,7 +141,7 @@ class DCGAN(StabilizedGAN):
     def build_networks(self) -> Networks:
         """Build the networks that the option `network` names."""
         options = self.options
-        build = builder(options.network, options.width, norm=options.norm or "batch")
+        build = builder(options.network, options.width, norm=options.norm)
         return self.stabilized(lambda m: build(options.size, m * options.channels, self.latent))
 
     def build_optimizer(self, parameters: Any) -> Optimizer:

@@ -52,19 +52,21 @@ def builder(network: str, width: int | None, classes: int = 0, norm: str = "batc
     ValueError
         If there is no such network, or it has no such option.
     """
-    if network == "conv":
-        return partial(conv_networks, width=32 if width is None else width, classes=classes, norm=norm)
-    if network == "conv_dense" and not classes:
-        return partial(conv_dense_networks, width=32 if width is None else width, norm=norm)
-    if network == "mlp":
-        return partial(mlp_networks, width=128 if width is None else width, classes=classes)
-    fixed: dict[str, Builder] = {"conv_k4_bn": conv_k4_bn_networks, "conv_k5_dropout": conv_k5_dropout_networks}
-    if network not in fixed:
-        raise ValueError(f"network must be one of conv, conv_dense, mlp, {', '.join(fixed)}, got {network!r}")
-    if width is not None or classes:
-        given = "width" if width is not None else "classes"
-        raise ValueError(f"{given} is an option of the conv and mlp networks, not of {network}")
-    return fixed[network]
+    known: dict[str, Builder] = {
+        "conv": partial(conv_networks, norm=norm),
+        "conv_dense": partial(conv_dense_networks, norm=norm),
+        "mlp": mlp_networks,
+        "conv_k4_bn": conv_k4_bn_networks,
+        "conv_k5_dropout": conv_k5_dropout_networks,
+    }
+    if network not in known:
+        raise ValueError(f"network must be one of {', '.join(known)}, got {network!r}")
+    options = {"conv": ("width", "classes"), "conv_dense": ("width",), "mlp": ("width", "classes")}
+    given = ({} if width is None else {"width": width}) | ({"classes": classes} if classes else {})
+    for name in given:
+        if name not in options.get(network, ()):
+            raise ValueError(f"{name} is an option of the conv and mlp networks, not of {network}")
+    return partial(known[network], **given)
 
 
 def conv_networks(
