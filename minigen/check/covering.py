@@ -2,11 +2,11 @@
 
 A mistake usually needs one choice (padding 2, a cotangent in Fortran order, a side that a vector register does not
 divide) or two at once (padding 2 *and* stride 2).  Points that are drawn at random repeat the frequent choices and miss
-the rare ones.  So `POOL` points are drafted first, as choices without any numbers.  The list of what
-occurs in them is what can occur: every value of every parameter, every class of every side, every layout and every
-filling of every array, every pair of two parameters, and every pair of a parameter with anything else.  Then the points
-are dealt: each is the draft that adds most to what was dealt before, where a second occurrence is worth `AGAIN` of the
-first, a third that part of the second, and so on.  The seed shuffles; it does not decide what occurs.
+the rare ones.  So `POOL` points are drafted first, as choices without any numbers.  The list of what occurs in them is
+what can occur: every value of every parameter, every class of every side, every layout and every filling of every
+array, every pair of two parameters, and every pair of a parameter with anything else.  Then the points are dealt: each
+is the draft that adds most to what was dealt before, where a second occurrence is worth `AGAIN` of the first, a third
+that part of the second, and so on.  The seed shuffles; it does not decide what occurs.
 
 This is a greedy covering array, as in AETG (Cohen, Dalal, Fredman & Patton 1997, "The AETG system", IEEE Transactions
 on Software Engineering 23), with weights and repetition.

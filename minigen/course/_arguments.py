@@ -12,22 +12,22 @@ __all__ = ["named_factor", "relate"]
 _FACTORS: list[tuple[str, Callable[[Any], Any]]] = [
     ("{a}", lambda a: a),
     ("{a}^2", lambda a: a * a),
-    ("sqrt({a})", lambda a: np.sqrt(a)),
-    ("{a}^(1/3)", lambda a: np.cbrt(a)),
+    ("sqrt({a})", np.sqrt),
+    ("{a}^(1/3)", np.cbrt),
     ("(1 - {a})", lambda a: 1 - a),
     ("(1 - {a}^2)", lambda a: 1 - a * a),
     ("(1 + {a})", lambda a: 1 + a),
     ("{a} / (1 - {a})", lambda a: a / (1 - a)),
     ("{a} (1 - {a})", lambda a: a * (1 - a)),
-    ("exp({a})", lambda a: np.exp(a)),
+    ("exp({a})", np.exp),
     ("exp({a} / 2)", lambda a: np.exp(a / 2)),
 ]
 _TERMS: list[tuple[str, Callable[[Any], Any]]] = [
     ("{a}", lambda a: a),
     ("{a}^2", lambda a: a * a),
     ("1 / {a}", lambda a: 1 / a),
-    ("exp({a})", lambda a: np.exp(a)),
-    ("log({a})", lambda a: np.log(a)),
+    ("exp({a})", np.exp),
+    ("log({a})", np.log),
     ("the mean of {a}", lambda a: a.mean(axis=0) if np.ndim(a) else np.nan),
 ]
 _REDUCED: list[tuple[str, Callable[[Any], Any]]] = [
@@ -58,9 +58,10 @@ def relate(found: np.ndarray, wanted: np.ndarray, arguments: Mapping[str, Any]) 
     """
     if found.shape != wanted.shape or not np.isfinite(found).all():
         return ""
+    floats = _floats(arguments)
     with np.errstate(all="ignore"):
-        for name, a in _floats(arguments):
-            for other, b in _floats(arguments):
+        for name, a in floats:
+            for other, b in floats:
                 reduced = found.size > 2 and other != name and np.ndim(a) == np.ndim(b) == found.ndim
                 for text, made in _REDUCED if reduced and a.shape[1:] == b.shape[1:] == found.shape[1:] else []:
                     if _same(found, wanted + made(a) - made(b), wanted) or _same(
@@ -95,8 +96,9 @@ def named_factor(ratio: float, arguments: Mapping[str, Any]) -> str:
     >>> named_factor(9.0, dict(rho=0.9))
     '(It is rho / (1 - rho).)'
     """
+    floats = _floats(arguments)
     for text, made in _FACTORS:
-        for name, a in _floats(arguments):
+        for name, a in floats:
             if np.ndim(a) or a in (0, 1, 2, 0.5):
                 continue
             with np.errstate(all="ignore"):

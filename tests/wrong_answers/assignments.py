@@ -1,7 +1,8 @@
 """Wrong programs for the assignments A1 to A6, as students hand them in, each with the words that a right hint has.
 
 They were written from the students' files alone (contracts, and what a right answer looks like), before reading the tests
-and the lists of known answers.  A program is the solution with pieces of it changed, or with a function of its own.
+and the lists of known answers.  A program is the solution with some of its lines changed, or with one function
+replaced.
 """
 
 from typing import NamedTuple
