@@ -50,7 +50,7 @@ def draw_layers(count: int, seed: int = 0) -> list[Layer]:
     return layers
 
 
-def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, Callable[[], Any]]]:
+def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, partial[None]]]:
     """The method that is chosen for a pass of a layer, and by name those that may be the fastest, ready to be called.
 
     Parameters
@@ -67,11 +67,12 @@ def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, Callabl
     x, w, g = map(contiguous, arrays(layer))
     stride, dilation, padding = (layer.stride,) * 2, (layer.dilation,) * 2, ((layer.padding,) * 2,) * 2
     how = w.shape[1:], stride, padding, dilation, layer.groups
-    first, second, result, estimate, run = {
+    passes: dict[str, tuple[Any, Any, Any, Callable[..., dict[Any, float]], Callable[..., None]]] = {
         "forward": (x, w, np.empty_like(g), dispatch.forward_costs, dispatch.run_forward),
         "input gradient": (g, w, np.empty_like(x), dispatch.input_grad_costs, dispatch.run_input_grad),
         "weight gradient": (x, g, np.empty_like(w), dispatch.weight_grad_costs, dispatch.run_weight_grad),
-    }[kind]
+    }
+    first, second, result, estimate, run = passes[kind]
     shapes = (x.shape, g.shape) if kind == "weight gradient" else (first.shape, result.shape)
     costs = estimate(*shapes, x.itemsize, *how, level)
     names = {choice: " ".join(map(str, filter(None, choice))) for choice in costs}
