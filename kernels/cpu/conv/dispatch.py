@@ -37,13 +37,16 @@ TILES = {
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
 #: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
-LAYOUT, TILE_LAYOUT = 40, 36
+LAYOUT, TILE_LAYOUT = 58, 36
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
-SUM_LAYOUT, COPY = 50, 20
+SUM_LAYOUT, COPY = 35, 27
+#: To transform a number of the filter, and for a weight gradient to write a number of the filter's transform and to
+#: transform it back: once for all images, which is much where they are few and small.
+FILTER, SUM_FILTER = 26, 7
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
 GROUP_PRODUCT, GROUP_LAYOUT = 2, 20
 #: Where pixels of all channels are copied to where they lie together, for a product: to copy a number.
-PANEL = 36
+PANEL = 49
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
 
@@ -278,8 +281,10 @@ def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, 
             pieces = [min(n - i, r) for n in taps for i in range(0, n, r)]
             parts *= len(pieces)
             products *= sum(m + r - 1 - (n < r) for n in pieces)  # a piece that lacks taps has a point less
-        layout = (m + r - 1) ** 2 * number * (parts * channels + views * outputs)
-        return n * groups * tiles * (products * channels * outputs + layout)
+        points = (m + r - 1) ** 2
+        layout = points * number * (parts * channels + views * outputs)
+        filters = points * parts * channels * outputs * (SUM_FILTER if number == SUM_LAYOUT else FILTER)
+        return groups * (n * tiles * (products * channels * outputs + layout) + filters)
 
     return {("winograd", tile): cost(tile) for tile in fits}
 
