@@ -42,9 +42,11 @@ __all__ = ["are_beside", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "s
 
 #: Images with fewer pixels are put side by side.
 _SMALL = 128
-#: Pixels of a chunk, over which a weight gradient sums at a time, and the space between rows of a copy of it, which is
-#: such that the rows do not all fall into the same sets of the cache.
+#: Most pixels of a chunk, over which a weight gradient sums at a time, and the space between rows of a copy of it,
+#: which is such that the rows do not all fall into the same sets of the cache.
 _CHUNK, _GAP = 192, 16
+#: A weight gradient with that many panels is not cut into shards: threads share out its panels.
+_SHARED = 16
 #: Panels at a time, and bytes that they may take together.
 _PANELS, _PANEL_BYTES = 8, 1 << 18
 #: Pieces that the work is cut into for each thread, at least: where panels are few, they meet the filters in several
@@ -88,15 +90,21 @@ def conv2d_weight_grad(
     """Write the adjoint of `conv2d` in w to `out`."""
     outputs, channels = out.shape[0] // groups, out.shape[1]
     x, g = _columns(x, g.shape[2:], stride), _columns(g, g.shape[2:], (1, 1))
-    width = VECTORS * VECTOR_BYTES // x.itemsize
-    panels, chunks = -(-channels // width), x.shape[0] * -(-x.shape[2] // _CHUNK)
-    shape = groups, panels, outputs, width
-    shards = shard_count(chunks, _CHUNK, math.prod(shape) * x.itemsize)
-    sums = empty((shards, *shape), x.dtype)
-    buffers = [PerThread(shape, x.dtype) for shape in ((outputs, _CHUNK + _GAP), (round_up(_CHUNK, width), width))]
-    sum_products(x, g, sums, *buffers, work=g.size * channels)
-    total = sums.sum(0).swapaxes(1, 2).reshape(groups, outputs, panels * width)
-    out[...] = total[:, :, :channels].reshape(out.shape)
+    lanes = VECTOR_BYTES // x.itemsize
+    panels, across = -(-channels // (VECTORS * lanes)), -(-x.shape[2] // _CHUNK)
+    chunk = round_up(-(-x.shape[2] // across), lanes)
+    shards = min(shard_count(x.shape[0] * across, chunk, out.nbytes), -(-_SHARED // (groups * panels)))
+    sums = out.reshape(1, *out.shape[:2]) if shards == 1 else empty((shards, *out.shape[:2]), x.dtype)
+    parts = min(panels, -(-_pieces() // (shards * groups)))
+    buffers = [PerThread(shape, x.dtype) for shape in ((outputs, chunk + _GAP), (chunk, VECTORS * lanes))]
+    sum_products(x, g, sums, groups, chunk, parts, *buffers, work=g.size * channels)
+    if shards > 1:
+        np.sum(sums, axis=0, out=out.reshape(sums.shape[1:]))
+
+
+def _pieces():
+    """Into how many pieces to cut the work, at least."""
+    return _PIECES * get_num_threads() if get_num_threads() > 1 else 1
 
 
 def _columns(x, pixels, stride):
@@ -137,8 +145,7 @@ def _product(source, w, pairs, stride, rows, target, groups):
     width = VECTORS * VECTOR_BYTES // w.itemsize
     panels = -(-source.shape[2] // width)
     size = min(panels, max(1, min(_PANELS, _PANEL_BYTES // (len(pairs) * width * w.itemsize))))
-    pieces = _PIECES * get_num_threads() if get_num_threads() > 1 else 1
-    parts = min(packed.shape[1], -(-pieces // (source.shape[0] * groups * -(-panels // size))))
+    parts = min(packed.shape[1], -(-_pieces() // (source.shape[0] * groups * -(-panels // size))))
     buffer = PerThread((size, len(pairs), width), w.dtype)
     multiply(source, packed, target, np.arange(len(pairs)) * width, buffer, parts, work=target.size * len(pairs))
 
@@ -243,41 +250,48 @@ def _copy_panels(source, pixels, first, last, panels):
 
 
 @parallel
-def sum_products(thread, counter, x, g, sums, rows, panels):
-    """dw: ``sums[shard, group, panel of channels of x, channel of g, channel of the panel]``.
+def sum_products(thread, counter, x, g, sums, groups, chunk, parts, rows, panels):
+    """dw: ``sums[shard, channel of g, channel of x in the group]``.
 
     Parameters
     ----------
     x, g : array (images, channels, pixels)
     sums : array
         Its shards are summed over shares of the chunks, each by one thread.
+    groups : int
+    chunk : int
+        Pixels of a chunk.
+    parts : int
+        Into how many the panels of a group are divided.
     rows, panels : array (threads, ...)
         Workspace: a chunk of the rows of a group of g, and a panel: ``[pixel][channel]``.
     """
-    shards, groups, blocks, outputs, width = sums.shape
-    channels, pixels, pitch = x.shape[1] // groups, x.shape[2], rows.shape[2]
-    across = -(-pixels // _CHUNK)
+    shards, outputs, channels = sums.shape[0], sums.shape[1] // groups, sums.shape[2]
+    pixels, pitch, width = x.shape[2], rows.shape[2], panels.shape[2]
+    blocks, across = -(-channels // width), -(-pixels // chunk)
     chunks = x.shape[0] * across
     a, b = pointer(rows[thread]), pointer(panels[thread])
-    for item in chunked_range(counter, shards * groups):
-        shard, group = item // groups, item % groups
+    L = lanes(b)
+    for item in chunked_range(counter, shards * groups * parts):
+        part, group, shard = item % parts, item // parts % groups, item // parts // groups
         begin, end = shard * chunks // shards, (shard + 1) * chunks // shards
-        for chunk in range(begin, end):
-            image_group, first = chunk // across * groups + group, chunk % across * _CHUNK
-            count = min(_CHUNK, pixels - first)
+        for piece in range(begin, end):
+            image_group, first = piece // across * groups + group, piece % across * chunk
+            count = min(chunk, pixels - first)
             gradient = advance(pointer(g), image_group * outputs * pixels + first)
             for output in range(outputs):
                 row, to = advance(gradient, output * pixels), advance(a, output * pitch)
-                for i in range(count):
-                    to[i] = row[i]
-            for block in range(blocks):
+                for i in range(0, count, L):
+                    store(to, i, load_first(row, i, min(L, count - i)))
+            for block in range(part * blocks // parts, (part + 1) * blocks // parts):
                 source = advance(pointer(x), (image_group * channels + block * width) * pixels + first)
-                _turn(source, pixels, count, channels - block * width, b)
+                left = channels - block * width
+                _turn(source, pixels, count, left, b)
                 for output in range(0, outputs, ROWS):
-                    L = width // VECTORS
-                    c = pointer(sums[shard, group, block, output])
-                    matmul_kernel(count, advance(a, output * pitch), pitch, 1, b, c, width,
-                                  min(ROWS, outputs - output), L, L, chunk > begin)  # fmt: skip
+                    c = advance(pointer(sums[shard, group * outputs + output]), block * width)
+                    matmul_kernel(count, advance(a, output * pitch), pitch, 1, b, c, channels,
+                                  min(ROWS, outputs - output), min(L, left), max(0, min(L, left - L)),
+                                  piece > begin)  # fmt: skip
 
 
 @inlined
@@ -286,10 +300,12 @@ def _turn(source, pixels, count, left, panel):
     L = lanes(source)
     for vector in range(VECTORS):
         channels = max(0, min(L, left - vector * L))
-        for i in range(0, count // L * L if channels else 0, L):
+        whole = channels > 0 and count >= L
+        for step in range(0, count if whole else 0, L):
+            i = min(step, count - L)  # the last step overlaps the one before
             transpose(advance(source, vector * L * pixels + i), pixels, channels,
                       advance(panel, i * VECTORS * L + vector * L), VECTORS * L)  # fmt: skip
-        for i in range(count // L * L if channels else 0, count):
+        for i in range(0 if whole else count):
             for lane in range(L):
                 value = source[(vector * L + lane) * pixels + i] if lane < channels else 0
                 panel[i * VECTORS * L + vector * L + lane] = value
