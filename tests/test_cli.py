@@ -13,7 +13,7 @@ import pytest
 import minigen as mg
 from minigen.cli import main
 from minigen.cli.main import COMMANDS
-from minigen.models import families
+from minigen.models import DCGAN, families
 from minigen.train import Run, load_checkpoint, load_trained
 
 OWN, ELSE = [["train", name] for name in families()], [[name] for name in COMMANDS]
@@ -146,6 +146,19 @@ def test_a_folder_of_images(here):
     assert run.name == f"dcgan-{here.name}"
     options = json.loads((run / "config.json").read_text())["options"]
     assert (options["size"], options["channels"]) == (8, 3)
+
+
+def test_a_training_on_few_images_has_more_epochs(here, monkeypatch):
+    """Steps make a GAN, not epochs: two batches an epoch, and at least 7 steps."""
+    monkeypatch.setattr(DCGAN, "EPOCHS", 3)
+    monkeypatch.setattr(DCGAN, "LEAST_STEPS", 7)
+    few = ["train", "dcgan", "--data", "digits", "--images", "40", "--batch-size", "20", "--width", "2"]
+    for given, epochs in ([], 4), (["--epochs", "1"], 1), (["--steps", "2"], None):
+        assert main([*few, *given, "--overwrite"]) == 0
+        assert json.loads((here / "runs" / "dcgan-digits" / "config.json").read_text())["epochs"] == epochs
+    monkeypatch.setattr(DCGAN, "LEAST_STEPS", 5)
+    assert main([*few, "--overwrite"]) == 0
+    assert json.loads((here / "runs" / "dcgan-digits" / "config.json").read_text())["epochs"] == 3
 
 
 def test_info_and_data(capsys):

@@ -102,8 +102,8 @@ def test_bad_options_are_named(options, words):
 
 
 def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
-    def found(**options):
-        o = DCGAN(8, 1, width=2, latent=2, **options).options
+    def found(size=28, channels=1, **options):
+        o = DCGAN(size, channels, width=2, latent=2, **options).options
         return o.norm, o.lr, o.smoothing, o.r1, o.minibatch
 
     assert found() == ("none", 5e-3, 0.0, 0.3, True)
@@ -111,6 +111,7 @@ def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
     assert found(loss="minimax") == ("none", 5e-4, 0.0, 0.3, True)
     assert found(norm="batch") == ("batch", 5e-3, 0.0, 0.0, True)
     assert found(lr=1.0, smoothing=0.2, r1=0.0, minibatch=False) == ("none", 1.0, 0.2, 0.0, False)
+    assert [found(*shape)[3] for shape in ((28, 3), (56, 1), (64, 3))] == [0.9, 1.2, 4.7]  # 4.702
 
 
 def test_unknown_family_is_named_with_the_nearest():

@@ -64,8 +64,9 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
         "--patience", type=at_least(1), metavar="EPOCHS",
         help="of a VAE with --validation: stop after this many epochs without a lower loss on the held-out images",
     )  # fmt: skip
+    least = f", on few images as many as give {model.LEAST_STEPS:,} steps" if model.LEAST_STEPS else ""
     parser.add_argument(
-        "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS})"
+        "--epochs", type=at_least(1), help=f"how often to go through the data (default: {model.EPOCHS}{least})"
     )
     parser.add_argument("--steps", type=at_least(1), help="number of batches to train for, in place of --epochs")
     parser.add_argument("--batch-size", type=at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
@@ -182,7 +183,7 @@ def _train(arguments: argparse.Namespace) -> int:
     else:
         config = _completed(asked)
         loader = loader_of(config)
-        _fit_to(config, loader.dataset)
+        _fit_to(config, loader)
         model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
         measure = _epoch_measure(config, model)
         _say_flips(config, loader.dataset)
@@ -326,7 +327,7 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
         "images": None,
         "validation": None,
         "patience": None,
-        "epochs": None if asked["steps"] else model.EPOCHS,
+        "epochs": None,
         "steps": None,
         "batch_size": model.BATCH_SIZE,
         "seed": 0,
@@ -342,11 +343,14 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
     return {"model": asked["model"], **chosen, **measured, "options": options, "environment": environment}
 
 
-def _fit_to(config: dict[str, Any], dataset: Any) -> None:
+def _fit_to(config: dict[str, Any], loader: Any) -> None:
     """Enter into the config of a new run what the data decides."""
     from ..models import family
 
-    config["options"] |= family(config["model"]).data_options(dataset)
+    model, dataset = family(config["model"]), loader.dataset
+    config["options"] |= model.data_options(dataset)
+    if not config["epochs"] and not config["steps"]:
+        config["epochs"] = max(model.EPOCHS, math.ceil(model.LEAST_STEPS / len(loader)))
     if "classes" in config["options"]:
         config["class_names"] = list(dataset.classes)
 

@@ -69,6 +69,9 @@ class Model(Module):
     EPOCHS: ClassVar[int] = 16
     """Epochs that ``minigen train`` takes by default."""
 
+    LEAST_STEPS: ClassVar[int] = 0
+    """Steps that ``minigen train`` takes by default at least: on few images these are more epochs."""
+
     BATCH_SIZE: ClassVar[int] = 32
     """Images in a batch that ``minigen train`` takes by default."""
 

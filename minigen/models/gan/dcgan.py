@@ -14,7 +14,9 @@ without.  Each line is an option; `SETTINGS` has the values, and ``--network con
   and the game settles (Mescheder et al. 2018; `minigen.losses.zero_centred_penalty`).  Batch norm in D cannot stay:
   with it, the gradient at one image depends on all the others.  (So it does with the minibatch discrimination below,
   but through eight numbers beside the 256 of D's dense layer.  StyleGAN combines R1 with such numbers in the same way:
-  Karras et al. 2020, arXiv 1912.04958.)
+  Karras et al. 2020, arXiv 1912.04958.)  The weight is proportional to the numbers of an image, as in the code of
+  Karras et al. 2020, arXiv 2006.06676.  Where both sides are doubled, four pixels share what one pixel did to D's
+  output: each slope is a quarter, its square a sixteenth, and the sum over four times as many pixels a quarter.
 - *Minibatch discrimination*: D also sees how alike the images of a batch are, so G cannot make a few classes only
   (Salimans et al. 2016).
 - *No label smoothing*.  It keeps a D that is far ahead from certainty.  R1 does so already, and with smoothing the best
@@ -111,8 +113,8 @@ class DCGAN(StabilizedGAN):
         )
         r1: float = option(
             None,
-            "weight of the penalty on D's gradient at real examples; gamma (default: 0.3 for conv_dense, 0 for the "
-            "others and with batch norm in D)",
+            "weight of the penalty on D's gradient at real examples; gamma (default: for conv_dense 0.3 with 28 x 28 "
+            "numbers an image, and as much more as there are more numbers; 0 for the others and with batch norm in D)",
             minimum=0,
         )
         r1_every: int = 4
@@ -131,11 +133,13 @@ class DCGAN(StabilizedGAN):
                 settings = settings | {"lr": 5e-4}
             if self.norm == "batch":
                 settings = settings | {"r1": 0.0}
+            settings = settings | {"r1": float(f"{settings['r1'] * self.size**2 * self.channels / 28**2:.3g}")}
             for name, value in settings.items():
                 if getattr(self, name) is None:
                     object.__setattr__(self, name, value)  # the way to set a field of a frozen dataclass once
 
     EPOCHS: ClassVar[int] = 20
+    LEAST_STEPS: ClassVar[int] = 2500
     options: Options
 
     def build_networks(self) -> Networks:
