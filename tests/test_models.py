@@ -7,6 +7,7 @@ import pytest
 
 import minigen as mg
 from minigen.models import DCGAN, build, families
+from minigen.models.networks.gan import UPSAMPLINGS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -112,6 +113,23 @@ def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
     assert found(norm="batch") == ("batch", 5e-3, 0.0, 0.0, True)
     assert found(lr=1.0, smoothing=0.2, r1=0.0, minibatch=False) == ("none", 1.0, 0.2, 0.0, False)
     assert [found(*shape)[3] for shape in ((28, 3), (56, 1), (64, 3))] == [0.9, 1.2, 4.7]  # 4.702
+    assert [found(size)[1] for size in (8, 28, 32, 64)] == [5e-3, 5e-3, 2e-3, 2e-3]
+    assert [DCGAN(size, 1, width=2).options.upsample for size in (28, 32)] == ["transposed", "nearest"]
+    assert (found(64, network="conv")[1], DCGAN(64, 1, network="conv", width=2).options.upsample) == (
+        1e-2,
+        "transposed",
+    )
+
+
+@pytest.mark.parametrize(("upsample", "alike"), [("nearest", True), ("transposed", False)])
+def test_nearest_neighbors_treat_all_pixels_alike(upsample, alike):
+    """What a map that is the same everywhere becomes after three doublings, away from the border."""
+    x = mg.ones(1, 3, 8, 8)
+    for _ in range(3):
+        x = mg.nn.Sequential(*UPSAMPLINGS[upsample](3, 3, True))(x)
+    inside = x.detach().numpy()[..., 16:48, 16:48]
+    assert (np.ptp(inside, axis=(2, 3)).max() < 1e-6) == alike
+    np.testing.assert_allclose(inside, np.roll(inside, (8, 8), (2, 3)), atol=1e-6)  # a pattern of 8 pixels
 
 
 def test_unknown_family_is_named_with_the_nearest():

@@ -13,6 +13,7 @@ from ..sizes import downsampled_sizes
 
 __all__ = [
     "NORMS",
+    "UPSAMPLINGS",
     "Networks",
     "builder",
     "conv_dense_networks",
@@ -29,7 +30,9 @@ Builder = Callable[[int, int, int], Networks]
 """(size, channels, latent) to a generator and a discriminator."""
 
 
-def builder(network: str, width: int | None, classes: int = 0, norm: str = "batch") -> Builder:
+def builder(
+    network: str, width: int | None, classes: int = 0, norm: str = "batch", upsample: str = "transposed"
+) -> Builder:
     """Choose the networks by name.
 
     Parameters
@@ -41,6 +44,8 @@ def builder(network: str, width: int | None, classes: int = 0, norm: str = "batc
         Length of the one-hot condition, for conv and mlp only.
     norm : str
         What the discriminator of conv and conv_dense normalizes by; see `conv_networks`.
+    upsample : str
+        How the generator of conv and conv_dense doubles the sides; see `conv_networks`.
 
     Returns
     -------
@@ -53,8 +58,8 @@ def builder(network: str, width: int | None, classes: int = 0, norm: str = "batc
         If there is no such network, or it has no such option.
     """
     known: dict[str, Builder] = {
-        "conv": partial(conv_networks, norm=norm),
-        "conv_dense": partial(conv_dense_networks, norm=norm),
+        "conv": partial(conv_networks, norm=norm, upsample=upsample),
+        "conv_dense": partial(conv_dense_networks, norm=norm, upsample=upsample),
         "mlp": mlp_networks,
         "conv_k4_bn": conv_k4_bn_networks,
         "conv_k5_dropout": conv_k5_dropout_networks,
@@ -76,6 +81,7 @@ def conv_networks(
     width: int = 32,
     classes: int = 0,
     norm: str = "batch",
+    upsample: str = "transposed",
 ) -> Networks:
     """Build the networks of the DCGAN paper: twice the channels at half the size.
 
@@ -96,6 +102,8 @@ def conv_networks(
     norm : {"batch", "layer", "instance", "none"}
         Of the discriminator.  A WGAN-GP critic must score every image independently of the others in the batch, so it
         cannot use batch norm; "layer" normalizes over a whole image, "instance" over each channel of an image.
+    upsample : {"transposed", "nearest"}
+        How the generator doubles the sides; see `UPSAMPLINGS`.
 
     Returns
     -------
@@ -111,6 +119,8 @@ def conv_networks(
         raise ValueError(f"width must be at least 1, got {width}")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
+    if upsample not in UPSAMPLINGS:
+        raise ValueError(f"upsample must be one of {', '.join(UPSAMPLINGS)}, got {upsample!r}")
     sides = size if isinstance(size, tuple) else (size, size)
     *halved, shortest = downsampled_sizes(min(sides), 4)
     if not halved or shortest > 7 or max(sides) % 2 ** len(halved):
@@ -129,10 +139,8 @@ def conv_networks(
         nn.ReLU(),
     ]
     for wide, narrow in zip(widths[:0:-1], widths[-2::-1]):
-        # k4 s2: every output pixel gets contributions from the same number (2 x 2) of kernel elements.  With an odd
-        # kernel at stride 2 the number alternates, which shows as a checkerboard.
-        up += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
-    up += [nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh()]
+        up += [*UPSAMPLINGS[upsample](wide, narrow, False), nn.BatchNorm2d(narrow), nn.ReLU()]
+    up += [*UPSAMPLINGS[upsample](width, channels, True), nn.Tanh()]
 
     down: list[nn.Module] = [nn.Conv2d(channels + classes, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for narrow, wide in zip(widths, widths[1:]):
@@ -148,6 +156,7 @@ def conv_dense_networks(
     width: int = 32,
     units: int = 256,
     norm: str = "none",
+    upsample: str = "transposed",
 ) -> Networks:
     r"""Build the networks of `conv_networks` with dense layers: two before G's first map, one before D's logit.
 
@@ -163,7 +172,7 @@ def conv_dense_networks(
 
     Parameters
     ----------
-    size, channels, latent, width, norm
+    size, channels, latent, width, norm, upsample
         As for `conv_networks`.
     units : int
         Of each dense layer.
@@ -178,7 +187,7 @@ def conv_dense_networks(
     ValueError
         As `conv_networks`.
     """
-    generator, discriminator = conv_networks(size, channels, units, width, norm=norm)
+    generator, discriminator = conv_networks(size, channels, units, width, norm=norm, upsample=upsample)
     mapping: list[nn.Module] = []
     for before in (latent, units):
         mapping += [nn.Linear(before, units, bias=False), nn.BatchNorm1d(units), nn.ReLU()]
@@ -198,6 +207,20 @@ NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
     "none": lambda channels: [],
 }
 """The layers that may follow a convolution of the conv discriminator, by the name of the option `norm`."""
+
+UPSAMPLINGS: dict[str, Callable[[int, int, bool], list[nn.Module]]] = {
+    # k4 s2: every output pixel gets contributions from the same number (2 x 2) of kernel elements.  With an odd kernel
+    # at stride 2 the number alternates, which shows as a checkerboard.
+    "transposed": lambda wide, narrow, bias: [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=bias)],
+    "nearest": lambda wide, narrow, bias: [nn.Upsample(scale_factor=2), nn.Conv2d(wide, narrow, 3, 1, 1, bias=bias)],
+}
+"""Two ways to double the sides, from `wide` channels to `narrow`, by the name of the option `upsample`.
+
+A transposed convolution of stride 2 makes the four pixels of a square with four different parts of its filter.  Until
+it has learned to make them alike, they differ by a pattern that repeats every 2 pixels; after two more such layers the
+pattern is 8 pixels wide.  Nearest neighbors before a convolution treat all pixels alike: no pattern, for 9/4 of the
+products (Odena, Dumoulin & Olah 2016, *Deconvolution and Checkerboard Artifacts*, doi 10.23915/distill.00003).
+"""
 
 
 def conv_k4_bn_networks(size: int, channels: int, latent: int = 100) -> Networks:
