@@ -113,6 +113,7 @@ def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
     assert found(norm="batch") == ("batch", 5e-3, 0.0, 0.0, True)
     assert found(lr=1.0, smoothing=0.2, r1=0.0, minibatch=False) == ("none", 1.0, 0.2, 0.0, False)
     assert [found(*shape)[3] for shape in ((28, 3), (56, 1), (64, 3))] == [0.9, 1.2, 4.7]  # 4.702
+    assert [DCGAN(size).options.width for size in (28, 32)] == [None, 16]
     assert [found(size)[1] for size in (8, 28, 32, 64)] == [5e-3, 5e-3, 2e-3, 2e-3]
     assert [DCGAN(size, 1, width=2).options.upsample for size in (28, 32)] == ["transposed", "nearest"]
     assert (found(64, network="conv")[1], DCGAN(64, 1, network="conv", width=2).options.upsample) == (
