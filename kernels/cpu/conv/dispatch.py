@@ -250,7 +250,7 @@ def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, padding,
     costs["group lanes", None] = _group_lanes_cost(x_shape, g_shape, itemsize, filter_shape[0] * taps, groups)
     if products.serves(filter_shape, padding):
         work = round_up(filter_shape[0], VECTORS * lanes) * round_up(outputs, ROWS)
-        work += PANEL * (filter_shape[0] + outputs) + _copies(n, pixels, stride, filter_shape[0], outputs)
+        work += PANEL * (filter_shape[0] + outputs) + _skips(stride, filter_shape[0])
         costs["product", None] = n * groups * pixels * work
     return costs | _winograd_costs(
         n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
@@ -301,13 +301,13 @@ def _product_cost(n, pixels, channels, outputs, itemsize, stride, groups):
     lanes = VECTOR_BYTES // itemsize
     columns = round_up(n * pixels, lanes) if products.are_beside(n, pixels) else n * round_up(pixels, lanes)
     per_column = channels * (round_up(outputs, pixel_lanes.row_height(outputs)) + PANEL)
-    return groups * (columns * per_column + n * pixels * _copies(n, pixels, stride, channels, outputs))
+    copies = COPY * outputs if products.are_beside(n, pixels) else 0
+    return groups * (columns * per_column + n * pixels * (copies + _skips(stride, channels)))
 
 
-def _copies(n, pixels, stride, channels, outputs):
-    """What it costs `products` to put images side by side, and to leave out pixels between the steps of a stride."""
-    beside = COPY * (channels + outputs) if products.are_beside(n, pixels) else 0
-    return beside + (LAYOUT * channels if stride != (1, 1) else 0)
+def _skips(stride, channels):
+    """What it costs `products`, for each pixel that counts, to leave out those between the steps of a stride."""
+    return LAYOUT * channels if stride != (1, 1) else 0
 
 
 def _channel_lanes_cost(source, result, itemsize, pairs, groups):

@@ -6,7 +6,8 @@ With a single tap no pixel meets another one: $Y = W X$, where a column of X hol
   panels at a time, as many as stay in the cache.  There they meet one block of filters after the other, so that each
   channel of the result is written along its row.
 - **Images side by side.**  The columns of an image are its pixels.  Where they are few, such as the 4 x 4 at the end of
-  a network, panels are half empty.  So X is first copied such that the images follow each other in each channel.
+  a network, panels would be half empty.  So the columns of the next image follow in the same panel, and the panels of
+  the result, too, are first made in a buffer that stays in the cache.
 - **Stride.**  With stride s only every s-th pixel of every s-th row counts.  A copy of X leaves out the others, and the
   adjoint in x writes zeros to them.
 
@@ -60,17 +61,15 @@ def serves(filter_shape: tuple[int, ...], padding: Padding) -> bool:
 
 
 def are_beside(images: int, pixels: int) -> bool:
-    """Whether images of this number of pixels are copied, side by side."""
+    """Whether images of this number of pixels share panels."""
     return images > 1 and pixels < _SMALL
 
 
 def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
     outputs, channels = w.shape[0] // groups, w.shape[1]
-    pixels = out.shape[2:]
-    source, target = _columns(x, pixels, stride), _result(out, pixels, (1, 1))
-    _product(source, w, np.arange(channels), channels, outputs, target, groups)
-    _deliver(target, out, pixels, (1, 1))
+    source = _columns(x, out.shape[2:], stride)
+    _product(source, w, np.arange(channels), channels, outputs, _columns(out, out.shape[2:], (1, 1)), groups)
 
 
 def conv2d_input_grad(
@@ -78,10 +77,12 @@ def conv2d_input_grad(
 ) -> None:
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs, channels = w.shape[0] // groups, w.shape[1]
-    pixels = g.shape[2:]
-    source, target = _columns(g, pixels, (1, 1)), _result(out, pixels, stride)
+    source = _columns(g, g.shape[2:], (1, 1))
+    apart = stride != (1, 1)
+    target = empty((*out.shape[:2], source.shape[2]), out.dtype) if apart else _columns(out, g.shape[2:], stride)
     _product(source, w, np.arange(outputs) * channels, 1, channels, target, groups)
-    _deliver(target, out, pixels, stride)
+    if apart:
+        spread(target, out, g.shape[2:], stride, work=out.size)
 
 
 def conv2d_weight_grad(
@@ -91,15 +92,22 @@ def conv2d_weight_grad(
     outputs, channels = out.shape[0] // groups, out.shape[1]
     x, g = _columns(x, g.shape[2:], stride), _columns(g, g.shape[2:], (1, 1))
     lanes = VECTOR_BYTES // x.itemsize
-    panels, across = -(-channels // (VECTORS * lanes)), -(-x.shape[2] // _CHUNK)
-    chunk = round_up(-(-x.shape[2] // across), lanes)
-    shards = min(shard_count(x.shape[0] * across, chunk, out.nbytes), -(-_SHARED // (groups * panels)))
+    together = _together(x)
+    panels, across = -(-channels // (VECTORS * lanes)), -(-together * x.shape[2] // _CHUNK)
+    chunk = round_up(-(-together * x.shape[2] // across), lanes)
+    shards = shard_count(x.shape[0] // together * across, chunk, out.nbytes)
+    shards = min(shards, -(-_SHARED // (groups * panels)))
     sums = out.reshape(1, *out.shape[:2]) if shards == 1 else empty((shards, *out.shape[:2]), x.dtype)
     parts = min(panels, -(-_pieces() // (shards * groups)))
     buffers = [PerThread(shape, x.dtype) for shape in ((outputs, chunk + _GAP), (chunk, VECTORS * lanes))]
-    sum_products(x, g, sums, groups, chunk, parts, *buffers, work=g.size * channels)
+    sum_products(x, g, sums, groups, together, chunk, parts, *buffers, work=g.size * channels)
     if shards > 1:
         np.sum(sums, axis=0, out=out.reshape(sums.shape[1:]))
+
+
+def _together(x):
+    """How many of the images (images, channels, pixels) lie side by side."""
+    return x.shape[0] if are_beside(x.shape[0], x.shape[2]) else 1
 
 
 def _pieces():
@@ -108,33 +116,12 @@ def _pieces():
 
 
 def _columns(x, pixels, stride):
-    """(images, channels, pixels), where all images may be one; `pixels`: height and width of what counts in each."""
-    beside = are_beside(x.shape[0], math.prod(pixels))
-    if stride == (1, 1) and not beside:
+    """(images, channels, pixels); `pixels`: height and width of what counts in each image."""
+    if stride == (1, 1):
         return x.reshape(*x.shape[:2], -1)
-    out = empty(_shape(x, pixels, beside), x.dtype)
-    gather(x, out.reshape(-1), pixels, stride, beside, work=out.size)
+    out = empty((*x.shape[:2], math.prod(pixels)), x.dtype)
+    gather(x, out, pixels, stride, work=out.size)
     return out
-
-
-def _result(out, pixels, stride):
-    """An array for the product, in the order of `_columns`."""
-    beside = are_beside(out.shape[0], math.prod(pixels))
-    if stride == (1, 1) and not beside:
-        return out.reshape(*out.shape[:2], -1)
-    return empty(_shape(out, pixels, beside), out.dtype)
-
-
-def _deliver(product, out, pixels, stride):
-    """The product of `_result` to where it belongs, unless it is there."""
-    beside = are_beside(out.shape[0], math.prod(pixels))
-    if stride != (1, 1) or beside:
-        spread(product.reshape(-1), out, pixels, stride, beside, work=out.size)
-
-
-def _shape(x, pixels, beside):
-    images, channels = x.shape[:2]
-    return (1, channels, images * math.prod(pixels)) if beside else (images, channels, math.prod(pixels))
 
 
 def _product(source, w, pairs, stride, rows, target, groups):
@@ -142,26 +129,26 @@ def _product(source, w, pairs, stride, rows, target, groups):
     height = row_height(rows)
     packed = empty((groups, -(-rows // height), len(pairs), height), w.dtype)
     pack(w.reshape(-1), pairs, w.size // groups, stride, rows, packed, work=packed.size)
-    width = VECTORS * VECTOR_BYTES // w.itemsize
-    panels = -(-source.shape[2] // width)
+    width, together = VECTORS * VECTOR_BYTES // w.itemsize, _together(source)
+    panels = -(-together * source.shape[2] // width)
     size = min(panels, max(1, min(_PANELS, _PANEL_BYTES // (len(pairs) * width * w.itemsize))))
-    parts = min(packed.shape[1], -(-_pieces() // (source.shape[0] * groups * -(-panels // size))))
+    parts = min(packed.shape[1], -(-_pieces() // (source.shape[0] // together * groups * -(-panels // size))))
     buffer = PerThread((size, len(pairs), width), w.dtype)
-    multiply(source, packed, target, np.arange(len(pairs)) * width, buffer, parts, work=target.size * len(pairs))
+    result = PerThread((rows if together > 1 else 0, size * width), w.dtype)
+    work = target.size * len(pairs)
+    multiply(source, packed, target, together, np.arange(len(pairs)) * width, buffer, result, parts, work=work)
 
 
 @parallel
-def gather(thread, counter, x, out, pixels, stride, beside):
-    """``out[image, channel, p, q] = x[image, channel, p * stride, q * stride]``; `pixels`: how many p and q.
+def gather(thread, counter, x, out, pixels, stride):
+    """``out[image, channel, p * columns + q] = x[image, channel, p * stride, q * stride]``.
 
-    `beside`: rather to ``out[channel, image, p, q]``.
+    `pixels`: how many p and q.
     """
-    rows, columns = pixels if stride[0] * stride[1] > 1 else (1, pixels[0] * pixels[1])
+    rows, columns = pixels
     L = lanes(pointer(x))
     for item in chunked_range(counter, x.shape[0] * x.shape[1]):
-        image, channel = item // x.shape[1], item % x.shape[1]
-        place = channel * x.shape[0] + image if beside else item
-        source, target = pointer(x[image, channel]), advance(pointer(out), place * rows * columns)
+        source, target = pointer(x[item // x.shape[1], item % x.shape[1]]), advance(pointer(out), item * rows * columns)
         for p in range(rows):
             row, to = advance(source, p * stride[0] * x.shape[3]), advance(target, p * columns)
             for q in range(0, columns if stride[1] <= 2 else 0, L):
@@ -173,17 +160,14 @@ def gather(thread, counter, x, out, pixels, stride, beside):
 
 
 @parallel
-def spread(thread, counter, source, y, pixels, stride, beside):
+def spread(thread, counter, source, y, pixels, stride):
     """The adjoint of `gather`: pixels of y that it leaves out become zero."""
     rows, columns = pixels
     for item in chunked_range(counter, y.shape[0] * y.shape[1]):
-        image, channel = item // y.shape[1], item % y.shape[1]
-        place = channel * y.shape[0] + image if beside else item
-        values, target = advance(pointer(source), place * rows * columns), pointer(y[image, channel])
-        if stride[0] * stride[1] == 1:
-            for i in range(rows * columns):
-                target[i] = values[i]
-            continue
+        values, target = (
+            advance(pointer(source), item * rows * columns),
+            pointer(y[item // y.shape[1], item % y.shape[1]]),
+        )
         for i in range(y.shape[2] * y.shape[3]):
             target[i] = 0
         for p in range(rows):
@@ -192,7 +176,7 @@ def spread(thread, counter, source, y, pixels, stride, beside):
 
 
 @parallel
-def multiply(thread, counter, x, packed, y, offset, buffers, parts):
+def multiply(thread, counter, x, packed, y, together, offset, buffers, results, parts):
     """``y[image, group] = filters[group] @ x[image, group]``.
 
     Parameters
@@ -200,57 +184,113 @@ def multiply(thread, counter, x, packed, y, offset, buffers, parts):
     x, y : array (images, channels, pixels)
     packed : array (groups, blocks of channels of y, channels of x, height of a block)
         The filters.
+    together : int
+        How many images lie side by side; a divisor of the images.
     offset : array of int64
         Of each channel in a panel.
-    buffers : array (threads, ...)
-        Workspace: some panels.
+    buffers, results : array (threads, ...)
+        Workspace: some panels of x, and of y where there is more than one image in them.
     parts : int
         Into how many the blocks are divided that these meet.
     """
     groups, blocks, depth, height = packed.shape
     outputs, pixels = y.shape[1] // groups, x.shape[2]
-    size, width = buffers.shape[1], buffers.shape[3]
-    panels = -(-pixels // width)
+    size, width, columns = buffers.shape[1], buffers.shape[3], together * pixels
+    panels = -(-columns // width)
     runs = -(-panels // size)
-    for item in chunked_range(counter, x.shape[0] * groups * runs * parts):
-        part, run, image_group = item % parts, item // parts % runs, item // parts // runs
+    L = lanes(pointer(x))
+    for item in chunked_range(counter, x.shape[0] // together * groups * runs * parts):
+        part, run, group = item % parts, item // parts % runs, item // parts // runs % groups
+        image = item // parts // runs // groups * together
         first, last = run * size, min(run * size + size, panels)
-        _copy_panels(advance(pointer(x), image_group * depth * pixels), pixels, first, last, buffers[thread])
-        target = advance(pointer(y), image_group * outputs * pixels)
-        for block in range(part * blocks // parts, (part + 1) * blocks // parts):
-            a, row = pointer(packed[image_group % groups, block]), advance(target, block * height * pixels)
+        source = advance(pointer(x), (image * groups + group) * depth * pixels)
+        _copy_panels(source, groups * depth * pixels, pixels, columns, first, last, buffers[thread])
+        result = advance(pointer(y), (image * groups + group) * outputs * pixels)
+        begin, end = part * blocks // parts, (part + 1) * blocks // parts
+        here, pitch, start = (result, pixels, 0) if together == 1 else (pointer(results[thread]), size * width, first)
+        for block in range(begin, end):
+            a, row = pointer(packed[group, block]), advance(here, block * height * pitch)
             used = min(height, outputs - block * height)
             for panel in range(first, last):
-                b, c = pointer(buffers[thread, panel - first]), advance(row, panel * width)
-                L, left = lanes(b), pixels - panel * width
+                b, c, left = (
+                    pointer(buffers[thread, panel - first]),
+                    advance(row, (panel - start) * width),
+                    columns - panel * width,
+                )
                 if height == ROWS and left > L:
-                    pixels_kernel(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
+                    pixels_kernel(depth, a, b, pointer(offset), L, c, pitch, L, used, L, min(L, left - L))
                 elif height == ROWS:
-                    pixels_kernel_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
+                    pixels_kernel_narrow(depth, a, b, pointer(offset), L, c, pitch, L, used, min(L, left), 0)
                 elif left > L:
-                    pixels_kernel_short(depth, a, b, pointer(offset), L, c, pixels, L, used, L, min(L, left - L))
+                    pixels_kernel_short(depth, a, b, pointer(offset), L, c, pitch, L, used, L, min(L, left - L))
                 else:
-                    pixels_kernel_short_narrow(depth, a, b, pointer(offset), L, c, pixels, L, used, min(L, left), 0)
+                    pixels_kernel_short_narrow(depth, a, b, pointer(offset), L, c, pitch, L, used, min(L, left), 0)
+        if together > 1:
+            _write_panels(
+                here,
+                pitch,
+                result,
+                groups * outputs * pixels,
+                pixels,
+                first * width,
+                min(last * width, columns),
+                begin * height,
+                min(end * height, outputs),
+            )
 
 
 @inlined
-def _copy_panels(source, pixels, first, last, panels):
-    """Panels `first` to `last` of a group of an image: ``[panel][channel][pixel]``, zeros beyond the last pixel."""
-    L, width = lanes(source), panels.shape[2]
-    for k in range(panels.shape[1]):
-        for panel in range(first, last):
-            row, to = advance(source, k * pixels + panel * width), pointer(panels[panel - first, k])
-            left = pixels - panel * width
-            if left >= width:
-                store(to, 0, load(row, 0))
-                store(to, L, load(row, L))
-            else:
-                store(to, 0, load_first(row, 0, min(L, left)))
-                store(to, L, load_first(row, L, max(0, left - L)))
+def _piece(column, end, pixels):
+    """Where columns `column` to `end` begin: image, pixel, and how many of them are in this image."""
+    image = column // pixels
+    pixel = column - image * pixels
+    return image, pixel, min(end - column, pixels - pixel)
+
+
+@inlined
+def _copy_panels(source, image_size, pixels, columns, first, last, panels):
+    """Panels `first` to `last` of a group of images side by side: ``[panel][channel][column]``.
+
+    There are zeros beyond the last column.  `image_size`: elements from image to image.
+    """
+    L, width, depth = lanes(source), VECTORS * lanes(source), panels.shape[1]
+    column, end = first * width, last * width
+    while column < end:
+        image, pixel, count = _piece(column, end, pixels)
+        inside, place = column < columns, column - first * width
+        whole = count // width * width if inside and place % width == 0 else 0
+        for k in range(depth):
+            row = advance(source, image * image_size + k * pixels + pixel)
+            to = advance(pointer(panels), k * width)
+            for i in range(0, whole, width):
+                store(to, (place + i) * depth, load(row, i))
+                store(to, (place + i) * depth + L, load(row, i + L))
+            i = whole
+            while i < count:
+                at = (place + i) % width
+                n = min(L, count - i, width - at)
+                store_first(to, (place + i - at) * depth + at, load_first(row, i, n if inside else 0), n)
+                i += n
+        column += count
+
+
+@inlined
+def _write_panels(panels, pitch, target, image_size, pixels, column, end, output, outputs):
+    """Columns `column` to `end` of outputs `output` to `outputs` to the images that they belong to."""
+    L, start = lanes(target), column
+    while column < end:
+        image, pixel, count = _piece(column, end, pixels)
+        for row in range(output, outputs):
+            source = advance(panels, row * pitch + column - start)
+            to = advance(target, image * image_size + row * pixels + pixel)
+            for i in range(0, count, L):
+                n = min(L, count - i)
+                store_first(to, i, load_first(source, i, n), n)
+        column += count
 
 
 @parallel
-def sum_products(thread, counter, x, g, sums, groups, chunk, parts, rows, panels):
+def sum_products(thread, counter, x, g, sums, groups, together, chunk, parts, rows, panels):
     """dw: ``sums[shard, channel of g, channel of x in the group]``.
 
     Parameters
@@ -259,6 +299,8 @@ def sum_products(thread, counter, x, g, sums, groups, chunk, parts, rows, panels
     sums : array
         Its shards are summed over shares of the chunks, each by one thread.
     groups : int
+    together : int
+        How many images lie side by side.
     chunk : int
         Pixels of a chunk.
     parts : int
@@ -268,30 +310,45 @@ def sum_products(thread, counter, x, g, sums, groups, chunk, parts, rows, panels
     """
     shards, outputs, channels = sums.shape[0], sums.shape[1] // groups, sums.shape[2]
     pixels, pitch, width = x.shape[2], rows.shape[2], panels.shape[2]
-    blocks, across = -(-channels // width), -(-pixels // chunk)
-    chunks = x.shape[0] * across
+    blocks, across = -(-channels // width), -(-together * pixels // chunk)
+    chunks = x.shape[0] // together * across
     a, b = pointer(rows[thread]), pointer(panels[thread])
     L = lanes(b)
     for item in chunked_range(counter, shards * groups * parts):
         part, group, shard = item % parts, item // parts % groups, item // parts // groups
         begin, end = shard * chunks // shards, (shard + 1) * chunks // shards
-        for piece in range(begin, end):
-            image_group, first = piece // across * groups + group, piece % across * chunk
-            count = min(chunk, pixels - first)
-            gradient = advance(pointer(g), image_group * outputs * pixels + first)
-            for output in range(outputs):
-                row, to = advance(gradient, output * pixels), advance(a, output * pitch)
-                for i in range(0, count, L):
-                    store(to, i, load_first(row, i, min(L, count - i)))
+        for number in range(begin, end):
+            image_group, first = number // across * together * groups + group, number % across * chunk
+            last = min(first + chunk, together * pixels)
+            source = advance(pointer(g), image_group * outputs * pixels)
+            column = first
+            while column < last:
+                image, pixel, count = _piece(column, last, pixels)
+                for output in range(outputs):
+                    row = advance(source, (image * groups * outputs + output) * pixels + pixel)
+                    to = advance(a, output * pitch + column - first)
+                    for i in range(0, count, L):
+                        n = min(L, count - i)
+                        store_first(to, i, load_first(row, i, n), n)
+                column += count
             for block in range(part * blocks // parts, (part + 1) * blocks // parts):
-                source = advance(pointer(x), (image_group * channels + block * width) * pixels + first)
-                left = channels - block * width
-                _turn(source, pixels, count, left, b)
+                source = advance(pointer(x), (image_group * channels + block * width) * pixels)
+                left, column = channels - block * width, first
+                while column < last:
+                    image, pixel, count = _piece(column, last, pixels)
+                    _turn(
+                        advance(source, image * groups * channels * pixels + pixel),
+                        pixels,
+                        count,
+                        left,
+                        advance(b, (column - first) * width),
+                    )
+                    column += count
                 for output in range(0, outputs, ROWS):
                     c = advance(pointer(sums[shard, group * outputs + output]), block * width)
-                    matmul_kernel(count, advance(a, output * pitch), pitch, 1, b, c, channels,
+                    matmul_kernel(last - first, advance(a, output * pitch), pitch, 1, b, c, channels,
                                   min(ROWS, outputs - output), min(L, left), max(0, min(L, left - L)),
-                                  piece > begin)  # fmt: skip
+                                  number > begin)  # fmt: skip
 
 
 @inlined
