@@ -129,7 +129,10 @@ def single_taps(draw):
 PRODUCT = Method(products.conv2d, products.conv2d_input_grad, products.conv2d_weight_grad)
 
 
-@pytest.mark.parametrize("method, drawn", [(DIRECT["group lanes"], many_groups()), (PRODUCT, single_taps())])
+@pytest.mark.parametrize(
+    "method, drawn",
+    [(DIRECT["group lanes"], many_groups()), (DIRECT["pixel lanes"], many_groups()), (PRODUCT, single_taps())],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_methods_for_special_layers_are_exact_on_small_integers(method, drawn, dtype):
     @settings(max_examples=20, deadline=None)

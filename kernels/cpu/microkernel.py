@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Nine kernels differ in the layout of the operands, and share `_block`:
+Ten kernels differ in the layout of the operands, and share `_block`:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -14,6 +14,7 @@ kernel             a[k, i]                                    b[k, j]
 `channels_kernel`  tile i, channel k of a blocked layout      filter coefficients, packed
 `sums_kernel`      channel i, tile k of a blocked layout      tile k of a blocked layout
 `pixels_kernel`    filter coefficients, packed                pixels, from ``rows of b + offset[k]``
+`pixels_..._row`   filter coefficients, of one row            pixels, by two tables
 `taps_kernel`      pixel k as the filter's tap i meets it     pixel k of a blocked layout
 `places_kernel`    pixel i as pair k of channel and tap meets filter coefficients, packed
                    it, both by tables
@@ -57,6 +58,7 @@ __all__ = [
     "GROUP_TAPS",
     "PLACES",
     "ROWS",
+    "ROW_VECTORS",
     "SHORT_ROWS",
     "SUM_ROWS",
     "VECTORS",
@@ -71,6 +73,7 @@ __all__ = [
     "places_kernel_wide",
     "pixels_kernel",
     "pixels_kernel_narrow",
+    "pixels_kernel_row",
     "pixels_kernel_short",
     "pixels_kernel_short_narrow",
     "shifts_kernel",
@@ -98,6 +101,8 @@ BROAD_PLACES = {"avx512": 5, "neon": 5, "avx2": 2, "sse": 2}[NAME]
 AHEAD = 48
 #: Rows of C in `pixels_kernel_short`, for the numbers of channels that ROWS divides badly.
 SHORT_ROWS = {"avx512": 8, "neon": 8, "avx2": 4, "sse": 4}[NAME]
+#: Vectors in the only row of C in `pixels_kernel_row`: 8 sums keep a processor busy, see below.
+ROW_VECTORS = 8
 
 #: Rows of C where groups are in the lanes: pixels, which are often multiples of 8, and taps, which are often 9.  Each
 #: has its own sum, and a processor works on 8 of them at a time: two units, of 4 steps each.
@@ -301,6 +306,37 @@ def _pixels_kernel(height, vectors):
 
 pixels_kernel, pixels_kernel_narrow = _pixels_kernel(ROWS, VECTORS), _pixels_kernel(ROWS, 1)
 pixels_kernel_short, pixels_kernel_short_narrow = _pixels_kernel(SHORT_ROWS, VECTORS), _pixels_kernel(SHORT_ROWS, 1)
+
+
+@intrinsic
+def pixels_kernel_row(typing, count, a, b, offset, position, c, place, used):
+    """One output channel x ROW_VECTORS vectors of pixels, summed over `count` pairs of a channel and a tap.
+
+    a: [k].  Pixels of pair k start at ``b[position[j] + offset[k]]`` for vector j.  Its first ``used[j]`` lanes are
+    written to ``c[place[j]]``.
+    """
+
+    def generate(context, builder, signature, args):
+        count, a, b, offset, position, c, place, used = args
+        pixels, targets, lanes_used = [], [], []
+        for j in range(ROW_VECTORS):
+            pixels.append(_at(builder, b, builder.load(_at(builder, position, j))))
+            targets.append(_at(builder, c, builder.load(_at(builder, place, j))))
+            lanes_used.append(builder.load(_at(builder, used, j)))
+
+        def a_at(i, k):
+            return _at(builder, a, k[0])
+
+        def b_at(j, k):
+            return _at(builder, pixels[j], builder.load(_at(builder, offset, k[0])))
+
+        def c_at(i, j):
+            return targets[j]
+
+        _block(builder, 1, ROW_VECTORS, [count], a_at, b_at, c_at, lanes_used=lanes_used)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, a, b, offset, position, c, place, used), generate
 
 
 def _taps_kernel(places, vectors):

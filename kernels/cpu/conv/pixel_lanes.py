@@ -8,7 +8,8 @@ For stride 1 the pixels that tap k meets are neighbors in memory, so a vector of
 table of offsets, one for each k.  For stride s they are s apart; so each image is first split into its
 s x s phases (every s-th pixel of every s-th row), padding included, in a buffer that stays in the cache.
 
-- `correlate`: broadcast filter coefficients x pixels.
+- `correlate`: broadcast filter coefficients x pixels; `correlate_rows` is the same for the few output channels of a
+  depthwise convolution or before an image, which would leave most rows of a block empty.
 - `scatter`: the adjoint.  ``W^T g`` is a 1 x 1 convolution to C*R*S channels, each of which is added to the phase
   planes at its offset (*col2im*, in the cache); then the phases are interleaved.
 - `sum_products`: dw.  Pixels broadcast x gradients with output channels in the lanes
@@ -30,12 +31,14 @@ from ..blocked_layout import fill_zeros, planes_to_blocks
 from ..microkernel import (
     BROAD_PLACES,
     PLACES,
+    ROW_VECTORS,
     ROWS,
     SHORT_ROWS,
     VECTORS,
     WIDE_PLACES,
     pixels_kernel,
     pixels_kernel_narrow,
+    pixels_kernel_row,
     pixels_kernel_short,
     pixels_kernel_short_narrow,
     taps_kernel,
@@ -64,6 +67,8 @@ __all__ = [
 #: With fewer items than _FEW, a weight gradient shares out the output channels too.  Each share copies the image; that
 #: costs little with at least _TAPS taps.
 _FEW, _TAPS = 8, 4
+#: Most output channels of a group that are computed one after the other.
+FEW_OUTPUTS = 3
 
 
 class Split(NamedTuple):
@@ -84,9 +89,13 @@ class Split(NamedTuple):
 def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
     split, offset = _split(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, x.itemsize)
+    bands = min(out.shape[2], band_count(x.shape[0] * groups))
+    if w.shape[0] // groups <= FEW_OUTPUTS and bands == 1:
+        tables = _row_tables(*out.shape[2:], split.width, VECTOR_BYTES // x.itemsize)
+        correlate_rows(x, w.reshape(w.shape[0], -1), out, split, offset, *tables, _workspace(split, x))
+        return
     height = row_height(w.shape[0] // groups)
     packed = _packed(w, np.arange(split.pairs), split, split.pairs, w.shape[0] // groups, height)
-    bands = min(out.shape[2], band_count(x.shape[0] * groups))
     correlate(x, packed, out, split, offset, bands, _workspace(split, x), height)
 
 
@@ -241,6 +250,34 @@ def correlate(thread, counter, x, packed, y, split, offset, bands, workspace, he
         target = advance(pointer(y), (image * y.shape[1] + group * outputs) * rows * y.shape[3])
         _multiply_pixels(packed[group], planes, pointer(offset), split.width, rows, y.shape[3], first, last, target,
                          outputs, height)  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _row_tables(rows, columns, width, lanes):
+    """For each vector of an image's pixels: its place among phase planes, in the result, and how many lanes it uses.
+
+    There are whole blocks of the micro-kernel: the last vector is repeated.
+    """
+    row, column = (index.ravel() for index in np.indices((rows, -(-columns // lanes))))
+    tables = row * width + column * lanes, row * columns + column * lanes, np.minimum(lanes, columns - column * lanes)
+    return tuple(np.pad(table, (0, -table.size % ROW_VECTORS), "edge") for table in tables)
+
+
+@parallel
+def correlate_rows(thread, counter, x, w, y, split, offset, position, place, used, workspace):
+    """Forward, one output channel after the other; w: array (output channels, pairs)."""
+    outputs, pixels = y.shape[1] // split.groups, y.shape[2] * y.shape[3]
+    planes = pointer(workspace[thread])
+    fill_zeros(planes, workspace.shape[1])
+    for item in chunked_range(counter, x.shape[0] * split.groups):
+        image, group = item // split.groups, item % split.groups
+        split_image(x, image, group, split, planes, 0, split.height)
+        for output in range(group * outputs, (group + 1) * outputs):
+            target = advance(pointer(y), (image * y.shape[1] + output) * pixels)
+            for first in range(0, position.size, ROW_VECTORS):
+                pixels_kernel_row(w.shape[1], pointer(w[output]), planes, pointer(offset),
+                                  advance(pointer(position), first), target, advance(pointer(place), first),
+                                  advance(pointer(used), first))  # fmt: skip
 
 
 @inlined
