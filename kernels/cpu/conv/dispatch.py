@@ -37,16 +37,20 @@ TILES = {
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
 #: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
-LAYOUT, TILE_LAYOUT = 58, 36
+LAYOUT, TILE_LAYOUT = 27, 36
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
 SUM_LAYOUT, COPY = 35, 27
 #: To transform a number of the filter, and for a weight gradient to write a number of the filter's transform and to
 #: transform it back: once for all images, which is much where they are few and small.
 FILTER, SUM_FILTER = 26, 7
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
-GROUP_PRODUCT, GROUP_LAYOUT = 2, 20
+GROUP_PRODUCT, GROUP_LAYOUT = 1.5, 20
+#: To add a number to the pixel that a tap meets, and to bring a number of the image into its place after that.
+SCATTER = 50
+#: For few outputs, one after the other: what a multiply-add takes, which reads a vector of pixels each time.
+ROW_PRODUCT = 1
 #: Where pixels of all channels are copied to where they lie together, for a product: to copy a number.
-PANEL = 49
+PANEL = 20
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
 
@@ -219,9 +223,9 @@ def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding,
         pixel_lanes_cost = _pixel_lanes_cost(g_shape, dx_shape, itemsize, (outputs, *filter_shape[1:]), stride, groups)
     else:
         pairs = math.prod(filter_shape)
-        rows = round_up(pairs, pixel_lanes.row_height(pairs)) * outputs + pairs * LAYOUT
+        rows = round_up(pairs, pixel_lanes.row_height(pairs)) * outputs + pairs * SCATTER
         pixel_lanes_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
-        pixel_lanes_cost += LAYOUT * math.prod(dx_shape)
+        pixel_lanes_cost += SCATTER * math.prod(dx_shape)
     pairs = outputs * math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
     costs = {
         ("pixel lanes", None): pixel_lanes_cost,
@@ -284,7 +288,8 @@ def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, 
         points = (m + r - 1) ** 2
         layout = points * number * (parts * channels + views * outputs)
         filters = points * parts * channels * outputs * (SUM_FILTER if number == SUM_LAYOUT else FILTER)
-        return groups * (n * tiles * (products * channels * outputs + layout) + filters)
+        executed = n * tiles if number == SUM_LAYOUT else round_up(n * tiles, ROWS)
+        return groups * (executed * products * channels * outputs + n * tiles * layout + filters)
 
     return {("winograd", tile): cost(tile) for tile in fits}
 
@@ -323,6 +328,8 @@ def _pixel_lanes_cost(source, result, itemsize, filter_shape, stride, groups):
     rows, columns = (1, math.prod(result[2:])) if pixelwise else result[2:]
     outputs = result[1] // groups
     per_pixel = round_up(outputs, pixel_lanes.row_height(outputs)) * math.prod(filter_shape)
+    if outputs <= pixel_lanes.FEW_OUTPUTS:
+        per_pixel = ROW_PRODUCT * outputs * math.prod(filter_shape)
     per_row = round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0] * math.prod(stride))
     return source[0] * groups * rows * per_row
 
