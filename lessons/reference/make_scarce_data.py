@@ -124,7 +124,10 @@ CLASSIFIER_ROWS = {
     "+ CVAE of the same images": ("cvae", False),
     "+ CGAN of the same images": ("cgan", False),
     "augmentation + CVAE of the same images": ("cvae", True),
+    "+ unfair CVAE, of all 4,000": ("unfair", False),
     "augmentation + unfair CVAE, of all 4,000": ("unfair", True),
+    "+ unfair CGAN, of all 4,000": ("pretrained", False),
+    "augmentation + unfair CGAN, of all 4,000": ("pretrained", True),
 }
 PER_CLASS = 10
 CLASSIFIER_STEPS, GENERATOR_STEPS, UNFAIR_STEPS = 250, 500, 1500
@@ -150,7 +153,12 @@ def train_classifier(data: Any, generator: Any, augmented: bool, seed: int) -> A
 
 
 def train_generator(kind: str, data: Any, seed: int) -> Any:
-    """Train a conditional generator, augmented, on the same few images, or on all of mnist5k."""
+    """Train a conditional generator, augmented, on the same few images, or on all of mnist5k.
+
+    "pretrained" is the CGAN that minigen brings: trained by ``minigen train cgan`` on all 4,000 images.
+    """
+    if kind == "pretrained":
+        return load_trained("pretrained:cgan").model
     mg.manual_seed(seed)
     steps, change = GENERATOR_STEPS, mg.augment.Augment(AFFINE)
     if kind == "cgan":
