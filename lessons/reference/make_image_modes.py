@@ -41,10 +41,7 @@ ROWS = {
         "ssgan": FEW,
         "ssgan, labeled images augmented": f"{FEW} --affine 1",
     },
-    "stacked": {
-        "dcgan, R1": "dcgan --data stacked_mnist --network conv --width 24 --norm none --latent 64 --r1 0.3 --r1-every 4 "
-        "--steps 1500"
-    },
+    "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --steps 9000"},
     "codes": {"aae": f"aae {CODES}", "vae": f"vae --network mlp {CODES}"},
     "growing": {"direct": f"{GROWING} --growing 0 --steps 500", "grown": f"{GROWING} --steps 800"},
 }
