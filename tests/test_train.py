@@ -514,7 +514,7 @@ def test_a_collapsed_generator_is_said_once(tmp_path, capsys):
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax", "lsgan", "hinge"])
 def test_a_discriminator_that_wins_and_a_generator_that_stands_still_are_said_once(loss, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)
-    model = fresh(loss=loss, smoothing=0.1, lr=3e-2, lr_decay=0.0, width=8)
+    model = fresh(loss=loss, smoothing=0.1, lr=3e-2, lr_decay=0.0, width=8, r1=0.3)
     model.optimizers["generator"].param_groups[0]["lr"] = 0.0
     black = Loader(Dataset("black", -np.ones((120, 1, 8, 8), np.float32)), batch_size=4, seed=1, drop_last=True)
     fit(model, black, new_run(tmp_path / "run"), 4)
