@@ -263,7 +263,7 @@ class Covering:
         self.worth = np.zeros(1)  # of each number; the number 0 stands for nothing
         self.again = np.zeros(1)
         self.times = np.zeros(1, np.int64)
-        self.members = np.zeros((0, 1), np.int64)
+        self.members = np.zeros((0, 1), np.intp)
         self.prices = np.zeros(0)
         self.open = np.zeros(0, bool)
         self.dealt: set[Any] = set()
@@ -331,7 +331,7 @@ class Covering:
             rows.append(self._number(self.drafts[-1].found, worth, again))
         self.worth, self.again = np.array(worth), np.array(again)
         self.times = np.concatenate([self.times, np.zeros(len(worth) - self.times.size, np.int64)])
-        members = np.zeros((first + POOL, max(self.members.shape[1], *map(len, rows))), np.int64)
+        members = np.zeros((first + POOL, max(self.members.shape[1], *map(len, rows))), np.intp)
         members[:first, : self.members.shape[1]] = self.members
         for place, row in enumerate(rows, first):
             members[place, : len(row)] = row
