@@ -257,19 +257,19 @@ def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, padding,
         work += PANEL * (filter_shape[0] + outputs) + _skips(stride, filter_shape[0])
         costs["product", None] = n * groups * pixels * work
     return costs | _winograd_costs(
-        n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, SUM_LAYOUT
+        n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, sums=True
     )
 
 
-def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level, number=TILE_LAYOUT):
+def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level, sums=False):
     """Estimates for the tiles that fit, for a call on `n` images.
 
     ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.winograd.geometry`;
-    `number` is what a number of a tile's transform costs.
+    `sums`: for a weight gradient.
     """
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
-    rows = min(lanes, SUM_ROWS) if number == SUM_LAYOUT else lanes  # a weight gradient takes outputs by rows
+    rows = min(lanes, SUM_ROWS) if sums else lanes  # a weight gradient takes outputs by rows
     channels, outputs = round_up(filter_shape[0], lanes), round_up(outputs, rows)
     taps = max(-(-k // s) for k, s in zip(kernel_size, stride, strict=True))
     serves = taps > 1 and (dilation == (1, 1) or stride == (1, 1)) and itemsize == 4
@@ -286,9 +286,9 @@ def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, 
             parts *= len(pieces)
             products *= sum(m + r - 1 - (n < r) for n in pieces)  # a piece that lacks taps has a point less
         points = (m + r - 1) ** 2
-        layout = points * number * (parts * channels + views * outputs)
-        filters = points * parts * channels * outputs * (SUM_FILTER if number == SUM_LAYOUT else FILTER)
-        executed = n * tiles if number == SUM_LAYOUT else round_up(n * tiles, ROWS)
+        layout = points * (SUM_LAYOUT if sums else TILE_LAYOUT) * (parts * channels + views * outputs)
+        filters = points * (SUM_FILTER if sums else FILTER) * parts * channels * outputs
+        executed = n * tiles if sums else round_up(n * tiles, ROWS)
         return groups * (executed * products * channels * outputs + n * tiles * layout + filters)
 
     return {("winograd", tile): cost(tile) for tile in fits}
