@@ -91,6 +91,9 @@ def test_every_size_and_number_of_channels(options, size, channels):
         ({"latent": 0}, "latent must be at least 1, got 0"),
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"width": 8, "network": "conv_k5_dropout"}, "width is an option of the conv and mlp networks"),
+        ({"norm": "layer", "network": "conv_k4_bn"}, "norm is an option of the conv and conv_dense networks"),
+        ({"upsample": "nearest", "network": "conv_k4_bn"}, "upsample is an option of the conv and conv_dense networks"),
+        ({"upsample": "bilinear"}, "upsample must be one of transposed, nearest, got 'bilinear'"),
         ({"lr": -1.0}, "lr"),
         ({"beta1": 1.0}, "betas"),
         ({"smoothing": 1.0}, "smoothing"),
@@ -116,10 +119,8 @@ def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
     assert [DCGAN(size).options.width for size in (28, 32)] == [None, 16]
     assert [found(size)[1] for size in (8, 28, 32, 64)] == [5e-3, 5e-3, 2e-3, 2e-3]
     assert [DCGAN(size, 1, width=2).options.upsample for size in (28, 32)] == ["transposed", "nearest"]
-    assert (found(64, network="conv")[1], DCGAN(64, 1, network="conv", width=2).options.upsample) == (
-        1e-2,
-        "transposed",
-    )
+    assert found(64, network="conv")[1] == 1e-2
+    assert DCGAN(64, 1, network="conv", width=2).options.upsample == "transposed"
 
 
 @pytest.mark.parametrize(("upsample", "alike"), [("nearest", True), ("transposed", False)])

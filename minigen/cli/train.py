@@ -316,7 +316,7 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _completed(asked: dict[str, Any]) -> dict[str, Any]:
-    """The config of a new run: what was asked for, and defaults for the rest."""
+    """The config of a new run: what was asked for, and defaults for the rest but the epochs; see `_fit_to`."""
     from ..models import family
     from ..train.environment import describe_environment
 

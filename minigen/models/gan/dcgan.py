@@ -47,7 +47,6 @@ from ...optim import Adam, Optimizer
 from ..networks.gan import NORMS, UPSAMPLINGS, Networks, builder
 from ..options import option
 from ..registry import register
-from ..sizes import downsampled_sizes
 from .techniques import StabilizedGAN
 
 __all__ = ["DEEP", "SETTINGS", "DCGAN"]
@@ -144,12 +143,11 @@ class DCGAN(StabilizedGAN):
         def __post_init__(self) -> None:
             """Check the values, and set those that were not given by the networks, the loss and the norm."""
             super().__post_init__()
-            if self.norm not in (None, "batch") and self.network not in ("conv", "conv_dense"):
-                raise ValueError(f"norm is an option of the conv and conv_dense networks, not of {self.network}")
-            if self.upsample not in (None, "transposed") and self.network not in ("conv", "conv_dense"):
-                raise ValueError(f"upsample is an option of the conv and conv_dense networks, not of {self.network}")
+            for name in ("norm", "upsample"):
+                if getattr(self, name) not in (None, _PAPER[name]) and self.network not in ("conv", "conv_dense"):
+                    raise ValueError(f"{name} is an option of the conv and conv_dense networks, not of {self.network}")
             settings = SETTINGS[self.network]
-            if self.network == "conv_dense" and len([*downsampled_sizes(self.size, 4)]) > 3:
+            if self.network == "conv_dense" and self.size >= 32:
                 settings = settings | DEEP
             if self.loss == "minimax":
                 settings = settings | {"lr": 5e-4}
