@@ -318,15 +318,28 @@ def _per_channel(kernel: str, x: Any, **vectors: Any) -> Iterable[Any]:
     return [_array(kernel, name, vector, shape, x) for name, vector in vectors.items()]
 
 
-def _batch_norm(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: Any) -> tuple[Any, ...]:
-    x, eps = _channels_second("batch_norm", "x", x), _real("batch_norm", "eps", eps)
-    return x, *_per_channel("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias), eps
-
-
-def _batch_norm_grad(g: Any, x: Any, mean: Any, var: Any, weight: Any, eps: Any) -> tuple[Any, ...]:
-    name = "batch_norm_grad"
+def _batch_norm(
+    x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: Any, negative_slope: Any = None
+) -> tuple[Any, ...]:
+    name = "batch_norm"
     x, eps = _channels_second(name, "x", x), _real(name, "eps", eps)
-    return _array(name, "g", g, x.shape, x), x, *_per_channel(name, x, mean=mean, var=var, weight=weight), eps
+    vectors = _per_channel(name, x, mean=mean, var=var, weight=weight, bias=bias)
+    return x, *vectors, eps, _slope(name, negative_slope)
+
+
+def _batch_norm_grad(
+    g: Any, x: Any, mean: Any, var: Any, weight: Any, eps: Any, bias: Any = None, negative_slope: Any = None
+) -> tuple[Any, ...]:
+    name = "batch_norm_grad"
+    x, eps, negative_slope = _channels_second(name, "x", x), _real(name, "eps", eps), _slope(name, negative_slope)
+    vectors = _per_channel(name, x, mean=mean, var=var, weight=weight)
+    if negative_slope is not None or bias is not None:
+        (bias,) = _per_channel(name, x, bias=bias)
+    return _array(name, "g", g, x.shape, x), x, *vectors, eps, bias, negative_slope
+
+
+def _slope(kernel: str, x: Any) -> float | None:
+    return None if x is None else _real(kernel, "negative_slope", x)
 
 
 def _leaky_relu(x: Any, negative_slope: Any) -> tuple[Any, ...]:

@@ -184,14 +184,20 @@ def vectors(rng, x, *names):
     return {name: rng.integers(1, 4, x.shape[1]).astype(x.dtype) for name in names}
 
 
+def slope(rng):
+    """None in half of the calls."""
+    return float(rng.choice([0.0, 0.2])) if rng.integers(2) else None
+
+
 def batch_norm(rng):
     x = some_images(rng)
-    return {"x": x, **vectors(rng, x, "mean", "var", "weight", "bias"), "eps": 1e-5}
+    return {"x": x, **vectors(rng, x, "mean", "var", "weight", "bias"), "eps": 1e-5, "negative_slope": slope(rng)}
 
 
 def batch_norm_grad(rng):
     x = some_images(rng)
-    return {"g": numbers(rng, x.shape, x.dtype), "x": x, **vectors(rng, x, "mean", "var", "weight"), "eps": 1e-5}
+    inputs = {"g": numbers(rng, x.shape, x.dtype), "x": x, **vectors(rng, x, "mean", "var", "weight"), "eps": 1e-5}
+    return {**inputs, **vectors(rng, x, "bias"), "negative_slope": slope(rng)}
 
 
 def leaky_relu(rng):

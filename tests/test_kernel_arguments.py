@@ -59,6 +59,8 @@ REFUSED = [
     ("add_bias", (frozen(2, 3), V, None), None, ""),
     ("add_bias", (X, V, frozen(2, 3, 8, 8)), ValueError, "out: got a read-only array"),
     ("batch_norm", (X, V, V, V, V[:2], 1e-5), ValueError, "bias: got shape (2,), expected (3,)"),
+    ("batch_norm", (X, V, V, V, V, 1e-5, "relu"), TypeError, "negative_slope: got 'relu', expected a number"),
+    ("batch_norm_grad", (X, X, V, V, V, 1e-5, None, 0.2), TypeError, "bias: got builtins.NoneType, expected an array"),
     ("dropout", (X, 1.5, 1), ValueError, "p: got 1.5, expected a number from 0 to 1"),
     ("dropout", (X, 0.5, -1), ValueError, "seed: got -1, expected 0 or more"),
     ("max_pool2d_grad", (f32(1, 1, 2, 2), np.zeros((1, 1, 1, 1), np.int64), (3, 4)), ValueError, "index: got shape"),

@@ -124,6 +124,11 @@ def test_batch_norm_and_its_gradient(shape, dtype):
     var = rng.random(shape[1]).astype(dtype) + dtype(0.1)
     (y,) = in_every_order(lambda: cuda.batch_norm(x, mean, var, weight, bias, 1e-5))
     np.testing.assert_array_equal(y, reference.batch_norm(x, mean, var, weight, bias, 1e-5))
+    with emulated():
+        np.testing.assert_array_equal(cuda.batch_norm(x, mean, var, weight, bias, 1e-5, 0.2), cuda.leaky_relu(y, 0.2))
+        pair = cuda.batch_norm_grad(cuda.leaky_relu_grad(g, y, 0.2), x, mean, var, weight, 1e-5)
+        for ours, theirs in zip(cuda.batch_norm_grad(g, x, mean, var, weight, 1e-5, bias, 0.2), pair, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
     got = in_every_order(lambda: cuda.batch_norm_grad(g, x, mean, var, weight, 1e-5))
     eps = np.float64(dtype(1e-5))

@@ -13,6 +13,10 @@ sums, one per column of the group modulo `WIDTH`, and adds each row to them:
 A group is small (128 KB for 32 images of 32 x 32), so that every pass after the first finds it in the core's cache:
 the variance can afford a separate pass, which a large mean needs (Chan, Golub and LeVeque 1983, "Algorithms for
 computing the sample variance"), and the gradient its two.
+
+Where a leaky ReLU follows, it is done to each vector before that is written: the numbers between the two are never in
+memory.  The gradient needs the sign of each of them and computes it again, by the same operations and so to the same
+bit.  Arithmetic is cheap here: of a batch norm and a leaky ReLU, one after the other, it is memory that is slow.
 """
 
 import math
@@ -25,7 +29,7 @@ from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import chunked_range, parallel
 from .simd import VECTOR_BYTES, advance, broadcast, lanes, load, pointer, store, zero
-from .simd.streaming import LARGE, broadcast_like, fence, load_like, prefetch, to_double, write
+from .simd.streaming import LARGE, broadcast_like, fence, leaky, load_like, prefetch, to_double, write
 
 __all__ = [
     "WIDTH",
@@ -51,25 +55,49 @@ def batch_norm_stats(x: Array) -> tuple[Array, Array]:
 
 
 @checked("batch_norm")
-def batch_norm(x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
+def batch_norm(
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+    negative_slope: float | None = None,
+) -> Array:
     """As `minigen.kernels.reference.batch_norm`."""
     y = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + x.dtype.type(eps))
-    _normalize(as_matrix(contiguous(x)), *map(contiguous, (mean, scale, bias)), as_matrix(y), _streamed(y), work=x.size)
+    vectors = map(contiguous, (mean, scale, bias))
+    _normalize(as_matrix(contiguous(x)), *vectors, _number(negative_slope, x), as_matrix(y), _streamed(y), work=x.size)
     return y
 
 
 @checked("batch_norm_grad")
 def batch_norm_grad(
-    g: Array, x: Array, mean: Array, var: Array, weight: Array, eps: float
+    g: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array,
+    eps: float,
+    bias: Array | None = None,
+    negative_slope: float | None = None,
 ) -> tuple[Array, Array, Array]:
     """As `minigen.kernels.reference.batch_norm_grad`."""
     dx, dweight, dbias = empty(x.shape, x.dtype), empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
-    rstd = 1 / np.sqrt(var + x.dtype.type(eps))
+    std = np.sqrt(var + x.dtype.type(eps))
+    rstd = 1 / std
+    scale, shift = (rstd, mean) if bias is None else (weight / std, bias)  # of the output; unused without a slope
     matrices = as_matrix(contiguous(g)), as_matrix(contiguous(x))
-    vectors = map(contiguous, (mean, rstd, weight * rstd))
-    _grad(*matrices, *vectors, as_matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
+    vectors = map(contiguous, (mean, rstd, weight * rstd, scale, shift))
+    slope = _number(negative_slope, x)
+    _grad(*matrices, *vectors, slope, as_matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
     return dx, dweight, dbias
+
+
+def _number(negative_slope, x):
+    """The slope in the dtype of `x`.  None is a type too: Numba compiles what follows without an activation for it."""
+    return None if negative_slope is None else x.dtype.type(negative_slope)
 
 
 def as_matrix(x):
@@ -95,35 +123,36 @@ def _stats(thread, counter, x, mean, var):
 
 
 @parallel
-def _normalize(thread, counter, x, mean, scale, bias, y, large):
+def _normalize(thread, counter, x, mean, scale, bias, slope, y, large):
     groups, scratch, runs = channel_groups(x, mean), np.empty((3, WIDTH), mean.dtype), _are_runs(x, mean)
     for item in chunked_range(counter, groups):
         # Backwards: what `_stats` read last is likeliest to be in a cache still.
         group = groups - 1 - item
         if runs:
             of_channel = mean[group], scale[group], bias[group]
-            _run_normalize(pointer(x), *_run(x, mean, group), *of_channel, pointer(y), large)
+            _run_normalize(pointer(x), *_run(x, mean, group), *of_channel, slope, pointer(y), large)
             continue
         first, last = group_channels(x, mean, group)
         of_channels = mean[first:last], scale[first:last], bias[first:last]
-        _group_normalize(pointer(x), x.shape, x.shape[1] // mean.size, first, *of_channels, pointer(y), large, scratch)
+        length = x.shape[1] // mean.size
+        _group_normalize(pointer(x), x.shape, length, first, *of_channels, slope, pointer(y), large, scratch)
     fence()  # once: to wait for memory after each group takes half as long as the arithmetic
 
 
 @parallel
-def _grad(thread, counter, g, x, mean, rstd, scale, dx, dweight, dbias, large):
-    scratch, sums, runs = np.empty((7, WIDTH), mean.dtype), np.empty((4, WIDTH)), _are_runs(x, mean)
+def _grad(thread, counter, g, x, mean, rstd, grad_scale, scale, bias, slope, dx, dweight, dbias, large):
+    scratch, sums, runs = np.empty((9, WIDTH), mean.dtype), np.empty((4, WIDTH)), _are_runs(x, mean)
     for group in chunked_range(counter, channel_groups(x, mean)):
         if runs:
-            of_channel = mean[group], rstd[group], scale[group]
+            of_channel = mean[group], rstd[group], grad_scale[group], scale[group], bias[group]
             dweight[group], dbias[group] = _run_grad(
-                pointer(g), pointer(x), *_run(x, mean, group), *of_channel, pointer(dx), large, pointer(sums)
+                pointer(g), pointer(x), *_run(x, mean, group), *of_channel, slope, pointer(dx), large, pointer(sums)
             )
             continue
         first, last = group_channels(x, mean, group)
-        of_channels = mean[first:last], rstd[first:last], scale[first:last], dweight[first:last], dbias[first:last]
-        length = x.shape[1] // mean.size
-        _group_grad(pointer(g), pointer(x), x.shape, length, first, *of_channels, pointer(dx), large, scratch, sums)
+        of_channels = mean[first:last], rstd[first:last], grad_scale[first:last], scale[first:last], bias[first:last]
+        place, results = (x.shape, x.shape[1] // mean.size, first), (dweight[first:last], dbias[first:last])
+        _group_grad(pointer(g), pointer(x), *place, *of_channels, slope, *results, pointer(dx), large, scratch, sums)
     fence()
 
 
@@ -210,7 +239,7 @@ def _group_stats(x, shape, length, first, mean, var, scratch):
 
 
 @subroutine
-def _group_normalize(x, shape, length, first, mean, scale, bias, y, large, scratch):
+def _group_normalize(x, shape, length, first, mean, scale, bias, slope, y, large, scratch):
     rows, pitch = shape
     width = _width(shape)
     begin, end = first * length, (first + mean.size) * length
@@ -226,23 +255,29 @@ def _group_normalize(x, shape, length, first, mean, scale, bias, y, large, scrat
             whole = count // lanes(y) * lanes(y)
             for j in range(0, whole, lanes(y)):
                 value = _affine(load(x, at + j), load(m, j), load(s, j), load(b, j))
-                write(y, at + j, value, large)
+                write(y, at + j, _leaked(value, value, slope), large)
             for j in range(whole, count):
-                y[at + j] = _affine(x[at + j], means[j], scales[j], biases[j])
+                value = _affine(x[at + j], means[j], scales[j], biases[j])
+                y[at + j] = _leaked(value, value, slope)
 
 
 @subroutine
-def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, dx, large, scratch, of_sums):
+def _group_grad(
+    g, x, shape, length, first, mean, rstd, grad_scale, scale, bias, slope, dweight, dbias, dx, large, scratch, of_sums
+):
     rows, pitch = shape
     width = _width(shape)
     begin, end = first * length, (first + mean.size) * length
-    means, rstds, scales = scratch[0], scratch[1], scratch[2]
-    for values, spread in ((mean, means), (rstd, rstds), (scale, scales)):
+    means, rstds, grad_scales, scales, biases = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    for values, spread in (
+        (mean, means), (rstd, rstds), (grad_scale, grad_scales), (scale, scales), (bias, biases),
+    ):  # fmt: skip
         _spread(values, mean.size, length, width, spread)
     sums, weighted_sums = of_sums[0, :width], of_sums[1, :width]
     sums[:] = 0
     weighted_sums[:] = 0
     m, r, of_g, of_product = pointer(means), pointer(rstds), pointer(sums), pointer(weighted_sums)
+    s, b = pointer(scales), pointer(biases)
     for row in range(rows):
         for start in range(begin, end, width):
             at = row * pitch + start
@@ -253,37 +288,44 @@ def _group_grad(g, x, shape, length, first, mean, rstd, scale, dweight, dbias, d
             if row + 1 < rows:
                 prefetch(x, at + pitch, count)
             for j in range(0, whole, lanes(x)):
-                cotangent, xhat = to_double(load(g, at + j)), to_double((load(x, at + j) - load(m, j)) * load(r, j))
+                value = load(x, at + j)
+                output = _affine(value, load(m, j), load(s, j), load(b, j))
+                cotangent = to_double(_leaked(output, load(g, at + j), slope))
+                xhat = to_double((value - load(m, j)) * load(r, j))
                 _add_to(of_g, j, cotangent)
                 _add_to(of_product, j, cotangent * xhat)
             for j in range(whole, count):
+                cotangent = _leaked(_affine(x[at + j], means[j], scales[j], biases[j]), g[at + j], slope)
                 xhat = (x[at + j] - means[j]) * rstds[j]
-                sums[j] += g[at + j]
-                weighted_sums[j] += np.float64(g[at + j]) * np.float64(xhat)
+                sums[j] += cotangent
+                weighted_sums[j] += np.float64(cotangent) * np.float64(xhat)
     totals, weighted_totals = of_sums[2], of_sums[3]
     _by_channel(sums, length, mean.size, totals)
     _by_channel(weighted_sums, length, mean.size, weighted_totals)
-    through_mean, through_var = scratch[3], scratch[4]
+    through_mean, through_var = scratch[5], scratch[6]
     for c in range(mean.size):
         dbias[c], dweight[c] = totals[c], weighted_totals[c]
         through_mean[c] = totals[c] / (rows * length)
         through_var[c] = weighted_totals[c] / (rows * length)
 
-    through_means, through_vars = scratch[5], scratch[6]
+    through_means, through_vars = scratch[7], scratch[8]
     _spread(through_mean, mean.size, length, width, through_means)
     _spread(through_var, mean.size, length, width, through_vars)
-    a, b, s = pointer(through_means), pointer(through_vars), pointer(scales)
+    a, v, gs = pointer(through_means), pointer(through_vars), pointer(grad_scales)
     for row in range(rows):
         for start in range(begin, end, width):
             at = row * pitch + start
             count = min(end - start, width)
             whole = count // lanes(dx) * lanes(dx)
             for j in range(0, whole, lanes(dx)):
-                xhat = (load(x, at + j) - load(m, j)) * load(r, j)
-                write(dx, at + j, _centered(load(g, at + j), xhat, load(a, j), load(b, j), load(s, j)), large)
+                value = load(x, at + j)
+                output = _affine(value, load(m, j), load(s, j), load(b, j))
+                cotangent, xhat = _leaked(output, load(g, at + j), slope), (value - load(m, j)) * load(r, j)
+                write(dx, at + j, _centered(cotangent, xhat, load(a, j), load(v, j), load(gs, j)), large)
             for j in range(whole, count):
+                cotangent = _leaked(_affine(x[at + j], means[j], scales[j], biases[j]), g[at + j], slope)
                 xhat = (x[at + j] - means[j]) * rstds[j]
-                dx[at + j] = _centered(g[at + j], xhat, through_means[j], through_vars[j], scales[j])
+                dx[at + j] = _centered(cotangent, xhat, through_means[j], through_vars[j], grad_scales[j])
 
 
 # ---- runs: one image whose channels are wide, as in instance and layer norm of large images.  Sums and numbers of a
@@ -343,48 +385,55 @@ def _deviations(values, centers, squared):
 
 
 @subroutine
-def _run_normalize(x, begin, end, mean, scale, bias, y, large):
+def _run_normalize(x, begin, end, mean, scale, bias, slope, y, large):
     means, scales, biases = broadcast(mean), broadcast(scale), broadcast(bias)
     whole = end - (end - begin) % lanes(y)
     for at in range(begin, whole, lanes(y)):
         prefetch(x, at - (end - begin), lanes(y))  # of the channel before, which is next
-        write(y, at, _affine(load(x, at), means, scales, biases), large)
+        value = _affine(load(x, at), means, scales, biases)
+        write(y, at, _leaked(value, value, slope), large)
     for at in range(whole, end):
-        y[at] = _affine(x[at], mean, scale, bias)
+        value = _affine(x[at], mean, scale, bias)
+        y[at] = _leaked(value, value, slope)
 
 
 @subroutine
-def _run_grad(g, x, begin, end, mean, rstd, scale, dx, large, sums):
+def _run_grad(g, x, begin, end, mean, rstd, grad_scale, scale, bias, slope, dx, large, sums):
     """Write the gradient in a channel, and return those in its weight and bias."""
     width, step = _NARROW_WIDTH, lanes(x)
     whole = end - (end - begin) % width
-    means, rstds, scales = broadcast(mean), broadcast(rstd), broadcast(scale)
+    means, rstds, scales, biases = broadcast(mean), broadcast(rstd), broadcast(scale), broadcast(bias)
     for j in range(0, width, 2 * step):
         a = b = c = d = to_double(zero(x))
         for at in range(begin + j, whole, width):
             prefetch(g, at + end - begin, 2 * step)
             prefetch(x, at + end - begin, 2 * step)
-            g0, g1 = to_double(load(g, at)), to_double(load(g, at + step))
+            x0, x1 = load(x, at), load(x, at + step)
+            g0 = to_double(_leaked(_affine(x0, means, scales, biases), load(g, at), slope))
+            g1 = to_double(_leaked(_affine(x1, means, scales, biases), load(g, at + step), slope))
             a, b = a + g0, b + g1
-            c = c + g0 * to_double((load(x, at) - means) * rstds)
-            d = d + g1 * to_double((load(x, at + step) - means) * rstds)
+            c = c + g0 * to_double((x0 - means) * rstds)
+            d = d + g1 * to_double((x1 - means) * rstds)
         store(sums, j, a)
         store(sums, j + step, b)
         store(sums, width + j, c)
         store(sums, width + j + step, d)
     for at in range(whole, end):
-        sums[at - whole] += g[at]
-        sums[width + at - whole] += np.float64(g[at]) * np.float64((x[at] - mean) * rstd)
+        cotangent = _leaked(_affine(x[at], mean, scale, bias), g[at], slope)
+        sums[at - whole] += cotangent
+        sums[width + at - whole] += np.float64(cotangent) * np.float64((x[at] - mean) * rstd)
     dbias, dweight = _total(sums, width), _total(advance(sums, width), width)
     dtype = type(mean)
     through_mean, through_var = dtype(dbias / (end - begin)), dtype(dweight / (end - begin))
-    through_means, through_vars = broadcast(through_mean), broadcast(through_var)
+    through_means, through_vars, grad_scales = broadcast(through_mean), broadcast(through_var), broadcast(grad_scale)
     whole = end - (end - begin) % step
     for at in range(begin, whole, step):
-        xhat = (load(x, at) - means) * rstds
-        write(dx, at, _centered(load(g, at), xhat, through_means, through_vars, scales), large)
+        value = load(x, at)
+        cotangent = _leaked(_affine(value, means, scales, biases), load(g, at), slope)
+        write(dx, at, _centered(cotangent, (value - means) * rstds, through_means, through_vars, grad_scales), large)
     for at in range(whole, end):
-        dx[at] = _centered(g[at], (x[at] - mean) * rstd, through_mean, through_var, scale)
+        cotangent = _leaked(_affine(x[at], mean, scale, bias), g[at], slope)
+        dx[at] = _centered(cotangent, (x[at] - mean) * rstd, through_mean, through_var, grad_scale)
     return dweight, dbias
 
 
@@ -408,6 +457,14 @@ def _add_to(sums, j, values):
 def _affine(x, mean, scale, bias):
     """Of numbers or of vectors."""
     return (x - mean) * scale + bias
+
+
+@subroutine
+def _leaked(x, g, slope):
+    """`leaky` of numbers or of vectors where a leaky ReLU follows, else `g`."""
+    if slope is None:
+        return g
+    return leaky(x, g, slope)
 
 
 @subroutine

@@ -46,14 +46,6 @@ def _leaky(thread, counter, g, x, y, slope, large, backwards):
 
 
 @subroutine
-def _leak(x, g, slope):
-    """One lane of `leaky`."""
-    if x > 0 or (slope == 0 and x != x):
-        return g
-    return slope + 0 if slope == 0 else g * slope + 0
-
-
-@subroutine
 def _leak_block(g, x, y, slope, large):
     from_g, from_x, to_y = pointer(g), pointer(x), pointer(y)
     width = lanes(to_y)
@@ -68,4 +60,4 @@ def _leak_block(g, x, y, slope, large):
         for i in range(0, whole, width):
             store(to_y, i, leaky(load(from_x, i), load(from_g, i), slope))
     for i in range(whole, x.size):
-        y[i] = _leak(x[i], g[i], slope)
+        y[i] = leaky(x[i], g[i], slope)

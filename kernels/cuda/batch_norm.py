@@ -18,6 +18,7 @@ import math
 from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty, launch, square_root
+from .pointwise import leaky_relu, leaky_relu_grad
 from .target import cuda, device, flat, int32, number
 
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
@@ -36,21 +37,38 @@ def batch_norm_stats(x: Array) -> tuple[Array, Array]:
 
 
 @checked("batch_norm")
-def batch_norm(x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
+def batch_norm(
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+    negative_slope: float | None = None,
+) -> Array:
     """As `minigen.kernels.reference.batch_norm`."""
     x = contiguous("batch_norm: x", x)
     mean, var, weight, bias = _vectors("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias)
     y = empty(x.shape, x.dtype)
     scale = weight / square_root(var + x.dtype.type(eps))
     elements(_normalize(*_sizes(x), x.dtype), x.size, x, mean, scale, bias, y)
-    return y
+    return y if negative_slope is None else leaky_relu(y, negative_slope)
 
 
 @checked("batch_norm_grad")
 def batch_norm_grad(
-    g: Array, x: Array, mean: Array, var: Array, weight: Array, eps: float
+    g: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array,
+    eps: float,
+    bias: Array | None = None,
+    negative_slope: float | None = None,
 ) -> tuple[Array, Array, Array]:
     """As `minigen.kernels.reference.batch_norm_grad`."""
+    if bias is not None and negative_slope is not None:
+        g = leaky_relu_grad(g, batch_norm(x, mean, var, weight, bias, eps), negative_slope)
     x = contiguous("batch_norm_grad: x", x)
     g = contiguous("batch_norm_grad: g", g)
     mean, var, weight = _vectors("batch_norm_grad", x, mean=mean, var=var, weight=weight)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..shapes import Array
 from ..signatures import checked
+from .pointwise import leaky_relu, leaky_relu_grad
 
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
 
@@ -39,28 +40,48 @@ def batch_norm_stats(x: Array) -> tuple[Array, Array]:
 
 
 @checked("batch_norm")
-def batch_norm(x: Array, mean: Array, var: Array, weight: Array, bias: Array, eps: float) -> Array:
-    """``(x - mean) / sqrt(var + eps) * weight + bias``, channel by channel.
+def batch_norm(
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+    negative_slope: float | None = None,
+) -> Array:
+    """``(x - mean) / sqrt(var + eps) * weight + bias``, channel by channel, and a leaky ReLU of that.
+
+    The two are one kernel because a faster one writes only the result to memory.
 
     Parameters
     ----------
     x : array (N, C, ...)
     mean, var, weight, bias : array (C,)
     eps : float
+    negative_slope : float, optional
+        Of the leaky ReLU; 0 is a ReLU, and None is no activation.
 
     Returns
     -------
     array (N, C, ...)
     """
     scale = weight / np.sqrt(var + x.dtype.type(eps))
-    return (x - _per_channel(mean, x)) * _per_channel(scale, x) + _per_channel(bias, x)
+    y = (x - _per_channel(mean, x)) * _per_channel(scale, x) + _per_channel(bias, x)
+    return y if negative_slope is None else leaky_relu(y, negative_slope)
 
 
 @checked("batch_norm_grad")
 def batch_norm_grad(
-    g: Array, x: Array, mean: Array, var: Array, weight: Array, eps: float
+    g: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array,
+    eps: float,
+    bias: Array | None = None,
+    negative_slope: float | None = None,
 ) -> tuple[Array, Array, Array]:
-    r"""Gradient of ``batch_norm(x, *batch_norm_stats(x), weight, bias, eps)`` in x, weight and bias.
+    r"""Gradient of ``batch_norm(x, *batch_norm_stats(x), weight, bias, eps, negative_slope)`` in x, weight and bias.
 
     With $\hat x = (x - \mu) / \sqrt{v + \epsilon}$ and n elements a channel,
 
@@ -69,7 +90,8 @@ def batch_norm_grad(
     dx = \frac{\gamma}{\sqrt{v + \epsilon}} \left( g - \frac{d\beta}{n} - \hat x \frac{d\gamma}{n} \right).
     $$
 
-    The two subtracted terms are what the mean and the variance, themselves functions of x, pass back.
+    The two subtracted terms are what the mean and the variance, themselves functions of x, pass back.  Where a leaky
+    ReLU follows, g is the cotangent before it.
 
     Parameters
     ----------
@@ -77,12 +99,18 @@ def batch_norm_grad(
     mean, var, weight : array (C,)
         Mean and variance as `batch_norm_stats` gives them for `x`.
     eps : float
+    bias : array (C,), optional
+        Needed with a slope: the gradient of the leaky ReLU depends on the sign of what it was given.
+    negative_slope : float, optional
+        As for `batch_norm`.
 
     Returns
     -------
     dx : array (N, C, ...)
     dweight, dbias : array (C,)
     """
+    if bias is not None and negative_slope is not None:
+        g = leaky_relu_grad(g, batch_norm(x, mean, var, weight, bias, eps), negative_slope)
     rstd = 1 / np.sqrt(var + x.dtype.type(eps))
     xhat = (x - _per_channel(mean, x)) * _per_channel(rstd, x)
     dbias = g.sum(axis=_axes(x))

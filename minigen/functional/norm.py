@@ -7,7 +7,7 @@ from ..arguments import check_integer, check_number, check_shape, check_tensor, 
 from ..backend import array_module, describe
 from ..kernels import find
 from ..ops import norm as _norm
-from ..ops.elementwise import maximum
+from ..ops.elementwise import leaky_relu, maximum
 from ..ops.linalg import norm
 from ..tensor import Tensor
 
@@ -23,6 +23,8 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    negative_slope: float | None = None,
 ) -> Tensor:
     r"""Batch normalization (Ioffe & Szegedy 2015): $(x - \mu) / \sqrt{v + \epsilon} \cdot \gamma + \beta$.
 
@@ -39,6 +41,8 @@ def batch_norm(
         $\gamma$ and $\beta$; 1 and 0 by default.
     training : bool
     momentum, eps : float
+    negative_slope : float, optional
+        A leaky ReLU of this slope (0: a ReLU) follows, in the same pass over memory.  PyTorch has no such argument.
 
     Returns
     -------
@@ -62,6 +66,7 @@ def batch_norm(
         raise ValueError(f"batch_norm: expected input (N, C, ...), got shape {input.shape}")
     check_number("batch_norm", "eps", eps)
     check_number("batch_norm", "momentum", momentum)
+    _check_slope("batch_norm", negative_slope)
     channels = input.shape[1]
     vectors = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
     for name, vector in vectors.items():
@@ -72,7 +77,8 @@ def batch_norm(
             raise ValueError("batch_norm: running_mean and running_var are needed when training=False")
         scale = weight * (running_var + eps) ** -0.5
         shift = bias - running_mean * scale
-        return input * _channelwise(scale, input.ndim) + _channelwise(shift, input.ndim)
+        out = input * _channelwise(scale, input.ndim) + _channelwise(shift, input.ndim)
+        return out if negative_slope is None else leaky_relu(out, negative_slope=negative_slope)
     if not input.numel():
         return _of_nothing(input, weight, bias)
     count = input.numel() // channels
@@ -82,7 +88,7 @@ def batch_norm(
     for running, batch, factor in ((running_mean, stats[0], 1.0), (running_var, stats[1], count / (count - 1))):
         if running is not None:
             running.data = (1 - momentum) * running.data + momentum * factor * batch
-    return _norm.batch_norm(input, weight, bias, eps=eps, stats=stats)
+    return _norm.batch_norm(input, weight, bias, eps=eps, stats=stats, negative_slope=negative_slope)
 
 
 def layer_norm(
@@ -175,6 +181,8 @@ def instance_norm(
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    negative_slope: float | None = None,
 ) -> Tensor:
     """Instance normalization (Ulyanov et al. 2016): every channel of every example by itself.
 
@@ -187,6 +195,8 @@ def instance_norm(
     use_input_stats : bool
         False takes the running statistics.
     momentum, eps : float
+    negative_slope : float, optional
+        Of a leaky ReLU that follows, as in `batch_norm`.
 
     Raises
     ------
@@ -203,8 +213,10 @@ def instance_norm(
     if input.ndim < 3:
         raise ValueError(f"instance_norm: expected input (N, C, ...), got shape {input.shape}")
     if not use_input_stats:
-        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+        running = running_mean, running_var
+        return batch_norm(input, *running, weight, bias, False, momentum, eps, negative_slope=negative_slope)
     check_number("instance_norm", "eps", eps)
+    _check_slope("instance_norm", negative_slope)
     n, channels = input.shape[:2]
     for name, vector in (("weight", weight), ("bias", bias)):
         check_vector("instance_norm", name, vector, channels)
@@ -221,7 +233,7 @@ def instance_norm(
             mean = each.reshape(n, channels).mean(axis=0)
             running.data = (1 - momentum) * running.data + momentum * factor * mean
     weight, bias = _affine(input, channels, weight, bias)
-    return _norm.instance_norm(input, weight, bias, eps=eps, stats=stats)
+    return _norm.instance_norm(input, weight, bias, eps=eps, stats=stats, negative_slope=negative_slope)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -254,6 +266,11 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     check_number(op, "p", p, -math.inf, most=math.inf)
     dim = normalize_dim(op, input.shape, dim)
     return input / maximum(norm(input, p, dim, keepdim=True), eps)
+
+
+def _check_slope(op: str, negative_slope: float | None) -> None:
+    if negative_slope is not None:
+        check_number(op, "negative_slope", negative_slope, -math.inf)
 
 
 def _channelwise(vector: Tensor, ndim: int) -> Tensor:

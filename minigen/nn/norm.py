@@ -62,12 +62,15 @@ class _BatchNorm(Module):
                 f"got input of shape {input.shape}"
             )
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, *, negative_slope: float | None = None) -> Tensor:
         """See `minigen.functional.batch_norm`."""
         self._check(input)
         own = self.training or self.running_mean is None
         momentum = self._momentum() if self.training else 0.0
-        return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, own, momentum, self.eps)
+        running = self.running_mean, self.running_var
+        return F.batch_norm(
+            input, *running, self.weight, self.bias, own, momentum, self.eps, negative_slope=negative_slope
+        )
 
     def extra_repr(self) -> str:
         """Return the sizes."""
@@ -151,13 +154,15 @@ class InstanceNorm2d(_BatchNorm):
     ):
         super().__init__(num_features, eps, momentum, affine, track_running_stats)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, *, negative_slope: float | None = None) -> Tensor:
         """See `minigen.functional.instance_norm`."""
         self._check(input)
         own = self.training or self.running_mean is None
         momentum = self.momentum if self.training and self.momentum is not None else 0.0
         running = (self.running_mean, self.running_var) if self.training or not own else (None, None)
-        return F.instance_norm(input, *running, self.weight, self.bias, own, momentum, self.eps)
+        return F.instance_norm(
+            input, *running, self.weight, self.bias, own, momentum, self.eps, negative_slope=negative_slope
+        )
 
 
 class LayerNorm(Module):

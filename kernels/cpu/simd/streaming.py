@@ -72,7 +72,7 @@ def fence(typing):
 
 @intrinsic
 def leaky(typing, x, g, slope):
-    """``g`` in the lanes where ``x > 0``, ``slope * g`` in the others; `slope` is a number.
+    """``g`` in the lanes where ``x > 0``, ``slope * g`` in the others; `slope` is a number, and `x` and `g` may be.
 
     A slope of 0 selects instead of multiplying, because infinity times 0 is NaN: 0 where ``x <= 0``, `g` elsewhere.
     """
@@ -80,10 +80,11 @@ def leaky(typing, x, g, slope):
     def generate(context, builder, signature, args):
         x, g, slope = args
         zeros = ir.Constant(g.type, None)
-        rectify = builder.fcmp_ordered("==", splat(builder, slope, g.type), zeros)
+        slope = splat(builder, slope, g.type) if isinstance(g.type, ir.VectorType) else slope
+        rectify = builder.fcmp_ordered("==", slope, zeros)
         kept = builder.fcmp_ordered(">", x, zeros)
         kept = builder.or_(kept, builder.and_(rectify, builder.fcmp_unordered("uno", x, x)))
-        scaled = builder.fmul(builder.select(rectify, zeros, g), splat(builder, slope, g.type))
+        scaled = builder.fmul(builder.select(rectify, zeros, g), slope)
         return builder.select(kept, g, builder.fadd(scaled, zeros))  # plus zero: 0.0 and not -0.0
 
     return g(x, g, slope), generate
