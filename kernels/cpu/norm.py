@@ -87,7 +87,8 @@ def batch_norm_grad(
     dx, dweight, dbias = empty(x.shape, x.dtype), empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
     std = np.sqrt(var + x.dtype.type(eps))
     rstd = 1 / std
-    scale, shift = (rstd, mean) if bias is None else (weight / std, bias)  # of the output; unused without a slope
+    # Of the output, whose sign the slope asks for.
+    scale, shift = (rstd, mean) if bias is None or negative_slope is None else (weight / std, bias)
     matrices = as_matrix(contiguous(g)), as_matrix(contiguous(x))
     vectors = map(contiguous, (mean, rstd, weight * rstd, scale, shift))
     slope = _number(negative_slope, x)
@@ -269,10 +270,11 @@ def _group_grad(
     width = _width(shape)
     begin, end = first * length, (first + mean.size) * length
     means, rstds, grad_scales, scales, biases = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
-    for values, spread in (
-        (mean, means), (rstd, rstds), (grad_scale, grad_scales), (scale, scales), (bias, biases),
-    ):  # fmt: skip
+    for values, spread in ((mean, means), (rstd, rstds), (grad_scale, grad_scales)):
         _spread(values, mean.size, length, width, spread)
+    if slope is not None:
+        _spread(scale, mean.size, length, width, scales)
+        _spread(bias, mean.size, length, width, biases)
     sums, weighted_sums = of_sums[0, :width], of_sums[1, :width]
     sums[:] = 0
     weighted_sums[:] = 0
