@@ -213,8 +213,8 @@ def instance_norm(
     if input.ndim < 3:
         raise ValueError(f"instance_norm: expected input (N, C, ...), got shape {input.shape}")
     if not use_input_stats:
-        running = running_mean, running_var
-        return batch_norm(input, *running, weight, bias, False, momentum, eps, negative_slope=negative_slope)
+        stored = running_mean, running_var
+        return batch_norm(input, *stored, weight, bias, False, momentum, eps, negative_slope=negative_slope)
     check_number("instance_norm", "eps", eps)
     _check_slope("instance_norm", negative_slope)
     n, channels = input.shape[:2]
