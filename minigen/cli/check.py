@@ -8,9 +8,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._util.tables import Table, html_page
+from .processes import map_in_processes
 
 __all__ = ["add_arguments", "run"]
 
@@ -125,19 +126,40 @@ def _gpu(args: argparse.Namespace) -> int:
 
 def _own(args: argparse.Namespace) -> int:
     from ..check.adapters.minigen import table
+
+    count = args.seeds or 1
+    tasks = [
+        _Task(op, seed, args.examples or 20, args.dtype)
+        for op in _ops(args, list(table))
+        for seed in range(args.seed, args.seed + count)
+    ]
+    rows = []
+    for task, report in zip(tasks, map_in_processes(_check_own, tasks)):
+        row: dict[str, Any] = {"op": task.op, "case": f"seed {task.seed}" if count > 1 else "", **report}
+        if args.report != "json":
+            del row["findings"], row["notes"]
+        rows.append(row)
+    return _write(rows, args, good="right")
+
+
+class _Task(NamedTuple):
+    """One of minigen's operations, to be checked at the points of one seed."""
+
+    op: str
+    seed: int
+    examples: int
+    dtype: str
+
+
+def _check_own(task: _Task) -> dict[str, Any]:
+    from ..check.adapters.minigen import table
     from ..check.check_function import check
 
-    rows = []
-    for op in _ops(args, list(table)):
-        fn, vjp, double = table[op]
-        for seed in range(args.seed, args.seed + (args.seeds or 1)):
-            points: dict[str, Any] = {"examples": args.examples or 20, "seed": seed, "dtype": args.dtype}
-            report = check(fn, vjp, like=op, double=double if args.dtype == "float64" else None, **points)
-            case = f"seed {seed}" if (args.seeds or 1) > 1 else ""
-            rows.append({"op": op, "case": case, "status": report.verdict, "reason": "" if report else str(report),
-                         **({"findings": report.as_dict()["findings"], "notes": list(report.notes)}
-                            if args.report == "json" else {})})  # fmt: skip
-    return _write(rows, args, good="right")
+    fn, vjp, double = table[task.op]
+    points: dict[str, Any] = {"examples": task.examples, "seed": task.seed, "dtype": task.dtype}
+    report = check(fn, vjp, like=task.op, double=double if task.dtype == "float64" else None, **points)
+    return {"status": report.verdict, "reason": "" if report else str(report),
+            "findings": report.as_dict()["findings"], "notes": list(report.notes)}  # fmt: skip
 
 
 def _against(args: argparse.Namespace) -> int:
