@@ -37,6 +37,26 @@ def _se(a, b, ddof=1, root=True):
     return (b - a).mean(), (b - a).std(ddof=ddof) / (np.sqrt(len(a)) if root else 1)
 
 
+def _kept(weights, threshold, of=np.abs):
+    return [of(w) >= t for w, t in zip(weights, threshold)]
+
+
+def _sorted(weights, share, of=np.abs):
+    sizes = np.sort(np.concatenate([of(w).ravel() for w in weights]))
+    return sizes[int(share * len(sizes))]
+
+
+def _quantize(w, levels=127, round_to=np.rint, axis=1):
+    largest = np.abs(w).max(axis, keepdims=True)
+    scales = np.where(largest > 0, largest / levels, 1)
+    return round_to(w / scales), scales.ravel()
+
+
+def _signed(w):
+    scales = np.where((w != 0).any(1), w.max(1) / 127, 1)
+    return np.rint(w / scales[:, None]), scales
+
+
 @pytest.mark.parametrize(
     ("check", "answer", "reason"),
     [
@@ -57,6 +77,24 @@ def _se(a, b, ddof=1, root=True):
         (fifteenth.paired, lambda a, b: _se(a, b, ddof=0), "ddof=1"),
         (fifteenth.paired, lambda a, b: ((b - a).mean(), np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 5)), "independent"),
         (fifteenth.paired, lambda a, b: (b - a).mean(), "expected two numbers"),
+        (fifteenth.kept, lambda w, s: [~m for m in _kept(w, [_sorted(w, s)] * 3)], "large ones"),
+        (fifteenth.kept, lambda w, s: _kept(w, [_sorted([v], s) for v in w]), "threshold for each array"),
+        (fifteenth.kept, lambda w, s: _kept(w, [_sorted(w, s, np.array)] * 3, np.array), "absolute values"),
+        (fifteenth.kept, lambda w, s: _kept(w, [_sorted(w, 1 - s)] * 3), "keeps the share"),
+        (fifteenth.kept, lambda w, s: _kept(w, [s * max(np.abs(v).max() for v in w)] * 3), "*number* of weights"),
+        (fifteenth.kept, lambda w, s: _kept(w, [s] * 3), "not a threshold"),
+        (fifteenth.kept, lambda w, s: [np.abs(v) > _sorted(w, s) for v in w], "too few"),
+        (fifteenth.kept, lambda w, s: [v * m for v, m in zip(w, _kept(w, [_sorted(w, s)] * 3))], "other numbers"),
+        (fifteenth.kept, lambda w, s: _sorted(w, s), "expected a list"),
+        (fifteenth.quantize, lambda w: _quantize(w, 128), "127, not 128"),
+        (fifteenth.quantize, lambda w: _quantize(w, round_to=np.trunc), "cuts off"),
+        (fifteenth.quantize, lambda w: _quantize(w, round_to=np.floor), "rounds down"),
+        (fifteenth.quantize, lambda w: _quantize(w, round_to=lambda q: q), "Round: "),
+        (fifteenth.quantize, lambda w: _quantize(w, axis=0), "scales of the columns"),
+        (fifteenth.quantize, lambda w: (np.rint(w / np.abs(w).max() * 127), np.abs(w).max() / 127), "whole matrix"),
+        (fifteenth.quantize, lambda w: _quantize(w)[::-1], "codes come first"),
+        (fifteenth.quantize, lambda w: (w, np.abs(w).max(1) / 127), "has the scale 1"),
+        (fifteenth.quantize, _signed, "*absolute* value"),
     ],
 )
 def test_a_mistake_is_recognised(check, answer, reason):

@@ -8,7 +8,7 @@ from . import Unanswered, Wrong, call, close, exercise
 from ._compare import random_array
 from ._probe import probing
 
-__all__ = ["paired", "spread", "through_t", "warp_adjoint"]
+__all__ = ["kept", "paired", "quantize", "spread", "through_t", "warp_adjoint"]
 
 
 @exercise("15.1", "the adjoint of a warp")
@@ -177,3 +177,94 @@ def paired(answer: Any) -> None:
         mistakes,
         probe=probing(answer, lambda a, b: ((b - a).mean(), (b - a).std(ddof=1) / np.sqrt(len(a))), a, b),
     )
+
+
+@exercise("15.5", "one threshold")
+def kept(answer: Any) -> None:
+    """``kept(weights, share)`` gives masks: False for the share of all weights with the smallest absolute values."""
+    weights = [random_array(6, 3, 4), 0.2 * random_array(7, 5), 2 * random_array(8, 2, 3, 2)]
+    share = 0.7
+    sizes = [np.abs(w) for w in weights]
+
+    def larger(values: Any, thresholds: Any) -> np.ndarray:
+        return np.concatenate([(v >= t).ravel() for v, t in zip(values, thresholds)]).astype(float)
+
+    def threshold(values: Any, share: float) -> float:
+        joined = np.sort(np.concatenate([np.ravel(v) for v in values]))
+        return float(joined[int(share * len(joined))])
+
+    right = larger(sizes, [threshold(sizes, share)] * 3)
+    mistakes = [
+        (1 - right, "True is for the weights that are *kept*, the large ones."),
+        (larger(sizes, [threshold([v], share) for v in sizes]), "This is a threshold for each array. All weights are "
+         "compared with each other: one threshold for all arrays."),
+        (larger(weights, [threshold(weights, share)] * 3), "Compare absolute values: a weight of -3 is a large one."),
+        (larger(sizes, [threshold(sizes, 1 - share)] * 3), "This keeps the share. The share is what is set to 0."),
+        (larger(sizes, [share * max(v.max() for v in sizes)] * 3), "This is a share of the largest value. Asked for is "
+         "a share of the *number* of weights: sort them."),
+        (larger(sizes, [share * v.max() for v in sizes]), "This is a share of the largest value. Asked for is a share "
+         "of the *number* of weights: sort them, all together."),
+        (larger(sizes, [share] * 3), "The share is not a threshold: sort the absolute values, and count."),
+        (larger(sizes, [np.nextafter(threshold(sizes, share), np.inf)] * 3), "One weight too few is kept: the weight "
+         "at position int(share * n) of the sorted values is the smallest that is kept."),
+        (larger(sizes, [threshold(sizes, share - 1 / 29)] * 3), "One weight too many is kept: the position in the "
+         "sorted values is int(share * n), counted from 0."),
+    ]  # fmt: skip
+    got = call(answer, [w.copy() for w in weights], share)
+    if not isinstance(got, list | tuple) or len(got) != 3:
+        raise Wrong(f"kept(weights, share): expected a list of 3 masks, one for each array, got {got!r:.60}.")
+    masks = [np.asarray(mask) for mask in got]
+    for mask, weight in zip(masks, weights):
+        if mask.shape != weight.shape:
+            raise Wrong(f"kept(weights, share): expected masks of the shapes of the weights, got {mask.shape} for "
+                        f"{weight.shape}.")  # fmt: skip
+        if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
+            raise Wrong("kept(weights, share): expected masks of True and False, got other numbers: not the weights "
+                        "themselves.")  # fmt: skip
+    close("kept(weights, share)", np.concatenate([mask.ravel() for mask in masks]).astype(float), right, mistakes)
+
+
+@exercise("15.6", "int8")
+def quantize(answer: Any) -> None:
+    """``quantize(weight)`` gives whole numbers from -127 to 127 and a scale for each row."""
+    weight = random_array(9, 4, 6) * np.array([[1.0], [0.0], [3.0], [0.1]])
+    largest = np.abs(weight).max(1)
+    scales = np.where(largest > 0, largest / 127, 1.0)
+    codes = np.rint(weight / scales[:, None])
+    got = call(answer, weight.copy())
+    if not isinstance(got, tuple | list) or len(got) != 2:
+        raise Wrong(f"quantize(weight): expected codes and scales, got {got!r:.60}.")
+    if any(part is ... or part is None for part in got):
+        raise Unanswered("Give both, codes and scales, and run this cell again.")
+    said = [np.asarray(part, float) for part in got]
+    if said[0].shape == scales.shape and said[1].shape == codes.shape:
+        raise Wrong("The codes come first, then the scales.")
+    if said[1].size == 1:
+        raise Wrong("This is one scale for the whole matrix. A row of small weights then has few levels: one scale for "
+                    "each row.")  # fmt: skip
+    if said[1].shape == (weight.shape[1],):
+        raise Wrong("These are scales of the columns, the inputs. Inside the sum over k they cannot leave it: one "
+                    "scale for each output, that is for each row.")  # fmt: skip
+    if said[1].shape == (4, 1):
+        said[1] = said[1][:, 0]
+    if not np.isfinite(said[1]).all() or not np.isfinite(said[0]).all():
+        raise Wrong("A row of zeros: its largest value is 0, and 0 / 0 is NaN. Its scale is 1.")
+    close("scales", said[1], scales, [
+        (largest / 127, "A row of zeros has the scale 1."),
+        (np.where(largest > 0, largest / 128, 1), "127, not 128: the codes are -127 to 127."),
+        (np.where(largest > 0, largest / 255, 1), "The codes go from -127 to 127, so 127 is the largest."),
+        (np.where(largest > 0, 127 / np.where(largest > 0, largest, 1), 1), "This is the inverse: the scale is what a "
+         "code of 1 stands for."),
+        (np.where(largest > 0, weight.max(1) / 127, 1), "Take the largest *absolute* value: a row may have its largest "
+         "weight below 0."),
+        (np.where(largest > 0, (weight.max(1) - weight.min(1)) / 255, 1), "This is a scale of the range from minimum "
+         "to maximum, which needs an offset, too. Here 0 stays 0: the largest absolute value / 127."),
+        (largest, "Divide by 127: the largest weight of a row has the code 127 or -127."),
+    ])  # fmt: skip
+    close("codes", said[0], codes, [
+        (weight / scales[:, None], "Round: the codes are whole numbers."),
+        (np.trunc(weight / scales[:, None]), "This cuts off (as astype does). Round to the nearest whole number."),
+        (np.floor(weight / scales[:, None]), "This rounds down. Round to the nearest whole number."),
+        (np.rint(weight * scales[:, None]), "Divide by the scale."),
+        (codes * scales[:, None], "These are the weights again. The codes are the whole numbers before that."),
+    ])  # fmt: skip
