@@ -1,11 +1,8 @@
 """Work on several cores at once, each with a Python process of its own."""
 
-import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from .. import kernels
@@ -40,8 +37,12 @@ def map_in_processes(function: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
         If a process dies.
     """
     workers = min(kernels.get_num_threads(), len(tasks) // WORTH_A_PROCESS)
-    if workers < 2 or sys.platform == "emscripten":  # a browser has one process
+    if workers < 2 or sys.platform == "emscripten":  # Python in a browser has one process, and not these modules
         return [function(task) for task in tasks]
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     spawn = multiprocessing.get_context("spawn")  # to fork a process that has threads is not safe
     with ProcessPoolExecutor(workers, spawn, initializer=_begin) as processes:
         try:
