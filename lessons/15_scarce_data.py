@@ -17,8 +17,8 @@
 # heart first?  And which advice helps: random changes of the images, or more images from a generator?
 #
 # **Short answer.** In a GAN the *discriminator* overfits.  The generator never sees an image.  Random changes of the images
-# (**data augmentation**, 数据增强) help, but in a GAN they must be inside the game: on real *and* generated images, with
-# the gradient through them.
+# (**data augmentation**, 数据增强) help where images are few, but in a GAN they must be inside the game: on real *and* generated
+# images, with the gradient through them.
 # Generated images do not help a classifier if the generator has learned from the same few images: there is no new
 # information in them.
 #
@@ -42,8 +42,8 @@
 # | $T$ | `T` | a random transform, with fresh random numbers at each use |
 # | $j, p$ | | a pixel of $x$; a pixel of $y$ |
 # | $k$ | | which of the four places of a pixel of $y$ |
-# | $W, w_{ck}$ | `weight` | the weights of a layer: one row $c$ for each output |
-# | $s_c, q_{ck}$ | `scales`, `codes` | the scale of a row, and its weights as whole numbers |
+# | $\theta, c$ | `weight` | a weight of a layer; the output that it belongs to |
+# | $s_c, q$ | `scales`, `codes` | the scale of an output; a weight as a whole number |
 
 # %%
 import copy
@@ -177,15 +177,16 @@ for name, curve in curves.items():
 
 # %% [markdown]
 # Without augmentation D says "real" to the images that it knows, and "generated" to real images that it does not know.
-# What it has learned is a list of 20 images.  The gradient that G gets then says: *become one of these 20*.
+# The better it knows them, the more the gradient that G gets says: *become one of these 20*.
 #
 # In a training by the command line, `--validation 0.2` holds out a fifth of the images and logs `d_heldout` beside `d_real`.
 # The gap of the two is *the* sign that D overfits.  The losses do not show it: D's loss is low because D knows the images.
 #
-# Longer trainings say the same (`minigen train dcgan --images 100`, three seeds; the page
-# [scarce data](reference/scarce_data.md) has the table and its command): D's mean output is 1.00 for training
-# images and 0.04 for test images without augmentation, and 0.68 and 0.65 with `translate+cutout`.  The FID of the samples is
-# 40 % of the real variance (39, 41, 40) without, and 11 % (11, 13, 8) with augmentation.
+# Longer trainings of the default DCGAN (`minigen train dcgan --images 100`, three seeds; the page
+# [scarce data](reference/scarce_data.md) has the table and its command) have the same gap: D's mean output is 1.00 for training
+# images and 0.04 for test images without augmentation, and 0.68 and 0.65 with `translate+cutout`.  The FID of the samples (lesson 13; in
+# % of the variance of the real features) is 40 (39, 41, 40) without, and 11 (11, 13, 8) with augmentation.  With 300 images and more
+# `translate+cutout` makes it worse: the gap says that D overfits, not how good the samples are.
 
 # %% tags=["varies"] jupyter={"source_hidden": true}
 with plot.style():
@@ -214,6 +215,8 @@ picture
 # - **Without a gradient through T:** if $T(G(z))$ is detached, G learns nothing at all.
 #
 # ![Four rows of ten digits: training images, plain, augmented inside the game, augmented real images only](pictures/scarce_gan.png)
+#
+# From the top: training images; samples without augmentation; with augmentation inside the game; with real images augmented only.
 #
 # How often?  With `--augment-p 0.5` a transform changes half of the images.  *Adaptive* augmentation, `--augment-p ada`
 # (Karras et al. 2020), looks at the sign of D's logit for real images: positive is "real".  If nearly all of them are positive,
@@ -271,12 +274,13 @@ exercises.spread(spread)
 #
 # Think of where information comes from.  The generated images are a function of the 100 images and of random numbers.  What the
 # labels say about digits is all in the 100 images already.  A transform is different: it brings in *your* knowledge, that a
-# moved digit is the same digit.
+# moved digit is the same digit.  (This CVAE is trained with such transforms too.  So it knows that as well, and the question is
+# whether its images are good enough to pass it on.)
 #
 # The table on the page [scarce data](reference/scarce_data.md) has five seeds for each row.  Test digits read right: 75 % with
 # the 100 digits only, 90 % with augmentation, and 71 % if half of each batch is made by a CVAE of the same digits.  So the
-# generated digits cost 4.6 points, with a standard error of 1.0.  To help, a generator must bring in something new, for
-# example because it has seen other digits: a CVAE of all 4,000 digits adds 2.8 ± 0.6 points.
+# generated digits cost 4.6 points, with a standard error of 1.0.  A generator that has seen other digits has something new to give:
+# a CVAE of all 4,000 digits adds 2.8 ± 0.6 points.
 #
 # ### Exercise 15.4: pairs of seeds
 #
@@ -315,7 +319,7 @@ print(f"paired: {difference.mean():+.2f} with a standard error of {difference.st
 #
 # ## 5. And the weights?
 #
-# **Regularization** (正则化) makes the *network* simpler, not the data richer.  Weight decay and L2 make all weights smaller, L1
+# **Regularization** (正则化) makes the *network* simpler, not the data richer.  Weight decay (L2) makes all weights smaller, L1
 # sets more of them near 0, dropout removes random features in each step.  Test digits read right, after 300 training digits (means of
 # three seeds, [scarce data](reference/scarce_data.md)): 86.9 % without any of them, 87.6 % with weight decay 0.5, 87.6 % with dropout,
 # 89.5 % with L1 of 1e-3, which leaves three quarters of the weights near 0.  With augmentation: 94.6 %.
@@ -324,14 +328,16 @@ print(f"paired: {difference.mean():+.2f} with a standard error of {difference.st
 # ## 6. Bytes or time?
 #
 # A trained network is larger than it must be.  **Pruning** (剪枝) sets the smallest weights to 0.  After the training the
-# gradient is about 0, so a small weight $w$ changes the loss by about $\tfrac12 H w^2$, and the smallest cost least.
+# gradient is about 0, so to remove a weight $\theta$ changes the loss by about $\tfrac12 H \theta^2$.  If $H$ is alike, the smallest cost least.
 #
 # **Predict.** This classifier has 75,000 weights and reads 98.8 % of the test digits.  You set half of its weights to 0,
 # and train no more.  What is better: one threshold for the whole network, or half of the weights of each layer?
 
 
 # %%
-network = mg.metrics.load_judges().looker.network  # trained on the 4,000 training images; minigen brings it
+network = (
+    mg.metrics.load_judges().looker.network
+)  # of the measures in lesson 13; it learned from the 4,000 training images
 
 
 def percent_right(network):
@@ -352,9 +358,10 @@ for share in (0.3, 0.5, 0.7):
     )
 
 # %% [markdown]
-# The first layer has 256 weights, and each of them is used at every pixel.  These weights are large, so one threshold leaves most
-# of them alone.  With further training (`minigen compress --prune`, `mg.compress.fine_tune`) such networks bear much more:
-# [smaller networks](reference/compression.md) has the table.
+# The first layer has 256 weights, and each of them is used at every pixel: there $H$ is large, so the rule of the smallest weight is
+# not fair to it.  These weights are large, too, so one threshold leaves most of them alone.  With further training
+# (`minigen compress --prune`, `mg.compress.fine_tune`) a network keeps its accuracy with far fewer weights:
+# [smaller networks](reference/compression.md) has the table of another classifier.
 #
 # ### Exercise 15.5: one threshold
 #
@@ -380,10 +387,10 @@ exercises.kept(kept)
 #
 # **int8** (8 位整数量化) stores each weight as a whole number from -127 to 127, and a scale for each *output* $c$:
 #
-# $$s_c = \frac{\max_k |w_{ck}|}{127}, \qquad q_{ck} = \mathrm{round}\Big(\frac{w_{ck}}{s_c}\Big), \qquad
-# w_{ck} \approx s_c\, q_{ck}$$
+# $$s_c = \frac{\max_k |\theta_{ck}|}{127}, \qquad q_{ck} = \mathrm{round}\Big(\frac{\theta_{ck}}{s_c}\Big), \qquad
+# \theta_{ck} \approx s_c\, q_{ck}$$
 #
-# Why a scale for each output?  In $y_c = \sum_k s_c q_{ck} x_k = s_c \sum_k q_{ck} x_k$ the scale leaves the sum.
+# Why a scale for each output?  In $y_c = \sum_k s_c q_{ck} x_k = s_c \sum_k q_{ck} x_k$ the scale can be put in front of the sum.
 #
 # ### Exercise 15.6: int8
 #
@@ -429,14 +436,14 @@ def milliseconds(function, repeat=5):
 
 
 rng = np.random.default_rng(0)
-a, b = rng.integers(-127, 128, (256, 512)), rng.integers(-127, 128, (512, 512))
+a, b = (rng.integers(-127, 128, shape, np.int32) for shape in ((256, 512), (512, 512)))  # int8 sums would overflow
 a_float, b_float = a.astype(np.float32), b.astype(np.float32)
 print(f"one product of matrices: float32 {milliseconds(lambda: a_float @ b_float):.1f} ms", end=", ")
 print(f"whole numbers {milliseconds(lambda: a @ b):.0f} ms, equal: {np.array_equal(a_float @ b_float, a @ b)}")
 
 # %% [markdown]
-# int8 saves **bytes**.  It does not save time here: NumPy multiplies matrices of floats with tuned kernels, and those of whole
-# numbers with a plain loop.  So minigen expands the weights to float32 when it reads the file.  On chips that multiply
+# int8 saves **bytes**.  It does not save time here: NumPy multiplies matrices of floats with fast kernels (lesson 4), and those of
+# whole numbers with a plain loop.  So minigen expands the weights to float32 when it reads the file.  On chips that multiply
 # 8-bit numbers int8 saves time, too.  The float32 product is exact here: all partial sums are whole numbers below $2^{24}$.
 #
 # ## Questions

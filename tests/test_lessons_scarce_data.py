@@ -46,6 +46,15 @@ def _sorted(weights, share, of=np.abs):
     return sizes[int(share * len(sizes))]
 
 
+def _all(weights):
+    return np.concatenate([np.abs(w).ravel() for w in weights])
+
+
+def _split(mask, weights):
+    ends = np.cumsum([w.size for w in weights])[:-1]
+    return [part.reshape(w.shape) for part, w in zip(np.split(mask, ends), weights)]
+
+
 def _quantize(w, levels=127, round_to=np.rint, axis=1):
     largest = np.abs(w).max(axis, keepdims=True)
     scales = np.where(largest > 0, largest / levels, 1)
@@ -84,7 +93,13 @@ def _signed(w):
         (fifteenth.kept, lambda w, s: _kept(w, [s * max(np.abs(v).max() for v in w)] * 3), "*number* of weights"),
         (fifteenth.kept, lambda w, s: _kept(w, [s] * 3), "not a threshold"),
         (fifteenth.kept, lambda w, s: [np.abs(v) > _sorted(w, s) for v in w], "too few"),
-        (fifteenth.kept, lambda w, s: [v * m for v, m in zip(w, _kept(w, [_sorted(w, s)] * 3))], "other numbers"),
+        (fifteenth.kept, lambda w, s: [v * m for v, m in zip(w, _kept(w, [_sorted(w, s)] * 3))], "(bool)"),
+        (fifteenth.kept, lambda w, s: _kept(w, [_sorted(w, s)] * 3, np.array), "compare the absolute values"),
+        (fifteenth.kept, lambda w, s: _kept(w, [np.percentile(_all(w), s)] * 3), "np.percentile counts"),
+        (fifteenth.kept, lambda w, s: _kept(w, [np.sort(_all(w))[round(s * 29)]] * 3), "int cuts off"),
+        (fifteenth.kept, lambda w, s: _split(np.argsort(_all(w)) >= int(s * 29), w), "not the rank"),
+        (fifteenth.kept, lambda w, s: _split(np.arange(29) >= int(s * 29), w), "not the smallest"),
+        (fifteenth.kept, lambda w, s: [v.fill(1) for v in w], "weights were changed"),
         (fifteenth.kept, lambda w, s: _sorted(w, s), "expected a list"),
         (fifteenth.quantize, lambda w: _quantize(w, 128), "127, not 128"),
         (fifteenth.quantize, lambda w: _quantize(w, round_to=np.trunc), "cuts off"),
@@ -95,6 +110,12 @@ def _signed(w):
         (fifteenth.quantize, lambda w: _quantize(w)[::-1], "codes come first"),
         (fifteenth.quantize, lambda w: (w, np.abs(w).max(1) / 127), "has the scale 1"),
         (fifteenth.quantize, _signed, "*absolute* value"),
+        (fifteenth.quantize, lambda w: _quantize(w, levels=1), "Divide by 127"),
+        (fifteenth.quantize, lambda w: (w, np.where(w.any(1), np.abs(w).max(1), 1) / 127), "after the division"),
+        (fifteenth.quantize, lambda w: (w, np.full(4, np.abs(w).max() / 127)), "whole matrix"),
+        (fifteenth.quantize, lambda w: (_quantize(w)[0] + 128, _quantize(w)[1]), "No offset"),
+        (fifteenth.quantize, lambda w: (_quantize(w)[0].astype(np.uint8), _quantize(w)[1]), "uint8"),
+        (fifteenth.quantize, lambda w: (_quantize(w)[0], _quantize(w)[1][:, None]), "(outputs, 1)"),
     ],
 )
 def test_a_mistake_is_recognised(check, answer, reason):

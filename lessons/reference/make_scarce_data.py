@@ -146,7 +146,7 @@ def picture(folder: Path) -> None:
         if not (path / "done").is_file():
             return
         shown.append(load_trained(str(path)).model.sample(10, np.random.default_rng(1)))
-    save_image_grid(HERE.parent / "pictures" / "scarce_gan.png", np.concatenate(shown), 10)
+    save_image_grid(HERE.parent / "pictures" / "scarce_gan.png", np.concatenate(shown), 10, scale=2)
 
 
 # ---- a classifier with few images

@@ -1,4 +1,4 @@
-"""Work on several cores at once, each with a Python process of its own."""
+"""Work on several cores at once, each with its Python process."""
 
 import signal
 import sys

@@ -183,7 +183,7 @@ def paired(answer: Any) -> None:
 def kept(answer: Any) -> None:
     """``kept(weights, share)`` gives masks: False for the share of all weights with the smallest absolute values."""
     weights = [random_array(6, 3, 4), 0.2 * random_array(7, 5), 2 * random_array(8, 2, 3, 2)]
-    share = 0.7
+    share = 0.75
     sizes = [np.abs(w) for w in weights]
 
     def larger(values: Any, thresholds: Any) -> np.ndarray:
@@ -193,6 +193,14 @@ def kept(answer: Any) -> None:
         joined = np.sort(np.concatenate([np.ravel(v) for v in values]))
         return float(joined[int(share * len(joined))])
 
+    def first(places: np.ndarray) -> np.ndarray:
+        mask = np.ones(len(joined))
+        mask[places] = 0
+        return mask
+
+    joined = np.concatenate([v.ravel() for v in sizes])
+    signed = np.concatenate([w.ravel() for w in weights])
+    n = int(share * len(joined))
     right = larger(sizes, [threshold(sizes, share)] * 3)
     mistakes = [
         (1 - right, "True is for the weights that are *kept*, the large ones."),
@@ -200,17 +208,34 @@ def kept(answer: Any) -> None:
          "compared with each other: one threshold for all arrays."),
         (larger(weights, [threshold(weights, share)] * 3), "Compare absolute values: a weight of -3 is a large one."),
         (larger(sizes, [threshold(sizes, 1 - share)] * 3), "This keeps the share. The share is what is set to 0."),
+        (larger(weights, [threshold(sizes, share)] * 3), "The threshold is one of absolute values, so compare the "
+         "absolute values with it: a weight of -3 is a large one."),
+        (larger(sizes, [np.abs(np.sort(signed))[n]] * 3), "Take the absolute values first, and sort then."),
+        (larger(sizes, [np.percentile(joined, share)] * 3), "np.percentile counts from 0 to 100: np.quantile from 0 "
+         "to 1."),
+        (larger(sizes, [np.sort(joined)[int(share * 3)]] * 3), "n is the number of all weights, not of the arrays."),
+        (larger(sizes, [joined[n]] * 3), "Sort the values first: this is a place in the values as they come."),
+        ((np.argsort(joined) >= n).astype(float), "np.argsort gives the places of the sorted values, not the rank of "
+         "each value. The value at position int(share * n) of the sorted ones is a threshold for all."),
+        (first(np.arange(n)), "These are the first weights, not the smallest."),
+        (first(np.argsort(-joined)[:n]), "These are the largest weights. The smallest are set to 0."),
+        (larger(sizes, [np.mean([threshold([v], share) for v in sizes])] * 3), "This is the mean of three thresholds. "
+         "Sort all weights together."),
+        (np.ones(len(joined)), "All weights are kept."),
         (larger(sizes, [share * max(v.max() for v in sizes)] * 3), "This is a share of the largest value. Asked for is "
          "a share of the *number* of weights: sort them."),
         (larger(sizes, [share * v.max() for v in sizes]), "This is a share of the largest value. Asked for is a share "
          "of the *number* of weights: sort them, all together."),
         (larger(sizes, [share] * 3), "The share is not a threshold: sort the absolute values, and count."),
-        (larger(sizes, [np.nextafter(threshold(sizes, share), np.inf)] * 3), "One weight too few is kept: the weight "
-         "at position int(share * n) of the sorted values is the smallest that is kept."),
+        (larger(sizes, [np.nextafter(threshold(sizes, share), np.inf)] * 3), "One weight too few is kept: int "
+         "cuts off, and the weight at position int(share * n) of the sorted values is kept (>=, not >)."),
         (larger(sizes, [threshold(sizes, share - 1 / 29)] * 3), "One weight too many is kept: the position in the "
          "sorted values is int(share * n), counted from 0."),
     ]  # fmt: skip
-    got = call(answer, [w.copy() for w in weights], share)
+    given = [w.copy() for w in weights]
+    got = call(answer, given, share)
+    if not all(np.array_equal(a, b) for a, b in zip(given, weights)):
+        raise Wrong("kept(weights, share): the weights were changed; give masks, and leave the weights as they are.")
     if not isinstance(got, list | tuple) or len(got) != 3:
         raise Wrong(f"kept(weights, share): expected a list of 3 masks, one for each array, got {got!r:.60}.")
     masks = [np.asarray(mask) for mask in got]
@@ -218,9 +243,9 @@ def kept(answer: Any) -> None:
         if mask.shape != weight.shape:
             raise Wrong(f"kept(weights, share): expected masks of the shapes of the weights, got {mask.shape} for "
                         f"{weight.shape}.")  # fmt: skip
-        if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
-            raise Wrong("kept(weights, share): expected masks of True and False, got other numbers: not the weights "
-                        "themselves.")  # fmt: skip
+        if mask.dtype != np.bool_:
+            raise Wrong(f"kept(weights, share): expected masks of True and False (bool), got {mask.dtype}: a "
+                        "comparison gives them, and the weights themselves are not asked for.")  # fmt: skip
     close("kept(weights, share)", np.concatenate([mask.ravel() for mask in masks]).astype(float), right, mistakes)
 
 
@@ -246,7 +271,9 @@ def quantize(answer: Any) -> None:
         raise Wrong("These are scales of the columns, the inputs. Inside the sum over k they cannot leave it: one "
                     "scale for each output, that is for each row.")  # fmt: skip
     if said[1].shape == (4, 1):
-        said[1] = said[1][:, 0]
+        raise Wrong("scales: expected the shape (outputs,), got (outputs, 1): take [:, 0], or no keepdims.")
+    if said[0].shape == weight.T.shape:
+        raise Wrong("codes: expected the shape of the weight, got its transpose.")
     if not np.isfinite(said[1]).all() or not np.isfinite(said[0]).all():
         raise Wrong("A row of zeros: its largest value is 0, and 0 / 0 is NaN. Its scale is 1.")
     close("scales", said[1], scales, [
@@ -260,11 +287,25 @@ def quantize(answer: Any) -> None:
         (np.where(largest > 0, (weight.max(1) - weight.min(1)) / 255, 1), "This is a scale of the range from minimum "
          "to maximum, which needs an offset, too. Here 0 stays 0: the largest absolute value / 127."),
         (largest, "Divide by 127: the largest weight of a row has the code 127 or -127."),
+        (np.where(largest > 0, largest, 1), "Divide by 127: the largest weight of a row has the code 127 or -127."),
+        (np.where(largest > 0, largest, 1) / 127, "A row of zeros has the scale 1, not 1/127: choose after the "
+         "division."),
+        (np.full(4, largest.max() / 127), "This is one scale for the whole matrix. A row of small weights then has few "
+         "levels: one scale for each row."),
+        (np.where(largest > 0, np.linalg.norm(weight, axis=1) / 127, 1), "This is the norm of the row. The largest "
+         "absolute value must get the code 127."),
+        (np.where(largest > 0, np.abs(weight).mean(1) / 127, 1), "This is the mean. The largest absolute value "
+         "must get the code 127."),
     ])  # fmt: skip
     close("codes", said[0], codes, [
         (weight / scales[:, None], "Round: the codes are whole numbers."),
         (np.trunc(weight / scales[:, None]), "This cuts off (as astype does). Round to the nearest whole number."),
         (np.floor(weight / scales[:, None]), "This rounds down. Round to the nearest whole number."),
         (np.rint(weight * scales[:, None]), "Divide by the scale."),
+        (np.ceil(weight / scales[:, None]), "This rounds up. Round to the nearest whole number."),
+        (np.rint(weight), "Divide by the scale of the row before you round."),
+        (np.rint(weight / largest.max() * 127), "Divide each row by its own scale."),
+        (codes + 128, "No offset: 0 stays 0, and the codes are from -127 to 127."),
+        (codes % 256, "uint8 has no negative numbers: int8, or whole numbers in any other array."),
         (codes * scales[:, None], "These are the weights again. The codes are the whole numbers before that."),
     ])  # fmt: skip
