@@ -334,6 +334,102 @@ for bug, hint in {
     add("paired", bug, hint, paired_of(bug))
 add("paired", "lists subtracted", "array|list|subtract", lambda a, b: (sum(b - a), 0))
 
+# 15.5
+
+
+def kept_of(bug):
+    def kept(weights, share):
+        sizes = [np.abs(w) for w in weights]
+        flat = np.concatenate([v.ravel() for v in sizes])
+        signed = np.concatenate([w.ravel() for w in weights])
+        k = int(share * flat.size)
+        threshold = {
+            "share as a threshold": share,
+            "share of the largest": share * flat.max(),
+            "number of arrays": np.sort(flat)[int(share * len(weights))],
+            "not sorted": flat[k],
+            "abs after sorting": np.abs(np.sort(signed))[k],
+            "percentile": np.percentile(flat, share),
+            "share kept": np.sort(flat)[int((1 - share) * flat.size)],
+        }.get(bug, np.sort(flat)[k])
+        if bug == "each array":
+            return [v >= np.sort(v.ravel())[int(share * v.size)] for v in sizes]
+        if bug == "signs":
+            return [w >= np.sort(signed)[k] for w in weights]
+        if bug == "compared with signs":
+            return [w >= threshold for w in weights]
+        if bug == "inverted":
+            return [v < threshold for v in sizes]
+        if bug == "argsort as a rank":
+            ends = np.cumsum([v.size for v in sizes])[:-1]
+            return [m.reshape(v.shape) for m, v in zip(np.split(np.argsort(flat) >= k, ends), sizes)]
+        return [v > threshold for v in sizes] if bug == "above" else [v >= threshold for v in sizes]
+
+    return kept
+
+
+for bug, hint in {
+    "share as a threshold": "sort|count|not a threshold",
+    "share of the largest": "number|sort",
+    "number of arrays": "number of all|all weights",
+    "not sorted": "sort",
+    "abs after sorting": "absolute",
+    "percentile": "percentile|100",
+    "share kept": "keep",
+    "each array": "one threshold|all arrays",
+    "signs": "absolute",
+    "compared with signs": "absolute",
+    "inverted": "kept|large",
+    "argsort as a rank": "argsort|rank",
+    "above": ">=|few",
+}.items():
+    add("kept", bug, hint, kept_of(bug))
+
+# 15.6
+
+
+def quantize_of(bug):
+    def quantize(weight):
+        largest = np.abs(weight).max(axis=0 if bug == "columns" else 1)
+        if bug == "whole matrix":
+            largest = np.full(len(weight), largest.max())
+        if bug == "signed maximum":
+            largest = weight.max(axis=1)
+        levels = {"128": 128, "255": 255, "not divided": 1}.get(bug, 127)
+        scales = np.where(largest > 0, largest / levels, 1.0)
+        if bug == "zeros before the division":
+            scales = np.where(largest > 0, largest, 1.0) / 127
+        ratios = weight / (scales if bug == "columns" else scales[:, None])
+        codes = {"cut": np.trunc, "down": np.floor, "up": np.ceil, "not rounded": np.array}.get(bug, np.rint)(ratios)
+        return {
+            "exchanged": (scales, codes),
+            "offset": (codes + 128, scales),
+            "column of scales": (codes, scales[:, None]),
+            "not divided before rounding": (np.rint(weight), scales),
+        }.get(bug, (codes, scales))
+
+    return quantize
+
+
+for bug, hint in {
+    "whole matrix": "each row",
+    "columns": "row|output",
+    "signed maximum": "absolute",
+    "128": "127",
+    "255": "127",
+    "not divided": "127",
+    "zeros before the division": "scale 1|after the division",
+    "cut": "nearest|cuts",
+    "down": "nearest|down",
+    "up": "nearest|up",
+    "not rounded": "whole|round",
+    "exchanged": "first",
+    "offset": "offset",
+    "column of scales": "shape",
+    "not divided before rounding": "divide",
+}.items():
+    add("quantize", bug, hint, quantize_of(bug))
+
 # 16.1
 add("masked_loss", "divided by all pixels", "hole|m.sum|mask|divide|number", lambda y, x, m: (m * (y - x) ** 2).mean())
 add(
