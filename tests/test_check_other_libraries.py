@@ -19,14 +19,17 @@ VECTOR, MATRIX, SQUARE, IMAGE = ("n",), ("n", "m"), (3, 3), (2, 3, 5, 4)
 
 
 def by_torch(function):
-    """A function of PyTorch and its gradient by PyTorch's autograd, with NumPy arrays."""
+    """A function of PyTorch and its gradient by PyTorch's autograd, with NumPy arrays.
+
+    In plain memory: `torch.kron` raises an error for some tensors in other orders.
+    """
 
     def fn(*arrays):
-        return function(*(torch.tensor(np.array(a)) for a in arrays)).numpy()
+        return function(*(torch.tensor(np.array(a, order="C")) for a in arrays)).numpy()
 
     def vjp(g, *arrays):
-        tensors = [torch.tensor(np.array(a), requires_grad=True) for a in arrays]
-        function(*tensors).backward(torch.tensor(np.array(g)))
+        tensors = [torch.tensor(np.array(a, order="C"), requires_grad=True) for a in arrays]
+        function(*tensors).backward(torch.tensor(np.array(g, order="C")))
         return tuple(t.grad.numpy() for t in tensors)
 
     return fn, vjp
