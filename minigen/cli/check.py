@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .._util.tables import Table, html_page
-from .processes import map_in_processes
 
 __all__ = ["add_arguments", "run"]
 
@@ -126,6 +125,7 @@ def _gpu(args: argparse.Namespace) -> int:
 
 def _own(args: argparse.Namespace) -> int:
     from ..check.adapters.minigen import table
+    from .processes import map_in_processes
 
     count = args.seeds or 1
     tasks = [

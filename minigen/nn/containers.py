@@ -118,11 +118,8 @@ class Sequential(_List):
         On a CPU a normalization does the ReLU or leaky ReLU after it too: with the same result, and in fewer passes
         over memory.  (On a GPU there is no such kernel, so it would launch one kernel more.)
         """
-        if getattr(input, "device", "cpu") != "cpu":
-            for module in self:
-                input = module(input)
-            return input
-        for module, slope in self._with_slopes():
+        on_cpu = getattr(input, "device", "cpu") == "cpu"
+        for module, slope in self._with_slopes() if on_cpu else ((module, None) for module in self):
             input = module(input) if slope is None else module(input, negative_slope=slope)
         return input
 
