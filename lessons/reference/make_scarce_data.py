@@ -12,10 +12,11 @@ What is in ``scarce_data.json`` is not trained again; delete an entry to measure
 """
 
 import argparse
+import itertools
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,11 @@ def mean_output(model: Any, images: np.ndarray, batch: int) -> float:
     return float(np.mean([model.score(images[some]) for some in order.reshape(-1, batch)]))
 
 
+def means(by_seed: dict[str, Numbers]) -> Numbers:
+    """The mean of each number over the seeds."""
+    return {name: np.mean([n[name] for n in by_seed.values()]) for name in next(iter(by_seed.values()))}
+
+
 def gan_table(kept: dict[str, dict[str, Numbers]]) -> list[str]:
     """Every seed of every row."""
     lines = [
@@ -127,7 +133,7 @@ def gan_table(kept: dict[str, dict[str, Numbers]]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row, by_seed in kept.items():
-        mean = {name: np.mean([n[name] for n in by_seed.values()]) for name in next(iter(by_seed.values()))}
+        mean = means(by_seed)
         fid = " ".join(f"{n['fid']:.1f}" for n in by_seed.values())
         lines.append(
             f"| {row} | {' '.join(by_seed)} | {fid} (**{mean['fid']:.1f}**) | {mean['coverage']:.0f} "
@@ -154,13 +160,14 @@ def picture(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a classifier learns from: so many real images of each class, perhaps augmented, perhaps with generated ones."""
+    """What a classifier learns from: real images, which may be augmented, and generated ones."""
 
     augmented: bool = False
     generator: str | None = None
     per_class: int = 10
+    """Real images of each class."""
     share: float = 0.5
-    """Of each batch that is generated."""
+    """The part of each batch that is generated, if there is a generator."""
 
 
 CLASSIFIER_ROWS = {
@@ -187,7 +194,7 @@ CLASSIFIER_STEPS, GENERATOR_STEPS, UNFAIR_STEPS = 250, 500, 1500
 
 
 def some_digits(per_class: int, seed: int) -> Any:
-    """So many digits of each class; the seed decides which."""
+    """Choose `per_class` digits of each class by the seed."""
     whole = mg.data.load("mnist5k")
     return whole.subset(np.sort(balanced_order(whole, seed)[: 10 * per_class]))
 
@@ -250,13 +257,16 @@ def train_generator(kind: str, data: Any, seed: int) -> Any:
     if kind == "unfair":
         data, steps = mg.data.load("mnist5k"), UNFAIR_STEPS
     loader = mg.data.Loader(data, 32, seed=seed, drop_last=True, transform=change)
-    for step in range(steps):
-        epoch, number = divmod(step, len(loader))
-        if number == 0:
-            batches = loader.epoch(epoch)
+    for step, batch in enumerate(batches(loader, steps)):
         model.schedule(step / steps)
-        model.training_step(next(batches))
+        model.training_step(batch)
     return model
+
+
+def batches(loader: Any, steps: int) -> Iterator[Any]:
+    """As many batches as there are steps, of one epoch after the other."""
+    epochs = (loader.epoch(number) for number in itertools.count())
+    return itertools.islice(itertools.chain.from_iterable(epochs), steps)
 
 
 def measure_classifier(row: str, seed: int, folder: Path) -> Numbers:
@@ -269,12 +279,12 @@ def measure_classifier(row: str, seed: int, folder: Path) -> Numbers:
         key = (learned.generator, learned.per_class, seed)
         generator = GENERATORS.get(key) or train_generator(learned.generator, data, seed)
         GENERATORS[key] = generator
-    return {"right": read_right(train_classifier(data, learned.augmented, seed, generator, learned.share))}
+    network = train_classifier(data, learned.augmented, seed, generator, learned.share)
+    return {"right": read_right(network, mg.data.load("mnist5k", "test"))}
 
 
-def read_right(network: Any, split: str = "test") -> float:
+def read_right(network: Any, data: Any) -> float:
     """The share of digits that a classifier reads right."""
-    data = mg.data.load("mnist5k", split)
     return float((network.predict(data.images) == data.labels).mean())
 
 
@@ -328,8 +338,8 @@ def measure_regularized(row: str, seed: int, folder: Path) -> Numbers:
     )
     sizes = np.concatenate([np.abs(weight.numpy()).ravel() for weight in weights(network)])
     return {
-        "right": read_right(network),
-        "train": float((network.predict(data.images) == data.labels).mean()),
+        "right": read_right(network, mg.data.load("mnist5k", "test")),
+        "train": read_right(network, data),
         "small": float((sizes < 1e-3).mean()),
     }
 
@@ -370,15 +380,12 @@ def measure_vae(row: str, seed: int, folder: Path) -> Numbers:
     mg.manual_seed(seed)
     model = mg.models.VAE(network="mlp", latent=10, **VAE_ROWS[row])
     loader, found = mg.data.Loader(data, 64, seed=seed, drop_last=True), {}
-    for step in range(VAE_STEPS[-1]):
-        epoch, number = divmod(step, len(loader))
-        if number == 0:
-            batches = loader.epoch(epoch)
-        model.training_step(next(batches))
-        if step + 1 in VAE_STEPS:
+    for step, batch in enumerate(batches(loader, VAE_STEPS[-1]), 1):
+        model.training_step(batch)
+        if step in VAE_STEPS:
             model.eval()
             for name, images in (("train", data.images), ("test", test.images)):
-                found[f"{name}_{step + 1}"] = -mg.metrics.elbo_terms(model, images)["elbo"]
+                found[f"{name}_{step}"] = -mg.metrics.elbo_terms(model, images)["elbo"]
             model.train()
     return found
 
@@ -391,7 +398,7 @@ def vae_table(kept: dict[str, dict[str, Numbers]]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for row, by_seed in kept.items():
-        mean = {name: np.mean([n[name] for n in by_seed.values()]) for name in next(iter(by_seed.values()))}
+        mean = means(by_seed)
         cells = " | ".join(f"{mean[f'train_{n}']:.0f} / **{mean[f'test_{n}']:.1f}**" for n in VAE_STEPS)
         last = " ".join(f"{n[f'test_{VAE_STEPS[-1]}']:.1f}" for n in by_seed.values())
         lines.append(f"| {row} | {' '.join(by_seed)} | {cells} | {last} |")
