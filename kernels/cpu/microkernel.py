@@ -113,7 +113,22 @@ GROUP_PIXELS, GROUP_TAPS = 8, 9
 def _nested_loops(builder, counts):
     """Loops ``for k0 in range(counts[0]): for k1 ...``; gives the indices."""
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(cgutils.for_range(builder, count, intp=INT64)).index for count in counts]
+        loops = [stack.enter_context(cgutils.for_range(builder, count, intp=INT64)).index for count in counts]
+        yield loops
+    for index in loops:
+        _forbid_unrolling(builder.module, index.incomings[-1][1].terminator)
+
+
+def _forbid_unrolling(module, branch):
+    """Tell LLVM to leave a loop as it is; `branch` leads back to its start.
+
+    C and the operands of one step fill all registers.  For some processors (Zen 5) LLVM would make two steps of the
+    loop one, load the operands of both first, and keep half of C in memory: that takes three times as long.
+    """
+    rule = module.add_metadata(["llvm.loop.unroll.disable"])
+    loop = ir.MDValue(module, [], name=str(len(module.metadata)))
+    loop.operands = loop, rule  # LLVM knows a loop by a node that refers to itself
+    branch.set_metadata("llvm.loop", loop)
 
 
 def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_used=None, lanes_used=None, soon=None,
