@@ -1,4 +1,4 @@
-"""What threads need to tell each other something, and Numba lacks: an atomic sum, a fresh read, a pause, a yield."""
+"""What threads need to tell each other something, and Numba lacks: atomic operations, a pause, a yield."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["fetch_add", "pause", "read", "yield_core"]
+__all__ = ["compare_exchange", "exchange", "fetch_add", "pause", "read", "yield_core"]
 
 
 def _element(context, builder, signature, args):
@@ -25,6 +25,27 @@ def fetch_add(typing, array, index, n):
         return builder.atomic_rmw("add", _element(context, builder, signature, args), args[2], "seq_cst")
 
     return types.int64(array, types.intp, types.int64), generate
+
+
+@intrinsic
+def exchange(typing, array, index, value):
+    """``array[index] = value`` in one step; the value before.  What was written earlier is visible to who reads it."""
+
+    def generate(context, builder, signature, args):
+        return builder.atomic_rmw("xchg", _element(context, builder, signature, args), args[2], "seq_cst")
+
+    return types.int64(array, types.intp, types.int64), generate
+
+
+@intrinsic
+def compare_exchange(typing, array, index, expected, value):
+    """``array[index] = value`` if it is `expected`, in one step; whether it was."""
+
+    def generate(context, builder, signature, args):
+        there = _element(context, builder, signature, args)
+        return builder.extract_value(builder.cmpxchg(there, args[2], args[3], "seq_cst", "seq_cst"), 1)
+
+    return types.boolean(array, types.intp, types.int64, types.int64), generate
 
 
 @intrinsic

@@ -6,18 +6,20 @@ plain function ``f(thread, counter, ...)``, which the pool calls with thread = 0
 kernel ``for i in chunked_range(counter, count)`` gives each thread the next few indices that no thread has taken
 (OpenMP calls this a dynamic schedule).  A thread that starts late, or shares its core, takes fewer of them.
 
-Thread 0 is the calling thread.  It posts the job, works on it, withdraws it, and waits for the threads that joined.
-The others are Python threads that watch a *generation* counter in memory, in a compiled loop without the interpreter's
-lock.  To wake a sleeping thread takes 50 to 200 microseconds, longer than many a kernel.  So the threads go on watching
-for a moment after each job: they sleep between training steps, not within one.
+Thread 0 is the calling thread.  It writes the call to a few words of memory that all threads share, works on it,
+withdraws it, and waits for the threads that joined.  All this is one compiled function, and the other threads watch the
+shared words in another one.  So no thread waits for the interpreter's lock.  Such a wait would take as long as many
+kernels do, because the operating system has to wake the thread that gets the lock next.
+
+To wake a sleeping thread takes 50 to 200 microseconds.  So the threads go on watching for a moment after each job: they
+sleep between training steps, not within one.
 
 The result never depends on whether, or when, another thread joins.  Therefore:
 
 - several Python threads may run kernels at once: a caller that finds the pool in use works alone;
 - a forked child, which has none of its parent's threads, starts its own pool;
-- a signal's handler (Ctrl-C) may raise an exception between any two steps here.  A lock is held in a ``with`` statement
-  only, which Python enters and leaves without a gap; a job that an exception left open is closed by the next call; and
-  no step is lost that a later call does not make good.
+- a signal's handler (Ctrl-C) may raise an exception between any two steps of Python here.  A lock is held in a ``with``
+  statement only, which Python enters and leaves without a gap, and a job begins and ends within one step.
 """
 
 import functools
@@ -25,12 +27,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .allocator import empty
-from .atomics import fetch_add, pause, read, yield_core
+from .atomics import compare_exchange, exchange, fetch_add, pause, read, yield_core
+from .call import code, make_call, packed, raise_failure
 from .compile import compiled, subroutine
 from .threads import SMALL, get_num_threads
 
@@ -41,7 +45,7 @@ _LOOPS = 2
 #: Chunks in a loop: enough for threads to finish together, and each still a run of neighbors, which share what a
 #: thread has in its cache.
 _CHUNKS = 64
-#: How often a thread reads the generation before it goes to sleep: for a millisecond or so.
+#: How often a thread reads the shared words before it goes to sleep: for a millisecond or so.
 _PATIENCE = 40_000
 #: Looks after which a waiting thread begins to yield its core, and looks from one yield to the next.
 _SPINS, _SPINS_PER_YIELD = 2_000, 64
@@ -86,15 +90,32 @@ class parallel:  # noqa: N801 - a decorator
         """Run.  `work` is about how many elements there are to compute; a small job runs on the calling thread."""
         threads, pool = get_num_threads() if work >= SMALL else 1, _pool
         if threads == 1 or pool.lock.locked():
-            self._compiled(0, np.zeros(_LOOPS, np.int64), *_with_workspaces(args, 1))
+            self._compiled(pool.shared, 1, np.zeros(_LOOPS, np.int64), *_with_workspaces(args, 1))
         else:
             with pool.lock:
+                pool.wake(threads - 1)
                 args = _with_workspaces(args, threads)
-                pool.run(_Job(self._compiled, threads, (np.zeros(_LOOPS, np.int64), *args)))
+                self._compiled(pool.shared, threads, np.zeros(_LOOPS, np.int64), *args)
 
     @functools.cached_property
     def _compiled(self) -> Callable[..., Any]:
-        return compiled(self._function)
+        return compiled(_launcher(self._function))
+
+
+def _launcher(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """`_launch` for one kernel; to Numba's cache it is in the place of the kernel."""
+    there = kernel.__code__
+    own = _launch.__code__.replace(co_filename=there.co_filename, co_firstlineno=there.co_firstlineno)
+    launcher = FunctionType(own, {**_launch.__globals__, "_kernel": subroutine(kernel)})
+    launcher.__module__, launcher.__qualname__ = kernel.__module__, kernel.__qualname__
+    return launcher
+
+
+def _launch(shared: Any, threads: int, *arguments: Any) -> None:
+    """Run a kernel on this thread, and on those that join."""
+    place = packed(arguments)
+    _run(shared, threads, code(_kernel, arguments), place)  # type: ignore[name-defined]  # noqa: F821 - see `_launcher`
+    raise_failure(place, arguments)
 
 
 def _with_workspaces(args: tuple[Any, ...], threads: int) -> tuple[Any, ...]:
@@ -118,53 +139,58 @@ def indices(block: int, size: int) -> Any:
     return range(np.uintp(block * BLOCK), np.uintp(min((block + 1) * BLOCK, size)))
 
 
-class _Job:
-    """A call of a kernel, and the number of threads that joined it."""
+#: The shared words: where each is.  What several threads write has a cache line for itself.
+_TICKET, _DONE, _CODE, _PLACE, _WORDS = 0, 8, 16, 17, 24
+#: A ticket is the number of the job, and in its last bits the number of threads that may still join.
+_BITS = 16
+_OPEN = (1 << _BITS) - 1
 
-    def __init__(self, function: Callable[..., Any], threads: int, args: tuple[Any, ...]):
-        self.function, self.threads, self.args = function, threads, args
-        self.joined = 0
-        self.done = np.zeros(1, np.int64)
-        self.error: Exception | None = None
+
+@subroutine
+def _run(shared: Any, threads: int, code: int, place: int) -> None:
+    """Post a call, make it as thread 0, withdraw it, and wait for the threads that joined."""
+    if threads == 1:
+        make_call(code, place, 0)
+        return
+    shared[_CODE], shared[_PLACE], shared[_DONE] = code, place, 0
+    number = (read(shared, _TICKET) >> _BITS) + 1
+    others = min(threads - 1, _OPEN)
+    exchange(shared, _TICKET, number << _BITS | others)
+    make_call(code, place, 0)
+    joined = others - (exchange(shared, _TICKET, number << _BITS) & _OPEN)
+    looks = 0
+    while read(shared, _DONE) < joined:
+        _pause_or_yield(looks)
+        looks += 1
+
+
+def _watch(shared: Any) -> None:
+    """Join all jobs that are posted, until there is none for a while."""
+    looks, last = 0, 0
+    while looks < _PATIENCE:
+        ticket = read(shared, _TICKET)
+        if ticket & _OPEN and compare_exchange(shared, _TICKET, ticket, ticket - 1):
+            make_call(shared[_CODE], shared[_PLACE], ticket & _OPEN)
+            fetch_add(shared, _DONE, 1)
+            looks = 0
+        elif ticket != last:
+            looks, last = 0, ticket
+        else:
+            _pause_or_yield(looks)
+            looks += 1
 
 
 class _ThreadPool:
-    """The worker threads, and the job that they may join."""
+    """The worker threads, and the words that they share."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()  # held by the thread whose job runs
-        self._joining = threading.Lock()  # a thread joins before the job is withdrawn, or not at all
-        self._job: _Job | None = None  # what may be joined
-        self._unfinished: _Job | None = None  # what has to be waited for
-        self._generation = np.zeros(1, np.int64)  # the number of jobs posted
+        self.shared = np.zeros(_WORDS, np.int64)
         self._workers: list[threading.Thread] = []
         self._asleep: list[SimpleQueue[None]] = []  # one for each sleeping thread; putting something in wakes it
 
-    def run(self, job: _Job) -> None:
-        """Run `job` on this thread and on those that join; the caller holds `lock`."""
-        self._finish()  # a call that an exception interrupted
-        try:
-            self._unfinished = self._job = job
-            self._generation[0] += 1
-            self._wake(job.threads - 1)
-            job.function(0, *job.args)
-        finally:
-            self._finish()
-        if job.error is not None:
-            raise job.error
-
-    def _finish(self) -> None:
-        """Withdraw the job, and wait for the threads that joined it."""
-        job = self._unfinished
-        if job is None:
-            return
-        with self._joining:
-            self._job = None
-        if job.joined:
-            _compiled_once(_wait)(job.done, job.joined)
-        self._unfinished = None
-
-    def _wake(self, wanted: int) -> None:
+    def wake(self, wanted: int) -> None:
+        """Wake the workers that sleep, and start those that are missing; the caller holds `lock`."""
         for sleeper in tuple(self._asleep):
             sleeper.put(None)  # twice does no harm: the thread looks, finds nothing, and sleeps again
         while len(self._workers) < wanted:
@@ -172,59 +198,19 @@ class _ThreadPool:
             worker.start()
             self._workers.append(worker)  # if an exception prevents this, there is a worker more than needed
 
-    def _join(self) -> tuple[_Job | None, int]:
-        """The job, if it may still be joined, and the number of the thread that joins."""
-        with self._joining:
-            job = self._job
-            if job is None or job.joined >= job.threads - 1:
-                return None, 0
-            job.joined += 1
-            return job, job.joined
-
     def _work(self) -> None:
         """What a worker does; no signal's handler ever runs in its thread."""
         watch = _compiled_once(_watch)
         wake: SimpleQueue[None] = SimpleQueue()
-        seen, nothing = 0, np.zeros(1, np.int64)
-        done = nothing
         while True:
-            newest, done = watch(self._generation, seen, done), nothing
-            if newest == seen:
-                self._asleep.append(wake)
-                wake.get()  # a job posted a moment before is done without this thread
-                self._asleep.remove(wake)
-                continue
-            seen, (job, number) = newest, self._join()
-            if job is not None:
-                try:
-                    job.function(number, *job.args)
-                except Exception as error:
-                    job.error = error
-                done = job.done
-            del job  # else this thread would keep arrays alive
+            watch(self.shared)
+            self._asleep.append(wake)
+            wake.get()  # a job posted a moment before is done without this thread
+            self._asleep.remove(wake)
 
 
 _pool = _ThreadPool()
 _compiled_once = functools.cache(compiled)
-
-
-def _watch(generation: Any, seen: int, done: Any) -> int:
-    """Add 1 to `done`; then wait for another generation than `seen`, or until there is none for a while."""
-    fetch_add(done, 0, 1)
-    for looks in range(_PATIENCE):
-        newest: int = read(generation, 0)
-        if newest != seen:
-            return newest
-        _pause_or_yield(looks)
-    return seen
-
-
-def _wait(done: Any, joined: int) -> None:
-    """Until all threads that joined are done."""
-    looks = 0
-    while read(done, 0) < joined:
-        _pause_or_yield(looks)
-        looks += 1
 
 
 @subroutine
