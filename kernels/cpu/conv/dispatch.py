@@ -37,12 +37,14 @@ TILES = {
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
 #: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
-LAYOUT, TILE_LAYOUT = 27, 36
+LAYOUT, TILE_LAYOUT = 27, 18
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
-SUM_LAYOUT, COPY = 35, 27
+SUM_LAYOUT, COPY = 18, 27
 #: To transform a number of the filter, and for a weight gradient to write a number of the filter's transform and to
 #: transform it back: once for all images, which is much where they are few and small.
-FILTER, SUM_FILTER = 26, 7
+FILTER, SUM_FILTER = 34, 7
+#: More for each number of a filter's transform of that many bytes, which passes through the caches.
+FAR, FAR_BYTES = 30, 1 << 24
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
 GROUP_PRODUCT, GROUP_LAYOUT = 1.5, 20
 #: To add a number to the pixel that a tap meets, and to bring a number of the image into its place after that.
@@ -287,7 +289,9 @@ def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, 
             products *= sum(m + r - 1 - (n < r) for n in pieces)  # a piece that lacks taps has a point less
         points = (m + r - 1) ** 2
         layout = points * (SUM_LAYOUT if sums else TILE_LAYOUT) * (parts * channels + views * outputs)
-        filters = points * (SUM_FILTER if sums else FILTER) * parts * channels * outputs
+        transformed = points * parts * channels * outputs  # of the filter
+        far = FAR if groups * transformed * itemsize > FAR_BYTES else 0
+        filters = transformed * (SUM_FILTER if sums else FILTER + far)
         executed = n * tiles if sums else round_up(n * tiles, ROWS)
         return groups * (executed * products * channels * outputs + n * tiles * layout + filters)
 
