@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minigen.kernels.cpu import conv, winograd
-from minigen.kernels.cpu.conv import channel_lanes, dispatch, group_lanes, pixel_lanes, products
+from minigen.kernels.cpu.conv import channel_lanes, depthwise, dispatch, group_lanes, pixel_lanes, products
 from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.runtime.allocator import contiguous
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
@@ -126,12 +126,28 @@ def single_taps(draw):
     return replace(case, size=size, kernel=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1))
 
 
+@st.composite
+def planes(draw):
+    """Channels each with its own filter, stride 1."""
+    case, kernel = draw(cases(dilations=(1,), strides=(1,))), (draw(st.integers(2, 5)),) * 2
+    size = tuple(max(n, k - sum(p)) for n, k, p in zip(case.x[2:], kernel, case.padding, strict=True))
+    columns = draw(st.sampled_from((0, 0, 12, 30)))  # up to three vectors
+    groups = draw(st.integers(1, 5))
+    return replace(case, size=(size[0], size[1] + columns), kernel=kernel, channels=1, outputs=1, groups=groups)
+
+
 PRODUCT = Method(products.conv2d, products.conv2d_input_grad, products.conv2d_weight_grad)
+DEPTHWISE = Method(depthwise.conv2d, depthwise.conv2d_input_grad, depthwise.conv2d_weight_grad)
 
 
 @pytest.mark.parametrize(
     "method, drawn",
-    [(DIRECT["group lanes"], many_groups()), (DIRECT["pixel lanes"], many_groups()), (PRODUCT, single_taps())],
+    [
+        (DIRECT["group lanes"], many_groups()),
+        (DIRECT["pixel lanes"], many_groups()),
+        (DEPTHWISE, planes()),
+        (PRODUCT, single_taps()),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_methods_for_special_layers_are_exact_on_small_integers(method, drawn, dtype):
@@ -324,6 +340,16 @@ def test_nan_and_infinity_reach_what_the_documentation_says(bad, level, outside,
     assert np.isfinite(dw[:, 1:]).all() and not np.isfinite(dw[:, 0]).all()
 
 
+@pytest.mark.parametrize("width", [9, 20, 40])
+def test_what_a_depthwise_weight_gradient_does_not_read_changes_nothing(width):
+    """The last pixel meets the last tap only, though vectors reach beyond the last column."""
+    case = Case(2, 1, 1, (7, width), (3, 3), (1, 1), ((0, 0), (0, 0)), (1, 1), 3)
+    x, w, g = case.operands(0, np.float32, normal)
+    x[1, 2, -1, -1] = np.inf
+    dw = case.results(DEPTHWISE, x, w, g)[2]
+    assert list(zip(*np.nonzero(~np.isfinite(dw)))) == [(2, 0, 2, 2)]
+
+
 @settings(max_examples=25, deadline=None)
 @given(case=cases(), seed=st.integers(0, 9))
 def test_the_three_kernels_are_adjoints(case, seed):
@@ -339,6 +365,7 @@ LARGE = [
     Case(5, 20, 24, (9, 11), (3, 3), (1, 1), ((2, 2), (2, 2)), (2, 2), 2),  # channel lanes
     Case(9, 3, 24, (20, 20), (5, 5), (2, 2), ((1, 2), (1, 2)), (1, 1), 1),  # pixel lanes
     Case(5, 1, 1, (12, 13), (3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), 40),  # group lanes
+    Case(5, 1, 1, (12, 33), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 40),  # depthwise
     Case(9, 40, 30, (15, 15), (1, 1), (2, 2), ((0, 0), (0, 0)), (1, 1), 2),  # product
 ]
 #: Images so few that threads share each of them.

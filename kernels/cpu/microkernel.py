@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Ten kernels differ in the layout of the operands, and share `_block`:
+Ten kernels differ in the layout of the operands, and share `_block`; the two `slide_` kernels are no products:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -78,6 +78,9 @@ __all__ = [
     "pixels_kernel_short_narrow",
     "shifts_kernel",
     "shifts_kernel_wide",
+    "slide_kernel",
+    "slide_kernel_narrow",
+    "slide_sums_kernel",
     "sums_kernel",
     "sums_kernel_narrow",
     "taps_kernel",
@@ -520,6 +523,83 @@ def group_taps_kernel(typing, rows, columns, a, offset, a_row, a_column, b, c):
 
     n = types.intp
     return types.void(n, n, a, offset, n, n, b, c), generate
+
+
+def _slide_kernel(vectors):
+    @intrinsic
+    def kernel(typing, size, rows, a, a_row, b, c, c_row, lanes_first, lanes_second):
+        """`rows` rows x `vectors` vectors of pixels of a channel with its own filter of K x K taps.
+
+        a: the ``rows + K - 1`` rows of pixels that they meet, `a_row` apart.  b: [tap].  c: rows `c_row` apart, of
+        whose vectors `lanes_first` and `lanes_second` pixels are stored.
+
+        Row k of a belongs to K rows of C: to row ``k - i`` with row i of the filter.  Their sums move on by one with
+        each row of a.
+        """
+        K = size.instance_class.taps
+
+        def generate(context, builder, signature, args):
+            _, rows, a, a_row, b, c, c_row, *lanes_used = args
+            vector, taps = vector_of(a), range(K)
+            L, zeros = vector.count, ir.Constant(vector, None)
+            filters = [[splat(builder, builder.load(_at(builder, b, i * K + j)), vector) for j in taps] for i in taps]
+            sums = [[cgutils.alloca_once_value(builder, zeros) for _ in range(vectors)] for _ in taps]
+            reach = ir.Constant(INT64, K - 1)
+            with _nested_loops(builder, [builder.add(rows, reach)]) as (k,):
+                row = builder.sub(k, reach)
+                done = builder.icmp_signed(">=", row, ir.Constant(INT64, 0))
+                target = _at(builder, c, (row, c_row))
+                for v in range(vectors):
+                    pixels = [load_vector(builder, _at(builder, a, (k, a_row), v * L + j)) for j in taps]
+                    totals = []
+                    for i in taps:
+                        total = builder.load(sums[i][v])
+                        for j in taps:
+                            total = multiply_add(builder, filters[i][j], pixels[j], total)
+                        totals.append(total)
+                    for total, place in zip([zeros, *totals[:-1]], sums, strict=True):
+                        builder.store(total, place[v])
+                    with builder.if_then(done):
+                        store_masked(builder, totals[-1], _at(builder, target, v * L), lanes_used[v])
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(size, n, a, n, b, c, n, n, n), generate
+
+    return kernel
+
+
+slide_kernel, slide_kernel_narrow = _slide_kernel(VECTORS), _slide_kernel(1)
+
+
+@intrinsic
+def slide_sums_kernel(typing, size, rows, a, a_row, b, b_row, used, c):
+    """K x K taps of a channel with its own filter, added up over `rows` rows of a vector of pixels, lane by lane.
+
+    a: as in `slide_kernel`.  b: rows `b_row` apart.  Only `used` pixels of each are read.  The sum is added to c:
+    [tap][L].
+    """
+    K = size.instance_class.taps
+
+    def generate(context, builder, signature, args):
+        _, rows, a, a_row, b, b_row, used, c = args
+        vector, taps = vector_of(a), [(i, j) for i in range(K) for j in range(K)]
+        sums = [
+            cgutils.alloca_once_value(builder, load_vector(builder, _at(builder, c, t * vector.count)))
+            for t in range(K * K)
+        ]
+        with _nested_loops(builder, [rows]) as (k,):
+            g = load_masked(builder, _at(builder, b, (k, b_row)), used)
+            for (i, j), place in zip(taps, sums, strict=True):
+                there = _at(builder, a, (builder.add(k, ir.Constant(INT64, i)), a_row), j)
+                pixels = load_masked(builder, there, used)
+                builder.store(multiply_add(builder, g, pixels, builder.load(place)), place)
+        for t, place in enumerate(sums):
+            store_vector(builder, builder.load(place), _at(builder, c, t * vector.count))
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(size, n, a, n, b, n, n, c), generate
 
 
 @intrinsic
