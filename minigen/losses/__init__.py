@@ -17,6 +17,7 @@ loss                                      family (file and derivation)       for
 `bernoulli_log_likelihood`                ``bernoulli``                      images in [0, 1], on logits
 `gaussian_log_likelihood`                 ``gaussian``                       images of any values
 `gaussian_kl`, `monte_carlo_kl`           ``kl``                             how far codes are from their prior
+`flow_kl`                                 ``flow``                           the same, from a prior that is learned
 `negative_elbo`                           ``elbo``                           VAE
 `beta_vae_loss`                           ``beta_vae``                       beta-VAE
 `cvae_loss`                               ``cvae``                           conditional VAE
@@ -39,6 +40,7 @@ from .cycle import cycle_loss
 from .distillation import distillation_loss
 from .elbo import negative_elbo
 from .feature_matching import feature_matching
+from .flow import flow_kl
 from .gan import GAN_LOSSES, GANLoss
 from .gaussian import gaussian_log_likelihood
 from .gram import gram_loss, gram_matrix
@@ -72,6 +74,7 @@ __all__ = [
     "derivation",
     "distillation_loss",
     "feature_matching",
+    "flow_kl",
     "gaussian_kl",
     "gaussian_log_likelihood",
     "gradient",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..creation import randn
-from ..losses import gaussian_kl, monte_carlo_kl
 from ..models import BaseVAE
 from ..models.sizes import parts
 
@@ -126,7 +125,7 @@ def log_likelihood(
             for part in parts(samples, max(_CODE_CHUNK // len(x.data), 1)):
                 eps = randn(part.stop - part.start, *mu.shape, generator=generator, device=model.device)
                 likelihood = model.pixel_log_likelihood(x, mu, log_var, eps, condition)
-                log_weights.append((likelihood - monte_carlo_kl(mu, log_var, eps)).numpy().astype(np.float64))
+                log_weights.append((likelihood - model.sampled_kl(mu, log_var, eps)).numpy().astype(np.float64))
             # The weights are e^-100 and less: only their ratios to the largest can be added up.
             weights = np.concatenate(log_weights)
             top = weights.max(0)
@@ -146,8 +145,7 @@ def _terms(
             mu, log_var = model.posterior(x, condition)
             eps = randn(1, *mu.shape, generator=generator, device=model.device)
             reconstruction.append(-model.pixel_log_likelihood(x, mu, log_var, eps, condition).numpy()[0])
-            # The KL of independent components is a sum over them: each term is the KL of a code of length 1.
-            kl.append(gaussian_kl(mu.reshape(-1, 1), log_var.reshape(-1, 1)).numpy().reshape(mu.shape))
+            kl.append(model.kl_per_unit(mu, log_var, eps).numpy())
             means.append(mu.numpy())
     # The empty arrays at the beginning make the results float64: thousands of images are added up.
     return np.concatenate(reconstruction), np.concatenate(kl), np.concatenate(means)

@@ -19,8 +19,10 @@ from ...data import to_unit
 from ...engine import no_grad
 from ...losses import (
     bernoulli_log_likelihood,
+    flow_kl,
     gaussian_kl,
     gaussian_log_likelihood,
+    monte_carlo_kl,
     reparameterize,
 )
 from ...ops.shape import cat
@@ -29,6 +31,7 @@ from ...tensor import Tensor, tensor
 from ..augmentation import AUGMENT, AUGMENT_P, build_augmentation
 from ..base import GenerativeModel
 from ..ema import EMA
+from ..networks.flow import Flow
 from ..networks.vae import NETWORKS, Encoder
 from ..options import option
 from ..sizes import parts
@@ -90,6 +93,7 @@ class BaseVAE(GenerativeModel):
     augmentation: Compose | None
     encoder: Encoder
     decoder: nn.Sequential
+    flow: Flow | None
     average: EMA | None
 
     EPOCHS: ClassVar[int] = 40
@@ -112,6 +116,10 @@ class BaseVAE(GenerativeModel):
             self.encoder, self.decoder = build(choice.size, choice.channels, self.latent, self.classes, **extra)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
+        try:
+            self.flow = Flow(self.latent) if getattr(choice, "prior", "normal") == "flow" else None
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
         if choice.likelihood == "gaussian":
             # One learned variance for all pixels: the weight of the squared error against the KL need not be chosen
             # (the derivation "gaussian", step 3).  The standard deviation starts at 0.2, where black is 0 and white 1.
@@ -121,12 +129,16 @@ class BaseVAE(GenerativeModel):
         }
         # Each step has the noise of few images and of one code for each.  The average over some hundred steps (Polyak &
         # Juditsky 1992) is better than any of them, on 4,000 digits by 3 nats.  The training does not use it.
-        self.average = EMA(nn.ModuleList([self.encoder, self.decoder]), choice.ema) if choice.ema else None
+        self.average = EMA(self._trained(), choice.ema) if choice.ema else None
+
+    def _trained(self) -> nn.ModuleList:
+        """Return encoder, decoder and, if there is one, flow: the networks that the optimizer updates."""
+        return nn.ModuleList([self.encoder, self.decoder, *([] if self.flow is None else [self.flow])])
 
     def adopt_average(self) -> None:
-        """Give both networks the averages of their weights; see `Model.adopt_average`."""
+        """Give the networks the averages of their weights; see `Model.adopt_average`."""
         if self.average is not None:
-            nn.ModuleList([self.encoder, self.decoder]).load_state_dict(self.average.network.state_dict())
+            self._trained().load_state_dict(self.average.network.state_dict())
             self.average = None
 
     # ---- training
@@ -186,9 +198,9 @@ class BaseVAE(GenerativeModel):
         loss = self.loss(log_likelihood, mu, log_var, eps)
         self.update(loss, self.optimizers["vae"])
         if self.average is not None:
-            self.average.update(nn.ModuleList([self.encoder, self.decoder]))
+            self.average.update(self._trained())
         with no_grad():
-            kl = gaussian_kl(mu, log_var).mean()
+            kl = self.kl(mu, log_var, eps).mean()
         return {"loss": loss.detach(), "reconstruction": -log_likelihood.detach().mean(), "kl": kl}
 
     def pixel_log_likelihood(
@@ -204,12 +216,51 @@ class BaseVAE(GenerativeModel):
             return bernoulli_log_likelihood(output, x)
         return gaussian_log_likelihood(output, x, self._networks()[1].pixel_log_var)
 
-    def _networks(self) -> tuple[nn.Module, nn.Module]:
-        """Return encoder and decoder: the trained ones in training mode, else their averages."""
-        if self.training or self.average is None:
-            return self.encoder, self.decoder
-        encoder, decoder = self.average.network.children()
-        return encoder, decoder
+    def kl(self, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+        """Compute the KL between q(z | x) and the prior: in closed form, or from samples if the prior is a flow.
+
+        Parameters
+        ----------
+        mu, log_var : Tensor (N, latent)
+            Of q(z | x).
+        eps : Tensor (K, N, latent)
+            The noise of K codes for each image.
+
+        Returns
+        -------
+        Tensor (N,), or (K, N) from samples
+        """
+        return gaussian_kl(mu, log_var) if self.flow is None else self.sampled_kl(mu, log_var, eps)
+
+    def sampled_kl(self, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+        """Compute log q(z | x) - log p(z) of each code (K, N); parameters as `kl`."""
+        if self.flow is None:
+            return monte_carlo_kl(mu, log_var, eps)
+        return flow_kl(*self._noise_of(reparameterize(mu, log_var, eps)), log_var, eps)
+
+    def kl_per_unit(self, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
+        """Compute the share of each component of the code in the KL, (N, latent); parameters as `kl`.
+
+        The KL is a sum over the components, also with a flow, whose components stay apart: each term is the KL of a
+        code of length 1.
+        """
+        n, latent = mu.shape
+        if self.flow is None:
+            return gaussian_kl(mu.reshape(-1, 1), log_var.reshape(-1, 1)).reshape(n, latent)
+        parts = [*self._noise_of(reparameterize(mu, log_var, eps)), log_var, eps]
+        return flow_kl(*(part.reshape(*part.shape[:-2], -1, 1) for part in parts)).reshape(-1, n, latent).mean(0)
+
+    def _noise_of(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the noise that the flow would make codes (..., latent) of, and its stretching there."""
+        flow = self._networks()[2]
+        assert isinstance(flow, Flow)
+        u, log_scale = flow.inverse(z.reshape(-1, self.latent))
+        return u.reshape(z.shape), log_scale.reshape(z.shape)
+
+    def _networks(self) -> list[nn.Module]:
+        """Return encoder, decoder and flow, if any: the trained ones in training mode, else their averages."""
+        average = None if self.training else self.average
+        return list((self._trained() if average is None else average.network).children())
 
     def posterior(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Compute mu and log sigma^2 (N, latent) of q(z | x), for images in [0, 1]."""
@@ -246,6 +297,9 @@ class BaseVAE(GenerativeModel):
     def encode(self, images: np.ndarray, labels: Any = None) -> np.ndarray:
         """Compute the mean of each image's code, in evaluation mode.
 
+        With a flow as the prior, it is the noise that the flow makes this mean of: for `decode`, `sample` and all that
+        looks at codes, a code is a priori N(0, I).
+
         Parameters
         ----------
         images : ndarray (N, C, H, W)
@@ -265,7 +319,8 @@ class BaseVAE(GenerativeModel):
         codes = [np.zeros((0, self.latent), np.float32)]
         with self.evaluating():
             for x, condition in self.batches(images, labels):
-                codes.append(self.posterior(x, condition)[0].numpy())
+                mu = self.posterior(x, condition)[0]
+                codes.append((mu if self.flow is None else self._noise_of(mu)[0]).numpy())
         return np.concatenate(codes)
 
     def generate(self, z: Tensor, condition: Tensor | None) -> Tensor:
@@ -273,7 +328,7 @@ class BaseVAE(GenerativeModel):
 
         They are not draws from p(x | z), whose pixels would have independent noise.
         """
-        output = self._decode(z, condition)
+        output = self._decode(z if self.flow is None else self._networks()[2](z), condition)
         return 2 * (output.sigmoid() if self.options.likelihood == "bernoulli" else output.clamp(0, 1)) - 1
 
     def reconstruct(self, images: np.ndarray, labels: Any = None) -> np.ndarray:

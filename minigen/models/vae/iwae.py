@@ -6,7 +6,7 @@ if another code explains it well.  So q(z | x) may be wider, and the true poster
 
 from dataclasses import dataclass
 
-from ...losses import iwae_loss, monte_carlo_kl
+from ...losses import iwae_loss
 from ...ops.elementwise import maximum
 from ...tensor import Tensor, tensor
 from ..options import option
@@ -55,7 +55,7 @@ class IWAE(BaseVAE):
         Each code needs its own log q - log p, so the KL is that of the sample, not the closed form.  The log-weights
         are not detached: the gradient of the logsumexp weights the codes.
         """
-        log_weights = log_likelihood - monte_carlo_kl(mu, log_var, eps)
+        log_weights = log_likelihood - self.sampled_kl(mu, log_var, eps)
         # Weights below e^-60 of the largest one of an image do not change the sum or the gradient in float32.  But they
         # make gradients subnormal, which is slow on CPUs.  With this floor they become zero.
         floor = tensor(log_weights.data.max(0) - 60)

@@ -7,7 +7,7 @@ its KL term (Higgins et al. 2017; ``derivation("beta_vae")``): 1 is the VAE.
 
 from dataclasses import dataclass
 
-from ...losses import beta_vae_loss, gaussian_kl
+from ...losses import beta_vae_loss
 from ...tensor import Tensor
 from ..options import option
 from ..registry import register
@@ -48,9 +48,15 @@ class VAE(BaseVAE):
             minimum=0,
             below=float("inf"),
         )
+        prior: str = option(
+            "normal",
+            "distribution of the codes before an image is seen: normal is N(0, I); flow is learned, so that samples "
+            "come from where codes of images are",
+            choices=("normal", "flow"),
+        )
 
     options: Options
 
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
-        """Compute minus the ELBO, with the KL in closed form and times beta; see `BaseVAE.loss`."""
-        return beta_vae_loss(log_likelihood, gaussian_kl(mu, log_var), self.options.beta)
+        """Compute minus the ELBO, with the KL times beta; see `BaseVAE.loss`."""
+        return beta_vae_loss(log_likelihood, self.kl(mu, log_var, eps), self.options.beta)
