@@ -19,6 +19,7 @@ SHAPES = {
     "input_gradients": (3, 2, 2),
     "labelled_logits": (2, 3), "unlabelled_logits": (4, 3), "real_features": (3, 2), "fake_features": (4, 2),
     "mu": (3, 2), "log_var": (3, 2), "prior_mu": (3, 2), "prior_log_var": (3, 2), "eps": (2, 3, 2),
+    "u": (2, 3, 2), "log_scale": (2, 3, 2),
     "logits": (2, 3, 2), "mean": (2, 3, 2), "x": (3, 2), "x_back": (3, 2), "y": (3, 2), "y_back": (3, 2),
     "output": (2, 2, 3), "truth": (2, 2, 3), "mask": (2, 1, 3),
     "student_logits": (2, 3),

@@ -205,6 +205,12 @@ def gram(features, target):
     return sum(losses) / len(losses)
 
 
+def flow_case(rng):
+    n, latent, lead = int(rng.integers(1, 4)), int(rng.integers(1, 4)), (2,) * int(rng.integers(0, 3))
+    u, stretch, eps = rng.standard_normal((3, *lead, n, latent))
+    return [u, stretch, rng.standard_normal((n, latent)), eps]
+
+
 def absolute(d):
     return np.mean(d * np.sign(d.real))
 
@@ -272,6 +278,10 @@ CASES = {
     "gaussian_log_likelihood": (gaussian, gaussian_case),
     "gaussian_kl": (kl, lambda rng: (codes(rng, rng.random() < 0.5), {})),
     "monte_carlo_kl": (sampled_kl, lambda rng: (codes(rng, rng.random() < 0.5, int(rng.integers(0, 3))), {})),
+    "flow_kl": (
+        lambda u, stretch, log_var, eps: np.sum(u * u / 2 + stretch - eps * eps / 2 - log_var / 2, -1),
+        lambda rng: (flow_case(rng), {}),
+    ),
     "negative_elbo": (lambda likelihood, kl: np.mean(kl) - np.mean(likelihood), lambda rng: (bound_case(rng), {})),
     "beta_vae_loss": (
         lambda likelihood, kl, beta: beta * np.mean(kl) - np.mean(likelihood),
@@ -972,6 +982,10 @@ BAD = {
     ),
     "latent": (lambda: losses.gaussian_kl(zeros(2, 3), zeros(2, 4)), r"gaussian_kl: expected mu and log_var of one shape"),
     "noise": (lambda: losses.reparameterize(zeros(2, 3), zeros(2, 3), zeros(3, 3)), r"'eps': expected \(..., 2, 3\) like mu, got \(3, 3\)"),
+    "flow": (
+        lambda: losses.flow_kl(zeros(2, 3), zeros(2, 3), zeros(3), zeros(2, 3)),
+        r"flow_kl: expected u, log_scale and eps of one shape .* got \(2, 3\), \(2, 3\), \(2, 3\) and \(3,\)",
+    ),
     "half a prior": (lambda: losses.gaussian_kl(zeros(2, 3), zeros(2, 3), zeros(2, 3)), "'prior_log_var' is missing"),
     "prior": (
         lambda: losses.monte_carlo_kl(*[zeros(2, 3)] * 3, zeros(2, 3), zeros(1, 3)),

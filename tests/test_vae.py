@@ -11,6 +11,7 @@ import minigen as mg
 from minigen import metrics
 from minigen.data import Dataset, Loader
 from minigen.models import CVAE, IWAE, VAE, build
+from minigen.models.networks.flow import Flow
 from minigen.models.networks.vae import NETWORKS, Encoder
 from minigen.train import Run, fit
 from minigen.visualize import manifold, traverse
@@ -277,8 +278,9 @@ def test_the_seed_decides_everything(family):
     assert not np.array_equal(one["encoder.mu.weight"], other["encoder.mu.weight"])
 
 
-def test_averaged_weights_measure_and_draw_but_take_no_part_in_training():
-    plain, averaged = tiny("vae", ema=0.0), tiny("vae", ema=0.9)
+@pytest.mark.parametrize("prior", ["normal", "flow"])
+def test_averaged_weights_measure_and_draw_but_take_no_part_in_training(prior):
+    plain, averaged = tiny("vae", ema=0.0, prior=prior), tiny("vae", ema=0.9, prior=prior)
     losses = []
     for model in (plain, averaged):
         mg.manual_seed(3)
@@ -289,7 +291,7 @@ def test_averaged_weights_measure_and_draw_but_take_no_part_in_training():
     assert not np.array_equal(averaged.encode(images()), plain.encode(images()))
 
     state = averaged.state_dict()
-    for part, index in (("encoder", 0), ("decoder", 1)):
+    for part, index in (("encoder", 0), ("decoder", 1), *([("flow", 2)] if prior == "flow" else [])):
         for name in getattr(plain, part).state_dict():
             state[f"{part}.{name}"] = state[f"average.network.{index}.{name}"]
     plain.load_state_dict({name: value for name, value in state.items() if not name.startswith("average")})
@@ -298,11 +300,11 @@ def test_averaged_weights_measure_and_draw_but_take_no_part_in_training():
     assert np.array_equal(averaged.sample(3, np.random.default_rng(0)), plain.sample(3, np.random.default_rng(0)))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_resuming_is_exact(family, tmp_path):
+@pytest.mark.parametrize(("family", "more"), [*((name, {}) for name in FAMILIES), ("vae", {"prior": "flow"})])
+def test_resuming_is_exact(family, more, tmp_path):
     pixels = images(17, seed=3)
     loader = Loader(Dataset("noise", pixels, np.arange(17) % 4), batch_size=4, seed=1, drop_last=True)
-    options = {"dropout": 0.2, "likelihood": "gaussian"}
+    options = {"dropout": 0.2, "likelihood": "gaussian", **more}
 
     straight = Run.create(tmp_path / "straight", {})
     fit(tiny(family, **options), loader, straight, 2, progress=False)
@@ -360,9 +362,9 @@ class Linear:
         quadratic = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
         return -0.5 * (quadratic + np.linalg.slogdet(covariance)[1] + 4 * np.log(2 * np.pi))
 
-    def model(self, log_var_off=0.0, mu_off=0.0):
+    def model(self, log_var_off=0.0, mu_off=0.0, prior="normal"):
         """The VAE with these weights, and the true posterior as its encoder, or one that is off."""
-        model = build("vae", size=2, network="mlp", latent=2, width=2, likelihood="gaussian", ema=0.0)
+        model = build("vae", size=2, network="mlp", latent=2, width=2, likelihood="gaussian", ema=0.0, prior=prior)
         model.encoder = Encoder(mg.nn.Identity(), 4, 2, flat=True)
         model.decoder = mg.nn.Sequential(mg.nn.Linear(2, 4), mg.nn.Unflatten(1, (1, 2, 2)))
         back = (self.w / self.v / self.precision).T
@@ -376,7 +378,7 @@ class Linear:
             "decoder.0.bias": self.b,
             "decoder.pixel_log_var": np.log([self.v]),
         }
-        model.load_state_dict(state)
+        model.load_state_dict(model.state_dict() | state)
         return model
 
 
@@ -414,6 +416,118 @@ def test_each_code_is_weighed_under_the_condition_of_its_own_image():
     expected = np.log(np.exp(log_likelihood - sampled).mean(0))
     found = metrics.log_likelihood(model, images(), LABELS, samples=5, generator=np.random.default_rng(0))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+# ---- the prior that is learned
+
+
+def bent(features, couplings, seed):
+    """A flow with weights that change codes: a fresh one is the identity."""
+    mg.manual_seed(seed)
+    flow = Flow(features, couplings, units=5)
+    for layer in flow.layers:
+        for head in (layer.stretch, layer.move):
+            head.weight.data = np.random.default_rng(seed).normal(0, 0.7, head.weight.shape).astype(np.float32)
+            seed += 1
+    return flow
+
+
+@given(st.integers(2, 6), st.integers(1, 5), st.integers(0, 1000))
+def test_the_inverse_of_a_flow_undoes_it_and_says_how_much_it_stretches(features, couplings, seed):
+    flow = bent(features, couplings, seed).to(np.float64)
+    u = mg.tensor(np.random.default_rng(seed).standard_normal((3, features)), requires_grad=True)
+    z = flow(u)
+    back, log_scale = flow.inverse(z)
+    np.testing.assert_allclose(back.numpy(), u.numpy(), rtol=1e-9, atol=1e-9)
+    rows = [mg.grad(z[:, i].sum(), u, retain_graph=True)[0].numpy() for i in range(features)]
+    jacobians = np.stack(rows, 1)  # (N, features of z, features of u)
+    np.testing.assert_allclose(log_scale.numpy().sum(1), np.linalg.slogdet(jacobians)[1], rtol=1e-9, atol=1e-9)
+
+
+def test_a_fresh_flow_changes_nothing():
+    z = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(Flow(5)(mg.tensor(z)).numpy(), z)
+
+
+@pytest.mark.parametrize(("numbers", "words"), [
+    ({"features": 1}, "at least 2 components, got latent = 1"),
+    ({"features": 2, "couplings": 0}, "at least 1 coupling and 1 unit, got 0 and 128"),
+    ({"features": 2, "units": 0}, "at least 1 coupling and 1 unit, got 6 and 0"),
+])  # fmt: skip
+def test_bad_numbers_of_a_flow_are_named(numbers, words):
+    with pytest.raises(ValueError, match=words):
+        Flow(**numbers)
+
+
+def test_a_code_of_one_number_has_no_flow():
+    with pytest.raises(ValueError, match="vae: a flow needs codes of at least 2 components, got latent = 1"):
+        build("vae", size=8, latent=1, prior="flow")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_likelihood_under_a_learned_prior_is_the_integral_over_its_noise(seed):
+    """p(x) is the mean of p(x | T(u)) over u from N(0, I): on a grid of u, without any density of T."""
+    linear = Linear(seed)
+    model = linear.model(log_var_off=0.5, prior="flow")
+    model.flow = bent(2, 2, seed + 7)
+    line = np.linspace(-6, 6, 601)
+    u = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
+    log_prior = -0.5 * (u**2).sum(1) - np.log(2 * np.pi) + 2 * np.log(line[1] - line[0])
+    z = model.flow(mg.tensor(u.astype(np.float32))).numpy().astype(np.float64)
+    output = z @ linear.w.T + linear.b
+    exact = [
+        np.logaddexp.reduce(
+            log_prior - 0.5 * (((x - output) ** 2).sum(1) / linear.v + 4 * np.log(2 * np.pi * linear.v))
+        )
+        for x in linear.x
+    ]
+    found = metrics.log_likelihood(model, linear.pictures, samples=20_000)
+    np.testing.assert_allclose(found, exact, atol=0.06)
+    np.testing.assert_allclose(found.mean(), np.mean(exact), atol=0.01)
+    assert np.abs(exact - linear.log_p()).max() > 0.2  # the flow matters
+    elbos = [metrics.elbo_terms(model, linear.pictures, generator=np.random.default_rng(i))["elbo"] for i in range(9)]
+    assert np.mean(elbos) < np.mean(exact)
+    ones = [
+        metrics.log_likelihood(model, linear.pictures, samples=1, generator=np.random.default_rng(i)).mean()
+        for i in range(9)
+    ]
+    np.testing.assert_allclose(elbos, ones, rtol=1e-4)  # the same codes: the bound is one weight, not averaged
+
+
+def test_shares_of_the_components_add_up_with_a_flow():
+    model = tiny("vae", prior="flow", ema=0.0)
+    model.flow = bent(3, 3, 1)
+    mu, log_var, eps = (mg.tensor(a.astype(np.float32)) for a in np.random.default_rng(0).standard_normal((3, 6, 3)))
+    eps = eps.reshape(1, 6, 3)
+    shares = model.kl_per_unit(mu, log_var, eps).numpy()
+    assert shares.shape == (6, 3)
+    np.testing.assert_allclose(shares.sum(1), model.kl(mu, log_var, eps).numpy()[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_code_of_a_learned_prior_is_its_noise():
+    model = tiny("vae", prior="flow", ema=0.0)
+    model.flow = bent(3, 4, 2)
+    codes = model.encode(images())
+    with model.evaluating():
+        mu = model.posterior(mg.tensor(images() / 2 + 0.5), None)[0]
+        np.testing.assert_allclose(model.flow(mg.tensor(codes)).numpy(), mu.numpy(), atol=1e-5)
+        expected = 2 * model.decoder(mu).sigmoid().numpy() - 1
+    np.testing.assert_allclose(model.reconstruct(images()), expected, atol=1e-5)
+    assert not np.allclose(codes, mu.numpy(), atol=0.1)
+
+
+def test_a_learned_prior_moves_to_where_the_codes_are():
+    """Two kinds of images, so two clouds of codes: samples of N(0, I) fall between them, those of the flow do not."""
+    kinds = np.where(np.arange(64) % 2, -0.9, 0.9).astype(np.float32)[:, None, None, None]
+    halves = kinds * np.where(np.arange(8) < 4, 1, -1).astype(np.float32) * np.ones((64, 1, 8, 8), np.float32)
+    between = {}
+    for prior in ("normal", "flow"):
+        model = tiny("vae", network="mlp", latent=2, width=16, lr=1e-2, prior=prior, ema=0.0)
+        for _ in range(250):
+            model.training_step({"images": halves})
+        samples = model.sample(400, np.random.default_rng(0))
+        between[prior] = float(np.mean(np.abs(samples).mean((1, 2, 3)) < 0.6))
+    assert between["flow"] < between["normal"] / 2, between
 
 
 def test_weights_that_no_float_can_hold_are_added_up():

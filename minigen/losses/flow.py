@@ -24,23 +24,28 @@ volume $|\det T'(u)|\, dV$ around $z$ with the same probability in it, so
 
 $$\log p(z) = \log N(u; 0, I) - \log |\det T'(u)|, \qquad u = T^{-1}(z)$$
 
-An *affine coupling* makes the determinant cheap.  A mask $b \in \{0, 1\}^d$ keeps a part of the components; networks $s$
-and $t$ look at this part only, and say how the other part is stretched and moved:
+An *affine coupling* makes the determinant cheap.  A mask $b \in \{0, 1\}^d$ keeps a part of the components; networks
+$s$ and $t$ look at this part only, and say how the other part is stretched and moved:
 
 $$z = b \odot u + (1 - b) \odot \big(u \odot e^{s(b \odot u)} + t(b \odot u)\big)$$
 
-The kept part of $z$ is that of $u$, so $s$ and $t$ can be computed from $z$ too, and $u = b \odot z + (1 - b) \odot (z -
-t)\, e^{-s}$: exact, and no network is inverted.  The Jacobian is triangular once the kept components come first.  Its
-diagonal is 1 for them and $e^{s_j}$ for the others, so $\log |\det| = \sum_j (1 - b_j)\, s_j$.  A flow is a chain of
-such layers with alternating masks; its log-determinant is the sum.  Component $j$ stays component $j$ in all layers, so
-$\log |\det T'(u)| = \sum_j \ell_j$, where $\ell_j$ adds up how often component $j$ was stretched.
+The kept part of $z$ is that of $u$, so $s$ and $t$ can be computed from $z$ too, and
+
+$$u = b \odot z + (1 - b) \odot (z - t)\, e^{-s}$$
+
+which is exact, and inverts no network.  The Jacobian is triangular once the kept components come first.  Its diagonal
+is 1 for them and $e^{s_j}$ for the others, so $\log |\det| = \sum_j (1 - b_j)\, s_j$.  A flow is a chain of such
+layers with alternating masks; its log-determinant is the sum of theirs.  Component $j$ stays component $j$ in all
+layers, so $\log |\det T'(u)| = \sum_j \ell_j$, where $\ell_j$ is the sum of the $s_j$ of all layers that change
+component $j$.
 
 ## 3. The KL of one sample
 
 With $z = \mu + e^{\lambda/2} \epsilon$ (see `reparameterization`), $\log q(z) = \log N(\epsilon; 0, I) - \frac12 \sum_j
 \lambda_j$; so the sample's share of the KL is
 
-$$\widehat{KL} = \log q(z) - \log p(z) = \sum_j \Big[ \frac12 \big( u_j^2 - \epsilon_j^2 - \lambda_j \big) + \ell_j \Big]$$
+$$\widehat{KL} = \log q(z) - \log p(z)
+  = \sum_j \Big[ \frac12 \big( u_j^2 - \epsilon_j^2 - \lambda_j \big) + \ell_j \Big]$$
 
 $\log 2\pi$ has canceled.  Without layers $u = z$ and $\ell = 0$: the sample of `kl`, step 3.  With cotangent $g$:
 
@@ -52,9 +57,9 @@ Autograd adds those ways.
 
 ## 4. Sign, scale, detach
 
-- **Sign of $\ell$.**  Plus, where $\ell$ is the stretching from $u$ to $z$.  A program that goes from $z$ to $u$ and adds
-  up what it meets there has $-s$ in every layer, and subtracts its sum.  With the wrong sign the flow shrinks all codes
-  to a point, and the loss falls without end.
+- **Sign of $\ell$.**  Plus, where $\ell$ is the stretching from $u$ to $z$.  A program that adds up the stretching from
+  $z$ to $u$ has $-s$ in every layer, and subtracts its sum.  With the wrong sign the loss falls without end: the more
+  $T$ stretches, the better it looks.
 - **Sample.**  There is no closed form, so one sample's value may be negative; its mean is a KL, and is not.
 - **Detach.**  Nothing.  The gradient reaches the encoder through $z$ (codes move to where the prior is) and the flow
   (the prior moves to where the codes are).

@@ -129,16 +129,16 @@ class BaseVAE(GenerativeModel):
         }
         # Each step has the noise of few images and of one code for each.  The average over some hundred steps (Polyak &
         # Juditsky 1992) is better than any of them, on 4,000 digits by 3 nats.  The training does not use it.
-        self.average = EMA(self._trained(), choice.ema) if choice.ema else None
+        self.average = EMA(nn.ModuleList(self._trained()), choice.ema) if choice.ema else None
 
-    def _trained(self) -> nn.ModuleList:
-        """Return encoder, decoder and, if there is one, flow: the networks that the optimizer updates."""
-        return nn.ModuleList([self.encoder, self.decoder, *([] if self.flow is None else [self.flow])])
+    def _trained(self) -> list[nn.Module]:
+        """Return encoder, decoder and flow, if any: the networks that the optimizer updates."""
+        return [self.encoder, self.decoder, *([] if self.flow is None else [self.flow])]
 
     def adopt_average(self) -> None:
         """Give the networks the averages of their weights; see `Model.adopt_average`."""
         if self.average is not None:
-            self._trained().load_state_dict(self.average.network.state_dict())
+            nn.ModuleList(self._trained()).load_state_dict(self.average.network.state_dict())
             self.average = None
 
     # ---- training
@@ -198,7 +198,7 @@ class BaseVAE(GenerativeModel):
         loss = self.loss(log_likelihood, mu, log_var, eps)
         self.update(loss, self.optimizers["vae"])
         if self.average is not None:
-            self.average.update(self._trained())
+            self.average.update(nn.ModuleList(self._trained()))
         with no_grad():
             kl = self.kl(mu, log_var, eps).mean()
         return {"loss": loss.detach(), "reconstruction": -log_likelihood.detach().mean(), "kl": kl}
@@ -259,8 +259,9 @@ class BaseVAE(GenerativeModel):
 
     def _networks(self) -> list[nn.Module]:
         """Return encoder, decoder and flow, if any: the trained ones in training mode, else their averages."""
-        average = None if self.training else self.average
-        return list((self._trained() if average is None else average.network).children())
+        if self.training or self.average is None:
+            return self._trained()
+        return list(self.average.network.children())
 
     def posterior(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Compute mu and log sigma^2 (N, latent) of q(z | x), for images in [0, 1]."""
