@@ -11,13 +11,13 @@ from typing import ClassVar
 from ..networks.gan import Networks, mlp_networks
 from ..options import option
 from ..registry import register
-from .base import GAN
+from .techniques import StabilizedGAN
 
 __all__ = ["MLPGAN"]
 
 
 @register("gan")
-class MLPGAN(GAN):
+class MLPGAN(StabilizedGAN):
     """GAN: the first one, with dense layers only (Goodfellow et al. 2014).
 
     Raises
@@ -34,7 +34,7 @@ class MLPGAN(GAN):
     """
 
     @dataclass(frozen=True)
-    class Options(GAN.Options):
+    class Options(StabilizedGAN.Options):
         """Options of the dense GAN."""
 
         width: int = option(128, "units in each hidden layer", minimum=1)
@@ -43,5 +43,6 @@ class MLPGAN(GAN):
     options: Options
 
     def build_networks(self) -> Networks:
-        """Build the dense networks."""
-        return mlp_networks(self.options.size, self.options.channels, self.latent, self.options.width)
+        """Build the dense networks, with the techniques that the options ask for."""
+        o = self.options
+        return self.stabilized(lambda m: mlp_networks(o.size, m * o.channels, self.latent, o.width))
