@@ -84,7 +84,7 @@ class Flow(nn.Module):
     >>> flow = Flow(features=3, couplings=2, units=8)
     >>> z = mg.tensor([[0.5, -1.0, 2.0]])
     >>> u, log_scale = flow.inverse(z)
-    >>> flow(u)
+    >>> flow(u).detach()
     tensor([[ 0.5, -1. ,  2. ]])
     """
 
