@@ -504,6 +504,12 @@ def test_shares_of_the_components_add_up_with_a_flow():
     np.testing.assert_allclose(shares.sum(1), model.kl(mu, log_var, eps).numpy()[0], rtol=1e-4, atol=1e-4)
 
 
+def test_the_step_reports_the_kl_of_its_loss():
+    model = tiny("vae", prior="flow", ema=0.0, lr=0.1)
+    numbers = {name: value.item() for name, value in model.training_step({"images": images()}).items()}
+    assert numbers["loss"] == pytest.approx(numbers["reconstruction"] + numbers["kl"], rel=1e-5)
+
+
 def test_a_code_of_a_learned_prior_is_its_noise():
     model = tiny("vae", prior="flow", ema=0.0)
     model.flow = bent(3, 4, 2)

@@ -114,9 +114,6 @@ class BaseVAE(GenerativeModel):
         self.samples: int = getattr(choice, "samples", 1)  # codes drawn for each image in training
         try:
             self.encoder, self.decoder = build(choice.size, choice.channels, self.latent, self.classes, **extra)
-        except ValueError as error:
-            raise ValueError(f"{self.name}: {error}") from None
-        try:
             self.flow = Flow(self.latent) if getattr(choice, "prior", "normal") == "flow" else None
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
@@ -196,11 +193,11 @@ class BaseVAE(GenerativeModel):
         eps = randn(self.samples, *mu.shape, device=self.device)
         log_likelihood = self.pixel_log_likelihood(x, mu, log_var, eps, condition)
         loss = self.loss(log_likelihood, mu, log_var, eps)
+        with no_grad():
+            kl = self.kl(mu, log_var, eps).mean()
         self.update(loss, self.optimizers["vae"])
         if self.average is not None:
             self.average.update(nn.ModuleList(self._trained()))
-        with no_grad():
-            kl = self.kl(mu, log_var, eps).mean()
         return {"loss": loss.detach(), "reconstruction": -log_likelihood.detach().mean(), "kl": kl}
 
     def pixel_log_likelihood(
@@ -241,14 +238,14 @@ class BaseVAE(GenerativeModel):
     def kl_per_unit(self, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
         """Compute the share of each component of the code in the KL, (N, latent); parameters as `kl`.
 
-        The KL is a sum over the components, also with a flow, whose components stay apart: each term is the KL of a
-        code of length 1.
+        The KL is a sum over the components.  With the prior N(0, I) each term is the KL of a code of length 1; with a
+        flow, see step 3 of ``derivation("flow")``.
         """
         n, latent = mu.shape
         if self.flow is None:
             return gaussian_kl(mu.reshape(-1, 1), log_var.reshape(-1, 1)).reshape(n, latent)
-        parts = [*self._noise_of(reparameterize(mu, log_var, eps)), log_var, eps]
-        return flow_kl(*(part.reshape(*part.shape[:-2], -1, 1) for part in parts)).reshape(-1, n, latent).mean(0)
+        given = [*self._noise_of(reparameterize(mu, log_var, eps)), log_var, eps]
+        return flow_kl(*(x.reshape(*x.shape[:-2], -1, 1) for x in given)).reshape(-1, n, latent).mean(0)
 
     def _noise_of(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the noise that the flow would make codes (..., latent) of, and its stretching there."""
