@@ -6,13 +6,14 @@ import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import minigen as mg
 from minigen import kernels
-from minigen.bench import interleave, own_kernel, regret, report, sweeps
+from minigen.bench import bounds, interleave, own_kernel, regret, report, sweeps
 from minigen.bench import kernels as bench_kernels
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.report import Row
@@ -229,6 +230,21 @@ def test_operations_on_images_are_timed_beside_plainer_ones_forward_and_backward
     assert shapes["zero padding"] == shapes["reflection padding"] == ((2, 3, 8, 8), [(2, 3, 6, 6)])
     assert shapes["nearest resize to twice the size"] == ((2, 3, 12, 12), [(2, 3, 6, 6)])
     assert shapes["instance norm"] == shapes["batch norm"] == ((2, 3, 6, 6), [(2, 3, 6, 6), (3,), (3,)])
+
+
+def test_bounds_name_the_largest_part_of_a_time():
+    limits = bounds.Limits(gflops=500, near=50, far=20)
+    row = bounds.Bound("conv", "direct", 0.5, 5.0, time=1.2, alone=2.4, outside=0.01, calls=2)
+    assert row.least(limits) == pytest.approx((1.0, 0.1)) and row.reason(limits) == "arithmetic"
+    assert replace(row, gflop=0.01, megabytes=50.0).reason(limits) == "memory"
+    assert replace(row, gflop=0.01, outside=0.9).reason(limits) == "Python"
+    assert replace(row, gflop=0.01, alone=1.2).reason(limits) == "one thread"
+    assert replace(row, gflop=0.01).reason(limits) == "copies and layout"
+    before = kernels.get_num_threads()
+    (measured, *_) = bounds.measure_bounds([Layer(3, 16, (8, 8), 3, 1, 1, batch=2)], rounds=1)
+    assert kernels.get_num_threads() == before and measured.calls >= 1 and 0 < measured.outside < measured.alone
+    table = bounds.bounds_table([measured], limits).markdown()
+    assert "3->16 @8 k3s1 x2, forward" in table and measured.method in table
 
 
 def test_regret_compares_the_chosen_method_with_all_that_may_be_faster():

@@ -15,7 +15,9 @@ from ..bench.timing import interleave
 __all__ = ["add_arguments", "run"]
 
 DEFAULT = ("conv", "step", "other", "image", "recurrent", "process")
-WHAT = (*DEFAULT, "regret")
+WHAT = (*DEFAULT, "regret", "bounds")
+ALONE = ("regret", "bounds")
+"""What is not compared with PyTorch."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="WHAT",
         help=f"what to time: {', '.join(DEFAULT)}, all by default; "
-        "or regret: the chosen method of random convolutions against the best method",
+        "or regret: the chosen method of random convolutions against the best method; "
+        "or bounds: what limits the time of each convolution",
     )
     parser.add_argument("--precision", choices=("default", "fast", "direct"), default="default",
                         help="how much accuracy convolutions may trade for speed (default: %(default)s)")  # fmt: skip
@@ -70,10 +73,14 @@ def run(args: argparse.Namespace) -> int:
     facts = describe(threads, args.precision)
     print("\n".join(f"{name:10} {value}" for name, value in facts.items()) + "\n")
     rows = []
-    if args.what != ["regret"]:
+    if not args.what or set(args.what) - set(ALONE):
         rows += _measure(args.what or DEFAULT, args.rounds, threads, args.precision, against)
     if "regret" in args.what:
         rows += _measure_regret(args.layers, args.rounds, args.precision)
+    if "bounds" in args.what:
+        _measure_bounds(args.out / "bounds.md", args.rounds)
+    if not rows:
+        return 0
     as_csv(args.out / "bench.csv", rows)
     as_markdown(args.out / "bench.md", facts, rows)
     peak, bandwidth = machine_limits()
@@ -111,6 +118,21 @@ def _measure_regret(layers: int, rounds: int, precision: str) -> list[Row]:
     rows = list(time_regret(draw_layers(layers), rounds, precision))
     print(f"chosen method against the best method\n{as_table(rows)}\n{regret_summary(rows)}\n")
     return rows
+
+
+def _measure_bounds(page: Path, rounds: int) -> None:
+    """Measure what limits each convolution, print the table, and write it."""
+    from ..bench.bounds import bounds_table, measure_bounds, measure_limits
+    from ..bench.kernels import LAYERS, OTHER_LAYERS
+
+    limits = measure_limits()
+    layers = [layer for layer in LAYERS if not layer.transposed] + OTHER_LAYERS
+    table = bounds_table(list(measure_bounds(layers, rounds)), limits)
+    line = (
+        f"matrix product {limits.gflops:.0f} GFLOP/s; copy of 4 MB {limits.near:.0f} GB/s, of 128 MB {limits.far:.0f}"
+    )
+    print(f"what bounds each convolution\n{table.text()}\n{line}\nwrote {page}")
+    page.write_text(f"{line}\n\n{table.markdown()}\n", encoding="utf-8")
 
 
 def _set_threads(wanted: int | None) -> int:
