@@ -222,6 +222,15 @@ def test_pooled_memory_serves_again_aligned_and_is_bounded(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("count", [1 << 9, 5001, 1 << 14, 1 << 20])
+def test_memory_starts_on_a_cache_line(count):
+    arrays = [allocator.empty((count,), np.float32) for _ in range(9)]
+    assert [array.ctypes.data % 64 for array in arrays] == [0] * 9
+    for number, array in enumerate(arrays):
+        array[:] = number
+    assert all((array == number).all() for number, array in enumerate(arrays))
+
+
 def test_pooled_memory_a_little_larger_than_asked_for_serves_and_goes_back_as_what_it_is():
     allocator.release()
     array = allocator.empty((3 << 18,), np.float32)
