@@ -144,8 +144,7 @@ def _allocate(nbytes: int) -> _Block | None:
 def _aligned(nbytes: int) -> _Block:
     """New memory that starts on a boundary of `_ALIGNMENT` bytes: NumPy's own start on one of 16.
 
-    A vector of 64 bytes that does not is in two cache lines, and kernels that read such a workspace all the time take
-    up to twice as long.
+    A vector of 64 bytes that does not is in two cache lines, and both have to be read.
     """
     memory = _Block((nbytes + _ALIGNMENT,), np.uint8)
     start = -memory.__array_interface__["data"][0] % _ALIGNMENT
