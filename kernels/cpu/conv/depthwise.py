@@ -1,4 +1,4 @@
-r"""Depthwise convolution with pixels in the lanes: each channel has a filter of its own, stride 1.
+r"""Depthwise convolution with pixels in the lanes: one filter for each channel, stride 1.
 
 $$ y_{u,v} = \sum_{r,s} w_{r,s}\; x_{u+r,\,v+s} $$
 

@@ -43,7 +43,7 @@ def packed(typing, arguments):
 def code(typing, kernel, arguments):
     """The address of a function that calls ``kernel(thread, *arguments)``, for arguments of these types.
 
-    The kernel becomes part of the calling function's library.  As a library of its own it would be optimized and
+    The kernel becomes part of the calling function's library.  As a separate library it would be optimized and
     translated twice.
     """
 
