@@ -92,17 +92,18 @@ def measure_bounds(layers: Sequence[Layer], rounds: int) -> Iterator[Bound]:
     for layer in layers:
         passes = our_passes(layer, *arrays(layer))
         for kind in KINDS:
-            seconds = []
+            milliseconds = []
             for n in (threads, 1):
                 kernels.set_num_threads(n)
                 try:
-                    seconds.append(min(interleave({"": passes[kind]}, rounds).seconds[""]))
+                    milliseconds.append(1e3 * min(interleave({"": passes[kind]}, rounds).seconds[""]))
                 finally:
                     kernels.set_num_threads(threads)
             outside, calls = _outside(passes[kind])
             method, _ = methods(layer, kind, "default")
-            times = (1e3 * t for t in (*seconds, outside))
-            yield Bound(f"{layer}, {kind}", method, layer.gflop, layer.megabytes, *times, calls)
+            time, alone = milliseconds
+            work = f"{layer}, {kind}"
+            yield Bound(work, method, layer.gflop, layer.megabytes, time, alone, 1e3 * outside, calls)
 
 
 def _outside(call: Any, repeats: int = 50) -> tuple[float, int]:

@@ -148,7 +148,7 @@ def _aligned(nbytes: int) -> _Block:
     """
     memory = _Block((nbytes + _ALIGNMENT,), np.uint8)
     start = -memory.__array_interface__["data"][0] % _ALIGNMENT
-    return memory[start : start + nbytes]
+    return memory[start : start + nbytes].view(_Block)
 
 
 def _reuse(nbytes: int) -> _Block | None:
