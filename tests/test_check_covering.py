@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigen.check import check
-from minigen.check.array_generators import COTANGENT_LAYOUTS, deal_layout, lay_out, takes_effect
+from minigen.check.array_generators import COTANGENT_LAYOUTS, LAYOUTS, deal_layout, lay_out, takes_effect
 from minigen.check.covering import Covering, side_class
 from minigen.check.op_registry import OP_REGISTRY
 
@@ -57,7 +57,7 @@ def test_cotangents_get_every_arrangement_in_turn():
         deal_layout(np.ones(shape), "x", counts, rng)
     assert min(counts["x", name] for name in COTANGENT_LAYOUTS) >= 5
     kept = np.array([[0.0, 1.0], [2.0, 3.0]])
-    assert all(np.array_equal(deal_layout(kept, "y", counts, rng), kept) for _ in range(20))
+    assert all(np.array_equal(deal_layout(kept, "y", counts, rng, LAYOUTS), kept) for _ in range(20))
 
 
 @pytest.mark.parametrize("layout", COTANGENT_LAYOUTS)

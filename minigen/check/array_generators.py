@@ -5,21 +5,23 @@ Subnormal numbers are left out: processors may flush them to zero.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["COTANGENT_LAYOUTS", "KINDS", "LAYOUTS", "deal_layout", "lay_out", "takes_effect"]
+__all__ = ["COTANGENT_LAYOUTS", "EXPANDED", "KINDS", "LAYOUTS", "deal_layout", "lay_out", "takes_effect"]
 
 Array = np.ndarray
 
 LAYOUTS = ("plain", "transposed", "reversed", "strided", "offset")
 """Arrangements of an input in memory."""
 
-COTANGENT_LAYOUTS = (*LAYOUTS, "expanded", "expanded rows")
-"""Arrangements of a cotangent: the gradient of a sum is one number, expanded with strides of 0."""
-
 EXPANDED = ("expanded", "expanded rows")
+"""Arrangements that repeat numbers: the gradient of a sum is one number, expanded with strides of 0."""
+
+COTANGENT_LAYOUTS = (*LAYOUTS, *EXPANDED)
+"""Arrangements of a cotangent."""
 
 
 def lay_out(x: Array, layout: str) -> Array:
@@ -63,7 +65,7 @@ def takes_effect(layout: str, shape: tuple[int, ...]) -> bool:
 
 
 def deal_layout(
-    g: Array, who: Any, dealt: "Counter[Any]", rng: np.random.Generator, same_values: bool = False
+    g: Array, who: Any, dealt: "Counter[Any]", rng: np.random.Generator, names: Sequence[str] = COTANGENT_LAYOUTS
 ) -> Array:
     """A cotangent in the arrangement that was dealt least often so far, of those that are another one for its shape.
 
@@ -76,8 +78,8 @@ def deal_layout(
         How often each arrangement was dealt to whom; counted on.
     rng : numpy.random.Generator
         Decides between those that were dealt equally often.
-    same_values : bool
-        Whether the values must stay, which "expanded" repeats.
+    names : sequence of str
+        The arrangements.
 
     Examples
     --------
@@ -85,8 +87,6 @@ def deal_layout(
     >>> len({deal_layout(np.ones((2, 3)), "input", dealt, rng).strides for _ in COTANGENT_LAYOUTS})
     6
     """
-    same_values |= bool(np.any(g == 0))  # output elements that are left out stay left out
-    names = LAYOUTS if same_values else COTANGENT_LAYOUTS
     possible = [name for name in names if takes_effect(name, g.shape)]
     order = rng.permutation(len(possible)).tolist()
     layout = min((possible[n] for n in order), key=lambda name: dealt[who, name])

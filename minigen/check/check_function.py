@@ -21,6 +21,9 @@ from .run_point import look
 
 __all__ = ["assert_right", "check", "summary"]
 
+POINTS, MOST = 30, 60
+"""Points that are looked at by default: at least, and at most."""
+
 FEW = 5
 """With no more examples than this, no other points are looked at."""
 
@@ -40,7 +43,7 @@ def check(
     double: Any = None,
     jvp: Callable[..., Any] | None = None,
     params: dict[str, Any] | None = None,
-    examples: int = 30,
+    examples: int | None = None,
     seed: int = 0,
     layouts: bool = True,
     compare_values: bool = True,
@@ -89,8 +92,9 @@ def check(
         array itself).  It is checked by differences, and <g, jvp(v)> = <vjp(g), v> without any.
     params : dict, optional
         Parameters to keep at one value, such as ``{"stride": 1}``.
-    examples : int
-        How many points to try.  They are chosen so that pairs of parameters are covered early.
+    examples : int, optional
+        How many points to try, chosen so that pairs of parameters are covered early.  By default 30, and up to 60 for
+        an operation with many parameters, until each pair of their values has occurred three times.
     seed : int
     layouts : bool
         Whether inputs and cotangents come in transposed, reversed, strided, offset and expanded memory too.
@@ -193,19 +197,21 @@ def check(
     dealt: Counter[Any] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for number in range(examples):
+        for number in range(MOST if examples is None else examples):
+            if examples is None and number >= POINTS and covering.enough():
+                break
             (case, choices), hand = covering.draw(), Counter(dealt)
-            findings = look(problem, trim(case), seed * examples + number, dealt)
+            place = seed * (examples or MOST) + number
+            findings = look(problem, trim(case), place, dealt)
             if not explain and any(f.verdict == "wrong" for f in findings):
                 return Report(entry.name, [f for f in findings if f.verdict == "wrong"])
             if any(f.verdict == "wrong" for f in findings):
-                return _failure(
-                    problem, trim, case, choices, findings, seed * examples + number, hand, covering, before, examples
-                )
+                more = MORE if examples is None or examples > FEW else 0
+                return _failure(problem, trim, case, choices, findings, place, hand, covering, before, more)
             found.extend(findings)
             if all(f.resolution for f in findings):
                 before.append(facts(trim(case)))
-    return Report(entry.name, summary(entry.name, found), notes=_notes(covering, problem, fixed, examples))
+    return Report(entry.name, summary(entry.name, found), notes=_notes(covering, problem, fixed))
 
 
 def _refuse(precision: Any, like: str | None, reference: Any, **others: Any) -> None:
@@ -248,7 +254,7 @@ def _failure(
     hand: "Counter[Any]",
     covering: Covering,
     before: list[dict[str, Any]],
-    examples: int,
+    more: int,
 ) -> Report:
     """The report of a wrong point: of a smaller one that is wrong too, with the element that is worst."""
 
@@ -273,7 +279,7 @@ def _failure(
     shown = trim(case)
     notes = [
         _layout(problem, bad[0], number, shown),
-        _where_else(problem, trim, covering, number, kind, before, examples),
+        _where_else(problem, trim, covering, number, kind, before, more),
         factor or _factor(problem, shown, bad[0]),
     ]
     shown = problem.precision.rounded_case(Case(shown.inputs, problem.params(shown)))
@@ -301,12 +307,12 @@ def _where_else(
     number: int,
     kind: tuple[str, int],
     before: list[dict[str, Any]],
-    examples: int,
+    more: int,
 ) -> str:
     """The condition under which other points are wrong too."""
     wrong: list[dict[str, Any]] = []
     right: list[dict[str, Any]] = []
-    for extra in range(MORE if examples > FEW else 0):
+    for extra in range(more):
         case = trim(covering.draw()[0])
         found = look(problem.with_options(confirm=False), case, number + 1 + extra)
         mine = [f for f in found if (f.argument, f.order) == kind or f.verdict == "wrong"]
@@ -340,12 +346,12 @@ def _factor(problem: Problem, case: Case, finding: Finding) -> str:
         return ""
 
 
-def _notes(covering: Covering, problem: Problem, fixed: dict[str, Any], examples: int) -> list[str]:
+def _notes(covering: Covering, problem: Problem, fixed: dict[str, Any]) -> list[str]:
     """What was covered, and what was not examined."""
     notes, entry = [], problem.entry
     drawn, there = covering.coverage()
     if there:
-        notes.append(f"{drawn} of {there} pairs of parameter values drawn, in {examples} points")
+        notes.append(f"{drawn} of {there} pairs of parameter values drawn, in {covering.drawn} points")
     never = [f"{count} of the values of {name}" for name, count in covering.missed().items()]
     if entry.has_spec:
         known = covering.given | set(fixed)

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_generators import EXPANDED, LAYOUTS
 from .confirm import second_measurement
 from .differences import Array, Function, Measured, U, directional, measure_noise
 from .jacobian import compare_jacobians
@@ -139,15 +140,15 @@ def compare(
         where = place(~np.isfinite(value))
         reason = f"the function gives {value[where]} here, so there is nothing to differentiate"
         return [point.finding("inconclusive", name, reason, where) for name in names]
-    findings = []
-    for k, name in enumerate(names):
+    findings = {}
+    for k in rng.permutation(len(names)).tolist():  # else every nth call may be for the same argument at every point
         if inputs[which[k]].size == 0 or value.size == 0:
-            findings.append(_empty(point, k, name))
+            findings[k] = _empty(point, k, names[k])
         elif full_jacobian:
-            findings.append(compare_jacobians(point, k, name, resolution))
+            findings[k] = compare_jacobians(point, k, names[k], resolution)
         else:
-            findings.append(_argument(point, k, name, resolution, repeats))
-    return findings
+            findings[k] = _argument(point, k, names[k], resolution, repeats)
+    return [findings[k] for k in range(len(names))]
 
 
 def smooth_elements(fn: Function, inputs: Sequence[Array], which: Sequence[int], rng: np.random.Generator) -> Array:
@@ -184,20 +185,31 @@ def _argument(point: Point, k: int, name: str, resolution: float, repeats: int) 
         if isinstance(verdict, Finding):
             return verdict
         worst = max(worst, verdict)
+        if point.layouts is not None and g.size > 1 and not np.any(measured.kinked):
+            verdict = _cotangent(point, k, name, v, g, measured, layouts=EXPANDED)
+            if isinstance(verdict, Finding) and verdict.verdict == "wrong":  # what such a cotangent leaves open is said
+                return verdict
     return point.agreement(name, worst, resolution)
 
 
 def _cotangent(
-    point: Point, k: int, name: str, v: Array, g: Array, measured: Measured, part: Array | None = None
+    point: Point,
+    k: int,
+    name: str,
+    v: Array,
+    g: Array,
+    measured: Measured,
+    part: Array | None = None,
+    layouts: Sequence[str] = LAYOUTS,
 ) -> Finding | float:
     """What is wrong under the cotangent g, or the smallest relative error that would have been seen."""
     i, worst = point.which[k], 0.0
-    g = point.lay_out(k, g)
+    g = point.lay_out(k, g, layouts)
     repeats = any(st == 0 and n > 1 for st, n in zip(g.strides, g.shape))  # a gradient under it may cancel to noise
     claimed, blur, again = point.claimed(k, g, part)
     others, plain = [], np.ascontiguousarray(g).reshape(g.shape)
-    for _ in range(RELAID if point.layouts is not None else 0):  # the same numbers in other memory
-        others.append(point.lay_out(k, plain, same_values=True))
+    for _ in range(RELAID if point.layouts is not None and not repeats else 0):  # the same numbers in other memory
+        others.append(point.lay_out(k, plain))
         again.append(np.asarray(point.vjp(others[-1], *point.inputs)[k]))
     problem = next((p for c in (claimed, *again) if (p := point.not_finite(name, c))), None)
     if problem:

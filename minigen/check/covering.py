@@ -5,8 +5,14 @@ divide) or two at once (padding 2 *and* stride 2).  Points that are drawn at ran
 the rare ones.  So `POOL` points are drafted first, as choices without any numbers.  The list of what occurs in them is
 what can occur: every value of every parameter, every class of every side, every layout and every filling of every
 array, every pair of two parameters, and every pair of a parameter with anything else.  Then the points are dealt: each
-is the draft that adds most to what was dealt before, where a second occurrence is worth `AGAIN` of the first, a third
+is the draft that adds most to what was dealt before, where a second occurrence is worth a part of the first, a third
 that part of the second, and so on.  The seed shuffles; it does not decide what occurs.
+
+To occur is not enough: a mistake must also show.  Exchanged columns do not where there is one column, nor a wrong
+element where the gradient is zero, as in a saturated softmax or at a tie.  In such a point everything occurs by `DULL`
+only, and so is dealt more often, or elsewhere.  And a gradient may be zero for a third parameter's sake (a window with
+stride 3 and padding 1 leaves out the first element), so that three parameters count a little too: then a pair comes
+back with other company.
 
 This is a greedy covering array, as in AETG (Cohen, Dalal, Fredman & Patton 1997, "The AETG system", IEEE Transactions
 on Software Engineering 23), with weights and repetition.
@@ -31,35 +37,32 @@ POOL = 600
 ORDINARY = 20
 """Drafts of ordinary numbers in plain memory, of which the first point is dealt."""
 
-AGAIN = 0.3
-"""What another occurrence of something is worth, as a part of the one before."""
-
-ONCE = 0.1
-"""The same for what must occur: every value, layout and filling."""
-
-OFTEN = 0.5
-"""The same for shapes, and pairs of parameters: what they spoil is not to be seen at every point."""
-
-MUST = 300.0
-"""What the first occurrence is worth of what must occur."""
+MUST = (1000.0, 0.1)
+"""What the first occurrence is worth of what must occur, and another one as a part of that before."""
 
 WORTH = {
-    "empty": 1000.0, "parameter": MUST, "factor": MUST, "layout": MUST, "filling": MUST, "shape": 12.0, "side": 10.0,
-    "rest": 60.0, "batch": 30.0,
+    "empty": MUST, "parameter": (1000.0, 0.2), "note": (1000.0, 0.2), "factor": MUST, "layout": (1000.0, 0.2),
+    "filling": MUST, "tail": MUST, "rest": (60.0, 0.5), "batch": (60.0, 0.5), "shape": (12.0, 0.5), "side": (10.0, 0.3),
 }  # fmt: skip
-"""What the first occurrence of one thing is worth, by what it belongs to."""
+"""The same for one thing, by what it belongs to."""
 
 PAIRS = {
-    "empty": 0.0, "parameter": 100.0, "factor": 3.0, "layout": 0.5, "filling": 1.0, "shape": 3.0, "side": 0.5,
-    "rest": 0.5, "batch": 0.5,
+    "parameter": (200.0, 0.5), "note": (20.0, 0.5), "shape": (20.0, 0.5), "factor": (3.0, 0.3), "batch": (3.0, 0.3),
+    "filling": (1.0, 0.3), "layout": (0.5, 0.3), "tail": (0.5, 0.3), "rest": (0.5, 0.3), "side": (0.5, 0.3),
 }  # fmt: skip
 """The same for a pair, by the lesser of the two."""
 
-PARTNERS = ("parameter", "factor", "filling")
+PARTNERS = ("parameter", "note", "factor", "filling")
 """Of what pairs are made, with anything: of two layouts or two sides none are."""
 
-NARROW = 0.5
-"""The worth of a draft in which an array has one column only: there many mistakes are no mistakes."""
+TRIPLES = (30.0, 0.3)
+"""The same for values of three parameters."""
+
+WANTED = 3
+"""How often each value of a parameter and each pair of two occurs, if there are points enough."""
+
+DULL = 0.5
+"""How much an occurrence counts in a draft where an array has one column only, or is not of the first of its kinds."""
 
 RARE = 6
 """What occurs in fewer drafts than this is an accident, such as one label of many."""
@@ -89,6 +92,8 @@ class RecordingSource(RandomSource):
         What was noted of the point, by name.
     filled : dict
         For each array, by its `id`: the array, and its filling and layout.
+    dull : bool
+        Whether many mistakes do not show: an array is not filled in the first of its kinds, or an image is too short.
     """
 
     plain = ordinary = False
@@ -105,6 +110,7 @@ class RecordingSource(RandomSource):
         self.offered: dict[str, int] = {}
         self.notes: dict[str, Any] = {}
         self.filled: dict[int, tuple[Any, str, str]] = {}
+        self.dull = False
 
     def integer(self, low: int, high: int) -> int:
         """An integer that the generator draws, and that is noted."""
@@ -120,7 +126,9 @@ class RecordingSource(RandomSource):
             if not self.draft:
                 return super().array(shape, *kinds)
             self.integer(0, 2**32 - 1)  # the same choices, in the same order
-            kind = self.choose(kinds or ("gaussian",))
+            kinds = kinds or ("gaussian",)
+            kind = self.choose(kinds)
+            self.dull |= kind != kinds[0]
             layout = self.choose(LAYOUTS) if self.layouts else "plain"
         finally:
             self.plain = False
@@ -142,6 +150,12 @@ class RecordingSource(RandomSource):
         value = choices[place]
         if len(choices) > 1:  # the value too: the first of several dimensions is -2 or -3
             self.drawn[name] = place, value if isinstance(value, bool | int | float | str) else None
+        return value
+
+    def seldom(self, choices: Sequence[Any]) -> Any:
+        """A choice; if it is not the first, the point is dull."""
+        value = super().seldom(choices)
+        self.dull |= value != choices[0]
         return value
 
     def note(self, name: str, value: Any) -> None:
@@ -190,8 +204,8 @@ class Draft:
         By what its worth is divided.
     offered : dict
         As a source has it.
-    narrow : bool
-        Whether an array has one column only.
+    share : float
+        How much an occurrence counts here.
     places : dict
         For each parameter, which of its values it has, by number.
     """
@@ -200,7 +214,7 @@ class Draft:
     found: dict[str, tuple[str, Any]]
     price: float
     offered: dict[str, int]
-    narrow: bool = False
+    share: float = 1.0
     places: dict[str, int] = field(default_factory=dict)
 
 
@@ -213,14 +227,15 @@ def draft(source: RecordingSource, case: Case) -> Draft:
     for name, (place, value) in source.drawn.items():
         found[name] = "parameter" if name in source.offered else "factor", ("choice", place) if value is None else value
     for name, value in source.notes.items():
-        found[name] = "factor", value
+        found[name] = "note", value
     narrow = False
     for i, x in enumerate(case.inputs):
         shape = np.shape(x)
-        narrow |= len(shape) > 0 and shape[-1] == 1
+        narrow |= shape[-1:] in ((), (1,))
         for axis, n in enumerate(shape):
             name = side_class(n)
-            found[f"side {axis - len(shape)} of input {i}"] = "rest" if "rest" in name else "side", name
+            rest = "tail" if axis == len(shape) - 1 else "rest"  # vectors run along the last axis
+            found[f"side {axis - len(shape)} of input {i}"] = rest if "rest" in name else "side", name
         if len(shape) > 1:
             found[f"first side of input {i}"] = "batch", side_class(shape[0])
             found[f"input {i} is square"] = "shape", shape[-1] == shape[-2] > 1
@@ -230,9 +245,9 @@ def draft(source: RecordingSource, case: Case) -> Draft:
             found[f"layout of input {i}"] = "layout", layout
     for kind, layout in [(k, y) for i, (x, k, y) in source.filled.items() if not any(x is z for z in case.inputs)]:
         found["filling of a parameter"], found["layout of a parameter"] = ("filling", kind), ("layout", layout)
-    price = (1 + sum(sizes) / LARGE) / (NARROW if narrow else 1)
+    price, share = 1 + sum(sizes) / LARGE, (DULL if narrow else 1.0) * (DULL if source.dull else 1.0)
     places = {name: place for name, (place, _) in source.drawn.items() if name in source.offered}
-    return Draft(source.choices, found, price, source.offered, narrow, places)
+    return Draft(source.choices, found, price, source.offered, share, places)
 
 
 class Covering:
@@ -247,6 +262,11 @@ class Covering:
     layouts : bool
     only : callable, optional
         ``only(*inputs, **params)`` says whether a point is wanted.
+
+    Attributes
+    ----------
+    drawn : int
+        How many points were drawn.
     """
 
     def __init__(
@@ -262,10 +282,11 @@ class Covering:
         self.numbers: dict[Any, int] = {}
         self.worth = np.zeros(1)  # of each number; the number 0 stands for nothing
         self.again = np.zeros(1)
-        self.times = np.zeros(1, np.int64)
+        self.times = np.zeros(1)
         self.members = np.zeros((0, 1), np.intp)
-        self.prices = np.zeros(0)
+        self.prices, self.shares = np.zeros(0), np.zeros(0)
         self.open = np.zeros(0, bool)
+        self.drawn = 0
         self.dealt: set[Any] = set()
         self.offered: dict[str, int] = {}
         self.given: set[str] = set()
@@ -293,7 +314,8 @@ class Covering:
             case = self.entry.make(source)
             if self.only is None or self.only(*case.inputs, **case.params):
                 break
-        self.times[self.members[place]] += 1
+        self.drawn += 1
+        self.times[self.members[place]] += best.share
         named = sorted(best.places.items())
         self.dealt |= {*named, *combinations(named, 2)}
         self.offered |= best.offered
@@ -304,6 +326,11 @@ class Covering:
         """How many pairs of values of two parameters were drawn, and how many there are."""
         drawn = sum(isinstance(name, tuple) for name, _ in self.dealt)
         return drawn, sum(self.offered[a] * self.offered[b] for a, b in combinations(sorted(self.offered), 2))
+
+    def enough(self) -> bool:
+        """Whether each value of a parameter, and each pair of two, was drawn `WANTED` times, or is an accident."""
+        wanted = [n for key, n in self.numbers.items() if all(name in self.offered for name in key[::2])]
+        return bool(np.all((self.times >= WANTED)[wanted] | (self.worth == 0)[wanted]))
 
     def never(self) -> list[tuple[str, Any]]:
         """The single things that can occur, and did in no point."""
@@ -316,9 +343,9 @@ class Covering:
 
     def _best(self) -> int:
         """The draft that adds most."""
-        worth = (self.worth * self.again**self.times)[self.members].sum(axis=1) / self.prices
+        worth = (self.worth * self.again**self.times)[self.members].sum(axis=1) * self.shares / self.prices
         if self.open.all():  # the first point: a mistake that comes only at the first call must show there
-            return int(np.argmax([w - 1e9 * d.narrow for w, d in zip(worth[:ORDINARY], self.drafts)]))
+            return int(np.argmax(worth[:ORDINARY] * (self.shares[:ORDINARY] == 1)))
         return int(np.argmax(np.where(self.open, worth, -1.0)))
 
     def _draft_more(self) -> None:
@@ -330,32 +357,31 @@ class Covering:
             self.drafts.append(draft(source, self.entry.make(source)))
             rows.append(self._number(self.drafts[-1].found, worth, again))
         self.worth, self.again = np.array(worth), np.array(again)
-        self.times = np.concatenate([self.times, np.zeros(len(worth) - self.times.size, np.int64)])
+        self.times = np.concatenate([self.times, np.zeros(len(worth) - self.times.size)])
         members = np.zeros((first + POOL, max(self.members.shape[1], *map(len, rows))), np.intp)
         members[:first, : self.members.shape[1]] = self.members
         for place, row in enumerate(rows, first):
             members[place, : len(row)] = row
         self.worth[np.bincount(members.ravel(), minlength=self.worth.size) < RARE] = 0.0
         self.members = members
-        self.prices = np.array([d.price for d in self.drafts])
+        self.prices, self.shares = (np.array(x) for x in zip(*((d.price, d.share) for d in self.drafts)))
         self.open = np.concatenate([self.open, np.ones(POOL, bool)])
 
     def _number(self, found: dict[str, tuple[str, Any]], worth: list[float], again: list[float]) -> list[int]:
         """The numbers of what occurs in a point: of every single thing, and of its pairs with `PARTNERS`."""
         partners = [(name, kind, what) for name, (kind, what) in found.items() if kind in PARTNERS]
-        row = []
+        keys: list[tuple[Any, tuple[float, float]]] = []
         for name, (kind, what) in found.items():
-            keys: list[tuple[Any, float]] = [((name, what), WORTH[kind])]
+            keys.append(((name, what), WORTH[kind]))
             keys += [((name, what, other, value), min(PAIRS[kind], PAIRS[their]))
                      for other, their, value in partners if other < name or kind not in PARTNERS]  # fmt: skip
-            for key, value in keys:
-                if key not in self.numbers:
-                    self.numbers[key] = len(worth)
-                    worth.append(value)
-                    often = value == PAIRS["parameter"] or value in (WORTH["batch"], WORTH["rest"], WORTH["shape"])
-                    again.append(ONCE if value >= MUST else OFTEN if often else AGAIN)
-                row.append(self.numbers[key])
-        return row
+        keys += [(three, TRIPLES) for three in combinations([p for p in partners if p[1] == "parameter"], 3)]
+        for key, (first, another) in keys:
+            if key not in self.numbers:
+                self.numbers[key] = len(worth)
+                worth.append(first)
+                again.append(another)
+        return [self.numbers[key] for key, _ in keys]
 
 
 def shrink(

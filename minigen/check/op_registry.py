@@ -21,6 +21,9 @@ Array = np.ndarray
 TAILS = (7, 8, 9, 15, 16, 17, 33, 40)
 """Sides one less, equal to and one more than the width of a vector register, for loops that forget their last part."""
 
+MOSTLY = 6
+"""How often the first choice is taken for each other one, where the others are to be rare."""
+
 
 def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int | np.integer) else tuple(value)
@@ -59,6 +62,10 @@ class Source:
     def choose(self, choices: Sequence[Any]) -> Any:
         """One of several; the first is the simplest."""
         return choices[self.integer(0, len(choices) - 1)]
+
+    def seldom(self, choices: Sequence[Any]) -> Any:
+        """One of several, mostly the first: with the others many mistakes do not show."""
+        return choices[max(0, self.integer(0, MOSTLY + len(choices) - 2) - MOSTLY + 1)]
 
     def param(self, name: str, choices: Sequence[Any]) -> Any:
         """A parameter: one of `choices`, unless it is fixed.  The first is the default."""
@@ -227,9 +234,18 @@ def _channels_of(s: Source, groups: int) -> tuple[int, int]:
     return c, o
 
 
-def _steps(s: Source, stride: int) -> int:
-    """By what a side is longer than one window: by whole strides, and sometimes by a rest that no window reaches."""
-    return stride * s.choose([1, 2, 1, 0]) + s.choose([0, 0, 0, stride // 2, stride - 1])
+def _image_side(s: Source, window: int, stride: int, padding: int) -> int:
+    """A side of an image that windows fit into, without a rest; seldom a shorter one, or one whose end none reaches.
+
+    In a shorter one a part of the kernel meets nothing but padding, and has no gradient.
+    """
+    more = s.choose([0, 1]) + s.seldom([max(1, -(-2 * padding // stride)), 0])
+    return max(1, window - 2 * padding + stride * more) + s.seldom([0, stride // 2, stride - 1])
+
+
+def _or_equal(s: Source, side: int, other: int, least: int) -> int:
+    """A side that is now and then as long as another one: where two axes that are exchanged are not seen by shapes."""
+    return other if s.integer(0, 3) == 3 and other >= least else side
 
 
 @_entry("input weight bias", optional=1, stride=1, padding=0, dilation=1, groups=1)
@@ -242,9 +258,8 @@ def _conv2d(s: Source) -> Case:
     }
     n, (c, o) = s.factor("batch", _BATCHES), _channels_of(s, p["groups"])
     kernel = [s.factor("kernel height", _KERNELS), s.factor("kernel width", _LONG)]
-    axes = zip(kernel, _pair(p["dilation"]), _pair(p["padding"]))
-    least = [max(1, d * (k - 1) + 1 - int(np.sum(_pair(q)))) for k, d, q in axes]
-    size = [n + _steps(s, step) for n, step in zip(least, _pair(p["stride"]))]
+    axes = zip(kernel, _pair(p["dilation"]), _pair(p["stride"]), _pair(p["padding"]))
+    size = [_image_side(s, d * (k - 1) + 1, *rest) for k, d, *rest in axes]
     if kernel[1] == 1:
         size[1] = s.side(1, 4)
     weight = s.array((o * p["groups"], c, *kernel))
@@ -273,7 +288,9 @@ def _conv1d(s: Source) -> Case:
         "groups": s.param("groups", _GROUPS),
     }
     n, (c, o), kernel = s.factor("batch", _BATCHES), _channels_of(s, p["groups"]), s.factor("kernel", _LONG)
-    size = max(1, p["dilation"] * (kernel - 1) + 1 - 2 * p["padding"]) + s.side(1, 4) - 1
+    window = p["dilation"] * (kernel - 1) + 1
+    size = _image_side(s, window, p["stride"], p["padding"]) + s.side(0, 0)
+    size = _or_equal(s, size, c * p["groups"], window - 2 * p["padding"])
     weight = s.array((o * p["groups"], c, kernel))
     return Case((s.array((n, c * p["groups"], size)), weight, s.array((o * p["groups"],))), p)
 
@@ -287,7 +304,7 @@ def _conv_transpose1d(s: Source) -> Case:
     pad = s.param("padding", list(range(min(2, most) + 1)))
     n, (c, o) = s.factor("batch", _BATCHES), _channels_of(s, groups)
     p = {"stride": stride, "padding": pad, "output_padding": extra, "groups": groups, "dilation": dilation}
-    x = s.array((n, c * groups, s.side(1, 3) + pad))
+    x = s.array((n, c * groups, _or_equal(s, s.side(1, 3) + pad, c * groups, pad)))
     return Case((x, s.array((c * groups, o, kernel)), s.array((o * groups,))), p)
 
 
@@ -311,8 +328,9 @@ def _einsum(s: Source) -> Case:
 
 @_entry("query key value", is_causal=False, scale=None, attn_mask=None)
 def _scaled_dot_product_attention(s: Source) -> Case:
-    lead = s.factor("lead", [(), (2,), (2, 3), (1,)])
-    n, m, e, d = (s.side(1, high) for high in (4, 4, 4, 3))
+    lead = s.factor("lead", [(), (2,), (2, 3), (1,), (3,)])
+    n, m = (s.seldom([s.side(2, 4), 1]) for _ in range(2))  # one key takes all the weight: it has no gradient
+    e, d = s.side(1, 4), s.side(1, 3)
     p: dict[str, Any] = {"is_causal": s.param("is_causal", [False, True]), "scale": s.param("scale", [None, 0.5])}
     if "attn_mask" in s.fixed:
         p["attn_mask"] = s.fixed["attn_mask"]
@@ -346,9 +364,7 @@ def _cat(s: Source) -> Case:
     shape = s.shape(1, 3)
     dim = s.param("dim", [0, -1, len(shape) // 2])
     return Case(
-        tuple(
-            s.array([s.integer(1, 4) if d == dim % len(shape) else n for d, n in enumerate(shape)]) for _ in range(3)
-        ),
+        tuple(s.array([s.side(1, 4) if d == dim % len(shape) else n for d, n in enumerate(shape)]) for _ in range(3)),
         {"dim": dim},
     )
 
@@ -364,12 +380,10 @@ def _pooled(s: Source, *kinds: str, dilated: bool = False) -> tuple[Array, dict[
         "padding": s.param("padding", list(range(min(_pair(kernel)) // 2 + 1))),
     }
     dilation = s.param("dilation", [1, 2]) if dilated else 1
-    axes = zip(_pair(kernel), _pair(p["padding"]), _pair(dilation))
+    axes, long = zip(_pair(kernel), _pair(dilation), _pair(p["stride"]), _pair(p["padding"])), s.side(0, 0)
     # no shorter than the dilation: else a window may hold nothing but padding, and has no maximum
-    long = s.side(0, 0)
-    least = [max(d, d * (k - 1) + 1 - 2 * q) for k, q, d in axes]
-    size = [n + (long or _steps(s, step)) for n, step in zip(least, _pair(p["stride"]))]
-    x = s.array((s.factor("batch", _BATCHES), s.integer(1, 3), *size), *kinds)
+    size = [max(d, _image_side(s, d * (k - 1) + 1, *rest) + long) for k, d, *rest in axes]
+    x = s.array((s.factor("batch", _BATCHES), s.integer(1, 4), *size), *kinds)
     return x, p | ({"dilation": dilation} if dilated else {})
 
 
@@ -480,7 +494,7 @@ def _elementwise(name: str, *kinds: str, **params: Sequence[Any]) -> None:
     OP_REGISTRY[name] = Entry(name, ("input",), make, {key: choices[0] for key, choices in params.items()})
 
 
-_elementwise("relu", "gaussian", "ties", "corners")
+_elementwise("relu", "corners", "gaussian", "ties")
 _elementwise("leaky_relu", "gaussian", "ties", negative_slope=[0.01, 0.2, 0.0])
 _elementwise("elu", "gaussian", "ties", alpha=[1.0, 0.5])
 _elementwise("silu", "gaussian", "logits")
@@ -517,21 +531,31 @@ def _pow(s: Source) -> Case:
 # ---- two arrays that broadcast
 
 
-def _broadcasting(name: str, *kinds: str) -> None:
+def _broadcasting(s: Source) -> tuple[Any, Any]:
+    n, m = s.side(1, 4), s.side(3, 5)
+    shapes = [((n, m), (n, m)), ((n, m), (m,)), ((n, 1), (1, m)), ((m,), (2, n, m)), ((), (n,)), ((n, m), ())]
+    return s.param("shapes", shapes)
+
+
+def _arithmetic(name: str, *kinds: str) -> None:
     def make(s: Source) -> Case:
-        n, m = s.side(1, 4), s.side(2, 3)
-        shapes = [((n, m), (n, m)), ((n, m), (m,)), ((n, 1), (1, m)), ((m,), (2, n, m)), ((), (n,)), ((n, m), ())]
-        a, b = s.param("shapes", shapes)
-        return Case((s.array(a, *(kinds if "ties" in kinds else ())), s.array(b, *kinds)))
+        a, b = _broadcasting(s)
+        return Case((s.array(a), s.array(b, *kinds)))
 
     OP_REGISTRY[name] = Entry(name, ("input", "other"), make)
 
 
-_broadcasting("add")
-_broadcasting("sub")
-_broadcasting("mul")
-_broadcasting("div", "away")
-_broadcasting("maximum", "gaussian", "ties")
+_arithmetic("add")
+_arithmetic("sub")
+_arithmetic("mul")
+_arithmetic("div", "away")
+
+
+@_entry("input other")
+def _maximum(s: Source) -> Case:
+    larger = s.factor("larger at the corners", [0, 1])
+    kinds = ["corners" if i == larger else "gaussian" for i in (0, 1)]
+    return Case(tuple(s.array(shape, kind, "ties") for shape, kind in zip(_broadcasting(s), kinds)))
 
 
 # ---- along a dimension
@@ -549,15 +573,19 @@ def _over_dims(name: str, *kinds: str) -> None:
 
 
 _over_dims("sum", "gaussian", "wide")
-_over_dims("amax", "gaussian", "corners", "ties")
+_over_dims("amax", "corners", "gaussian", "ties")
+
+
+def _longer(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    """A shape with one more element along `dim`: of a single one, many functions give what does not depend on it."""
+    return tuple(n + 1 if d == dim % len(shape) else n for d, n in enumerate(shape))
 
 
 def _along_dim(name: str, *kinds: str, **params: Sequence[Any]) -> None:
     def make(s: Source) -> Case:
         shape = s.shape(1, 3)
         dim = s.param("dim", [-1, 0, len(shape) // 2, -len(shape)])
-        shape = tuple(n + 1 if d == dim % len(shape) else n for d, n in enumerate(shape))
-        x = s.array(shape, "gaussian", "spread", *kinds)
+        x = s.array(_longer(shape, dim), "gaussian", "spread", *kinds)
         return Case((x,), {"dim": dim, **{key: s.param(key, choices) for key, choices in params.items()}})
 
     OP_REGISTRY[name] = Entry(name, ("input",), make, {"dim": -1, **{k: choices[0] for k, choices in params.items()}})
@@ -572,13 +600,15 @@ _along_dim("var", "constant", correction=[1, 0], keepdim=[False, True])
 
 @_entry("input", p=2.0, dim=1)
 def _normalize(s: Source) -> Case:
-    return Case((s.array(s.shape(2, 3), "away"),), {"p": s.param("p", [2.0, 1.0]), "dim": s.param("dim", [1, 0])})
+    p = {"p": s.param("p", [2.0, 1.0]), "dim": s.param("dim", [1, 0])}
+    return Case((s.array(_longer(s.shape(2, 3), p["dim"]), "away"),), p)
 
 
 @_entry("x1 x2", dim=1)
 def _cosine_similarity(s: Source) -> Case:
-    shape = s.shape(2, 3)
-    return Case((s.array(shape, "away"), s.array(shape, "away")), {"dim": s.param("dim", [1, 0])})
+    dim = s.param("dim", [1, 0])
+    shape = _longer(s.shape(2, 3), dim)
+    return Case((s.array(shape, "away"), s.array(shape, "away")), {"dim": dim})
 
 
 # ---- losses

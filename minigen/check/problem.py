@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .array_generators import deal_layout
+from .array_generators import LAYOUTS, deal_layout
 from .differences import Array, Function, Measured, U, jitter
 from .report import Finding, Verdict
 
@@ -126,9 +126,9 @@ class Point:
         """A few roundings of a number as large as `natural`, in every element of the k-th gradient."""
         return FLOOR * U * natural * float(np.sqrt(np.mean(np.square(g)))) / self.scale(self.which[k])
 
-    def lay_out(self, k: int, g: Array, same_values: bool = False) -> Array:
+    def lay_out(self, k: int, g: Array, names: Sequence[str] = LAYOUTS) -> Array:
         """The cotangent `g` for the k-th argument in an arrangement of memory that is dealt."""
-        return g if self.layouts is None else deal_layout(g, k, self.layouts, self.rng, same_values)
+        return g if self.layouts is None else deal_layout(g, k, self.layouts, self.rng, names)
 
     def outside_hull(self, k: int, name: str, v: Array, measured: Measured) -> Finding | None:
         """A wrong finding where the vjp of an output element on a kink is no subgradient along `v`.

@@ -10,10 +10,10 @@ Nothing in it is chosen by hand, and `minigen.check.check` gets no help: each mu
 with its defaults.
 
 A third of the list, fixed by a hash of the names, is *held back*: it is for releases, and not to be looked at while the
-checker is developed.  What was missed in a release is read afterwards, so that the next one has another `EDITION`: other
-alterations under the conditions, and another third.  It shares no name with the third of the first edition, of which a
-sample was scored.  The conditions themselves are the same in all editions, and so are the names of those mutants that
-are made of every alteration: a part of this third was open to development before.
+checker is developed.  What a release misses is read afterwards, so that the next one has another `EDITION`, with other
+alterations under the conditions and another third.  This third shares no name with that of the first edition, of which
+a sample was scored.  But the conditions are the same in all editions, as are the mutants made of every alteration: a
+part of this third was open to development before.
 
 A mutant that computes the right gradient, up to rounding, at every point that is drawn (an exchange of axes that are
 never equally long) is counted as *not reached*, which is no catch.
