@@ -5,8 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from minigen import kernels
 from minigen.check import check
-from minigen.check.array_generators import COTANGENT_LAYOUTS, LAYOUTS, deal_layout, lay_out, takes_effect
+from minigen.check.adapters.minigen import table
+from minigen.check.array_generators import COTANGENT_LAYOUTS, EXPANDED, LAYOUTS, deal_layout, lay_out, takes_effect
 from minigen.check.covering import Covering, side_class
 from minigen.check.op_registry import OP_REGISTRY
 
@@ -28,10 +30,9 @@ def test_every_value_layout_filling_and_side_is_dealt(op):
     assert sum(x.size for case in cases for x in case.inputs) < 20_000
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_every_pair_of_values_of_a_convolution_occurs_twice(seed):
-    _, cases = dealt("conv2d", seed)
-    pairs = Counter(
+def pairs_of(cases):
+    """How often each pair of values of two parameters occurs."""
+    return Counter(
         (a, b)
         for case in cases
         if all(x.size for x in case.inputs)
@@ -39,15 +40,93 @@ def test_every_pair_of_values_of_a_convolution_occurs_twice(seed):
         for b in case.params.items()
         if a < b
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_pair_of_values_of_a_convolution_occurs_twice(seed):
+    pairs = pairs_of(dealt("conv2d", seed)[1])
     assert len(pairs) == 54 and min(pairs.values()) >= 2
 
 
-def test_vectors_end_in_every_argument():
-    for op in ("linear", "softmax", "conv2d", "batch_norm", "cross_entropy"):
-        _, cases = dealt(op, seed=1)
-        for i in OP_REGISTRY[op].differentiable:
-            ends = {side_class(case.inputs[i].shape[-1]) for case in cases}
-            assert "above 8, with a rest" in ends or "above 16, with a rest" in ends, (op, i)
+@pytest.mark.parametrize("op", ["conv2d", "interpolate", "var"])
+def test_by_default_there_are_points_until_each_pair_has_occurred_thrice(op):
+    covering, cases = dealt(op, seed=4, points=0)
+    while not covering.enough() or covering.drawn == 0:
+        cases.append(covering.draw()[0])
+    assert 30 < covering.drawn <= 60
+    if op == "conv2d":
+        assert min(pairs_of(cases).values()) >= 3
+    fn, vjp, _ = table[op]
+    with kernels.use("reference"):
+        assert f" drawn, in {covering.drawn} points" in str(check(fn, vjp, like=op, seed=4))
+
+
+def test_an_operation_without_parameters_has_thirty_points():
+    seen = []
+    check(np.sin, lambda g, x: g * np.cos(x), like="sin", only=lambda x: seen.append(x) or True)
+    assert len(seen) == 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("op", ["linear", "softmax", "conv2d", "batch_norm", "cross_entropy", "cat", "mul"])
+def test_vectors_end_in_every_argument(op, seed):
+    _, cases = dealt(op, seed)
+    for i in OP_REGISTRY[op].differentiable:
+        ends = {side_class(case.inputs[i].shape[-1]) for case in cases if case.inputs[i].ndim}
+        assert "above 8, with a rest" in ends or "above 16, with a rest" in ends, i
+
+
+def gradients(op, case):
+    """The right gradients at a point, under a cotangent without zeros."""
+    fn, vjp, _ = table[op]
+    with kernels.use("reference"):
+        shape = fn(*case.inputs, **case.params).shape
+        return vjp(np.random.default_rng(0).uniform(1, 2, shape), *case.inputs, **case.params)
+
+
+@pytest.mark.parametrize("op", ["cosine_similarity", "normalize", "scaled_dot_product_attention", "add", "linear"])
+def test_no_gradient_is_zero_or_a_scalar_at_the_first_point(op):
+    for seed in range(6):
+        _, (case,) = dealt(op, seed, points=1)
+        assert all(d.size > 1 and np.max(np.abs(d)) > 1e-9 for d in gradients(op, case)), seed
+
+
+@pytest.mark.parametrize("op", ["conv1d", "conv2d", "conv_transpose2d", "avg_pool2d", "max_pool2d", "relu", "amax"])
+def test_the_first_and_the_last_element_seldom_have_no_gradient(op):
+    cases = [case for case in dealt(op, seed=2)[1] if all(x.size for x in case.inputs)]
+    for ends in zip(*([d.ravel()[[0, -1]] for d in gradients(op, case)] for case in cases)):
+        assert np.mean(np.array(ends) != 0) > 0.72
+
+
+@pytest.mark.parametrize("op", ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"])
+@pytest.mark.parametrize("seed", range(2))
+def test_axes_of_depthwise_convolutions_can_be_exchanged_unseen(op, seed):
+    cases = [case for case in dealt(op, seed)[1] if case.params["groups"] == case.inputs[0].shape[1] > 1]
+    which = 0 if op.endswith("1d") else 1  # the image or the kernel
+    assert sum(case.inputs[which].shape[-1] == case.inputs[which].shape[-2] > 1 for case in cases) >= 2
+
+
+@pytest.mark.parametrize("op", OP_REGISTRY)
+def test_every_arrangement_of_the_cotangent_is_tried_with_every_operation(op):
+    fn, right, _ = table[op]
+    tried, possible = set(), set()
+
+    def vjp(g, *inputs, **params):
+        strides = [st for st, n in zip(g.strides, g.shape) if n > 1]
+        possible.update(name for name in COTANGENT_LAYOUTS if takes_effect(name, g.shape))
+        if 0 in strides:
+            tried.update(name for name in EXPANDED if lay_out(g, name).strides == g.strides and np.all(g))
+        elif any(st < 0 for st in strides):
+            tried.add("reversed")
+        elif g.flags.c_contiguous:
+            tried.update(("plain", "offset"))
+        else:
+            tried.add("transposed" if g.flags.f_contiguous else "strided")
+        return right(g, *inputs, **params)
+
+    with kernels.use("reference"):
+        check(fn, vjp, like=op, examples=12, compare_values=False)
+    assert possible - tried == set()
 
 
 def test_cotangents_get_every_arrangement_in_turn():
