@@ -98,6 +98,12 @@ def _gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.round(rng.standard_normal(shape), 3)
 
 
+def _away(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Half or more away from zero: what is divided by, or what has a kink there."""
+    z = rng.standard_normal(shape)
+    return np.round(z + np.copysign(0.5, z), 3)
+
+
 def _log_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.exp(rng.uniform(-12, 6, shape))
 
@@ -136,7 +142,7 @@ KINDS: dict[str, Any] = {
     "constant": lambda rng, shape: np.full(shape, np.round(rng.standard_normal(), 3)),  # a variance of zero
     "wide": lambda rng, shape: rng.standard_normal(shape) * np.exp(rng.uniform(-7, 7, shape)),
     "positive": lambda rng, shape: np.round(0.1 + rng.exponential(1.0, shape), 3),
-    "away": lambda rng, shape: np.round(rng.standard_normal(shape) + np.copysign(0.5, rng.standard_normal(shape)), 3),
+    "away": _away,
     "log_uniform": _log_uniform,
     "logits": _logits,
     "spread": lambda rng, shape: rng.uniform(-40, 40, shape),
