@@ -172,7 +172,11 @@ def test_pytorch_in_bfloat16_rounds_as_we_do_and_is_called_right():
         leaves = there(x).requires_grad_(), there(w).requires_grad_()
         return [back(d) for d in torch.autograd.grad(leaves[0] @ leaves[1].T, leaves, there(g))]
 
-    report = check(fn, vjp, like="linear", dtype="bfloat16", examples=12)
+    def few_terms(x, w):
+        """Sums that three digits say something of."""
+        return max(x.size // x.shape[-1], *w.shape) <= 16
+
+    report = check(fn, vjp, like="linear", dtype="bfloat16", only=few_terms, examples=12)
     assert report.verdict == "right", report
     wrong = check(
         fn, lambda g, x, w: [vjp(g, x, w)[0], vjp(g, x, w)[1] * -1], like="linear", dtype="bfloat16", examples=12
