@@ -10,9 +10,10 @@ that part of the second, and so on.  The seed shuffles; it does not decide what 
 
 To occur is not enough: a mistake must also show.  Exchanged columns do not where there is one column, nor a wrong
 element where the gradient is zero, as in a saturated softmax or at a tie.  In such a point everything occurs by `DULL`
-only, and so is dealt more often, or elsewhere.  And a gradient may be zero for a third parameter's sake (a window with
-stride 3 and padding 1 leaves out the first element), so that three parameters count a little too: then a pair comes
-back with other company.
+only, and so is dealt more often, or elsewhere.  An image that is too short, or has a rest that no window reaches, is
+dull too, but is dealt as a thing of its own: some mistakes show only there.  And a gradient may be zero for a third
+parameter's sake (a window with stride 3 and padding 1 leaves out the first element), so that three parameters count a
+little too: then a pair comes back with other company.
 
 This is a greedy covering array, as in AETG (Cohen, Dalal, Fredman & Patton 1997, "The AETG system", IEEE Transactions
 on Software Engineering 23), with weights and repetition.
@@ -42,12 +43,13 @@ MUST = (1000.0, 0.1)
 
 WORTH = {
     "empty": MUST, "parameter": (1000.0, 0.2), "note": (1000.0, 0.2), "factor": MUST, "layout": (1000.0, 0.2),
-    "filling": MUST, "tail": MUST, "rest": (60.0, 0.5), "batch": (60.0, 0.5), "shape": (12.0, 0.5), "side": (10.0, 0.3),
+    "filling": MUST, "tail": MUST, "rest": (60.0, 0.5), "batch": (60.0, 0.5), "shape": (300.0, 0.5),
+    "side": (10.0, 0.3),
 }  # fmt: skip
 """The same for one thing, by what it belongs to."""
 
 PAIRS = {
-    "parameter": (200.0, 0.5), "note": (20.0, 0.5), "shape": (20.0, 0.5), "factor": (3.0, 0.3), "batch": (3.0, 0.3),
+    "parameter": (200.0, 0.5), "note": (20.0, 0.5), "shape": (3.0, 0.3), "factor": (3.0, 0.3), "batch": (3.0, 0.3),
     "filling": (1.0, 0.3), "layout": (0.5, 0.3), "tail": (0.5, 0.3), "rest": (0.5, 0.3), "side": (0.5, 0.3),
 }  # fmt: skip
 """The same for a pair, by the lesser of the two."""
@@ -92,6 +94,8 @@ class RecordingSource(RandomSource):
         What was noted of the point, by name.
     filled : dict
         For each array, by its `id`: the array, and its filling and layout.
+    unusual : dict
+        For each choice that is mostly the first, whether it was another one.
     dull : bool
         Whether many mistakes do not show: an array is not filled in the first of its kinds, or an image is too short.
     """
@@ -110,6 +114,7 @@ class RecordingSource(RandomSource):
         self.offered: dict[str, int] = {}
         self.notes: dict[str, Any] = {}
         self.filled: dict[int, tuple[Any, str, str]] = {}
+        self.unusual: dict[str, bool] = {}
         self.dull = False
 
     def integer(self, low: int, high: int) -> int:
@@ -152,10 +157,11 @@ class RecordingSource(RandomSource):
             self.drawn[name] = place, value if isinstance(value, bool | int | float | str) else None
         return value
 
-    def seldom(self, choices: Sequence[Any]) -> Any:
-        """A choice; if it is not the first, the point is dull."""
-        value = super().seldom(choices)
-        self.dull |= value != choices[0]
+    def seldom(self, name: str, choices: Sequence[Any]) -> Any:
+        """A choice; whether it was the first is noted, and if not, the point is dull."""
+        value = super().seldom(name, choices)
+        self.unusual[name] = self.unusual.get(name, False) or value != choices[0]
+        self.dull |= self.unusual[name]
         return value
 
     def note(self, name: str, value: Any) -> None:
@@ -226,8 +232,8 @@ def draft(source: RecordingSource, case: Case) -> Draft:
         return Draft(source.choices, {"empty": ("empty", True)}, 1.0, source.offered)
     for name, (place, value) in source.drawn.items():
         found[name] = "parameter" if name in source.offered else "factor", ("choice", place) if value is None else value
-    for name, value in source.notes.items():
-        found[name] = "note", value
+    found |= {name: ("factor", value) for name, value in source.unusual.items()}
+    found |= {name: ("note", value) for name, value in source.notes.items()}
     narrow = False
     for i, x in enumerate(case.inputs):
         shape = np.shape(x)
@@ -238,7 +244,8 @@ def draft(source: RecordingSource, case: Case) -> Draft:
             found[f"side {axis - len(shape)} of input {i}"] = rest if "rest" in name else "side", name
         if len(shape) > 1:
             found[f"first side of input {i}"] = "batch", side_class(shape[0])
-            found[f"input {i} is square"] = "shape", shape[-1] == shape[-2] > 1
+            square = shape[-1] == shape[-2] > 1  # an exchange of axes is seen by nothing but the numbers
+            found[f"input {i} is square"] = "shape", square and (True, *source.notes.values())
         _, kind, layout = source.filled.get(id(x), (None, "", ""))
         if kind:
             found[f"filling of input {i}"] = "filling", kind

@@ -63,8 +63,8 @@ class Source:
         """One of several; the first is the simplest."""
         return choices[self.integer(0, len(choices) - 1)]
 
-    def seldom(self, choices: Sequence[Any]) -> Any:
-        """One of several, mostly the first: with the others many mistakes do not show."""
+    def seldom(self, name: str, choices: Sequence[Any]) -> Any:
+        """Another choice with a name, mostly the first: with the others few mistakes show, but some only there."""
         return choices[max(0, self.integer(0, MOSTLY + len(choices) - 2) - MOSTLY + 1)]
 
     def param(self, name: str, choices: Sequence[Any]) -> Any:
@@ -239,8 +239,8 @@ def _image_side(s: Source, window: int, stride: int, padding: int) -> int:
 
     In a shorter one a part of the kernel meets nothing but padding, and has no gradient.
     """
-    more = s.choose([0, 1]) + s.seldom([max(1, -(-2 * padding // stride)), 0])
-    return max(1, window - 2 * padding + stride * more) + s.seldom([0, stride // 2, stride - 1])
+    more = s.choose([0, 1]) + s.seldom("short image", [max(1, -(-2 * padding // stride)), 0])
+    return max(1, window - 2 * padding + stride * more) + s.seldom("rest", [0, stride // 2, stride - 1])
 
 
 def _or_equal(s: Source, side: int, other: int, least: int) -> int:
@@ -257,11 +257,13 @@ def _conv2d(s: Source) -> Case:
         "groups": s.param("groups", _GROUPS),
     }
     n, (c, o) = s.factor("batch", _BATCHES), _channels_of(s, p["groups"])
-    kernel = [s.factor("kernel height", _KERNELS), s.factor("kernel width", _LONG)]
+    height = s.factor("kernel height", _KERNELS)
+    kernel = [height, s.factor("kernel width", _LONG) if s.integer(0, 3) else height]
     axes = zip(kernel, _pair(p["dilation"]), _pair(p["stride"]), _pair(p["padding"]))
     size = [_image_side(s, d * (k - 1) + 1, *rest) for k, d, *rest in axes]
     if kernel[1] == 1:
         size[1] = s.side(1, 4)
+    size[1] = _or_equal(s, size[1], size[0], size[1])
     weight = s.array((o * p["groups"], c, *kernel))
     return Case((s.array((n, c * p["groups"], *size)), weight, s.array((o * p["groups"],))), p)
 
@@ -329,7 +331,7 @@ def _einsum(s: Source) -> Case:
 @_entry("query key value", is_causal=False, scale=None, attn_mask=None)
 def _scaled_dot_product_attention(s: Source) -> Case:
     lead = s.factor("lead", [(), (2,), (2, 3), (1,), (3,)])
-    n, m = (s.seldom([s.side(2, 4), 1]) for _ in range(2))  # one key takes all the weight: it has no gradient
+    n, m = (s.seldom("single", [s.side(2, 4), 1]) for _ in range(2))  # a single key has all the weight, and no gradient
     e, d = s.side(1, 4), s.side(1, 3)
     p: dict[str, Any] = {"is_causal": s.param("is_causal", [False, True]), "scale": s.param("scale", [None, 0.5])}
     if "attn_mask" in s.fixed:
