@@ -119,10 +119,11 @@ def test_an_exception_of_the_specification_is_not_blamed_on_the_function(monkeyp
 
 
 def test_a_tolerance_of_ones_own():
-    off = lambda g, x: g * tanh_slope(x) * (1 + 4e-10)  # noqa: E731 - as an asymptotic series is
+    off = lambda g, x: g * tanh_slope(x) * (1 + 9e-10)  # noqa: E731 - as an asymptotic series is
     assert check(np.tanh, off, like="tanh").verdict == "wrong"
-    report = check(np.tanh, off, like="tanh", rtol=1e-9)
-    assert report and "rtol=1e-09" in str(report)
+    for seed in range(3):  # under a cotangent of equal numbers all elements add up
+        report = check(np.tanh, off, like="tanh", rtol=1e-9, seed=seed)
+        assert report and "rtol=1e-09" in str(report)
     assert check(np.tanh, lambda g, x: g * tanh_slope(x) * (1 + 4e-9), like="tanh", rtol=1e-9).verdict == "wrong"
 
 

@@ -231,7 +231,8 @@ def _cotangent(
             if second.noise > ROUGH * length and second.error < STEADY * length:
                 return point.finding("wrong", name, VARIES, None, said, second.slope, second.allowed, cotangent=g)
         off = max(range(len(called)), key=lambda n: abs(seen - called[n]))
-        allowed = max(2 * bound, point.rtol * size)
+        tolerated = point.rtol * math.fsum(np.abs(claimed * w).ravel())  # each element may be off by so much
+        allowed = max(2 * bound, tolerated)
         first = len(called) - len(others)
         reason, shown = (ARRANGED, others[off - first]) if off >= first else (DIFFERS, g)
         if not abs(seen - called[off]) <= allowed:
@@ -240,7 +241,7 @@ def _cotangent(
                 return problem
             if point.confirm and point.measure is directional:
                 second = second_measurement(point, k, g, w, blur)
-                allowed = max(second.allowed, point.rtol * size)
+                allowed = max(second.allowed, tolerated)
                 if abs(second.slope - called[off]) <= allowed:
                     if band is None:
                         worst = max(worst, resolution_of(allowed, size, _reach(point, i, measured)))
