@@ -11,7 +11,7 @@ that part of the second, and so on.  The seed shuffles; it does not decide what 
 To occur is not enough: a mistake must also show.  Exchanged columns do not where there is one column, nor a wrong
 element where the gradient is zero, as in a saturated softmax or at a tie.  In such a point everything occurs by `DULL`
 only, and so is dealt more often, or elsewhere.  An image that is too short, or has a rest that no window reaches, is
-dull too, but is dealt as a thing of its own: some mistakes show only there.  And a gradient may be zero for a third
+dull too, but is dealt by itself: some mistakes show only there.  And a gradient may be zero for a third
 parameter's sake (a window with stride 3 and padding 1 leaves out the first element), so that three parameters count a
 little too: then a pair comes back with other company.
 
