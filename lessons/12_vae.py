@@ -477,7 +477,8 @@ honest = np.array([exact_elbo(true_mu, 2 * (true_log_var + s)) for s in shifts])
 
 for name, curve in (("right", right), ("mistaken, as reported", reported), ("mistaken, in truth", honest)):
     best = curve.argmax()
-    print(f"{name:22} highest at shift {shifts[best]:+.2f}, {curve[best] - log_p.mean():+.2f} nats from log p(x)")
+    gap = round(curve[best] - log_p.mean(), 2) + 0.0  # -0.0 + 0.0 is 0.0
+    print(f"{name:22} highest at shift {shifts[best]:+.2f}, {gap:+.2f} nats from log p(x)")
 best = reported.argmax()
 print(f"training stops where the reported number is highest; the codes drawn there have an ELBO of "
       f"{honest[best] - log_p.mean():+.1f} nats from log p(x)")  # fmt: skip
