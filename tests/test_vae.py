@@ -528,12 +528,12 @@ def test_a_learned_prior_moves_to_where_the_codes_are():
     halves = kinds * np.where(np.arange(8) < 4, 1, -1).astype(np.float32) * np.ones((64, 1, 8, 8), np.float32)
     between = {}
     for prior in ("normal", "flow"):
-        model = tiny("vae", network="mlp", latent=2, width=16, lr=1e-2, prior=prior, ema=0.0)
-        for _ in range(250):
+        model = tiny("vae", network="mlp", latent=2, width=16, lr=3e-3, prior=prior, ema=0.0)
+        for _ in range(300):
             model.training_step({"images": halves})
         samples = model.sample(400, np.random.default_rng(0))
         between[prior] = float(np.mean(np.abs(samples).mean((1, 2, 3)) < 0.6))
-    assert between["flow"] < between["normal"] / 2, between
+    assert between["flow"] < between["normal"] / 3, between
 
 
 def test_weights_that_no_float_can_hold_are_added_up():
