@@ -12,7 +12,7 @@ added at the end: `slide_sums_kernel`.  It is summed over shares of the images, 
 depends on the shapes alone, so the bits of the result do not depend on the number of threads.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ...shapes import Array, Padding, Pair, round_up
 from ..blocked_layout import fill_zeros
 from ..microkernel import slide_kernel, slide_kernel_narrow, slide_sums_kernel
 from ..runtime.allocator import empty
-from ..runtime.compile import inlined
+from ..runtime.compile import TypeArgument, inlined
 from ..runtime.instruction_set import NAME
 from ..runtime.thread_pool import PerThread, chunked_range, parallel
 from ..simd import VECTOR_BYTES, advance, lanes, load, load_first, pointer, store, store_first
@@ -33,21 +33,14 @@ _SIZES, _SUM_SIZES = (2, 3, 4, 5, 6, 7), (2, 3, 4, 5)
 _PIECES = 64
 
 
-class Size(tuple[Any, ...]):
-    """The size K of a filter, as an argument of a kernel: Numba compiles the kernel for it, since each has its type.
-
-    As `minigen.kernels.cpu.winograd.transforms.Transform`, a named tuple without fields.
-    """
+class Size(TypeArgument):
+    """The size K of a filter."""
 
     __slots__ = ()
-    _fields = ()
     taps: ClassVar[int]
 
-    def _asdict(self):
-        return {}
 
-
-#: A class for each size; in this module, where Numba's cache on disk looks for it by its name.
+#: A class for each size.
 _OF_SIZE = {k: type(f"Size{k}", (Size,), {"taps": k, "__slots__": (), "__module__": __name__}) for k in _SIZES}
 globals().update((cls.__name__, cls) for cls in _OF_SIZE.values())
 

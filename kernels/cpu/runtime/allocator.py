@@ -71,11 +71,9 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """
     dtype = np.dtype(dtype)
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < _TINY and not _freed:
-        return np.empty(shape, dtype)
-    block = None if nbytes < _SMALLEST and not _freed else _allocate(nbytes)
+    block = _allocate(nbytes) if _freed or nbytes >= _SMALLEST else None
     if block is None:
-        return np.ndarray(shape, dtype, _aligned(nbytes)) if nbytes >= _TINY else np.empty(shape, dtype)
+        return np.empty(shape, dtype) if nbytes < _TINY else np.ndarray(shape, dtype, _aligned(nbytes))
     array = np.ndarray(shape, dtype, block)
     reference = _Reference(array, _freed.append)
     reference.block = block

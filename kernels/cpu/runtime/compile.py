@@ -26,9 +26,23 @@ from typing import Any
 from .cache import KernelCache
 from .instruction_set import NAME
 
-__all__ = ["compiled", "inlined", "subroutine"]
+__all__ = ["TypeArgument", "compiled", "inlined", "subroutine"]
 
 _announced = False
+
+
+class TypeArgument(tuple[Any, ...]):
+    """An argument of a kernel that says all by its type: Numba compiles the kernel for each subclass.
+
+    It is a named tuple without fields, which Numba recognizes in less than a microsecond.  A subclass must be found by
+    its name in its module: Numba's cache on disk looks for it there.
+    """
+
+    __slots__ = ()
+    _fields = ()
+
+    def _asdict(self) -> dict[str, Any]:
+        return {}
 
 
 def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:

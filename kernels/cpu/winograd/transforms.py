@@ -51,12 +51,13 @@ of Winograd Convolution for Deep Neural Networks", 2018, arXiv:1803.10986.
 """
 
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..runtime.compile import TypeArgument
 from ..simd import INT64, emit_prefetch, load_vector, multiply_add, store_vector, vector_of
 
 __all__ = ["Transform", "amplification", "apply", "matrices", "size_in", "size_out", "transform"]
@@ -135,21 +136,14 @@ def _transposed(matrix):
 # ---------------------------------------------------------------- a Numba type for each transform
 
 
-class Transform(tuple[Any, ...]):
-    """One matrix of F(m, r), as an argument of a kernel: Numba compiles the kernel for it, since each has its own type.
-
-    Each has its own class, a named tuple without fields.  Numba recognizes such an argument in less than a microsecond.
-    """
+class Transform(TypeArgument):
+    """One matrix of F(m, r), as an argument of a kernel."""
 
     __slots__ = ()
-    _fields = ()
     key: ClassVar[tuple[str, int, int]]
 
     def __repr__(self):
         return f"{type(self).__name__}()"
-
-    def _asdict(self):
-        return {}
 
     @classmethod
     def matrix(cls):
@@ -159,7 +153,7 @@ class Transform(tuple[Any, ...]):
 
 
 def _classes():
-    """A class for each matrix; in this module, where Numba's cache on disk looks for it by its name."""
+    """A class for each matrix."""
     for alpha in POINTS:
         for m in range(1, alpha + 1):
             for name in ("A", "AT", "BT", "G", "GT"):
