@@ -34,7 +34,7 @@ class Limits:
     gflops : float
         10^9 operations per second of a product of two 2048 x 2048 matrices.
     near, far : float
-        10^9 bytes per second, read and written, of a copy of 4 MB and of one of 128 MB.
+        10^9 bytes per second, read and written, of a copy of 2 MB and of one of 128 MB.
     """
 
     gflops: float
@@ -75,7 +75,7 @@ class Bound:
 def measure_limits() -> Limits:
     """Measure the machine's limits."""
     a = np.ones((2048, 2048), np.float32)
-    copies = [np.ones((2, megabytes << 18), np.float32) for megabytes in (2, 64)]
+    copies = [np.ones((2, megabytes << 18), np.float32) for megabytes in (2, 128)]
     work: dict[str, Any] = {"product": lambda: a @ a}
     for i, pair in enumerate(copies):
         work[str(i)] = lambda pair=pair: np.copyto(pair[0], pair[1])
