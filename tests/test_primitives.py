@@ -40,8 +40,22 @@ def test_gradients_of_order_one_and_two(name, data):
         repeats=1,
     )
     assert report.verdict != "wrong", report
-    if report.verdict == "inconclusive":
-        assert all("kink" in f.reason for f in report.findings if f.verdict == "inconclusive"), report
+    for f in report.findings:
+        if f.verdict == "inconclusive" and "kink" not in f.reason:
+            assert f.order == 2 and vanishing_curvature(primitive, case), report
+
+
+def vanishing_curvature(primitive, case):
+    """Whether second derivatives are lost in the rounding of the values or of the first, as in a saturated softmax."""
+    inputs = [mg.Tensor(a, requires_grad=True) for a in case.inputs]
+    out = primitive(*inputs, **case.params)
+    rng = np.random.default_rng(7)
+    g = draw(rng, out.shape)
+    first = mg.grad(out, inputs, mg.Tensor(g), create_graph=True, allow_unused=True)
+    first = [d for d in first if d is not None]
+    second = mg.grad(first, inputs, [mg.Tensor(draw(rng, d.shape)) for d in first], allow_unused=True)
+    size = [np.sqrt(sum(float(np.sum(d.numpy() ** 2)) for d in part if d is not None)) for part in (first, second)]
+    return size[1] <= 1e-10 * max(size[0], float(np.linalg.norm(g * out.numpy())))
 
 
 def run(name, case, dtype=np.float64):
