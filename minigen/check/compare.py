@@ -265,8 +265,13 @@ def _reach(point: Point, i: int, measured: Measured) -> float:
 def _too_coarse(
     point: Point, i: int, name: str, g: Array, v: Array, measured: Measured, claimed: Array, blur: Array
 ) -> Finding | None:
-    """Whether the two sides only differ because the function moves in steps."""
+    """Whether the two sides only differ because the function moves in steps.
+
+    A gradient moves in steps of its function's roundings: that of a saturated softmax is far smaller than they are.
+    """
     height = quantization(point.fn, point.inputs, i, v, point.value, measured)
+    if point.order > 1:
+        height = np.fmax(height, 4 * U * point.given)
     if not np.any(height):
         return None
     again = point.along(i, v, np.maximum(point.noise, height))

@@ -322,7 +322,8 @@ class _Ladder:
         """The largest step that changed nothing, where a larger one had changed more than `least`; or 0."""
         still, change = np.zeros(self.value.shape), np.zeros(self.value.shape)
         for h, up, down in self.levels:
-            moved = np.fmax(np.abs(up - self.value), np.abs(down - self.value))
+            with np.errstate(invalid="ignore"):  # a value of infinity stays where it is
+                moved = np.fmax(np.abs(up - self.value), np.abs(down - self.value))
             still = np.where((still == 0) & (moved == 0) & (change > least), h, still)
             change = np.where(moved > 0, moved, change)
         return still
