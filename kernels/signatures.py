@@ -352,14 +352,14 @@ def _leaky_relu_grad(g: Any, x: Any, negative_slope: Any) -> tuple[Any, ...]:
     return _array(name, "g", g, x.shape, x), x, _real(name, "negative_slope", negative_slope)
 
 
-def _add_bias(x: Any, bias: Any, out: Any = None) -> tuple[Any, ...]:
+def _add_bias(x: Any, bias: Any, out: Any = None, negative_slope: Any = None) -> tuple[Any, ...]:
     name = "add_bias"
-    x = _channels_second(name, "x", x)
+    x, slope = _channels_second(name, "x", x), _slope(name, negative_slope)
     bias = _array(name, "bias", bias, x.shape[1:2], x)
     if out is x:  # in place: each element is read before it is written
         _writeable(name, "out", x)
-        return x, bias.copy() if _overlap(bias, x) else bias, out
-    return _out(name, out, x.shape, (x, bias))
+        return x, bias.copy() if _overlap(bias, x) else bias, out, slope
+    return *_out(name, out, x.shape, (x, bias)), slope
 
 
 def _dropout(x: Any, p: Any, seed: Any) -> tuple[Any, ...]:

@@ -211,7 +211,8 @@ def leaky_relu_grad(rng):
 
 def add_bias(rng):
     x = some_images(rng)
-    return with_out(rng, {"x": x, "bias": numbers(rng, x.shape[1:2], x.dtype)}, x.shape, x.dtype)
+    inputs = {"x": x, "bias": numbers(rng, x.shape[1:2], x.dtype), "negative_slope": slope(rng)}
+    return with_out(rng, inputs, x.shape, x.dtype)
 
 
 def dropout(rng):

@@ -11,19 +11,23 @@ from ..shapes import Array
 from ..signatures import checked
 from .norm import WIDTH, as_matrix, channel_groups, group_channels, group_sums
 from .runtime.allocator import contiguous, empty
-from .runtime.compile import subroutine
 from .runtime.thread_pool import chunked_range, parallel
-from .simd import add, advance, broadcast, lanes, load, pointer, store
+from .simd import broadcast, lanes, load_first, pointer, store_first
+from .simd.streaming import leaked, slope_like
 
 __all__ = ["add_bias", "channel_sums"]
 
+#: Elements, about, that a thread takes at a time.
+_GROUP = 1 << 12
+
 
 @checked("add_bias")
-def add_bias(x: Array, bias: Array, out: Array | None = None) -> Array:
+def add_bias(x: Array, bias: Array, out: Array | None = None, negative_slope: float | None = None) -> Array:
     """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
-    rows = (x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
+    shape = (*x.shape[:2], math.prod(x.shape[2:]))
     y = out if out is not None and out.flags.c_contiguous and out.flags.aligned else empty(x.shape, x.dtype)
-    _add_bias(contiguous(x).reshape(rows), contiguous(bias), y.reshape(rows), work=x.size)
+    arrays = contiguous(x).reshape(shape), contiguous(bias), y.reshape(shape)
+    _add_bias(*arrays, slope_like(negative_slope, x), work=x.size)
     if out is not None and out is not y:
         out[...] = y
     return y if out is None else out
@@ -38,21 +42,26 @@ def channel_sums(x: Array) -> Array:
 
 
 @parallel
-def _add_bias(thread, counter, x, bias, y):
-    size = x.shape[1]
-    for row in chunked_range(counter, x.shape[0]):
-        _add_to_row(advance(pointer(x), row * size), bias[row % bias.size], advance(pointer(y), row * size), size)
-
-
-@subroutine
-def _add_to_row(x, number, y, size):
-    width = lanes(y)
-    whole = size // width * width
-    numbers = broadcast(number)
-    for i in range(0, whole, width):
-        store(y, i, add(load(x, i), numbers))
-    for i in range(whole, size):
-        y[i] = x[i] + number
+def _add_bias(thread, counter, x, bias, y, slope):
+    images, channels, length = x.shape
+    group = min(channels, max(1, _GROUP // max(length, 1)))
+    groups = -(-channels // max(group, 1))
+    for item in chunked_range(counter, images * groups):
+        image, first = item // groups, item % groups * group
+        last = min(first + group, channels)
+        from_x, to_y, numbers = pointer(x[image]), pointer(y[image]), pointer(bias)
+        if length == 1:
+            for i in range(first, last, lanes(to_y)):
+                count = min(last - i, lanes(to_y))
+                value = load_first(from_x, i, count) + load_first(numbers, i, count)
+                store_first(to_y, i, leaked(value, value, slope), count)
+            continue
+        for channel in range(first, last):
+            number = broadcast(numbers[channel])
+            for i in range(channel * length, (channel + 1) * length, lanes(to_y)):
+                count = min((channel + 1) * length - i, lanes(to_y))
+                value = load_first(from_x, i, count) + number
+                store_first(to_y, i, leaked(value, value, slope), count)
 
 
 @parallel

@@ -29,7 +29,7 @@ from .runtime.allocator import contiguous, empty
 from .runtime.compile import subroutine
 from .runtime.thread_pool import chunked_range, parallel
 from .simd import VECTOR_BYTES, advance, broadcast, lanes, load, pointer, store, zero
-from .simd.streaming import LARGE, broadcast_like, fence, leaky, load_like, prefetch, to_double, write
+from .simd.streaming import LARGE, broadcast_like, fence, leaked, load_like, prefetch, slope_like, to_double, write
 
 __all__ = [
     "WIDTH",
@@ -68,7 +68,9 @@ def batch_norm(
     y = empty(x.shape, x.dtype)
     scale = weight / np.sqrt(var + x.dtype.type(eps))
     vectors = map(contiguous, (mean, scale, bias))
-    _normalize(as_matrix(contiguous(x)), *vectors, _number(negative_slope, x), as_matrix(y), _streamed(y), work=x.size)
+    _normalize(
+        as_matrix(contiguous(x)), *vectors, slope_like(negative_slope, x), as_matrix(y), _streamed(y), work=x.size
+    )
     return y
 
 
@@ -91,14 +93,9 @@ def batch_norm_grad(
     scale, shift = (rstd, mean) if bias is None or negative_slope is None else (weight / std, bias)
     matrices = as_matrix(contiguous(g)), as_matrix(contiguous(x))
     vectors = map(contiguous, (mean, rstd, weight * rstd, scale, shift))
-    slope = _number(negative_slope, x)
+    slope = slope_like(negative_slope, x)
     _grad(*matrices, *vectors, slope, as_matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
     return dx, dweight, dbias
-
-
-def _number(negative_slope, x):
-    """The slope in the dtype of `x`.  None is a type too: Numba compiles what follows without an activation for it."""
-    return None if negative_slope is None else x.dtype.type(negative_slope)
 
 
 def as_matrix(x):
@@ -256,10 +253,10 @@ def _group_normalize(x, shape, length, first, mean, scale, bias, slope, y, large
             whole = count // lanes(y) * lanes(y)
             for j in range(0, whole, lanes(y)):
                 value = _affine(load(x, at + j), load(m, j), load(s, j), load(b, j))
-                write(y, at + j, _leaked(value, value, slope), large)
+                write(y, at + j, leaked(value, value, slope), large)
             for j in range(whole, count):
                 value = _affine(x[at + j], means[j], scales[j], biases[j])
-                y[at + j] = _leaked(value, value, slope)
+                y[at + j] = leaked(value, value, slope)
 
 
 @subroutine
@@ -292,12 +289,12 @@ def _group_grad(
             for j in range(0, whole, lanes(x)):
                 value = load(x, at + j)
                 output = _affine(value, load(m, j), load(s, j), load(b, j))
-                cotangent = to_double(_leaked(output, load(g, at + j), slope))
+                cotangent = to_double(leaked(output, load(g, at + j), slope))
                 xhat = to_double((value - load(m, j)) * load(r, j))
                 _add_to(of_g, j, cotangent)
                 _add_to(of_product, j, cotangent * xhat)
             for j in range(whole, count):
-                cotangent = _leaked(_affine(x[at + j], means[j], scales[j], biases[j]), g[at + j], slope)
+                cotangent = leaked(_affine(x[at + j], means[j], scales[j], biases[j]), g[at + j], slope)
                 xhat = (x[at + j] - means[j]) * rstds[j]
                 sums[j] += cotangent
                 weighted_sums[j] += np.float64(cotangent) * np.float64(xhat)
@@ -322,10 +319,10 @@ def _group_grad(
             for j in range(0, whole, lanes(dx)):
                 value = load(x, at + j)
                 output = _affine(value, load(m, j), load(s, j), load(b, j))
-                cotangent, xhat = _leaked(output, load(g, at + j), slope), (value - load(m, j)) * load(r, j)
+                cotangent, xhat = leaked(output, load(g, at + j), slope), (value - load(m, j)) * load(r, j)
                 write(dx, at + j, _centered(cotangent, xhat, load(a, j), load(v, j), load(gs, j)), large)
             for j in range(whole, count):
-                cotangent = _leaked(_affine(x[at + j], means[j], scales[j], biases[j]), g[at + j], slope)
+                cotangent = leaked(_affine(x[at + j], means[j], scales[j], biases[j]), g[at + j], slope)
                 xhat = (x[at + j] - means[j]) * rstds[j]
                 dx[at + j] = _centered(cotangent, xhat, through_means[j], through_vars[j], grad_scales[j])
 
@@ -393,10 +390,10 @@ def _run_normalize(x, begin, end, mean, scale, bias, slope, y, large):
     for at in range(begin, whole, lanes(y)):
         prefetch(x, at - (end - begin), lanes(y))  # of the channel before, which is next
         value = _affine(load(x, at), means, scales, biases)
-        write(y, at, _leaked(value, value, slope), large)
+        write(y, at, leaked(value, value, slope), large)
     for at in range(whole, end):
         value = _affine(x[at], mean, scale, bias)
-        y[at] = _leaked(value, value, slope)
+        y[at] = leaked(value, value, slope)
 
 
 @subroutine
@@ -411,8 +408,8 @@ def _run_grad(g, x, begin, end, mean, rstd, grad_scale, scale, bias, slope, dx, 
             prefetch(g, at + end - begin, 2 * step)
             prefetch(x, at + end - begin, 2 * step)
             x0, x1 = load(x, at), load(x, at + step)
-            g0 = to_double(_leaked(_affine(x0, means, scales, biases), load(g, at), slope))
-            g1 = to_double(_leaked(_affine(x1, means, scales, biases), load(g, at + step), slope))
+            g0 = to_double(leaked(_affine(x0, means, scales, biases), load(g, at), slope))
+            g1 = to_double(leaked(_affine(x1, means, scales, biases), load(g, at + step), slope))
             a, b = a + g0, b + g1
             c = c + g0 * to_double((x0 - means) * rstds)
             d = d + g1 * to_double((x1 - means) * rstds)
@@ -421,7 +418,7 @@ def _run_grad(g, x, begin, end, mean, rstd, grad_scale, scale, bias, slope, dx, 
         store(sums, width + j, c)
         store(sums, width + j + step, d)
     for at in range(whole, end):
-        cotangent = _leaked(_affine(x[at], mean, scale, bias), g[at], slope)
+        cotangent = leaked(_affine(x[at], mean, scale, bias), g[at], slope)
         sums[at - whole] += cotangent
         sums[width + at - whole] += np.float64(cotangent) * np.float64((x[at] - mean) * rstd)
     dbias, dweight = _total(sums, width), _total(advance(sums, width), width)
@@ -431,10 +428,10 @@ def _run_grad(g, x, begin, end, mean, rstd, grad_scale, scale, bias, slope, dx, 
     whole = end - (end - begin) % step
     for at in range(begin, whole, step):
         value = load(x, at)
-        cotangent = _leaked(_affine(value, means, scales, biases), load(g, at), slope)
+        cotangent = leaked(_affine(value, means, scales, biases), load(g, at), slope)
         write(dx, at, _centered(cotangent, (value - means) * rstds, through_means, through_vars, grad_scales), large)
     for at in range(whole, end):
-        cotangent = _leaked(_affine(x[at], mean, scale, bias), g[at], slope)
+        cotangent = leaked(_affine(x[at], mean, scale, bias), g[at], slope)
         dx[at] = _centered(cotangent, (x[at] - mean) * rstd, through_mean, through_var, grad_scale)
     return dweight, dbias
 
@@ -459,14 +456,6 @@ def _add_to(sums, j, values):
 def _affine(x, mean, scale, bias):
     """Of numbers or of vectors."""
     return (x - mean) * scale + bias
-
-
-@subroutine
-def _leaked(x, g, slope):
-    """`leaky` of numbers or of vectors where a leaky ReLU follows, else `g`."""
-    if slope is None:
-        return g
-    return leaky(x, g, slope)
 
 
 @subroutine

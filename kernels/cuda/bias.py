@@ -6,19 +6,20 @@ import math
 from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, deliver, elements, receiver
+from .pointwise import leaky_relu
 from .target import cuda, flat, int32
 
 __all__ = ["add_bias"]
 
 
 @checked("add_bias")
-def add_bias(x: Array, bias: Array, out: Array | None = None) -> Array:
+def add_bias(x: Array, bias: Array, out: Array | None = None, negative_slope: float | None = None) -> Array:
     """As `minigen.kernels.reference.add_bias`; `out` may be `x` itself."""
     images = contiguous("add_bias: x", x)
     bias = contiguous("add_bias: bias", bias)
     y = receiver("add_bias: out", out, x, x.shape)
     elements(_add_bias(x.shape[1], math.prod(x.shape[2:]), x.dtype), x.size, images, bias, y)
-    return deliver(y, out)
+    return deliver(y if negative_slope is None else leaky_relu(y, negative_slope), out)
 
 
 @functools.cache

@@ -2,12 +2,13 @@
 
 from ..shapes import Array
 from ..signatures import checked
+from .pointwise import leaky_relu
 
 __all__ = ["add_bias", "channel_sums"]
 
 
 @checked("add_bias")
-def add_bias(x: Array, bias: Array, out: Array | None = None) -> Array:
+def add_bias(x: Array, bias: Array, out: Array | None = None, negative_slope: float | None = None) -> Array:
     """Add one number to each channel.
 
     Parameters
@@ -16,12 +17,16 @@ def add_bias(x: Array, bias: Array, out: Array | None = None) -> Array:
     bias : array (C,)
     out : array of x's shape, optional
         Where to write the result; may be `x` itself.
+    negative_slope : float, optional
+        Of a leaky ReLU that follows (0: a ReLU).
 
     Returns
     -------
     array of x's shape
     """
-    y = x + bias.reshape(1, -1, *(1,) * (x.ndim - 2))
+    y: Array = x + bias.reshape(1, -1, *(1,) * (x.ndim - 2))
+    if negative_slope is not None:
+        y = leaky_relu(y, negative_slope)
     if out is None:
         return y
     out[...] = y

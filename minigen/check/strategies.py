@@ -270,7 +270,13 @@ def _matmul(draw: Any) -> Case:
 def _dense(draw: Any, which: str) -> Case:
     n, k, m = (draw(st.integers(0 if i < 2 else 1, 4)) for i in range(3))
     shape = {"x": (n, k), "w": (m, k), "b": (m,), "g": (n, m)}
-    return Case(tuple(draw(arrays(shape[name])) for name in which))
+    return Case(tuple(draw(arrays(shape[name])) for name in which), _activation(draw, which))
+
+
+def _activation(draw: Any, which: str) -> dict[str, Any]:
+    """The leaky ReLU that may follow where there is a bias."""
+    slope = draw(st.sampled_from([None, None, 0.0, 0.2])) if which[-1] in "bc" else None
+    return {} if slope is None else {"negative_slope": slope}
 
 
 @st.composite
@@ -325,6 +331,7 @@ def _convolution(draw: Any, which: str, kinds: Sequence[str] = ("gaussian",), dt
         params = {"input_size": w["size"], **params}
     if which == "xg":
         params = {"kernel_size": w["kernel"], **params}
+    params |= _activation(draw, which)
     return Case(tuple(draw(arrays(shape[name], kinds, dtype)) for name in which), params)
 
 

@@ -7,7 +7,7 @@ from ..kernels.shapes import output_size as conv_size
 from ..ops import conv as _conv
 from ..ops.shape import pad
 from ..tensor import Tensor
-from .norm import _channelwise
+from .norm import _channelwise, check_slope, leaky
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
@@ -119,6 +119,8 @@ def conv2d(
     padding: Padding = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    *,
+    negative_slope: float | None = None,
 ) -> Tensor:
     r"""Slide a bank of filters over images (cross-correlation, as deep learning calls convolution).
 
@@ -136,6 +138,8 @@ def conv2d(
         PyTorch, which refuses it for strides above 1, and TensorFlow, which does not).
     groups : int
         Cut the channels into this many groups that do not see each other.
+    negative_slope : float, optional
+        A leaky ReLU of this slope, 0 or more (0: a ReLU), follows.  PyTorch has no such argument.
 
     Returns
     -------
@@ -174,6 +178,7 @@ def conv2d(
             f"conv2d: {filters} output channels (weight of shape {weight.shape}), not divisible by groups={groups}"
         )
     check_vector("conv2d", "bias", bias, filters)
+    check_slope("conv2d", negative_slope, 0.0)
     sides = normalize_padding("conv2d", padding, batched.shape[2:], weight.shape[2:], strides, dilations)
     for i, axis in enumerate(("height", "width")):
         if conv_size(batched.shape[2 + i], weight.shape[2 + i], strides[i], sides[i], dilations[i]) < 1:
@@ -184,9 +189,9 @@ def conv2d(
             )
     how = {"stride": strides, "padding": sides, "dilation": dilations, "groups": groups}
     if bias is None:
-        out = _conv.conv2d(batched, weight, **how)
+        out = leaky(_conv.conv2d(batched, weight, **how), negative_slope)
     else:
-        out = _conv.conv2d_bias(batched, weight, bias, **how)
+        out = _conv.conv2d_bias(batched, weight, bias, negative_slope=negative_slope, **how)
     return out if input.ndim == 4 else out.reshape(out.shape[1:])
 
 
@@ -201,6 +206,7 @@ def conv_transpose2d(
     dilation: Pair = 1,
     *,
     output_size: Pair | None = None,
+    negative_slope: float | None = None,
 ) -> Tensor:
     r"""Transposed convolution: the adjoint of the `conv2d` with the same weight, stride, padding and dilation.
 
@@ -220,6 +226,8 @@ def conv_transpose2d(
     groups : int
     output_size : int or (int, int), optional
         The size (P, Q): it takes the place of `output_padding`, which is what the size needs.
+    negative_slope : float, optional
+        A leaky ReLU of this slope, 0 or more (0: a ReLU), follows.  PyTorch has no such argument.
 
     Returns
     -------
@@ -248,6 +256,7 @@ def conv_transpose2d(
             f"{weight.shape[0]}, in {groups} equal groups"
         )
     check_vector(op, "bias", bias, weight.shape[1] * groups)
+    check_slope(op, negative_slope, 0.0)
     grown = [n * s for n, s in zip(batched.shape[2:], strides)]
     sides = normalize_padding(op, padding, grown, weight.shape[2:], strides, dilations)
     if output_size is not None:
@@ -273,13 +282,15 @@ def conv_transpose2d(
             f"{op}: nothing is left of input of shape {input.shape}: output size {tuple(size)} with padding {sides}"
         )
     how = {"stride": strides, "padding": tuple(kept), "dilation": dilations, "groups": groups}
-    if bias is None or any(border):
-        out = _conv.conv2d_input_grad(batched, weight, input_size=tuple(size), **how)
+    how["input_size"] = tuple(size)
+    if bias is not None and not any(border):
+        out = _conv.conv2d_input_grad_bias(batched, weight, bias, negative_slope=negative_slope, **how)
     else:
-        out = _conv.conv2d_input_grad_bias(batched, weight, bias, input_size=tuple(size), **how)
-    if any(border):  # which the bias reaches too
-        out = pad(out, (0, border[1], 0, border[0]))
-        out = out if bias is None else out + _channelwise(bias, 4)
+        out = _conv.conv2d_input_grad(batched, weight, **how)
+        if any(border):  # which the bias reaches too
+            out = pad(out, (0, border[1], 0, border[0]))
+            out = out if bias is None else out + _channelwise(bias, 4)
+        out = leaky(out, negative_slope)
     return out if input.ndim == 4 else out.reshape(out.shape[1:])
 
 

@@ -10,11 +10,12 @@ from ..ops.elementwise import where
 from ..ops.linalg import dense, dense_bias
 from ..ops.shape import getitem
 from ..tensor import Tensor
+from .norm import check_slope, leaky
 
 __all__ = ["embedding", "linear", "one_hot"]
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, negative_slope: float | None = None) -> Tensor:
     """Dense layer: ``input @ weight.T + bias``.
 
     Parameters
@@ -22,6 +23,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     input : Tensor (..., in_features)
     weight : Tensor (out_features, in_features)
     bias : Tensor (out_features,), optional
+    negative_slope : float, optional
+        A leaky ReLU of this slope, 0 or more (0: a ReLU), follows.  PyTorch has no such argument.
 
     Returns
     -------
@@ -46,9 +49,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             "expected (..., in_features) and (out_features, in_features)"
         )
     check_vector("linear", "bias", bias, weight.shape[0])
+    check_slope("linear", negative_slope, 0.0)
     rows = math.prod(input.shape[:-1])
     batched = input if input.ndim == 2 else input.reshape(rows, weight.shape[1])
-    out = dense(batched, weight) if bias is None else dense_bias(batched, weight, bias)
+    if bias is None:
+        out = leaky(dense(batched, weight), negative_slope)
+    else:
+        out = dense_bias(batched, weight, bias, negative_slope=negative_slope)
     return out if input.ndim == 2 else out.reshape(*input.shape[:-1], weight.shape[0])
 
 

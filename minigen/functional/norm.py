@@ -66,7 +66,7 @@ def batch_norm(
         raise ValueError(f"batch_norm: expected input (N, C, ...), got shape {input.shape}")
     check_number("batch_norm", "eps", eps)
     check_number("batch_norm", "momentum", momentum)
-    _check_slope("batch_norm", negative_slope)
+    check_slope("batch_norm", negative_slope)
     channels = input.shape[1]
     vectors = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
     for name, vector in vectors.items():
@@ -78,7 +78,7 @@ def batch_norm(
         scale = weight * (running_var + eps) ** -0.5
         shift = bias - running_mean * scale
         out = input * _channelwise(scale, input.ndim) + _channelwise(shift, input.ndim)
-        return out if negative_slope is None else leaky_relu(out, negative_slope=negative_slope)
+        return leaky(out, negative_slope)
     if not input.numel():
         return _of_nothing(input, weight, bias)
     count = input.numel() // channels
@@ -216,7 +216,7 @@ def instance_norm(
         stored = running_mean, running_var
         return batch_norm(input, *stored, weight, bias, False, momentum, eps, negative_slope=negative_slope)
     check_number("instance_norm", "eps", eps)
-    _check_slope("instance_norm", negative_slope)
+    check_slope("instance_norm", negative_slope)
     n, channels = input.shape[:2]
     for name, vector in (("weight", weight), ("bias", bias)):
         check_vector("instance_norm", name, vector, channels)
@@ -268,9 +268,15 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     return input / maximum(norm(input, p, dim, keepdim=True), eps)
 
 
-def _check_slope(op: str, negative_slope: float | None) -> None:
+def check_slope(op: str, negative_slope: float | None, least: float = -math.inf) -> None:
+    """The slope of a leaky ReLU that may follow, or None."""
     if negative_slope is not None:
-        check_number(op, "negative_slope", negative_slope, -math.inf)
+        check_number(op, "negative_slope", negative_slope, least)
+
+
+def leaky(out: Tensor, negative_slope: float | None) -> Tensor:
+    """What follows, where no kernel does it on the way."""
+    return out if negative_slope is None else leaky_relu(out, negative_slope=negative_slope)
 
 
 def _channelwise(vector: Tensor, ndim: int) -> Tensor:

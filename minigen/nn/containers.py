@@ -4,6 +4,8 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import Any, Self, cast, overload
 
 from .activation import LeakyReLU, ReLU
+from .conv import Conv2d, ConvTranspose2d
+from .linear import Linear
 from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d, InstanceNorm2d
 
@@ -115,8 +117,8 @@ class Sequential(_List):
     def forward(self, input: Any) -> Any:
         """Feed the input through.
 
-        On a CPU a normalization does the ReLU or leaky ReLU after it too: with the same result, and in fewer passes
-        over memory.  (On a GPU there is no such kernel, so it would launch one kernel more.)
+        On a CPU a layer or a normalization does the ReLU or leaky ReLU after it too: with the same result, and in fewer
+        passes over memory.  (On a GPU there is no such kernel, so it would launch one kernel more.)
         """
         on_cpu = getattr(input, "device", "cpu") == "cpu"
         for module, slope in self._with_slopes() if on_cpu else ((module, None) for module in self):
@@ -124,7 +126,7 @@ class Sequential(_List):
         return input
 
     def _with_slopes(self) -> Iterator[tuple[Module, float | None]]:
-        """The Modules, and for a normalization that does the activation after it, and so replaces it, the slope."""
+        """The Modules, and for one that does the activation after it, and so replaces it, the slope."""
         modules = iter([*self, None])
         module = next(modules)
         while module is not None:
@@ -202,18 +204,21 @@ class ModuleDict(Module):
         return key in self._modules
 
 
+_WITH_SLOPE = (BatchNorm1d, BatchNorm2d, InstanceNorm2d, Linear, Conv2d, ConvTranspose2d)
+
+
 def _takes_slope(module: Module) -> bool:
-    """Whether it is a normalization of ours.  One with a hook is left alone, for a hook sees what comes out of it."""
-    return type(module) in (BatchNorm1d, BatchNorm2d, InstanceNorm2d) and not module._forward_hooks
+    """Whether it is a layer of ours that can.  One with a hook is left alone, for a hook sees what comes out of it."""
+    return type(module) in _WITH_SLOPE and not module._forward_hooks
 
 
 def _slope(module: Module | None) -> float | None:
-    """The slope of a ReLU or leaky ReLU of ours without hooks."""
+    """The slope, 0 or more, of a ReLU or leaky ReLU of ours without hooks."""
     if module is None or module._forward_pre_hooks or module._forward_hooks:
         return None
     if type(module) is ReLU:
         return 0.0
-    return module.negative_slope if type(module) is LeakyReLU else None
+    return module.negative_slope if type(module) is LeakyReLU and module.negative_slope >= 0 else None
 
 
 def _required(holder: Module, module: Any) -> Module:

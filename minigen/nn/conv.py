@@ -114,9 +114,10 @@ class Conv2d(_Conv):
     (2, 8, 8, 8)
     """
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, *, negative_slope: float | None = None) -> Tensor:
         """See `minigen.functional.conv2d`."""
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        how: Any = (self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d(input, self.weight, self.bias, *how, negative_slope=negative_slope)
 
 
 class Conv1d(_Conv):
@@ -174,10 +175,11 @@ class ConvTranspose2d(_ConvTranspose):
     (2, 3, 16, 16)
     """
 
-    def forward(self, input: Tensor, output_size: Pair | None = None) -> Tensor:
+    def forward(self, input: Tensor, output_size: Pair | None = None, *, negative_slope: float | None = None) -> Tensor:
         """See `minigen.functional.conv_transpose2d`."""
         how: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
-        return F.conv_transpose2d(input, self.weight, self.bias, *how, output_size=output_size)
+        more: Any = {"output_size": output_size, "negative_slope": negative_slope}
+        return F.conv_transpose2d(input, self.weight, self.bias, *how, **more)
 
 
 class ConvTranspose1d(_ConvTranspose):

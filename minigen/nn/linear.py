@@ -40,9 +40,9 @@ class Linear(Module):
         self.register_parameter("bias", Parameter(zeros(out_features)) if bias else None)
         _start(self.weight, self.bias)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, *, negative_slope: float | None = None) -> Tensor:
         """See `minigen.functional.linear`."""
-        return F.linear(input, self.weight, self.bias)
+        return F.linear(input, self.weight, self.bias, negative_slope=negative_slope)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

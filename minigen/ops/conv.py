@@ -65,21 +65,23 @@ conv2d_weight_grad.vjp(
 )
 
 
-# The bias of a layer, b[c] for channel c of the result, is added in place.
+# The bias of a layer, b[c] for channel c of the result, is added in place, and a leaky ReLU may follow.
 
 
 @primitive
-def conv2d_bias(x: Array, w: Array, b: Array, **params: Any) -> Array:
+def conv2d_bias(x: Array, w: Array, b: Array, *, negative_slope: float | None = None, **params: Any) -> Array:
     """C(x, w) + b."""
     y = conv2d.forward(x, w, **params)
-    return find("add_bias", y)(y, b, out=y)
+    return find("add_bias", y)(y, b, y, negative_slope)
 
 
 @primitive
-def conv2d_input_grad_bias(g: Array, w: Array, b: Array, **params: Any) -> Array:
+def conv2d_input_grad_bias(
+    g: Array, w: Array, b: Array, *, negative_slope: float | None = None, **params: Any
+) -> Array:
     """T(g, w) + b."""
     x = conv2d_input_grad.forward(g, w, **params)
-    return find("add_bias", x)(x, b, out=x)
+    return find("add_bias", x)(x, b, x, negative_slope)
 
 
 share_vjps(conv2d_bias, conv2d)

@@ -62,11 +62,10 @@ dense_weight_grad.vjp(
 
 
 @primitive
-def dense_bias(input: Array, weight: Array, bias: Array) -> Any:
-    """``input @ weight.T + bias``; the bias is added where the product lies, which is not written twice."""
+def dense_bias(input: Array, weight: Array, bias: Array, *, negative_slope: float | None = None) -> Any:
+    """``leaky(input @ weight.T + bias)``, or without the leaky ReLU; all in the memory where the product lies."""
     out = dense.forward(input, weight)
-    out += bias
-    return out
+    return find("add_bias", out)(out, bias, out, negative_slope)
 
 
 share_vjps(dense_bias, dense)

@@ -29,11 +29,13 @@ __all__ = [
     "LARGE",
     "RUNS",
     "broadcast_like",
-    "prefetch",
     "fence",
     "interleaved_index",
+    "leaked",
     "leaky",
     "load_like",
+    "prefetch",
+    "slope_like",
     "stream",
     "to_double",
     "write",
@@ -88,6 +90,19 @@ def leaky(typing, x, g, slope):
         return builder.select(kept, g, builder.fadd(scaled, zeros))  # plus zero: 0.0 and not -0.0
 
     return g(x, g, slope), generate
+
+
+@subroutine
+def leaked(x, g, slope):
+    """`leaky` of numbers or of vectors where a leaky ReLU follows, else `g`."""
+    if slope is None:
+        return g
+    return leaky(x, g, slope)
+
+
+def slope_like(negative_slope, x):
+    """The slope in the dtype of `x`.  None is a type too: Numba compiles what follows without an activation for it."""
+    return None if negative_slope is None else x.dtype.type(negative_slope)
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""A normalization that does the leaky ReLU after it: every bit is that of the two, one after the other."""
+"""A layer or a normalization that does the leaky ReLU after it: every bit is that of the two, one after the other."""
 
 import copy
 import itertools
@@ -68,6 +68,48 @@ def test_one_pass_gives_the_bits_of_two(case, dtype, activation, training, affin
     assert bits(got) == bits(expected)
 
 
+PLAIN_LAYERS = [
+    ((5, 3), lambda **o: nn.Linear(3, 4, **o)),
+    ((2, 3, 5), lambda **o: nn.Linear(5, 17, **o)),
+    ((2, 3, 5, 6), lambda **o: nn.Conv2d(3, 4, 3, stride=2, padding=1, **o)),
+    ((2, 4, 4, 5), lambda **o: nn.Conv2d(4, 6, (1, 2), groups=2, **o)),
+    ((3, 4, 6), lambda **o: nn.Conv2d(3, 2, 3, **o)),
+    ((2, 3, 3, 4), lambda **o: nn.ConvTranspose2d(3, 5, 3, 2, padding=1, **o)),
+    ((2, 3, 3, 4), lambda **o: nn.ConvTranspose2d(3, 2, 2, 2, output_padding=1, **o)),
+]
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(PLAIN_LAYERS), st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]),
+    st.sampled_from(ACTIVATIONS), st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_one_pass_after_a_layer_gives_the_bits_of_two(shape_and_layer, seed, dtype, activation, bias, spread):
+    shape, make = shape_and_layer
+    rng = np.random.default_rng(seed)
+    layer = make(bias=bias).to(dtype)
+    for p in layer.parameters():
+        p.data = numbers(rng, p.shape, dtype, False)
+    x = numbers(rng, shape, dtype, spread)
+    out = layer(mg.tensor(x)).shape
+    cotangents = [numbers(rng, s, dtype, spread) for s in (out, shape, *(p.shape for p in layer.parameters()))]
+    got = derivatives(nn.Sequential(layer, activation), layer, x, cotangents)
+    expected = derivatives(lambda x: activation(layer(x)), layer, x, cotangents)
+    assert bits(got) == bits(expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("slope", [None, 0.0, 0.2, -0.5])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 5000), (4, 300, 1, 3), (1, 3, 17, 31), (33, 5, 91, 71), (2, 0, 3)])
+def test_the_bias_kernel_gives_the_bits_of_the_reference(shape, slope, dtype):
+    rng = np.random.default_rng(5)
+    x, bias = numbers(rng, shape, dtype, True), numbers(rng, shape[1], dtype, False)
+    x.reshape(-1)[::97] = np.nan
+    got, expected = (f(x, bias, None, slope) for f in (kernels.find("add_bias"), reference.add_bias))
+    assert bits([np.nan_to_num(got)]) == bits([np.nan_to_num(expected)])  # NaN has many bit patterns
+    assert (np.isnan(got) == np.isnan(expected)).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("slope", [0.0, 0.2, -0.5])
 @pytest.mark.parametrize("shape", [(3, 40, 4, 4), (1, 3, 17, 31), (33, 5, 91, 71), (7, 300)])
@@ -113,6 +155,12 @@ def test_only_what_nobody_looks_between_is_done_in_one_pass():
     def norm():
         return nn.BatchNorm2d(2)
 
+    assert [last(nn.Conv2d(2, 3, 3), nn.ReLU()), last(nn.ConvTranspose2d(2, 3, 3), nn.LeakyReLU(0.5))] == [
+        "conv2d_bias", "conv2d_input_grad_bias",
+    ]  # fmt: skip
+    assert [last(nn.Conv2d(2, 3, 3, bias=False), nn.ReLU()), last(nn.Conv2d(2, 3, 3), nn.LeakyReLU(-0.5))] == [
+        "leaky_relu"
+    ] * 2
     assert [last(norm(), nn.ReLU()), last(nn.InstanceNorm2d(2), nn.ReLU())] == ["batch_norm", "instance_norm"]
     assert [last(norm(), Doubled()), last(norm(), nn.ReLU(), nn.ReLU()), last(norm())] == [
         "mul", "leaky_relu", "batch_norm",
@@ -133,3 +181,14 @@ def test_only_what_nobody_looks_between_is_done_in_one_pass():
 def test_a_slope_that_is_no_number_is_named(norm):
     with pytest.raises(TypeError, match="argument 'negative_slope': expected a number"):
         norm(mg.ones(2, 3, 4), None, None, None, None, True, negative_slope="relu")
+
+
+def test_a_layer_takes_no_negative_slope_below_0():
+    image, filters = mg.ones(1, 2, 4, 4), mg.ones(2, 2, 3, 3)
+    for op in (mg.functional.conv2d, mg.functional.conv_transpose2d):
+        with pytest.raises(
+            ValueError, match=f"{op.__name__}: argument 'negative_slope': expected a finite number of at"
+        ):
+            op(image, filters, negative_slope=-1.0)
+    with pytest.raises(ValueError, match="linear: argument 'negative_slope': expected a finite number of at least 0"):
+        mg.functional.linear(mg.ones(2, 3), mg.ones(4, 3), negative_slope=-1.0)
