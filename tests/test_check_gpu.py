@@ -180,6 +180,19 @@ def test_a_training_that_depends_on_its_past_is_found(hosted):
 
 
 @pytest.mark.emulator
+def test_a_launch_is_timed_and_one_left_to_numba_is_found(emulated, monkeypatch):
+    from minigen.kernels.cuda import launch
+
+    monkeypatch.setattr(speed, "ROUNDS", 1)
+    monkeypatch.setattr(speed, "LEAST", 0.001)
+    outcome = speed.time_launch()
+    assert outcome.status == "pass" and outcome.numbers["ms"] >= outcome.numbers["ms of the CPU"] > 0
+    monkeypatch.setattr(launch._here(), "left_to_numba", {"leaky_relu", "correlate"}, raising=False)
+    outcome = speed.time_launch()
+    assert outcome.status == "fail" and outcome.detail.startswith("Numba launches correlate, leaky_relu: ")
+
+
+@pytest.mark.emulator
 def test_convolutions_are_timed_beside_their_prediction(emulated, monkeypatch):
     monkeypatch.setattr(speed, "ROUNDS", 1)
     monkeypatch.setattr(speed, "LEAST", 0.001)

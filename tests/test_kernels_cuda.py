@@ -257,8 +257,9 @@ class FakeArray(np.ndarray):
 
 
 @pytest.mark.parametrize("pointer", [0, 77])
-def test_a_launch_on_a_gpu_takes_cupys_stream_and_waits_for_nothing(pointer, monkeypatch):
-    """Numba is told not to wait for the arrays' stream, and given the stream that CuPy uses."""
+def test_a_launch_by_numba_takes_cupys_stream_and_waits_for_nothing(pointer, monkeypatch):
+    """This Numba is none whose launches can be packed; it is told not to wait for the arrays' stream, and given the
+    stream that CuPy uses."""
     calls = []
 
     class Compiled:
@@ -276,10 +277,9 @@ def test_a_launch_on_a_gpu_takes_cupys_stream_and_waits_for_nothing(pointer, mon
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy)
     monkeypatch.setattr(launch, "cuda", stand_in)
     launch._gpu.cache_clear()
-    launch._compiled.cache_clear()
     x = np.ones((2, 3), np.float32).view(FakeArray)
     launch.launch(COPY, 3, x, x, 6)
+    assert launch._gpu().left_to_numba == {COPY.function.__name__}
     launch._gpu.cache_clear()
-    launch._compiled.cache_clear()
     view = ("view", 6, False)
     assert calls == [((3, COPY.threads, "stream 77" if pointer else 0), (view, view, 6))]

@@ -4,20 +4,24 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
+from .packed import Launch, UnexpectedNumbaError, pack
 from .target import configured, cuda, types
 
 __all__ = [
     "Device",
+    "Gpu",
     "Kernel",
     "contiguous",
     "deliver",
     "elements",
     "empty",
     "launch",
+    "left_to_numba",
     "receiver",
     "running_on",
     "square_root",
@@ -31,12 +35,22 @@ MOST_BLOCKS = 8192
 LIMIT = 2**31 - 1
 
 
-class Kernel(NamedTuple):
-    """A kernel, made for one dtype and for sizes that it has as constants."""
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A kernel, made for one dtype and for sizes that it has as constants.
+
+    Two are the same only if they are one object: to compare Numba's types takes longer than a launch.
+    """
 
     function: Callable[..., None]
     arguments: tuple[types.Type, ...]
     threads: int = THREADS
+
+    @functools.cached_property
+    def readers(self) -> tuple[Callable[[Any], Any], ...]:
+        """For each argument, the function that makes what the kernel takes from what it is given."""
+        name = self.function.__name__
+        return tuple(functools.partial(_reader(kind), name) for kind in self.arguments)
 
 
 class Device(Protocol):
@@ -49,45 +63,74 @@ class Device(Protocol):
         """Launch `kernel` with that many blocks."""
 
 
-class _Gpu:
-    """CuPy arrays, on its current device."""
+class Gpu:
+    """CuPy's current device, and its current stream."""
 
-    def __init__(self) -> None:
-        try:
-            import cupy
-        except ImportError as error:
-            hint = "python -m pip install 'minigen-lab[cuda13]' (or cuda12, by the driver)"
-            raise ImportError(f"the CUDA kernels need CuPy: {hint}", name="cupy") from error
-        if not cupy.cuda.is_available():
-            raise RuntimeError(
-                "the CUDA kernels need an NVIDIA GPU and its driver, and none answers here; "
-                "`with minigen.kernels.emulator.emulated():` runs them on the CPU (extra: emulator)"
-            )
-        self.arrays = cupy
+    def __init__(self, arrays: Any) -> None:
+        self.arrays = arrays
+        self.left_to_numba: set[str] = set()
+        """Kernels whose launches cannot be packed: see `packed`."""
+        self._launches: dict[Kernel, Launch] = {}
 
     def start(self, kernel: Kernel, blocks: int, arguments: list[Any]) -> None:
+        """Launch `kernel` on CuPy's current stream."""
         # Work on another stream than CuPy's current one, which makes the inputs, would race with it.
-        pointer = self.arrays.cuda.get_current_stream().ptr
-        stream = cuda.external_stream(pointer) if pointer else 0
-        # Left to itself, Numba has the CPU wait for the stream of every CuPy array before it launches a kernel.
-        arguments = [
-            cuda.as_cuda_array(value, sync=False) if isinstance(value, self.arrays.ndarray) else value
-            for value in arguments
-        ]
-        configured(_compiled(kernel), blocks, kernel.threads, stream)(*arguments)
+        stream = self.arrays.cuda.get_current_stream().ptr
+        launch = self._launches.get(kernel)
+        if launch is None:
+            launch = self._launches[kernel] = self._prepare(kernel, arguments)
+        launch(blocks, stream, arguments)
+
+    def _prepare(self, kernel: Kernel, arguments: list[Any]) -> Launch:
+        """How `kernel` is launched from now on: packed by us, or by Numba where that is not as expected."""
+        compiled = cuda.jit(types.void(*kernel.arguments))(kernel.function)
+        as_numba = functools.partial(_as_numba_array, self.arrays.ndarray)
+        try:
+            return pack(compiled, kernel.threads, arguments, as_numba(arguments))
+        except UnexpectedNumbaError:
+            self.left_to_numba.add(kernel.function.__name__)
+            return lambda blocks, stream, values: _launch_by_numba(
+                compiled, blocks, kernel.threads, stream, as_numba(values)
+            )
+
+
+def _as_numba_array(array_type: type, value: Any) -> Any:
+    """An argument as Numba takes it: arrays of CuPy's, and tuples of them, as Numba's own."""
+    if isinstance(value, list | tuple):
+        return tuple(_as_numba_array(array_type, part) for part in value)
+    # Left to itself, Numba has the CPU wait for the stream of every CuPy array before it launches a kernel.
+    return cuda.as_cuda_array(value, sync=False) if isinstance(value, array_type) else value
+
+
+def _launch_by_numba(compiled: Any, blocks: int, threads: int, stream: int, arguments: tuple[Any, ...]) -> None:
+    configured(compiled, blocks, threads, cuda.external_stream(stream) if stream else 0)(*arguments)
 
 
 _device: ContextVar[Device | None] = ContextVar("minigen_kernels_cuda", default=None)
-_gpu = functools.cache(_Gpu)
+
+
+@functools.cache
+def _gpu() -> Gpu:
+    try:
+        import cupy
+    except ImportError as error:
+        hint = "python -m pip install 'minigen-lab[cuda13]' (or cuda12, by the driver)"
+        raise ImportError(f"the CUDA kernels need CuPy: {hint}", name="cupy") from error
+    if not cupy.cuda.is_available():
+        raise RuntimeError(
+            "the CUDA kernels need an NVIDIA GPU and its driver, and none answers here; "
+            "`with minigen.kernels.emulator.emulated():` runs them on the CPU (extra: emulator)"
+        )
+    return Gpu(cupy)
 
 
 def _here() -> Device:
     return _device.get() or _gpu()
 
 
-@functools.cache
-def _compiled(kernel: Kernel) -> Any:
-    return cuda.jit(types.void(*kernel.arguments))(kernel.function)
+def left_to_numba() -> tuple[str, ...]:
+    """Names of the kernels that Numba has launched here, because their launches cannot be packed."""
+    return tuple(sorted(getattr(_here(), "left_to_numba", ())))
 
 
 @contextlib.contextmanager
@@ -126,19 +169,30 @@ def launch(kernel: Kernel, blocks: int, *arguments: Any) -> None:
         return
     if blocks > LIMIT:
         raise ValueError(f"{kernel.function.__name__}: {blocks} blocks of threads are more than the {LIMIT} of a GPU")
-    values = []
-    for kind, value in zip(kernel.arguments, arguments, strict=True):
-        if isinstance(kind, types.Array):
-            if value.size > LIMIT:
-                raise ValueError(
-                    f"{kernel.function.__name__}: an array of shape {value.shape} has more elements than the {LIMIT} "
-                    "that kernels count; take a smaller batch"
-                )
-            value = value.reshape(-1)
-        else:
-            value = np.dtype(kind.name).type(value)
-        values.append(value)
-    _here().start(kernel, blocks, values)
+    _here().start(kernel, blocks, [read(value) for read, value in zip(kernel.readers, arguments, strict=True)])
+
+
+def _reader(kind: types.Type) -> Callable[[str, Any], Any]:
+    if isinstance(kind, types.BaseTuple):
+        return _flat_arrays
+    if isinstance(kind, types.Array):
+        return _flat_array
+    number = np.dtype(kind.name).type
+    return lambda kernel, value: number(value)
+
+
+def _flat_array(kernel: str, array: Any) -> Any:
+    """An array as the kernel `kernel` sees it: in one dimension."""
+    if array.size > LIMIT:
+        raise ValueError(
+            f"{kernel}: an array of shape {array.shape} has more elements than the {LIMIT} that kernels count; "
+            "take a smaller batch"
+        )
+    return array if array.ndim == 1 else array.reshape(-1)
+
+
+def _flat_arrays(kernel: str, arrays: Any) -> tuple[Any, ...]:
+    return tuple([_flat_array(kernel, array) for array in arrays])
 
 
 def elements(kernel: Kernel, count: int, *arguments: Any) -> None:

@@ -62,4 +62,4 @@ def _speed(rows: Sequence[Row]) -> str:
         return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
     cells = [[row.name, *(cell(row.numbers.get(name)) for name in _SPEED)] for row in rows]
-    return Table(["convolution", *_SPEED.values()], cells, "l" + "r" * len(_SPEED)).markdown()
+    return Table(["what", *_SPEED.values()], cells, "l" + "r" * len(_SPEED)).markdown()

@@ -1,4 +1,4 @@
-"""How fast the convolutions are: beside a product of matrices with as many operations, PyTorch, and the prediction."""
+"""How fast launches are, and convolutions: beside a matrix product of as many operations, PyTorch, the prediction."""
 
 import statistics
 import time
@@ -15,17 +15,31 @@ from ...kernels.static_report.gpus import LIMITS, Gpu, roofline
 from .machine import gpu, usable_torch
 from .result import Check, Outcome
 
-__all__ = ["checks", "seconds_of", "theirs", "time_convolution"]
+__all__ = ["checks", "seconds_of", "theirs", "time_convolution", "time_launch"]
 
 ROUNDS = 7
 LEAST = 0.05  # seconds of a round
 
 
 def checks(layers: Sequence[Convolution]) -> Iterator[Check]:
-    """Every convolution of every layer."""
+    """A launch, and every convolution of every layer."""
+    yield "leaky_relu of 1000 numbers: a launch", time_launch
     for layer in layers:
         for op in CONVOLUTIONS:
             yield f"{op}, {layer}", partial(time_convolution, op, layer)
+
+
+def time_launch() -> Outcome:
+    """Time a kernel that has next to nothing to do; whether Python starts kernels as quickly as it can."""
+    from ...kernels.cuda.launch import left_to_numba
+
+    x = to_device(np.zeros(1000, np.float32), "cuda")
+    kernel = find("leaky_relu", x)
+    seconds, host = seconds_of(lambda: kernel(x, 0.2))
+    numbers = {"ms": 1e3 * seconds, "ms of the CPU": 1e3 * host}
+    if slow := left_to_numba():
+        return Outcome("fail", f"Numba launches {', '.join(slow)}: not as kernels/cuda/packed.py expects it", numbers)
+    return Outcome("pass", f"{1e6 * host:.1f} microseconds of the CPU", numbers)
 
 
 def time_convolution(op: str, layer: Convolution) -> Outcome:
