@@ -11,6 +11,7 @@ which nothing interrupts: it appends the block to a queue.  The next call of `em
 in a ``with`` statement only, and no thread waits for it that may hold it already.
 """
 
+import ctypes
 import math
 import os
 import threading
@@ -73,7 +74,10 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     nbytes = math.prod(shape) * dtype.itemsize
     block = _allocate(nbytes) if _freed or nbytes >= _SMALLEST else None
     if block is None:
-        return np.empty(shape, dtype) if nbytes < _TINY else np.ndarray(shape, dtype, _aligned(nbytes))
+        if nbytes < _TINY:
+            return np.empty(shape, dtype)
+        memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+        return np.ndarray(shape, dtype, memory, _until_boundary(memory))
     array = np.ndarray(shape, dtype, block)
     reference = _Reference(array, _freed.append)
     reference.block = block
@@ -145,8 +149,13 @@ def _aligned(nbytes: int) -> _Block:
     A vector of 64 bytes that does not is in two cache lines, and both have to be read.
     """
     memory = _Block((nbytes + _ALIGNMENT,), np.uint8)
-    start = -memory.__array_interface__["data"][0] % _ALIGNMENT
+    start = _until_boundary(memory)
     return memory[start : start + nbytes].view(_Block)
+
+
+def _until_boundary(memory: np.ndarray) -> int:
+    """Bytes from the start of new memory to its first boundary."""
+    return -ctypes.addressof(ctypes.c_char.from_buffer(memory)) % _ALIGNMENT  # the fastest way to an address
 
 
 def _reuse(nbytes: int) -> _Block | None:
