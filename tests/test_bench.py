@@ -16,6 +16,7 @@ from minigen import kernels
 from minigen.bench import bounds, interleave, own_kernel, regret, report, sweeps
 from minigen.bench import kernels as bench_kernels
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
+from minigen.bench.networks import NETWORKS, our_networks, their_networks
 from minigen.bench.report import Row
 from minigen.bench.timing import Measurement, Timings, split_rounds
 from minigen.bench.worker import ALLOCATOR, Worker
@@ -114,6 +115,19 @@ def test_the_pytorch_model_computes_the_same(network):
         assert mine.shape == theirs.shape
         if network != "conv_k5_dropout":  # its "same" padding lies one pixel elsewhere in PyTorch
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=2e-5)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_a_single_network_learns_as_its_pytorch_equivalent(name):
+    pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    ours, theirs = our_networks(name), their_networks(name)[name]
+    expected = [ours() for _ in range(20)]
+    assert expected[-1] < expected[0]
+    first = theirs()  # after the steps that were taken to choose the faster memory format
+    done = min(range(20), key=lambda i: abs(expected[i] - first))
+    assert 0 < done < 18
+    np.testing.assert_allclose([first, theirs(), theirs()], expected[done : done + 3], rtol=2e-3)
 
 
 @pytest.mark.torch

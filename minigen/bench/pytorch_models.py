@@ -1,8 +1,11 @@
 """The PyTorch equivalent of a network of ours: the same layers with the same weights."""
 
+from functools import partial
 from typing import Any
 
 from .. import nn
+from ..models.networks.image import Enlarger, Residual, UNet
+from ..models.networks.sequence import RecurrentGenerator
 
 __all__ = ["to_pytorch"]
 
@@ -16,7 +19,8 @@ def to_pytorch(module: nn.Module) -> Any:
     Parameters
     ----------
     module : minigen.nn.Module
-        A Sequential of the layers that our models use.
+        A layer that our models use, a Sequential of them, or one of the networks with branches of which `_FORWARD`
+        has the formula.
 
     Returns
     -------
@@ -31,11 +35,49 @@ def to_pytorch(module: nn.Module) -> Any:
 
     if isinstance(module, nn.Sequential):
         return torch.nn.Sequential(*(to_pytorch(child) for child in module))
+    if type(module) in _FORWARD:
+        whole = torch.nn.Module()
+        for name, child in module.named_children():
+            whole.add_module(name, to_pytorch(child))
+        whole.forward = partial(_FORWARD[type(module)], module, whole)
+        return whole
     made = _layer(torch.nn, module)
     state = {name: torch.from_numpy(array) for name, array in module.state_dict().items()}
     if state:
         made.load_state_dict(state)
     return made
+
+
+def _enlarge(ours: Enlarger, m: Any, x: Any) -> Any:
+    import torch.nn.functional as F
+
+    enlarged = F.interpolate(x, scale_factor=ours.factor, mode="bicubic", antialias=True)
+    return enlarged + F.pixel_shuffle(m.tail(m.blocks(m.head(x))), ours.factor)
+
+
+def _down_and_up(_: UNet, m: Any, x: Any) -> Any:
+    """A U-Net whose images have sides that 4 divides."""
+    from torch import cat
+
+    full = m.first(x)
+    half = m.down1(full)
+    quarter = m.waist(m.down2(half))
+    half = m.join1(cat([m.up1(quarter), half], 1))
+    return m.last(m.join2(cat([m.up2(half), full], 1)))
+
+
+def _unroll(ours: RecurrentGenerator, m: Any, z: Any) -> Any:
+    states, _ = m.gru(z.expand(ours.steps, *z.shape), m.start(z).tanh()[None])
+    return m.head(states).tanh().transpose(0, 1)
+
+
+_FORWARD: dict[type[nn.Module], Any] = {
+    Residual: lambda _, m, x: x + m.body(x),
+    Enlarger: _enlarge,
+    UNet: _down_and_up,
+    RecurrentGenerator: _unroll,
+}
+"""For a network with branches: the formula of its PyTorch equivalent, whose parts have the same names."""
 
 
 def _layer(torch_nn: Any, m: Any) -> Any:
@@ -63,6 +105,8 @@ def _layer(torch_nn: Any, m: Any) -> Any:
         )
     if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d):
         return getattr(torch_nn, type(m).__name__)(m.num_features, m.eps, m.momentum)
+    if isinstance(m, nn.GRU):
+        return torch_nn.GRU(m.input_size, m.hidden_size)
     if isinstance(m, nn.LeakyReLU):
         return torch_nn.LeakyReLU(m.negative_slope)
     if isinstance(m, nn.Unflatten):

@@ -15,6 +15,7 @@ from functools import partial
 
 from .. import kernels
 from .kernels import IMAGES, LAYERS, OTHER_LAYERS, time_images, time_layers, time_others
+from .networks import time_networks
 from .recurrent import time_recurrent
 from .report import Row
 from .steps import time_steps
@@ -32,7 +33,7 @@ WORK: dict[str, dict[str, Timer]] = {
     "other": {"batch norm, activation, optimizer": time_others},
     "image": {f"operations on images {'x'.join(map(str, IMAGES))}, forward + backward": time_images},
     "recurrent": {"recurrent layers": time_recurrent},
-    "step": {"training steps": time_steps},
+    "step": {"training steps": time_steps, "training steps of single networks": time_networks},
 }
 """What can be timed: for each word of the command line the titles of its tables, and what times their rows."""
 
