@@ -128,11 +128,16 @@ def convolution(rng):
     kernel = pair(4) if rng.random() < 0.6 else ((3, 3) if rng.random() < 0.6 else (1, 1))
     stride = pair(3) if rng.random() < 0.5 else (1, 1)
     dilation = pair(2) if rng.random() < 0.3 else (1, 1)
+    depthwise = rng.random() < 0.2
+    if depthwise:
+        kernel, stride, dilation = (int(rng.integers(2, 6)),) * 2, (int(rng.integers(1, 3)),) * 2, (1, 1)
     padding = tuple((int(rng.integers(0, 3)), int(rng.integers(0, 3))) for _ in range(2))
     most = 40 if rng.random() < 0.3 else 10
     need = [max(1, d * (k - 1) + 1 - sum(p)) for k, d, p in zip(kernel, dilation, padding)]
     height, width = (n + int(rng.integers(0, most)) for n in need)
     channels, outputs, n = size(rng, most), size(rng, most), size(rng, 3)
+    if depthwise:
+        groups, channels, outputs = max(channels, 1), 1, 1
     pixels = map(output_size, (height, width), kernel, stride, padding, dilation)
     x = numbers(rng, (n, channels * groups, height, width), dtype)
     w = numbers(rng, (outputs * groups, channels, *kernel), dtype)

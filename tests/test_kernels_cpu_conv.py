@@ -128,12 +128,15 @@ def single_taps(draw):
 
 @st.composite
 def planes(draw):
-    """Channels each with its own filter, stride 1."""
+    """Channels each with its own square filter and stride."""
     case, kernel = draw(cases(dilations=(1,), strides=(1,))), (draw(st.integers(2, 5)),) * 2
+    stride = (draw(st.integers(1, 2)),) * 2
     size = tuple(max(n, k - sum(p)) for n, k, p in zip(case.x[2:], kernel, case.padding, strict=True))
     columns = draw(st.sampled_from((0, 0, 12, 30)))  # up to three vectors
     groups = draw(st.integers(1, 5))
-    return replace(case, size=(size[0], size[1] + columns), kernel=kernel, channels=1, outputs=1, groups=groups)
+    return replace(
+        case, size=(size[0], size[1] + columns), kernel=kernel, stride=stride, channels=1, outputs=1, groups=groups
+    )
 
 
 PRODUCT = Method(products.conv2d, products.conv2d_input_grad, products.conv2d_weight_grad)

@@ -6,7 +6,7 @@ fused multiply-adds for ``rows + vectors`` loads.  All of C stays in registers u
 follows from the number of registers: AVX-512 has 32, so 13 x 2 for C, 2 for b, and the rest to spare; AVX2 has 16, so
 6 x 2.
 
-Ten kernels differ in the layout of the operands, and share `_block`; the two `slide_` kernels are no products:
+Ten kernels differ in the layout of the operands, and share `_block`:
 
 ================== ========================================== ======================================================
 kernel             a[k, i]                                    b[k, j]
@@ -63,11 +63,13 @@ __all__ = [
     "SUM_ROWS",
     "VECTORS",
     "WIDE_PLACES",
+    "at",
     "channels_kernel",
     "channels_kernel_narrow",
     "group_pixels_kernel",
     "group_taps_kernel",
     "matmul_kernel",
+    "nested_loops",
     "places_kernel",
     "places_kernel_narrow",
     "places_kernel_wide",
@@ -78,9 +80,6 @@ __all__ = [
     "pixels_kernel_short_narrow",
     "shifts_kernel",
     "shifts_kernel_wide",
-    "slide_kernel",
-    "slide_kernel_narrow",
-    "slide_sums_kernel",
     "sums_kernel",
     "sums_kernel_narrow",
     "taps_kernel",
@@ -113,7 +112,7 @@ GROUP_PIXELS, GROUP_TAPS = 8, 9
 
 
 @contextlib.contextmanager
-def _nested_loops(builder, counts):
+def nested_loops(builder, counts):
     """Loops ``for k0 in range(counts[0]): for k1 ...``; gives the indices."""
     with contextlib.ExitStack() as stack:
         loops = [stack.enter_context(cgutils.for_range(builder, count, intp=INT64)).index for count in counts]
@@ -170,7 +169,7 @@ def _block(builder, rows, vectors, counts, a_at, b_at, c_at, start=None, rows_us
                         else:
                             value = load_masked(builder, c_at(i, j), lanes_used[j])
                         builder.store(value, register[i, j])
-    with _nested_loops(builder, counts) as indices:
+    with nested_loops(builder, counts) as indices:
         for address in soon(indices) if soon else ():
             emit_prefetch(builder, address, write=False)
         b = [load_vector(builder, b_at(j, indices)) for j in range(vectors)]
@@ -197,7 +196,7 @@ def _if_used(builder, i, rows_used):
     return builder.if_then(builder.icmp_signed("<", ir.Constant(INT64, i), rows_used))
 
 
-def _at(builder, pointer, *terms):
+def at(builder, pointer, *terms):
     """``pointer + sum of products``; each term is an index, or a pair (index, stride)."""
     for term in terms:
         index, stride = term if isinstance(term, tuple) else (term, 1)
@@ -216,7 +215,7 @@ def _rows_at(builder, pointer, apart, rows, used):
     for i in range(rows):
         index = ir.Constant(INT64, i)
         there = builder.icmp_signed("<", index, used)
-        starts.append(_at(builder, pointer, (builder.select(there, index, last), apart)))
+        starts.append(at(builder, pointer, (builder.select(there, index, last), apart)))
     return starts
 
 
@@ -234,19 +233,19 @@ def _channels_kernel(vectors):
             L = vector_of(a).count
 
             def a_at(i, k):
-                return _at(builder, a, (k[0], a_block), k[1], i * L)
+                return at(builder, a, (k[0], a_block), k[1], i * L)
 
             def b_at(j, k):
-                return _at(builder, b, (k[0], vectors * L * L), (k[1], vectors * L), j * L)
+                return at(builder, b, (k[0], vectors * L * L), (k[1], vectors * L), j * L)
 
             def c_at(i, j):
-                return _at(builder, c, (j, c_vector), i * L)
+                return at(builder, c, (j, c_vector), i * L)
 
             def soon(k):
                 rest = builder.add(k[0], ir.Constant(INT64, 1))
-                yield _at(builder, a, (rest, a_block), (k[1], L))
+                yield at(builder, a, (rest, a_block), (k[1], L))
                 for j in range(vectors):
-                    yield _at(builder, b_at(j, k), AHEAD * vectors * L)
+                    yield at(builder, b_at(j, k), AHEAD * vectors * L)
 
             _block(builder, ROWS, vectors, [blocks, ir.Constant(INT64, L)], a_at, b_at, c_at, start=add, soon=soon)
             return context.get_dummy_value()
@@ -270,13 +269,13 @@ def _sums_kernel(vectors):
             L = vector_of(a).count
 
             def a_at(i, k):
-                return _at(builder, a, (k[0], L), i)
+                return at(builder, a, (k[0], L), i)
 
             def b_at(j, k):
-                return _at(builder, b, (k[0], L), (j, b_vector))
+                return at(builder, b, (k[0], L), (j, b_vector))
 
             def c_at(i, j):
-                return _at(builder, c, (i, c_row), j * L)
+                return at(builder, c, (i, c_row), j * L)
 
             _block(builder, SUM_ROWS, vectors, [count], a_at, b_at, c_at, start=add)
             return context.get_dummy_value()
@@ -304,13 +303,13 @@ def _pixels_kernel(height, vectors):
             count, a, b, offset, b_second, c, c_row, c_second, rows, lanes_first, lanes_second = args
 
             def a_at(i, k):
-                return _at(builder, a, (k[0], height), i)
+                return at(builder, a, (k[0], height), i)
 
             def b_at(j, k):
-                return _at(builder, b, builder.load(builder.gep(offset, [k[0]])), (j, b_second))
+                return at(builder, b, builder.load(builder.gep(offset, [k[0]])), (j, b_second))
 
             def c_at(i, j):
-                return _at(builder, c, (i, c_row), (j, c_second))
+                return at(builder, c, (i, c_row), (j, c_second))
 
             lanes_used = [lanes_first, lanes_second]
             _block(builder, height, vectors, [count], a_at, b_at, c_at, rows_used=rows, lanes_used=lanes_used)
@@ -338,15 +337,15 @@ def pixels_kernel_row(typing, count, a, b, offset, position, c, place, used):
         count, a, b, offset, position, c, place, used = args
         pixels, targets, lanes_used = [], [], []
         for j in range(ROW_VECTORS):
-            pixels.append(_at(builder, b, builder.load(_at(builder, position, j))))
-            targets.append(_at(builder, c, builder.load(_at(builder, place, j))))
-            lanes_used.append(builder.load(_at(builder, used, j)))
+            pixels.append(at(builder, b, builder.load(at(builder, position, j))))
+            targets.append(at(builder, c, builder.load(at(builder, place, j))))
+            lanes_used.append(builder.load(at(builder, used, j)))
 
         def a_at(i, k):
-            return _at(builder, a, k[0])
+            return at(builder, a, k[0])
 
         def b_at(j, k):
-            return _at(builder, pixels[j], builder.load(_at(builder, offset, k[0])))
+            return at(builder, pixels[j], builder.load(at(builder, offset, k[0])))
 
         def c_at(i, j):
             return targets[j]
@@ -369,16 +368,16 @@ def _taps_kernel(places, vectors):
         def generate(context, builder, signature, args):
             rows, columns, a, offset, width, b, c, c_row = args
             L = vector_of(b).count
-            starts = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(places)]
+            starts = [at(builder, a, builder.load(at(builder, offset, i))) for i in range(places)]
 
             def a_at(i, k):
-                return _at(builder, starts[i], builder.add(builder.mul(k[0], width), k[1]))
+                return at(builder, starts[i], builder.add(builder.mul(k[0], width), k[1]))
 
             def b_at(j, k):
-                return _at(builder, b, (builder.add(builder.mul(k[0], columns), k[1]), vectors * L), j * L)
+                return at(builder, b, (builder.add(builder.mul(k[0], columns), k[1]), vectors * L), j * L)
 
             def c_at(i, j):
-                return _at(builder, c, (i, c_row), j * L)
+                return at(builder, c, (i, c_row), j * L)
 
             _block(builder, places, vectors, [rows, columns], a_at, b_at, c_at, start=ir.Constant(ir.IntType(1), 1))
             return context.get_dummy_value()
@@ -409,13 +408,13 @@ def _shifts_kernel(vectors):
             starts = _rows_at(builder, a, a_plane, WIDE_PLACES, used)
 
             def a_at(i, k):
-                return _at(builder, starts[i], builder.add(builder.mul(k[0], columns), k[1]))
+                return at(builder, starts[i], builder.add(builder.mul(k[0], columns), k[1]))
 
             def b_at(j, k):
-                return _at(builder, b, (k[0], b_row), (k[1], b_column), (j, b_shift))
+                return at(builder, b, (k[0], b_row), (k[1], b_column), (j, b_shift))
 
             def c_at(i, j):
-                return _at(builder, c, (i, c_row), j * L)
+                return at(builder, c, (i, c_row), j * L)
 
             added = ir.Constant(ir.IntType(1), 1)
             _block(builder, WIDE_PLACES, vectors, [rows, columns], a_at, b_at, c_at, start=added)
@@ -442,17 +441,17 @@ def _places_kernel(places, vectors):
         def generate(context, builder, signature, args):
             count, a, offset, position, b, b_row, c, c_vector, place, add = args
             L = vector_of(b).count
-            pixels = [_at(builder, a, builder.load(_at(builder, position, i))) for i in range(places)]
-            targets = [_at(builder, c, (builder.load(_at(builder, place, i)), L)) for i in range(places)]
+            pixels = [at(builder, a, builder.load(at(builder, position, i))) for i in range(places)]
+            targets = [at(builder, c, (builder.load(at(builder, place, i)), L)) for i in range(places)]
 
             def a_at(i, k):
-                return _at(builder, pixels[i], builder.load(_at(builder, offset, k[0])))
+                return at(builder, pixels[i], builder.load(at(builder, offset, k[0])))
 
             def b_at(j, k):
-                return _at(builder, b, (k[0], b_row), j * L)
+                return at(builder, b, (k[0], b_row), j * L)
 
             def c_at(i, j):
-                return _at(builder, targets[i], (j, c_vector))
+                return at(builder, targets[i], (j, c_vector))
 
             _block(builder, places, vectors, [count], a_at, b_at, c_at, add)
             return context.get_dummy_value()
@@ -478,16 +477,16 @@ def group_pixels_kernel(typing, count, a, offset, position, b, c, place):
     def generate(context, builder, signature, args):
         count, a, offset, position, b, c, place = args
         L = vector_of(a).count
-        pixels = [_at(builder, a, builder.load(_at(builder, position, i))) for i in range(GROUP_PIXELS)]
+        pixels = [at(builder, a, builder.load(at(builder, position, i))) for i in range(GROUP_PIXELS)]
 
         def a_at(i, k):
-            return _at(builder, pixels[i], builder.load(_at(builder, offset, k[0])))
+            return at(builder, pixels[i], builder.load(at(builder, offset, k[0])))
 
         def b_at(j, k):
-            return _at(builder, b, (k[0], L))
+            return at(builder, b, (k[0], L))
 
         def c_at(i, j):
-            return _at(builder, c, (builder.load(_at(builder, place, i)), L))
+            return at(builder, c, (builder.load(at(builder, place, i)), L))
 
         _block(builder, GROUP_PIXELS, 1, [count], a_at, b_at, c_at, by_lane=True)
         return context.get_dummy_value()
@@ -506,16 +505,16 @@ def group_taps_kernel(typing, rows, columns, a, offset, a_row, a_column, b, c):
     def generate(context, builder, signature, args):
         rows, columns, a, offset, a_row, a_column, b, c = args
         L = vector_of(a).count
-        starts = [_at(builder, a, builder.load(_at(builder, offset, i))) for i in range(GROUP_TAPS)]
+        starts = [at(builder, a, builder.load(at(builder, offset, i))) for i in range(GROUP_TAPS)]
 
         def a_at(i, k):
-            return _at(builder, starts[i], builder.add(builder.mul(k[0], a_row), builder.mul(k[1], a_column)))
+            return at(builder, starts[i], builder.add(builder.mul(k[0], a_row), builder.mul(k[1], a_column)))
 
         def b_at(j, k):
-            return _at(builder, b, (builder.add(builder.mul(k[0], columns), k[1]), L))
+            return at(builder, b, (builder.add(builder.mul(k[0], columns), k[1]), L))
 
         def c_at(i, j):
-            return _at(builder, c, i * L)
+            return at(builder, c, i * L)
 
         added = ir.Constant(ir.IntType(1), 1)
         _block(builder, GROUP_TAPS, 1, [rows, columns], a_at, b_at, c_at, start=added, by_lane=True)
@@ -523,83 +522,6 @@ def group_taps_kernel(typing, rows, columns, a, offset, a_row, a_column, b, c):
 
     n = types.intp
     return types.void(n, n, a, offset, n, n, b, c), generate
-
-
-def _slide_kernel(vectors):
-    @intrinsic
-    def kernel(typing, size, rows, a, a_row, b, c, c_row, lanes_first, lanes_second):
-        """`rows` rows x `vectors` vectors of pixels of a channel with its own filter of K x K taps.
-
-        a: the ``rows + K - 1`` rows of pixels that they meet, `a_row` apart.  b: [tap].  c: rows `c_row` apart, of
-        whose vectors `lanes_first` and `lanes_second` pixels are stored.
-
-        Row k of a belongs to K rows of C: to row ``k - i`` with row i of the filter.  Their sums move on by one with
-        each row of a.
-        """
-        K = size.instance_class.taps
-
-        def generate(context, builder, signature, args):
-            _, rows, a, a_row, b, c, c_row, *lanes_used = args
-            vector, taps = vector_of(a), range(K)
-            L, zeros = vector.count, ir.Constant(vector, None)
-            filters = [[splat(builder, builder.load(_at(builder, b, i * K + j)), vector) for j in taps] for i in taps]
-            sums = [[cgutils.alloca_once_value(builder, zeros) for _ in range(vectors)] for _ in taps]
-            reach = ir.Constant(INT64, K - 1)
-            with _nested_loops(builder, [builder.add(rows, reach)]) as (k,):
-                row = builder.sub(k, reach)
-                done = builder.icmp_signed(">=", row, ir.Constant(INT64, 0))
-                target = _at(builder, c, (row, c_row))
-                for v in range(vectors):
-                    pixels = [load_vector(builder, _at(builder, a, (k, a_row), v * L + j)) for j in taps]
-                    totals = []
-                    for i in taps:
-                        total = builder.load(sums[i][v])
-                        for j in taps:
-                            total = multiply_add(builder, filters[i][j], pixels[j], total)
-                        totals.append(total)
-                    for total, place in zip([zeros, *totals[:-1]], sums, strict=True):
-                        builder.store(total, place[v])
-                    with builder.if_then(done):
-                        store_masked(builder, totals[-1], _at(builder, target, v * L), lanes_used[v])
-            return context.get_dummy_value()
-
-        n = types.intp
-        return types.void(size, n, a, n, b, c, n, n, n), generate
-
-    return kernel
-
-
-slide_kernel, slide_kernel_narrow = _slide_kernel(VECTORS), _slide_kernel(1)
-
-
-@intrinsic
-def slide_sums_kernel(typing, size, rows, a, a_row, b, b_row, used, c):
-    """K x K taps of a channel with its own filter, added up over `rows` rows of a vector of pixels, lane by lane.
-
-    a: as in `slide_kernel`.  b: rows `b_row` apart.  Only `used` pixels of each are read.  The sum is added to c:
-    [tap][L].
-    """
-    K = size.instance_class.taps
-
-    def generate(context, builder, signature, args):
-        _, rows, a, a_row, b, b_row, used, c = args
-        vector, taps = vector_of(a), [(i, j) for i in range(K) for j in range(K)]
-        sums = [
-            cgutils.alloca_once_value(builder, load_vector(builder, _at(builder, c, t * vector.count)))
-            for t in range(K * K)
-        ]
-        with _nested_loops(builder, [rows]) as (k,):
-            g = load_masked(builder, _at(builder, b, (k, b_row)), used)
-            for (i, j), place in zip(taps, sums, strict=True):
-                there = _at(builder, a, (builder.add(k, ir.Constant(INT64, i)), a_row), j)
-                pixels = load_masked(builder, there, used)
-                builder.store(multiply_add(builder, g, pixels, builder.load(place)), place)
-        for t, place in enumerate(sums):
-            store_vector(builder, builder.load(place), _at(builder, c, t * vector.count))
-        return context.get_dummy_value()
-
-    n = types.intp
-    return types.void(size, n, a, n, b, n, n, c), generate
 
 
 @intrinsic
@@ -616,13 +538,13 @@ def matmul_kernel(typing, count, a, a_row, a_column, b, c, c_row, rows, lanes_fi
         starts = _rows_at(builder, a, a_row, ROWS, rows)
 
         def a_at(i, k):
-            return _at(builder, starts[i], (k[0], a_column))
+            return at(builder, starts[i], (k[0], a_column))
 
         def b_at(j, k):
-            return _at(builder, b, (k[0], VECTORS * L), j * L)
+            return at(builder, b, (k[0], VECTORS * L), j * L)
 
         def c_at(i, j):
-            return _at(builder, c, (i, c_row), j * L)
+            return at(builder, c, (i, c_row), j * L)
 
         lanes_used = [lanes_first, lanes_second]
         _block(builder, ROWS, VECTORS, [count], a_at, b_at, c_at, add, rows, lanes_used)

@@ -7,6 +7,8 @@ file             contents
 `pixel_lanes`    direct convolution, neighboring pixels in the lanes of a vector
 `channel_lanes`  direct convolution, channels in the lanes of a vector
 `group_lanes`    direct convolution, groups in the lanes of a vector
+`depthwise`      direct convolution, one filter for each channel
+`plane_kernels`  its innermost loops
 `products`       1 x 1 filters as one matrix product
 `padded`         geometry that they share
 `packing`        filters, and sums that become filters, in the order of the direct kernels

@@ -1,48 +1,36 @@
-r"""Depthwise convolution with pixels in the lanes: one filter for each channel, stride 1.
+r"""Depthwise convolution with pixels in the lanes: one square filter for each channel, stride S = 1 or 2.
 
-$$ y_{u,v} = \sum_{r,s} w_{r,s}\; x_{u+r,\,v+s} $$
+$$ y_{u,v} = \sum_{i,j} w_{i,j}\; x_{uS+i,\,vS+j} $$
 
 There is no matrix product: a pixel that is read meets K x K coefficients of one filter.  What limits the speed is how
-often pixels are read and copied.  So a plane is copied once to where it has its padding, and then read from top to
-bottom, K vectors of each row: the row as each of the K taps of a filter's row meets it.  A row belongs to K rows of the
-result, whose sums stay in registers.  Each row completes one of them: `slide_kernel`.
+often pixels are read and copied.  So a plane is read where it is, from top to bottom, K vectors of each row: the row as
+each of the K taps of a filter's row meets it.  A row belongs to several rows of the result, whose sums stay in
+registers; see `minigen.kernels.cpu.conv.plane_kernels`.  For stride 2 the pixels that a tap meets are every other one.
 
-The adjoint in x is the same with the filter turned around.  The adjoint in w has a sum for each tap, whose lanes are
-added at the end: `slide_sums_kernel`.  It is summed over shares of the images, then over the shares; their number
-depends on the shapes alone, so the bits of the result do not depend on the number of threads.
+The adjoint in x goes through the rows of g; each row of dx takes one of S phases of the filter's rows, each column one
+of its columns.  The adjoint in w has a sum for each tap, whose lanes are added at the end.  It is summed over shares of
+the images, then over the shares; their number depends on the shapes alone, so the bits of the result do not depend on
+the number of threads.
 """
-
-from typing import ClassVar
 
 import numpy as np
 
-from ...shapes import Array, Padding, Pair, round_up
+from ...shapes import Array, Padding, Pair
 from ..blocked_layout import fill_zeros
-from ..microkernel import slide_kernel, slide_kernel_narrow, slide_sums_kernel
 from ..runtime.allocator import empty
-from ..runtime.compile import TypeArgument, inlined
 from ..runtime.instruction_set import NAME
 from ..runtime.thread_pool import PerThread, chunked_range, parallel
-from ..simd import VECTOR_BYTES, advance, lanes, load, load_first, pointer, store, store_first
+from ..simd import VECTOR_BYTES, add, advance, load, pointer, store_first, transpose
+from .plane_kernels import FORMS, SIZES, STEPS, slide_kernel, slide_sums_kernel, spread_kernel
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "serves"]
 
-#: Sizes of filters: of both passes over images, and of the adjoint in w, which has a register for each tap.
-_SIZES, _SUM_SIZES = (2, 3, 4, 5, 6, 7), (2, 3, 4, 5)
+#: Size of the largest filter, except for passes over images with stride 1: larger ones do not fit the registers.
+_LARGEST = 5
 #: A weight gradient has at least that many pieces of work, if there are as many images.
-_PIECES = 64
-
-
-class Size(TypeArgument):
-    """The size K of a filter."""
-
-    __slots__ = ()
-    taps: ClassVar[int]
-
-
-#: A class for each size.
-_OF_SIZE = {k: type(f"Size{k}", (Size,), {"taps": k, "__slots__": (), "__module__": __name__}) for k in _SIZES}
-globals().update((cls.__name__, cls) for cls in _OF_SIZE.values())
+_PIECES = 32
+#: Most channels at a time, whose planes are read in one run, and bytes of these planes, which stay in the first cache.
+_MOST, _BYTES = 16, 1 << 15
 
 
 def serves(filter_shape: tuple[int, ...], outputs: int, stride: Pair, dilation: Pair, sums: bool = False) -> bool:
@@ -51,116 +39,127 @@ def serves(filter_shape: tuple[int, ...], outputs: int, stride: Pair, dilation: 
     They load and store parts of vectors all the time, for which other instruction sets have no instruction.
     """
     channels, rows, columns = filter_shape
-    plain = channels == outputs == 1 and stride == dilation == (1, 1)
-    return plain and rows == columns and rows in (_SUM_SIZES if sums else _SIZES) and NAME in ("avx512", "avx2")
+    plain = channels == outputs == 1 and stride in ((s, s) for s in STEPS) and dilation == (1, 1)
+    largest = max(SIZES) if stride == (1, 1) and not sums else _LARGEST
+    return plain and rows == columns and min(SIZES) <= rows <= largest and NAME in ("avx512", "avx2")
 
 
 def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
-    top, left = padding[0][0], padding[1][0]
-    buffer = _buffer(out.shape[2:], w.shape[2], x)
-    slide(_OF_SIZE[w.shape[2]](), x, w.reshape(groups, -1), out, top, left, *buffer, work=out.size)
+    how = _beside(x), *_before(padding), _zeros(x)
+    slide(*_form(w, stride, x, out.shape[3]), x, w.reshape(groups, -1), out, *how, work=out.size)
 
 
 def conv2d_input_grad(
     g: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> None:
     """Write the adjoint of `conv2d` in x to `out`."""
-    size = w.shape[2]
-    top, left = (size - 1 - before for before, _ in padding)
-    buffer = _buffer(out.shape[2:], size, g)
-    turned = np.ascontiguousarray(w.reshape(groups, -1)[:, ::-1])
-    slide(_OF_SIZE[size](), g, turned, out, top, left, *buffer, work=out.size)
+    step, left = stride[1], padding[1][0]
+    form = _form(w, stride, g, (out.shape[3] - 1 + left) // step - left // step + 1)
+    spread(*form, g, w.reshape(groups, -1), out, _beside(out), *_before(padding), _zeros(g), work=out.size)
 
 
 def conv2d_weight_grad(
     x: Array, g: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> None:
     """Write the adjoint of `conv2d` in w to `out`."""
-    size, lanes = out.shape[2], VECTOR_BYTES // x.itemsize
-    shards = min(x.shape[0], -(-_PIECES // groups))
-    sums = empty((shards, groups, size * size), x.dtype)
-    space = PerThread((size * size, lanes), x.dtype)
-    buffer = _buffer(g.shape[2:], size, x)
-    slide_sums(_OF_SIZE[size](), x, g, sums, padding[0][0], padding[1][0], *buffer, space, work=x.size)
-    np.sum(sums, axis=0, out=out.reshape(sums.shape[1:]))
+    taps, lanes, beside = out.shape[2] * out.shape[3], VECTOR_BYTES // x.itemsize, _beside(x)
+    shards = min(x.shape[0], -(-_PIECES // -(-groups // beside)))
+    sums = empty((shards, groups, taps), x.dtype) if shards > 1 else out.reshape(1, groups, taps)
+    spaces = [PerThread(shape, x.dtype) for shape in ((beside, taps, lanes), (lanes, lanes))]
+    slide_sums(*_form(out, stride, x, g.shape[3]), x, g, sums, *_before(padding), _zeros(x), *spaces, work=x.size)
+    if shards > 1:
+        np.sum(sums, axis=0, out=out.reshape(groups, taps))
 
 
-def _buffer(pixels, size, x):
-    """Rows and columns of a plane with its padding, as far as vectors of the result reach; and memory for it."""
-    rows, columns = pixels[0] + size - 1, round_up(pixels[1], VECTOR_BYTES // x.itemsize) + size - 1
-    return rows, columns, PerThread((round_up(rows * columns, VECTOR_BYTES),), x.dtype)
+def _form(w, stride, images, columns):
+    """The form of a kernel, for `columns` of these images; and its step and lanes once more, as numbers."""
+    lanes = VECTOR_BYTES // images.itemsize
+    part = 2 if columns <= lanes // 2 else 1
+    return FORMS[w.shape[2], stride[0], part](), stride[0], lanes // part
 
 
-@inlined
-def _copy_plane(source, height, width, top, left, buffer, rows, columns):
-    """Copy a plane into the buffer, whose padding is zero already; parts outside the buffer are left out."""
-    L = lanes(buffer)
-    skipped = max(0, -left)
-    count = min(width, columns - left) - skipped
-    whole = count // L * L
-    for i in range(max(0, -top), min(height, rows - top)):
-        row = advance(source, i * width + skipped)
-        to = advance(buffer, (i + top) * columns + max(left, 0))
-        for j in range(0, whole, L):
-            store(to, j, load(row, j))
-        if whole < count:
-            store_first(to, whole, load_first(row, whole, count - whole), count - whole)
+def _beside(images):
+    """How many channels to take at a time."""
+    return max(1, min(_MOST, images.shape[1], _BYTES // (images.shape[2] * images.shape[3] * images.itemsize)))
+
+
+def _before(padding):
+    return padding[0][0], padding[1][0]
+
+
+def _zeros(images):
+    return np.zeros(images.shape[3], images.dtype)
 
 
 @parallel
-def slide(thread, counter, size, x, w, y, top, left, rows, columns, buffers):
-    """Both passes over images.
+def slide(thread, counter, form, step, L, x, w, y, beside, top, left, zeros):
+    """Forward.
 
     Parameters
     ----------
-    size : Size
+    form : Form
+    step, L : int
+        Its step and the lanes of its vectors, once more.
     x, y : array (N, C, H, W)
         Read and written.
     w : array (C, K * K)
+    beside : int
+        How many channels to take at a time.
     top, left : int
-        Padding; a negative one leaves out pixels.
-    rows, columns : int
-        Of a plane with its padding.
-    buffers : array (threads, ...)
-        Workspace: such a plane.
+        Padding.
+    zeros : array
+        A row of x full of zeros.
     """
-    buffer = pointer(buffers[thread])
-    fill_zeros(buffer, buffers.shape[1])
-    L, channels, height, width = lanes(buffer), y.shape[1], y.shape[2], y.shape[3]
-    plane = x.shape[2] * x.shape[3]
-    for item in chunked_range(counter, x.shape[0] * channels):
-        _copy_plane(advance(pointer(x), item * plane), x.shape[2], x.shape[3], top, left, buffer, rows, columns)
-        filters, target = pointer(w[item % channels]), advance(pointer(y), item * height * width)
-        for column in range(0, width, 2 * L):
-            left_over = width - column
-            here, to = advance(buffer, column), advance(target, column)
-            if left_over > L:
-                slide_kernel(size, height, here, columns, filters, to, width, L, min(L, left_over - L))
-            else:
-                slide_kernel_narrow(size, height, here, columns, filters, to, width, left_over, 0)
+    (_, channels, height, width), (rows, columns) = x.shape, y.shape[2:]
+    blocks = -(-channels // beside)
+    for item in chunked_range(counter, x.shape[0] * blocks):
+        image, first = item // blocks, item % blocks * beside
+        source, target = pointer(x[image, first]), pointer(y[image, first])
+        for column in range(0, columns, L):
+            slide_kernel(form, min(beside, channels - first), source, height, width, top, column * step - left,
+                         pointer(zeros), pointer(w[first]), advance(target, column), rows, columns,
+                         min(L, columns - column))  # fmt: skip
 
 
 @parallel
-def slide_sums(thread, counter, size, x, g, sums, top, left, rows, columns, buffers, spaces):
-    """dw: ``sums[shard, channel, tap]``; the rest as in `slide`.  `spaces`: a vector for each tap, of each thread."""
-    buffer, space = pointer(buffers[thread]), spaces[thread]
-    fill_zeros(buffer, buffers.shape[1])
-    L, (shards, channels, taps) = lanes(buffer), sums.shape
-    height, width = g.shape[2], g.shape[3]
-    plane = x.shape[2] * x.shape[3]
-    for item in chunked_range(counter, shards * channels):
-        shard, channel = item // channels, item % channels
-        fill_zeros(pointer(space), space.size)
+def spread(thread, counter, form, step, L, g, w, dx, beside, top, left, zeros):
+    """The adjoint in x, dx; `zeros`: a row of g; the rest as in `slide`."""
+    (_, channels, height, width), (rows, columns) = g.shape, dx.shape[2:]
+    blocks = -(-channels // beside)
+    for item in chunked_range(counter, g.shape[0] * blocks):
+        image, begin = item // blocks, item % blocks * beside
+        source, target = pointer(g[image, begin]), pointer(dx[image, begin])
+        for first in range(left // step, (columns - 1 + left) // step + 1, L):
+            spread_kernel(form, min(beside, channels - begin), source, height, width, top, left, pointer(zeros),
+                          pointer(w[begin]), target, rows, columns, first)  # fmt: skip
+
+
+@parallel
+def slide_sums(thread, counter, form, step, L, x, g, sums, top, left, zeros, spaces, scratches):
+    """dw: ``sums[shard, channel, tap]``; the rest as in `slide`.
+
+    `spaces`, `scratches`: of each thread, a vector for each tap of the channels that are taken at a time; and L
+    vectors, for transpositions.
+    """
+    (_, _, height, width), (rows, columns) = x.shape, g.shape[2:]
+    (shards, channels, taps), beside = sums.shape, spaces.shape[1]
+    space, scratch, full = pointer(spaces[thread]), pointer(scratches[thread]), spaces.shape[3]
+    blocks = -(-channels // beside)
+    for item in chunked_range(counter, shards * blocks):
+        shard, first = item // blocks, item % blocks * beside
+        planes = min(beside, channels - first)
+        fill_zeros(space, planes * taps * full)
         for image in range(shard * x.shape[0] // shards, (shard + 1) * x.shape[0] // shards):
-            number = image * channels + channel
-            _copy_plane(advance(pointer(x), number * plane), x.shape[2], x.shape[3], top, left, buffer, rows, columns)
-            gradient = advance(pointer(g), number * height * width)
-            for column in range(0, width, L):
-                slide_sums_kernel(size, height, advance(buffer, column), columns, advance(gradient, column), width,
-                                  min(L, width - column), pointer(space))  # fmt: skip
-        for tap in range(taps):
-            total = space[tap, 0]
-            for lane in range(1, L):
-                total += space[tap, lane]
-            sums[shard, channel, tap] = total
+            source, gradient = pointer(x[image, first]), pointer(g[image, first])
+            for column in range(0, columns, L):
+                slide_sums_kernel(form, planes, source, height, width, top, column * step - left, pointer(zeros),
+                                  advance(gradient, column), rows, columns, min(L, columns - column),
+                                  space)  # fmt: skip
+        target, count = pointer(sums[shard, first]), planes * taps
+        for i in range(0, count, full):
+            transpose(advance(space, i * full), full, min(full, count - i), scratch, full)
+            total = load(scratch, 0)
+            for lane in range(1, full):
+                total = add(total, load(scratch, lane * full))
+            store_first(target, i, total, min(full, count - i))

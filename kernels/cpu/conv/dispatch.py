@@ -8,7 +8,7 @@ channel lanes   direct, channels in the lanes (`channel_lanes`)           many c
 pixel lanes     direct, pixels in the lanes (`pixel_lanes`)               few channels, wide rows
 product         all pixels of all images as columns (`products`)          1 x 1
 group lanes     direct, groups in the lanes (`group_lanes`)               depthwise, many groups of few channels
-depthwise       each plane read once, from top to bottom (`depthwise`)    depthwise, stride 1
+depthwise       each plane read once, from top to bottom (`depthwise`)    depthwise, stride 1 or 2
 =============== ========================================================= ======================================
 
 The choice compares estimates of the time, in multiply-adds per lane: what the micro-kernel executes, rounded up to full
@@ -48,8 +48,8 @@ FILTER, SUM_FILTER = 34, 7
 FAR, FAR_BYTES = 30, 1 << 24
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
 GROUP_PRODUCT, GROUP_LAYOUT = 1.5, 20
-#: Where each channel has its own filter: what a multiply-add takes, and to copy a number to its place in a plane.
-SLIDE_PRODUCT, SLIDE_LAYOUT = 1, 3
+#: Where each channel has its own filter: what a multiply-add takes, and all else for each pixel between two steps.
+SLIDE_PRODUCT, SLIDE_LAYOUT = 1.4, 2.5
 #: To add a number to the pixel that a tap meets, and to bring a number of the image into its place after that.
 SCATTER = 50
 #: For few outputs, one after the other: what a multiply-add takes, which reads a vector of pixels each time.
@@ -213,7 +213,7 @@ def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, padding, dil
             y_shape[0], math.prod(y_shape[2:]), filter_shape[0], outputs, itemsize, stride, groups
         )
     if depthwise.serves(filter_shape, outputs, stride, dilation):
-        costs["depthwise", None] = _depthwise_cost(y_shape, itemsize, filter_shape)
+        costs["depthwise", None] = _depthwise_cost(y_shape, itemsize, math.prod(filter_shape), stride)
     return costs | _winograd_costs(
         x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
     )
@@ -245,7 +245,7 @@ def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding,
             n, math.prod(g_shape[2:]), outputs, filter_shape[0], itemsize, stride, groups
         )
     if depthwise.serves(filter_shape, outputs, stride, dilation):
-        costs["depthwise", None] = _depthwise_cost(dx_shape, itemsize, filter_shape)
+        costs["depthwise", None] = _depthwise_cost(dx_shape, itemsize, pairs, stride)
     return costs | _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
 
 
@@ -267,7 +267,7 @@ def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, padding,
         work += PANEL * (filter_shape[0] + outputs) + _skips(stride, filter_shape[0])
         costs["product", None] = n * groups * pixels * work
     if depthwise.serves(filter_shape, outputs, stride, dilation, sums=True):
-        costs["depthwise", None] = _depthwise_cost(g_shape, itemsize, filter_shape)
+        costs["depthwise", None] = _depthwise_cost(g_shape, itemsize, math.prod(filter_shape), stride)
     return costs | _winograd_costs(
         n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, sums=True
     )
@@ -315,10 +315,11 @@ def _group_lanes_cost(source, result, itemsize, pairs, groups):
     return source[0] * filled * (math.prod(result[1:]) * pairs * GROUP_PRODUCT + GROUP_LAYOUT * layout)
 
 
-def _depthwise_cost(result, itemsize, filter_shape):
-    """Estimate for `depthwise`, from shapes."""
-    per_pixel = SLIDE_PRODUCT * math.prod(filter_shape) + SLIDE_LAYOUT
-    return math.prod(result[:3]) * round_up(result[3], VECTOR_BYTES // itemsize) * per_pixel
+def _depthwise_cost(result, itemsize, pairs, stride):
+    """Estimate for `depthwise`, from shapes; a pixel of the result meets `pairs` taps."""
+    per_pixel = SLIDE_PRODUCT * pairs + SLIDE_LAYOUT * math.prod(stride)
+    half = VECTOR_BYTES // itemsize // 2  # narrow planes take half vectors
+    return math.prod(result[:3]) * round_up(result[3], half) * per_pixel
 
 
 def _product_cost(n, pixels, channels, outputs, itemsize, stride, groups):

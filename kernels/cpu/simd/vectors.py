@@ -78,10 +78,10 @@ def vector_at(builder, pointer, index=None, vector=None):
     return builder.bitcast(pointer, (vector or vector_of(pointer)).as_pointer())
 
 
-def vector_of(pointer):
-    """The LLVM vector type that `pointer`'s elements fill."""
+def vector_of(pointer, part=1):
+    """The LLVM vector type with which `pointer`'s elements fill a register, or one `part`-th of it."""
     element = pointer.type.pointee
-    return ir.VectorType(element, VECTOR_BYTES // (4 if isinstance(element, ir.FloatType) else 8))
+    return ir.VectorType(element, VECTOR_BYTES // part // (4 if isinstance(element, ir.FloatType) else 8))
 
 
 def load_vector(builder, pointer, index=None, vector=None):
@@ -236,18 +236,33 @@ def store_first(typing, p, i, v, n):
 
 def store_masked(builder, v, p, n):
     """Write the first `n` lanes of `v` to `p`."""
-    address, mask = vector_at(builder, p), _first_lanes(builder, v.type, n)
-    function = _masked(builder, "store", v.type, ir.VoidType(), [v.type, address.type, INT32, mask.type])
-    builder.call(function, [v, address, ir.Constant(INT32, 4), mask])
+    store_where(builder, v, p, _first_lanes(builder, v.type, n))
 
 
 def load_masked(builder, p, n):
     """The first `n` lanes at `p`, and zeros; nothing beyond is read."""
-    address = vector_at(builder, p)
-    vector = address.type.pointee
-    mask = _first_lanes(builder, vector, n)
+    return load_where(builder, p, _first_lanes(builder, vector_of(p), n))
+
+
+def store_where(builder, v, p, mask):
+    """Write the lanes of `v` that are in `mask` to `p`, and touch nothing else."""
+    address = vector_at(builder, p, vector=v.type)
+    function = _masked(builder, "store", v.type, ir.VoidType(), [v.type, address.type, INT32, mask.type])
+    builder.call(function, [v, address, ir.Constant(INT32, 4), mask])
+
+
+def load_where(builder, p, mask):
+    """The lanes at `p` that are in `mask`, and zeros in the others, which are not read."""
+    vector = ir.VectorType(p.type.pointee, mask.type.count)
+    address = vector_at(builder, p, vector=vector)
     function = _masked(builder, "load", vector, vector, [address.type, INT32, mask.type, vector])
     return builder.call(function, [address, ir.Constant(INT32, 4), mask, ir.Constant(vector, None)])
+
+
+def lanes_between(builder, vector, first, last):
+    """A mask of the lanes from `first` to `last`, of which either may be outside the vector."""
+    before = builder.not_(_first_lanes(builder, vector, first))
+    return builder.and_(before, _first_lanes(builder, vector, last))
 
 
 def _first_lanes(builder, vector, n):
