@@ -30,6 +30,7 @@ _EXTRAS = {
     "lessons": ("ipykernel", "ipython", "jupyterlab", "jupytext", "nbclient", "nbformat"),
     "test": ("hypothesis", "mpmath", "pytest"),
     "course": ("otter-grader",),
+    "mpi": ("mpi4py",),
     "cuda13": ("cupy", "numba-cuda"),
     "bench": ("torch",),
     "sequences": ("pretty_midi", "sktime"),

@@ -103,17 +103,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
         print_line("\nstopped", sys.stderr)
+        _end_other_ranks(130)
         return 130
     except Exception as error:
         if arguments.debug:
+            _end_other_ranks(1, traceback.format_exc())
             raise
         if isinstance(error, OSError) and is_closed_output(error):  # as in `minigen data | head -1`
             return 1
         line, code = _explain(error)
-        print_line(f"minigen: {' '.join(line.split())}", sys.stderr)
+        if not _is_said_by_other_rank(error):
+            print_line(f"minigen: {' '.join(line.split())}", sys.stderr)
+            _end_other_ranks(code)
         return code
     finally:
         flush_output()
+
+
+def _is_said_by_other_rank(error: Exception) -> bool:
+    """Whether another process of an MPI job has the error itself; it says so, and ends the job."""
+    from ..train.errors import OtherRankError
+
+    return isinstance(error, OtherRankError)
+
+
+def _end_other_ranks(code: int, message: str = "") -> None:
+    """End all processes of an MPI job, if this is one: the others would wait for it for ever."""
+    if "mpi4py.MPI" in sys.modules:
+        from ..train.mpi import abort_job
+
+        abort_job(code, message)
 
 
 def _explain(error: Exception) -> tuple[str, int]:

@@ -1,8 +1,12 @@
 """``minigen train``."""
 
 import argparse
+import contextlib
 import math
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,9 @@ from .output import print_line
 from .types import at_least
 
 __all__ = ["add_arguments", "run"]
+
+SHARDS = 4
+"""Shards of a batch under mpiexec: 1, 2 and 4 processes can share them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +39,53 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what ``minigen train`` was asked."""
     from ..models import family
 
-    parser = _model_parser(arguments.model, family(arguments.model))
-    return _train(parser.parse_args(arguments.options, arguments))
+    with _other_ranks_silent():
+        parser = _model_parser(arguments.model, family(arguments.model))
+        parser.parse_args(arguments.options, arguments)
+        ranks = _join_ranks()
+        try:
+            return _train(arguments, ranks)
+        except SystemExit as error:
+            if ranks.size == 1:
+                raise
+            # It would end this process alone, and the others would wait for it.
+            raise ChildProcessError(f"rank {ranks.rank}: sys.exit({error.code!r}) was called") from error
+
+
+@contextmanager
+def _other_ranks_silent() -> Iterator[None]:
+    """Of several MPI processes let the first alone print; what ends another one is printed after this block."""
+    from ..train.mpi import rank_of_launcher
+
+    if rank_of_launcher() in (None, 0):
+        yield
+        return
+    with (
+        open(os.devnull, "w", encoding="utf-8") as null,
+        contextlib.redirect_stdout(null),
+        contextlib.redirect_stderr(null),
+    ):
+        yield
+
+
+def _join_ranks() -> Any:
+    """The processes that train together: those of the MPI job, or this one alone."""
+    from .. import kernels
+    from ..train.errors import OtherRankError
+    from ..train.mpi import MPICommunicator, rank_of_launcher, threads_for_rank
+    from ..train.parallel import Alone
+
+    if rank_of_launcher() is None:
+        return Alone()
+    try:
+        ranks = MPICommunicator()
+    except ImportError as error:
+        if rank_of_launcher() == 0:
+            raise
+        raise OtherRankError(str(error)) from error
+    if "MINIGEN_NUM_THREADS" not in os.environ:
+        kernels.set_num_threads(threads_for_rank(ranks, kernels.get_num_threads()))
+    return ranks
 
 
 def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
@@ -70,6 +122,11 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--steps", type=at_least(1), help="number of batches to train for, in place of --epochs")
     parser.add_argument("--batch-size", type=at_least(2), help=f"images a step (default: {model.BATCH_SIZE})")
+    parser.add_argument(
+        "--shards", type=at_least(1), metavar="N",
+        help="cut each batch into N parts, which the processes of mpiexec share; N decides the result, the number of "
+        f"processes does not (default: {SHARDS} under mpiexec, otherwise 1)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=at_least(0), help="seed of everything random (default: 0)")
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), help="where to compute; cuda needs an NVIDIA GPU (default: cpu)"
@@ -129,12 +186,13 @@ def _flag_type(specification: Any) -> Any:
     return value
 
 
-def _train(arguments: argparse.Namespace) -> int:
+def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     from .. import kernels
     from ..data import HeldOut, Loader
     from ..models import CycleGAN, ImageModel, Pix2Pix, Repair, family
     from ..train import Run, RunError, build_model, find_run, fit, load_split, load_validation, open_run
     from ..train.environment import describe_environment
+    from ..train.parallel import check_shards, on_all_ranks
 
     def model_on(device: str, config: dict[str, Any], source: Path | None = None) -> Any:
         with memory_limit():
@@ -158,58 +216,79 @@ def _train(arguments: argparse.Namespace) -> int:
         transform = None if heldout is None else HeldOut(heldout)
         return Loader(data, size, seed=config["seed"], drop_last=True, transform=transform)
 
-    asked = _asked_config(arguments)
-    if asked["epochs"] and asked["steps"]:
-        raise RunError("--epochs and --steps contradict each other: give one of them")
-    name = arguments.name or f"{family(arguments.model).name}-{_short(asked['data'] or family(arguments.model).DATA)}"
-    resume = arguments.resume or arguments.previous
-    if resume and arguments.overwrite:
-        raise RunError("--resume and --overwrite contradict each other: give one of them")
-    if find_run(name).is_file():
-        raise RunError(f"{find_run(name)} is a file; choose another name with --run NAME")
-    if resume:
+    run: Any = None
+    loader: Any = None
+    model: Any = None
+    measure: Any = None
+
+    def choose() -> Any:
+        """The config, its file if there is one, and what changes in it: on the first rank, which alone reads runs."""
+        nonlocal run
+        if ranks.rank:
+            return None
+        asked = _asked_config(arguments)
+        if asked["epochs"] and asked["steps"]:
+            raise RunError("--epochs and --steps contradict each other: give one of them")
+        if resume and arguments.overwrite:
+            raise RunError("--resume and --overwrite contradict each other: give one of them")
+        if find_run(name).is_file():
+            raise RunError(f"{find_run(name)} is a file; choose another name with --run NAME")
+        if not resume:
+            return _completed(asked), None, {}
         run = open_run(name)
         if "compressed" in run.config:
             origin = run.config["compressed"]["from"]
             raise RunError(f"the run {run} is compressed and cannot be trained: go on with {origin}")
         changes = _reconcile(run, asked)
-        source = run.path / "config.json"
-        loader = loader_of(run.config, source)
         device = asked["device"] or run.config["device"]
-        model = model_on(device, run.config, source)
         changes |= {"measure": True} if asked["measure"] else {}
-        measure = _epoch_measure(run.config | changes, model)
         changes |= {"device": device, "environment": describe_environment(device)}
-    else:
-        config = _completed(asked)
-        loader = loader_of(config)
-        _fit_to(config, loader)
-        model = model_on(config["device"], config)  # before the folder is made, so that a mistake leaves none behind
-        measure = _epoch_measure(config, model)
-        _say_flips(config, loader.dataset)
-        run, changes = Run.create(find_run(name), config, arguments.overwrite), {}
-        print_line(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
+        return run.config, run.path / "config.json", changes
 
-    with run.lock:
-        if changes:
+    def build() -> None:
+        """The data and the model, before the folder of a new run is made: a mistake leaves none behind."""
+        nonlocal loader, model, measure
+        loader = loader_of(config, source)
+        if not resume:
+            _fit_to(config, loader)
+        check_shards(config.get("shards", 1), ranks.size, config["batch_size"])
+        model = model_on((config | changes)["device"], config, source)
+        if ranks.rank == 0:
+            measure = _epoch_measure(config | changes, model)
+
+    resume = arguments.resume or arguments.previous
+    name = arguments.name or f"{family(arguments.model).name}-{_short(arguments.data or family(arguments.model).DATA)}"
+    config, source, changes = on_all_ranks(ranks, choose)[0]
+    on_all_ranks(ranks, build)
+    if ranks.rank == 0 and run is None:
+        _say_flips(config, loader.dataset)
+        run = Run.create(find_run(name), config, arguments.overwrite)
+        print_line(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
+    config |= changes
+    with contextlib.nullcontext() if run is None else run.lock:
+        if run is not None and changes:
             run.update_config(**changes)
         result = fit(
             model,
             loader,
             run,
-            run.config["epochs"],
-            steps=run.config.get("steps"),
+            config["epochs"],
+            steps=config.get("steps"),
             resume=resume,
             previous=arguments.previous,
             checkpoint_every=arguments.checkpoint_every,
             measure=measure,
-            held_out=_held_out(run.config) if isinstance(model, ImageModel) else None,
-            patience=run.config.get("patience"),
+            held_out=_held_out(config) if run is not None and isinstance(model, ImageModel) else None,
+            patience=config.get("patience"),
+            shards=config.get("shards", 1),
+            communicator=ranks,
         )
+    if run is None:
+        return 130 if result.interrupted else 0
     if result.stopped_early:
         print_line(
             f"stopped early after epoch {result.epoch}: the loss on the held-out images has not fallen for "
-            f"{run.config['patience']} measurements; see {run.measures}"
+            f"{config['patience']} measurements; see {run.measures}"
         )
     if result.interrupted:
         print_line(
@@ -217,7 +296,7 @@ def _train(arguments: argparse.Namespace) -> int:
             f"to go on: minigen train {arguments.model} --run {name} --resume"
         )
         return 130
-    number, unit = (result.epoch, "epoch") if run.config["epochs"] else (result.step, "step")
+    number, unit = (result.epoch, "epoch") if config["epochs"] else (result.step, "step")
     done = f"{number} {unit}{'s' * (number != 1)}"
     print_line(f"{done} done; samples: {run.samples(math.ceil(result.step / len(loader)))}")
     more = f"more of them: minigen sample {name}"
@@ -308,7 +387,10 @@ def _asked_config(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, in the form of a config; None for what was not given."""
     from ..models import absolute_name, family
 
-    plain = ("data", "size", "images", "validation", "patience", "epochs", "steps", "batch_size", "seed", "device")
+    plain = (
+        *("data", "size", "images", "validation", "patience", "epochs", "steps", "batch_size", "shards", "seed"),
+        "device",
+    )
     options = {each.name: getattr(arguments, each.name) for each in _options(family(arguments.model))}
     asked = {name: getattr(arguments, name) for name in plain}
     asked["measure"] = True if arguments.measure else None
@@ -319,6 +401,7 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
     """The config of a new run: what was asked for, and defaults for the rest but the epochs; see `_fit_to`."""
     from ..models import family
     from ..train.environment import describe_environment
+    from ..train.mpi import rank_of_launcher
 
     model = family(asked["model"])
     defaults: dict[str, Any] = {
@@ -339,8 +422,10 @@ def _completed(asked: dict[str, Any]) -> dict[str, Any]:
         for each in _options(model)
     }
     environment = describe_environment(chosen["device"])
-    measured = {"measure": True} if asked["measure"] else {}
-    return {"model": asked["model"], **chosen, **measured, "options": options, "environment": environment}
+    extra: dict[str, Any] = {"measure": True} if asked["measure"] else {}
+    shards = asked["shards"] or (1 if rank_of_launcher() is None else SHARDS)
+    extra |= {"shards": shards} if shards > 1 else {}
+    return {"model": asked["model"], **chosen, **extra, "options": options, "environment": environment}
 
 
 def _fit_to(config: dict[str, Any], loader: Any) -> None:
@@ -366,7 +451,7 @@ def _reconcile(run: Any, asked: dict[str, Any]) -> dict[str, Any]:
     free = ("options", "epochs", "steps", "device", "measure")
     given = {key: value for key, value in asked.items() if key not in free and value is not None}
     given |= {key: value for key, value in asked["options"].items() if value is not None}
-    known = config | config["options"]
+    known = {"shards": 1} | config | config["options"]
     for key, value in given.items():
         if known.get(key) != value:
             raise RunError(

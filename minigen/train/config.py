@@ -75,6 +75,7 @@ SCHEMA: dict[str, Field] = {
     "seed": Field("a whole number of at least 0", _at_least(0)),
     "device": Field("cpu or cuda", lambda value: value in ("cpu", "cuda")),
     "options": Field("an object from option to number, text, true, false or null", _is_options),
+    "shards": Field("a whole number of at least 1", _at_least(1), required=False),
     "measure": Field("true or false", lambda value: isinstance(value, bool), required=False),
     "class_names": Field("a list of texts", _is_names, required=False),
     "compressed": Field("an object with the texts from and what and the number step", _is_compressed, required=False),

@@ -1,6 +1,6 @@
 """What can be wrong with a run."""
 
-__all__ = ["CheckpointError", "RunError"]
+__all__ = ["CheckpointError", "OtherRankError", "RunError"]
 
 
 class RunError(Exception):
@@ -9,3 +9,7 @@ class RunError(Exception):
 
 class CheckpointError(RunError):
     """A checkpoint is damaged, or minigen did not write it, or it does not fit the model."""
+
+
+class OtherRankError(RunError):
+    """Another process of a data-parallel training has failed, and says why."""

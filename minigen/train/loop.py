@@ -3,8 +3,9 @@
 **Resuming is exact.**  A checkpoint holds the weights, the optimizers' averages, the position of the random stream and
 the number of steps taken; the order of the data is a function of the seed and the epoch.  So a run that was killed at
 any moment goes on from its last checkpoint with the very numbers that an uninterrupted run would have seen, and ends
-with the same weights, bit for bit.  This holds for the same config on the same machine with the same versions, kernels,
-SIMD instructions and number of threads; where one of them differs, `fit` says so.
+with the same weights, bit for bit.  This holds for the same config on the same machine with the same versions, kernels
+and SIMD instructions; where one of them differs, `fit` says so.  The number of threads, and of processes that share the
+work (`minigen.train.parallel`), may differ.
 """
 
 import contextlib
@@ -23,11 +24,13 @@ from .. import backend
 from .._util.progress import progress_bar
 from .._util.stop_request import StopRequest
 from ..data import Dataset, Loader
+from ..tensor import Tensor
 from .diagnostics import Diagnostics
 from .environment import describe_environment, differences
-from .errors import CheckpointError, RunError
+from .errors import CheckpointError, OtherRankError, RunError
 from .log import CsvLog, column
 from .metric_buffer import MetricBuffer
+from .parallel import Alone, Communicator, DataParallel, check_shards, fingerprint, on_all_ranks
 from .run import Run
 from .trainable import Trainable
 
@@ -78,8 +81,8 @@ class TrainingResult:
         Whole epochs among them.
     interrupted : bool
         Whether Ctrl-C, a closed terminal or a request to terminate ended it early.
-    checkpoint : Path
-        The last one.
+    checkpoint : Path or None
+        The last one; None on other ranks than the first.
     warnings : tuple of str
         What went wrong on the way; see `minigen.train.diagnostics`.
     stopped_early : bool
@@ -89,7 +92,7 @@ class TrainingResult:
     step: int
     epoch: int
     interrupted: bool
-    checkpoint: Path
+    checkpoint: Path | None
     warnings: tuple[str, ...] = ()
     stopped_early: bool = False
 
@@ -97,7 +100,7 @@ class TrainingResult:
 def fit(
     model: Trainable,
     loader: Loader,
-    run: Run,
+    run: Run | None,
     epochs: int | None = None,
     *,
     steps: int | None = None,
@@ -109,6 +112,8 @@ def fit(
     measure: Callable[[Any], Mapping[str, float]] | None = None,
     held_out: Dataset | None = None,
     patience: int | None = None,
+    shards: int = 1,
+    communicator: Communicator | None = None,
 ) -> TrainingResult:
     """Train `model` for a number of epochs or steps, and record the run.
 
@@ -124,7 +129,8 @@ def fit(
     model : Trainable
         Fresh; with `resume` it takes over the state of the checkpoint.
     loader : Loader
-    run : Run
+    run : Run or None
+        None on other ranks than the first, which write nothing.
     epochs, steps : int
         One of the two: when to end, counted from the beginning of the run, not from the resumption.
     resume : bool
@@ -146,6 +152,10 @@ def fit(
     patience : int, optional
         Stop early: end after this many measurements in a row whose ``loss_validation`` is not below the lowest before.
         `measure` must return this number.  The weights are those of the end, not those of the lowest loss.
+    shards : int
+        Data parallelism: the number of equal parts of each batch, which the ranks share; see `minigen.train.parallel`.
+    communicator : Communicator, optional
+        The other ranks, each of which calls `fit` with its own model and loader; by default there are none.
 
     Returns
     -------
@@ -155,13 +165,16 @@ def fit(
     ------
     ValueError
         If not exactly one of `epochs` and `steps` is given, or it is less than 1.  Also, before the first step, if the
-        last batch of an epoch is too small for the model.
+        last batch of an epoch is too small for the model, or cannot be cut into the shards, or the ranks cannot share
+        these.
     RunError
         If a loss or a weight becomes NaN or infinite, or a loss so large that it means nothing, or a file cannot be
         written (the disk is full); the last good checkpoint is kept, and named in the message.  Also if another process
         trains this run, or its log was damaged.
     CheckpointError
         If the checkpoint is damaged or does not fit the model or the data.
+    OtherRankError
+        If another rank has failed.
 
     Examples
     --------
@@ -180,32 +193,55 @@ def fit(
     total = steps if epochs is None else epochs * len(loader)
     if total is None or total < 1:
         raise ValueError(f"fit: expected epochs or steps of at least 1, got {steps if epochs is None else epochs}")
-    model.check_batch_size(loader.smallest_batch)
-    model.prepare(loader.dataset)
+    ranks: Communicator = Alone() if communicator is None else communicator
+    if run is None and ranks.rank == 0:
+        raise ValueError("fit: expected a run, got None; rank 0 writes it")
+
+    def prepare() -> None:
+        check_shards(shards, ranks.size, loader.batch_size, loader.smallest_batch)
+        model.check_batch_size(loader.smallest_batch // shards)
+        model.prepare(loader.dataset)
+
+    on_all_ranks(ranks, prepare)
+    parallel = None if shards == 1 else DataParallel(model, shards, loader.seed, ranks)
+    counters = {"step": 0, "seconds": 0.0}
     try:
-        with run.lock:
-            counters = {"step": 0, "seconds": 0.0}
-            if previous or (resume and run.checkpoints()):
-                state = run.load(previous)
-                counters = restore(model, state, run.path, batches=len(loader))
+        with contextlib.nullcontext() if run is None else run.lock:
+            state = on_all_ranks(ranks, lambda: _last_state(run, resume, previous))[0]
+            if state is not None:
+                source = Path("the run") if run is None else run.path
+                counters = on_all_ranks(ranks, lambda: restore(model, state, source, batches=len(loader)))[0]
+            if run is None:
+                return _Loop(model, loader, total, counters, parallel, ranks, checkpoint_every, patience).run_steps()
+            if state is not None:
                 _compare(state.get("made_with", {}), _made_with(model, run))
             run.make_folders()
             one = _Fit(
                 model,
                 loader,
-                run,
                 total,
                 counters,
-                checkpoint_every=checkpoint_every,
+                parallel,
+                ranks,
+                checkpoint_every,
+                patience,
+                run=run,
                 progress=progress,
                 on_epoch=on_epoch,
                 measure=measure,
                 held_out=held_out,
-                patience=patience,
+                started=time.monotonic() - counters["seconds"],
             )
             return one.run_steps()
     except OSError as error:
+        if run is None:
+            raise
         raise RunError(f"cannot write to {run.path}: {error.strerror or error}; {_last_good(run)}") from error
+
+
+def _last_state(run: Run | None, resume: bool, previous: bool) -> dict[str, Any] | None:
+    """The state of the run's checkpoint if it is to go on from one."""
+    return run.load(previous) if run is not None and (previous or (resume and run.checkpoints())) else None
 
 
 def _made_with(model: Trainable, run: Run) -> dict[str, Any]:
@@ -220,8 +256,8 @@ def _compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Say what differs between a checkpoint's making and now."""
     if not before:
         return
-    # The packages that only one of two devices uses are not what differs, the device is.
-    common = [name for name in before["environment"] if name in now["environment"]]
+    # The packages that only one of two devices uses are not what differs, the device is.  Threads change no bit.
+    common = [name for name in before["environment"] if name in now["environment"] and name != "threads"]
     then, today = ({name: one["environment"][name] for name in common} for one in (before, now))
     changed = differences(then, today) + differences(before["config"], now["config"])
     if changed:
@@ -270,32 +306,132 @@ def _last_good(run: Run) -> str:
     return f"the last good checkpoint is kept: {kept[0]}" if kept else "there was no checkpoint yet"
 
 
-class _Fit:
-    """One call of `fit`."""
+class _Loop:
+    """The steps of one call of `fit`, without a record: all that other ranks than the first do."""
 
     def __init__(
         self,
         model: Trainable,
         loader: Loader,
-        run: Run,
         total: int,
         counters: Mapping[str, Any],
-        *,
+        parallel: DataParallel | None,
+        ranks: Communicator,
         checkpoint_every: int | None,
+        patience: int | None,
+    ):
+        self.model, self.loader, self.total, self.parallel, self.ranks = model, loader, total, parallel, ranks
+        self.checkpoint_every, self.patience = checkpoint_every, patience
+        self.epochs = math.ceil(total / len(loader))
+        self.report_every = math.ceil(self.epochs / MAX_REPORTS)
+        self.step: int = counters["step"]
+        self.stop = StopRequest(STOPPING)
+
+    def run_steps(self) -> TrainingResult:
+        # What overflows is found at once by `check`, which says so in one line; NumPy's warnings would bury that.
+        with self.stop, np.errstate(all="ignore"):
+            self.compare_ranks()
+            if self.step == 0:
+                self.begin()
+            while self.step < self.total and not self.stopping() and not self.stops_early():
+                self.one_epoch()
+        epoch = self.step // len(self.loader)
+        early = self.step < self.total and self.stops_early()
+        interrupted = self.step < self.total and not early
+        return TrainingResult(self.step, epoch, interrupted, self.checkpoint(), self.warnings(), early)
+
+    def one_epoch(self) -> None:
+        epoch, start_batch = divmod(self.step, len(self.loader))
+        for batch in self.loader.epoch(epoch, start_batch):
+            self.model.schedule(self.step / self.total)
+            numbers = self.training_step(batch)
+            self.step += 1
+            self.record(epoch + 1, numbers)
+            if self.step == self.total or self.step % len(self.loader) == 0:
+                break
+            stopping = self.stopping()
+            if stopping or (self.checkpoint_every and self.step % self.checkpoint_every == 0):
+                self.save()
+            if stopping:
+                return
+        if self.step == self.total or (epoch + 1) % self.report_every == 0:
+            self.report(epoch + 1)
+        elif self.stopping():
+            self.save()
+
+    def training_step(self, batch: Mapping[str, np.ndarray]) -> Mapping[str, Tensor | float]:
+        if self.parallel is None:
+            return self.model.training_step(batch)
+        return self.parallel.training_step(batch, self.step)
+
+    def stopping(self) -> bool:
+        """Whether any rank was asked to stop."""
+        return self.on_any_rank(bool(self.stop))
+
+    def stops_early(self) -> bool:
+        """Whether the first rank, which measures, sees no progress."""
+        return self.patience is not None and self.on_any_rank(self.stalled(self.patience))
+
+    def on_any_rank(self, value: bool) -> bool:
+        return any(self.ranks.gather(value))
+
+    def compare_ranks(self) -> None:
+        """Check that all ranks hold the same weights, to the last bit."""
+        if self.ranks.size == 1:
+            return
+        found = self.ranks.gather(fingerprint(self.model.state_dict()))
+        others = [str(rank) for rank, mine in enumerate(found) if mine != found[0]]
+        if others:
+            message = (
+                f"step {self.step}: the weights of rank {', '.join(others)} are not those of rank 0; all ranks need "
+                "the same versions of minigen and NumPy, and processors with the same instructions"
+            )
+            raise RunError(message) if self.ranks.rank == 0 else OtherRankError(message)
+
+    # ---- what the first rank records
+
+    def begin(self) -> None:
+        self.save()
+
+    def record(self, epoch: int, numbers: Mapping[str, Tensor | float]) -> None:
+        pass
+
+    def report(self, epoch: int) -> None:
+        self.save()
+
+    def save(self) -> None:
+        self.compare_ranks()
+
+    def stalled(self, patience: int) -> bool:
+        return False
+
+    def checkpoint(self) -> Path | None:
+        return None
+
+    def warnings(self) -> tuple[str, ...]:
+        return ()
+
+
+class _Fit(_Loop):
+    """One call of `fit` on the first rank: the steps, and the record of the run."""
+
+    log: CsvLog
+
+    def __init__(
+        self,
+        *loop: Any,
+        run: Run,
         progress: bool,
         on_epoch: Callable[[EpochReport], None] | None,
         measure: Callable[[Any], Mapping[str, float]] | None,
         held_out: Dataset | None,
-        patience: int | None,
+        started: float,
     ):
-        self.model, self.loader, self.run, self.total = model, loader, run, total
-        self.checkpoint_every, self.progress, self.on_epoch = checkpoint_every, progress, on_epoch
-        self.measure, self.patience = measure, patience
+        super().__init__(*loop)
+        model, loader = self.model, self.loader
+        self.run, self.progress, self.on_epoch, self.measure = run, progress, on_epoch, measure
         self.shown = loader.dataset if held_out is None else held_out
-        self.epochs = math.ceil(total / len(loader))
-        self.report_every = math.ceil(self.epochs / MAX_REPORTS)
-        self.step: int = counters["step"]
-        self.started: float = time.monotonic() - counters["seconds"]
+        self.started = started
         self.first_step, self.began = self.step, time.monotonic()
         self.made_with = _made_with(model, run)
         self.levels: Mapping[str, float] = model.reference_levels()
@@ -304,8 +440,8 @@ class _Fit:
         self.bar: Any = None
         some = np.random.default_rng(loader.seed).permutation(len(loader.dataset))[:NUM_PREVIEW_SAMPLES]
         images = loader.dataset.images[some] if "images" in loader.dataset.fields else None
-        self.diagnostics = Diagnostics(model, images, total, self.step)
-        self.warnings: list[str] = []
+        self.diagnostics = Diagnostics(model, images, self.total, self.step)
+        self.said: list[str] = []
         self.metrics = MetricBuffer()
         self.history: list[dict[str, float]] = []  # what the steps since the last report returned
         self.reported = time.monotonic(), self.step
@@ -315,63 +451,52 @@ class _Fit:
 
         self.draw_curves = plot.training_curves
         self.bar = _progress_bar(self.total, self.step, self.progress)
-        # What overflows is found at once by `check`, which says so in one line; NumPy's warnings would bury that.
-        quiet = np.errstate(all="ignore")
-        with CsvLog(self.run.log, keep=self.step) as log, StopRequest(STOPPING) as stop, self.bar, quiet:
-            if self.step == 0:
-                self.warn(self.preview(0))
-                self.save(log)
-            while self.step < self.total and not stop and not self.stops_early():
-                self.one_epoch(log, stop)
-        epoch = self.step // len(self.loader)
-        early = self.step < self.total and self.stops_early()
-        interrupted = self.step < self.total and not early
-        return TrainingResult(self.step, epoch, interrupted, self.run.checkpoints()[-1], tuple(self.warnings), early)
+        with CsvLog(self.run.log, keep=self.step) as self.log, self.bar:
+            return super().run_steps()
 
-    def stops_early(self) -> bool:
+    def stalled(self, patience: int) -> bool:
         """Whether the last `patience` measurements are all at or above the lowest loss before them.
 
         They are read from the file, so that a resumed run knows those before it.
         """
-        if self.patience is None or not self.run.measures.is_file():
+        if not self.run.measures.is_file():
             return False
         losses = column(self.run.measures, "loss_validation", self.step)
-        return len(losses) > self.patience and min(losses[-self.patience :]) >= min(losses[: -self.patience])
+        return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
-    def one_epoch(self, log: CsvLog, stop: StopRequest) -> None:
-        epoch, start_batch = divmod(self.step, len(self.loader))
+    def checkpoint(self) -> Path:
+        return self.run.checkpoints()[-1]
+
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self.said)
+
+    def begin(self) -> None:
+        self.warn(self.preview(0))
+        self.save()
+
+    def one_epoch(self) -> None:
+        epoch = self.step // len(self.loader)
         self.bar.set_description_str(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
-        for batch in self.loader.epoch(epoch, start_batch):
-            self.model.schedule(self.step / self.total)
-            numbers = self.model.training_step(batch)
-            self.step += 1
-            self.metrics.add({"step": self.step, "epoch": epoch + 1, "seconds": round(self.seconds(), 3)}, numbers)
-            if self.metrics.due:
-                self.read(log)
-            self.bar.update()
-            if self.step == self.total or self.step % len(self.loader) == 0:
-                break
-            if stop or (self.checkpoint_every and self.step % self.checkpoint_every == 0):
-                self.save(log)
-            if stop:
-                return
-        if self.step == self.total or (epoch + 1) % self.report_every == 0:
-            self.report(epoch + 1, log)
-        elif stop:
-            self.save(log)
+        super().one_epoch()
 
-    def report(self, epoch: int, log: CsvLog) -> None:
+    def record(self, epoch: int, numbers: Mapping[str, Tensor | float]) -> None:
+        self.metrics.add({"step": self.step, "epoch": epoch, "seconds": round(self.seconds(), 3)}, numbers)
+        if self.metrics.due:
+            self.read()
+        self.bar.update()
+
+    def report(self, epoch: int) -> None:
         """Leave pictures and a checkpoint, and say how far the training is."""
-        self.read(log)
+        self.read()
         # Pictures first: if the process is killed during them, the resumed run draws them again.
         now, (then, step) = time.monotonic(), self.reported
         speed = (self.step - step) * self.loader.batch_size / max(now - then, 1e-9)
         samples = self.preview(epoch)
         measured = self.measured(epoch)
-        log.sync()
+        self.log.sync()
         if self.step == self.total or time.monotonic() >= self.curves_due:
             self.curves()
-        self.save(log)
+        self.save()
         means = {name: float(np.mean([numbers[name] for numbers in self.history])) for name in self.history[0]}
         said = "  ".join(f"{name} {mean:.3f}" for name, mean in (means | measured).items())
         self.say(f"epoch {epoch}/{self.epochs}  {said}  {speed:.0f} img/s{self.time_left()}")
@@ -392,7 +517,7 @@ class _Fit:
 
     def warn(self, samples: np.ndarray) -> None:
         for text in self.diagnostics.new_warnings(samples):
-            self.warnings.append(text)
+            self.said.append(text)
             self.say(f"note: {text}")
 
     def time_left(self) -> str:
@@ -445,19 +570,20 @@ class _Fit:
         made = f": {config['model']} on {config['data']}" if "model" in config and "data" in config else ""
         return f"{self.run.path.name}{made}, step {self.step} of {self.total}"
 
-    def read(self, log: CsvLog) -> None:
+    def read(self) -> None:
         """Log what the steps since the last time returned, and stop at NaN."""
         for row, numbers in self.metrics.read():
-            log.write({**row, **numbers})
-            self.check(numbers, row["step"], log)
+            self.log.write({**row, **numbers})
+            self.check(numbers, row["step"])
             self.history.append(numbers)
             self.diagnostics.update(numbers)
             losses = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items() if name.startswith("loss"))
             self.bar.set_postfix_str(losses, refresh=False)
 
-    def save(self, log: CsvLog) -> None:
-        self.read(log)
-        log.sync()  # the log may know of more steps than the checkpoint, never of fewer
+    def save(self) -> None:
+        self.compare_ranks()
+        self.read()
+        self.log.sync()  # the log may know of more steps than the checkpoint, never of fewer
         state = {
             "model": self.model.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.model.optimizers.items()},
@@ -470,10 +596,10 @@ class _Fit:
                 raise self.diverged(f"{name} holds NaN or infinite values", self.step)
         self.run.save(self.step, state)
 
-    def check(self, numbers: Mapping[str, float], step: int, log: CsvLog) -> None:
+    def check(self, numbers: Mapping[str, float], step: int) -> None:
         for name, value in numbers.items():
             if not math.isfinite(value) or (name.startswith("loss") and abs(value) > MAX_LOSS):
-                log.sync()
+                self.log.sync()
                 raise self.diverged(f"{name} is {value:.3g}", step)
 
     def diverged(self, what: str, step: int) -> RunError:

@@ -1,0 +1,103 @@
+"""Processes on one or several computers as MPI starts them: ``mpiexec -n 4 python -m mpi4py -m minigen train ...``.
+
+The package mpi4py is imported only where MPI has started the process: to import it starts MPI.
+"""
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from .._util.optional import PIP, require
+
+__all__ = ["MPICommunicator", "abort_job", "rank_of_launcher", "threads_for_rank"]
+
+_RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # MPICH and Intel MPI; Slurm; Open MPI
+
+
+def rank_of_launcher() -> int | None:
+    """Return the rank that the launcher gave this process, without mpi4py; None if no launcher started it.
+
+    Under ``python -m mpi4py`` without a launcher it is 0.
+    """
+    for name in _RANK:
+        if os.environ.get(name, "").isdecimal():
+            return int(os.environ[name])
+    return 0 if "mpi4py.MPI" in sys.modules else None
+
+
+class MPICommunicator:
+    """All processes of an MPI job: a `minigen.train.parallel.Communicator`.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If mpi4py is not installed; the message says how to install it.
+    ImportError
+        If mpi4py finds no MPI.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._mpi = require("mpi4py.MPI")
+        except RuntimeError as error:
+            raise ImportError(
+                f"mpi4py is installed, but finds no MPI on this computer: {PIP} mpich brings one"
+            ) from error
+        self._world: Any = self._mpi.COMM_WORLD
+        self.rank: int = self._world.Get_rank()
+        self.size: int = self._world.Get_size()
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all ranks; they are pickled on the way."""
+        values: list[Any] = self._world.allgather(value)
+        return values
+
+    def gather_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of all ranks, by one ``MPI_Allgather``."""
+        rows = np.ascontiguousarray(rows)
+        everywhere = np.empty((self.size * len(rows), *rows.shape[1:]), rows.dtype)
+        self._world.Allgather(rows, everywhere)
+        return everywhere
+
+    def gather_on_node(self, value: Any) -> list[Any]:
+        """Return the values of the ranks on this computer."""
+        node = self._world.Split_type(self._mpi.COMM_TYPE_SHARED)
+        values: list[Any] = node.allgather(value)
+        node.Free()
+        return values
+
+
+def threads_for_rank(communicator: MPICommunicator, threads: int) -> int:
+    """Divide the threads of a computer among the ranks that share its processors.
+
+    Parameters
+    ----------
+    communicator : MPICommunicator
+    threads : int
+        What one process alone would use.  Ranks that the launcher bound to different processors share nothing.
+    """
+    mine = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
+    return max(1, threads // communicator.gather_on_node(mine).count(mine))
+
+
+def abort_job(code: int, message: str = "") -> None:
+    """End all processes of the MPI job, if this is one of several.
+
+    After an error the other ranks would wait for this one for ever.
+
+    Parameters
+    ----------
+    code : int
+        The exit code.
+    message : str
+        What to print before.
+    """
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized() or mpi.COMM_WORLD.Get_size() == 1:
+        return
+    sys.stderr.write(message)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    mpi.COMM_WORLD.Abort(code)
