@@ -5,39 +5,56 @@ intermediate representation (IR), on the CPU.  So the kernel is the real one: th
 same order of operations; only the last step, from there to the GPU's instructions, is another compiler's.
 
 Read the modules in this order: `translate` (a GPU's IR in the CPU's terms), `fibers` (threads and barriers),
-`instrument` (which instructions touch memory), `check` (races, bounds, alignment), `count` (transactions, bank
-conflicts), `build`, `program` and `launch`.
+`instrument` (which instructions touch memory), `indices` (which index of which axis), `check` (races, bounds,
+alignment, memory that no thread has written), `count` (transactions, bank conflicts), `build`, `program` and `launch`.
 
 What it does not do:
 
 - It runs on Linux on x86-64 processors only (on Windows: in WSL).
-- Blocks run one after another, and threads between two barriers too.  So a kernel that waits for another block, or in a
-  loop for another thread, never ends; and the weak ordering of a GPU's memory is not seen, except as a race.
+- Blocks run one after another, and threads between two barriers too.  So a kernel that waits for a later block does not
+  end (`LoopError` says where); and the weak ordering of a GPU's memory is not seen, except as a race.
 - There is no grid synchronisation, no warp vote (``all_sync``, ``ballot_sync``), no ``syncthreads_count``, no inline
   assembly: each is named, with its line.  A shuffle's mask is not looked at.
 - Mathematical functions are the C library's and may differ from a GPU's in the last digits; products and sums are not
   fused into one rounding, as a GPU does.
 - Races are found between elements, in the execution at hand: another input may take another path.  Two threads that
   write the same value are a race too.
-- At most 16 local arrays of a kernel are checked for bounds; arrays of constants are not.
+- A negative index counts from the end, as in Numba.  Where it is negative in some threads only, as in ``x[i - 1]``,
+  there is a warning; where it is in all, none.
+- A read of what no thread has written is a fault for shared and local arrays only.  What an argument holds at first the
+  caller knows.  That a kernel writes all of an argument is looked at if `outputs` names it.
+- A loop is taken for endless after `max_iterations`; a recursion is not looked at.
 - It says nothing about speed.  For that there is `minigen.kernels.static_report`.
 """
 
 import importlib.util
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .device import emulated
-from .errors import AlignmentError, BarrierError, BoundsError, KernelError, RaceError, UnsupportedError
+from .errors import (
+    AlignmentError,
+    BarrierError,
+    BoundsError,
+    IndexWarning,
+    KernelError,
+    LoopError,
+    RaceError,
+    UninitializedError,
+    UnsupportedError,
+)
 
 __all__ = [
     "AlignmentError",
     "BarrierError",
     "BoundsError",
+    "IndexWarning",
     "KernelError",
+    "LoopError",
     "RaceError",
+    "UninitializedError",
     "UnsupportedError",
     "emulate",
     "emulated",
@@ -54,7 +71,14 @@ def why_not() -> str:
     return ""
 
 
-def emulate(kernel: Callable[..., Any], check: bool = False, count: bool = False, order: str | int = "forward") -> Any:
+def emulate(
+    kernel: Callable[..., Any],
+    check: bool = True,
+    count: bool = False,
+    order: str | int = "forward",
+    outputs: str | Iterable[str] = (),
+    max_iterations: int | None = 10_000_000,
+) -> Any:
     """Run a CUDA kernel on the CPU: ``emulate(kernel)[grid, block](*args)``.
 
     Parameters
@@ -62,12 +86,19 @@ def emulate(kernel: Callable[..., Any], check: bool = False, count: bool = False
     kernel : callable
         Decorated with ``numba.cuda.jit``, or a plain function that could be.
     check : bool, optional
-        Look for races, accesses out of bounds, misaligned vector loads and divergent barriers.  Much slower.
+        Look for races, accesses out of bounds, reads of memory that no thread has written, and misaligned vector loads.
+        Without it a kernel runs many times faster, and a wrong index may write into memory that belongs to Python and
+        end the process.
     count : bool, optional
         Count memory transactions, bank conflicts and barriers; a launch then returns a report, which prints as a table.
     order : {"forward", "reverse"} or int, optional
         In which order the threads of a block run between two barriers; a number is the seed of a shuffled one.  A
         correct kernel gives the same result under every order.
+    outputs : str or iterable of str, optional
+        Names of array arguments every element of which the kernel has to write; needs `check`.
+    max_iterations : int or None, optional
+        How often a thread may go round one loop; one that goes on is taken for endless.  With None nothing is counted:
+        loops are faster, and neither this limit nor Ctrl-C ends them.
 
     Returns
     -------
@@ -82,8 +113,13 @@ def emulate(kernel: Callable[..., Any], check: bool = False, count: bool = False
     TypeError, ValueError
         If an argument is not what it should be.
     KernelError
-        When launched: one of `RaceError`, `BoundsError`, `AlignmentError`, `BarrierError`, or `UnsupportedError` for
-        what the emulator has not.  Each names the Python line and the thread.
+        When launched: one of `RaceError`, `BoundsError`, `UninitializedError`, `AlignmentError`, `BarrierError`,
+        `LoopError`, or `UnsupportedError` for what the emulator has not.  Each names the Python line and the thread.
+
+    Warns
+    -----
+    IndexWarning
+        When an index is negative in some threads and not in others.
 
     Examples
     --------
@@ -93,7 +129,7 @@ def emulate(kernel: Callable[..., Any], check: bool = False, count: bool = False
     ... def double(x):
     ...     x[cuda.grid(1)] *= 2
     >>> x = np.arange(4.0)
-    >>> emulate(double, check=True)[2, 2](x)  # doctest: +SKIP
+    >>> emulate(double)[2, 2](x)  # doctest: +SKIP
     >>> x  # doctest: +SKIP
     array([0., 2., 4., 6.])
     """
@@ -102,6 +138,11 @@ def emulate(kernel: Callable[..., Any], check: bool = False, count: bool = False
         raise RuntimeError(reason)
     if order not in ("forward", "reverse") and not isinstance(order, int):
         raise ValueError(f"order: expected 'forward', 'reverse' or a number, got {order!r}")
+    outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    if outputs and not check:
+        raise ValueError(f"outputs: got {outputs}, but only check=True looks at what is written")
+    if max_iterations is not None and (not isinstance(max_iterations, int) or max_iterations < 1):
+        raise ValueError(f"max_iterations: expected None or a number of at least 1, got {max_iterations!r}")
     options = getattr(kernel, "targetoptions", {})
     if options.get("device"):
         raise TypeError(f"emulate: {kernel.__name__} is a device function; only kernels can be launched")
@@ -110,4 +151,4 @@ def emulate(kernel: Callable[..., Any], check: bool = False, count: bool = False
         raise TypeError(f"emulate: expected a kernel, got {type(kernel).__name__}")
     from .launch import EmulatedKernel
 
-    return EmulatedKernel(function, bool(options.get("fastmath")), check, count, order)
+    return EmulatedKernel(function, bool(options.get("fastmath")), check, count, order, outputs, max_iterations)

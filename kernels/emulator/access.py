@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["ATOMIC", "LOAD", "STORE", "Point", "Region", "regions_of", "where"]
+__all__ = ["ATOMIC", "INDEX", "LOAD", "STORE", "Point", "Region", "regions_of", "where"]
 
-LOAD, STORE, ATOMIC = range(3)
+LOAD, STORE, ATOMIC, INDEX = range(4)
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Point:
     ----------
     file, line : str, int
         The Python line it was compiled from.
-    kind : {LOAD, STORE, ATOMIC}
+    kind : {LOAD, STORE, ATOMIC, INDEX}
+        INDEX: a row or another part of an array is taken, which touches no memory yet.
     bytes : int
         How much one thread moves there at once.
     loop : int
@@ -51,7 +52,7 @@ class Region:
     frozen: bool = False
     """No thread may write here: the argument is read-only."""
     shape: tuple[int, ...] | None = None
-    """Of a contiguous argument, so that a message can give an index."""
+    """Of a contiguous array, so that a message can give an index."""
 
     def element(self, address: int) -> str:
         """How a reader would write the element at `address`."""

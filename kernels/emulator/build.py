@@ -7,7 +7,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from .check import watcher
+from .check import watchers
 from .count import iterator, tracer
 from .errors import UnsupportedError
 from .fibers import RUNTIME
@@ -28,8 +28,10 @@ _C_NAMES = {
 
 
 @functools.lru_cache(maxsize=256)  # one for all thread orders
-def build(function: Callable[..., Any], types: tuple[Any, ...], fastmath: bool, check: bool, count: bool) -> Program:
-    """Compile `function` for arguments of these Numba types.
+def build(
+    function: Callable[..., Any], types: tuple[Any, ...], fastmath: bool, check: bool, count: bool, turns: bool
+) -> Program:
+    """Compile `function` for arguments of these Numba types; the rest is as `instrument` takes it.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def build(function: Callable[..., Any], types: tuple[Any, ...], fastmath: bool, 
     _prepare()
     modules = nvvm_ir(function, types, fastmath)
     try:
-        code = instrument(modules, check, count)
+        code = instrument(modules, check, count, turns)
     except UnsupportedError as error:
         raise UnsupportedError(f"{function.__name__}: {error}") from None
     name, parameters = _entry(code.modules[0])
@@ -49,11 +51,13 @@ def build(function: Callable[..., Any], types: tuple[Any, ...], fastmath: bool, 
     for module in code.modules:
         main.link_in(llvm.parse_assembly(_finish(function.__name__, module, code)))
     if check:
-        llvm.add_symbol("emu_watch_", watcher().address)
+        watch, outside = watchers()
+        llvm.add_symbol("emu_watch_", watch.address)
+        llvm.add_symbol("emu_outside_", outside.address)
     if count:
         llvm.add_symbol("emu_trace_", tracer().address)
         llvm.add_symbol("emu_iterate_", iterator().address)
-    return Program(_compile(function.__name__, main), code, len(parameters))
+    return Program(_compile(function.__name__, main), code, len(parameters), turns)
 
 
 def _entry(module: str) -> tuple[str, list[str]]:
@@ -81,8 +85,8 @@ def _call(name: str, parameters: list[str]) -> str:
 
 def _finish(kernel: str, module: str, code: Instrumented) -> str:
     """Names that have to be the host's: mathematical functions, and dynamic shared memory."""
-    for name, (_, size, _) in code.shared.items():
-        if size == 0:
+    for name, array in code.shared.items():
+        if array.bytes == 0 and not array.constant:
             module = module.replace(f'@"{name}"', "@emu_dynamic")
     for name in set(re.findall(r'@"__nv_(\w+)"', module)):
         ours = f"emu_{name}" if name in ("rsqrtf", "rsqrt") else _C_NAMES.get(name, name)

@@ -29,7 +29,7 @@ class _EmulatedDevice:
 def _emulation(kernel: "Kernel", check: bool) -> Any:
     from . import emulate
 
-    return emulate(kernel.function, check=check)
+    return emulate(kernel.function, check=check, max_iterations=10_000_000 if check else None)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,16 @@
 """What can be wrong with a kernel, as exceptions.  Every message names the Python line and the thread."""
 
-__all__ = ["AlignmentError", "BarrierError", "BoundsError", "KernelError", "RaceError", "UnsupportedError"]
+__all__ = [
+    "AlignmentError",
+    "BarrierError",
+    "BoundsError",
+    "IndexWarning",
+    "KernelError",
+    "LoopError",
+    "RaceError",
+    "UninitializedError",
+    "UnsupportedError",
+]
 
 
 class KernelError(RuntimeError):
@@ -23,5 +33,17 @@ class BarrierError(KernelError):
     """Not all threads of a block, or of a warp, reach the same barrier."""
 
 
+class UninitializedError(KernelError):
+    """A thread reads memory that no thread has written, or an output is not written completely."""
+
+
+class LoopError(KernelError):
+    """A thread goes round a loop more often than the launch allows: it may never end."""
+
+
 class UnsupportedError(KernelError):
     """The kernel uses something that a GPU has and the emulator has not."""
+
+
+class IndexWarning(UserWarning):
+    """An index is negative in some threads only, as ``x[i - 1]`` is: there it wraps around to the array's end."""

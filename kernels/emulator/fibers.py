@@ -4,13 +4,18 @@ A block's threads run one after another on one core of the CPU.  When a thread c
 its registers and its stack pointer and goes on with the scheduler, which resumes the next thread; once all of them
 wait, the barrier opens and the round starts again.  A switch costs a few nanoseconds, as a function call does.
 
+A thread in a loop gives way too, once in some hundred thousand iterations, to the launcher, which is in Python: so
+Ctrl-C works, and a loop with no end is found.
+
 This is LLVM IR because it is linked with the kernel's own; every symbol starts with ``emu_``.
 """
 
-__all__ = ["DONE", "READY", "RUNTIME", "STACK_BYTES", "WAITS_FOR_BLOCK", "WAITS_FOR_WARP"]
+__all__ = ["DONE", "PAUSED", "READY", "RUNTIME", "STACK_BYTES", "WAITS_FOR_BLOCK", "WAITS_FOR_WARP"]
 
 READY, WAITS_FOR_BLOCK, DONE, WAITS_FOR_WARP = range(4)
+PAUSED = 2  # what `emu_run` returns where a thread in a loop gave way to the launcher
 STACK_BYTES = 1 << 16
+TICKS = 1 << 18  # iterations of loops, by all threads, until the launcher is asked whether to go on
 
 # The registers that a function must keep, by the x86-64 System V calling convention, and the stack pointer.
 _SWITCH = """
@@ -36,8 +41,13 @@ ret
 
 RUNTIME = (
     "\n".join(f'module asm "{line}"' for line in _SWITCH.split("\n") if line)
+    + f"""
+@emu_patience = constant i64 {TICKS}
+@emu_ticks = global i64 {TICKS}                         ; iterations until the launcher is asked
+"""
     + """
 ; ---- written by the launcher
+@emu_limit = global i64 0                               ; iterations that a loop may take
 @emu_arguments = global [256 x i64] zeroinitializer     ; what the kernel is called with, 8 bytes each
 @emu_registers = global [12 x i32] zeroinitializer      ; threadIdx, blockDim, blockIdx, gridDim: x, y, z of each
 @emu_indices = global ptr null                          ; i32[threads][3]: threadIdx of every thread
@@ -57,6 +67,10 @@ RUNTIME = (
 @emu_mixed = global i32 0                               ; 1: another thread came to another barrier
 @emu_done = global i32 0                                ; threads of this block that have returned
 @emu_epoch = global i32 0                               ; block barriers passed since the launch began, plus blocks
+@emu_paused = global i32 0                              ; 1: the thread that ran last gave way in a loop
+@emu_loop = global i32 0                                ; that loop
+@emu_turns = global i64 0                               ; and how often the thread has gone round it
+@emu_next = global i32 0                                ; where in the order this round goes on
 
 declare void @emu_switch(ptr, ptr)
 declare ptr @memset(ptr, i32, i64)
@@ -116,6 +130,39 @@ wait:
 
 define void @emu_warp_barrier(i32 %site) noinline {
   call void @emu_leave(i8 3, i32 %site)
+  ret void }
+
+; Once an iteration, with the loop's own counter.  Now and then the launcher is asked: it may be interrupted (Ctrl-C),
+; and it ends a launch whose loops do not.
+define void @emu_turn(ptr %counter, i32 %loop) alwaysinline {
+  %n = load i64, ptr %counter
+  %turns = add i64 %n, 1
+  store i64 %turns, ptr %counter
+  %t = load i64, ptr @emu_ticks
+  %ticks = sub i64 %t, 1
+  store i64 %ticks, ptr @emu_ticks
+  %limit = load i64, ptr @emu_limit
+  %far = icmp sgt i64 %turns, %limit
+  %late = icmp sle i64 %ticks, 0
+  %stop = or i1 %far, %late
+  br i1 %stop, label %pause, label %out
+pause:
+  call void @emu_pause(i64 %turns, i32 %loop)
+  br label %out
+out:
+  ret void }
+
+define void @emu_pause(i64 %turns, i32 %loop) noinline {
+  store i64 %turns, ptr @emu_turns
+  store i32 %loop, ptr @emu_loop
+  store i32 1, ptr @emu_paused
+  %fresh = load i64, ptr @emu_patience
+  store i64 %fresh, ptr @emu_ticks
+  %t = load i32, ptr @emu_thread
+  %sites = load ptr, ptr @emu_site
+  %q = getelementptr i32, ptr %sites, i32 %t
+  %site = load i32, ptr %q
+  call void @emu_leave(i8 0, i32 %site)
   ret void }
 
 ; Mode 0: from lane b, 1: from b lanes below, 2: from b lanes above, 3: from lane xor b; c: segment (PTX, shfl.sync).
@@ -200,6 +247,9 @@ define void @emu_body() noinline {                       ; what a fiber runs; it
 define void @emu_start(i32 %threads) {                   ; a fresh stack for every thread of a block
 entry:
   store i32 0, ptr @emu_done
+  store i32 0, ptr @emu_next
+  %patience = load i64, ptr @emu_patience
+  store i64 %patience, ptr @emu_ticks
   %stacks = load ptr, ptr @emu_stacks
   %bytes = load i64, ptr @emu_stack_bytes
   br label %next
@@ -222,11 +272,13 @@ next:
 out:
   ret void }
 
-define void @emu_round(i32 %threads) {                   ; resume every thread that is ready, once
+define i32 @emu_round(i32 %threads) {                    ; resume every thread that is ready, once; 1: one paused
 entry:
+  %first = load i32, ptr @emu_next
+  store i32 0, ptr @emu_paused
   br label %next
 next:
-  %i = phi i32 [0, %entry], [%i1, %after]
+  %i = phi i32 [%first, %entry], [%i1, %after]
   %i1 = add i32 %i, 1
   %order = load ptr, ptr @emu_order
   %po = getelementptr i32, ptr %order, i32 %i
@@ -240,20 +292,35 @@ resume:
   call void @emu_become(i32 %t)
   %own = call ptr @emu_context(i32 %t)
   call void @emu_switch(ptr @emu_scheduler, ptr %own)
-  br label %after
+  %paused = load i32, ptr @emu_paused
+  %gave_way = icmp ne i32 %paused, 0
+  br i1 %gave_way, label %pause, label %after
 after:
   %more = icmp slt i32 %i1, %threads
   br i1 %more, label %next, label %out
+pause:                                                   ; the same thread goes on, unless it seems to wait for another
+  %turns = load i64, ptr @emu_turns
+  %patience = load i64, ptr @emu_patience
+  %spins = icmp sge i64 %turns, %patience
+  %resumed = select i1 %spins, i32 %i1, i32 %i
+  %last = icmp sge i32 %resumed, %threads
+  %from = select i1 %last, i32 0, i32 %resumed
+  store i32 %from, ptr @emu_next
+  ret i32 1
 out:
-  ret void }
+  store i32 0, ptr @emu_next
+  ret i32 0 }
 
-define i32 @emu_run(i32 %threads) {                      ; until all are done: 0; or until the launcher must decide: 1
-entry:
+define i32 @emu_run(i32 %threads) {                      ; until all are done: 0; or until the launcher must decide: 1,
+entry:                                                   ; or because a thread in a loop gave way: 2
   br label %round
 round:
   store i32 0, ptr @emu_arrived
   store i32 0, ptr @emu_mixed
-  call void @emu_round(i32 %threads)
+  %paused = call i32 @emu_round(i32 %threads)
+  %gave_way = icmp ne i32 %paused, 0
+  br i1 %gave_way, label %pause, label %whole
+whole:
   %done = load i32, ptr @emu_done
   %finished = icmp eq i32 %done, %threads
   br i1 %finished, label %out, label %waiting
@@ -274,6 +341,8 @@ release:
   br label %round
 out:
   ret i32 0
+pause:
+  ret i32 2
 ask:
   ret i32 1 }
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .access import Region, regions_of, where
+from .access import regions_of, where
 from .build import build
 from .check import Checker
 from .count import Counter, LaunchReport
-from .errors import BarrierError, BoundsError
-from .fibers import DONE, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
+from .errors import BarrierError, BoundsError, LoopError, UninitializedError
+from .fibers import DONE, PAUSED, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
 from .hooks import MOST_DYNAMIC
 from .program import Program
 
@@ -39,11 +39,26 @@ class EmulatedKernel:
     check: bool
     count: bool
     order: str | int
+    outputs: tuple[str, ...]
+    max_iterations: int | None
 
-    def __init__(self, function: Callable[..., Any], fastmath: bool, check: bool, count: bool, order: str | int):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fastmath: bool,
+        check: bool,
+        count: bool,
+        order: str | int,
+        outputs: tuple[str, ...],
+        max_iterations: int | None,
+    ):
         self.function, self.fastmath, self.check, self.count, self.order = function, fastmath, check, count, order
+        self.outputs, self.max_iterations = outputs, max_iterations
         self.__name__, self.__doc__ = function.__name__, function.__doc__
         self._names = list(inspect.signature(function).parameters)
+        for name in outputs:
+            if name not in self._names:
+                raise ValueError(f"{self.__name__}: outputs: no argument is called {name!r}; there are {self._names}")
 
     def __getitem__(self, configuration: tuple[Any, ...]) -> Callable[..., LaunchReport | None]:
         if not isinstance(configuration, tuple) or not 2 <= len(configuration) <= 4:
@@ -70,25 +85,31 @@ class EmulatedKernel:
         if len(args) != len(self._names):
             raise TypeError(f"{self.__name__}: takes {len(self._names)} arguments, got {len(args)}")
         values = [_host(value) for value in args]
+        for name, value in zip(self._names, values):
+            if name in self.outputs and not isinstance(value, np.ndarray):
+                raise TypeError(f"{self.__name__}: outputs: {name} is {type(value).__name__}, not an array")
         kinds = tuple(_type(value) for value in values)
-        program = build(self.function, kinds, self.fastmath, self.check, self.count)
+        program = build(self.function, kinds, self.fastmath, self.check, self.count, self.max_iterations is not None)
         threads = int(np.prod(block))
         slots = _slots(values)
         if len(slots) != 8 * program.slots:
             raise TypeError(
                 f"{self.__name__}: expected arrays, numbers or tuples of them, got {[type(a).__name__ for a in args]}"
             )
-        memory = program.enter(slots, grid, block, dynamic, _permutation(self.order, threads))
-        regions, checker, counter = [], None, None
+        memory = program.enter(slots, grid, block, dynamic, _permutation(self.order, threads), self.max_iterations or 0)
+        checker, counter = None, None
         if self.check or self.count:
             arrays = [(n, v) for n, v in zip(self._names, values) if isinstance(v, np.ndarray)]
             regions = regions_of([n for n, _ in arrays], [v for _, v in arrays])
-            regions += [Region(n, a, a + size, item, shared=True) for n, a, size, item in program.shared(dynamic)]
+            own = program.own_arrays(dynamic)
         if self.check:
-            checker = Checker(program.points, regions, program.address("emu_scratch"), threads)
+            scratch, stacks = program.address("emu_scratch"), program.stacks(threads)
+            checker = Checker(program.code, regions + own, scratch, stacks, threads)
             program.attach_checker(checker)
         if self.count:
-            counter = Counter(program.points, program.parents, regions, threads)
+            counter = Counter(
+                program.code.points, program.code.parents, regions + [r for r in own if r.shared], threads
+            )
             program.attach_counter(counter)
         frozen = [
             (n, v, v.tobytes())
@@ -96,21 +117,38 @@ class EmulatedKernel:
             if isinstance(v, np.ndarray) and not v.flags.writeable
         ]
         barriers = 0
+
+        def thread_of(number: int) -> str:
+            return _name_thread(number, grid, block)
+
         for index, (z, y, x) in enumerate(itertools.product(*map(range, grid[::-1]))):
             program.enter_block((x, y, z), dynamic)
             if checker:
                 checker.start_block(index)
             barriers += self._block(program, memory, threads, checker, (x, y, z), block)
             if checker:
-                checker.raise_fault(self.__name__, lambda number: _name_thread(number, grid, block))
+                checker.raise_fault(self.__name__, thread_of)
             if counter:
                 counter.finish_block(self.__name__)
         for name, array, before in frozen:
             if array.tobytes() != before:
                 raise BoundsError(f"{self.__name__}: writes to {name}, which is read-only; check=True tells where")
+        if checker:
+            checker.warn_of_wrapped_indices(self.__name__, thread_of)
+            for name in self.outputs:
+                self._expect_written(name, values[self._names.index(name)], checker, grid, block)
         if counter is None:
             return None
         return LaunchReport(self.__name__, grid, block, barriers, counter.rows())
+
+    def _expect_written(self, name: str, array: np.ndarray, checker: Checker, grid: Any, block: Any) -> None:
+        missing = np.argwhere(~checker.written_by_threads(array))
+        if len(missing):
+            first = ", ".join(str(i) for i in missing[0])
+            raise UninitializedError(
+                f"{self.__name__}: {len(missing)} of {array.size} elements of {name} were never written: "
+                f"grid {grid} x block {block}; the first is {name}[{first}]"
+            )
 
     def _block(
         self,
@@ -127,15 +165,27 @@ class EmulatedKernel:
             return 0
         before = program.epoch
         program.start(threads)
-        while program.run(threads):
+        while stopped := program.run(threads):
+            if stopped == PAUSED:
+                self._expect_few_turns(program, place, block)
+                continue
             state, sites = memory.state[:threads], memory.site[:threads]
-            if not self._open_warps(state, sites, checker):
+            if not (state == READY).any() and not self._open_warps(state, sites, checker):
                 self._expect_all_at_one(program, state, sites, place, block)
                 state[:] = READY
                 program.epoch += 1
         barriers = program.epoch - before
         program.epoch += 1  # the next block's accesses are later
         return barriers
+
+    def _expect_few_turns(self, program: Program, place: Any, block: Any) -> None:
+        """Each call is a chance for Ctrl-C: while the kernel itself runs, Python does nothing."""
+        thread, loop, turns = program.loop
+        if self.max_iterations is not None and turns > self.max_iterations:
+            raise LoopError(
+                f"{self.__name__}: {where(loop)}: thread {_index(thread, block)} of block {place} has gone round this "
+                f"loop {self.max_iterations} times; if that is right, set max_iterations"
+            )
 
     def _open_warps(self, state: Any, sites: Any, checker: Checker | None) -> bool:
         """Let every warp go on whose threads all wait for each other; whether there was one."""
@@ -154,7 +204,7 @@ class EmulatedKernel:
         """No thread can go on: right only where all threads wait at one barrier."""
         groups: dict[str, list[int]] = {}
         for thread, (s, site) in enumerate(zip(state, sites)):
-            what = "have returned" if s == DONE else f"wait at {where(program.barriers[site])}"
+            what = "have returned" if s == DONE else f"wait at {where(program.code.barriers[site])}"
             groups.setdefault(what, []).append(thread)
         if len(groups) == 1 and (state == WAITS_FOR_BLOCK).all():
             return

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .access import Point
+from .access import Point, Region
 from .check import Checker
 from .count import Counter
 from .fibers import STACK_BYTES
@@ -34,15 +34,12 @@ class Memory:
 class Program:
     """A kernel's machine code, and the memory through which the launcher speaks with it."""
 
-    points: list[Point]
-    barriers: list[Point]
-    parents: list[int]
+    code: Instrumented
     slots: int
 
-    def __init__(self, engine: Any, code: Instrumented, slots: int):
-        self.points, self.barriers, self.parents = code.points, code.barriers, code.parents
-        self.slots, self._shared = slots, code.shared
-        self.waits: bool = bool(code.barriers)
+    def __init__(self, engine: Any, code: Instrumented, slots: int, turns: bool):
+        self.code, self.slots = code, slots
+        self.waits: bool = bool(code.barriers) or (turns and len(code.loops) > code.functions)
         self.stack_bytes: int = STACK_BYTES + -(-2 * code.stack // 4096) * 4096
         self._engine = engine
 
@@ -50,6 +47,7 @@ class Program:
             return ctypes.PYFUNCTYPE(result, ctypes.c_int)(engine.get_function_address(symbol))
 
         self.straight, self.start, self.run = entry("emu_straight"), entry("emu_start"), entry("emu_run", ctypes.c_int)
+        self._limit = ctypes.c_int64.from_address(self.address("emu_limit"))
         self._epoch = ctypes.c_int.from_address(self.address("emu_epoch"))
         self._memory: Memory | None = None
 
@@ -66,14 +64,30 @@ class Program:
     def epoch(self, value: int) -> None:
         self._epoch.value = value
 
-    def shared(self, dynamic: int) -> list[tuple[str, int, int, int]]:
-        """(Python name, address, bytes, bytes of an element) of every shared array; dynamic ones may have 0 bytes."""
-        return [
-            (label, self.address(name if size else "emu_dynamic"), size or dynamic, item)
-            for name, (label, size, item) in self._shared.items()
-        ]
+    @property
+    def loop(self) -> tuple[int, Point, int]:
+        """The thread that gave way to the launcher, the loop it is in, and how often it has gone round."""
+        thread, loop = (ctypes.c_int.from_address(self.address(f"emu_{name}")).value for name in ("thread", "loop"))
+        turns = ctypes.c_int64.from_address(self.address("emu_turns")).value
+        return thread, self.code.loops[loop], turns
 
-    def enter(self, slots: bytes, grid: Any, block: Any, dynamic: int, order: np.ndarray) -> Memory:
+    def own_arrays(self, dynamic: int) -> list[Region]:
+        """The shared and constant arrays that the kernel makes; a dynamic one may have no bytes."""
+        regions = []
+        for name, array in self.code.shared.items():
+            size = array.bytes or (0 if array.constant else dynamic)
+            start = self.address(name if array.bytes or array.constant else "emu_dynamic")
+            regions.append(
+                Region(array.name, start, start + size, array.itemsize, not array.constant, array.constant, array.shape)
+            )
+        return regions
+
+    def stacks(self, threads: int) -> tuple[int, int]:
+        """From where to where the stacks of a block's threads lie."""
+        start = ctypes.c_int64.from_address(self.address("emu_stacks")).value
+        return start, start + threads * self.stack_bytes
+
+    def enter(self, slots: bytes, grid: Any, block: Any, dynamic: int, order: np.ndarray, limit: int) -> Memory:
         """Prepare a launch: arguments, sizes, and a stack for each thread."""
         ctypes.memmove(self.address("emu_arguments"), slots, len(slots))
         registers = (ctypes.c_int * 12).from_address(self.address("emu_registers"))
@@ -90,21 +104,23 @@ class Program:
                 self._point(f"emu_{name}", array.ctypes.data)
         self._point("emu_stacks", -(-memory.stacks.ctypes.data // 64) * 64)
         ctypes.c_int64.from_address(self.address("emu_stack_bytes")).value = self.stack_bytes
-        self.epoch = 0
+        self.epoch, self._limit.value = 0, limit
         return memory
 
     def enter_block(self, place: tuple[int, int, int], dynamic: int) -> None:
         """Prepare one block; what its shared memory holds at first is not a number."""
         registers = (ctypes.c_int * 12).from_address(self.address("emu_registers"))
         registers[6:9] = list(place)
-        for _, address, size, _ in self.shared(dynamic):
-            ctypes.memset(address, 0xFF, size)
+        for array in self.own_arrays(dynamic):
+            if array.shared:
+                ctypes.memset(array.start, 0xFF, array.stop - array.start)
 
     def attach_checker(self, checker: Checker) -> None:
         """Have accesses judged by `checker`."""
         arrays: dict[str, np.ndarray] = {
             "state": checker.state, "regions": checker.table, "shadow": checker.shadow, "log": checker.log,
-            "points": checker.kinds, "locals": checker.locals,
+            "points": checker.kinds, "locals": checker.locals, "axes": checker.axes, "fresh": checker.fresh,
+            "written": checker.written,
         }  # fmt: skip
         for name, array in arrays.items():
             self._point(f"emu_check_{name}", array.ctypes.data)
