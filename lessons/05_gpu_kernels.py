@@ -64,7 +64,7 @@ from minigen.kernels.static_report.gpus import GPUS
 def run_checked(kernel, grid, block, *arguments):
     """Launch a kernel with every access watched, and print what is found."""
     try:
-        emulate(kernel, check=True)[grid, block](*arguments)
+        emulate(kernel)[grid, block](*arguments)
         print(f"{kernel.__name__}: no fault found")
     except emulator.KernelError as fault:
         print(f"{type(fault).__name__}\n{fault}")
@@ -168,7 +168,7 @@ print(f"{blocks} blocks of {threads} threads; {np.count_nonzero(c != a + b)} of 
 #
 # Blocks are all of one size, so there are 1024 threads for 1000 elements.  The line `if i < c.size` is the **guard**.
 # Without it, 24 threads on a GPU would write to memory that belongs to something else, often without any visible effect.
-# With `check=True` the emulator checks every access:
+# The emulator checks every access, of every thread:
 
 
 # %%
@@ -181,8 +181,13 @@ def add_without_guard(a, b, c):
 run_checked(add_without_guard, blocks, threads, a, b, c)
 
 # %% [markdown]
-# It names the line, the thread, and the element.  (The file's name is a number, because it is a cell of a notebook.
+# It names the line, the thread, and the element, and writes nothing outside of the arrays.  (The file's name is a number, because it is a cell of a notebook.
 # And 24 threads, with two reads and a write each, make 72 faults.)
+#
+# It also names an index that leaves its axis only (`x[i, j + 1]` in the last column, which is an element of the next row), a
+# read from an array of the kernel's own that no thread has written, and a loop that does not end.
+# `emulate(kernel, outputs="c")` asks that every element of `c` is written.  With `check=False` a kernel runs many times
+# faster, and a wrong index may end Python.
 #
 # ### Exercise 5.1: one thread for each element, and no more
 #
@@ -379,7 +384,7 @@ def tiled_race(a, b, c):
 
 
 for order in ("forward", "reverse", 1, 2):
-    emulate(tiled_race, order=order)[(4, 4), (16, 16)](a, b, c)
+    emulate(tiled_race, check=False, order=order)[(4, 4), (16, 16)](a, b, c)
     print(f"threads in order {order!s:8} {np.count_nonzero(c != a @ b):4} of {c.size} elements are wrong")
 run_checked(tiled_race, (4, 4), (16, 16), a, b, c)
 
