@@ -164,7 +164,7 @@ def test_methods_for_special_layers_are_exact_on_small_integers(method, drawn, d
     is_exact()
 
 
-@pytest.mark.parametrize("size, stride", [(16, 1), (12, 1), (23, 2), (4, 1)])
+@pytest.mark.parametrize("size, stride", [(16, 1), (12, 1), (23, 2), (40, 2), (50, 3), (4, 1)])
 def test_a_product_is_exact_for_images_alone_and_side_by_side(size, stride):
     case = Case(3, 70, 45, (size, size), (1, 1), (stride,) * 2, ((0, 0), (0, 0)), (1, 1), 2)
     operands = case.operands(0, np.float32, integers)

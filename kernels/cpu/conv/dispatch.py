@@ -54,8 +54,9 @@ SLIDE_PRODUCT, SLIDE_LAYOUT = 1.4, 2.5
 SCATTER = 50
 #: For few outputs, one after the other: what a multiply-add takes, which reads a vector of pixels each time.
 ROW_PRODUCT = 1
-#: Where pixels of all channels are copied to where they lie together, for a product: to copy a number.
-PANEL = 20
+#: Where pixels of all channels are copied to where they lie together, for a product: to copy a number, and to write one
+#: of the result from a buffer.
+PANEL, FROM_BUFFER = 20, 8
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
 
@@ -327,13 +328,13 @@ def _product_cost(n, pixels, channels, outputs, itemsize, stride, groups):
     lanes = VECTOR_BYTES // itemsize
     columns = round_up(n * pixels, lanes) if products.are_beside(n, pixels) else n * round_up(pixels, lanes)
     per_column = channels * (round_up(outputs, pixel_lanes.row_height(outputs)) + PANEL)
-    copies = COPY * outputs if products.are_beside(n, pixels) else 0
+    copies = FROM_BUFFER * outputs if products.are_beside(n, pixels) else 0
     return groups * (columns * per_column + n * pixels * (copies + _skips(stride, channels)))
 
 
 def _skips(stride, channels):
     """What it costs `products`, for each pixel that counts, to leave out those between the steps of a stride."""
-    return LAYOUT * channels if stride != (1, 1) else 0
+    return FROM_BUFFER * channels if stride != (1, 1) else 0
 
 
 def _channel_lanes_cost(source, result, itemsize, pairs, groups):

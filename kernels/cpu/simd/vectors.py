@@ -16,6 +16,7 @@ function                                        meaning
 ``load(p, i)``, ``store(p, i, v)``              L elements from ``p[i]`` on
 ``load_first(p, i, n)``, ``store_first(...)``   only the first n of them; nothing else is touched
 ``load_even(p, i, n)``                          ``p[i]``, ``p[i + 2]``, ..., n of them
+``store_even(p, i, v, n)``                      the reverse, and zeros between: n elements in all
 ``add(u, v)``                                   lane by lane
 ``transpose(p, pitch, rows, q, q_pitch)``       ``q[j, i] = p[i, j]``, an L x L block through registers
 =============================================== ================================================
@@ -44,6 +45,7 @@ __all__ = [
     "load_first",
     "pointer",
     "store",
+    "store_even",
     "store_first",
     "transpose",
     "zero",
@@ -229,6 +231,22 @@ def store_first(typing, p, i, v, n):
     def generate(context, builder, signature, args):
         p, i, v, n = args
         store_masked(builder, v, builder.gep(p, [i]), n)
+        return context.get_dummy_value()
+
+    return types.void(p, types.intp, v, types.intp), generate
+
+
+@intrinsic
+def store_even(typing, p, i, v, n):
+    """Write ``v[0]``, 0, ``v[1]``, 0, ... from ``p[i]`` on: the first `n` of these 2 L numbers, and nothing else."""
+
+    def generate(context, builder, signature, args):
+        p, i, v, n = args
+        low, count, zeros = builder.gep(p, [i]), v.type.count, ir.Constant(v.type, None)
+        for part, rest in enumerate((n, builder.sub(n, ir.Constant(INT64, count)))):
+            picks = [k for j in range(count // 2) for k in (part * count // 2 + j, count)]
+            there = builder.gep(low, [ir.Constant(INT64, part * count)])
+            store_masked(builder, shuffle(builder, v, zeros, picks), there, rest)
         return context.get_dummy_value()
 
     return types.void(p, types.intp, v, types.intp), generate
