@@ -6,7 +6,8 @@ same order of operations; only the last step, from there to the GPU's instructio
 
 Read the modules in this order: `translate` (a GPU's IR in the CPU's terms), `fibers` (threads and barriers),
 `instrument` (which instructions touch memory), `indices` (which index of which axis), `check` (races, bounds,
-alignment, memory that no thread has written), `count` (transactions, bank conflicts), `build`, `program` and `launch`.
+alignment, memory that no thread has written), `count` (transactions, bank conflicts), `build`, `program`, `launch`, and
+`drop_in` (`as_gpu`: programs that use `numba.cuda` as on a GPU).
 
 What it does not do:
 
@@ -34,6 +35,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .device import emulated
+from .drop_in import as_gpu
 from .errors import (
     AlignmentError,
     BarrierError,
@@ -43,6 +45,7 @@ from .errors import (
     LoopError,
     RaceError,
     UninitializedError,
+    UninitializedWarning,
     UnsupportedError,
 )
 
@@ -55,7 +58,9 @@ __all__ = [
     "LoopError",
     "RaceError",
     "UninitializedError",
+    "UninitializedWarning",
     "UnsupportedError",
+    "as_gpu",
     "emulate",
     "emulated",
     "why_not",

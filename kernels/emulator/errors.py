@@ -9,6 +9,7 @@ __all__ = [
     "LoopError",
     "RaceError",
     "UninitializedError",
+    "UninitializedWarning",
     "UnsupportedError",
 ]
 
@@ -43,6 +44,10 @@ class LoopError(KernelError):
 
 class UnsupportedError(KernelError):
     """The kernel uses something that a GPU has and the emulator has not."""
+
+
+class UninitializedWarning(UserWarning):
+    """The host copies elements of a device array that nothing has written."""
 
 
 class IndexWarning(UserWarning):

@@ -19,7 +19,7 @@ from .fibers import DONE, PAUSED, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
 from .hooks import MOST_DYNAMIC
 from .program import Program
 
-__all__ = ["EmulatedKernel"]
+__all__ = ["EmulatedKernel", "host_array", "launch_syntax"]
 
 WARP, MOST_THREADS = 32, 1024
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # CUDA C++ Programming Guide, "Compute Capabilities": all since 3.0
@@ -41,6 +41,8 @@ class EmulatedKernel:
     order: str | int
     outputs: tuple[str, ...]
     max_iterations: int | None
+    names: list[str]
+    """Of the arguments."""
 
     def __init__(
         self,
@@ -55,10 +57,18 @@ class EmulatedKernel:
         self.function, self.fastmath, self.check, self.count, self.order = function, fastmath, check, count, order
         self.outputs, self.max_iterations = outputs, max_iterations
         self.__name__, self.__doc__ = function.__name__, function.__doc__
-        self._names = list(inspect.signature(function).parameters)
+        self.names = list(inspect.signature(function).parameters)
         for name in outputs:
-            if name not in self._names:
-                raise ValueError(f"{self.__name__}: outputs: no argument is called {name!r}; there are {self._names}")
+            if name not in self.names:
+                raise ValueError(f"{self.__name__}: outputs: no argument is called {name!r}; there are {self.names}")
+
+    def __call__(self, *args: Any) -> None:
+        """Refuse: a kernel has no meaning without a grid and a block."""
+        raise ValueError(launch_syntax(self.__name__))
+
+    def forall(self, tasks: int, block: int = 256) -> Callable[..., LaunchReport | None]:
+        """The launch with one thread for each task, and a few more in the last block."""
+        return self[max(1, -(-tasks // block)), block]
 
     def __getitem__(self, configuration: tuple[Any, ...]) -> Callable[..., LaunchReport | None]:
         if not isinstance(configuration, tuple) or not 2 <= len(configuration) <= 4:
@@ -82,10 +92,12 @@ class EmulatedKernel:
     def _launch(
         self, grid: tuple[int, int, int], block: tuple[int, int, int], dynamic: int, args: tuple[Any, ...]
     ) -> LaunchReport | None:
-        if len(args) != len(self._names):
-            raise TypeError(f"{self.__name__}: takes {len(self._names)} arguments, got {len(args)}")
-        values = [_host(value) for value in args]
-        for name, value in zip(self._names, values):
+        if len(args) != len(self.names):
+            raise TypeError(f"{self.__name__}: takes {len(self.names)} arguments, got {len(args)}")
+        values = [host_array(value) for value in args]
+        for name, value in zip(self.names, values):
+            if isinstance(value, list):
+                raise TypeError(f"{self.__name__}: {name} is a list, and a kernel takes arrays: np.array({name})")
             if name in self.outputs and not isinstance(value, np.ndarray):
                 raise TypeError(f"{self.__name__}: outputs: {name} is {type(value).__name__}, not an array")
         kinds = tuple(_type(value) for value in values)
@@ -99,13 +111,16 @@ class EmulatedKernel:
         memory = program.enter(slots, grid, block, dynamic, _permutation(self.order, threads), self.max_iterations or 0)
         checker, counter = None, None
         if self.check or self.count:
-            arrays = [(n, v) for n, v in zip(self._names, values) if isinstance(v, np.ndarray)]
+            arrays = [(n, v) for n, v in zip(self.names, values) if isinstance(v, np.ndarray)]
             regions = regions_of([n for n, _ in arrays], [v for _, v in arrays])
             own = program.own_arrays(dynamic)
         if self.check:
             scratch, stacks = program.address("emu_scratch"), program.stacks(threads)
             checker = Checker(program.code, regions + own, scratch, stacks, threads)
             program.attach_checker(checker)
+            for value, argument in zip(values, args):
+                if hasattr(argument, "fresh"):  # a device array
+                    checker.mark_fresh(value, argument.fresh)
         if self.count:
             counter = Counter(
                 program.code.points, program.code.parents, regions + [r for r in own if r.shared], threads
@@ -113,7 +128,7 @@ class EmulatedKernel:
             program.attach_counter(counter)
         frozen = [
             (n, v, v.tobytes())
-            for n, v in zip(self._names, values)
+            for n, v in zip(self.names, values)
             if isinstance(v, np.ndarray) and not v.flags.writeable
         ]
         barriers = 0
@@ -133,10 +148,14 @@ class EmulatedKernel:
         for name, array, before in frozen:
             if array.tobytes() != before:
                 raise BoundsError(f"{self.__name__}: writes to {name}, which is read-only; check=True tells where")
+        for name, value, argument in zip(self.names, values, args):
+            if hasattr(argument, "fresh"):
+                argument.fresh[...] &= ~checker.written_by_threads(value) if checker else False
+                argument.writer = f"{self.__name__}[{grid}, {block}], as {name}"
         if checker:
             checker.warn_of_wrapped_indices(self.__name__, thread_of)
             for name in self.outputs:
-                self._expect_written(name, values[self._names.index(name)], checker, grid, block)
+                self._expect_written(name, values[self.names.index(name)], checker, grid, block)
         if counter is None:
             return None
         return LaunchReport(self.__name__, grid, block, barriers, counter.rows())
@@ -217,6 +236,11 @@ class EmulatedKernel:
         )
 
 
+def launch_syntax(name: str) -> str:
+    """What to say to someone who calls a kernel as a function."""
+    return f"{name}: a kernel is launched by {name}[grid, block](...), not by {name}(...)"
+
+
 def _type(value: Any) -> Any:
     """Numba's type of an argument; a GPU knows no read-only arrays, so one kernel serves all."""
     from numba import typeof
@@ -241,7 +265,7 @@ def _whole(name: str, what: str, number: Any) -> int:
         raise TypeError(f"{name}: {what} is {number!r}; expected a whole number") from None
 
 
-def _host(value: Any) -> Any:
+def host_array(value: Any) -> Any:
     """An argument as NumPy sees it; arrays of a stand-in for CuPy lie in host memory."""
     if isinstance(value, np.ndarray) or not hasattr(value, "__cuda_array_interface__"):
         return value
