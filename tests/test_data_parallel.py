@@ -19,7 +19,7 @@ from minigen.optim import SGD
 from minigen.tensor import tensor
 from minigen.train import Run, RunError, fit, load_checkpoint
 from minigen.train.errors import OtherRankError
-from minigen.train.parallel import Alone, DataParallel, check_shards, on_all_ranks
+from minigen.train.parallel import Alone, DataParallel, check_shards, on_all_ranks, sum_in_order
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (48, 1, 8, 8)).astype(np.float32)
 LABELS = np.arange(48) % 3
@@ -57,6 +57,9 @@ class Rank:
 
     def gather_rows(self, rows):
         return np.concatenate(self.coroutine.pause(("gather_rows", rows)))
+
+    def exchange_rows(self, rows):
+        return np.stack([sent[self.rank] for sent in self.coroutine.pause(("exchange_rows", rows))])
 
 
 def on_ranks(size, function):
@@ -140,6 +143,19 @@ def test_arrays_of_a_gpu_give_the_same(name):
     want = steps_of(name, Alone())
     with double.as_cupy(), double.host_kernels():
         assert steps_of(name, Alone(), device="cuda") == want
+
+
+@pytest.mark.parametrize("length", [3, 5, 8])
+def test_a_sum_has_one_order_on_any_number_of_ranks(length):
+    rows = np.random.default_rng(0).normal(size=(8, length)).astype(np.float32)
+    rows[::3] *= 1e7
+    want = rows[0]
+    for row in rows[1:]:
+        want = want + row
+    assert want.tolist() != (rows[4:].sum(0) + rows[:4].sum(0)).tolist()  # another order, other bits
+    for size in (1, 2, 4, 8):
+        found = on_ranks(size, lambda rank: sum_in_order(rank, np.split(rows, rank.size)[rank.rank]))
+        assert all(np.array_equal(each, want) for each in found), found
 
 
 def test_random_numbers_depend_on_seed_step_and_shard():

@@ -20,8 +20,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what ``minigen info`` was asked."""
     from .. import backend, data, kernels, lessons
 
-    packages = ["numpy", "numba", "matplotlib", "mlxtend", "scikit-learn", "scikit-image", "pooch", "cupy-cuda12x",
-                "cupy-cuda13x"]  # fmt: skip
+    packages = ["numpy", "numba", "matplotlib", "mlxtend", "scikit-learn", "scikit-image", "pooch", "mpi4py",
+                "cupy-cuda12x", "cupy-cuda13x"]  # fmt: skip
     found = {name: installed_version(name) for name in packages}
     print(f"minigen      {installed_version('minigen-lab')}, in {Path(__file__).parents[1]}")
     print(f"Python       {platform.python_version()}, {platform.platform()}")

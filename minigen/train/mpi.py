@@ -61,6 +61,12 @@ class MPICommunicator:
         self._world.Allgather(rows, everywhere)
         return everywhere
 
+    def exchange_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Send row r to rank r and return what was sent here, by one ``MPI_Alltoall``."""
+        received = np.empty(rows.shape, rows.dtype)
+        self._world.Alltoall(np.ascontiguousarray(rows), received)
+        return received
+
     def gather_on_node(self, value: Any) -> list[Any]:
         """Return the values of the ranks on this computer."""
         node = self._world.Split_type(self._mpi.COMM_TYPE_SHARED)

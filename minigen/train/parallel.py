@@ -7,9 +7,9 @@ $$g = \frac{1}{S} \left( \left( g_1 + g_2 \right) + \dots + g_S \right)$$
 
 **The order of the sum.**  A sum of rounded numbers depends on its order: in float32, (1e8 + 1) - 1e8 is 0, and
 (1e8 - 1e8) + 1 is 1.  If every rank added its own shards first, 2 and 4 ranks would add in different orders.  So the
-gradients of all shards travel to all ranks, and every rank adds them in the order of the shards.  Random numbers are a
-function of the seed, the step and the shard.  Then nothing depends on the number of ranks, which may even change
-between two halves of a training.
+gradients are always added in the order of the shards (see `sum_in_order`).  Random numbers are a function of the seed,
+the step and the shard.  Then nothing depends on the number of ranks, which may even change between two halves of a
+training.
 
 **Lockstep.**  A GAN updates D, and then computes the loss of G with the updated D.  So all shards have to come to the
 first update before any of them goes on.  The models know nothing of this: the `training_step` of each shard runs as a
@@ -37,7 +37,16 @@ from ..nn import Module
 from ..tensor import Tensor, tensor
 from .errors import OtherRankError, RunError
 
-__all__ = ["Alone", "Communicator", "DataParallel", "check_shards", "cut_batch", "fingerprint", "on_all_ranks"]
+__all__ = [
+    "Alone",
+    "Communicator",
+    "DataParallel",
+    "check_shards",
+    "cut_batch",
+    "fingerprint",
+    "on_all_ranks",
+    "sum_in_order",
+]
 
 T = TypeVar("T")
 
@@ -62,6 +71,9 @@ class Communicator(Protocol):
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows (n, length) of all ranks as (size * n, length), in the order of the ranks, on every rank."""
 
+    def exchange_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Send row r of (size, ...) to rank r; return the rows that were sent here, in the order of the ranks."""
+
 
 class Alone:
     """The communicator of one process.
@@ -80,6 +92,44 @@ class Alone:
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows."""
         return rows
+
+    def exchange_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows."""
+        return rows
+
+
+def sum_in_order(communicator: Communicator, rows: np.ndarray) -> np.ndarray:
+    """Add the rows of all ranks, in the order of the ranks and of the rows: the same bits on any number of ranks.
+
+    Each of R ranks adds 1/R of the columns: it gets these columns of all rows.  Then all ranks get all sums.  A rank
+    with n rows sends (R - 1) / R * (n + 1) * length numbers.  A *ring all-reduce* sends as many as this for n = 1, but
+    its order depends on R.
+
+    Parameters
+    ----------
+    communicator : Communicator
+    rows : ndarray (n, length)
+        As many on each rank.
+
+    Returns
+    -------
+    ndarray (length,)
+
+    Examples
+    --------
+    >>> sum_in_order(Alone(), np.array([[1e8, 1], [1, 1], [-1e8, 1]], np.float32)).tolist()
+    [0.0, 3.0]
+    """
+    count, length = rows.shape
+    width = -(-length // communicator.size)
+    if length % communicator.size:
+        rows = np.pad(rows, ((0, 0), (0, communicator.size * width - length)))
+    parts = rows.reshape(count, communicator.size, width).swapaxes(0, 1)
+    mine = communicator.exchange_rows(parts).reshape(-1, width)
+    total = mine[0].copy()
+    for row in mine[1:]:
+        total += row
+    return communicator.gather_rows(total[None]).reshape(-1)[:length]
 
 
 def on_all_ranks(communicator: Communicator, function: Callable[[], T]) -> list[T]:
@@ -244,6 +294,7 @@ class DataParallel:
         check_shards(shards, self.communicator.size)
         self._running: _Shard | None = None
         self._steps: dict[str, Callable[[], None]] = {}
+        self._scratch: dict[Any, np.ndarray] = {}
         self._updated: set[Tensor] = set()  # parameters of an optimizer
         self._slots: list[tuple[Module, str, Tensor]] = []
 
@@ -380,15 +431,20 @@ class DataParallel:
         means: list[np.ndarray] = list(arrays[0])
         for dtype in sorted({array.dtype for array in means}, key=str):
             places = [i for i, array in enumerate(means) if array.dtype == dtype]
-            flat = np.stack([np.concatenate([row[i].reshape(-1) for i in places]) for row in arrays])
-            everywhere = self.communicator.gather_rows(flat)
-            total = everywhere[0].copy()
-            for row in everywhere[1:]:  # in this order, whatever rank a row comes from
-                total += row
+            length = sum(means[i].size for i in places)
+            shape = len(arrays), length + -length % self.communicator.size  # what the ranks can divide
+            # The same memory in every step: fresh pages take longer than the copy.
+            if (dtype, shape) not in self._scratch:
+                self._scratch[dtype, shape] = np.zeros(shape, dtype)
+            flat = self._scratch[dtype, shape]
+            for row, line in zip(arrays, flat):
+                np.concatenate([row[i].reshape(-1) for i in places], out=line[:length])
+            total = sum_in_order(self.communicator, flat)
             total /= dtype.type(self.shards)
-            ends = np.cumsum([means[i].size for i in places])
-            for i, part in zip(places, np.split(total, ends[:-1])):
-                means[i] = part.reshape(means[i].shape)
+            start = 0
+            for i in places:
+                end = start + means[i].size
+                means[i], start = total[start:end].reshape(means[i].shape), end
         return means
 
     def _merge(self, shards: list[_Shard]) -> dict[str, float]:
