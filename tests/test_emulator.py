@@ -439,3 +439,16 @@ def test_iterations_are_told_apart_where_threads_skip_some():
     report = emulate(triangle, count=True)[1, 32](x, x.copy())
     assert [row.requests for row in report.traffic] == [32, 32]  # one for each k, not for each thread's n-th
     assert report.traffic[0].transactions == sum(-(-(k + 1) // 8) for k in range(32))
+
+
+def test_arrays_in_tuples_are_watched_by_name():
+    def shift(xs, ys, offset):
+        ys[cuda.blockIdx.x][cuda.threadIdx.x] = xs[cuda.blockIdx.x][cuda.threadIdx.x + offset]
+
+    xs, ys = (tuple(np.arange(n, dtype=np.float32) for n in (5, 4)) for _ in "xy")
+    emulate(shift, check=True)[2, 3](xs, ys, 1)
+    assert ys[0].tolist() == [1, 2, 3, 3, 4] and ys[1].tolist() == [1, 2, 3, 3]
+    with pytest.raises(emulator.BoundsError, match=r"reads element 4 of xs\[1\], which has 4 elements"):
+        emulate(shift, check=True)[2, 3](xs, ys, 2)
+    with pytest.raises(TypeError, match="5608 bytes of arguments; a GPU takes 4096"):
+        emulate(shift)[2, 3](xs * 25, ys * 25, 1)

@@ -74,7 +74,7 @@ def _call(name: str, parameters: list[str]) -> str:
     """The function that every fiber runs: the kernel with the arguments of the launch."""
     lines, values = [], []
     for i, kind in enumerate(parameters):
-        lines.append(f"  %p{i} = getelementptr [256 x i64], ptr @emu_arguments, i32 0, i32 {i}")
+        lines.append(f"  %p{i} = getelementptr [512 x i64], ptr @emu_arguments, i32 0, i32 {i}")
         lines.append(f"  %a{i} = load {kind}, ptr %p{i}")
         values.append(f"{kind} %a{i}")
     return "\n".join(

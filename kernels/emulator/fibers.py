@@ -48,7 +48,7 @@ RUNTIME = (
     + """
 ; ---- written by the launcher
 @emu_limit = global i64 0                               ; iterations that a loop may take
-@emu_arguments = global [256 x i64] zeroinitializer     ; what the kernel is called with, 8 bytes each
+@emu_arguments = global [512 x i64] zeroinitializer     ; what the kernel is called with, 8 bytes each
 @emu_registers = global [12 x i32] zeroinitializer      ; threadIdx, blockDim, blockIdx, gridDim: x, y, z of each
 @emu_indices = global ptr null                          ; i32[threads][3]: threadIdx of every thread
 @emu_order = global ptr null                            ; i32[threads]: who runs first

@@ -5,7 +5,7 @@ import itertools
 import operator
 import threading
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from .program import Program
 __all__ = ["EmulatedKernel", "host_array", "launch_syntax"]
 
 WARP, MOST_THREADS = 32, 1024
+MOST_ARGUMENTS = 512  # 8 bytes each; as many as every GPU takes, and as emu_arguments has
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # CUDA C++ Programming Guide, "Compute Capabilities": all since 3.0
 MOST_IN_BLOCK = (1024, 1024, 64)
 _running = threading.Lock()  # a compiled kernel keeps the state of its launch in global variables
@@ -108,10 +109,12 @@ class EmulatedKernel:
             raise TypeError(
                 f"{self.__name__}: expected arrays, numbers or tuples of them, got {[type(a).__name__ for a in args]}"
             )
+        if len(slots) > 8 * MOST_ARGUMENTS:
+            raise TypeError(f"{self.__name__}: {len(slots)} bytes of arguments; a GPU takes {8 * MOST_ARGUMENTS}")
         memory = program.enter(slots, grid, block, dynamic, _permutation(self.order, threads), self.max_iterations or 0)
         checker, counter = None, None
         if self.check or self.count:
-            arrays = [(n, v) for n, v in zip(self.names, values) if isinstance(v, np.ndarray)]
+            arrays = list(_named_arrays(self.names, values))
             regions = regions_of([n for n, _ in arrays], [v for _, v in arrays])
             own = program.own_arrays(dynamic)
         if self.check:
@@ -243,8 +246,10 @@ def launch_syntax(name: str) -> str:
 
 def _type(value: Any) -> Any:
     """Numba's type of an argument; a GPU knows no read-only arrays, so one kernel serves all."""
-    from numba import typeof
+    from numba import typeof, types
 
+    if isinstance(value, tuple):
+        return types.BaseTuple.from_types([_type(part) for part in value])
     kind = typeof(value)
     return kind.copy(readonly=False) if isinstance(value, np.ndarray) else kind
 
@@ -265,8 +270,19 @@ def _whole(name: str, what: str, number: Any) -> int:
         raise TypeError(f"{name}: {what} is {number!r}; expected a whole number") from None
 
 
+def _named_arrays(names: Iterable[str], values: Iterable[Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays among the arguments, and in tuples, with their names."""
+    for name, value in zip(names, values):
+        if isinstance(value, tuple):
+            yield from _named_arrays([f"{name}[{i}]" for i in range(len(value))], value)
+        elif isinstance(value, np.ndarray):
+            yield name, value
+
+
 def host_array(value: Any) -> Any:
     """An argument as NumPy sees it; arrays of a stand-in for CuPy lie in host memory."""
+    if isinstance(value, tuple):
+        return tuple(host_array(part) for part in value)
     if isinstance(value, np.ndarray) or not hasattr(value, "__cuda_array_interface__"):
         return value
 
