@@ -186,10 +186,13 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     -------
     callable
         A registered kernel if there is one, else the chosen set's.  Under ``"auto"`` a kernel that a faster set
-        lacks is taken from ``reference``; a set that was asked for by name serves what it has, likewise.
+        lacks is taken from ``reference``; a set that was asked for by name serves what it has, likewise.  Where an
+    optimizer's step is registered, it serves its form for many parameters too.
     """
     if _registered.get(op):
         return _registered[op][-1]
+    if op in _FOR_MANY and _registered.get(_FOR_MANY[op]):
+        return _one_by_one(op, _registered[_FOR_MANY[op]][-1])
     if type(array).__module__.startswith("cupy"):
         return _member("cuda", op)
     name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
@@ -200,6 +203,22 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
 def _member(name: str, op: str) -> Callable[..., Any]:
     function: Callable[..., Any] = getattr(load(name), op, None) or getattr(load("reference"), op)
     return function
+
+
+#: Kernels for the parameters of a whole network, and how many of their arguments are lists of arrays.
+_FOR_MANY = {"adam_steps": "adam_step", "rmsprop_steps": "rmsprop_step", "sgd_steps": "sgd_step"}
+_LISTS = {"adam_steps": 5, "rmsprop_steps": 5, "sgd_steps": 3}
+
+
+def _one_by_one(op: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Kernel `op` for many parameters, by a function for one."""
+
+    def many(*args: Any) -> None:
+        lists, rates = args[: _LISTS[op]], args[_LISTS[op] :]
+        for arrays in zip(*(column or [None] * len(lists[0]) for column in lists)):
+            function(*arrays, *rates)
+
+    return checked(op)(many)
 
 
 _LATER = {

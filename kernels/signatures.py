@@ -10,11 +10,14 @@ check of a kernel's arguments before a function:
 
 A failed check raises TypeError or ValueError and names the argument, what was given and what is expected; nothing has
 been written then.  A check takes a few microseconds.
+
+The optimizers' kernels for many parameters (`adam_steps` and its like) may work on the parameters in any order, or on
+all at once.  So they are given parameters together only if these share no memory, and else one after another.
 """
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -52,6 +55,15 @@ def checked(kernel: str) -> Callable[[_Function], _Function]:
     check = _CHECKS[kernel]
 
     def decorate(function: _Function) -> _Function:
+        if kernel in _MANY:
+
+            @functools.wraps(function)
+            def call_in_parts(*args: Any, **kwargs: Any) -> None:
+                for part in check(*args, **kwargs):
+                    function(*part)
+
+            return call_in_parts  # type: ignore[return-value]
+
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             return function(*check(*args, **kwargs))
@@ -131,7 +143,12 @@ def _overlap(a: Any, b: Any) -> bool:
 
 
 def _span(x: Any) -> Pair:
-    """Addresses of a device array's first byte and of the byte after its last."""
+    """Addresses of an array's first byte and of the byte after its last."""
+    if isinstance(x, np.ndarray):
+        return np.lib.array_utils.byte_bounds(x) if x.size else (0, 0)
+    pointer = getattr(getattr(x, "data", None), "ptr", None)
+    if pointer is not None and x.flags.c_contiguous:  # CuPy's, without the dict that the interface is
+        return pointer, pointer + x.nbytes
     interface = x.__cuda_array_interface__
     low = high = interface["data"][0]
     if not x.size:
@@ -484,6 +501,154 @@ def _updated(kernel: str, param: Any, grad: Any, state: dict[str, Any]) -> tuple
     return plain, arrays["grad"], *(arrays.get(name) for name in state)
 
 
+def _updated_together(kernel: str, params: Any, grads: Any, states: dict[str, Any]) -> list[list[Any]]:
+    """The lists of parameters, gradients and states (or None), cut into parts whose parameters share no memory."""
+    columns = {
+        "params": params,
+        "grads": grads,
+        **{name: column for name, column in states.items() if column is not None},
+    }
+    for name, column in columns.items():
+        if not isinstance(column, list | tuple):
+            raise TypeError(f"{kernel}: {name}: got {type(column).__name__}, expected a list of arrays")
+        if len(column) != len(params):
+            raise ValueError(f"{kernel}: {name}: got {len(column)} arrays, expected {len(params)}, as params has")
+    like = _array(kernel, "params[0]", params[0]) if params else None
+    rows = [_updated_row(kernel, columns, i, like) for i in range(len(params))]
+    if _separate([array for row in rows for array in row]):
+        parts = [rows] if rows else []
+    else:
+        for i, row in enumerate(rows):
+            if not _separate(row):
+                raise ValueError(f"{kernel}: the arrays of parameter {i} share memory, expected separate arrays")
+        parts = [[row] for row in rows]
+    names = list(columns)
+    return [
+        [[row[names.index(name)] for row in part] if name in columns else None for name in ("params", "grads", *states)]
+        for part in parts
+    ]
+
+
+def _updated_row(kernel: str, columns: dict[str, Any], i: int, like: Any) -> list[Any]:
+    """The arrays of parameter i, checked, of the dtype of `like`; all but its gradient are written to."""
+    row: list[Any] = []
+    for name, column in columns.items():
+        x = column[i]
+        usual = type(x) is type(like) and x.dtype == like.dtype and (not row or x.shape == row[0].shape)
+        if not usual:
+            x = _array(kernel, f"{name}[{i}]", x, row[0].shape if row else None, like)
+        if name != "grads" and type(x) is np.ndarray and not x.flags.writeable:
+            _writeable(kernel, f"{name}[{i}]", x)
+        row.append(x)
+    return row
+
+
+def _separate(arrays: Sequence[Any]) -> bool:
+    """Whether surely no two of the arrays share memory."""
+    owners = {_owner(x) for x in arrays}
+    if None not in owners and len(owners) == len(arrays):
+        return True
+    end = 0
+    for low, high in sorted(_span(x) for x in arrays if x.size):
+        if low < end:
+            return False
+        end = high
+    return True
+
+
+def _owner(x: Any) -> int | None:
+    """What tells an array's memory from that of other arrays: the array of NumPy's that owns it, if there is one."""
+    while isinstance(x, np.ndarray):
+        if x.base is None:
+            return id(x)
+        x = x.base
+    return None
+
+
+def _sgd_steps(
+    params: Any,
+    grads: Any,
+    velocities: Any,
+    lr: Any,
+    momentum: Any,
+    dampening: Any,
+    weight_decay: Any,
+    nesterov: Any,
+    first: Any,
+) -> Iterable[tuple[Any, ...]]:
+    name = "sgd_steps"
+    parts = _updated_together(name, params, grads, {"velocities": velocities})
+    rates = _sgd_rates(name, lr, momentum, dampening, weight_decay, nesterov, first)
+    return [(*part, *rates) for part in parts]
+
+
+def _adam_steps(
+    params: Any,
+    grads: Any,
+    ms: Any,
+    vs: Any,
+    vmaxs: Any,
+    step: Any,
+    lr: Any,
+    beta1: Any,
+    beta2: Any,
+    eps: Any,
+    weight_decay: Any,
+    decoupled: Any,
+) -> Iterable[tuple[Any, ...]]:
+    name = "adam_steps"
+    _required(name, ms=ms, vs=vs)
+    parts = _updated_together(name, params, grads, {"ms": ms, "vs": vs, "vmaxs": vmaxs})
+    rates = _adam_rates(name, step, lr, beta1, beta2, eps, weight_decay, decoupled)
+    return [(*part, *rates) for part in parts]
+
+
+def _rmsprop_steps(
+    params: Any,
+    grads: Any,
+    vs: Any,
+    means: Any,
+    velocities: Any,
+    lr: Any,
+    alpha: Any,
+    eps: Any,
+    weight_decay: Any,
+    momentum: Any,
+) -> Iterable[tuple[Any, ...]]:
+    name = "rmsprop_steps"
+    _required(name, vs=vs)
+    parts = _updated_together(name, params, grads, {"vs": vs, "means": means, "velocities": velocities})
+    rates = _rmsprop_rates(name, lr, alpha, eps, weight_decay, momentum)
+    return [(*part, *rates) for part in parts]
+
+
+def _required(kernel: str, **arrays: Any) -> None:
+    for name, x in arrays.items():
+        if x is None:
+            raise TypeError(f"{kernel}: {name}: got None, expected {'arrays' if name.endswith('s') else 'an array'}")
+
+
+def _sgd_rates(
+    kernel: str, lr: Any, momentum: Any, dampening: Any, weight_decay: Any, nesterov: Any, first: Any
+) -> tuple[Any, ...]:
+    rates = _real(kernel, "lr", lr), _real(kernel, "momentum", momentum), _real(kernel, "dampening", dampening)
+    return *rates, _real(kernel, "weight_decay", weight_decay), bool(nesterov), bool(first)
+
+
+def _adam_rates(
+    kernel: str, step: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, weight_decay: Any, decoupled: Any
+) -> tuple[Any, ...]:
+    betas = _decay_rate(kernel, "beta1", beta1), _decay_rate(kernel, "beta2", beta2)
+    rates = _real(kernel, "lr", lr), *betas, _real(kernel, "eps", eps)
+    step = _integer(kernel, "step", step, 1)
+    return step, *rates, _real(kernel, "weight_decay", weight_decay), bool(decoupled)
+
+
+def _rmsprop_rates(kernel: str, lr: Any, alpha: Any, eps: Any, weight_decay: Any, momentum: Any) -> tuple[Any, ...]:
+    rates = _real(kernel, "lr", lr), _real(kernel, "alpha", alpha), _real(kernel, "eps", eps)
+    return *rates, _real(kernel, "weight_decay", weight_decay), _real(kernel, "momentum", momentum)
+
+
 def _sgd_step(
     param: Any,
     grad: Any,
@@ -497,8 +662,7 @@ def _sgd_step(
 ) -> tuple[Any, ...]:
     name = "sgd_step"
     arrays = _updated(name, param, grad, {"velocity": velocity})
-    rates = _real(name, "lr", lr), _real(name, "momentum", momentum), _real(name, "dampening", dampening)
-    return *arrays, *rates, _real(name, "weight_decay", weight_decay), bool(nesterov), bool(first)
+    return *arrays, *_sgd_rates(name, lr, momentum, dampening, weight_decay, nesterov, first)
 
 
 def _adam_step(
@@ -516,14 +680,9 @@ def _adam_step(
     decoupled: Any,
 ) -> tuple[Any, ...]:
     name = "adam_step"
-    for state, what in ((m, "m"), (v, "v")):
-        if state is None:
-            raise TypeError(f"{name}: {what}: got None, expected an array")
+    _required(name, m=m, v=v)
     arrays = _updated(name, param, grad, {"m": m, "v": v, "vmax": vmax})
-    betas = _decay_rate(name, "beta1", beta1), _decay_rate(name, "beta2", beta2)
-    rates = _real(name, "lr", lr), *betas, _real(name, "eps", eps)
-    step = _integer(name, "step", step, 1)
-    return *arrays, step, *rates, _real(name, "weight_decay", weight_decay), bool(decoupled)
+    return *arrays, *_adam_rates(name, step, lr, beta1, beta2, eps, weight_decay, decoupled)
 
 
 def _rmsprop_step(
@@ -539,15 +698,14 @@ def _rmsprop_step(
     momentum: Any,
 ) -> tuple[Any, ...]:
     name = "rmsprop_step"
-    if v is None:
-        raise TypeError(f"{name}: v: got None, expected an array")
+    _required(name, v=v)
     arrays = _updated(name, param, grad, {"v": v, "mean": mean, "velocity": velocity})
-    rates = _real(name, "lr", lr), _real(name, "alpha", alpha), _real(name, "eps", eps)
-    return *arrays, *rates, _real(name, "weight_decay", weight_decay), _real(name, "momentum", momentum)
+    return *arrays, *_rmsprop_rates(name, lr, alpha, eps, weight_decay, momentum)
 
 
-_CHECKS: dict[str, Callable[..., tuple[Any, ...]]] = {
+_CHECKS: dict[str, Callable[..., Any]] = {
     "adam_step": _adam_step,
+    "adam_steps": _adam_steps,
     "add_bias": _add_bias,
     "batch_norm": _batch_norm,
     "batch_norm_grad": _batch_norm_grad,
@@ -567,7 +725,11 @@ _CHECKS: dict[str, Callable[..., tuple[Any, ...]]] = {
     "max_pool2d": _max_pool2d,
     "max_pool2d_grad": _max_pool2d_grad,
     "rmsprop_step": _rmsprop_step,
+    "rmsprop_steps": _rmsprop_steps,
     "sgd_step": _sgd_step,
+    "sgd_steps": _sgd_steps,
     "warp": _warp,
     "warp_adjoint": _warp_adjoint,
 }
+#: Kernels that take lists of arrays; their checks give the arguments of one call or several.
+_MANY = ("adam_steps", "rmsprop_steps", "sgd_steps")

@@ -273,7 +273,8 @@ exercises.adam_step(adam_step)
 # </details>
 #
 # This is minigen's.  (In the source `v` is our $s$.  `vmax`, for the variant AMSGrad, and the weight decay are off by default;
-# section 5 explains the decay.)  The compiled kernel does the same in one pass over the arrays:
+# section 5 explains the decay.)  `adam_steps` does `adam_step` with one parameter after another; the compiled kernel does
+# the same in one call, and in one pass over the arrays:
 
 # %%
 show_source(mg.optim.Adam._update, mg.kernels.load("reference").adam_step)

@@ -17,7 +17,7 @@ gradient.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,7 +30,7 @@ from .tensor_methods import TensorMethods
 if TYPE_CHECKING:
     from .engine import Node
 
-__all__ = ["Tensor", "as_tensor", "from_dlpack", "tensor"]
+__all__ = ["Tensor", "as_tensor", "from_dlpack", "inplace_all", "tensor"]
 
 DType: TypeAlias = np.dtype[Any]
 
@@ -120,20 +120,20 @@ class Tensor(TensorMethods):
         >>> w
         tensor([0.5, 1.5])
         """
+        with inplace_all([self]) as (array,):
+            yield array
+
+    def _unlock(self) -> list[Array]:
+        """Make the array writeable; the arrays of NumPy's that this concerns."""
         base = self._data.base
         if base is not None and not (len(self.version) > 1 and self.version[1] is base):
             self.set_array(self._data)  # the memory belongs to no Tensor: write into a copy
             base = None
         self.version[0] += 1
-        array = self._data
-        locked = [a for a in (base, array) if isinstance(a, np.ndarray)]
+        locked = [a for a in (base, self._data) if isinstance(a, np.ndarray)]
         for a in locked:  # a view can be opened only after its base
             a.flags.writeable = True
-        try:
-            yield array
-        finally:
-            for a in locked:
-                backend.freeze(a)
+        return locked
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -462,6 +462,27 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
     array = data.astype(dtype or data.dtype, copy=True)
     array = np.asarray(array) if isinstance(array, np.generic) else array
     return Tensor(array if device is None else backend.to_device(array, device), requires_grad)
+
+
+@contextmanager
+def inplace_all(tensors: Sequence[Tensor]) -> Iterator[list[Array]]:
+    """Open the arrays of several Tensors for writing, as `Tensor.inplace` does with one.
+
+    >>> a, b = tensor([1.0]), tensor([2.0])
+    >>> with inplace_all([a, b]) as arrays:
+    ...     for array in arrays:
+    ...         array += 1
+    >>> a, b
+    (tensor([2.]), tensor([3.]))
+    """
+    locked: list[Array] = []
+    try:
+        for t in tensors:
+            locked += t._unlock()
+        yield [t._data for t in tensors]
+    finally:
+        for array in locked:
+            backend.freeze(array)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:

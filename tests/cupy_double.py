@@ -74,7 +74,8 @@ def host_kernels():
 
     def on_device(kernel):
         def call(*args, **kwargs):
-            if not any(isinstance(value, ndarray) for value in (*args, *kwargs.values())):
+            given = (*args, *kwargs.values(), *(args[0] if isinstance(args[0], list) else ()))
+            if not any(isinstance(value, ndarray) for value in given):
                 return kernel(*args, **kwargs)
             return _wrap(kernel(*_unwrap(args, kernel.__name__), **_unwrap(kwargs, kernel.__name__)))
 

@@ -53,12 +53,12 @@ def start(command, *arguments):
 class Array:
     """Stands for an array of CuPy's: its memory is that of the host."""
 
-    __slots__ = ("data", "dtype", "flags", "host", "itemsize", "ndim", "shape", "size")
+    __slots__ = ("data", "dtype", "flags", "host", "itemsize", "nbytes", "ndim", "shape", "size")
 
     def __init__(self, host):
         self.host, self.data = host, Pointer(host.__array_interface__["data"][0])
         self.shape, self.dtype, self.flags = host.shape, host.dtype, host.flags
-        self.size, self.ndim, self.itemsize = host.size, host.ndim, host.itemsize
+        self.size, self.ndim, self.itemsize, self.nbytes = host.size, host.ndim, host.itemsize, host.nbytes
 
     @property
     def __cuda_array_interface__(self):
@@ -269,10 +269,13 @@ def microseconds():
 
 
 def optimizer_calls():
-    from minigen.kernels.cuda import adam_step
+    from minigen.kernels.cuda import adam_steps
 
-    one = [array(1000) for _ in range(4)]
-    return {"adam_step, 4 arrays": lambda: adam_step(*one, None, 3, 1e-3, 0.9, 0.999, 1e-8, 0, False)}
+    def call(count):
+        columns = [[array(1000) for _ in range(count)] for _ in range(4)]
+        return lambda: adam_steps(*columns, None, 3, 1e-3, 0.9, 0.999, 1e-8, 0, False)
+
+    return {"adam_steps, 1 parameter": call(1), "adam_steps, 14 parameters": call(14)}
 
 
 def least_time(call, rounds=5, calls=300):

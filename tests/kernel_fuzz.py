@@ -422,9 +422,13 @@ def changed_tuple(rng, value):
 
 
 def functions():
-    """(set, kernel, function) of every kernel of the sets that run on a CPU, from their registers."""
-    found = [("cpu", name, getattr(cpu, name)) for name in reference.__all__ if name in cpu.__all__]
-    found += [("reference", name, getattr(reference, name)) for name in reference.__all__]
+    """(set, kernel, function) of every kernel of the sets that run on a CPU, from their registers.
+
+    Those for lists of parameters are called through those for one.
+    """
+    names = [name for name in reference.__all__ if not name.endswith("_steps")]
+    found = [("cpu", name, getattr(cpu, name)) for name in names if name in cpu.__all__]
+    found += [("reference", name, getattr(reference, name)) for name in names]
     return found + [("ladder", "conv2d", rung) for rung in ladder.RUNGS.values()]
 
 

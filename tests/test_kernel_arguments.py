@@ -85,6 +85,16 @@ REFUSED = [
     ("adam_step", (f32(3), f32(3), f32(3), f32(3), None, 1, 0.1, 1.0, 0.9, 1, 0, False), ValueError, "beta1: got 1.0, expected"),
     ("adam_step", (f32(3), f32(3), f32(3), f32(3), None, 1, 0.1, 0.9, 1.5, 1, 0, False), ValueError, "beta2: got 1.5, expected"),
     ("adam_step", (f32(3), f32(3), f32(3), None, None, 1, 0.1, 0.9, 0.9, 1, 0, False), TypeError, "v: got None"),
+    ("sgd_steps", ([f32(3), V], [f32(3)], None, 0.1, 0, 0, 0, False, True), ValueError, "grads: got 1 arrays, expected 2, as params has"),
+    ("sgd_steps", (V, [V], None, 0.1, 0, 0, 0, False, True), TypeError, "params: got ndarray, expected a list of arrays"),
+    ("sgd_steps", (3, [V], None, 0.1, 0, 0, 0, False, True), TypeError, "params: got int, expected a list of arrays"),
+    ("sgd_steps", ([f32(3), frozen(3)], [f32(3), V], None, 0.1, 0, 0, 0, False, True), ValueError, "params[1]: got a read-only array"),
+    ("sgd_steps", ([f32(3), f32(2)], [f32(3), V], None, 0.1, 0, 0, 0, False, True), ValueError, "grads[1]: got shape (3,), expected (2,)"),
+    ("sgd_steps", ([f32(3), np.ones(3)], [f32(3), np.ones(3)], None, 0.1, 0, 0, 0, False, True), TypeError, "params[1]: got dtype float64, expected float32"),
+    ("sgd_steps", ([f32(3), V], [f32(3), V[::-1]], None, 0.1, 0, 0, 0, False, True), ValueError, "the arrays of parameter 1 share memory"),
+    ("sgd_steps", ([f32(3)], [f32(3)], [], 0.1, 0, 0, 0, False, True), ValueError, "velocities: got 0 arrays, expected 1, as params has"),
+    ("adam_steps", ([f32(3)], [f32(3)], [f32(3)], None, None, 1, 0.1, 0.9, 0.9, 1, 0, False), TypeError, "vs: got None"),
+    ("rmsprop_steps", ([f32(3)], [f32(3)], [[1.0]], None, None, 0.1, 0.9, 1, 0, 0.5), TypeError, "vs[0]: got builtins.list, expected an array"),
 ]  # fmt: skip
 
 
@@ -99,6 +109,45 @@ def test_the_sets_say_the_same_in_one_line(kernel, arguments, error, message):
         with pytest.raises(error, match=f"^{kernel}: .*{re.escape(message)}[^\n]*$"):
             function(*arguments)
     assert (X == 1).all() and (V == 1).all()
+
+
+@pytest.mark.parametrize("kernel_set", [reference, cpu])
+def test_parameters_that_share_memory_are_updated_one_after_another(kernel_set):
+    """Each set gives what the step of one parameter gives, called in order; also for what only might share memory."""
+    memory = np.arange(10, dtype=np.float32)
+    expected = memory.copy()
+    for x in (memory, expected):
+        params = [x[:6], x[4:], x[::2], x]
+        grads = [np.full(p.shape, 2, np.float32) for p in params]
+        if x is memory:
+            kernel_set.sgd_steps(params, grads, None, 0.5, 0, 0, 0.5, False, True)
+        else:
+            for param, grad in zip(params, grads):
+                reference.sgd_step(param, grad, None, 0.5, 0, 0, 0.5, False, True)
+    np.testing.assert_array_equal(memory, expected)
+
+
+def test_arrays_that_may_share_memory_are_not_called_separate():
+    own, memory = [f32(3) for _ in range(4)], np.ones(8, np.float32)
+    foreign = [np.frombuffer(memoryview(memory), np.float32) for _ in range(2)]  # two owners of the same memory
+    assert signatures._separate(own) and signatures._separate([*own, own[0][:0], own[0][:0]])
+    assert signatures._separate([memory[:4], memory[4:], *own])
+    for shared in ([memory[:5], memory[4:]], [own[0], own[0]], foreign, [memory, foreign[0]]):
+        assert not signatures._separate([*own[1:], *shared])
+
+
+def test_a_step_of_your_own_serves_all_parameters():
+    calls = []
+
+    def mine(param, grad, velocity, *options):
+        calls.append((param.size, velocity, options))
+        param -= grad
+
+    params, grads = [f32(2), f32(3)], [f32(2), f32(3)]
+    with kernels.register("sgd_step", mine):
+        kernels.find("sgd_steps", params[0])(params, grads, None, 0.1, 0, 0, 0, False, True)
+    options = (0.1, 0.0, 0.0, 0.0, False, True)
+    assert calls == [(2, None, options), (3, None, options)] and not params[0].any() and not params[1].any()
 
 
 def test_a_result_may_be_written_over_an_input():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from minigen import kernels
 from minigen.check.kernel_cases import CALLS, ROUNDS, Convolution, convolution, draw_call
-from minigen.check.kernel_compare import answer, fault
+from minigen.check.kernel_compare import answer, each, fault
 from minigen.check.kernel_compare import run as run_kernel
 from minigen.check.strategies import DrawnSource
 from minigen.kernels import reference
@@ -52,7 +52,7 @@ def run(module, name, call, fresh=np.copy):
     """Everything that the kernel gives or writes; only what it writes to is copied before."""
     if not hasattr(module, name):
         pytest.skip(f"{module.__name__} has no {name}: the reference's serves")
-    given = [fresh(a) if i in call.writes else a for i, a in enumerate(call.args)]
+    given = [each(fresh, a) if i in call.writes else a for i, a in enumerate(call.args)]
     with getattr(module, "precision", contextlib.nullcontext)("direct"):
         return run_kernel(getattr(module, name), replace(call, args=tuple(given)), send=lambda a: a)
 
@@ -128,10 +128,12 @@ def test_memory_of_any_layout_is_read_and_left_alone(kernel_set, name, layout, s
     plain = run(module, name, drawn)
     moved, kept = list(drawn.args), []
     for i, a in enumerate(drawn.args):
-        if isinstance(a, np.ndarray) and i not in drawn.writes:
-            moved[i] = LAYOUTS[layout](a)
-            moved[i].flags.writeable = False
-            kept.append((moved[i], a))
+        if isinstance(a, np.ndarray | list) and i not in drawn.writes:
+            moved[i] = each(LAYOUTS[layout], a)
+            pairs = [(moved[i], a)] if isinstance(a, np.ndarray) else list(zip(moved[i], a))
+            for array, _ in pairs:
+                array.flags.writeable = False
+            kept += pairs
     other = replace(drawn, args=tuple(moved))
     results, again = (run(module, name, other, LAYOUTS[layout]) for _ in range(2))
     for a, b in zip(plain, results, strict=True):

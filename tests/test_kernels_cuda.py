@@ -189,6 +189,25 @@ def test_optimizer_steps_equal_the_reference(name, dtype):
                 np.testing.assert_array_equal(mine, expected)
 
 
+def test_many_parameters_share_a_launch(monkeypatch):
+    """A launch takes as many arrays as a kernel has room for: 14 parameters of Adam; sizes differ, one is empty."""
+    started, rng = [], np.random.default_rng(5)
+    sizes = [3, 5000, 0, *range(1, 32)]
+    theirs = [[normal(rng, (n,), np.float32) ** 2 for n in sizes] for _ in range(4)]
+    ours = [[array.copy() for array in column] for column in theirs]
+    reference.adam_steps(*theirs, None, 3, 0.1, 0.9, 0.99, 1e-8, 0.1, False)
+    with emulated(check=True):
+        device = launch._here()
+        monkeypatch.setattr(
+            device, "start", lambda k, blocks, a: [started.append(len(a[0])), type(device).start(device, k, blocks, a)]
+        )
+        cuda.adam_steps(*ours, None, 3, 0.1, 0.9, 0.99, 1e-8, 0.1, False)
+    assert started == [14, 14, 6]
+    for mine, expected in zip(ours, theirs, strict=True):
+        for a, b in zip(mine, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 # ---------------------------------------------------------------- max pooling
 
 PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))

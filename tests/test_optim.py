@@ -48,6 +48,53 @@ def test_a_saved_optimizer_continues_as_if_never_stopped(name):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@pytest.mark.parametrize("kernel_set", ["reference", "auto"])
+@pytest.mark.parametrize("name", ALL)
+def test_a_step_of_all_parameters_has_the_bits_of_one_after_another(name, kernel_set):
+    """Whatever they are: of several sizes and dtypes, without a gradient at times, and two with one memory."""
+
+    def build():
+        rng = np.random.default_rng(3)
+        made = [mg.tensor(rng.standard_normal(s), requires_grad=True) for s in ((3,), (2, 50, 400), (), (0, 2), (7, 5))]
+        wide = mg.tensor(rng.standard_normal(4), dtype=np.float64, requires_grad=True)
+        shared = made[0].detach()
+        shared.requires_grad = True
+        return [*made[:2], wide, *made[2:], shared]
+
+    together, apart = build(), build()
+    one, many = ALL[name](together), [ALL[name]([p]) for p in apart]
+    rng = np.random.default_rng(4)
+    with mg.kernels.use(kernel_set):
+        for step in range(4):
+            for i, (p, q) in enumerate(zip(together, apart)):
+                if step == 1 and i in (1, 4):
+                    p.grad = q.grad = None
+                else:
+                    p.grad, q.grad = (mg.tensor(g, dtype=p.dtype) for g in [rng.standard_normal(p.shape)] * 2)
+            one.step()
+            for optimizer in many:
+                optimizer.step()
+    for p, q in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(p.numpy(), q.numpy())
+    assert one.state_dict()["state"][1]["step"] == 3 and one.state_dict()["state"][0]["step"] == 4
+
+
+def test_a_step_is_one_call_of_a_kernel():
+    calls = []
+
+    def counted(params, *rest):
+        calls.append(len(params))
+
+    params = [mg.tensor(np.ones(3), requires_grad=True) for _ in range(5)]
+    optimizer = Adam(params)
+    with mg.kernels.register("adam_steps", counted):
+        train(optimizer, params, 2, 0)
+        params[2].grad = None
+        optimizer.step()
+        train(optimizer, params, 1, 0)  # the one in the middle is a step behind
+    assert calls == [5, 5, 4, 2, 1, 2]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_step_goes_downhill_and_leaves_the_gradient_alone(name):
     p = mg.tensor([2.0, -3.0], requires_grad=True)

@@ -10,7 +10,7 @@ from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats
-from .optimizers import adam_step, rmsprop_step, sgd_step
+from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 from .precision import precision
@@ -20,6 +20,7 @@ from .warp import warp, warp_adjoint
 
 __all__ = [
     "adam_step",
+    "adam_steps",
     "add_bias",
     "batch_norm",
     "batch_norm_grad",
@@ -41,8 +42,10 @@ __all__ = [
     "max_pool2d_grad",
     "precision",
     "rmsprop_step",
+    "rmsprop_steps",
     "set_num_threads",
     "sgd_step",
+    "sgd_steps",
     "warp",
     "warp_adjoint",
 ]

@@ -24,13 +24,14 @@ from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .bias import add_bias
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
-from .optimizers import adam_step, rmsprop_step, sgd_step
+from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 from .warp import warp, warp_adjoint
 
 __all__ = [
     "adam_step",
+    "adam_steps",
     "add_bias",
     "batch_norm",
     "batch_norm_grad",
@@ -44,7 +45,9 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_grad",
     "rmsprop_step",
+    "rmsprop_steps",
     "sgd_step",
+    "sgd_steps",
     "warp",
     "warp_adjoint",
 ]

@@ -1,14 +1,28 @@
-"""Optimizer steps in one pass over memory, where a chain of array operations makes ten, and ten launches."""
+"""Optimizer steps in one pass over memory, where a chain of array operations makes ten, and ten launches.
+
+One launch serves many parameters, since most are small, and a launch costs as much as they do.  The kernel takes tuples
+of arrays.  Blocks are dealt out to the parameters in turn: of n parameters block b works on number ``b % n``, and there
+has the part ``b // n``.  Blocks with nothing to do end at once.
+"""
 
 import functools
 import math
+from collections.abc import Sequence
 
 from ..shapes import Array
 from ..signatures import checked
-from .launch import Kernel, contiguous, elements
-from .target import cuda, flat, int32, number
+from .launch import MOST_BLOCKS, THREADS, Kernel, contiguous, launch
+from .packed import MOST_BYTES
+from .target import cuda, device, flat, int32, number, types
 
-__all__ = ["adam_step", "rmsprop_step", "sgd_step"]
+__all__ = ["adam_step", "adam_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
+
+Arrays = Sequence[Array]
+
+#: Bytes of an array among a kernel's parameters, and of the numbers that a kernel here takes.
+_ARRAY_BYTES, _RATE_BYTES = 7 * 8, 16 * 8
+#: Elements that a thread has at least, in a parameter with enough of them.
+_ELEMENTS = 4
 
 
 @checked("sgd_step")
@@ -24,8 +38,8 @@ def sgd_step(
     first: bool,
 ) -> None:
     """As `minigen.kernels.reference.sgd_step`."""
-    kernel = _sgd(velocity is not None, bool(weight_decay), bool(nesterov), bool(first), param.dtype)
-    _step("sgd_step", kernel, param, grad, {"velocity": velocity}, lr, momentum, 1 - dampening, weight_decay)
+    velocities = None if velocity is None else [velocity]
+    sgd_steps([param], [grad], velocities, lr, momentum, dampening, weight_decay, nesterov, first)
 
 
 @checked("adam_step")
@@ -44,11 +58,8 @@ def adam_step(
     decoupled: bool,
 ) -> None:
     """As `minigen.kernels.reference.adam_step`."""
-    shrink = 1 - lr * weight_decay if decoupled else 1
-    added_decay = 0 if decoupled else weight_decay
-    rates = shrink, added_decay, beta1, 1 - beta1, beta2, 1 - beta2, lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
-    kernel = _adam(vmax is not None, bool(added_decay), param.dtype)
-    _step("adam_step", kernel, param, grad, {"m": m, "v": v, "vmax": vmax}, *rates, eps)
+    vmaxs = None if vmax is None else [vmax]
+    adam_steps([param], [grad], [m], [v], vmaxs, step, lr, beta1, beta2, eps, weight_decay, decoupled)
 
 
 @checked("rmsprop_step")
@@ -65,28 +76,107 @@ def rmsprop_step(
     momentum: float,
 ) -> None:
     """As `minigen.kernels.reference.rmsprop_step`."""
-    kernel = _rmsprop(mean is not None, velocity is not None, bool(weight_decay), param.dtype)
-    states = {"v": v, "mean": mean, "velocity": velocity}
-    _step("rmsprop_step", kernel, param, grad, states, lr, alpha, 1 - alpha, eps, weight_decay, momentum)
+    means, velocities = ([x] if x is not None else None for x in (mean, velocity))
+    rmsprop_steps([param], [grad], [v], means, velocities, lr, alpha, eps, weight_decay, momentum)
 
 
-def _step(name, kernel, param, grad, states, *rates):
-    """Run a kernel that overwrites the parameter and its states; it does not look at those that are None."""
-    arrays = [param, *states.values()]
-    flat = [contiguous(f"{name}: param", param)]
-    for key, state in states.items():
-        flat.append(flat[0] if state is None else contiguous(f"{name}: {key}", state))
-    grad = contiguous(f"{name}: grad", grad)
-    elements(kernel, param.size, *flat, grad, *rates)
-    for array, updated in zip(arrays, flat):
-        if array is not None and array is not updated:
-            array[...] = updated.reshape(array.shape)
+@checked("sgd_steps")
+def sgd_steps(
+    params: Arrays,
+    grads: Arrays,
+    velocities: Arrays | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    first: bool,
+) -> None:
+    """As `minigen.kernels.reference.sgd_steps`."""
+    kind = velocities is not None, bool(weight_decay), nesterov, first
+    states = {"velocities": velocities}
+    _steps("sgd_steps", _sgd, kind, params, grads, states, lr, momentum, 1 - dampening, weight_decay)
+
+
+@checked("adam_steps")
+def adam_steps(
+    params: Arrays,
+    grads: Arrays,
+    ms: Arrays,
+    vs: Arrays,
+    vmaxs: Arrays | None,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    """As `minigen.kernels.reference.adam_steps`."""
+    shrink = 1 - lr * weight_decay if decoupled else 1
+    added_decay = 0 if decoupled else weight_decay
+    rates = shrink, added_decay, beta1, 1 - beta1, beta2, 1 - beta2, lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
+    states = {"ms": ms, "vs": vs, "vmaxs": vmaxs}
+    _steps("adam_steps", _adam, (vmaxs is not None, bool(added_decay)), params, grads, states, *rates, eps)
+
+
+@checked("rmsprop_steps")
+def rmsprop_steps(
+    params: Arrays,
+    grads: Arrays,
+    vs: Arrays,
+    means: Arrays | None,
+    velocities: Arrays | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
+    """As `minigen.kernels.reference.rmsprop_steps`."""
+    kind = means is not None, velocities is not None, bool(weight_decay)
+    states = {"vs": vs, "means": means, "velocities": velocities}
+    rates = lr, alpha, 1 - alpha, eps, weight_decay, momentum
+    _steps("rmsprop_steps", _rmsprop, kind, params, grads, states, *rates)
+
+
+def _steps(name, make, kind, params, grads, states, *rates):
+    """Run kernels that overwrite parameters and states; they do not look at states that are None."""
+    columns = {"params": params, **states}
+    given = {key: column and [contiguous(f"{name}: {key}", x) for x in column] for key, column in columns.items()}
+    flat = [given["params"] if column is None else column for column in given.values()]
+    flat.append([contiguous(f"{name}: grads", x) for x in grads])
+    most = (MOST_BYTES - _RATE_BYTES) // (len(flat) * _ARRAY_BYTES)
+    for begin in range(0, len(params), most):
+        part = [column[begin : begin + most] for column in flat]
+        count = len(part[0])
+        parts = min(-(-max(x.size for x in part[0]) // (THREADS * _ELEMENTS)), MOST_BLOCKS // count)
+        launch(make(*kind, count, params[0].dtype), count * parts, *part, *rates)
+    for key, column in columns.items():
+        for array, updated in zip(column or (), given[key] or ()):
+            if array is not updated:
+                array[...] = updated
+
+
+def _many(dtype, count):
+    """Numba's type of a tuple of flat arrays."""
+    return types.UniTuple(flat(dtype), count)
+
+
+@device
+def _indices(size, count):
+    """The elements of its parameter that this thread has: one, and those a whole grid of its parameter's blocks on."""
+    begin = int32(cuda.blockIdx.x // count * cuda.blockDim.x + cuda.threadIdx.x)
+    return range(begin, int32(size), int32(cuda.gridDim.x // count * cuda.blockDim.x))
 
 
 @functools.cache
-def _sgd(moving, decaying, nesterov, first, dtype):
-    def sgd_step(param, velocity, grad, lr, momentum, undampened, weight_decay, count):
-        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+def _sgd(moving, decaying, nesterov, first, count, dtype):
+    def sgd_steps(params, velocities, grads, lr, momentum, undampened, weight_decay):
+        k = int32(cuda.blockIdx.x % count)
+        param, velocity, grad = params[k], velocities[k], grads[k]
+        for e in _indices(param.size, count):
             g = grad[e] + weight_decay * param[e] if decaying else grad[e]
             if moving:
                 moved = g if first else velocity[e] * momentum + undampened * g
@@ -94,15 +184,17 @@ def _sgd(moving, decaying, nesterov, first, dtype):
                 g = g + momentum * moved if nesterov else moved
             param[e] -= lr * g
 
-    return Kernel(sgd_step, (*[flat(dtype)] * 3, *[number(dtype)] * 4, int32))
+    return Kernel(sgd_steps, (*[_many(dtype, count)] * 3, *[number(dtype)] * 4))
 
 
 @functools.cache
-def _adam(amsgrad, decaying, dtype):
-    def adam_step(
-        param, m, v, vmax, grad, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps, count
+def _adam(amsgrad, decaying, count, dtype):
+    def adam_steps(
+        params, ms, vs, vmaxs, grads, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
     ):
-        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+        k = int32(cuda.blockIdx.x % count)
+        param, m, v, vmax, grad = params[k], ms[k], vs[k], vmaxs[k], grads[k]
+        for e in _indices(param.size, count):
             p = param[e] * shrink
             g = grad[e] + decay * p if decaying else grad[e]
             first = m[e] * beta1 + rest1 * g
@@ -113,15 +205,17 @@ def _adam(amsgrad, decaying, dtype):
                 vmax[e] = second
             param[e] = p - step_size * first / (math.sqrt(second) / root_correction + eps)
 
-    return Kernel(adam_step, (*[flat(dtype)] * 5, *[number(dtype)] * 9, int32))
+    return Kernel(adam_steps, (*[_many(dtype, count)] * 5, *[number(dtype)] * 9))
 
 
 @functools.cache
-def _rmsprop(centered, moving, decaying, dtype):
+def _rmsprop(centered, moving, decaying, count, dtype):
     zero = dtype.type(0)
 
-    def rmsprop_step(param, v, mean, velocity, grad, lr, alpha, rest, eps, weight_decay, momentum, count):
-        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+    def rmsprop_steps(params, vs, means, velocities, grads, lr, alpha, rest, eps, weight_decay, momentum):
+        k = int32(cuda.blockIdx.x % count)
+        param, v, mean, velocity, grad = params[k], vs[k], means[k], velocities[k], grads[k]
+        for e in _indices(param.size, count):
             g = grad[e] + weight_decay * param[e] if decaying else grad[e]
             second = v[e] * alpha + rest * g * g
             v[e] = second
@@ -135,4 +229,4 @@ def _rmsprop(centered, moving, decaying, dtype):
                 velocity[e] = update
             param[e] -= lr * update
 
-    return Kernel(rmsprop_step, (*[flat(dtype)] * 5, *[number(dtype)] * 6, int32))
+    return Kernel(rmsprop_steps, (*[_many(dtype, count)] * 5, *[number(dtype)] * 6))

@@ -24,7 +24,7 @@ from typing import Any
 
 from .target import cuda, types
 
-__all__ = ["Launch", "UnexpectedNumbaError", "pack"]
+__all__ = ["MOST_BYTES", "UnexpectedNumbaError", "pack"]
 
 #: Launch a kernel: ``launch(blocks, stream, arguments)``, where 0 is the default stream.
 Launch = Callable[[int, int, Sequence[Any]], None]
@@ -130,7 +130,7 @@ def _form(kind: types.Type) -> tuple[str, _Reader]:
 
 def _read_array(words: list[Any], array: Any) -> None:
     size, item = array.size, array.itemsize
-    words += (0, 0, size, item, array.data.ptr, size, item)
+    words += (0, 0, size, item, array.data.ptr if size else 0, size, item)  # of an empty one Numba knows no address
 
 
 def _read_arrays(words: list[Any], arrays: Any) -> None:

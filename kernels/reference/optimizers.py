@@ -1,17 +1,23 @@
 """Optimizer steps, in plain NumPy.  They update `param` and the state arrays **in place**.
 
+Each has a second form for all parameters of a network, which compiled sets do in one call.
+
 The rules are PyTorch's, read from the documentation of ``torch.optim``; `grad` already has its sign, and is never
 written to.
 """
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..shapes import Array
 from ..signatures import checked
 
-__all__ = ["adam_step", "rmsprop_step", "sgd_step"]
+__all__ = ["adam_step", "adam_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
+
+Arrays = Sequence[Array]
 
 
 @checked("sgd_step")
@@ -136,3 +142,90 @@ def rmsprop_step(
         velocity += update
         update = velocity
     param -= lr * update
+
+
+@checked("sgd_steps")
+def sgd_steps(
+    params: Arrays,
+    grads: Arrays,
+    velocities: Arrays | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    first: bool,
+) -> None:
+    """`sgd_step` of one parameter after another.
+
+    Parameters
+    ----------
+    params, grads : sequence of array
+        All of one dtype.
+    velocities : sequence of array, or None
+    lr, momentum, dampening, weight_decay, nesterov, first
+        As `sgd_step` takes them; the same for all.
+    """
+    for param, grad, velocity in _one_by_one(params, grads, velocities):
+        sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, first)
+
+
+@checked("adam_steps")
+def adam_steps(
+    params: Arrays,
+    grads: Arrays,
+    ms: Arrays,
+    vs: Arrays,
+    vmaxs: Arrays | None,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    """`adam_step` of one parameter after another.
+
+    Parameters
+    ----------
+    params, grads, ms, vs : sequence of array
+        All of one dtype.
+    vmaxs : sequence of array, or None
+    step, lr, beta1, beta2, eps, weight_decay, decoupled
+        As `adam_step` takes them; the same for all.
+    """
+    for param, grad, m, v, vmax in _one_by_one(params, grads, ms, vs, vmaxs):
+        adam_step(param, grad, m, v, vmax, step, lr, beta1, beta2, eps, weight_decay, decoupled)
+
+
+@checked("rmsprop_steps")
+def rmsprop_steps(
+    params: Arrays,
+    grads: Arrays,
+    vs: Arrays,
+    means: Arrays | None,
+    velocities: Arrays | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
+    """`rmsprop_step` of one parameter after another.
+
+    Parameters
+    ----------
+    params, grads, vs : sequence of array
+        All of one dtype.
+    means, velocities : sequence of array, or None
+    lr, alpha, eps, weight_decay, momentum
+        As `rmsprop_step` takes them; the same for all.
+    """
+    for param, grad, v, mean, velocity in _one_by_one(params, grads, vs, means, velocities):
+        rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum)
+
+
+def _one_by_one(params: Arrays, *columns: Arrays | None) -> Iterator[tuple[Any, ...]]:
+    """The arrays of each parameter; None for a column that is None."""
+    return zip(params, *([None] * len(params) if column is None else column for column in columns))

@@ -93,7 +93,8 @@ def _recorded(found: list[Launch]) -> Iterator[None]:
         arrays: Any = np
 
         def start(self, kernel: Any, blocks: int, arguments: list[Any]) -> None:
-            distinct = {a.__array_interface__["data"][0]: a.nbytes for a in arguments if isinstance(a, np.ndarray)}
+            arrays = [a for given in arguments for a in (given if isinstance(given, tuple) else [given])]
+            distinct = {a.__array_interface__["data"][0]: a.nbytes for a in arrays if isinstance(a, np.ndarray)}
             found.append(Launch(kernel.function, kernel.arguments, blocks, kernel.threads, sum(distinct.values())))
 
     with launch.running_on(Recorder()):

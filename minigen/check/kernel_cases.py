@@ -28,12 +28,14 @@ Array = np.ndarray
 
 ROUNDS = {
     "adam_step": "a square root and a quotient",
+    "adam_steps": "a square root and a quotient",
     "dropout": "1 / (1 - p)",
     "gru": "sigmoid and tanh",
     "gru_grad": "sigmoid and tanh",
     "lstm": "sigmoid and tanh",
     "lstm_grad": "sigmoid and tanh",
     "rmsprop_step": "a square root and a quotient",
+    "rmsprop_steps": "a square root and a quotient",
 }
 """Kernels that round whatever they are given, and why."""
 
@@ -45,11 +47,12 @@ class Call:
     Attributes
     ----------
     args : tuple
+        Arrays, lists of arrays or None, and numbers.
     bound : callable
         ``bound(u, *args)`` gives, for arguments in float64, what each result may be off by in a dtype of unit roundoff
         u.
     writes : tuple of int
-        The arguments that the kernel updates in place.
+        The arguments that the kernel updates in place; of a list all arrays.
     exact : bool
         The inputs are such that no correct kernel rounds.
     """
@@ -410,6 +413,30 @@ def _rmsprop_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call(args, bound, tuple(i for i, there in ((0, True), (2, True), (3, centered), (4, moving)) if there))
 
 
+def _many(one: Callable[[Fill, Convolution, Generator], Call], lists: int) -> Callable[..., Call]:
+    """Calls of an optimizer's kernel for three parameters, from those of the one for a single parameter."""
+
+    def make(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+        call = one(fill, shapes, rng)
+        arrays, rates = call.args[:lists], call.args[lists:]
+
+        def bound(u: float, *args: Any) -> tuple[Any, ...]:
+            found = []
+            for parameter in zip(*(column or [None] * 3 for column in args[:lists])):
+                off = call.bound(u, *parameter, *args[lists:])
+                found.append(off if isinstance(off, tuple) else (off,))
+            return tuple(off for column in zip(*found) for off in column)
+
+        def shared_out(a: Array) -> list[Array]:
+            """A parameter of that shape, one with half of its numbers, and an empty one."""
+            return [a, a.reshape(-1)[::-1][: a.size // 2 + 1].copy(), a[:0].copy()]
+
+        columns = (None if a is None else shared_out(a) for a in arrays)
+        return Call((*columns, *rates), bound, call.writes)
+
+    return make
+
+
 CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convolution(name) for name in CONVOLUTIONS}
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
@@ -418,6 +445,12 @@ CALLS |= {
                  _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step,
                  _warp, _warp_adjoint, _gru, _gru_grad, _lstm, _lstm_grad)
 }  # fmt: skip
+
+CALLS |= {
+    "adam_steps": _many(_adam_step, 5),
+    "rmsprop_steps": _many(_rmsprop_step, 5),
+    "sgd_steps": _many(_sgd_step, 3),
+}
 
 
 def draw_call(name: str, shapes: Convolution, seed: int, integers: bool = False, dtype: Any = np.float32) -> Call:

@@ -16,7 +16,7 @@ import numpy as np
 from ..kernels import reference
 from .kernel_cases import Call
 
-__all__ = ["Answer", "answer", "error_of_bound", "fault", "run"]
+__all__ = ["Answer", "answer", "each", "error_of_bound", "fault", "first_array", "run"]
 
 Array = np.ndarray
 
@@ -36,10 +36,25 @@ def run(
     send, fetch : callable, optional
         Bring arrays to where the kernel runs (as copies, which it may write to), and back.
     """
-    given = [send(a) if isinstance(a, np.ndarray) else a for a in call.args]
+    given = [each(send, a) for a in call.args]
     out = kernel(*given)
     results = list(out) if isinstance(out, tuple) else [] if out is None else [out]
-    return [fetch(a) for a in results + [given[i] for i in call.writes]]
+    for i in call.writes:
+        results += given[i] if isinstance(given[i], list) else [given[i]]
+    return [fetch(a) for a in results]
+
+
+def each(function: Callable[[Array], Any], argument: Any) -> Any:
+    """An argument of a kernel with `function` applied to it, if it is an array, or to the arrays of a list."""
+    if isinstance(argument, list):
+        return [function(a) for a in argument]
+    return function(argument) if isinstance(argument, np.ndarray) else argument
+
+
+def first_array(call: Call) -> Array:
+    """The first array of a call's arguments."""
+    first: Array = call.args[0][0] if isinstance(call.args[0], list) else call.args[0]
+    return first
 
 
 class Answer(NamedTuple):
@@ -55,9 +70,9 @@ class Answer(NamedTuple):
 
 def answer(name: str, call: Call) -> Answer:
     """What the kernel `name` must give."""
-    wide = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in call.args]
+    wide = [each(lambda a: a.astype(np.float64) if a.dtype.kind == "f" else a, a) for a in call.args]
     expected = run(getattr(reference, name), Call(tuple(wide), call.bound, call.writes))
-    dtype = call.args[0].dtype
+    dtype = first_array(call).dtype
     if call.exact:
         return Answer(expected, [0] * len(expected), dtype)
     unit = 2.0**-24 if dtype == np.float32 else 2 * 2.0**-53  # in float64 the reference errs as well

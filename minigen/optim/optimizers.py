@@ -1,17 +1,19 @@
 """Optimizers: rules that move parameters against their gradients.
 
-The arithmetic of a step is a kernel (`minigen.kernels.reference.optimizers`), one pass over memory per parameter.  This
-module keeps the options of each group of parameters and the state of each parameter, and saves and restores them.
+The arithmetic of a step is a kernel (`minigen.kernels.reference.optimizers`): one call, and one pass over memory, for
+all parameters of a group.  This module keeps the options of each group of parameters and the state of each parameter,
+and saves and restores them.
 """
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..arguments import check_boolean, check_number
 from ..backend import array_module, to_device
 from ..kernels import find
-from ..tensor import Tensor
+from ..tensor import Tensor, inplace_all
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -22,8 +24,8 @@ class Optimizer:
     """Base of all optimizers.
 
     It holds groups of parameters with options, and the state of each parameter.  A subclass defines `_update`, the rule
-    for one parameter.  ``state[p]`` holds the number of steps and the running averages of parameter `p`.  An average is
-    made when an option first needs it: options may change between steps.
+    for a list of parameters.  ``state[p]`` holds the number of steps and the running averages of parameter `p`.  An
+    average is made when an option first needs it: options may change between steps.
 
     Parameters
     ----------
@@ -126,20 +128,32 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                grad = p.grad.data
-                grad = -grad if group.get("maximize") else grad
-                state = self.state.get(p)
-                if state is None:
-                    state = self.state[p] = {"step": 0}
-                state["step"] += 1
-                with p.inplace() as param:
-                    self._update(param, grad, state, group)
+            for params in self._alike(group):
+                grads = [p.grad._data for p in params if p.grad is not None]
+                if group.get("maximize"):
+                    grads = [-grad for grad in grads]
+                states = [self.state[p] for p in params]
+                with inplace_all(params) as arrays:
+                    self._update(arrays, grads, states, group)
+                for state in states:
+                    state["step"] += 1
 
-    def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Apply the rule to one parameter's array, in place."""
+    def _alike(self, group: Mapping[str, Any]) -> Iterator[list[Tensor]]:
+        """The parameters that have a gradient, in order, in lists of one dtype, one device, and state of one kind."""
+        moving = [p for p in group["params"] if p.grad is not None]
+        for p in moving:
+            if p not in self.state:
+                self.state[p] = {"step": 0}
+
+        def kind(p: Tensor) -> tuple[Any, ...]:
+            state = self.state[p]
+            return p.dtype, type(p._data), state["step"], set(state)
+
+        for _, params in itertools.groupby(moving, kind):
+            yield list(params)
+
+    def _update(self, params: list[Any], grads: list[Any], states: list[dict[str, Any]], group: dict[str, Any]) -> None:
+        """Apply the rule to arrays, in place; all states have made as many steps before this one."""
         raise NotImplementedError(f"{type(self).__name__} does not define _update()")
 
     def _all(self) -> list[Tensor]:
@@ -228,11 +242,12 @@ class Optimizer:
         return f"{type(self).__name__}({len(self._all())} parameters, {groups})"
 
 
-def _average(state: dict[str, Any], name: str, param: Any) -> Any:
-    """Return a running average; it starts with zeros of the parameter's shape."""
-    if name not in state:
-        state[name] = array_module(param).zeros_like(param)
-    return state[name]
+def _averages(states: list[dict[str, Any]], name: str, params: list[Any]) -> list[Any]:
+    """Return a running average for each parameter; it starts with zeros of the parameter's shape."""
+    for state, param in zip(states, params):
+        if name not in state:
+            state[name] = array_module(param).zeros_like(param)
+    return [state[name] for state in states]
 
 
 class SGD(Optimizer):
@@ -290,11 +305,11 @@ class SGD(Optimizer):
                 f"got {options['momentum']} and {options['dampening']}"
             )
 
-    def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        first = "momentum_buffer" not in state
-        velocity = _average(state, "momentum_buffer", param) if group["momentum"] else None
-        find("sgd_step", param)(
-            param, grad, velocity, group["lr"], group["momentum"], group["dampening"], group["weight_decay"],
+    def _update(self, params: list[Any], grads: list[Any], states: list[dict[str, Any]], group: dict[str, Any]) -> None:
+        first = "momentum_buffer" not in states[0]
+        velocities = _averages(states, "momentum_buffer", params) if group["momentum"] else None
+        find("sgd_steps", params[0])(
+            params, grads, velocities, group["lr"], group["momentum"], group["dampening"], group["weight_decay"],
             group["nesterov"], first,
         )  # fmt: skip
 
@@ -353,12 +368,12 @@ class Adam(Optimizer):
                                   "amsgrad": amsgrad, "maximize": maximize,
                                   "decoupled_weight_decay": self._decoupled})  # fmt: skip
 
-    def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        largest = _average(state, "max_exp_avg_sq", param) if group["amsgrad"] else None
-        find("adam_step", param)(
-            param, grad, _average(state, "exp_avg", param), _average(state, "exp_avg_sq", param), largest,
-            state["step"], group["lr"], *group["betas"], group["eps"], group["weight_decay"],
-            group["decoupled_weight_decay"],
+    def _update(self, params: list[Any], grads: list[Any], states: list[dict[str, Any]], group: dict[str, Any]) -> None:
+        averages = _averages(states, "exp_avg", params), _averages(states, "exp_avg_sq", params)
+        largest = _averages(states, "max_exp_avg_sq", params) if group["amsgrad"] else None
+        find("adam_steps", params[0])(
+            params, grads, *averages, largest, states[0]["step"] + 1, group["lr"], *group["betas"], group["eps"],
+            group["weight_decay"], group["decoupled_weight_decay"],
         )  # fmt: skip
 
 
@@ -454,10 +469,11 @@ class RMSprop(Optimizer):
         super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
                                   "momentum": momentum, "centered": centered, "maximize": maximize})  # fmt: skip
 
-    def _update(self, param: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        mean = _average(state, "grad_avg", param) if group["centered"] else None
-        velocity = _average(state, "momentum_buffer", param) if group["momentum"] else None
-        find("rmsprop_step", param)(
-            param, grad, _average(state, "square_avg", param), mean, velocity, group["lr"], group["alpha"],
+    def _update(self, params: list[Any], grads: list[Any], states: list[dict[str, Any]], group: dict[str, Any]) -> None:
+        squares = _averages(states, "square_avg", params)
+        means = _averages(states, "grad_avg", params) if group["centered"] else None
+        velocities = _averages(states, "momentum_buffer", params) if group["momentum"] else None
+        find("rmsprop_steps", params[0])(
+            params, grads, squares, means, velocities, group["lr"], group["alpha"],
             group["eps"], group["weight_decay"], group["momentum"],
         )  # fmt: skip

@@ -11,7 +11,7 @@ from ...backend import to_device
 from ...kernels import find, reference
 from ...kernels.shapes import CONVOLUTIONS
 from ..kernel_cases import Convolution, convolution, draw_call
-from ..kernel_compare import answer, error_of_bound, fault, run
+from ..kernel_compare import answer, error_of_bound, fault, first_array, run
 from ..op_registry import RandomSource
 from .result import Check, Outcome
 
@@ -49,7 +49,7 @@ def check_kernel(name: str, dtype: Any, shapes: Sequence[Convolution]) -> Outcom
     for seed, one in enumerate(shapes):
         for integers in (True, False):
             call = draw_call(name, one, seed, integers, dtype)
-            kernel = find(name, to_device(call.args[0], "cuda"))
+            kernel = find(name, to_device(first_array(call), "cuda"))
             results, again = (run(kernel, call, partial(to_device, device="cuda"), _fetch) for _ in range(2))
             right = answer(name, call)
             what = fault(results, right)
