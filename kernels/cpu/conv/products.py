@@ -80,7 +80,7 @@ def are_beside(images: int, pixels: int) -> bool:
 
 
 class Lines(NamedTuple):
-    """Which pixels of an image of height x width count: lines of `length` pixels, `down` rows and `across` columns apart."""
+    """Which pixels of an image of height x width count: lines of `length`, `down` rows and `across` columns apart."""
 
     length: int
     down: int
