@@ -148,7 +148,7 @@ bool: DType = np.dtype(np.bool_)
 
 _LAZY = (
     "audio", "augment", "bench", "check", "cli", "compress", "course", "data", "lessons", "losses", "metrics", "models",
-    "plot", "train", "visualize",
+    "play", "plot", "train", "visualize",
 )  # fmt: skip
 
 __all__ = [

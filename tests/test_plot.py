@@ -1,5 +1,6 @@
 """Pictures: what is in them, that files are written whole, that nothing global changes."""
 
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -471,3 +472,13 @@ def test_a_stored_notebook_holds_the_last_picture_only():
     displayed, drawn = notebook.cells[0].outputs
     assert displayed["output_type"] == "display_data"
     assert displayed["data"]["image/png"] == drawn["data"]["image/png"]
+
+
+def test_no_legend_looks_for_its_place(monkeypatch):
+    """Matplotlib's search takes seconds on the log of a long run, and then warns."""
+
+    def search(*args, **kwargs):
+        raise AssertionError("the best place is looked for")
+
+    monkeypatch.setattr("matplotlib.legend.Legend._find_best_position", search)
+    plot.loss_curves({"step": [1, 2, 3], "loss": [3.0, 2.0, 1.0]}).savefig(io.BytesIO())

@@ -68,6 +68,7 @@ def style() -> AbstractContextManager[None]:
             "grid.color": "#dddddd",
             "image.cmap": "gray",
             "legend.frameon": False,
+            "legend.loc": "upper right",  # to look for the best place may take seconds, and then warns
             "lines.linewidth": 2,
             "savefig.dpi": "figure",
         }
