@@ -47,8 +47,9 @@ def conv1d(
     >>> mg.functional.conv1d(mg.ones(1, 3, 8), mg.ones(16, 3, 5), padding=2).shape
     (1, 16, 8)
     """
-    image, filters, sides = _one_row("conv1d", input, weight, padding)
-    steps = {"stride": _along_row("conv1d", "stride", stride), "dilation": _along_row("conv1d", "dilation", dilation)}
+    op = "conv1d"
+    image, filters, sides = _one_row(op, input, weight, padding)
+    steps: Any = {"stride": _along_row(op, "stride", stride), "dilation": _along_row(op, "dilation", dilation)}
     return conv2d(image, filters, bias, padding=sides, groups=groups, **steps).squeeze(-2)
 
 
@@ -90,7 +91,7 @@ def conv_transpose1d(
     """
     op = "conv_transpose1d"
     image, filters, sides = _one_row(op, input, weight, padding)
-    steps = {"stride": _along_row(op, "stride", stride), "dilation": _along_row(op, "dilation", dilation)}
+    steps: Any = {"stride": _along_row(op, "stride", stride), "dilation": _along_row(op, "dilation", dilation)}
     extra = (0, check_integer(op, "output_padding", output_padding, 0))
     return conv_transpose2d(image, filters, bias, padding=sides, output_padding=extra, groups=groups, **steps).squeeze(
         -2

@@ -153,7 +153,7 @@ def _aligned(nbytes: int) -> _Block:
     return memory[start : start + nbytes].view(_Block)
 
 
-def _until_boundary(memory: np.ndarray) -> int:
+def _until_boundary(memory: Any) -> int:
     """Bytes from the start of new memory to its first boundary."""
     return -ctypes.addressof(ctypes.c_char.from_buffer(memory)) % _ALIGNMENT  # the fastest way to an address
 
