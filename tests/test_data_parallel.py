@@ -4,6 +4,7 @@ import contextvars
 import itertools
 import json
 import sys
+import threading
 
 import cupy_double as double
 import numpy as np
@@ -168,6 +169,7 @@ def test_random_numbers_depend_on_seed_step_and_shard():
             self.optimizers = {"all": SGD([self.weight], lr=0.1)}
 
         def training_step(self, batch):
+            drawn.append(mg.rand(1).item())
             self.update(self.weight.sum(), self.optimizers["all"])
             drawn.append(mg.rand(1).item())
             return {"loss": tensor(0.0)}
@@ -181,7 +183,7 @@ def test_random_numbers_depend_on_seed_step_and_shard():
     before = mg.get_rng_state()
     found = [draw(0, 0), draw(0, 1), draw(1, 0)]
     assert mg.get_rng_state() == before  # the package's own stream stays where it was
-    assert len(set(sum(found, ()))) == 6 and draw(0, 1) == found[1]
+    assert len(set(sum(found, ()))) == 12 and draw(0, 1) == found[1]
 
 
 class Regression(Model):
@@ -208,6 +210,30 @@ def test_without_batch_norm_the_shards_are_one_batch():
         images = {"images": IMAGES[8 * step : 8 * step + 8]}
         want = whole.training_step(images)["loss"].item()
         assert DataParallel(cut, 4).training_step(images, step)["loss"] == pytest.approx(want, rel=1e-5)
+    for key, value in whole.state_dict().items():
+        np.testing.assert_allclose(cut.state_dict()[key], value, rtol=1e-5, atol=1e-6)
+
+
+class TwoSteps(Regression):
+    """Two optimizers that move along the gradients of one backward pass, one after the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizers = {name: SGD([p], lr=0.1) for name, p in self.layer.named_parameters()}
+
+    def training_step(self, batch):
+        loss = mg.functional.mse_loss(self.layer(tensor(batch["images"]).flatten(1)), mg.zeros(len(batch["images"]), 2))
+        loss.backward()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad()
+        return {"loss": loss.detach()}
+
+
+def test_each_shard_keeps_the_gradients_that_wait_for_a_later_step():
+    whole, cut = TwoSteps(), TwoSteps()
+    whole.training_step({"images": IMAGES[:8]})
+    DataParallel(cut, 4).training_step({"images": IMAGES[:8]}, 0)
     for key, value in whole.state_dict().items():
         np.testing.assert_allclose(cut.state_dict()[key], value, rtol=1e-5, atol=1e-6)
 
@@ -266,12 +292,13 @@ def test_what_one_shard_does_alone_ends_the_step_on_every_rank(kind, error, text
 
 def test_after_a_failed_step_the_model_is_whole():
     model = Uneven(norm=True)
-    buffers, state = list(model.buffers()), model.state_dict()
+    buffers, state, threads = list(model.buffers()), model.state_dict(), threading.active_count()
     with pytest.raises(KeyError):
         DataParallel(model, 2).training_step({"images": IMAGES[:4], "kind": np.array(["fine"] * 2 + ["raises"] * 2)}, 0)
     assert all(now is before for now, before in zip(model.buffers(), buffers))
     assert all(np.array_equal(value, state[key]) for key, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
+    assert threading.active_count() == threads  # the shard that waited at its update has ended
     model.optimizers["all"].step()  # the optimizer's own again: outside of a coroutine
 
 

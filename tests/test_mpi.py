@@ -116,8 +116,15 @@ def test_a_rank_that_is_asked_to_stop_stops_all(mpiexec, here):
     assert final(here / "runs" / "run")[1] == 3
 
 
-def test_a_mistake_on_the_command_line_costs_one_line(mpiexec, here):
-    job = train(mpiexec, 2, "vae", *TINY, "--steps", "9", "--shards", "3")
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("vae", "--shards", "3"), "2 ranks cannot share 3 shards equally"),
+        (("vea",), "unknown model 'vea'"),
+    ],
+)
+def test_a_mistake_on_the_command_line_costs_one_line(arguments, text, mpiexec, here):
+    job = train(mpiexec, 2, *arguments, *TINY, "--steps", "9")
     said = [line for line in job.stderr.splitlines() if line.startswith("minigen: ")]
-    assert job.returncode == 2 and len(said) == 1 and "2 ranks cannot share 3 shards equally" in said[0], job.stderr
+    assert job.returncode == 2 and len(said) == 1 and text in said[0], job.stderr
     assert not (here / "runs").exists()

@@ -106,10 +106,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         _end_other_ranks(130)
         return 130
     except Exception as error:
-        if arguments.debug:
+        if arguments.debug and not _is_said_by_other_rank(error):
             _end_other_ranks(1, traceback.format_exc())
             raise
         if isinstance(error, OSError) and is_closed_output(error):  # as in `minigen data | head -1`
+            _end_other_ranks(1)
             return 1
         line, code = _explain(error)
         if not _is_said_by_other_rank(error):

@@ -38,11 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what ``minigen train`` was asked."""
     from ..models import family
+    from ..train.parallel import on_all_ranks
+
+    def parse() -> None:
+        _model_parser(arguments.model, family(arguments.model)).parse_args(arguments.options, arguments)
 
     with _other_ranks_silent():
-        parser = _model_parser(arguments.model, family(arguments.model))
-        parser.parse_args(arguments.options, arguments)
         ranks = _join_ranks()
+        on_all_ranks(ranks, parse)
         try:
             return _train(arguments, ranks)
         except SystemExit as error:

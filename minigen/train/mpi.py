@@ -107,3 +107,4 @@ def abort_job(code: int, message: str = "") -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     mpi.COMM_WORLD.Abort(code)
+    os._exit(code)  # MPICH may return from there, while the launcher ends the job
