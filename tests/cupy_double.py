@@ -4,6 +4,7 @@
 - Names, keywords and methods that CuPy has not are errors, where CuPy is installed to ask (it imports without a GPU).
 - What makes the host wait for the GPU, such as ``float(x)``, ``if x:``, ``x.get()``, ``x[mask]`` or printing, is counted
   in `SYNCS` with file and line, or an error inside `no_sync`.
+- What CuPy would start a kernel for is counted in `LAUNCHES` by its name: all but views and empty arrays.
 - Arrays have a ``__cuda_array_interface__``, so the emulator takes them, and know the array whose memory they view.
 
 `as_cupy` puts it in CuPy's place: ``import cupy`` gives the double then.  `host_kernels` lets the reference kernels work
@@ -16,6 +17,7 @@ import math
 import re
 import sys
 import types
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,6 +28,7 @@ except ImportError:
     real = None
 
 SYNCS: list[tuple[str, str, int]] = []
+LAUNCHES: Counter[str] = Counter()
 _forbidden = False
 
 
@@ -170,9 +173,10 @@ class ndarray:
         index = _index(index)
         if any(getattr(part, "dtype", None) == np.bool_ for part in (index if isinstance(index, tuple) else (index,))):
             _sync("mask")  # how large is the result?
-        return _wrap(self._host[index], self)
+        return _launched("getitem", _wrap(self._host[index], self))
 
     def __setitem__(self, index, value):
+        LAUNCHES["setitem"] += 1
         self._host[_index(index)] = _unwrap(value, "setitem")
 
     def __getattr__(self, name):
@@ -182,6 +186,15 @@ class ndarray:
         if not callable(value):
             return _wrap(value, self)
         return _checked(value, getattr(_array, name, None), f"ndarray.{name}", self)
+
+
+def _launched(name, result, *sources):
+    """`result`, counted unless it is an array that was there before, a view of one, or empty memory."""
+    for source in sources:
+        if isinstance(source, ndarray) and isinstance(result, ndarray) and source._host is result._host:
+            return source
+    LAUNCHES[name] += isinstance(result, ndarray) and result.base is None and name not in ("empty", "empty_like")
+    return result
 
 
 def _index(index):
@@ -201,6 +214,7 @@ def _operator(name):
         if any(getattr(other, "__array_priority__", 0) > ndarray.__array_priority__ for other in others):
             return NotImplemented
         result = getattr(self._host, name)(*(_unwrap(other, name) for other in others))
+        LAUNCHES[name.strip("_")] += result is not NotImplemented
         in_place = name.startswith("__i") and name != "__invert__"
         return result if result is NotImplemented else self if in_place else _wrap(result)
 
@@ -250,7 +264,8 @@ def _checked(host, function, name, *owner):
                 raise TypeError(f"cupy.{name}{signature}: {error}") from None
         if name.rpartition(".")[2] in _WAITING or (name == "where" and len(args) == 1):
             _sync(name)
-        return _wrap(host(*_unwrap(args, name), **_unwrap(kwargs, name)), *owner, *args)
+        result = _wrap(host(*_unwrap(args, name), **_unwrap(kwargs, name)), *owner, *args)
+        return _launched(name.rpartition(".")[2], result, *args)
 
     if isinstance(host, np.ufunc):
         for method in ("at", "reduce", "outer"):

@@ -86,6 +86,26 @@ def test_indices_may_come_from_the_host():
     assert device()[np.array([1]), :].get().tolist() == [[3, 4, 5]]
 
 
+def test_what_would_start_a_kernel_is_counted():
+    array = device()
+    double.LAUNCHES.clear()
+    array[0].reshape(-1), array.T, xp.empty(3), xp.ascontiguousarray(array)  # views, and what is there already
+    assert +double.LAUNCHES == {}
+    array + array, -array, array.sum(), xp.exp(array), xp.ascontiguousarray(array.T)
+    array[0] = 1
+    assert double.LAUNCHES.total() == 6 and double.LAUNCHES["add"] == double.LAUNCHES["setitem"] == 1
+
+
+def test_a_training_step_starts_few_kernels():
+    """Of a DCGAN; one of ours for what was several: a normalization, an optimizer's whole step."""
+    import launch_count
+
+    ours, cupys = launch_count.count()
+    assert ours["adam_steps"] == 2 and ours["batch_norm_sums"] == ours["batch_norm_grad"] == ours["batch_norm"] == 8
+    assert cupys["sqrt"] == 0
+    assert ours.total() + cupys.total() < 360
+
+
 # ---- what our sources take from CuPy
 
 

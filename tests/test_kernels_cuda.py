@@ -71,6 +71,8 @@ def test_add_bias_equals_the_reference_and_may_overwrite_its_input(shape, dtype)
     np.testing.assert_array_equal(y, expected)
     spread = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
     with emulated(check=True):
+        for slope in (0.0, 0.2):
+            np.testing.assert_array_equal(cuda.add_bias(x, bias, None, slope), reference.leaky_relu(expected, slope))
         assert cuda.add_bias(x, bias, out=spread) is spread
         assert cuda.add_bias(x, bias, out=x) is x
     np.testing.assert_array_equal(spread, expected)
@@ -125,10 +127,13 @@ def test_batch_norm_and_its_gradient(shape, dtype):
     (y,) = in_every_order(lambda: cuda.batch_norm(x, mean, var, weight, bias, 1e-5))
     np.testing.assert_array_equal(y, reference.batch_norm(x, mean, var, weight, bias, 1e-5))
     with emulated():
-        np.testing.assert_array_equal(cuda.batch_norm(x, mean, var, weight, bias, 1e-5, 0.2), cuda.leaky_relu(y, 0.2))
-        pair = cuda.batch_norm_grad(cuda.leaky_relu_grad(g, y, 0.2), x, mean, var, weight, 1e-5)
-        for ours, theirs in zip(cuda.batch_norm_grad(g, x, mean, var, weight, 1e-5, bias, 0.2), pair, strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+        for slope in (0.0, 0.2):
+            activated = cuda.batch_norm(x, mean, var, weight, bias, 1e-5, slope)
+            np.testing.assert_array_equal(activated, cuda.leaky_relu(y, slope))
+            pair = cuda.batch_norm_grad(cuda.leaky_relu_grad(g, y, slope), x, mean, var, weight, 1e-5)
+            together = cuda.batch_norm_grad(g, x, mean, var, weight, 1e-5, bias, slope)
+            for ours, theirs in zip(together, pair, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
 
     got = in_every_order(lambda: cuda.batch_norm_grad(g, x, mean, var, weight, 1e-5))
     eps = np.float64(dtype(1e-5))

@@ -1,10 +1,10 @@
 """Kernels for NVIDIA GPUs, in Numba CUDA on CuPy arrays: same names and signatures as `minigen.kernels.reference`.
 
-Read them in this order: `target` (what they are written in), `launch` (how they are started), `pointwise` (a thread
-for each element), `batch_norm` (a block for each channel), `tiles` (the inner loops of a matrix product), `plan`,
-`layout` and `correlate` (convolution as a product), `weight_grad`.  There is no ``matmul``: NVIDIA's own, in cuBLAS,
-cannot be bettered, and it is what ``a @ b`` of the reference means for CuPy arrays.  Recurrent layers have no kernels
-here either: the reference's loop over steps works on CuPy arrays, with about ten launches a step.
+Read them in this order: `target` (what they are written in), `launch` and `packed` (how they are started), `pointwise`
+(a thread for each element), `batch_norm` (a block for each channel), `tiles` (the inner loops of a matrix product),
+`plan`, `layout` and `correlate` (convolution as a product), `weight_grad`.  There is no ``matmul``: NVIDIA's own, in
+cuBLAS, cannot be bettered, and it is what ``a @ b`` of the reference means for CuPy arrays.  Recurrent layers have no
+kernels here either: the reference's loop over steps works on CuPy arrays, with about ten launches a step.
 
 Every kernel is made by a cached function that gets the sizes and the dtype: in the kernel they are constants then, so
 that the compiler can turn a division into a multiplication and take short loops apart.  The number of images is none
@@ -15,7 +15,8 @@ does cuBLAS's, on one model of GPU and in one stream, by its manual.)
 
 How far to trust them: they have been compiled for GPUs, their machine code has been read by a program
 (`minigen.kernels.static_report`), and they have been run by an emulator (`minigen.kernels.emulator`), against the
-reference and with every access to memory checked.  Then they ran on one GPU, an H100, and were right the first time.
+reference and with every access to memory checked.  Then they ran on one GPU, an H100, and were right the first time;
+`packed`, the optimizers' kernels for many parameters and the activations in other kernels are newer than that.
 ``minigen check --gpu`` does that on yours; ``lessons/reference/cuda_kernels.md`` says what is verified and what is
 not.
 """

@@ -17,14 +17,17 @@ import math
 
 from ..shapes import Array
 from ..signatures import checked
-from .launch import Kernel, contiguous, elements, empty, launch, square_root
-from .pointwise import leaky_relu, leaky_relu_grad
+from .launch import Kernel, contiguous, elements, empty, launch
+from .pointwise import activation, activation_grad, rectified
 from .target import cuda, device, flat, int32, number
 
 __all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
 
 #: Threads that add up one channel; a power of two.
 THREADS = 512
+#: What the first kernel of the gradient leaves to the second, one number for each channel: 1 / sqrt(v + eps); the scale
+#: of the forward pass; that of the gradient; and the sums for bias and weight, divided by the number of elements.
+RSTD, SCALE, GRAD_SCALE, MEAN_BIAS, MEAN_WEIGHT = _FACTORS = range(5)
 
 
 @checked("batch_norm_stats")
@@ -50,9 +53,9 @@ def batch_norm(
     x = contiguous("batch_norm: x", x)
     mean, var, weight, bias = _vectors("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias)
     y = empty(x.shape, x.dtype)
-    scale = weight / square_root(var + x.dtype.type(eps))
-    elements(_normalize(*_sizes(x), x.dtype), x.size, x, mean, scale, bias, y)
-    return y if negative_slope is None else leaky_relu(y, negative_slope)
+    kernel = _normalize(*_sizes(x), rectified(negative_slope), x.dtype)
+    elements(kernel, x.size, x, mean, var, weight, bias, y, eps, negative_slope or 0)
+    return y
 
 
 @checked("batch_norm_grad")
@@ -67,17 +70,18 @@ def batch_norm_grad(
     negative_slope: float | None = None,
 ) -> tuple[Array, Array, Array]:
     """As `minigen.kernels.reference.batch_norm_grad`."""
-    if bias is not None and negative_slope is not None:
-        g = leaky_relu_grad(g, batch_norm(x, mean, var, weight, bias, eps), negative_slope)
     x = contiguous("batch_norm_grad: x", x)
     g = contiguous("batch_norm_grad: g", g)
+    kind = *_sizes(x), rectified(None if bias is None else negative_slope), x.dtype
     mean, var, weight = _vectors("batch_norm_grad", x, mean=mean, var=var, weight=weight)
+    # Without an activation the kernels read no bias, but take an array.
+    bias = weight if bias is None else contiguous("batch_norm_grad: bias", bias)
     dx, dweight, dbias = (empty(shape, x.dtype) for shape in (x.shape, x.shape[1:2], x.shape[1:2]))
-    rstd = 1 / square_root(var + x.dtype.type(eps))
-    launch(_sums(*_sizes(x), x.dtype), x.shape[1], g, x, mean, rstd, dweight, dbias, x.shape[0])
-    count = x.dtype.type(max(x.size // max(x.shape[1], 1), 1))
-    vectors = mean, rstd, dbias / count, dweight / count, weight * rstd
-    elements(_center(*_sizes(x), x.dtype), x.size, g, x, *vectors, dx)
+    factors, slope = empty((len(_FACTORS), x.shape[1]), x.dtype), negative_slope or 0
+    launch(
+        _sums(*kind), x.shape[1], g, x, mean, var, weight, bias, dweight, dbias, factors, eps, slope, x.shape[0]
+    )  # fmt: skip
+    elements(_center(*kind), x.size, g, x, mean, bias, factors, dx, slope)
     return dx, dweight, dbias
 
 
@@ -139,41 +143,57 @@ def _stats(channels, length, dtype):
 
 
 @functools.cache
-def _normalize(channels, length, dtype):
-    def batch_norm(x, mean, scale, bias, y, count):
+def _normalize(channels, length, rectify, dtype):
+    activate = activation(rectify, dtype)
+
+    def batch_norm(x, mean, var, weight, bias, y, eps, slope, count):
         for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
             c = e // length % channels
-            y[e] = (x[e] - mean[c]) * scale[c] + bias[c]
+            y[e] = activate((x[e] - mean[c]) * (weight[c] / math.sqrt(var[c] + eps)) + bias[c], slope)
 
-    return Kernel(batch_norm, (*[flat(dtype)] * 5, int32))
+    return Kernel(batch_norm, (*[flat(dtype)] * 6, *[number(dtype)] * 2, int32))
 
 
 @functools.cache
-def _sums(channels, length, dtype):
-    zero, totals = dtype.type(0), _totals(dtype)
+def _sums(channels, length, rectify, dtype):
+    zero, one, totals, through = dtype.type(0), dtype.type(1), _totals(dtype), activation_grad(rectify, dtype)
 
-    def batch_norm_sums(g, x, mean, rstd, dweight, dbias, images):
+    def batch_norm_sums(g, x, mean, var, weight, bias, dweight, dbias, factors, eps, slope, images):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
         channel, size = int32(cuda.blockIdx.x), int32(images * length)
-        center, scale = mean[channel], rstd[channel]
+        root = math.sqrt(var[channel] + eps)
+        center, rstd, scale, shift = mean[channel], one / root, weight[channel] / root, bias[channel]
         total = weighted = zero
         for e in range(int32(cuda.threadIdx.x), size, THREADS):
             place = (e // length * channels + channel) * length + e % length
-            total += g[place]
-            weighted += g[place] * ((x[place] - center) * scale)
+            deviation = x[place] - center
+            cotangent = through(g[place], deviation * scale + shift, slope)
+            total += cotangent
+            weighted += cotangent * (deviation * rstd)
         total, weighted = totals(total, weighted, first_sums, second_sums)
         if cuda.threadIdx.x == 0:
+            count = number_type(max(size, 1))
             dbias[channel], dweight[channel] = total, weighted
+            factors[RSTD * channels + channel] = rstd
+            factors[SCALE * channels + channel] = scale
+            factors[GRAD_SCALE * channels + channel] = weight[channel] * rstd
+            factors[MEAN_BIAS * channels + channel] = total / count
+            factors[MEAN_WEIGHT * channels + channel] = weighted / count
 
-    return Kernel(batch_norm_sums, (*[flat(dtype)] * 6, int32), THREADS)
+    number_type = number(dtype)
+    return Kernel(batch_norm_sums, (*[flat(dtype)] * 9, *[number(dtype)] * 2, int32), THREADS)
 
 
 @functools.cache
-def _center(channels, length, dtype):
-    def batch_norm_grad(g, x, mean, rstd, through_mean, through_var, scale, dx, count):
+def _center(channels, length, rectify, dtype):
+    through = activation_grad(rectify, dtype)
+
+    def batch_norm_grad(g, x, mean, bias, factors, dx, slope, count):
         for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
             c = e // length % channels
-            xhat = (x[e] - mean[c]) * rstd[c]
-            dx[e] = (g[e] - through_mean[c] - xhat * through_var[c]) * scale[c]
+            deviation = x[e] - mean[c]
+            cotangent = through(g[e], deviation * factors[SCALE * channels + c] + bias[c], slope)
+            through_var = deviation * factors[RSTD * channels + c] * factors[MEAN_WEIGHT * channels + c]
+            dx[e] = (cotangent - factors[MEAN_BIAS * channels + c] - through_var) * factors[GRAD_SCALE * channels + c]
 
-    return Kernel(batch_norm_grad, (*[flat(dtype)] * 8, int32))
+    return Kernel(batch_norm_grad, (*[flat(dtype)] * 6, number(dtype), int32))

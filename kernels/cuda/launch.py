@@ -24,7 +24,6 @@ __all__ = [
     "left_to_numba",
     "receiver",
     "running_on",
-    "square_root",
 ]
 
 #: Threads in a block of a kernel that takes its elements one by one.
@@ -203,11 +202,6 @@ def elements(kernel: Kernel, count: int, *arguments: Any) -> None:
 def empty(shape: Any, dtype: Any) -> Any:
     """A new array where the kernels run."""
     return _here().arrays.empty(shape, dtype)
-
-
-def square_root(array: Any) -> Any:
-    """Its elements' square roots: CuPy's work, for the few numbers of one channel each."""
-    return _here().arrays.sqrt(array)
 
 
 def contiguous(name: str, array: Any) -> Any:

@@ -7,7 +7,7 @@ from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, device, flat, int32, number
 
-__all__ = ["leaky_relu", "leaky_relu_grad"]
+__all__ = ["activation", "activation_grad", "leaky_relu", "leaky_relu_grad", "rectified"]
 
 
 @checked("leaky_relu")
@@ -28,9 +28,17 @@ def leaky_relu_grad(g: Array, x: Array, negative_slope: float) -> Array:
     return dx
 
 
+def rectified(negative_slope):
+    """Which activation a kernel has, for a slope or None: see `activation`."""
+    return None if negative_slope is None else negative_slope == 0
+
+
 @functools.cache
-def _leak(rectify, dtype):
-    """The function of one number.  A slope of 0 is a separate case: infinity times 0 would not be a number."""
+def activation(rectify, dtype):
+    """The function of one number and the slope; where `rectify` is None it gives the number.
+
+    A slope of 0, for which `rectify` is True, is a separate case: infinity times 0 would not be a number.
+    """
     zero = dtype.type(0)  # an untyped 0 is an integer, and Numba compares integers with floats in double precision
 
     @device
@@ -39,12 +47,34 @@ def _leak(rectify, dtype):
             return value
         return zero if rectify else value * slope
 
-    return leak
+    @device
+    def same(value, slope):
+        return value
+
+    return same if rectify is None else leak
+
+
+@functools.cache
+def activation_grad(rectify, dtype):
+    """Its gradient: the function of a cotangent, of the number before the activation, and of the slope."""
+    zero = dtype.type(0)
+
+    @device
+    def leak_grad(g, value, slope):
+        if value > zero or (rectify and value != value):
+            return g
+        return zero if rectify else g * slope
+
+    @device
+    def same(g, value, slope):
+        return g
+
+    return same if rectify is None else leak_grad
 
 
 @functools.cache
 def _leaky_relu(rectify, dtype):
-    leak = _leak(rectify, dtype)
+    leak = activation(rectify, dtype)
 
     def leaky_relu(x, y, slope, count):
         for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
@@ -55,13 +85,10 @@ def _leaky_relu(rectify, dtype):
 
 @functools.cache
 def _leaky_relu_grad(rectify, dtype):
-    zero = dtype.type(0)
+    leak_grad = activation_grad(rectify, dtype)
 
     def leaky_relu_grad(g, x, dx, slope, count):
         for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
-            if x[e] > zero or (rectify and x[e] != x[e]):
-                dx[e] = g[e]
-            else:
-                dx[e] = zero if rectify else g[e] * slope
+            dx[e] = leak_grad(g[e], x[e], slope)
 
     return Kernel(leaky_relu_grad, (flat(dtype), flat(dtype), flat(dtype), number(dtype), int32))
