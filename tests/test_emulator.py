@@ -337,10 +337,6 @@ def test_a_read_only_argument_is_not_written(check):
 
 def test_what_is_not_there_is_named_with_its_line():
     @cuda.jit
-    def votes(x):
-        x[0] = cuda.ballot_sync(0xFFFFFFFF, True)
-
-    @cuda.jit
     def grid_barrier(x):
         cuda.cg.this_grid().sync()
 
@@ -349,14 +345,13 @@ def test_what_is_not_there_is_named_with_its_line():
         print("x is", x[0])
 
     @cuda.jit
-    def largest(x):
-        cuda.atomic.max(x.view(float32), 0, float32(1))
+    def cached(x):
+        x[0] = cuda.ldcg(x, 1)
 
     cases = (
-        (votes, "warp votes"),
         (grid_barrier, "cooperative groups"),
         (prints, "print in a kernel"),
-        (largest, "float_max"),
+        (cached, "inline assembly"),
     )
     for kernel, words in cases:
         line = kernel.py_func.__code__.co_firstlineno + 2

@@ -14,8 +14,11 @@ What it does not do:
 - It runs on Linux on x86-64 processors only (on Windows: in WSL).
 - Blocks run one after another, and threads between two barriers too.  So a kernel that waits for a later block does not
   end (`LoopError` says where); and the weak ordering of a GPU's memory is not seen, except as a race.
-- There is no grid synchronisation, no warp vote (``all_sync``, ``ballot_sync``), no ``syncthreads_count``, no inline
-  assembly: each is named, with its line.  A shuffle's mask is not looked at.
+- There is no grid synchronisation, no print, no inline assembly, no function of CUDA's or libdevice's but the usual
+  ones: each is named, with its line.  float16 needs a processor with F16C.
+- `activemask` gives the lanes that can come together at that place.  A GPU may give fewer.
+- A shuffle from a lane that does not take part gives -1, or what is not a number.  It is a fault only if the mask names
+  that lane, since kernels may well ignore what they got.
 - Mathematical functions are the C library's and may differ from a GPU's in the last digits; products and sums are not
   fused into one rounding, as a GPU does.
 - Races are found between elements, in the execution at hand: another input may take another path.  Two threads that
@@ -42,6 +45,7 @@ from .errors import (
     BoundsError,
     IndexWarning,
     KernelError,
+    LaneError,
     LoopError,
     RaceError,
     UninitializedError,
@@ -55,6 +59,7 @@ __all__ = [
     "BoundsError",
     "IndexWarning",
     "KernelError",
+    "LaneError",
     "LoopError",
     "RaceError",
     "UninitializedError",
@@ -119,7 +124,8 @@ def emulate(
         If an argument is not what it should be.
     KernelError
         When launched: one of `RaceError`, `BoundsError`, `UninitializedError`, `AlignmentError`, `BarrierError`,
-        `LoopError`, or `UnsupportedError` for what the emulator has not.  Each names the Python line and the thread.
+        `LaneError`, `LoopError`, or `UnsupportedError` for what the emulator has not.  Each names the Python line and
+        the thread.
 
     Warns
     -----

@@ -12,19 +12,13 @@ from .count import iterator, tracer
 from .errors import UnsupportedError
 from .fibers import RUNTIME
 from .front_end import nvvm_ir
+from .functions import DECLARATIONS as FUNCTION_DECLARATIONS
+from .functions import definitions, host_name
 from .hooks import COUNT, DECLARATIONS, MEMORY, WATCH
 from .instrument import Instrumented, describe, instrument
 from .program import Program
 
 __all__ = ["Program", "build"]
-
-
-# Mathematical functions of libdevice that the C library calls differently.
-_C_NAMES = {
-    "isnand": "isnan", "isinfd": "isinf", "isfinited": "finite", "finitef": "finitef", "fast_expf": "expf",
-    "fast_logf": "logf", "fast_log2f": "log2f", "fast_log10f": "log10f", "fast_powf": "powf", "fast_sinf": "sinf",
-    "fast_cosf": "cosf", "fast_tanf": "tanf",
-}  # fmt: skip
 
 
 @functools.lru_cache(maxsize=256)  # one for all thread orders
@@ -45,11 +39,17 @@ def build(
     except UnsupportedError as error:
         raise UnsupportedError(f"{function.__name__}: {error}") from None
     name, parameters = _entry(code.modules[0])
+    kernel = [_finish(module, code) for module in code.modules]
     main = llvm.parse_assembly(
-        RUNTIME + MEMORY + (WATCH if check else "") + (COUNT if count else "") + _call(name, parameters)
+        RUNTIME
+        + definitions([RUNTIME, *kernel])
+        + MEMORY
+        + (WATCH if check else "")
+        + (COUNT if count else "")
+        + _call(name, parameters)
     )
-    for module in code.modules:
-        main.link_in(llvm.parse_assembly(_finish(function.__name__, module, code)))
+    for module in kernel:
+        main.link_in(llvm.parse_assembly(module + DECLARATIONS + FUNCTION_DECLARATIONS))
     if check:
         watch, outside = watchers()
         llvm.add_symbol("emu_watch_", watch.address)
@@ -83,18 +83,16 @@ def _call(name: str, parameters: list[str]) -> str:
     )
 
 
-def _finish(kernel: str, module: str, code: Instrumented) -> str:
+def _finish(module: str, code: Instrumented) -> str:
     """Names that have to be the host's: mathematical functions, and dynamic shared memory."""
     for name, array in code.shared.items():
         if array.bytes == 0 and not array.constant:
             module = module.replace(f'@"{name}"', "@emu_dynamic")
     for name in set(re.findall(r'@"__nv_(\w+)"', module)):
-        ours = f"emu_{name}" if name in ("rsqrtf", "rsqrt") else _C_NAMES.get(name, name)
-        if not ours.startswith("emu_") and llvm.address_of_symbol(ours) is None:
-            raise UnsupportedError(f"{kernel}: libdevice's {name}: the emulator has no such function")
+        ours = host_name(name) or name
         module = re.sub(rf'^declare .*@"__nv_{name}".*$', "", module, flags=re.M) if ours.startswith("emu_") else module
         module = module.replace(f'@"__nv_{name}"', f'@"{ours}"')
-    return module + DECLARATIONS
+    return module
 
 
 @functools.cache

@@ -6,6 +6,7 @@ __all__ = [
     "BoundsError",
     "IndexWarning",
     "KernelError",
+    "LaneError",
     "LoopError",
     "RaceError",
     "UninitializedError",
@@ -36,6 +37,10 @@ class BarrierError(KernelError):
 
 class UninitializedError(KernelError):
     """A thread reads memory that no thread has written, or an output is not written completely."""
+
+
+class LaneError(KernelError):
+    """A thread shuffles or votes with a lane of its warp that does not take part."""
 
 
 class LoopError(KernelError):

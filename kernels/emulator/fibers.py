@@ -57,7 +57,8 @@ RUNTIME = (
 @emu_contexts = global ptr null                         ; ptr[threads]: the stack pointer of a thread that does not run
 @emu_stacks = global ptr null
 @emu_stack_bytes = global i64 0
-@emu_exchange = global ptr null                         ; i32[threads]: what a shuffle passes on
+@emu_exchange = global ptr null                         ; i64[threads]: what a shuffle passes on
+@emu_masks = global ptr null                            ; i32[threads]: the lanes for which a thread waits
 
 ; ---- kept by the scheduler
 @emu_thread = global i32 0                              ; the thread that runs, counted with x fastest
@@ -70,6 +71,11 @@ RUNTIME = (
 @emu_paused = global i32 0                              ; 1: the thread that ran last gave way in a loop
 @emu_loop = global i32 0                                ; that loop
 @emu_turns = global i64 0                               ; and how often the thread has gone round it
+@emu_threads = global i32 0                             ; of this block
+@emu_absent = global i32 0                              ; how often a lane was named that did not take part; the first:
+@emu_absent_for = global i32 0                          ; by which thread,
+@emu_absent_lane = global i32 0                         ; which lane,
+@emu_absent_site = global i32 0                         ; at which barrier
 @emu_next = global i32 0                                ; where in the order this round goes on
 
 declare void @emu_switch(ptr, ptr)
@@ -166,12 +172,14 @@ define void @emu_pause(i64 %turns, i32 %loop) noinline {
   ret void }
 
 ; Mode 0: from lane b, 1: from b lanes below, 2: from b lanes above, 3: from lane xor b; c: segment (PTX, shfl.sync).
-define {i32, i1} @emu_shuffle(i32 %mode, i32 %value, i32 %b, i32 %c, i32 %site) noinline {
+define {i32, i1} @emu_shuffle(i32 %mask, i32 %mode, i32 %value, i32 %b, i32 %c, i32 %site) noinline {
+before:
   %t = load i32, ptr @emu_thread
   %all = load ptr, ptr @emu_exchange
-  %mine = getelementptr i32, ptr %all, i32 %t
-  store i32 %value, ptr %mine
-  call void @emu_warp_barrier(i32 %site)
+  %mine = getelementptr i64, ptr %all, i32 %t
+  %word = zext i32 %value to i64
+  store i64 %word, ptr %mine
+  call void @emu_meet(i32 %mask, i32 %site)
   %lane = and i32 %t, 31
   %base = and i32 %t, -32
   %shifted = lshr i32 %c, 8
@@ -197,25 +205,25 @@ define {i32, i1} @emu_shuffle(i32 %mode, i32 %value, i32 %b, i32 %c, i32 %site) 
   %valid = select i1 %is_up, i1 %not_under, i1 %not_over
   %from = select i1 %valid, i32 %source, i32 %lane
   %there = add i32 %base, %from
-  %p = getelementptr i32, ptr %all, i32 %there
-  %got = load i32, ptr %p
+  %p = getelementptr i64, ptr %all, i32 %there
+  %read = load i64, ptr %p
+  %got = trunc i64 %read to i32
+  %part = call i1 @emu_takes_part(i32 %there, i32 %site)
+  br i1 %part, label %done, label %absent
+absent:                                                  ; what comes from there is not defined: not a number, or -1
+  %moved = lshr i32 %mask, %from
+  %bit = and i32 %moved, 1
+  %named = icmp eq i32 %bit, 1
+  br i1 %named, label %note, label %done
+note:
+  call void @emu_note_lane(i32 %from, i32 %site)
+  br label %done
+done:
+  %passed = phi i32 [%got, %before], [-1, %absent], [-1, %note]
   call void @emu_warp_barrier(i32 %site)
-  %r0 = insertvalue {i32, i1} undef, i32 %got, 0
+  %r0 = insertvalue {i32, i1} undef, i32 %passed, 0
   %r1 = insertvalue {i32, i1} %r0, i1 %valid, 1
   ret {i32, i1} %r1 }
-
-; No fiber is interrupted between two barriers, so plain instructions are atomic here.
-define float @emu_add_float(ptr %p, float %v) alwaysinline {
-  %old = load float, ptr %p
-  %new = fadd float %old, %v
-  store float %new, ptr %p
-  ret float %old }
-
-define double @emu_add_double(ptr %p, double %v) alwaysinline {
-  %old = load double, ptr %p
-  %new = fadd double %old, %v
-  store double %new, ptr %p
-  ret double %old }
 
 ; ---- the scheduler
 
@@ -247,6 +255,8 @@ define void @emu_body() noinline {                       ; what a fiber runs; it
 define void @emu_start(i32 %threads) {                   ; a fresh stack for every thread of a block
 entry:
   store i32 0, ptr @emu_done
+  store i32 %threads, ptr @emu_threads
+  store i32 0, ptr @emu_absent
   store i32 0, ptr @emu_next
   %patience = load i64, ptr @emu_patience
   store i64 %patience, ptr @emu_ticks

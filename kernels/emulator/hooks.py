@@ -28,19 +28,9 @@ declare i64 @emu_watch_(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i32, i32, i32, i
 declare void @emu_outside_(ptr, ptr, ptr, ptr, ptr, i32, i32, i32, i64, i64, i64)
 declare void @emu_trace_(ptr, ptr, ptr, i32, i32, i32, i64)
 declare void @emu_iterate_(ptr, i32, i32, i32, i32)
-declare float @llvm.sqrt.f32(float)
-declare double @llvm.sqrt.f64(double)
 define i32 @emu_dynamic_size() {{
   %n = load i32, ptr @emu_dynamic_bytes
   ret i32 %n }}
-define float @emu_rsqrtf(float %x) {{
-  %r = call float @llvm.sqrt.f32(float %x)
-  %i = fdiv float 1.0, %r
-  ret float %i }}
-define double @emu_rsqrt(double %x) {{
-  %r = call double @llvm.sqrt.f64(double %x)
-  %i = fdiv double 1.0, %r
-  ret double %i }}
 """
 
 WATCH = """
@@ -147,13 +137,8 @@ DECLARATIONS = """
 declare i32 @emu_register(i32)
 declare i32 @emu_lane()
 declare void @emu_barrier(i32)
-declare void @emu_warp_barrier(i32)
-declare {i32, i1} @emu_shuffle(i32, i32, i32, i32, i32)
-declare float @emu_add_float(ptr, float)
-declare double @emu_add_double(ptr, double)
+declare {i32, i1} @emu_shuffle(i32, i32, i32, i32, i32, i32)
 declare i32 @emu_dynamic_size()
-declare float @emu_rsqrtf(float)
-declare double @emu_rsqrt(double)
 declare ptr @emu_watch(ptr, ptr, i32)
 declare void @emu_local(ptr, i64, i32, i64)
 declare void @emu_index(ptr, i64, i64, i32)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .access import ATOMIC, INDEX, LOAD, STORE, Point
 from .errors import UnsupportedError
+from .functions import host_name, is_half
 from .indices import NAME as _NAME
 from .indices import Index, Trail
 from .loops import nest
@@ -22,7 +23,7 @@ __all__ = ["Array", "Instrumented", "instrument"]
 # Where the kernel touches memory.
 _TOUCHES = re.compile(
     rf"(?:= (?P<load>load) (?:volatile )?(?P<t1>.+?), |^\s*(?P<store>store) (?:volatile )?(?P<t2>.+) [^ ]+, "
-    rf"|= (?:atomicrmw|cmpxchg) .*?|= call (?P<t3>\w+) @\"?(?:emu_add_\w+|___numba_atomic\w+)\"?\()"
+    rf"|= (?:atomicrmw|cmpxchg) .*?|= call (?P<t3>\w+) @\"?(?:emu_atomic_\w+)\"?\()"
     rf"ptr (?P<pointer>{_NAME})(?=[ ,)]|$)"
 )
 # The type of a range's or an array's iterator, and the fields that point to the iterator's own variables.
@@ -33,9 +34,6 @@ _ARRAY = re.compile(
 )
 _SIZES = {"half": 2, "float": 4, "double": 8, "ptr": 8}
 _WORDS = {
-    "vote": "warp votes (all_sync, any_sync, ballot_sync)",
-    "match": "match_any_sync and match_all_sync",
-    "barrier0.": "syncthreads_count, syncthreads_and and syncthreads_or",
     "cudaCG": "cooperative groups (grid sync)",
     "vprintf": "print in a kernel",
 }
@@ -259,7 +257,7 @@ class _Module:
         place = self._place(line)
         line = _plain(line)
         translated = replace_intrinsics(line, len(self.out.barriers))
-        if re.search(r"@emu_(barrier|warp_barrier|shuffle)\b", translated):
+        if re.search(r"@emu_(barrier|barrier_\w+|meet|shuffle|vote|match_\w+|active)\(", translated):
             self.out.barriers.append(Point(*place))
         self._expect_supported(translated, place)
         self._follow(translated)
@@ -297,8 +295,11 @@ class _Module:
         The C library may have a function of that name, with other arguments: its ``vprintf`` is not CUDA's.
         """
         found = re.search(r'\bcall [^@]*@"([^"]+)"\(', line)
-        known = found is None or found[1] in self.defined or found[1].startswith(("__nv_", "llvm.", "emu_"))
-        return None if known else found
+        if found is None or found[1] in self.defined or found[1].startswith(("llvm.", "emu_")):
+            return None
+        if found[1].startswith("__nv_"):
+            return found if host_name(found[1].removeprefix("__nv_")) is None else None
+        return None if is_half(found[1]) else found
 
     def _caller(self, place: tuple[str, int]) -> tuple[str, int]:
         """Where the kernel calls the function of Numba's own that is being read, or this place if it does not."""
@@ -423,6 +424,8 @@ class _Loops:
 def describe(name: str) -> str:
     """A name from the IR in the words of Numba's documentation."""
     short = name.removeprefix("llvm.nvvm.")
+    if short.startswith("__nv_"):
+        return f"libdevice's {short.removeprefix('__nv_')}"
     return next((words for start, words in _WORDS.items() if short.startswith(start)), short)
 
 

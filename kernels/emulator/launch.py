@@ -14,7 +14,7 @@ from .access import regions_of, where
 from .build import build
 from .check import Checker
 from .count import Counter, LaunchReport
-from .errors import BarrierError, BoundsError, LoopError, UninitializedError
+from .errors import BarrierError, BoundsError, LaneError, LoopError, UninitializedError
 from .fibers import DONE, PAUSED, READY, WAITS_FOR_BLOCK, WAITS_FOR_WARP
 from .hooks import MOST_DYNAMIC
 from .program import Program
@@ -146,6 +146,7 @@ class EmulatedKernel:
             barriers += self._block(program, memory, threads, checker, (x, y, z), block)
             if checker:
                 checker.raise_fault(self.__name__, thread_of)
+                self._expect_lanes(program, (x, y, z), block)
             if counter:
                 counter.finish_block(self.__name__)
         for name, array, before in frozen:
@@ -192,13 +193,24 @@ class EmulatedKernel:
                 self._expect_few_turns(program, place, block)
                 continue
             state, sites = memory.state[:threads], memory.site[:threads]
-            if not (state == READY).any() and not self._open_warps(state, sites, checker):
+            if not (state == READY).any() and not self._open_warps(state, sites, memory.masks, checker):
                 self._expect_all_at_one(program, state, sites, place, block)
                 state[:] = READY
                 program.epoch += 1
         barriers = program.epoch - before
         program.epoch += 1  # the next block's accesses are later
         return barriers
+
+    def _expect_lanes(self, program: Program, place: Any, block: Any) -> None:
+        if program.absent_lane:
+            thread, lane, there = program.absent_lane
+            if lane == thread % WARP:
+                what = "is not in the mask that it gives"
+            else:
+                what = (
+                    f"reads from lane {lane}, which the mask names and which has returned, waits elsewhere or is none"
+                )
+            raise LaneError(f"{self.__name__}: {where(there)}: thread {_index(thread, block)} of block {place} {what}")
 
     def _expect_few_turns(self, program: Program, place: Any, block: Any) -> None:
         """Each call is a chance for Ctrl-C: while the kernel itself runs, Python does nothing."""
@@ -209,16 +221,21 @@ class EmulatedKernel:
                 f"loop {self.max_iterations} times; if that is right, set max_iterations"
             )
 
-    def _open_warps(self, state: Any, sites: Any, checker: Checker | None) -> bool:
-        """Let every warp go on whose threads all wait for each other; whether there was one."""
+    def _open_warps(self, state: Any, sites: Any, masks: Any, checker: Checker | None) -> bool:
+        """Let threads go on that wait at one place of a warp, if all those are there that they wait for."""
         opened = False
         for warp in range(-(-len(state) // WARP)):
-            own = state[warp * WARP : (warp + 1) * WARP]
+            own, at, named = (array[warp * WARP : (warp + 1) * WARP] for array in (state, sites, masks))
             waiting = own == WAITS_FOR_WARP
-            if waiting.any() and ((own == DONE) | waiting).all():
-                own[waiting] = READY
+            alive, lanes = own != DONE, np.arange(len(own), dtype=np.uint32)
+            for site in np.unique(at[waiting]):
+                here = waiting & (at == site)
+                mask = np.bitwise_or.reduce(named[here])
+                if (alive & ~here & ((mask >> lanes) & 1).astype(bool)).any():
+                    continue
+                own[here] = READY
                 opened = True
-                if checker:
+                if checker and mask:
                     checker.pass_warp_barrier(warp)
         return opened
 

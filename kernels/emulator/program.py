@@ -25,7 +25,8 @@ class Memory:
         self.state: NDArray[np.uint8] = np.zeros(threads, np.uint8)
         self.site: NDArray[np.int32] = np.zeros(threads, np.int32)
         self.contexts: NDArray[np.int64] = np.zeros(threads, np.int64)
-        self.exchange: NDArray[np.int32] = np.zeros(threads + 32, np.int32)
+        self.exchange: NDArray[np.int64] = np.zeros(threads + 32, np.int64)
+        self.masks: NDArray[np.uint32] = np.zeros(threads, np.uint32)
         self.stacks: NDArray[np.uint8] = np.empty(
             threads * stack_bytes + 64, np.uint8
         )  # pages that stay untouched take no memory
@@ -70,6 +71,15 @@ class Program:
         thread, loop = (ctypes.c_int.from_address(self.address(f"emu_{name}")).value for name in ("thread", "loop"))
         turns = ctypes.c_int64.from_address(self.address("emu_turns")).value
         return thread, self.code.loops[loop], turns
+
+    @property
+    def absent_lane(self) -> tuple[int, int, Point] | None:
+        """The first thread that asked a lane that did not take part, that lane, and where; None if all did."""
+        number, thread, lane, site = (
+            ctypes.c_int.from_address(self.address(f"emu_absent{part}")).value
+            for part in ("", "_for", "_lane", "_site")
+        )
+        return (thread, lane, self.code.barriers[site]) if number else None
 
     def own_arrays(self, dynamic: int) -> list[Region]:
         """The shared and constant arrays that the kernel makes; a dynamic one may have no bytes."""

@@ -6,6 +6,8 @@ and it calls *intrinsics*, such as the barrier, that only a GPU has.  Both are c
 
 import re
 
+from .functions import replace_functions
+
 __all__ = ["opaque_pointers", "replace_intrinsics"]
 
 _TYPE_NAME = r'(?:i\d+|half|float|double|void|ptr|%"[^"]*"|%[\w.$]+)'
@@ -71,12 +73,12 @@ def replace_intrinsics(line: str, site: int) -> str:
     >>> replace_intrinsics('  call void @"llvm.nvvm.barrier0"()', 7)
     '  call void @emu_barrier(i32 7)'
     """
-    line = line.replace('asm sideeffect "mov.u32 $0, %dynamic_smem_size;", "=r"()', "@emu_dynamic_size()")
+    line = replace_functions(line, site)
     if "llvm.nvvm." not in line:
         return line
     line = line.replace('call void @"llvm.nvvm.barrier0"()', f"call void @emu_barrier(i32 {site})")
     line = re.sub(
-        r'call void @"llvm\.nvvm\.bar\.warp\.sync"\(i32 [^)]*\)', f"call void @emu_warp_barrier(i32 {site})", line
+        r'call void @"llvm\.nvvm\.bar\.warp\.sync"\(i32 ([^)]*)\)', rf"call void @emu_meet(i32 \1, i32 {site})", line
     )
     line = re.sub(
         r'call i32 @"llvm\.nvvm\.read\.ptx\.sreg\.(\w+\.[xyz])"\(\)',
@@ -86,13 +88,8 @@ def replace_intrinsics(line: str, site: int) -> str:
     line = line.replace('call i32 @"llvm.nvvm.read.ptx.sreg.laneid"()', "call i32 @emu_lane()")
     line = line.replace('call i32 @"llvm.nvvm.read.ptx.sreg.warpsize"()', "add i32 32, 0")
     line = re.sub(
-        r'@"llvm\.nvvm\.shfl\.sync\.i32"\(i32 [^,]*, (.*?)\)(,|$)',
+        r'@"llvm\.nvvm\.shfl\.sync\.i32"\((.*?)\)(,|$)',
         rf"@emu_shuffle(\1, i32 {site})\2",
         line,
     )
-    line = re.sub(r'@"llvm\.nvvm\.atomic\.load\.add\.f(?:32|64)\.p\df(32|64)"', _float_add, line)
     return re.sub(r'call void @"llvm\.nvvm\.membar\.\w+"\(\)', "fence seq_cst", line)
-
-
-def _float_add(found: re.Match[str]) -> str:
-    return "@emu_add_float" if found[1] == "32" else "@emu_add_double"
