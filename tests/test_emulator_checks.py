@@ -398,3 +398,21 @@ def test_max_iterations_is_a_number_or_none():
     y = np.zeros(1, np.int64)
     emulate(rounds, max_iterations=None)[1, 1](np.array([50]), y)
     assert y[0] == 100
+
+
+def test_double_precision_by_mistake_is_seen_by_the_static_report_as_the_docs_say():
+    from minigen.kernels import static_report
+
+    if reason := static_report.why_not():
+        pytest.skip(reason)
+
+    @cuda.jit
+    def leaks(x):
+        x[cuda.grid(1)] *= 0.1
+
+    @cuda.jit
+    def stays(x):
+        x[cuda.grid(1)] *= float32(0.1)
+
+    assert static_report.analyse(leaks, [float32[::1]], 256).counts["F64"] > 0
+    assert static_report.analyse(stays, [float32[::1]], 256).counts["F64"] == 0

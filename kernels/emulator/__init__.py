@@ -5,9 +5,9 @@ intermediate representation (IR), on the CPU.  So the kernel is the real one: th
 same order of operations; only the last step, from there to the GPU's instructions, is another compiler's.
 
 Read the modules in this order: `translate` (a GPU's IR in the CPU's terms), `fibers` (threads and barriers),
-`instrument` (which instructions touch memory), `indices` (which index of which axis), `check` (races, bounds,
-alignment, memory that no thread has written), `count` (transactions, bank conflicts), `build`, `program`, `launch`, and
-`drop_in` (`as_gpu`: programs that use `numba.cuda` as on a GPU).
+`functions` (votes, atomics, float16), `instrument` (which instructions touch memory), `indices` (which index of which
+axis), `check` (races, bounds, alignment, memory that no thread has written), `count` (transactions, bank conflicts),
+`build`, `program`, `launch`, and `drop_in` (`as_gpu`: programs that use `numba.cuda` as on a GPU).
 
 What it does not do:
 
@@ -25,10 +25,14 @@ What it does not do:
   write the same value are a race too.
 - A negative index counts from the end, as in Numba.  Where it is negative in some threads only, as in ``x[i - 1]``,
   there is a warning; where it is in all, none.
-- A read of what no thread has written is a fault for shared and local arrays only.  What an argument holds at first the
-  caller knows.  That a kernel writes all of an argument is looked at if `outputs` names it.
+- A read of what no thread has written is a fault for shared and local arrays, and for the device arrays of `as_gpu`.
+  What a NumPy array holds at first the caller knows.  Whether a kernel writes all of it is looked at if `outputs` names
+  it.
 - A loop is taken for endless after `max_iterations`; a recursion is not looked at.
-- It says nothing about speed.  For that there is `minigen.kernels.static_report`.
+- ``int32(n)`` of a larger number drops its upper bits without a word, as on a GPU; an index that went wrong by it is
+  found only where it is out of bounds.
+- It says nothing about speed.  For that there is `minigen.kernels.static_report`.  That also finds arithmetic that one
+  number made double, as in ``x[i] * 0.1``: ``counts["F64"]`` of what its function `analyse` returns should be 0.
 """
 
 import importlib.util

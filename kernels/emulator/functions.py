@@ -31,7 +31,7 @@ def host_name(name: str) -> str | None:
 
 
 _WARP = """
-; Wait for the lanes of `mask`; 0: for nobody in particular, so that all come together who can.
+; Wait for the lanes of `mask`; 0: for none in particular, and all go on who can come.
 define void @emu_meet(i32 %mask, i32 %site) noinline {
   %t = load i32, ptr @emu_thread
   %masks = load ptr, ptr @emu_masks
@@ -126,7 +126,7 @@ out:
   %r1 = insertvalue {i32, i32} %r0, i32 %equal2, 1
   ret {i32, i32} %r1 }
 
-; The ballot of one warp, between two barriers so that nobody changes it meanwhile.
+; The ballot of one warp, between two barriers, so that it does not change meanwhile.
 define {i32, i32} @emu_ask(i32 %mask, i64 %mine, i64 %value, i32 %site) noinline {
   %t = load i32, ptr @emu_thread
   %all = load ptr, ptr @emu_exchange

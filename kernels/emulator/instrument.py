@@ -283,7 +283,7 @@ class _Module:
     def _expect_supported(self, line: str, place: tuple[str, int]) -> None:
         found = re.search(r'@"?(llvm\.nvvm\.[\w.]+|cudaCG\w+)"?\(|( asm )', line) or self._foreign(line)
         if found:
-            what = found[1] or re.sub(r'.*asm (?:sideeffect )?"([^"]*)".*', r"inline assembly: \1", line)
+            what = found[1] or re.sub(r'.*asm +(?:sideeffect )?"([^"]*)".*', r"inline assembly: \1", line)
             file, number = place if "numba_cuda" not in place[0] else self._caller(place)
             raise UnsupportedError(
                 f"{describe(what)}: the emulator has no such thing ({Path(file).name}, line {number or 'unknown'})"
