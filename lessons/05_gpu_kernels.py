@@ -187,7 +187,8 @@ run_checked(add_without_guard, blocks, threads, a, b, c)
 # It also names an index that leaves its axis only (`x[i, j + 1]` in the last column, which is an element of the next row), a
 # read from an array of the kernel's own that no thread has written, and a loop that does not end.
 # `emulate(kernel, outputs="c")` asks that every element of `c` is written.  With `check=False` a kernel runs many times
-# faster, and a wrong index may end Python.
+# faster, and a wrong index may end Python.  A program that was written for a GPU, with `cuda.to_device` and
+# `add[blocks, threads](...)`, runs as it is inside of `with emulator.as_gpu():`.
 #
 # ### Exercise 5.1: one thread for each element, and no more
 #
