@@ -177,6 +177,10 @@ def test_only_what_nobody_looks_between_is_done_in_one_pass():
         plain = norm().to("float64")(x)
         expected = x if (hooked, before) == (0, True) else plain.relu() if (hooked, before) == (1, False) else plain
         np.testing.assert_array_equal(seen[0].numpy(), expected.numpy())
+    for replaced in (0, 1):  # by somebody's own function, which takes no slope
+        layers = [norm(), nn.ReLU()]
+        layers[replaced].forward = lambda input: input * 3
+        assert last(*layers) == ("leaky_relu", "mul")[replaced]
 
 
 @pytest.mark.parametrize("norm", [mg.functional.batch_norm, mg.functional.instance_norm])

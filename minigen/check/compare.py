@@ -246,6 +246,11 @@ def _cotangent(
                     if band is None:
                         worst = max(worst, resolution_of(allowed, size, _reach(point, i, measured)))
                     continue
+                # A gradient moves in steps of its function's roundings: of a saturated softmax it is far smaller.
+                steps = 4 * U * point.given
+                problem = _too_coarse(point, i, name, g, w, along, claimed, blur, steps) if steps else None
+                if problem:
+                    return problem
                 if abs(second.slope - second.beside) <= allowed:
                     numbers = None, called[off], second.slope, allowed
                     return point.finding("wrong", name, reason, *numbers, cotangent=shown)
@@ -263,15 +268,11 @@ def _reach(point: Point, i: int, measured: Measured) -> float:
 
 
 def _too_coarse(
-    point: Point, i: int, name: str, g: Array, v: Array, measured: Measured, claimed: Array, blur: Array
-) -> Finding | None:
-    """Whether the two sides only differ because the function moves in steps.
-
-    A gradient moves in steps of its function's roundings: that of a saturated softmax is far smaller than they are.
-    """
-    height = quantization(point.fn, point.inputs, i, v, point.value, measured)
-    if point.order > 1:
-        height = np.fmax(height, 4 * U * point.given)
+    point: Point, i: int, name: str, g: Array, v: Array, measured: Measured, claimed: Array, blur: Array,
+    least: float = 0.0,
+) -> Finding | None:  # fmt: skip
+    """Whether the two sides only differ because the function moves in steps, which are not smaller than `least`."""
+    height = np.fmax(quantization(point.fn, point.inputs, i, v, point.value, measured), least)
     if not np.any(height):
         return None
     again = point.along(i, v, np.maximum(point.noise, height))

@@ -208,13 +208,16 @@ _WITH_SLOPE = (BatchNorm1d, BatchNorm2d, InstanceNorm2d, Linear, Conv2d, ConvTra
 
 
 def _takes_slope(module: Module) -> bool:
-    """Whether it is a layer of ours that can.  One with a hook is left alone, for a hook sees what comes out of it."""
-    return type(module) in _WITH_SLOPE and not module._forward_hooks
+    """Whether it is a layer of ours that can.
+
+    One with a hook is left alone, for a hook sees what comes out of it; and one with a `forward` that somebody gave it.
+    """
+    return type(module) in _WITH_SLOPE and not module._forward_hooks and "forward" not in vars(module)
 
 
 def _slope(module: Module | None) -> float | None:
-    """The slope, 0 or more, of a ReLU or leaky ReLU of ours without hooks."""
-    if module is None or module._forward_pre_hooks or module._forward_hooks:
+    """The slope, 0 or more, of a ReLU or leaky ReLU of ours without hooks and with its own `forward`."""
+    if module is None or module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module):
         return None
     if type(module) is ReLU:
         return 0.0
