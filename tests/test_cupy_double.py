@@ -96,6 +96,7 @@ def test_what_would_start_a_kernel_is_counted():
     assert double.LAUNCHES.total() == 6 and double.LAUNCHES["add"] == double.LAUNCHES["setitem"] == 1
 
 
+@pytest.mark.emulator
 def test_a_training_step_starts_few_kernels():
     """Of a DCGAN; one of ours for what was several: a normalization, an optimizer's whole step."""
     import launch_count
