@@ -95,6 +95,10 @@ DELIBERATE = {
         lambda args, options, i: slices(np.isinf(args[0]), options, 1),
         "beside infinity the finite elements have the derivative 1 / infinity, 0; PyTorch multiplies infinity by 0",
     ),
+    "scaled_dot_product_attention": (
+        lambda args, options, i: bool(options) and not all(np.isfinite(a).all() for a in args if a.dtype.kind == "f"),
+        "a masked key has the weight 0 also beside an infinite score; PyTorch's softmax makes the whole row NaN",
+    ),
     "cross_entropy": (ignored_rows, "their gradient is 0; PyTorch computes NaN from an infinite logit"),
     "pow": (
         lambda args, options, i: np.signbit(args[0]) & ((args[0] == 0) | np.isinf(args[0])),

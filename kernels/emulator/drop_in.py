@@ -41,18 +41,19 @@ class DeviceArray:
     """
 
     def __init__(self, array: np.ndarray, fresh: np.ndarray):
-        self._array, self.fresh = array, fresh
+        self._array: np.ndarray = array
+        self.fresh: np.ndarray = fresh
         self.writer: str = ""
 
-    shape = property(lambda self: self._array.shape)
-    strides = property(lambda self: self._array.strides)
-    dtype = property(lambda self: self._array.dtype)
-    ndim = property(lambda self: self._array.ndim)
-    size = property(lambda self: self._array.size)
-    nbytes = property(lambda self: self._array.nbytes)
+    shape: Any = property(lambda self: self._array.shape)
+    strides: Any = property(lambda self: self._array.strides)
+    dtype: Any = property(lambda self: self._array.dtype)
+    ndim: Any = property(lambda self: self._array.ndim)
+    size: Any = property(lambda self: self._array.size)
+    nbytes: Any = property(lambda self: self._array.nbytes)
     alloc_size = nbytes
     T = property(lambda self: self.transpose())
-    __cuda_array_interface__ = property(lambda self: self._array.__array_interface__ | {"version": 3})
+    __cuda_array_interface__: Any = property(lambda self: self._array.__array_interface__ | {"version": 3})
 
     def __len__(self) -> int:
         return len(self._array)

@@ -115,7 +115,7 @@ class RecordingSource(RandomSource):
         self.notes: dict[str, Any] = {}
         self.filled: dict[int, tuple[Any, str, str]] = {}
         self.unusual: dict[str, bool] = {}
-        self.dull = False
+        self.dull: bool = False
 
     def integer(self, low: int, high: int) -> int:
         """An integer that the generator draws, and that is noted."""
@@ -284,16 +284,21 @@ class Covering:
         layouts: bool = True,
         only: Callable[..., bool] | None = None,
     ):
-        self.entry, self.rng, self.fixed, self.layouts, self.only = entry, rng, fixed, layouts, only
+        self.entry: Entry = entry
+        self.rng: np.random.Generator = rng
+        self.fixed: dict[str, Any] = fixed
+        self.layouts: bool = layouts
+        self.only: Callable[..., bool] | None = only
         self.drafts: list[Draft] = []
         self.numbers: dict[Any, int] = {}
-        self.worth = np.zeros(1)  # of each number; the number 0 stands for nothing
-        self.again = np.zeros(1)
-        self.times = np.zeros(1)
-        self.members = np.zeros((0, 1), np.intp)
-        self.prices, self.shares = np.zeros(0), np.zeros(0)
-        self.open = np.zeros(0, bool)
-        self.drawn = 0
+        self.worth: np.ndarray = np.zeros(1)  # of each number; the number 0 stands for nothing
+        self.again: np.ndarray = np.zeros(1)
+        self.times: np.ndarray = np.zeros(1)
+        self.members: np.ndarray = np.zeros((0, 1), np.intp)
+        self.prices: np.ndarray = np.zeros(0)
+        self.shares: np.ndarray = np.zeros(0)
+        self.open: np.ndarray = np.zeros(0, bool)
+        self.drawn: int = 0
         self.dealt: set[Any] = set()
         self.offered: dict[str, int] = {}
         self.given: set[str] = set()

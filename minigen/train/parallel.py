@@ -289,7 +289,8 @@ class DataParallel:
         if not isinstance(model, Module):
             raise ValueError(f"shards: expected a model that is a minigen.nn.Module, got a {type(model).__name__}")
         self.model: Any = model
-        self.shards, self.seed = shards, seed
+        self.shards: int = shards
+        self.seed: int = seed
         self.communicator: Communicator = Alone() if communicator is None else communicator
         check_shards(shards, self.communicator.size)
         self._running: _Shard | None = None
