@@ -99,6 +99,7 @@ def test_what_would_start_a_kernel_is_counted():
 @pytest.mark.emulator
 def test_a_training_step_starts_few_kernels():
     """Of a DCGAN; one of ours for what was several: a normalization, an optimizer's whole step."""
+    pytest.importorskip("numba_cuda", reason="the extra emulator brings it")
     import launch_count
 
     ours, cupys = launch_count.count()
