@@ -136,3 +136,14 @@ def dropout(
     if not training or p == 0:
         return input
     return _elementwise.dropout(input, p=p, seed=int((generator or rng()).integers(2**63)))
+
+
+def check_slope(op: str, negative_slope: float | None, least: float = -math.inf) -> None:
+    """The slope of a leaky ReLU that may follow, or None."""
+    if negative_slope is not None:
+        check_number(op, "negative_slope", negative_slope, least)
+
+
+def leaky(out: Tensor, negative_slope: float | None) -> Tensor:
+    """What follows, where no kernel does it on the way."""
+    return out if negative_slope is None else _elementwise.leaky_relu(out, negative_slope=negative_slope)

@@ -7,7 +7,8 @@ from ..kernels.shapes import output_size as conv_size
 from ..ops import conv as _conv
 from ..ops.shape import pad
 from ..tensor import Tensor
-from .norm import _channelwise, check_slope, leaky
+from .activation import check_slope, leaky
+from .norm import _channelwise
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 

@@ -10,7 +10,7 @@ from ..ops.elementwise import where
 from ..ops.linalg import dense, dense_bias
 from ..ops.shape import getitem
 from ..tensor import Tensor
-from .norm import check_slope, leaky
+from .activation import check_slope, leaky
 
 __all__ = ["embedding", "linear", "one_hot"]
 

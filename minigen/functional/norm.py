@@ -7,9 +7,10 @@ from ..arguments import check_integer, check_number, check_shape, check_tensor, 
 from ..backend import array_module, describe
 from ..kernels import find
 from ..ops import norm as _norm
-from ..ops.elementwise import leaky_relu, maximum
+from ..ops.elementwise import maximum
 from ..ops.linalg import norm
 from ..tensor import Tensor
+from .activation import check_slope, leaky
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize"]
 
@@ -266,17 +267,6 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     check_number(op, "p", p, -math.inf, most=math.inf)
     dim = normalize_dim(op, input.shape, dim)
     return input / maximum(norm(input, p, dim, keepdim=True), eps)
-
-
-def check_slope(op: str, negative_slope: float | None, least: float = -math.inf) -> None:
-    """The slope of a leaky ReLU that may follow, or None."""
-    if negative_slope is not None:
-        check_number(op, "negative_slope", negative_slope, least)
-
-
-def leaky(out: Tensor, negative_slope: float | None) -> Tensor:
-    """What follows, where no kernel does it on the way."""
-    return out if negative_slope is None else leaky_relu(out, negative_slope=negative_slope)
 
 
 def _channelwise(vector: Tensor, ndim: int) -> Tensor:
