@@ -151,22 +151,24 @@ def timed(function, *arguments):
     return NOW() - start
 
 
-def elsewhere():
-    """The seconds that other threads than this one have computed so far."""
-    return time.process_time() - time.thread_time()
+def share_of_others(a):
+    """The share of fast_conv2d's processor time that is not this thread's, over calls that take 0.1 s of it."""
+    x, w, _ = layer()
+    everyone, this = time.process_time(), time.thread_time()
+    until = time.perf_counter() + 2  # where a clock stands still
+    while time.process_time() - everyone < 0.1 and time.perf_counter() < until:
+        a.fast_conv2d(x, w, 1)
+    everyone, this = time.process_time() - everyone, time.thread_time() - this
+    return 1 - this / everyone if everyone else 0.0
 
 
 def interleave(a):
     """The ratios of fast_conv2d's time to im2col's, in rounds in which they take turns with other images each time."""
     x, w, options = layer()
-    rounds, others = [], elsewhere()
+    rounds = []
     for k in range(23):
         image = x + np.float32(k)
         rounds.append((timed(a.fast_conv2d, image, w, 1), timed(im2col, image, w, *options)))
-    if elsewhere() - others > 0.02 + 0.2 * sum(theirs for _, theirs in rounds):
-        fail(
-            "fast_conv2d", "it computes in other threads as well; one thread is asked for (in Numba: no parallel=True)."
-        )
     return [ours / theirs for ours, theirs in rounds[2:]]
 
 
@@ -178,6 +180,11 @@ def ratio(a):
         ours = min(timed(a.fast_conv2d, small, w, 1) for _ in range(4))  # the first time Numba compiles
         theirs = min(timed(im2col, small, w, *options) for _ in range(4))
         found = [1000.0] if ours > 100 * theirs else []  # too long to wait for the layer
+        if not found and share_of_others(a) > 0.4:  # a threaded kernel has .8; a thread of the machine's own, .1
+            fail(
+                "fast_conv2d",
+                "it computes in other threads as well; one thread is asked for (in Numba: no parallel=True).",
+            )
         while not found or (len(found) < 5 and 1.4 < found[-1] < 6):
             found.append(statistics.median(interleave(a)))
         MEASURED[a.fast_conv2d] = statistics.median(found)
