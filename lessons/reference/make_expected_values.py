@@ -56,6 +56,8 @@ class Row:
         The acceptance, for the reader; empty if there is none.
     holds : callable, optional
         Whether a number meets it.
+    decimals : int, default 1
+        With which the number is printed.
     """
 
     key: str
@@ -65,10 +67,11 @@ class Row:
     pattern: str
     bound: str = ""
     holds: Callable[[float], bool] | None = None
+    decimals: int = 1
 
 
 ELBO, LIKELIHOOD = r"-ELBO +([-\d.]+)", r"-log p\(x\) +([-\d.]+)"
-FID = r"FID, % of the variance +([\d.]+)"
+FID, COVERAGE = r"FID, % of the variance +([\d.]+)", r"coverage +([\d.]+)"
 ROWS = [
     Row("vae", "VAE, code of 20: -ELBO", "vae", "", ELBO, "at most 110", lambda v: v <= 110),
     Row("vae-2", "VAE, code of 2: -ELBO", "vae --latent 2", "", ELBO, "at most 150", lambda v: v <= 150),
@@ -80,10 +83,16 @@ ROWS = [
         "at least 97", lambda v: v >= 97),
     Row("cgan-cas", "CGAN: real test digits read by a classifier of its samples, in %", "cgan", "--classify 10000",
         r"test images read +([\d.]+)%", "at least 92", lambda v: v >= 92),
+    Row("cgan-fid", "CGAN: FID in % of the variance", "cgan", "--classify 10000", FID, decimals=2),
+    Row("cgan-coverage", "CGAN: coverage", "cgan", "--classify 10000", COVERAGE, decimals=2),
     Row("dcgan-rare", "DCGAN: the rarest digit among 1,000 samples, in %", "dcgan", "rarest", r"rarest ([\d.]+)",
-        "at least 3", lambda v: v >= 3),
+        "at least 5", lambda v: v >= 5),
     Row("dcgan-agree", "DCGAN: samples on which three readers agree, in %", "dcgan", "agreement", r"agree ([\d.]+)",
         "at least 75", lambda v: v >= 75),
+    Row("dcgan-fid", "DCGAN: FID in % of the variance", "dcgan", "", FID, "at most 4", lambda v: v <= 4),
+    Row("dcgan-coverage", "DCGAN: coverage", "dcgan", "", COVERAGE, decimals=2),
+    Row("dcgan-copies", "DCGAN: share of near copies of training images", "dcgan", "", r"near copies, pixels +([\d.]+)",
+        "at most 0.01, as of real digits", lambda v: v <= 0.01, decimals=4),
 ]  # fmt: skip
 
 
@@ -112,6 +121,9 @@ LOGS = {
     "vae": ((1, 5, 20, 40), ("loss", "reconstruction", "kl"), 1),
 }
 """Of the log of seed 0 of these runs: means over which epochs, of which columns, with how many decimals."""
+
+PICTURES = ("dcgan", "gan", "cgan")
+"""Of seed 0 of these runs the last grid of samples is shown, as `lessons/pictures/MODEL_mnist5k.png`."""
 
 
 def trained(train: str, seed: int, setting: str, folder: Path) -> Path:
@@ -146,6 +158,18 @@ def logged(model: str, folder: Path) -> list[list[float]]:
         rows = list(csv.DictReader(file))
     of = lambda epoch: [row for row in rows if row["epoch"] == str(epoch)]  # noqa: E731
     return [[epoch, *(statistics.fmean(float(r[c]) for r in of(epoch)) for c in columns)] for epoch in epochs]
+
+
+def last_grid(model: str, folder: Path) -> bytes:
+    """The last grid of samples of seed 0, as PNG."""
+    return max((trained(model, 0, "default", folder) / "samples").glob("epoch-*.png")).read_bytes()
+
+
+def digit_shares(seed: int, folder: Path) -> list[float]:
+    """The share of each digit among samples of the default DCGAN, in %."""
+    path = trained("dcgan", seed, "default", folder)
+    said = run_command([sys.executable, __file__, "--read", "rarest", str(path)], folder)
+    return [float(share) for share in re.search(r"shares ([\d. ]+);", said)[1].split()]  # type: ignore[index]
 
 
 # ---- what no command of minigen measures
@@ -217,15 +241,16 @@ def seeds_table(results: dict[str, Any]) -> list[str]:
             continue
         how = "this script" if row.evaluate in READERS else f"`minigen evaluate RUN {row.evaluate}`".replace(" `", "`")
         others = [
-            f"{name} {numbers[f'{row.key}/0/{name}']:.1f}" for name in SETTINGS
+            f"{name} {numbers[f'{row.key}/0/{name}']:.{row.decimals}f}" for name in SETTINGS
             if name != "default" and f"{row.key}/0/{name}" in numbers
         ]  # fmt: skip
-        spread = f"{statistics.median(known):.1f} ({min(known):.1f} to {max(known):.1f})"
+        middle, low, high = (f"{f(known):.{row.decimals}f}" for f in (statistics.median, min, max))
         missed = row.holds is not None and not all(map(row.holds, known))
         bound = f", {row.bound}{' (missed)' if missed else ''}" if row.bound else ""
         columns = [
             row.measure + bound, f"`minigen train {row.train}`, {how}",
-            *("" if cell is None else f"{cell:.1f}" for cell in cells), spread, ", ".join(others),
+            *("" if cell is None else f"{cell:.{row.decimals}f}" for cell in cells), f"{middle} ({low} to {high})",
+            ", ".join(others),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(columns)} |")
     return lines
@@ -260,9 +285,17 @@ def log_table(model: str, rows: list[list[float]]) -> list[str]:
     return lines + [f"| {row[0]:.0f} | {' | '.join(f'{value:.{decimals}f}' for value in row[1:])} |" for row in rows]
 
 
+def shares_table(results: dict[str, Any]) -> list[str]:
+    """A line for each seed of the default DCGAN."""
+    lines = [f"| digit | {' | '.join(map(str, range(10)))} |", "|" + "---|" * 11]
+    for key in sorted(key for key in results if key.startswith("shares/")):
+        lines.append(f"| seed {key.split('/')[1]} | {' | '.join(f'{share:.1f}' for share in results[key])} |")
+    return lines
+
+
 def with_tables(page: str, results: dict[str, Any]) -> str:
     """The page with each table between its two marks; a table of which nothing is known stays as it is."""
-    tables = {"seeds": seeds_table(results), "best": best_table(results)}
+    tables = {"seeds": seeds_table(results), "best": best_table(results), "shares": shares_table(results)}
     tables |= {model: log_table(model, results[f"log/{model}"]) for model in LOGS if f"log/{model}" in results}
     for name, lines in tables.items():
         page = replace_table(page, name, lines)
@@ -270,7 +303,7 @@ def with_tables(page: str, results: dict[str, Any]) -> str:
 
 
 def stored() -> dict[str, Any]:
-    """The results that are there: row/seed/setting to number, log/model to a table."""
+    """The results that are there: row/seed/setting to number, log/model to a table, shares/seed to ten numbers."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
@@ -289,7 +322,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument(
-        "--rows", nargs="+", choices=[*(row.key for row in [*ROWS, *BEST]), *LOGS], help="rows, and logs by model"
+        "--rows",
+        nargs="+",
+        choices=sorted({*(row.key for row in [*ROWS, *BEST]), *LOGS, *PICTURES}),
+        help="rows; of a model's name, its log and its picture",
     )
     parser.add_argument("--settings", nargs="+", choices=["all", *SETTINGS], default=["default"])
     parser.add_argument("--folder", type=Path, default=Path("expected-values"), help="where the runs go")
@@ -300,19 +336,29 @@ def main() -> None:
     if arguments.read:
         print(READERS[arguments.read[0]](arguments.read[1]))
         return
-    results = stored()
+    results, folder = stored(), arguments.folder.resolve()
+
+    def keep(key: str, make: Callable[[], Any]) -> None:
+        """Make a result, if it is not there yet."""
+        if key not in results or arguments.again:
+            results[key] = make()
+            print(f"{key}: {results[key]}", flush=True)
+            RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+    if arguments.again and (folder / "runs").exists():
+        parser.error(f"--again trains again, but {folder} holds runs already; give a new --folder")
     if not arguments.only_tables:
-        arguments.folder.mkdir(exist_ok=True, parents=True)
+        folder.mkdir(exist_ok=True, parents=True)
         for row, seed, setting in asked(arguments):
-            key = f"{row.key}/{seed}/{setting}"
-            if key not in results or arguments.again:
-                results[key] = made(row, seed, setting, arguments.folder.resolve())
-                print(f"{key}: {results[key]}", flush=True)
-                RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+            keep(f"{row.key}/{seed}/{setting}", lambda: made(row, seed, setting, folder))  # noqa: B023
+            if row.evaluate == "rarest" and setting == "default":
+                keep(f"shares/{seed}", lambda: digit_shares(seed, folder))  # noqa: B023
         for model in LOGS:
-            if (not arguments.rows or model in arguments.rows) and (f"log/{model}" not in results or arguments.again):
-                results[f"log/{model}"] = logged(model, arguments.folder.resolve())
-                RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+            if not arguments.rows or model in arguments.rows:
+                keep(f"log/{model}", lambda: logged(model, folder))  # noqa: B023
+        for model in PICTURES:
+            if not arguments.rows or model in arguments.rows:
+                (HERE.parent / "pictures" / f"{model}_mnist5k.png").write_bytes(last_grid(model, folder))
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
 
 
