@@ -27,6 +27,7 @@ __all__ = [
     "describe",
     "device_of",
     "freeze",
+    "gpu_module",
     "get_rng_state",
     "is_array",
     "manual_seed",
@@ -111,10 +112,17 @@ def to_device(array: Any, device: str) -> Any:
         return array
     if device == "cpu":
         return array.get()
-    return _cupy().asarray(array)
+    return gpu_module().asarray(array)
 
 
-def _cupy() -> ModuleType:
+def gpu_module() -> ModuleType:
+    """Return ``cupy``, if there is a GPU.
+
+    Raises
+    ------
+    DeviceError
+        If CuPy, a driver or a GPU is missing.
+    """
     extra = 'python -m pip install "minigen-lab[cuda13]", or cuda12 where nvidia-smi shows CUDA 12'
     try:
         import cupy
@@ -139,7 +147,7 @@ def _cupy() -> ModuleType:
 def why_no_gpu() -> str:
     """Say what device "cuda" lacks on this machine; an empty string if it is ready."""
     try:
-        _cupy()
+        gpu_module()
     except DeviceError as error:
         return str(error)
     return ""

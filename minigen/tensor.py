@@ -506,4 +506,4 @@ def from_dlpack(source: Any) -> Tensor:
     """
     if source.__dlpack_device__()[0] in (1, 3):
         return tensor(np.from_dlpack(source))
-    return tensor(backend._cupy().from_dlpack(source))
+    return tensor(backend.gpu_module().from_dlpack(source))

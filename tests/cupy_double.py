@@ -134,6 +134,11 @@ class ndarray:
         raise TypeError(f"np.{function.__name__} of a device array: use xp.{function.__name__}")
 
     @property
+    def data(self):
+        """Where its memory begins."""
+        return SimpleNamespace(ptr=self._host.ctypes.data)
+
+    @property
     def __cuda_array_interface__(self):
         own = self._host
         strides = None if own.flags.c_contiguous else own.strides
@@ -245,7 +250,10 @@ def _signature(function):
         return inspect.signature(function)
     except (TypeError, ValueError):  # Cython's methods have theirs in the docstring
         found = re.match(r"\w+\.\w+\(self,? ?(.*?)\)", (getattr(function, "__doc__", "") or "").split("\n")[0])
-        return inspect.signature(eval(f"lambda {found[1]}: 0", {})) if found else None
+        if found is None:
+            return None
+        names = re.sub(r"\b\w+ (?=\w)", "", found[1])  # without the types of C
+        return inspect.signature(eval(f"lambda {names}: 0", {}))
 
 
 #: Functions whose result is as large as the device's numbers say.

@@ -75,7 +75,7 @@ def _join_ranks() -> Any:
     """The processes that train together: those of the MPI job, or this one alone."""
     from .. import kernels
     from ..train.errors import OtherRankError
-    from ..train.mpi import MPICommunicator, rank_of_launcher, threads_for_rank
+    from ..train.mpi import MPICommunicator, rank_of_launcher, see_own_gpu, threads_for_rank
     from ..train.parallel import Alone
 
     if rank_of_launcher() is None:
@@ -86,6 +86,7 @@ def _join_ranks() -> Any:
         if rank_of_launcher() == 0:
             raise
         raise OtherRankError(str(error)) from error
+    see_own_gpu(ranks)
     if "MINIGEN_NUM_THREADS" not in os.environ:
         kernels.set_num_threads(threads_for_rank(ranks, kernels.get_num_threads()))
     return ranks
@@ -195,6 +196,7 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     from ..models import CycleGAN, ImageModel, Pix2Pix, Repair, family
     from ..train import Run, RunError, build_model, find_run, fit, load_split, load_validation, open_run
     from ..train.environment import describe_environment
+    from ..train.nccl import gpu_communicator
     from ..train.parallel import check_shards, on_all_ranks
 
     def model_on(device: str, config: dict[str, Any], source: Path | None = None) -> Any:
@@ -268,6 +270,10 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         run = Run.create(find_run(name), config, arguments.overwrite)
         print_line(f"run {run.path}: {arguments.model} on {loader.dataset!r}")
     config |= changes
+    if config["device"] == "cuda" and ranks.size > 1:
+        ranks, reason = gpu_communicator(ranks)
+        if reason:
+            print_line(f"gradients go through the memory of the computers, not from GPU to GPU: {reason}")
     with contextlib.nullcontext() if run is None else run.lock:
         if run is not None and changes:
             run.update_config(**changes)

@@ -4,6 +4,7 @@ The package mpi4py is imported only where MPI has started the process: to import
 """
 
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from .._util.optional import PIP, require
 
-__all__ = ["MPICommunicator", "abort_job", "rank_of_launcher", "threads_for_rank"]
+__all__ = ["MPICommunicator", "abort_job", "rank_of_launcher", "see_own_gpu", "threads_for_rank"]
 
 _RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # MPICH and Intel MPI; Slurm; Open MPI
 
@@ -48,6 +49,7 @@ class MPICommunicator:
         self._world: Any = self._mpi.COMM_WORLD
         self.rank: int = self._world.Get_rank()
         self.size: int = self._world.Get_size()
+        self.rows_on: str | None = "cpu"
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all ranks; they are pickled on the way."""
@@ -86,6 +88,32 @@ def threads_for_rank(communicator: MPICommunicator, threads: int) -> int:
     """
     mine = tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
     return max(1, threads // communicator.gather_on_node(mine).count(mine))
+
+
+def see_own_gpu(communicator: MPICommunicator) -> None:
+    """Let each rank see another GPU of its computer: it is the first one that the rank sees.
+
+    This sets ``CUDA_VISIBLE_DEVICES``, so it must come before CUDA is used.  Nothing changes where a rank sees one GPU
+    only, because its launcher has chosen, or none.  More ranks than GPUs share them.
+
+    Parameters
+    ----------
+    communicator : MPICommunicator
+    """
+    ranks_here = communicator.gather_on_node(communicator.rank)
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = _all_gpus() if given is None else [gpu for gpu in given.split(",") if gpu]
+    if len(gpus) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[ranks_here.index(communicator.rank) % len(gpus)]
+
+
+def _all_gpus() -> list[str]:
+    """The numbers of the GPUs that the driver lists; CUDA is not to be started for that."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [str(number) for number, _ in enumerate(line for line in listed.splitlines() if line.startswith("GPU "))]
 
 
 def abort_job(code: int, message: str = "") -> None:

@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 class Communicator(Protocol):
-    """What data parallelism needs of the processes: `Alone` has it, and `minigen.train.mpi.MPICommunicator`.
+    """What data parallelism needs of the processes: `Alone` has it, `MPICommunicator` and `NCCLCommunicator`.
 
     Every rank makes the same calls in the same order.
     """
@@ -65,13 +65,17 @@ class Communicator(Protocol):
     def size(self) -> int:
         """The number of processes."""
 
+    @property
+    def rows_on(self) -> str | None:
+        """The device, "cpu" or "cuda", where the arrays of `gather_rows` and `exchange_rows` are; None for any."""
+
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all ranks, in the order of the ranks, on every rank."""
 
-    def gather_rows(self, rows: np.ndarray) -> np.ndarray:
+    def gather_rows(self, rows: Any) -> Any:
         """Return the rows (n, length) of all ranks as (size * n, length), in the order of the ranks, on every rank."""
 
-    def exchange_rows(self, rows: np.ndarray) -> np.ndarray:
+    def exchange_rows(self, rows: Any) -> Any:
         """Send row r of (size, ...) to rank r; return the rows that were sent here, in the order of the ranks."""
 
 
@@ -84,21 +88,22 @@ class Alone:
 
     rank: int = 0
     size: int = 1
+    rows_on: str | None = None
 
     def gather(self, value: Any) -> list[Any]:
         """Return a list of the one value."""
         return [value]
 
-    def gather_rows(self, rows: np.ndarray) -> np.ndarray:
+    def gather_rows(self, rows: Any) -> Any:
         """Return the rows."""
         return rows
 
-    def exchange_rows(self, rows: np.ndarray) -> np.ndarray:
+    def exchange_rows(self, rows: Any) -> Any:
         """Return the rows."""
         return rows
 
 
-def sum_in_order(communicator: Communicator, rows: np.ndarray) -> np.ndarray:
+def sum_in_order(communicator: Communicator, rows: Any) -> Any:
     """Add the rows of all ranks, in the order of the ranks and of the rows: the same bits on any number of ranks.
 
     Each of R ranks adds 1/R of the columns: it gets these columns of all rows.  Then all ranks get all sums.  A rank
@@ -108,12 +113,12 @@ def sum_in_order(communicator: Communicator, rows: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     communicator : Communicator
-    rows : ndarray (n, length)
+    rows : array (n, length)
         As many on each rank.
 
     Returns
     -------
-    ndarray (length,)
+    array (length,)
 
     Examples
     --------
@@ -123,7 +128,7 @@ def sum_in_order(communicator: Communicator, rows: np.ndarray) -> np.ndarray:
     count, length = rows.shape
     width = -(-length // communicator.size)
     if length % communicator.size:
-        rows = np.pad(rows, ((0, 0), (0, communicator.size * width - length)))
+        rows = backend.array_module(rows).pad(rows, ((0, 0), (0, communicator.size * width - length)))
     parts = rows.reshape(count, communicator.size, width).swapaxes(0, 1)
     mine = communicator.exchange_rows(parts).reshape(-1, width)
     total = mine[0].copy()
@@ -295,7 +300,7 @@ class DataParallel:
         check_shards(shards, self.communicator.size)
         self._running: _Shard | None = None
         self._steps: dict[str, Callable[[], None]] = {}
-        self._scratch: dict[Any, np.ndarray] = {}
+        self._scratch: dict[Any, Any] = {}
         self._updated: set[Tensor] = set()  # parameters of an optimizer
         self._slots: list[tuple[Module, str, Tensor]] = []
 
@@ -426,20 +431,21 @@ class DataParallel:
         self._steps[name]()
         self.model.zero_grad()
 
-    def _means(self, rows: list[list[Any]]) -> list[np.ndarray]:
+    def _means(self, rows: list[list[Any]]) -> list[Any]:
         """Return for each place in the lists of arrays, one list for each shard here, the mean over all shards."""
-        arrays = [[np.asarray(backend.to_device(array, "cpu")) for array in row] for row in rows]
-        means: list[np.ndarray] = list(arrays[0])
+        arrays = [[self._where_rows_are(array) for array in row] for row in rows]
+        means = list(arrays[0])
         for dtype in sorted({array.dtype for array in means}, key=str):
             places = [i for i, array in enumerate(means) if array.dtype == dtype]
             length = sum(means[i].size for i in places)
             shape = len(arrays), length + -length % self.communicator.size  # what the ranks can divide
+            xp = backend.array_module(means[places[0]])
             # The same memory in every step: fresh pages take longer than the copy.
-            if (dtype, shape) not in self._scratch:
-                self._scratch[dtype, shape] = np.zeros(shape, dtype)
-            flat = self._scratch[dtype, shape]
+            if (xp, dtype, shape) not in self._scratch:
+                self._scratch[xp, dtype, shape] = xp.zeros(shape, dtype)
+            flat = self._scratch[xp, dtype, shape]
             for row, line in zip(arrays, flat):
-                np.concatenate([row[i].reshape(-1) for i in places], out=line[:length])
+                xp.concatenate([row[i].reshape(-1) for i in places], out=line[:length])
             total = sum_in_order(self.communicator, flat)
             total /= dtype.type(self.shards)
             start = 0
@@ -447,6 +453,12 @@ class DataParallel:
                 end = start + means[i].size
                 means[i], start = total[start:end].reshape(means[i].shape), end
         return means
+
+    def _where_rows_are(self, array: Any) -> Any:
+        """The array on the device that the ranks exchange from."""
+        device = self.communicator.rows_on or backend.device_of(array)
+        array = backend.to_device(array, device)
+        return np.asarray(array) if device == "cpu" else array
 
     def _merge(self, shards: list[_Shard]) -> dict[str, float]:
         """Give the model what the shards have left in their copies; return the means of their numbers."""
