@@ -183,6 +183,27 @@ def test_only_what_nobody_looks_between_is_done_in_one_pass():
         assert last(*layers) == ("leaky_relu", "mul")[replaced]
 
 
+@pytest.mark.parametrize("kind", [nn.Linear, nn.ReLU, nn.LeakyReLU])
+def test_a_forward_that_replaces_that_of_a_class_is_called(kind, monkeypatch):
+    plain, called = kind.forward, []
+
+    def forward(self, input):
+        called.append(kind)
+        return plain(self, input)
+
+    monkeypatch.setattr(kind, "forward", forward)
+    nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2), nn.LeakyReLU())(mg.ones(2, 3))
+    assert len(called) == (2 if kind is nn.Linear else 1)
+
+
+@pytest.mark.parametrize("slope", ["0.2", None, np.inf])
+def test_a_slope_that_was_set_later_is_the_mistake_of_the_activation(slope):
+    activation = nn.LeakyReLU(0.2)
+    activation.negative_slope = slope
+    with pytest.raises((TypeError, ValueError), match=r"^leaky_relu: argument 'negative_slope': expected a"):
+        nn.Sequential(nn.Linear(3, 2), activation)(mg.ones(2, 3))
+
+
 @pytest.mark.parametrize("norm", [mg.functional.batch_norm, mg.functional.instance_norm])
 def test_a_slope_that_is_no_number_is_named(norm):
     with pytest.raises(TypeError, match="argument 'negative_slope': expected a number"):

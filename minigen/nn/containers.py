@@ -1,5 +1,6 @@
 """Modules that hold other Modules."""
 
+import math
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, Self, cast, overload
 
@@ -205,23 +206,28 @@ class ModuleDict(Module):
 
 
 _WITH_SLOPE = (BatchNorm1d, BatchNorm2d, InstanceNorm2d, Linear, Conv2d, ConvTranspose2d)
+_OUR_FORWARD: dict[type, Any] = {kind: kind.forward for kind in (*_WITH_SLOPE, ReLU, LeakyReLU)}
+
+
+def _does_as_ours(module: Module) -> bool:
+    """Whether nothing but our `forward` runs: that of the class or of this one Module may have been replaced."""
+    kind = type(module)
+    return kind in _OUR_FORWARD and kind.forward is _OUR_FORWARD[kind] and "forward" not in vars(module)
 
 
 def _takes_slope(module: Module) -> bool:
-    """Whether it is a layer of ours that can.
-
-    One with a hook is left alone, for a hook sees what comes out of it; and one with a `forward` that somebody gave it.
-    """
-    return type(module) in _WITH_SLOPE and not module._forward_hooks and "forward" not in vars(module)
+    """Whether it is a layer of ours that can.  One with a hook is left alone, for a hook sees what comes out of it."""
+    return type(module) in _WITH_SLOPE and _does_as_ours(module) and not module._forward_hooks
 
 
 def _slope(module: Module | None) -> float | None:
-    """The slope, 0 or more, of a ReLU or leaky ReLU of ours without hooks and with its own `forward`."""
-    if module is None or module._forward_pre_hooks or module._forward_hooks or "forward" in vars(module):
+    """The slope, 0 or more, of a ReLU or leaky ReLU of ours without hooks."""
+    if module is None or module._forward_pre_hooks or module._forward_hooks or not _does_as_ours(module):
         return None
     if type(module) is ReLU:
         return 0.0
-    return module.negative_slope if type(module) is LeakyReLU and module.negative_slope >= 0 else None
+    slope = getattr(module, "negative_slope", None)  # may have been set since it was checked; the activation complains
+    return slope if isinstance(slope, int | float) and 0 <= slope < math.inf else None
 
 
 def _required(holder: Module, module: Any) -> Module:
