@@ -366,6 +366,14 @@ def test_too_much_memory_is_said_in_one_line(n, run, capsys):
         assert "TiB" in line  # the size that was asked for
 
 
+def test_an_error_of_memory_without_a_text_is_said_in_words(monkeypatch, capsys):
+    def load(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("minigen.data.load", load)
+    assert mistake(capsys, "train", "dcgan").startswith("not enough memory: an array does not fit; ask for fewer")
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux grants more memory than there is")
 def test_a_model_beyond_the_free_memory_is_refused_and_not_killed(here):
     code = (

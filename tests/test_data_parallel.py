@@ -316,13 +316,15 @@ def test_the_error_of_the_first_rank_that_has_one_is_raised_there():
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [
-        ((0, 1), "shards: expected at least 1, got 0"),
+        ((0, 1), "argument 'shards': expected an integer of at least 1, got 0"),
+        (("4", 1), "argument 'shards': expected an integer of at least 1, got '4'"),
+        ((2.0, 1), r"argument 'shards': expected an integer of at least 1, got 2\.0"),
         ((4, 3), "3 ranks cannot share 4 shards equally; expected a number of ranks that divides it: 1, 2, 4"),
         ((4, 2, 30), "a batch of 30 cannot be cut into 4 equal shards"),
     ],
 )
 def test_what_cannot_be_shared_is_refused(numbers, text):
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises((TypeError, ValueError), match=text):
         check_shards(*numbers)
 
 
@@ -454,6 +456,12 @@ def test_the_command_cuts_batches_and_refuses_another_number_afterwards(tmp_path
         "minigen: shards: a batch of 15 cannot be cut into 2 equal shards; expected a batch size that is a multiple of "
         "2, or another number of shards\n"
     )
+    assert main([*TINY, "--batch-size", "2", "--shards", "2", "--run", "odd"]) == 2
+    said = capsys.readouterr().err
+    assert "minigen: shards: each of the 2 parts of a batch of 2: vae: batch norm needs more than one image" in said
+    dcgan = ["train", "dcgan", "--data", "digits", "--width", "4", "--steps", "1", "--run", "odd"]
+    assert main([*dcgan, "--batch-size", "16", "--pack", "3"]) == 2
+    assert "minigen: dcgan: --pack 3 does not divide the batch of 16" in capsys.readouterr().err
     assert not (tmp_path / "runs" / "odd").exists()
     assert main([*TINY, "--batch-size", "16", "--run", "plain"]) == 0
     assert "shards" not in json.loads((tmp_path / "runs" / "plain" / "config.json").read_text())

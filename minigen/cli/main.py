@@ -148,7 +148,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         or str(error).startswith(_TOO_LARGE)
         or getattr(error, "errno", None) == errno.ENOMEM
     ):
-        return f"not enough memory: {error or 'an array does not fit'}; ask for fewer or smaller images or networks", 2
+        reason = str(error) or "an array does not fit"
+        return f"not enough memory: {reason}; ask for fewer or smaller images or networks", 2
     if isinstance(error, ModuleNotFoundError) and error.name and extra_of(error.name):
         return missing_package(error.name), 2
     if isinstance(error, OSError) and error.filename is not None:

@@ -197,7 +197,7 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     from ..train import Run, RunError, build_model, find_run, fit, load_split, load_validation, open_run
     from ..train.environment import describe_environment
     from ..train.nccl import gpu_communicator
-    from ..train.parallel import check_shards, on_all_ranks
+    from ..train.parallel import check_batches, on_all_ranks
 
     def model_on(device: str, config: dict[str, Any], source: Path | None = None) -> Any:
         with memory_limit():
@@ -256,8 +256,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         loader = loader_of(config, source)
         if not resume:
             _fit_to(config, loader)
-        check_shards(config.get("shards", 1), ranks.size, config["batch_size"])
         model = model_on((config | changes)["device"], config, source)
+        check_batches(model, config.get("shards", 1), ranks.size, config["batch_size"])
         if ranks.rank == 0:
             measure = _epoch_measure(config | changes, model)
 

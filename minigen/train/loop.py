@@ -30,7 +30,7 @@ from .environment import describe_environment, differences
 from .errors import CheckpointError, OtherRankError, RunError
 from .log import CsvLog, column
 from .metric_buffer import MetricBuffer
-from .parallel import Alone, Communicator, DataParallel, check_shards, fingerprint, on_all_ranks
+from .parallel import Alone, Communicator, DataParallel, check_batches, fingerprint, on_all_ranks
 from .run import Run
 from .trainable import Trainable
 
@@ -198,8 +198,7 @@ def fit(
         raise ValueError("fit: expected a run, got None; rank 0 writes it")
 
     def prepare() -> None:
-        check_shards(shards, ranks.size, loader.batch_size, loader.smallest_batch)
-        model.check_batch_size(loader.smallest_batch // shards)
+        check_batches(model, shards, ranks.size, loader.batch_size, loader.smallest_batch)
         model.prepare(loader.dataset)
 
     on_all_ranks(ranks, prepare)

@@ -33,6 +33,7 @@ import numpy as np
 
 from .. import backend
 from .._util.coroutine import Coroutine
+from ..arguments import check_integer
 from ..nn import Module
 from ..tensor import Tensor, tensor
 from .errors import OtherRankError, RunError
@@ -41,6 +42,7 @@ __all__ = [
     "Alone",
     "Communicator",
     "DataParallel",
+    "check_batches",
     "check_shards",
     "cut_batch",
     "fingerprint",
@@ -174,6 +176,8 @@ def check_shards(shards: int, ranks: int, *batch_sizes: int) -> None:
 
     Raises
     ------
+    TypeError
+        If `shards` is no integer.
     ValueError
         If one does not divide the other.
 
@@ -185,8 +189,7 @@ def check_shards(shards: int, ranks: int, *batch_sizes: int) -> None:
         ...
     ValueError: shards: 3 ranks cannot share 4 shards equally; expected a number of ranks that divides it: 1, 2, 4
     """
-    if shards < 1:
-        raise ValueError(f"shards: expected at least 1, got {shards}")
+    check_integer("parallel", "shards", shards, 1)
     if shards % ranks:
         fitting = ", ".join(str(n) for n in range(1, shards + 1) if shards % n == 0)
         raise ValueError(
@@ -197,6 +200,30 @@ def check_shards(shards: int, ranks: int, *batch_sizes: int) -> None:
         if size % shards:
             raise ValueError(f"shards: a batch of {size} cannot be cut into {shards} equal shards; expected a batch "
                              f"size that is a multiple of {shards}, or another number of shards")  # fmt: skip
+
+
+def check_batches(model: Any, shards: int, ranks: int, *batch_sizes: int) -> None:
+    """Check that the ranks can share the shards, and that the model can learn from a shard of the smallest batch.
+
+    Parameters
+    ----------
+    model : Trainable
+    shards, ranks : int
+    *batch_sizes : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_shards` and the model's `check_batch_size`.
+    """
+    check_shards(shards, ranks, *batch_sizes)
+    smallest = min(batch_sizes)
+    try:
+        model.check_batch_size(smallest // shards)
+    except ValueError as error:
+        if shards == 1:
+            raise
+        raise ValueError(f"shards: each of the {shards} parts of a batch of {smallest}: {error}") from error
 
 
 def cut_batch(batch: Mapping[str, np.ndarray], shards: int, index: int) -> dict[str, np.ndarray]:
