@@ -417,6 +417,34 @@ def test_ranks_with_other_weights_are_refused(tmp_path):
         raise found[0]
 
 
+@pytest.mark.parametrize(
+    ("differs", "text"),
+    [
+        ({"shards": (4, 8)}, "shards on all ranks, got 4 on rank 0 and 8 on rank 1"),
+        ({"steps": (3, 4)}, "number of steps on all ranks, got 3 on rank 0 and 4 on rank 1"),
+        ({"patience": (2, None)}, "patience on all ranks, got 2 on rank 0 and None on rank 1"),
+        ({"checkpoint_every": (None, 1)}, "checkpoint_every on all ranks, got None on rank 0 and 1 on rank 1"),
+        ({"seed": (0, 1)}, "seed of the loader on all ranks, got 0 on rank 0 and 1 on rank 1"),
+        ({"batch_size": (8, 16)}, "batch size on all ranks, got 8 on rank 0 and 16 on rank 1"),
+        ({"images": (32, 24)}, "number of examples on all ranks, got 32 on rank 0 and 24 on rank 1"),
+        ({"drop_last": (True, False), "images": (36, 36)}, "number of batches in an epoch on all ranks, got 4 on rank"),
+    ],
+)
+def test_ranks_that_were_called_with_other_arguments_are_refused(differs, text, tmp_path):
+    def function(rank):
+        mine = {name: values[rank.rank] for name, values in differs.items()}
+        dataset = Dataset("noise", IMAGES[: mine.pop("images", 32)])
+        to_loader = {name: mine.pop(name) for name in ("batch_size", "seed", "drop_last") if name in mine}
+        arguments = {"steps": 3, "shards": 4, **mine}
+        run = None if rank.rank else Run.create(str(tmp_path / "run"), {})
+        return fit(Regression(), Loader(dataset, **{"batch_size": 8, **to_loader}), run, communicator=rank, **arguments)
+
+    found = on_ranks(2, function)
+    assert type(found[1]) is OtherRankError
+    with pytest.raises(ValueError, match=f"^parallel: expected the same {text}"):
+        raise found[0]
+
+
 def test_one_shard_and_one_process_is_the_plain_training(tmp_path, monkeypatch):
     monkeypatch.setattr(DataParallel, "training_step", None)
     train(tmp_path / "plain", 1, 2, shards=1)

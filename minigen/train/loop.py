@@ -30,7 +30,7 @@ from .environment import describe_environment, differences
 from .errors import CheckpointError, OtherRankError, RunError
 from .log import CsvLog, column
 from .metric_buffer import MetricBuffer
-from .parallel import Alone, Communicator, DataParallel, check_batches, fingerprint, on_all_ranks
+from .parallel import Alone, Communicator, DataParallel, check_agreement, check_batches, fingerprint, on_all_ranks
 from .run import Run
 from .trainable import Trainable
 
@@ -166,7 +166,7 @@ def fit(
     ValueError
         If not exactly one of `epochs` and `steps` is given, or it is less than 1.  Also, before the first step, if the
         last batch of an epoch is too small for the model, or cannot be cut into the shards, or the ranks cannot share
-        these.
+        these or were called with other arguments.
     RunError
         If a loss or a weight becomes NaN or infinite, or a loss so large that it means nothing, or a file cannot be
         written (the disk is full); the last good checkpoint is kept, and named in the message.  Also if another process
@@ -196,6 +196,20 @@ def fit(
     ranks: Communicator = Alone() if communicator is None else communicator
     if run is None and ranks.rank == 0:
         raise ValueError("fit: expected a run, got None; rank 0 writes it")
+
+    check_agreement(
+        ranks,
+        {
+            "shards": shards,
+            "number of steps": total,
+            "checkpoint_every": checkpoint_every,
+            "patience": patience,
+            "batch size": loader.batch_size,
+            "seed of the loader": loader.seed,
+            "number of examples": len(loader.dataset),
+            "number of batches in an epoch": len(loader),
+        },
+    )
 
     def prepare() -> None:
         check_batches(model, shards, ranks.size, loader.batch_size, loader.smallest_batch)

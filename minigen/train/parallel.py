@@ -42,6 +42,7 @@ __all__ = [
     "Alone",
     "Communicator",
     "DataParallel",
+    "check_agreement",
     "check_batches",
     "check_shards",
     "cut_batch",
@@ -164,6 +165,36 @@ def on_all_ranks(communicator: Communicator, function: Callable[[], T]) -> list[
     if error is not None and communicator.rank == failed[0]:
         raise error
     raise OtherRankError(f"rank {failed[0]} failed") from error
+
+
+def check_agreement(communicator: Communicator, arguments: Mapping[str, Any]) -> None:
+    """Check that all ranks were called with the same arguments.
+
+    If not, they would wait for different exchanges, or each would learn from other batches.
+
+    Parameters
+    ----------
+    communicator : Communicator
+    arguments : mapping of str to object
+
+    Raises
+    ------
+    ValueError
+        On rank 0, if a rank has another value; the message names argument, rank and values.
+    OtherRankError
+        Then on the other ranks.
+
+    Examples
+    --------
+    >>> check_agreement(Alone(), {"shards": 4})
+    """
+    found = communicator.gather(dict(arguments))
+    for rank, others in enumerate(found):
+        for name, value in found[0].items():
+            if others[name] != value:
+                values = f"{value} on rank 0 and {others[name]} on rank {rank}"
+                message = f"parallel: expected the same {name} on all ranks, got {values}"
+                raise ValueError(message) if communicator.rank == 0 else OtherRankError(message)
 
 
 def check_shards(shards: int, ranks: int, *batch_sizes: int) -> None:

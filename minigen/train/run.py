@@ -70,7 +70,7 @@ class Run:
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         The run's folder.
 
     Raises
@@ -97,8 +97,8 @@ class Run:
     (['step-00000020.safetensors', 'step-00000030.safetensors'], 30, 'dcgan')
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: str | Path):
+        self.path = path = Path(path)
         try:
             config = json.loads(self._config.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
@@ -111,12 +111,12 @@ class Run:
         self.lock: RunLock = RunLock(path)
 
     @classmethod
-    def create(cls, path: Path, config: Mapping[str, Any], overwrite: bool = False) -> "Run":
+    def create(cls, path: str | Path, config: Mapping[str, Any], overwrite: bool = False) -> "Run":
         """Make the folder of a new run.
 
         Parameters
         ----------
-        path : Path
+        path : Path or str
         config : mapping
             What JSON can hold.
         overwrite : bool
@@ -129,6 +129,7 @@ class Run:
         OSError
             If the folder cannot be made.
         """
+        path = Path(path)
         if path.resolve().is_relative_to(_SHIPPED):
             raise RunError("a run that comes with minigen cannot be replaced; choose another name with --run NAME")
         if path.exists() and not path.is_dir():
