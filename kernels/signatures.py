@@ -323,11 +323,18 @@ def _matmul(a: Any, b: Any) -> tuple[Any, ...]:
     return a, b
 
 
-def _statistics(kernel: str) -> Callable[[Any], tuple[Any, ...]]:
-    def check(x: Any) -> tuple[Any, ...]:
-        return (_channels_second(kernel, "x", x),)
+def _channel_sums(x: Any) -> tuple[Any, ...]:
+    return (_channels_second("channel_sums", "x", x),)
 
-    return check
+
+def _batch_norm_stats(
+    x: Any, running_mean: Any = None, running_var: Any = None, momentum: Any = 0.1
+) -> tuple[Any, ...]:
+    name = "batch_norm_stats"
+    x, momentum = _channels_second(name, "x", x), _real(name, "momentum", momentum)
+    if running_mean is None and running_var is None:
+        return x, None, None, momentum
+    return x, *_per_channel(name, x, running_mean=running_mean, running_var=running_var), momentum
 
 
 def _per_channel(kernel: str, x: Any, **vectors: Any) -> Iterable[Any]:
@@ -709,8 +716,8 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "add_bias": _add_bias,
     "batch_norm": _batch_norm,
     "batch_norm_grad": _batch_norm_grad,
-    "batch_norm_stats": _statistics("batch_norm_stats"),
-    "channel_sums": _statistics("channel_sums"),
+    "batch_norm_stats": _batch_norm_stats,
+    "channel_sums": _channel_sums,
     "conv2d": _conv2d,
     "conv2d_input_grad": _conv2d_input_grad,
     "conv2d_weight_grad": _conv2d_weight_grad,

@@ -117,6 +117,21 @@ def test_statistics_are_nearly_as_exact_as_their_dtype(shape, dtype, offset):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 4), (1, 3), (4, 3, 7, 5)])
+def test_running_averages_are_renewed_in_the_same_launch(shape, dtype):
+    """Of the mean and variance that the kernel found, as the reference does it with those; the old ones stay."""
+    rng = np.random.default_rng(3)
+    x, old_mean, old_var = normal(rng, shape, dtype), normal(rng, shape[1], dtype), normal(rng, shape[1], dtype) ** 2
+    before = old_mean.copy(), old_var.copy()
+    mean, var, *new = in_every_order(lambda: cuda.batch_norm_stats(x, old_mean, old_var, 0.1))
+    with emulated():
+        np.testing.assert_array_equal((mean, var), cuda.batch_norm_stats(x))
+    expected = reference.norm.new_averages(x, mean, var, old_mean, old_var, 0.1)
+    np.testing.assert_array_equal(new, expected)
+    np.testing.assert_array_equal((old_mean, old_var), before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3, 4), (4, 3, 17, 11)])
 def test_batch_norm_and_its_gradient(shape, dtype):
     """Forward to the last bit; backward x_hat takes five roundings at most, and each operation after it one more."""

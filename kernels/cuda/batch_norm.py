@@ -15,6 +15,7 @@ $$ \mu = m + \frac1n \sum d_i, \qquad v = \frac1n \Big( \sum d_i^2 - \frac1n \bi
 import functools
 import math
 
+from ..reference.norm import average_rates
 from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty, launch
@@ -31,12 +32,20 @@ RSTD, SCALE, GRAD_SCALE, MEAN_BIAS, MEAN_WEIGHT = _FACTORS = range(5)
 
 
 @checked("batch_norm_stats")
-def batch_norm_stats(x: Array) -> tuple[Array, Array]:
+def batch_norm_stats(
+    x: Array, running_mean: Array | None = None, running_var: Array | None = None, momentum: float = 0.1
+) -> tuple[Array, ...]:
     """As `minigen.kernels.reference.batch_norm_stats`."""
     x = contiguous("batch_norm_stats: x", x)
-    mean, var = empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
-    launch(_stats(*_sizes(x), x.dtype), x.shape[1], x, mean, var, x.shape[0])
-    return mean, var
+    mean, var = (empty(x.shape[1:2], x.dtype) for _ in range(2))
+    if running_mean is None or running_var is None:
+        old = new = [mean, var]  # the kernel takes arrays, and does not look at them
+    else:
+        old = _vectors("batch_norm_stats", running_mean=running_mean, running_var=running_var)
+        new = [empty(x.shape[1:2], x.dtype) for _ in range(2)]
+    kernel = _stats(*_sizes(x), old is not new, x.dtype)
+    launch(kernel, x.shape[1], x, mean, var, *old, *new, *average_rates(x, momentum), x.shape[0])
+    return (mean, var) if old is new else (mean, var, *new)
 
 
 @checked("batch_norm")
@@ -51,7 +60,7 @@ def batch_norm(
 ) -> Array:
     """As `minigen.kernels.reference.batch_norm`."""
     x = contiguous("batch_norm: x", x)
-    mean, var, weight, bias = _vectors("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias)
+    mean, var, weight, bias = _vectors("batch_norm", mean=mean, var=var, weight=weight, bias=bias)
     y = empty(x.shape, x.dtype)
     kernel = _normalize(*_sizes(x), rectified(negative_slope), x.dtype)
     elements(kernel, x.size, x, mean, var, weight, bias, y, eps, negative_slope or 0)
@@ -73,7 +82,7 @@ def batch_norm_grad(
     x = contiguous("batch_norm_grad: x", x)
     g = contiguous("batch_norm_grad: g", g)
     kind = *_sizes(x), rectified(None if bias is None else negative_slope), x.dtype
-    mean, var, weight = _vectors("batch_norm_grad", x, mean=mean, var=var, weight=weight)
+    mean, var, weight = _vectors("batch_norm_grad", mean=mean, var=var, weight=weight)
     # Without an activation the kernels read no bias, but take an array.
     bias = weight if bias is None else contiguous("batch_norm_grad: bias", bias)
     dx, dweight, dbias = (empty(shape, x.dtype) for shape in (x.shape, x.shape[1:2], x.shape[1:2]))
@@ -89,8 +98,8 @@ def _sizes(x):
     return x.shape[1], math.prod(x.shape[2:])
 
 
-def _vectors(name, x, **vectors):
-    """Check that each vector holds one number per channel of `x`, in its dtype."""
+def _vectors(name, **vectors):
+    """Vectors of one number for each channel, as a kernel reads them."""
     return [contiguous(f"{name}: {key}", vector) for key, vector in vectors.items()]
 
 
@@ -117,10 +126,10 @@ def _totals(dtype):
 
 
 @functools.cache
-def _stats(channels, length, dtype):
+def _stats(channels, length, tracked, dtype):
     zero, totals = dtype.type(0), _totals(dtype)
 
-    def batch_norm_stats(x, mean, var, images):
+    def batch_norm_stats(x, mean, var, old_mean, old_var, new_mean, new_var, keep, of_mean, of_var, images):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
         channel, size = int32(cuda.blockIdx.x), int32(images * length)
         count = number_type(size)
@@ -135,11 +144,15 @@ def _stats(channels, length, dtype):
             squares += deviation * deviation
         total, squares = totals(total, squares, first_sums, second_sums)
         if cuda.threadIdx.x == 0:
-            mean[channel] = center + total / count
-            var[channel] = (squares - total * total / count) / count
+            center += total / count
+            variance = (squares - total * total / count) / count
+            mean[channel], var[channel] = center, variance
+            if tracked:
+                new_mean[channel] = keep * old_mean[channel] + of_mean * center
+                new_var[channel] = keep * old_var[channel] + of_var * variance
 
     number_type = number(dtype)
-    return Kernel(batch_norm_stats, (flat(dtype), flat(dtype), flat(dtype), int32), THREADS)
+    return Kernel(batch_norm_stats, (*[flat(dtype)] * 7, *[number(dtype)] * 3, int32), THREADS)
 
 
 @functools.cache

@@ -192,13 +192,21 @@ def _over(x: Array) -> tuple[tuple[int, ...], int]:
 
 
 def _batch_norm_stats(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
-    def bound(u: float, x: Array) -> tuple[Array, Array]:
+    def bound(u: float, x: Array, *running: Any) -> tuple[Array, ...]:
         """(x - m)^2 sums to n times the variance plus the square of m's error."""
         axes, n = _over(x)
         mean = gamma(n + 1, u) * np.abs(x).mean(axes)
-        return mean, gamma(n + 5, u) * (x.var(axes) + mean**2) + mean**2
+        var = gamma(n + 5, u) * (x.var(axes) + mean**2) + mean**2
+        if not running:
+            return mean, var
+        old_mean, old_var, momentum = running
+        _, _, of_var = reference.norm.average_rates(x, momentum)
+        new_mean = gamma(4, u) * (np.abs(old_mean) + np.abs(x).mean(axes)) + momentum * mean
+        return mean, var, new_mean, gamma(6, u) * (old_var + of_var * x.var(axes)) + of_var * var
 
-    return Call((fill(shapes.x),), bound)
+    c = shapes.x[1:2]
+    running = (fill(c), fill(c, "variance"), float(fill((), "rate")))
+    return Call((fill(shapes.x), *(running if rng.random() < 0.5 else ())), bound)
 
 
 def _channel_sums(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
@@ -475,6 +483,8 @@ def draw_call(name: str, shapes: Convolution, seed: int, integers: bool = False,
     def fill(shape: Sequence[int], what: str = "") -> Array:
         if what == "variance":  # with epsilon 1/4 its root is 1 or 2
             drawn = rng.choice([0.75, 3.75], shape) if integers else 0.1 + rng.exponential(size=shape)
+        elif what == "rate":  # one that rounds nothing is 0
+            drawn = np.array(0.0 if integers else 0.1)
         else:
             drawn = rng.integers(-3, 4, shape) if integers else rng.standard_normal(shape)
         return drawn.astype(dtype)

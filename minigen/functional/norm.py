@@ -85,10 +85,17 @@ def batch_norm(
     count = input.numel() // channels
     if count < 2:
         raise ValueError(f"batch_norm: expected over 1 value per channel in training, got shape {input.shape}")
-    stats = find("batch_norm_stats", input.data)(input.data)
-    for running, batch, factor in ((running_mean, stats[0], 1.0), (running_var, stats[1], count / (count - 1))):
-        if running is not None:
-            running.data = (1 - momentum) * running.data + momentum * factor * batch
+    kernel = find("batch_norm_stats", input.data)
+    if running_mean is None and running_var is None:
+        stats = kernel(input.data)
+    else:
+        # Where one is missing the other stands in for it, and what becomes of it is dropped.
+        given = [running for running in (running_mean, running_var) if running is not None]
+        *stats, new_mean, new_var = kernel(input.data, given[0].data, given[-1].data, momentum)
+        if running_mean is not None:
+            running_mean.data = new_mean
+        if running_var is not None:
+            running_var.data = new_var
     return _norm.batch_norm(input, weight, bias, eps=eps, stats=stats, negative_slope=negative_slope)
 
 
