@@ -187,16 +187,23 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     callable
         A registered kernel if there is one, else the chosen set's.  Under ``"auto"`` a kernel that a faster set
         lacks is taken from ``reference``; a set that was asked for by name serves what it has, likewise.  Where an
-    optimizer's step is registered, it serves its form for many parameters too.
+    optimizer's step is registered, it serves its form for many parameters too.  Where a set lacks a convolution
+        with a bias, or a part of it is registered, its two parts serve one after the other.
     """
     if _registered.get(op):
         return _registered[op][-1]
     if op in _FOR_MANY and _registered.get(_FOR_MANY[op]):
         return _one_by_one(op, _registered[_FOR_MANY[op]][-1])
     if type(array).__module__.startswith("cupy"):
-        return _member("cuda", op)
-    name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
-    return _member(_host_set() if name == "auto" else name, op)
+        name = "cuda"
+    else:
+        name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
+        name = _host_set() if name == "auto" else name
+    if op in _WITH_BIAS and (
+        _registered.get(_WITH_BIAS[op]) or _registered.get("add_bias") or not hasattr(load(name), op)
+    ):
+        return _then_bias(find(_WITH_BIAS[op], array), find("add_bias", array))
+    return _member(name, op)
 
 
 @functools.cache
@@ -219,6 +226,21 @@ def _one_by_one(op: str, function: Callable[..., Any]) -> Callable[..., Any]:
             function(*arrays, *rates)
 
     return checked(op)(many)
+
+
+#: Kernels that add a layer's bias too, and the layer without one.
+_WITH_BIAS = {"conv2d_bias": "conv2d", "conv2d_input_grad_bias": "conv2d_input_grad"}
+
+
+def _then_bias(layer: Callable[..., Any], add_bias: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel of `_WITH_BIAS`, by two: the bias is added, and the activation done, where the layer's result lies."""
+
+    def both(first: Any, second: Any, bias: Any, *how: Any) -> Any:
+        *geometry, negative_slope = how
+        out = layer(first, second, *geometry)
+        return add_bias(out, bias, out, negative_slope)
+
+    return both
 
 
 _LATER = {

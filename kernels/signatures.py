@@ -243,7 +243,20 @@ def _divisible(kernel: str, name: str, count: int, groups: int) -> None:
 
 
 def _conv2d(x: Any, w: Any, stride: Any, padding: Any, dilation: Any, groups: Any, out: Any = None) -> tuple[Any, ...]:
-    name = "conv2d"
+    return _forward("conv2d", x, w, stride, padding, dilation, groups, out)
+
+
+def _conv2d_bias(
+    x: Any, w: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any, negative_slope: Any = None
+) -> tuple[Any, ...]:
+    name = "conv2d_bias"
+    x, w, *how, _ = _forward(name, x, w, stride, padding, dilation, groups, None)
+    return x, w, _array(name, "bias", bias, w.shape[:1], x), *how, _slope(name, negative_slope)
+
+
+def _forward(
+    name: str, x: Any, w: Any, stride: Any, padding: Any, dilation: Any, groups: Any, out: Any
+) -> tuple[Any, ...]:
     x, stride, padding = _images(name, "x", x), _pair(name, "stride", stride, 1), _padding(name, padding)
     w, dilation, groups = (
         _images(name, "w", w, x),
@@ -265,7 +278,29 @@ def _conv2d(x: Any, w: Any, stride: Any, padding: Any, dilation: Any, groups: An
 def _conv2d_input_grad(
     g: Any, w: Any, input_size: Any, stride: Any, padding: Any, dilation: Any, groups: Any, out: Any = None
 ) -> tuple[Any, ...]:
-    name = "conv2d_input_grad"
+    return _adjoint("conv2d_input_grad", g, w, input_size, stride, padding, dilation, groups, out)
+
+
+def _conv2d_input_grad_bias(
+    g: Any,
+    w: Any,
+    bias: Any,
+    input_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    negative_slope: Any = None,
+) -> tuple[Any, ...]:
+    name = "conv2d_input_grad_bias"
+    g, w, *how, _ = _adjoint(name, g, w, input_size, stride, padding, dilation, groups, None)
+    bias = _array(name, "bias", bias, (w.shape[1] * how[-1],), g)
+    return g, w, bias, *how, _slope(name, negative_slope)
+
+
+def _adjoint(
+    name: str, g: Any, w: Any, input_size: Any, stride: Any, padding: Any, dilation: Any, groups: Any, out: Any
+) -> tuple[Any, ...]:
     g, stride, padding = _images(name, "g", g), _pair(name, "stride", stride, 1), _padding(name, padding)
     w, dilation, groups = (
         _images(name, "w", w, g),
@@ -374,6 +409,14 @@ def _leaky_relu_grad(g: Any, x: Any, negative_slope: Any) -> tuple[Any, ...]:
     name = "leaky_relu_grad"
     x = _array(name, "x", x)
     return _array(name, "g", g, x.shape, x), x, _real(name, "negative_slope", negative_slope)
+
+
+def _sigmoid(x: Any) -> tuple[Any, ...]:
+    return (_array("sigmoid", "x", x),)
+
+
+def _softplus(x: Any) -> tuple[Any, ...]:
+    return (_array("softplus", "x", x),)
 
 
 def _add_bias(x: Any, bias: Any, out: Any = None, negative_slope: Any = None) -> tuple[Any, ...]:
@@ -719,7 +762,9 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "batch_norm_stats": _batch_norm_stats,
     "channel_sums": _channel_sums,
     "conv2d": _conv2d,
+    "conv2d_bias": _conv2d_bias,
     "conv2d_input_grad": _conv2d_input_grad,
+    "conv2d_input_grad_bias": _conv2d_input_grad_bias,
     "conv2d_weight_grad": _conv2d_weight_grad,
     "dropout": _dropout,
     "gru": _gru,
@@ -735,6 +780,8 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "rmsprop_steps": _rmsprop_steps,
     "sgd_step": _sgd_step,
     "sgd_steps": _sgd_steps,
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
     "warp": _warp,
     "warp_adjoint": _warp_adjoint,
 }

@@ -636,8 +636,8 @@ exercises.product_transposed(product_transposed)
 #
 # ## 7. Our real kernel
 #
-# `minigen.kernels.cuda` computes convolutions as such a product, whose left matrix is never stored (the *implicit GEMM*
-# of lesson 4).  Its innermost part, as it is:
+# `minigen.kernels.cuda` computes convolutions as such a product, whose matrices are never stored (the *implicit GEMM* of
+# lesson 4): images and filters are read where they lie, on the way into shared memory.  Its innermost part, as it is:
 
 # %%
 show_source(tiles.multiplier)
@@ -673,8 +673,7 @@ for order in ("forward", "reverse", 1):
 # ### The static report
 #
 # The kernel is right.  How fast is it?  Without a GPU we cannot measure, but much is decided when the kernel is *compiled*,
-# and the compiler needs no GPU.  The report reads the machine code for an A100 (`sm` 80), for a layer of a DCGAN.  The
-# first two kernels only bring filters and images into order; the third multiplies.
+# and the compiler needs no GPU.  The report reads the machine code for an A100 (`sm` 80), for a layer of a DCGAN.
 
 # %% tags=["varies"]
 rows = static_report.report(["conv2d"], ccs=[80])
@@ -690,7 +689,7 @@ print(static_report.table(rows))
 #   limits it.  65536 registers, with about 90 to 100 for each thread, are enough for about 650 threads: a third.  More is not
 #   always better: a wait is hidden by *independent work*, and a thread with 32 independent sums has much of it.
 # - **hot loop**: how many instructions the innermost loop has, and how many of them are FFMA (a multiply-add), LDS (a
-#   load from shared memory), LDG.128 (16 bytes from global memory) and calls.  More than ten FFMA for an LDS, no calls,
+#   load from shared memory), LDS.128 (of these, the ones of 16 bytes) and calls.  More than ten FFMA for an LDS, no calls,
 #   little else.
 # - **at least**: two bounds.  *At its peaks* is the roofline's.  The first bound also counts that every instruction takes a
 #   slot: on cards whose multiply-adds could use every slot (RTX 4090, H100) the other instructions of the loop cost time.
@@ -767,8 +766,7 @@ show_source(weight_grad.adder)
 
 # %% [markdown]
 # (A *grid-stride loop*: a thread takes the elements $i$, $i$ + all threads, and so on; then any number of threads works, and
-# `count` is the guard.  The line with `tap, c, o` finds the place of the element in the partial sums, where channels come
-# last.)
+# `count` is the guard.)
 #
 # It costs a few more bytes, and the result depends on the shapes and the data alone.  `tests/test_kernels_cuda_conv.py`
 # compares bits under several orders of the threads.
@@ -779,7 +777,7 @@ show_source(weight_grad.adder)
 # races, bounds and divergent barriers, and their machine code was **read** by a program, all without a GPU.  What this
 # cannot test: the time; faults of the last compiler step, which the emulator does not use; and everything that depends on
 # the driver.  Later the kernels ran on a GPU, an H100, and every kernel was right at the first attempt.  The run showed one
-# new thing: to *start* a kernel takes the CPU 0.2 ms, and a convolution, three kernels, needs less than that.
+# new thing: to *start* a kernel takes the CPU 0.2 ms, and a convolution, which was three kernels then, needs less than that.
 #
 # If you have a GPU: `python -m pip install -e ".[cuda13,data]"` in the folder of this repository, and then
 # `minigen check --gpu` runs every kernel on it, gradient checks, a short training and a race, and writes

@@ -179,7 +179,7 @@ def every_kernel(dtype, names=None):
     from minigen.kernels import cuda
     from minigen.kernels.shapes import Convolution
 
-    shapes = Convolution(2, 4, 2, (5, 4), (3, 2), (2, 1), ((1, 0), (0, 1)))
+    shapes = Convolution(40, 4, 2, (5, 4), (3, 2), (2, 1), ((1, 0), (0, 1)))
     for name in names or sorted(set(CALLS) & set(cuda.__all__)):
         for seed in range(4 if name.endswith(("_step", "_steps")) else 1):
             call = draw_call(name, shapes, seed, dtype=dtype)

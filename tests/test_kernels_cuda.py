@@ -62,6 +62,18 @@ def test_leaky_relu_and_its_gradient_equal_the_reference(slope, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["sigmoid", "softplus"])
+def test_functions_with_an_exponential_neither_overflow_nor_lose_digits(name, dtype):
+    """Ten roundings, of numbers near 0 and far from it; what comes out of infinities and NaN is the reference's."""
+    x = normal(np.random.default_rng(0), (3, 70), dtype) * dtype(20)
+    x[0, :4] = np.inf, -np.inf, np.nan, 0
+    (y,) = in_every_order(lambda: getattr(cuda, name)(x[:, ::-1]))
+    exact = getattr(reference, name)(x[:, ::-1].astype(np.float64))
+    np.testing.assert_allclose(y, exact, rtol=10 * np.finfo(dtype).eps / 2, atol=0)
+    assert y.dtype == dtype and y.shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7, 5), (0, 3, 4)])
 def test_add_bias_equals_the_reference_and_may_overwrite_its_input(shape, dtype):
     rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 Read them in this order: `target` (what they are written in), `launch` and `packed` (how they are started), `pointwise`
 (a thread for each element), `batch_norm` (a block for each channel), `tiles` (the inner loops of a matrix product),
-`plan`, `layout` and `correlate` (convolution as a product), `weight_grad`.  There is no ``matmul``: NVIDIA's own, in
+`plan` and `correlate` (convolution as a product), `weight_grad`.  There is no ``matmul``: NVIDIA's own, in
 cuBLAS, cannot be bettered, and it is what ``a @ b`` of the reference means for CuPy arrays.  Recurrent layers have no
 kernels here either: the reference's loop over steps works on CuPy arrays, with about ten launches a step.
 
@@ -16,17 +16,18 @@ does cuBLAS's, on one model of GPU and in one stream, by its manual.)
 How far to trust them: they have been compiled for GPUs, their machine code has been read by a program
 (`minigen.kernels.static_report`), and they have been run by an emulator (`minigen.kernels.emulator`), against the
 reference and with every access to memory checked.  Then they ran on one GPU, an H100, and were right the first time;
-`packed`, the optimizers' kernels for many parameters and the activations in other kernels are newer than that.
+`packed`, the optimizers' kernels for many parameters, the activations in other kernels, and convolutions that read
+images and filters where they lie, are newer than that.
 ``minigen check --gpu`` does that on yours; ``lessons/reference/cuda_kernels.md`` says what is verified and what is
 not.
 """
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .bias import add_bias
-from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import leaky_relu, leaky_relu_grad
+from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, softplus
 from .pool import max_pool2d, max_pool2d_grad
 from .warp import warp, warp_adjoint
 
@@ -38,7 +39,9 @@ __all__ = [
     "batch_norm_grad",
     "batch_norm_stats",
     "conv2d",
+    "conv2d_bias",
     "conv2d_input_grad",
+    "conv2d_input_grad_bias",
     "conv2d_weight_grad",
     "dropout",
     "leaky_relu",
@@ -49,6 +52,8 @@ __all__ = [
     "rmsprop_steps",
     "sgd_step",
     "sgd_steps",
+    "sigmoid",
+    "softplus",
     "warp",
     "warp_adjoint",
 ]

@@ -1,18 +1,18 @@
 """The three convolutions on a GPU, as in `minigen.kernels.reference.conv`.
 
-Each brings its operands into the order in which a tiled product reads them (`layout`), and multiplies: `correlate` sums
-over channels and kernel elements, `weight_grad` over pixels.
+Each is a tiled product of matrices that are never stored: `correlate` sums over channels and filter elements,
+`weight_grad` over pixels.
 """
 
 from ..shapes import Array, Padding, Pair, output_size
 from ..signatures import checked
-from .correlate import Plan, correlate, taps
+from .correlate import Plan, correlate
 from .launch import contiguous, deliver, receiver
-from .layout import Images, pack_filters, pack_images
 from .plan import gather_axis, scatter_axis
+from .pointwise import rectified
 from .weight_grad import Products, weight_grad
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["conv2d", "conv2d_bias", "conv2d_input_grad", "conv2d_input_grad_bias", "conv2d_weight_grad"]
 
 
 @checked("conv2d")
@@ -20,11 +20,22 @@ def conv2d(
     x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
 ) -> Array:
     """Cross-correlate images with a bank of filters; see `minigen.kernels.reference.conv.conv2d`."""
-    x = contiguous("conv2d: x", x)
-    w = contiguous("conv2d: w", w)
-    pixels = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
-    axes = map(gather_axis, w.shape[2:], stride, (before for before, _ in padding), dilation, pixels)
-    return _correlate("conv2d", x, w, False, axes, pixels, groups, out)
+    return _forward("conv2d", x, w, None, stride, padding, dilation, groups, None, out)
+
+
+@checked("conv2d_bias")
+def conv2d_bias(
+    x: Array,
+    w: Array,
+    bias: Array,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    negative_slope: float | None = None,
+) -> Array:
+    """As `minigen.kernels.reference.conv2d_bias`."""
+    return _forward("conv2d_bias", x, w, bias, stride, padding, dilation, groups, negative_slope)
 
 
 @checked("conv2d_input_grad")
@@ -39,10 +50,24 @@ def conv2d_input_grad(
     out: Array | None = None,
 ) -> Array:
     """The adjoint of `conv2d` in x; see `minigen.kernels.reference.conv.conv2d_input_grad`."""
-    g = contiguous("conv2d_input_grad: g", g)
-    w = contiguous("conv2d_input_grad: w", w)
-    axes = map(scatter_axis, w.shape[2:], stride, (before for before, _ in padding), dilation, input_size)
-    return _correlate("conv2d_input_grad", g, w, True, axes, tuple(input_size), groups, out)
+    return _adjoint("conv2d_input_grad", g, w, None, input_size, stride, padding, dilation, groups, None, out)
+
+
+@checked("conv2d_input_grad_bias")
+def conv2d_input_grad_bias(
+    g: Array,
+    w: Array,
+    bias: Array,
+    input_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    negative_slope: float | None = None,
+) -> Array:
+    """As `minigen.kernels.reference.conv2d_input_grad_bias`."""
+    name = "conv2d_input_grad_bias"
+    return _adjoint(name, g, w, bias, input_size, stride, padding, dilation, groups, negative_slope)
 
 
 @checked("conv2d_weight_grad")
@@ -59,35 +84,42 @@ def conv2d_weight_grad(
     """The adjoint of `conv2d` in w; see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
     x = contiguous("conv2d_weight_grad: x", x)
     g = contiguous("conv2d_weight_grad: g", g)
-    channels, outputs, pixels = x.shape[1] // groups, g.shape[1] // groups, g.shape[2:]
+    channels, outputs = x.shape[1] // groups, g.shape[1] // groups
     target = receiver("conv2d_weight_grad: out", out, x, (g.shape[1], channels, *kernel_size))
     if x.size and g.size:
-        (top, _), (left, _) = padding
-        vertical, horizontal = map(gather_axis, kernel_size, stride, (top, left), dilation, pixels)
-        images = Images(groups, channels, x.shape[2:], (top, left), (vertical.size, horizontal.size))
-        source = pack_images(x, images)
-        cotangents = pack_images(g, Images(groups, outputs, pixels, (0, 0), pixels))
-        sides: list[Pair] = [(down, across) for down, across in (kernel_size, stride, dilation)]
-        weight_grad(
-            Products(groups, channels, outputs, pixels, images.padded, *sides), source, cotangents, x.shape[0], target
-        )
+        pairs = x.shape[2:], g.shape[2:], kernel_size, stride, _before(padding), dilation
+        sides: list[Pair] = [(down, across) for down, across in pairs]
+        weight_grad(Products(groups, channels, outputs, *sides), x, g, target)
     else:
         target[...] = 0
     return deliver(target, out)
 
 
-def _correlate(name, source, w, transposed, axes, size, groups, out):
+def _before(padding):
+    """Rows and columns of zeros before the image."""
+    (top, _), (left, _) = padding
+    return top, left
+
+
+def _forward(name, x, w, bias, stride, padding, dilation, groups, negative_slope, out=None):
+    pixels = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
+    axes = map(gather_axis, w.shape[2:], stride, _before(padding), dilation, pixels)
+    return _correlate(name, x, w, bias, False, axes, pixels, groups, negative_slope, out)
+
+
+def _adjoint(name, g, w, bias, input_size, stride, padding, dilation, groups, negative_slope, out=None):
+    axes = map(scatter_axis, w.shape[2:], stride, _before(padding), dilation, input_size)
+    return _correlate(name, g, w, bias, True, axes, tuple(input_size), groups, negative_slope, out)
+
+
+def _correlate(name, source, w, bias, transposed, axes, size, groups, negative_slope, out):
     """Gather from `source` by the plan of both axes."""
-    channels, outputs = source.shape[1] // groups, w.shape[0] // groups
-    if transposed:
-        outputs = w.shape[1]
+    source, w = contiguous(f"{name}: {'g' if transposed else 'x'}", source), contiguous(f"{name}: w", w)
+    bias = None if bias is None else contiguous(f"{name}: bias", bias)
+    channels, outputs = source.shape[1] // groups, w.shape[1] if transposed else w.shape[0] // groups
     target = receiver(f"{name}: out", out, source, (source.shape[0], groups * outputs, *size))
-    if source.size and w.size and target.size:
-        plan = Plan(groups, channels, outputs, *axes, size)
-        before, padded = zip(*((axis.before, axis.size) for axis in (plan.vertical, plan.horizontal)))
-        images = Images(groups, channels, source.shape[2:], before, padded)
-        filters = pack_filters(w, groups, transposed, taps(plan, w.shape[3]))
-        correlate(plan, pack_images(source, images), filters, target)
-    else:
-        target[...] = 0
+    if target.size:
+        kinds = bias is not None, rectified(negative_slope)
+        plan = Plan(groups, channels, outputs, source.shape[2:], w.shape[2:], transposed, *axes, size, *kinds)
+        correlate(plan, source, w, bias, target, negative_slope)
     return deliver(target, out)

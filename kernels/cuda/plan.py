@@ -22,7 +22,7 @@ class Phase(NamedTuple):
     """Output rows that add up the same kernel rows."""
 
     source: int
-    """The padded source row that the first kernel row meets at the first output row."""
+    """The source row that the first kernel row meets at the first output row; below 0 in the padding."""
     taps: tuple[int, ...]
     """Kernel rows, in the order of the source rows that they meet."""
     output: int
@@ -30,12 +30,8 @@ class Phase(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """One axis of a convolution as a gather from padded rows."""
+    """One axis of a convolution as a gather."""
 
-    before: int
-    """Zeros before the source."""
-    size: int
-    """Source rows with padding, as far as they are read."""
     pixels: int
     """Output rows in a phase; some may lie past the end of the output."""
     stride: int
@@ -50,11 +46,10 @@ class Axis(NamedTuple):
 def gather_axis(kernel: int, stride: int, before: int, dilation: int, pixels: int) -> Axis:
     """The plan of `conv2d` along one axis.
 
-    >>> gather_axis(kernel=3, stride=2, before=1, dilation=1, pixels=4).size  # rows 0 to 6 + 2
-    9
+    >>> gather_axis(kernel=3, stride=2, before=1, dilation=1, pixels=4).phases  # the first row is one of padding
+    (Phase(source=-1, taps=(0, 1, 2), output=0),)
     """
-    size = (pixels - 1) * stride + (kernel - 1) * dilation + 1
-    return Axis(before, size, pixels, stride, dilation, 1, (Phase(0, tuple(range(kernel)), 0),))
+    return Axis(pixels, stride, dilation, 1, (Phase(-before, tuple(range(kernel)), 0),))
 
 
 def scatter_axis(kernel: int, stride: int, before: int, dilation: int, size: int) -> Axis:
@@ -64,7 +59,7 @@ def scatter_axis(kernel: int, stride: int, before: int, dilation: int, size: int
     [(2, 0), (3, 1)]
     """
     pixels = -(-size // stride)
-    phases, last = [], 0
+    phases = []
     for remainder in range(stride):
         output = (remainder - before) % stride
         if output >= size:
@@ -73,8 +68,5 @@ def scatter_axis(kernel: int, stride: int, before: int, dilation: int, size: int
         source = 0
         if taps:
             source = (output + before) // stride - (taps[0] * dilation - remainder) // stride
-            last = max(last, source + pixels - 1 + (len(taps) - 1) * (dilation // gcd(stride, dilation)))
         phases.append(Phase(source, taps, output))
-    ahead = max(0, -min(phase.source for phase in phases))
-    phases = [phase._replace(source=phase.source + ahead) for phase in phases]
-    return Axis(ahead, ahead + last + 1, pixels, 1, dilation // gcd(stride, dilation), stride, tuple(phases))
+    return Axis(pixels, 1, dilation // gcd(stride, dilation), stride, tuple(phases))

@@ -1,13 +1,14 @@
 """Activations in one pass over memory, a thread for each element: their speed is the memory's."""
 
 import functools
+import math
 
 from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, device, flat, int32, number
 
-__all__ = ["activation", "activation_grad", "leaky_relu", "leaky_relu_grad", "rectified"]
+__all__ = ["activation", "activation_grad", "leaky_relu", "leaky_relu_grad", "rectified", "sigmoid", "softplus"]
 
 
 @checked("leaky_relu")
@@ -26,6 +27,25 @@ def leaky_relu_grad(g: Array, x: Array, negative_slope: float) -> Array:
     g, dx = contiguous("leaky_relu_grad: g", g), empty(x.shape, x.dtype)
     elements(_leaky_relu_grad(negative_slope == 0, x.dtype), x.size, g, x, dx, negative_slope)
     return dx
+
+
+@checked("sigmoid")
+def sigmoid(x: Array) -> Array:
+    """As `minigen.kernels.reference.sigmoid`."""
+    return _each(_sigmoid(x.dtype), "sigmoid: x", x)
+
+
+@checked("softplus")
+def softplus(x: Array) -> Array:
+    """As `minigen.kernels.reference.softplus`."""
+    return _each(_softplus(x.dtype), "softplus: x", x)
+
+
+def _each(kernel, name, x):
+    """Run a kernel that computes one number from each."""
+    y = empty(x.shape, x.dtype)
+    elements(kernel, x.size, contiguous(name, x), y)
+    return y
 
 
 def rectified(negative_slope):
@@ -92,3 +112,27 @@ def _leaky_relu_grad(rectify, dtype):
             dx[e] = leak_grad(g[e], x[e], slope)
 
     return Kernel(leaky_relu_grad, (flat(dtype), flat(dtype), flat(dtype), number(dtype), int32))
+
+
+@functools.cache
+def _sigmoid(dtype):
+    zero, one = dtype.type(0), dtype.type(1)
+
+    def sigmoid(x, y, count):
+        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+            small = math.exp(-abs(x[e]))
+            y[e] = (small if x[e] < zero else one) / (one + small)
+
+    return Kernel(sigmoid, (flat(dtype), flat(dtype), int32))
+
+
+@functools.cache
+def _softplus(dtype):
+    zero = dtype.type(0)
+
+    def softplus(x, y, count):
+        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+            rest = math.log1p(math.exp(-abs(x[e])))
+            y[e] = x[e] + rest if x[e] > zero else rest
+
+    return Kernel(softplus, (flat(dtype), flat(dtype), int32))

@@ -5,12 +5,12 @@ optimizer steps write into what they are handed, as their names say.
 """
 
 from .bias import add_bias, channel_sums
-from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import leaky_relu, leaky_relu_grad
+from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, softplus
 from .pool import max_pool2d, max_pool2d_grad
 from .recurrent import gru, gru_grad, lstm, lstm_grad
 from .warp import warp, warp_adjoint
@@ -24,7 +24,9 @@ __all__ = [
     "batch_norm_stats",
     "channel_sums",
     "conv2d",
+    "conv2d_bias",
     "conv2d_input_grad",
+    "conv2d_input_grad_bias",
     "conv2d_weight_grad",
     "dropout",
     "gru",
@@ -40,6 +42,8 @@ __all__ = [
     "rmsprop_steps",
     "sgd_step",
     "sgd_steps",
+    "sigmoid",
+    "softplus",
     "warp",
     "warp_adjoint",
 ]

@@ -28,8 +28,9 @@ import numpy as np
 
 from ..shapes import Array, Padding, Pair, output_size
 from ..signatures import checked
+from .bias import add_bias
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["conv2d", "conv2d_bias", "conv2d_input_grad", "conv2d_input_grad_bias", "conv2d_weight_grad"]
 
 
 @checked("conv2d")
@@ -135,6 +136,67 @@ def conv2d_weight_grad(
     rows = g.reshape(n, groups, o // groups, columns.shape[3])
     dw = np.matmul(rows, columns.transpose(0, 1, 3, 2)).sum(axis=0)
     return _deliver(dw.reshape(o, c // groups, *kernel_size), out)
+
+
+@checked("conv2d_bias")
+def conv2d_bias(
+    x: Array,
+    w: Array,
+    bias: Array,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    negative_slope: float | None = None,
+) -> Array:
+    """`conv2d`, a number for each output channel added, and a leaky ReLU of that.
+
+    Parameters
+    ----------
+    x, w, stride, padding, dilation, groups
+        As in `conv2d`.
+    bias : array (O,)
+    negative_slope : float, optional
+        Of the leaky ReLU (0: a ReLU); None is no activation.
+
+    Returns
+    -------
+    array (N, O, P, Q)
+    """
+    y = conv2d(x, w, stride, padding, dilation, groups)
+    return add_bias(y, bias, y, negative_slope)
+
+
+@checked("conv2d_input_grad_bias")
+def conv2d_input_grad_bias(
+    g: Array,
+    w: Array,
+    bias: Array,
+    input_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    negative_slope: float | None = None,
+) -> Array:
+    """`conv2d_input_grad`, a number for each channel of the result added, and a leaky ReLU of that.
+
+    It is the forward pass of a transposed convolution.
+
+    Parameters
+    ----------
+    g, w, input_size, stride, padding, dilation, groups
+        As in `conv2d_input_grad`.
+    bias : array (C,)
+    negative_slope : float, optional
+        Of the leaky ReLU (0: a ReLU); None is no activation.
+
+    Returns
+    -------
+    array (N, C, H, W)
+    """
+    x = conv2d_input_grad(g, w, input_size, stride, padding, dilation, groups)
+    return add_bias(x, bias, x, negative_slope)
 
 
 def _tap(offset: int, pixels: int, stride: int, dilation: int) -> slice:

@@ -96,8 +96,8 @@ class Analysis:
                 faults.append(f"{self.hot['CALL']} calls in the hot loop")
             if self.hot["FFMA"] < LEAST_FFMA_PER_LDS * self.hot["LDS"]:
                 faults.append(f"{self.hot['FFMA']} multiply-adds to {self.hot['LDS']} loads from shared memory")
-            if self.counts["LDG"] != self.counts["LDG.128"] or not self.counts["LDG"]:
-                faults.append(f"{self.counts['LDG.128']} of {self.counts['LDG']} global loads take 128 bits")
+            if self.hot["LDS"] != self.hot["LDS.128"]:
+                faults.append(f"{self.hot['LDS.128']} of {self.hot['LDS']} loads from shared memory take 128 bits")
             if self.occupancy.share < LEAST_OCCUPANCY:
                 faults.append(f"occupancy {self.occupancy.share:.0%} by {self.occupancy.limit}")
         return faults

@@ -18,12 +18,12 @@ def table(rows: Sequence["Analysis"]) -> str:
     for op in dict.fromkeys(row.op for row in rows):
         lines.append(f"{op}: {WORKS[op].what}" if op in WORKS else op)
         lines.append(
-            "    sm  kernel             regs spill  shared  occupancy      instr  hot loop: FFMA  LDS  LDG.128  calls"
+            "    sm  kernel             regs spill  shared  occupancy      instr  hot loop: FFMA  LDS  LDS.128  calls"
         )
         for row in (row for row in rows if row.op == op):
             full = f"{row.occupancy.share:.0%} ({row.occupancy.limit})"
             numbers = (
-                f"{row.hot['all']:8} {row.hot['FFMA']:5} {row.hot['LDS']:4} {row.hot['LDG.128']:8} {row.hot['CALL']:6}"
+                f"{row.hot['all']:8} {row.hot['FFMA']:5} {row.hot['LDS']:4} {row.hot['LDS.128']:8} {row.hot['CALL']:6}"
                 if row.hot
                 else "       -"
             )
@@ -42,7 +42,7 @@ def table(rows: Sequence["Analysis"]) -> str:
 
 def markdown(rows: Sequence["Analysis"]) -> str:
     """A table of matrix products, as `analyse_product` gives them: a line for each, operation, layer and GPU."""
-    head = ("sm", "blocks", "registers", "spilled", "shared", "occupancy", "FFMA / LDS", "128-bit loads", "GPU")
+    head = ("sm", "blocks", "registers", "spilled", "shared", "occupancy", "FFMA / LDS", "GPU")
     times = ("predicted", "at its peaks")
     lines = []
     for op in dict.fromkeys(row.op for row in rows):
@@ -62,7 +62,6 @@ def markdown(rows: Sequence["Analysis"]) -> str:
                 f"{code.shared / 1024:.1f} KiB",
                 f"{row.occupancy.share:.0%}",
                 f"{hot['FFMA']} / {hot['LDS']} = {hot['FFMA'] / max(hot['LDS'], 1):.1f}",
-                f"{row.counts['LDG.128']} of {row.counts['LDG']}",
                 gpu.name if gpu else "-",
                 f"{1e6 * row.seconds(gpu):.0f} us" if gpu else "-",
                 f"{1e6 * roofline(gpu, row.layer.flops, row.layer.bytes):.0f} us" if gpu and row.layer else "-",

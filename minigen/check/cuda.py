@@ -27,7 +27,7 @@ def check_machine_code(ops: Sequence[str], ccs: Sequence[int], form: str = "text
         The report.
     right : bool
         Whether every kernel keeps to the budget: no spills and no double precision; in the hot loop of a convolution no
-        calls and at least 8 multiply-adds to a load from shared memory; 128-bit loads; occupancy of a quarter or more.
+        calls and at least 8 multiply-adds to a load of 128 bits from shared memory; occupancy of a quarter or more.
 
     Raises
     ------

@@ -36,6 +36,8 @@ ROUNDS = {
     "lstm_grad": "sigmoid and tanh",
     "rmsprop_step": "a square root and a quotient",
     "rmsprop_steps": "a square root and a quotient",
+    "sigmoid": "an exponential",
+    "softplus": "an exponential and a logarithm",
 }
 """Kernels that round whatever they are given, and why."""
 
@@ -109,6 +111,25 @@ def _convolution(name: str) -> Callable[[Fill, Convolution, Generator], Call]:
     return make
 
 
+def _with_bias(layer: str) -> Callable[[Fill, Convolution, Generator], Call]:
+    """Calls of a convolution with a bias, from those of the one without; its slope is a power of 2."""
+    make_layer = _convolution(layer)
+
+    def make(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+        call = make_layer(fill, shapes, rng)
+        (first, second, *how), channels = call.args, (shapes.y if layer == "conv2d" else shapes.x)[1]
+
+        def bound(u: float, a: Array, b: Array, bias: Array, *how: Any) -> Array:
+            of_layer = call.bound(u, a, b, *how[:-1])
+            size = getattr(reference, layer)(*_absolute(a, b), *how[:-1])
+            return of_layer + gamma(3, u) * (size + np.abs(bias).reshape(1, -1, 1, 1) + of_layer)
+
+        slope = (None, 0.0, 0.25)[rng.integers(3)]
+        return Call((first, second, fill((channels,)), *how, slope), bound)
+
+    return make
+
+
 def _matmul(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     _, n, k, m = shapes.x
     args = fill((shapes.images, 1, n, k)), fill((2, k, m))
@@ -121,6 +142,18 @@ def _leaky_relu(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
 
 def _leaky_relu_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x), fill(shapes.x), 0.25), lambda u, g, x, slope: gamma(2, u) * np.abs(g))
+
+
+def _sigmoid(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    """On a GPU an exponential may be off by two units in the last place, which is four roundings (CUDA C++ Programming
+    Guide, "Mathematical Functions").
+    """
+    return Call((fill(shapes.x),), lambda u, x: gamma(10, u) * reference.sigmoid(x))
+
+
+def _softplus(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    """As for `_sigmoid`; a logarithm may be off by one unit."""
+    return Call((fill(shapes.x),), lambda u, x: gamma(10, u) * reference.softplus(x))
 
 
 def _dropout(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
@@ -449,12 +482,14 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
     make.__name__[1:]: make
-    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _add_bias, _dropout, _max_pool2d, _max_pool2d_grad,
+    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _sigmoid, _softplus, _add_bias, _dropout, _max_pool2d, _max_pool2d_grad,
                  _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step,
                  _warp, _warp_adjoint, _gru, _gru_grad, _lstm, _lstm_grad)
 }  # fmt: skip
 
 CALLS |= {
+    "conv2d_bias": _with_bias("conv2d"),
+    "conv2d_input_grad_bias": _with_bias("conv2d_input_grad"),
     "adam_steps": _many(_adam_step, 5),
     "rmsprop_steps": _many(_rmsprop_step, 5),
     "sgd_steps": _many(_sgd_step, 3),

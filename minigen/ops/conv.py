@@ -18,8 +18,6 @@ W(x,g) v         T(g, v)             C(x, v)
 T needs the size of x and W the size of w as parameters: stride rounds down, so they do not follow from the output.
 """
 
-from typing import Any
-
 from ..backend import Array
 from ..engine import primitive
 from ..kernels import find
@@ -65,23 +63,41 @@ conv2d_weight_grad.vjp(
 )
 
 
-# The bias of a layer, b[c] for channel c of the result, is added in place, and a leaky ReLU may follow.
+# The bias of a layer, b[c] for channel c of the result, and a leaky ReLU that may follow: no pass over memory more.
 
 
 @primitive
-def conv2d_bias(x: Array, w: Array, b: Array, *, negative_slope: float | None = None, **params: Any) -> Array:
+def conv2d_bias(
+    x: Array,
+    w: Array,
+    b: Array,
+    *,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    negative_slope: float | None = None,
+) -> Array:
     """C(x, w) + b."""
-    y = conv2d.forward(x, w, **params)
-    return find("add_bias", y)(y, b, y, negative_slope)
+    return find("conv2d_bias", x)(x, w, b, stride, padding, dilation, groups, negative_slope)
 
 
 @primitive
 def conv2d_input_grad_bias(
-    g: Array, w: Array, b: Array, *, negative_slope: float | None = None, **params: Any
+    g: Array,
+    w: Array,
+    b: Array,
+    *,
+    input_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    negative_slope: float | None = None,
 ) -> Array:
     """T(g, w) + b."""
-    x = conv2d_input_grad.forward(g, w, **params)
-    return find("add_bias", x)(x, b, x, negative_slope)
+    kernel = find("conv2d_input_grad_bias", g)
+    return kernel(g, w, b, input_size, stride, padding, dilation, groups, negative_slope)
 
 
 share_vjps(conv2d_bias, conv2d)
