@@ -187,8 +187,8 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     callable
         A registered kernel if there is one, else the chosen set's.  Under ``"auto"`` a kernel that a faster set
         lacks is taken from ``reference``; a set that was asked for by name serves what it has, likewise.  Where an
-    optimizer's step is registered, it serves its form for many parameters too.  Where a set lacks a convolution
-        with a bias, or a part of it is registered, its two parts serve one after the other.
+    optimizer's step is registered, it serves its form for many parameters too.  Where a set lacks a kernel
+        for two steps, or one for a single step is registered, two kernels serve one after the other.
     """
     if _registered.get(op):
         return _registered[op][-1]
@@ -199,10 +199,10 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     else:
         name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
         name = _host_set() if name == "auto" else name
-    if op in _WITH_BIAS and (
-        _registered.get(_WITH_BIAS[op]) or _registered.get("add_bias") or not hasattr(load(name), op)
-    ):
-        return _then_bias(find(_WITH_BIAS[op], array), find("add_bias", array))
+    if op in _PARTS:
+        joined, *parts = _PARTS[op]
+        if any(_registered.get(part) for part in parts) or not hasattr(load(name), op):
+            return joined(*(find(part, array) for part in parts))
     return _member(name, op)
 
 
@@ -228,12 +228,8 @@ def _one_by_one(op: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return checked(op)(many)
 
 
-#: Kernels that add a layer's bias too, and the layer without one.
-_WITH_BIAS = {"conv2d_bias": "conv2d", "conv2d_input_grad_bias": "conv2d_input_grad"}
-
-
 def _then_bias(layer: Callable[..., Any], add_bias: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel of `_WITH_BIAS`, by two: the bias is added, and the activation done, where the layer's result lies."""
+    """A layer with a bias, by two kernels; the second overwrites the result of the first."""
 
     def both(first: Any, second: Any, bias: Any, *how: Any) -> Any:
         *geometry, negative_slope = how
@@ -242,6 +238,33 @@ def _then_bias(layer: Callable[..., Any], add_bias: Callable[..., Any]) -> Calla
 
     return both
 
+
+def _train_by_parts(stats: Callable[..., Any], normalize: Callable[..., Any]) -> Callable[..., Any]:
+    """Batch norm in training, by two kernels."""
+
+    def train(
+        x: Any,
+        weight: Any,
+        bias: Any,
+        eps: float,
+        negative_slope: float | None = None,
+        running_mean: Any = None,
+        running_var: Any = None,
+        momentum: float = 0.1,
+    ) -> Any:
+        mean, var = stats(x)
+        y = normalize(x, mean, var, weight, bias, eps, negative_slope)
+        return y, mean, var, *load("reference").norm.new_averages(x, mean, var, running_mean, running_var, momentum)
+
+    return train
+
+
+#: Kernels that do the work of two; how to join the two, and their names.
+_PARTS: dict[str, tuple[Any, ...]] = {
+    "batch_norm_train": (_train_by_parts, "batch_norm_stats", "batch_norm"),
+    "conv2d_bias": (_then_bias, "conv2d", "add_bias"),
+    "conv2d_input_grad_bias": (_then_bias, "conv2d_input_grad", "add_bias"),
+}
 
 _LATER = {
     "emulate": "emulator",

@@ -358,18 +358,11 @@ def _matmul(a: Any, b: Any) -> tuple[Any, ...]:
     return a, b
 
 
-def _channel_sums(x: Any) -> tuple[Any, ...]:
-    return (_channels_second("channel_sums", "x", x),)
+def _statistics(kernel: str) -> Callable[[Any], tuple[Any, ...]]:
+    def check(x: Any) -> tuple[Any, ...]:
+        return (_channels_second(kernel, "x", x),)
 
-
-def _batch_norm_stats(
-    x: Any, running_mean: Any = None, running_var: Any = None, momentum: Any = 0.1
-) -> tuple[Any, ...]:
-    name = "batch_norm_stats"
-    x, momentum = _channels_second(name, "x", x), _real(name, "momentum", momentum)
-    if running_mean is None and running_var is None:
-        return x, None, None, momentum
-    return x, *_per_channel(name, x, running_mean=running_mean, running_var=running_var), momentum
+    return check
 
 
 def _per_channel(kernel: str, x: Any, **vectors: Any) -> Iterable[Any]:
@@ -384,6 +377,25 @@ def _batch_norm(
     x, eps = _channels_second(name, "x", x), _real(name, "eps", eps)
     vectors = _per_channel(name, x, mean=mean, var=var, weight=weight, bias=bias)
     return x, *vectors, eps, _slope(name, negative_slope)
+
+
+def _batch_norm_train(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    eps: Any,
+    negative_slope: Any = None,
+    running_mean: Any = None,
+    running_var: Any = None,
+    momentum: Any = 0.1,
+) -> tuple[Any, ...]:
+    name = "batch_norm_train"
+    x, eps, momentum = _channels_second(name, "x", x), _real(name, "eps", eps), _real(name, "momentum", momentum)
+    vectors = _per_channel(name, x, weight=weight, bias=bias)
+    running: Iterable[Any] = (None, None)
+    if running_mean is not None or running_var is not None:
+        running = _per_channel(name, x, running_mean=running_mean, running_var=running_var)
+    return x, *vectors, eps, _slope(name, negative_slope), *running, momentum
 
 
 def _batch_norm_grad(
@@ -759,8 +771,9 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "add_bias": _add_bias,
     "batch_norm": _batch_norm,
     "batch_norm_grad": _batch_norm_grad,
-    "batch_norm_stats": _batch_norm_stats,
-    "channel_sums": _channel_sums,
+    "batch_norm_stats": _statistics("batch_norm_stats"),
+    "batch_norm_train": _batch_norm_train,
+    "channel_sums": _statistics("channel_sums"),
     "conv2d": _conv2d,
     "conv2d_bias": _conv2d_bias,
     "conv2d_input_grad": _conv2d_input_grad,

@@ -129,18 +129,22 @@ def test_statistics_are_nearly_as_exact_as_their_dtype(shape, dtype, offset):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(3, 4), (1, 3), (4, 3, 7, 5)])
-def test_running_averages_are_renewed_in_the_same_launch(shape, dtype):
-    """Of the mean and variance that the kernel found, as the reference does it with those; the old ones stay."""
+@pytest.mark.parametrize("shape", [(3, 4), (1, 3), (4, 3, 17, 11)])
+def test_batch_norm_in_training_is_its_parts_in_one_launch(shape, dtype):
+    """To the last bit: the statistics, what is normalized by them, and the new averages; the old ones stay."""
     rng = np.random.default_rng(3)
-    x, old_mean, old_var = normal(rng, shape, dtype), normal(rng, shape[1], dtype), normal(rng, shape[1], dtype) ** 2
+    x, weight, bias, old_mean = (normal(rng, n, dtype) for n in (shape, shape[1], shape[1], shape[1]))
+    old_var = normal(rng, shape[1], dtype) ** 2
     before = old_mean.copy(), old_var.copy()
-    mean, var, *new = in_every_order(lambda: cuda.batch_norm_stats(x, old_mean, old_var, 0.1))
-    with emulated():
+    y, mean, var, *new = in_every_order(lambda: cuda.batch_norm_train(x, weight, bias, 1e-5, 0.2, old_mean, old_var))
+    with emulated(check=True):
         np.testing.assert_array_equal((mean, var), cuda.batch_norm_stats(x))
+        np.testing.assert_array_equal(y, cuda.batch_norm(x, mean, var, weight, bias, 1e-5, 0.2))
+        assert len(cuda.batch_norm_train(x, weight, bias, 1e-5)) == 3
     expected = reference.norm.new_averages(x, mean, var, old_mean, old_var, 0.1)
     np.testing.assert_array_equal(new, expected)
     np.testing.assert_array_equal((old_mean, old_var), before)
+    assert {array.dtype for array in (y, mean, var, *new)} == {np.dtype(dtype)}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

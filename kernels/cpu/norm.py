@@ -23,7 +23,6 @@ import math
 
 import numpy as np
 
-from ..reference.norm import new_averages
 from ..shapes import Array
 from ..signatures import checked
 from .runtime.allocator import contiguous, empty
@@ -48,15 +47,11 @@ _NARROW_WIDTH = 64  # with one row a group is short, and preparing and adding up
 
 
 @checked("batch_norm_stats")
-def batch_norm_stats(
-    x: Array, running_mean: Array | None = None, running_var: Array | None = None, momentum: float = 0.1
-) -> tuple[Array, ...]:
+def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     """As `minigen.kernels.reference.batch_norm_stats`."""
     mean, var = empty(x.shape[1:2], x.dtype), empty(x.shape[1:2], x.dtype)
     _stats(as_matrix(contiguous(x)), mean, var, work=x.size)
-    if running_mean is None or running_var is None:
-        return mean, var
-    return mean, var, *new_averages(x, mean, var, running_mean, running_var, momentum)
+    return mean, var
 
 
 @checked("batch_norm")

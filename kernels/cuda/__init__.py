@@ -22,7 +22,7 @@ images and filters where they lie, are newer than that.
 not.
 """
 
-from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
 from .bias import add_bias
 from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
@@ -38,6 +38,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
+    "batch_norm_train",
     "conv2d",
     "conv2d_bias",
     "conv2d_input_grad",

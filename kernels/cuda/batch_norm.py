@@ -10,6 +10,10 @@ sums $d_i = x_i - m$ and $d_i^2$ about the rounded mean m, corrects both results
 $$ \mu = m + \frac1n \sum d_i, \qquad v = \frac1n \Big( \sum d_i^2 - \frac1n \big( \sum d_i \big)^2 \Big) $$
 
 (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", equation 1.7).
+
+In training the block that has added up a channel also normalizes it, or writes its gradient.  A kernel of its own for
+that, with a thread for each element, would occupy the whole GPU where there are fewer channels than multiprocessors;
+but it would be one more launch for each layer, and what the block has just read is in a cache.
 """
 
 import functools
@@ -22,30 +26,45 @@ from .launch import Kernel, contiguous, elements, empty, launch
 from .pointwise import activation, activation_grad, rectified
 from .target import cuda, device, flat, int32, number
 
-__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "batch_norm_train"]
 
 #: Threads that add up one channel; a power of two.
 THREADS = 512
-#: What the first kernel of the gradient leaves to the second, one number for each channel: 1 / sqrt(v + eps); the scale
-#: of the forward pass; that of the gradient; and the sums for bias and weight, divided by the number of elements.
-RSTD, SCALE, GRAD_SCALE, MEAN_BIAS, MEAN_WEIGHT = _FACTORS = range(5)
 
 
 @checked("batch_norm_stats")
-def batch_norm_stats(
-    x: Array, running_mean: Array | None = None, running_var: Array | None = None, momentum: float = 0.1
-) -> tuple[Array, ...]:
+def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     """As `minigen.kernels.reference.batch_norm_stats`."""
     x = contiguous("batch_norm_stats: x", x)
     mean, var = (empty(x.shape[1:2], x.dtype) for _ in range(2))
+    launch(_stats(*_sizes(x), x.dtype), x.shape[1], x, mean, var, x.shape[0])
+    return mean, var
+
+
+@checked("batch_norm_train")
+def batch_norm_train(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+    negative_slope: float | None = None,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    momentum: float = 0.1,
+) -> tuple[Array, ...]:
+    """As `minigen.kernels.reference.batch_norm_train`."""
+    x = contiguous("batch_norm_train: x", x)
+    weight, bias = _vectors("batch_norm_train", weight=weight, bias=bias)
+    y, (mean, var) = empty(x.shape, x.dtype), (empty(x.shape[1:2], x.dtype) for _ in range(2))
     if running_mean is None or running_var is None:
         old = new = [mean, var]  # the kernel takes arrays, and does not look at them
     else:
-        old = _vectors("batch_norm_stats", running_mean=running_mean, running_var=running_var)
+        old = _vectors("batch_norm_train", running_mean=running_mean, running_var=running_var)
         new = [empty(x.shape[1:2], x.dtype) for _ in range(2)]
-    kernel = _stats(*_sizes(x), old is not new, x.dtype)
-    launch(kernel, x.shape[1], x, mean, var, *old, *new, *average_rates(x, momentum), x.shape[0])
-    return (mean, var) if old is new else (mean, var, *new)
+    kernel = _train(*_sizes(x), rectified(negative_slope), old is not new, x.dtype)
+    numbers = *average_rates(x, momentum), eps, negative_slope or 0, x.shape[0]
+    launch(kernel, x.shape[1], x, weight, bias, y, mean, var, *old, *new, *numbers)
+    return (y, mean, var) if old is new else (y, mean, var, *new)
 
 
 @checked("batch_norm")
@@ -81,16 +100,13 @@ def batch_norm_grad(
     """As `minigen.kernels.reference.batch_norm_grad`."""
     x = contiguous("batch_norm_grad: x", x)
     g = contiguous("batch_norm_grad: g", g)
-    kind = *_sizes(x), rectified(None if bias is None else negative_slope), x.dtype
+    kind = *_sizes(x), rectified(None if bias is None else negative_slope)
     mean, var, weight = _vectors("batch_norm_grad", mean=mean, var=var, weight=weight)
     # Without an activation the kernels read no bias, but take an array.
     bias = weight if bias is None else contiguous("batch_norm_grad: bias", bias)
     dx, dweight, dbias = (empty(shape, x.dtype) for shape in (x.shape, x.shape[1:2], x.shape[1:2]))
-    factors, slope = empty((len(_FACTORS), x.shape[1]), x.dtype), negative_slope or 0
-    launch(
-        _sums(*kind), x.shape[1], g, x, mean, var, weight, bias, dweight, dbias, factors, eps, slope, x.shape[0]
-    )  # fmt: skip
-    elements(_center(*kind), x.size, g, x, mean, bias, factors, dx, slope)
+    numbers = eps, negative_slope or 0, x.shape[0]
+    launch(_grad(*kind, x.dtype), x.shape[1], g, x, mean, var, weight, bias, dx, dweight, dbias, *numbers)
     return dx, dweight, dbias
 
 
@@ -126,11 +142,12 @@ def _totals(dtype):
 
 
 @functools.cache
-def _stats(channels, length, tracked, dtype):
-    zero, totals = dtype.type(0), _totals(dtype)
+def _moments(channels, length, dtype):
+    """A device function that gives every thread of a block the mean and the variance of the block's channel."""
+    zero, totals, number_type = dtype.type(0), _totals(dtype), number(dtype)
 
-    def batch_norm_stats(x, mean, var, old_mean, old_var, new_mean, new_var, keep, of_mean, of_var, images):
-        first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
+    @device
+    def moments(x, images, first_sums, second_sums):
         channel, size = int32(cuda.blockIdx.x), int32(images * length)
         count = number_type(size)
         total = zero
@@ -143,16 +160,45 @@ def _stats(channels, length, tracked, dtype):
             total += deviation
             squares += deviation * deviation
         total, squares = totals(total, squares, first_sums, second_sums)
+        return center + total / count, (squares - total * total / count) / count
+
+    return moments
+
+
+@functools.cache
+def _stats(channels, length, dtype):
+    moments = _moments(channels, length, dtype)
+
+    def batch_norm_stats(x, mean, var, images):
+        first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
+        center, variance = moments(x, images, first_sums, second_sums)
         if cuda.threadIdx.x == 0:
-            center += total / count
-            variance = (squares - total * total / count) / count
+            mean[cuda.blockIdx.x], var[cuda.blockIdx.x] = center, variance
+
+    return Kernel(batch_norm_stats, (flat(dtype), flat(dtype), flat(dtype), int32), THREADS)
+
+
+@functools.cache
+def _train(channels, length, rectify, tracked, dtype):
+    moments, activate = _moments(channels, length, dtype), activation(rectify, dtype)
+
+    def batch_norm_train(
+        x, weight, bias, y, mean, var, old_mean, old_var, new_mean, new_var, keep, of_mean, of_var, eps, slope, images
+    ):
+        first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
+        center, variance = moments(x, images, first_sums, second_sums)
+        channel = int32(cuda.blockIdx.x)
+        if cuda.threadIdx.x == 0:
             mean[channel], var[channel] = center, variance
             if tracked:
                 new_mean[channel] = keep * old_mean[channel] + of_mean * center
                 new_var[channel] = keep * old_var[channel] + of_var * variance
+        scale, shift = weight[channel] / math.sqrt(variance + eps), bias[channel]
+        for e in range(int32(cuda.threadIdx.x), int32(images * length), THREADS):
+            place = (e // length * channels + channel) * length + e % length
+            y[place] = activate((x[place] - center) * scale + shift, slope)
 
-    number_type = number(dtype)
-    return Kernel(batch_norm_stats, (*[flat(dtype)] * 7, *[number(dtype)] * 3, int32), THREADS)
+    return Kernel(batch_norm_train, (*[flat(dtype)] * 10, *[number(dtype)] * 5, int32), THREADS)
 
 
 @functools.cache
@@ -168,10 +214,10 @@ def _normalize(channels, length, rectify, dtype):
 
 
 @functools.cache
-def _sums(channels, length, rectify, dtype):
+def _grad(channels, length, rectify, dtype):
     zero, one, totals, through = dtype.type(0), dtype.type(1), _totals(dtype), activation_grad(rectify, dtype)
 
-    def batch_norm_sums(g, x, mean, var, weight, bias, dweight, dbias, factors, eps, slope, images):
+    def batch_norm_grad(g, x, mean, var, weight, bias, dx, dweight, dbias, eps, slope, images):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
         channel, size = int32(cuda.blockIdx.x), int32(images * length)
         root = math.sqrt(var[channel] + eps)
@@ -185,28 +231,14 @@ def _sums(channels, length, rectify, dtype):
             weighted += cotangent * (deviation * rstd)
         total, weighted = totals(total, weighted, first_sums, second_sums)
         if cuda.threadIdx.x == 0:
-            count = number_type(max(size, 1))
             dbias[channel], dweight[channel] = total, weighted
-            factors[RSTD * channels + channel] = rstd
-            factors[SCALE * channels + channel] = scale
-            factors[GRAD_SCALE * channels + channel] = weight[channel] * rstd
-            factors[MEAN_BIAS * channels + channel] = total / count
-            factors[MEAN_WEIGHT * channels + channel] = weighted / count
+        count = number_type(max(size, 1))
+        through_mean, through_var, grad_scale = total / count, weighted / count, weight[channel] * rstd
+        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+            place = (e // length * channels + channel) * length + e % length
+            deviation = x[place] - center
+            cotangent = through(g[place], deviation * scale + shift, slope)
+            dx[place] = (cotangent - through_mean - deviation * rstd * through_var) * grad_scale
 
     number_type = number(dtype)
-    return Kernel(batch_norm_sums, (*[flat(dtype)] * 9, *[number(dtype)] * 2, int32), THREADS)
-
-
-@functools.cache
-def _center(channels, length, rectify, dtype):
-    through = activation_grad(rectify, dtype)
-
-    def batch_norm_grad(g, x, mean, bias, factors, dx, slope, count):
-        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
-            c = e // length % channels
-            deviation = x[e] - mean[c]
-            cotangent = through(g[e], deviation * factors[SCALE * channels + c] + bias[c], slope)
-            through_var = deviation * factors[RSTD * channels + c] * factors[MEAN_WEIGHT * channels + c]
-            dx[e] = (cotangent - factors[MEAN_BIAS * channels + c] - through_var) * factors[GRAD_SCALE * channels + c]
-
-    return Kernel(batch_norm_grad, (*[flat(dtype)] * 6, number(dtype), int32))
+    return Kernel(batch_norm_grad, (*[flat(dtype)] * 9, *[number(dtype)] * 2, int32), THREADS)

@@ -10,7 +10,7 @@ from ..shapes import Array
 from ..signatures import checked
 from .pointwise import leaky_relu, leaky_relu_grad
 
-__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats"]
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "batch_norm_train"]
 
 
 def _per_channel(vector: Array, x: Array) -> Array:
@@ -23,46 +23,20 @@ def _axes(x: Array) -> tuple[int, ...]:
 
 
 @checked("batch_norm_stats")
-def batch_norm_stats(
-    x: Array, running_mean: Array | None = None, running_var: Array | None = None, momentum: float = 0.1
-) -> tuple[Array, ...]:
+def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     """Mean and biased variance of each channel, in two passes so that a large offset does no harm.
-
-    With running averages of both, these are brought up to date: ``(1 - momentum) * running + momentum * batch``, with
-    the unbiased variance.  That is no arithmetic to speak of, but on a GPU it would be six launches.
 
     Parameters
     ----------
     x : array (N, C, ...)
-    running_mean, running_var : array (C,), optional
-        They are not written to.
-    momentum : float
 
     Returns
     -------
     mean, var : array (C,)
-    new_mean, new_var : array (C,)
-        The new running averages; only where the old ones are given.
     """
     mean = x.mean(axis=_axes(x))
     var = np.square(x - _per_channel(mean, x)).mean(axis=_axes(x))
-    if running_mean is None or running_var is None:
-        return mean, var
-    return mean, var, *new_averages(x, mean, var, running_mean, running_var, momentum)
-
-
-def new_averages(
-    x: Array, mean: Array, var: Array, running_mean: Array, running_var: Array, momentum: float
-) -> tuple[Array, Array]:
-    """The new running averages of `batch_norm_stats`."""
-    old, new, of_var = average_rates(x, momentum)
-    return old * running_mean + new * mean, old * running_var + of_var * var
-
-
-def average_rates(x: Array, momentum: float) -> tuple[float, float, float]:
-    """The coefficients of the running averages, of the batch's mean and of its biased variance."""
-    count = x.size // max(x.shape[1], 1)
-    return 1 - momentum, momentum, momentum * (count / max(count - 1, 1))
+    return mean, var
 
 
 @checked("batch_norm")
@@ -94,6 +68,62 @@ def batch_norm(
     scale = weight / np.sqrt(var + x.dtype.type(eps))
     y = (x - _per_channel(mean, x)) * _per_channel(scale, x) + _per_channel(bias, x)
     return y if negative_slope is None else leaky_relu(y, negative_slope)
+
+
+@checked("batch_norm_train")
+def batch_norm_train(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+    negative_slope: float | None = None,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    momentum: float = 0.1,
+) -> tuple[Array, ...]:
+    """`batch_norm` by the statistics of x, and the running averages of them brought up to date.
+
+    The new averages are ``(1 - momentum) * running + momentum * batch``, with the unbiased variance.  That is no
+    arithmetic to speak of, but on a GPU it would be six launches.
+
+    Parameters
+    ----------
+    x : array (N, C, ...)
+    weight, bias : array (C,)
+    eps : float
+    negative_slope : float, optional
+        As for `batch_norm`.
+    running_mean, running_var : array (C,), optional
+        They are not written to.
+    momentum : float
+
+    Returns
+    -------
+    array (N, C, ...)
+    mean, var : array (C,)
+        As from `batch_norm_stats`.
+    new_mean, new_var : array (C,)
+        The new running averages; only where the old ones are given.
+    """
+    mean, var = batch_norm_stats(x)
+    y = batch_norm(x, mean, var, weight, bias, eps, negative_slope)
+    return y, mean, var, *new_averages(x, mean, var, running_mean, running_var, momentum)
+
+
+def new_averages(
+    x: Array, mean: Array, var: Array, running_mean: Array | None, running_var: Array | None, momentum: float
+) -> tuple[Array, ...]:
+    """The new running averages of `batch_norm_train`, or none."""
+    if running_mean is None or running_var is None:
+        return ()
+    old, new, of_var = average_rates(x, momentum)
+    return old * running_mean + new * mean, old * running_var + of_var * var
+
+
+def average_rates(x: Array, momentum: float) -> tuple[float, float, float]:
+    """The coefficients of the running averages, of the batch's mean and of its biased variance."""
+    count = x.size // max(x.shape[1], 1)
+    return 1 - momentum, momentum, momentum * (count / max(count - 1, 1))
 
 
 @checked("batch_norm_grad")

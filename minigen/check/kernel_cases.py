@@ -29,6 +29,7 @@ Array = np.ndarray
 ROUNDS = {
     "adam_step": "a square root and a quotient",
     "adam_steps": "a square root and a quotient",
+    "batch_norm_train": "a square root and a quotient",
     "dropout": "1 / (1 - p)",
     "gru": "sigmoid and tanh",
     "gru_grad": "sigmoid and tanh",
@@ -224,22 +225,36 @@ def _over(x: Array) -> tuple[tuple[int, ...], int]:
     return (0, *range(2, x.ndim)), x.size // x.shape[1]
 
 
+def _stats_bound(u: float, x: Array) -> tuple[Array, Array]:
+    """(x - m)^2 sums to n times the variance plus the square of m's error."""
+    axes, n = _over(x)
+    mean = gamma(n + 1, u) * np.abs(x).mean(axes)
+    return mean, gamma(n + 5, u) * (x.var(axes) + mean**2) + mean**2
+
+
 def _batch_norm_stats(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
-    def bound(u: float, x: Array, *running: Any) -> tuple[Array, ...]:
-        """(x - m)^2 sums to n times the variance plus the square of m's error."""
-        axes, n = _over(x)
-        mean = gamma(n + 1, u) * np.abs(x).mean(axes)
-        var = gamma(n + 5, u) * (x.var(axes) + mean**2) + mean**2
+    return Call((fill(shapes.x),), _stats_bound)
+
+
+def _batch_norm_train(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, x: Array, weight: Array, bias: Array, eps: float, slope: Any, *running: Any) -> Any:
+        """What mean and variance are off by, times what y changes by; and as `_batch_norm`."""
+        (axes, _), (off_mean, off_var) = _over(x), _stats_bound(u, x)
+        mean, var = reference.batch_norm_stats(x)
+        scale, spread = np.abs(weight) / np.sqrt(var + eps), np.abs(x - _channels(mean, x))
+        moved = _channels(scale * off_mean, x) + spread * _channels(scale * off_var / (var + eps), x)
+        y = 2 * moved + gamma(8, u) * (spread * _channels(scale, x) + _channels(np.abs(bias), x))
         if not running:
-            return mean, var
+            return y, off_mean, off_var
         old_mean, old_var, momentum = running
         _, _, of_var = reference.norm.average_rates(x, momentum)
-        new_mean = gamma(4, u) * (np.abs(old_mean) + np.abs(x).mean(axes)) + momentum * mean
-        return mean, var, new_mean, gamma(6, u) * (old_var + of_var * x.var(axes)) + of_var * var
+        new_mean = gamma(4, u) * (np.abs(old_mean) + np.abs(x).mean(axes)) + momentum * off_mean
+        return y, off_mean, off_var, new_mean, gamma(6, u) * (old_var + of_var * var) + of_var * off_var
 
     c = shapes.x[1:2]
-    running = (fill(c), fill(c, "variance"), float(fill((), "rate")))
-    return Call((fill(shapes.x), *(running if rng.random() < 0.5 else ())), bound)
+    running = (fill(c), fill(c, "variance"), 0.1)
+    args = fill(shapes.x), fill(c), fill(c), 0.25, (None, 0.0, 0.25)[rng.integers(3)]
+    return Call((*args, *(running if rng.random() < 0.5 else ())), bound)
 
 
 def _channel_sums(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
@@ -482,9 +497,9 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
     make.__name__[1:]: make
-    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _sigmoid, _softplus, _add_bias, _dropout, _max_pool2d, _max_pool2d_grad,
-                 _batch_norm_stats, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step,
-                 _warp, _warp_adjoint, _gru, _gru_grad, _lstm, _lstm_grad)
+    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _sigmoid, _softplus, _add_bias, _dropout, _max_pool2d,
+                 _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad,
+                 _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _gru, _gru_grad, _lstm, _lstm_grad)
 }  # fmt: skip
 
 CALLS |= {
@@ -518,8 +533,6 @@ def draw_call(name: str, shapes: Convolution, seed: int, integers: bool = False,
     def fill(shape: Sequence[int], what: str = "") -> Array:
         if what == "variance":  # with epsilon 1/4 its root is 1 or 2
             drawn = rng.choice([0.75, 3.75], shape) if integers else 0.1 + rng.exponential(size=shape)
-        elif what == "rate":  # one that rounds nothing is 0
-            drawn = np.array(0.0 if integers else 0.1)
         else:
             drawn = rng.integers(-3, 4, shape) if integers else rng.standard_normal(shape)
         return drawn.astype(dtype)

@@ -85,18 +85,17 @@ def batch_norm(
     count = input.numel() // channels
     if count < 2:
         raise ValueError(f"batch_norm: expected over 1 value per channel in training, got shape {input.shape}")
-    kernel = find("batch_norm_stats", input.data)
-    if running_mean is None and running_var is None:
-        stats = kernel(input.data)
-    else:
-        # Where one is missing the other stands in for it, and what becomes of it is dropped.
-        given = [running for running in (running_mean, running_var) if running is not None]
-        *stats, new_mean, new_var = kernel(input.data, given[0].data, given[-1].data, momentum)
-        if running_mean is not None:
-            running_mean.data = new_mean
-        if running_var is not None:
-            running_var.data = new_var
-    return _norm.batch_norm(input, weight, bias, eps=eps, stats=stats, negative_slope=negative_slope)
+    # Where one average is missing the other stands in for it, and what becomes of it is dropped.
+    running = [average.data for average in (running_mean, running_var) if average is not None]
+    averages = (running[0], running[-1]) if running else (None, None)
+    kernel = find("batch_norm_train", input.data)
+    out, mean, var, *new = kernel(input.data, weight.data, bias.data, eps, negative_slope, *averages, momentum)
+    if running_mean is not None:
+        running_mean.data = new[0]
+    if running_var is not None:
+        running_var.data = new[1]
+    how = {"eps": eps, "stats": (mean, var), "negative_slope": negative_slope, "result": out}
+    return _norm.batch_norm(input, weight, bias, **how)
 
 
 def layer_norm(

@@ -44,11 +44,15 @@ def batch_norm(
     eps: float,
     stats: tuple[Array, Array] | None = None,
     negative_slope: float | None = None,
+    result: Array | None = None,
 ) -> Array:
     """Normalize each channel of x (N, C, ...) by its own mean and variance, then scale and shift.
 
-    `stats` may hand over the mean and biased variance of x, if the caller has them already.
+    `stats` may hand over the mean and biased variance of x, and `result` all that is to be computed, if the caller has
+    them already.
     """
+    if result is not None:
+        return result
     mean, var = stats or find("batch_norm_stats", x)(x)
     return find("batch_norm", x)(x, mean, var, weight, bias, eps, negative_slope)
 
@@ -98,6 +102,7 @@ def _batch_rule(
     eps: float,
     stats: tuple[Array, Array] | None = None,
     negative_slope: float | None = None,
+    result: Array | None = None,
 ) -> tuple[Tensor, ...]:
     if is_grad_enabled():
         if negative_slope is not None:
