@@ -124,7 +124,8 @@ LAYOUTS = {
 @given(shapes=convolutions(), seed=st.integers(0, 2**16))
 def test_memory_of_any_layout_is_read_and_left_alone(kernel_set, name, layout, shapes, seed):
     # Integers: every sum is exact, so that its order cannot matter; elementwise kernels round alike anyway.
-    module, drawn = load(kernel_set), draw_call(name, shapes, seed, integers=name not in ROUNDS)
+    whole = name not in ROUNDS or name == "batch_norm_train"  # whose sums come before what it rounds
+    module, drawn = load(kernel_set), draw_call(name, shapes, seed, integers=whole)
     plain = run(module, name, drawn)
     moved, kept = list(drawn.args), []
     for i, a in enumerate(drawn.args):
