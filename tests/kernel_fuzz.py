@@ -163,6 +163,18 @@ def conv2d_input_grad(rng):
     return with_out(rng, {"g": g, "w": w, "input_size": x.shape[2:], **how(moves)}, x.shape, x.dtype)
 
 
+def conv2d_bias(rng):
+    x, w, _, moves = convolution(rng)
+    bias = numbers(rng, w.shape[:1], x.dtype)
+    return {"x": x, "w": w, "bias": bias, **how(moves), "negative_slope": slope(rng)}
+
+
+def conv2d_input_grad_bias(rng):
+    x, w, g, moves = convolution(rng)
+    bias = numbers(rng, x.shape[1:2], x.dtype)
+    return {"g": g, "w": w, "bias": bias, "input_size": x.shape[2:], **how(moves), "negative_slope": slope(rng)}
+
+
 def conv2d_weight_grad(rng):
     x, w, g, moves = convolution(rng)
     return with_out(rng, {"x": x, "g": g, "kernel_size": w.shape[2:], **how(moves)}, w.shape, x.dtype)
@@ -183,6 +195,13 @@ def some_images(rng):
 def batch_norm_stats(rng):
     x = some_images(rng)
     return {"x": x if x.size else np.ones((2, 3), np.float32)}  # of no numbers there is no mean
+
+
+def batch_norm_train(rng):
+    x = batch_norm_stats(rng)["x"]
+    running = vectors(rng, x, "running_mean", "running_var") if flag(rng) else {}
+    affine = vectors(rng, x, "weight", "bias")
+    return {"x": x, **affine, "eps": 1e-5, "negative_slope": slope(rng), **running, "momentum": 0.1}
 
 
 def vectors(rng, x, *names):
@@ -207,6 +226,10 @@ def batch_norm_grad(rng):
 
 def leaky_relu(rng):
     return {"x": some_images(rng), "negative_slope": float(rng.choice([0.0, 0.2, 1.0]))}
+
+
+def elementwise(rng):
+    return {"x": some_images(rng)}
 
 
 def leaky_relu_grad(rng):
@@ -311,9 +334,12 @@ CALLS = {
     "batch_norm": batch_norm,
     "batch_norm_grad": batch_norm_grad,
     "batch_norm_stats": batch_norm_stats,
+    "batch_norm_train": batch_norm_train,
     "channel_sums": batch_norm_stats,
     "conv2d": conv2d,
+    "conv2d_bias": conv2d_bias,
     "conv2d_input_grad": conv2d_input_grad,
+    "conv2d_input_grad_bias": conv2d_input_grad_bias,
     "conv2d_weight_grad": conv2d_weight_grad,
     "dropout": dropout,
     "gru": gru,
@@ -327,6 +353,8 @@ CALLS = {
     "max_pool2d_grad": max_pool2d_grad,
     "rmsprop_step": rmsprop_step,
     "sgd_step": sgd_step,
+    "sigmoid": elementwise,
+    "softplus": elementwise,
     "warp": warp,
     "warp_adjoint": warp_adjoint,
 }

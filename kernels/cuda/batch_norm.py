@@ -11,9 +11,9 @@ $$ \mu = m + \frac1n \sum d_i, \qquad v = \frac1n \Big( \sum d_i^2 - \frac1n \bi
 
 (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", equation 1.7).
 
-In training the block that has added up a channel also normalizes it, or writes its gradient.  A kernel of its own for
-that, with a thread for each element, would occupy the whole GPU where there are fewer channels than multiprocessors;
-but it would be one more launch for each layer, and what the block has just read is in a cache.
+In training the block that has added up a channel also normalizes it, or writes its gradient.  Another kernel for that,
+with a thread for each element, would occupy the whole GPU where there are fewer channels than multiprocessors; but it
+would be one more launch for each layer, and what the block has just read is in a cache.
 """
 
 import functools
