@@ -90,6 +90,15 @@ def _array(kernel: str, name: str, x: Any, shape: tuple[int, ...] | None = None,
     return x
 
 
+def _integers(kernel: str, name: str, x: Any) -> Any:
+    """An array of int64."""
+    if type(x) is not np.ndarray:
+        x = _foreign(kernel, name, x)
+    if x.dtype != np.int64:
+        raise TypeError(f"{kernel}: {name}: got dtype {x.dtype}, expected int64")
+    return x
+
+
 def _foreign(kernel: str, name: str, x: Any) -> Any:
     """A subclass of NumPy's array as a plain one; an array of a device as it is."""
     if isinstance(x, np.ndarray):
@@ -475,10 +484,7 @@ def _max_pool2d_grad(g: Any, index: Any, input_size: Any) -> tuple[Any, ...]:
 
 def _places(kernel: str, index: Any, weight: Any, like: Any) -> tuple[Any, Any]:
     """The places (N, K, P, Q) in each image that `warp` takes, and their weights."""
-    if type(index) is not np.ndarray:
-        index = _foreign(kernel, "index", index)
-    if index.dtype != np.int64:
-        raise TypeError(f"{kernel}: index: got dtype {index.dtype}, expected int64")
+    index = _integers(kernel, "index", index)
     if index.ndim != 4 or index.shape[0] != like.shape[0]:
         raise ValueError(f"{kernel}: index: got shape {index.shape}, expected ({like.shape[0]}, K, P, Q)")
     return index, _array(kernel, "weight", weight, index.shape, like)
@@ -497,6 +503,19 @@ def _warp_adjoint(g: Any, index: Any, weight: Any, input_size: Any) -> tuple[Any
         expected = f"({g.shape[0]}, K, {g.shape[2]}, {g.shape[3]})"
         raise ValueError(f"{name}: index: got shape {index.shape}, expected {expected} for g of shape {g.shape}")
     return g, index, weight, input_size
+
+
+def _resample(x: Any, first: Any, source: Any, weight: Any) -> tuple[Any, ...]:
+    name = "resample"
+    x = _array(name, "x", x)
+    if x.ndim != 3:
+        raise ValueError(f"{name}: x: got shape {x.shape}, expected (outer, n, inner)")
+    first, source = _integers(name, "first", first), _integers(name, "source", source)
+    if first.ndim != 1 or not first.size:
+        raise ValueError(f"{name}: first: got shape {first.shape}, expected (m + 1,)")
+    if source.ndim != 1:
+        raise ValueError(f"{name}: source: got shape {source.shape}, expected (K,)")
+    return x, first, source, _array(name, "weight", weight, source.shape, x)
 
 
 def _recurrent(kernel: str, a: Any, weight: Any, gates: int) -> tuple[Any, Any, tuple[int, int]]:
@@ -789,6 +808,7 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "matmul": _matmul,
     "max_pool2d": _max_pool2d,
     "max_pool2d_grad": _max_pool2d_grad,
+    "resample": _resample,
     "rmsprop_step": _rmsprop_step,
     "rmsprop_steps": _rmsprop_steps,
     "sgd_step": _sgd_step,

@@ -272,6 +272,14 @@ def warp_adjoint(rng):
     return {"g": g, "index": index, "weight": weight, "input_size": x.shape[2:]}
 
 
+def resample(rng):
+    x = numbers(rng, tuple(size(rng, most) for most in (4, 9, 20)), rng.choice([np.float32, np.float64]))
+    counts = rng.integers(0, 4 if x.shape[1] else 1, size(rng, 9))
+    first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    source = rng.integers(0, max(x.shape[1], 1), first[-1])
+    return {"x": x, "first": first, "source": source, "weight": numbers(rng, source.shape, x.dtype)}
+
+
 def sequence(rng, gates):
     """Steps, sequences and length of the state; the input's product, and the weights of the state."""
     t, n, h = size(rng, 4), size(rng, 30), size(rng, 20)
@@ -353,6 +361,7 @@ CALLS = {
     "max_pool2d_grad": max_pool2d_grad,
     "rmsprop_step": rmsprop_step,
     "sgd_step": sgd_step,
+    "resample": resample,
     "sigmoid": elementwise,
     "softplus": elementwise,
     "warp": warp,
@@ -487,8 +496,9 @@ def one(rng, kernel, function):
     """Make one call; what came of it."""
     arguments = CALLS[kernel](rng)
     targets = written(kernel, arguments)
+    whole = [*targets, "first"]  # one entry cannot stand for all of a list that rises
     arguments = {
-        key: place(rng, value, key in targets) if isinstance(value, np.ndarray) else value
+        key: place(rng, value, key in whole) if isinstance(value, np.ndarray) else value
         for key, value in arguments.items()
     }
     valid = rng.random() < 0.5

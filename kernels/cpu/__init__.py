@@ -15,6 +15,7 @@ from .pointwise import leaky_relu, leaky_relu_grad
 from .pool import max_pool2d, max_pool2d_grad
 from .precision import precision
 from .recurrent import gru, gru_grad, lstm, lstm_grad
+from .resample import resample
 from .runtime.threads import get_num_threads, set_num_threads
 from .warp import warp, warp_adjoint
 
@@ -41,6 +42,7 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_grad",
     "precision",
+    "resample",
     "rmsprop_step",
     "rmsprop_steps",
     "set_num_threads",

@@ -29,6 +29,7 @@ from .dropout import dropout
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, softplus
 from .pool import max_pool2d, max_pool2d_grad
+from .resample import resample
 from .warp import warp, warp_adjoint
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "leaky_relu_grad",
     "max_pool2d",
     "max_pool2d_grad",
+    "resample",
     "rmsprop_step",
     "rmsprop_steps",
     "sgd_step",

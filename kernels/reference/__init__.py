@@ -13,6 +13,7 @@ from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_
 from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, softplus
 from .pool import max_pool2d, max_pool2d_grad
 from .recurrent import gru, gru_grad, lstm, lstm_grad
+from .resample import resample
 from .warp import warp, warp_adjoint
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "matmul",
     "max_pool2d",
     "max_pool2d_grad",
+    "resample",
     "rmsprop_step",
     "rmsprop_steps",
     "sgd_step",

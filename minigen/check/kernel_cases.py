@@ -216,6 +216,18 @@ def _warp_adjoint(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill((*shapes.x[:2], *index.shape[2:])), index, weight, shapes.size), bound)
 
 
+def _resample(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    x = fill((shapes.images, shapes.size[0], shapes.size[1] if rng.random() < 0.5 else 1))
+    counts = rng.integers(0, 4, int(rng.integers(1, 9)))
+    first = np.concatenate([[0], np.cumsum(counts)])
+    source = rng.integers(0, x.shape[1], first[-1])
+
+    def bound(u: float, x: Array, first: Array, source: Array, weight: Array) -> Array:
+        return gamma(4, u) * reference.resample(np.abs(x), first, source, np.abs(weight))
+
+    return Call((x, first, source, fill(source.shape)), bound)
+
+
 def _channels(vector: Array, x: Array) -> Array:
     return vector.reshape(1, -1, *[1] * (x.ndim - 2))
 
@@ -499,7 +511,8 @@ CALLS |= {
     make.__name__[1:]: make
     for make in (_matmul, _leaky_relu, _leaky_relu_grad, _sigmoid, _softplus, _add_bias, _dropout, _max_pool2d,
                  _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad,
-                 _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _gru, _gru_grad, _lstm, _lstm_grad)
+                 _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru, _gru_grad, _lstm,
+                 _lstm_grad)
 }  # fmt: skip
 
 CALLS |= {

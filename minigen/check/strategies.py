@@ -297,8 +297,8 @@ def _resample(draw: Any) -> Case:
     dim, size, count = draw(st.integers(0, x.ndim - 1)), draw(st.integers(1, 4)), draw(st.integers(0, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     targets, sources = rng.integers(0, size, count), rng.integers(0, x.shape[dim], count)
-    taps = make_taps(targets, sources, rng.choice([1.0, 0.5, -2.0], count))
-    return Case((x,), {"dim": dim, "size": size, "taps": taps})
+    taps = make_taps(targets, sources, rng.choice([1.0, 0.5, -2.0], count), size)
+    return Case((x,), {"dim": dim, "taps": taps})
 
 
 @st.composite

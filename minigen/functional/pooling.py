@@ -10,7 +10,7 @@ from ..kernels.shapes import output_size as window_count
 from ..ops import conv as _conv
 from ..ops import pool as _pool
 from ..ops.reduce import mean
-from ..ops.resample import Taps, resample
+from ..ops.resample import Taps, make_taps, resample
 from ..tensor import Tensor
 
 __all__ = ["adaptive_avg_pool2d", "avg_pool2d", "max_pool2d"]
@@ -151,16 +151,15 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
         if n % m == 0:
             out = mean(out.reshape(*out.shape[:axis], m, n // m, *out.shape[axis + 1 :]), axis + 1)
         else:
-            out = resample(out, dim=axis, size=m, taps=_adaptive_taps(n, m))
+            out = resample(out, dim=axis, taps=_adaptive_taps(n, m))
     return out if input.ndim == 4 else out.reshape(out.shape[1:])
 
 
 def _adaptive_taps(n: int, m: int) -> Taps:
     """The windows of n pixels, for m results."""
-    places = np.arange(m)
-    starts, stops = places * n // m, -((places + 1) * -n // m)
-    columns = [(k, stops - starts > k) for k in range(int((stops - starts).max()))]
-    return tuple((places[inside], (starts + k)[inside], (1 / (stops - starts))[inside]) for k, inside in columns)
+    windows = [np.arange(p * n // m, -((p + 1) * -n // m)) for p in range(m)]
+    counts = np.array([len(window) for window in windows])
+    return make_taps(np.repeat(np.arange(m), counts), np.concatenate(windows), np.repeat(1 / counts, counts), m)
 
 
 def _window(
