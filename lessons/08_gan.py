@@ -58,6 +58,7 @@ import minigen.functional as F
 from minigen import lessons, losses, plot
 from minigen.course import gan as exercises
 from minigen.course import show_source
+from minigen.kernels import reference
 
 digits = mg.data.load("mnist5k")
 held_out = mg.data.load("mnist5k", split="test")
@@ -158,7 +159,7 @@ exercises.d_loss(d_loss)
 # This is ours:
 
 # %%
-show_source(losses.minimax_d, F.softplus)
+show_source(losses.minimax_d, F.softplus, reference.softplus)
 
 # %% [markdown]
 # ## 3. What the best D says
