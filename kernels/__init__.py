@@ -201,9 +201,14 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
         name = _host_set() if name == "auto" else name
     if op in _PARTS:
         joined, *parts = _PARTS[op]
-        if any(_registered.get(part) for part in parts) or not hasattr(load(name), op):
+        if any(_registered.get(part) for part in parts) or not _has(name, op):
             return joined(*(find(part, array) for part in parts))
     return _member(name, op)
+
+
+@functools.cache
+def _has(name: str, op: str) -> bool:
+    return hasattr(load(name), op)
 
 
 @functools.cache

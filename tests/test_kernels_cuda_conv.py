@@ -167,6 +167,12 @@ def test_empty_batches():
     np.testing.assert_array_equal(dw, np.zeros(case.w))
 
 
+def test_filters_too_large_for_constant_memory_are_refused():
+    x, w = np.zeros((1, 1, 1, 5001), np.float32), np.zeros((1, 1, 1, 5001), np.float32)
+    with emulated(), pytest.raises(ValueError, match=r"filters of size \(1, 5001\) have more than 5000 elements"):
+        cuda.conv2d(x, w, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+
+
 def test_wrong_arguments_are_named():
     x, w, how = np.zeros((1, 4, 3, 3), np.float32), np.zeros((2, 2, 1, 1), np.float32), ((1, 1), SAME, (1, 1))
     with emulated():

@@ -31,6 +31,10 @@ from .tiles import PAD, Tile, multiplier
 __all__ = ["Plan", "correlate", "correlation"]
 
 
+#: Elements of a filter: a kernel has a table of them, three numbers each, in the 64 KiB of constant memory.
+MOST_TAPS = 5000
+
+
 class Plan(NamedTuple):
     """All that is known about a call but the number of images."""
 
@@ -55,7 +59,15 @@ class Plan(NamedTuple):
 
 
 def correlate(plan, source, filters, bias, result, negative_slope):
-    """Run the kernel; without a bias and an activation it looks at none."""
+    """Run the kernel; without a bias and an activation it looks at none.
+
+    Raises
+    ------
+    ValueError
+        If a filter has more than `MOST_TAPS` elements.
+    """
+    if plan.window[0] * plan.window[1] > MOST_TAPS:
+        raise ValueError(f"correlate: filters of size {plan.window} have more than {MOST_TAPS} elements; use the CPU")
     pixels = result.shape[0] * plan.vertical.pixels * plan.horizontal.pixels
     tile = _tile(plan, pixels, result.dtype)
     blocks = -(-pixels // tile.rows) * plan.groups * len(_phases(plan)) * -(-plan.outputs // tile.columns)
