@@ -111,6 +111,15 @@ def test_a_step_goes_downhill_and_leaves_the_gradient_alone(name):
     np.testing.assert_array_equal(p.numpy(), before)
 
 
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW, RMSprop])
+def test_maximize_climbs_with_any_number_of_dimensions(kind):
+    params = [mg.tensor(np.ones(shape), requires_grad=True) for shape in ((), (1,), (2, 0), (2, 3))]
+    for p in params:
+        p.grad = p.detach()
+    kind(params, lr=0.5, maximize=True).step()
+    assert all((p.numpy() > 1).all() for p in params)
+
+
 def test_maximize_climbs():
     p = mg.tensor([1.0], requires_grad=True)
     p.grad = mg.tensor([2.0])

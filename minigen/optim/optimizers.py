@@ -131,7 +131,7 @@ class Optimizer:
             for params in self._alike(group):
                 grads = [p.grad._data for p in params if p.grad is not None]
                 if group.get("maximize"):
-                    grads = [-grad for grad in grads]
+                    grads = [array_module(grad).asarray(-grad) for grad in grads]  # of no dimension it is a number
                 states = [self.state[p] for p in params]
                 with inplace_all(params) as arrays:
                     self._update(arrays, grads, states, group)
