@@ -1,5 +1,10 @@
 """Programs that were written for a GPU run on the CPU with no change; and what a GPU would refuse is refused."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -26,6 +31,30 @@ def added(a, b):
 def gpu():
     with emulator.as_gpu():
         yield
+
+
+def test_a_notebook_enters_it_in_the_first_cell(tmp_path):
+    """It lasts to the end of the program; and that cell may be run again."""
+    program = """
+        import gc
+        import numpy as np
+        from numba import cuda
+        from minigen.kernels import emulator
+        emulator.as_gpu().__enter__()
+        emulator.as_gpu().__enter__()
+        gc.collect()
+        @cuda.jit
+        def double(x):
+            x[cuda.grid(1)] *= 2
+        x = cuda.to_device(np.arange(4))
+        double[1, 4](x)
+        print(x.copy_to_host())
+    """
+    path = tmp_path / "cells.py"
+    path.write_text(textwrap.dedent(program), encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[0 2 4 6]\n", "")
 
 
 def test_a_program_for_a_gpu_runs_unchanged(gpu):

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import numpy as np
@@ -124,8 +124,9 @@ class DeviceArray:
             )
 
 
-@contextlib.contextmanager
-def as_gpu(check: bool = True, order: str | int = "forward", max_iterations: int | None = 10_000_000) -> Iterator[None]:
+def as_gpu(
+    check: bool = True, order: str | int = "forward", max_iterations: int | None = 10_000_000
+) -> contextlib.AbstractContextManager[None]:
     """Inside the block `numba.cuda` runs on the CPU: a program that was written for a GPU needs no change.
 
     Kernels, also those that were decorated before, are launched by ``kernel[grid, block](...)``, and decorated with or
@@ -154,6 +155,29 @@ def as_gpu(check: bool = True, order: str | int = "forward", max_iterations: int
     ...     x.copy_to_host()
     array([0., 2., 4., 6.], dtype=float32)
     """
+    return _Block(_emulated(check, order, max_iterations))
+
+
+class _Block(contextlib.AbstractContextManager[None]):
+    """A ``with`` block; ``as_gpu().__enter__()`` alone lasts, too, though no variable holds this object."""
+
+    entered: ClassVar[list["_Block"]] = []
+
+    def __init__(self, manager: contextlib.AbstractContextManager[None]):
+        self._manager = manager
+
+    def __enter__(self) -> None:
+        self._manager.__enter__()
+        self.entered.append(self)
+
+    def __exit__(self, *error: Any) -> None:
+        self.entered.remove(self)
+        self._manager.__exit__(*error)
+
+
+@contextlib.contextmanager
+def _emulated(check: bool, order: str | int, max_iterations: int | None) -> Iterator[None]:
+    """What `as_gpu` does."""
     from numba import cuda
 
     from . import emulate
