@@ -101,7 +101,9 @@ def test_a_program_for_a_gpu_runs_unchanged(gpu):
     z = np.zeros(100, np.float32)
     doubled.forall(100)(x, z)  # arrays of the host are copied there and back
     np.testing.assert_array_equal(z, 2 * x)
-    assert cuda.reduce(added)(np.arange(1000.0)) == 499500
+    doubled.forall(0)(x[:0], z[:0])
+    with cuda.gpus[0]:
+        assert cuda.reduce(added)(np.arange(1000.0)) == 499500
 
 
 def test_random_numbers_of_the_device(gpu):
@@ -154,6 +156,20 @@ def test_what_a_gpu_refuses_is_refused_in_one_line(gpu):
         (lambda: fill[1, 4](x), TypeError, "fill: takes 2 arguments, got 1"),
         (lambda: fill(x, 1), ValueError, r"fill: a kernel is launched by fill\[grid, block\]\(...\), not by fill"),
         (lambda: emulate(doubled)(x, x), ValueError, r"doubled: a kernel is launched by doubled\[grid, block\]"),
+        (lambda: doubled[3], ValueError, r"doubled: expected kernel\[grid, block\], got kernel\[3\]"),
+        (
+            lambda: doubled[1, 4](x=x, y=x),
+            TypeError,
+            "doubled: a kernel takes its arguments by position, got x, y by name",
+        ),
+        (
+            lambda: fill[1, 4](x, value=1),
+            TypeError,
+            "fill: a kernel takes its arguments by position, got value by name",
+        ),
+        (lambda: doubled.forall(-1), ValueError, "doubled: forall is -1; expected the number of tasks, at least 0"),
+        (lambda: doubled.forall(2.5), TypeError, "doubled: forall is 2.5; expected a whole number"),
+        (lambda: emulate(doubled, order=-1), ValueError, "order: expected .* or a number of at least 0, got -1"),
         (lambda: doubled[1, 4]([1.0], x), TypeError, r"doubled: x is a list, and a kernel takes arrays: np.array\(x\)"),
         (lambda: cuda.to_device([None]), TypeError, "to_device: obj: expected numbers, got list of object"),
         (

@@ -28,6 +28,7 @@ What it does not do:
 - A read of what no thread has written is a fault for shared and local arrays, and for the device arrays of `as_gpu`.
   What a NumPy array holds at first the caller knows.  Whether a kernel writes all of it is looked at if `outputs` names
   it.
+- ``raise`` and ``assert`` in a kernel stop nothing, as on a GPU without ``debug=True``; with it neither.
 - A loop is taken for endless after `max_iterations`; a recursion is not looked at.
 - ``int32(n)`` of a larger number drops its upper bits without a word, as on a GPU; an index that went wrong by it is
   found only where it is out of bounds.
@@ -151,8 +152,8 @@ def emulate(
     reason = why_not()
     if reason:
         raise RuntimeError(reason)
-    if order not in ("forward", "reverse") and not isinstance(order, int):
-        raise ValueError(f"order: expected 'forward', 'reverse' or a number, got {order!r}")
+    if order not in ("forward", "reverse") and not (isinstance(order, int) and order >= 0):
+        raise ValueError(f"order: expected 'forward', 'reverse' or a number of at least 0, got {order!r}")
     outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     if outputs and not check:
         raise ValueError(f"outputs: got {outputs}, but only check=True looks at what is written")

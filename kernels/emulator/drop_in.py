@@ -187,23 +187,27 @@ def _emulated(check: bool, order: str | int, max_iterations: int | None) -> Iter
     def compile_(kernel: Any, types: tuple[Any, ...]) -> None:
         kernel.emulated_signatures = [*getattr(kernel, "emulated_signatures", []), types]
 
-    def configure(kernel: Any, grid: Any, block: Any, stream: Any = 0, dynamic: int = 0) -> Callable[..., None]:
+    def started(kernel: Any, choose: Callable[[EmulatedKernel], Callable[..., Any]]) -> Callable[..., None]:
         emulated = emulate(kernel, check=check, order=order, max_iterations=max_iterations)
-        launch = emulated[grid, block, stream, dynamic]
+        launch = choose(emulated)
 
-        def start(*args: Any) -> None:
-            launch(*_converted(emulated, getattr(kernel, "emulated_signatures", []), args))
+        def start(*args: Any, **named: Any) -> None:
+            signatures = [] if named else getattr(kernel, "emulated_signatures", [])
+            launch(*_converted(emulated, signatures, args), **named)
 
         return start
+
+    def configured(kernel: Any, configuration: Any) -> Callable[..., None]:
+        return started(kernel, lambda emulated: emulated[configuration])
+
+    def configure(kernel: Any, *configuration: Any) -> Callable[..., None]:
+        return configured(kernel, configuration)
 
     def unconfigured(kernel: Any, *_: Any, **__: Any) -> None:
         raise ValueError(launch_syntax(kernel.__name__))
 
     def for_all(kernel: Any, tasks: int, tpb: int = 0, stream: Any = 0, sharedmem: int = 0) -> Callable[..., None]:
-        block = tpb or _THREADS
-        if tasks == 0:
-            return lambda *args: None
-        return configure(kernel, -(-tasks // block), block, stream, sharedmem)
+        return started(kernel, lambda emulated: emulated.forall(tasks, tpb or _THREADS, sharedmem))
 
     names = _host_names() | {name: _refusing(name) for name in _MISSING}
     with contextlib.ExitStack() as patches:
@@ -211,6 +215,7 @@ def _emulated(check: bool, order: str | int, max_iterations: int | None) -> Iter
         for name, method in (
             ("compile", compile_),
             ("configure", configure),
+            ("__getitem__", configured),
             ("forall", for_all),
             ("__call__", unconfigured),
         ):
@@ -258,7 +263,7 @@ def _converted(kernel: EmulatedKernel, signatures: list[Any], args: tuple[Any, .
 
 
 def _host_names() -> dict[str, Any]:
-    device = SimpleNamespace(
+    device = _Device(
         id=0,
         name=b"minigen's emulator",
         compute_capability=_CAPABILITY,
@@ -336,6 +341,16 @@ def _refusing(name: str) -> Callable[..., None]:
         raise UnsupportedError(f"cuda.{name}: the emulator has no such thing")
 
     return refuse
+
+
+class _Device(SimpleNamespace):
+    """The GPU that is not there; ``with cuda.gpus[0]:`` chooses it."""
+
+    def __enter__(self) -> "_Device":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
 
 
 class _Stream:

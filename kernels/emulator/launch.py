@@ -67,9 +67,13 @@ class EmulatedKernel:
         """Refuse: a kernel has no meaning without a grid and a block."""
         raise ValueError(launch_syntax(self.__name__))
 
-    def forall(self, tasks: int, block: int = 256) -> Callable[..., LaunchReport | None]:
-        """The launch with one thread for each task, and a few more in the last block."""
-        return self[max(1, -(-tasks // block)), block]
+    def forall(self, tasks: int, block: int = 256, dynamic: int = 0) -> Callable[..., LaunchReport | None]:
+        """The launch with one thread for each task, and a few more in the last block; none for 0 tasks."""
+        tasks, block = _whole(self.__name__, "forall", tasks), _whole(self.__name__, "block", block)
+        if tasks < 0:
+            raise ValueError(f"{self.__name__}: forall is {tasks}; expected the number of tasks, at least 0")
+        launch = self[max(1, -(-tasks // max(1, block))), block, 0, dynamic]
+        return launch if tasks else lambda *args: None
 
     def __getitem__(self, configuration: tuple[Any, ...]) -> Callable[..., LaunchReport | None]:
         if not isinstance(configuration, tuple) or not 2 <= len(configuration) <= 4:
@@ -84,7 +88,11 @@ class EmulatedKernel:
                 f"{self.__name__}: dynamic shared memory is {dynamic} bytes; a GPU has 0 to {MOST_DYNAMIC} for a block"
             )
 
-        def launch(*args: Any) -> LaunchReport | None:
+        def launch(*args: Any, **named: Any) -> LaunchReport | None:
+            if named:
+                raise TypeError(
+                    f"{self.__name__}: a kernel takes its arguments by position, got {', '.join(named)} by name"
+                )
             with _running:
                 return self._launch(grid, block, dynamic, args)
 
