@@ -1,10 +1,13 @@
 """Random calls of kernels between guard pages: run as a program by `test_kernel_arguments.py`, since a fault kills it.
 
     python tests/kernel_fuzz.py SEED CALLS [FIRST]
+    python tests/kernel_fuzz.py convolutions SEED CALLS
 
 Every array that a kernel reads, writes or allocates ends (or begins) at a page that must not be touched.  A call is
 valid, or has one argument changed.  It must give what the plain NumPy function gives; or raise, and have written nothing.
 What NumPy itself cannot compute must raise.
+
+The second form takes depthwise and 1 x 1 convolutions, by the methods made for them, which may not be the fastest.
 """
 
 import ctypes
@@ -17,6 +20,7 @@ from collections import Counter
 import numpy as np
 
 from minigen.kernels import cpu, ladder, reference
+from minigen.kernels.cpu.conv import dispatch
 from minigen.kernels.cpu.runtime import allocator, thread_pool
 from minigen.kernels.shapes import output_size
 
@@ -538,6 +542,61 @@ def overlaps(a, b):
     return isinstance(a, np.ndarray) and np.may_share_memory(a, b)
 
 
+def use_guarded_memory(modules, seed):
+    """Let kernels allocate between guards."""
+    empty = guarded_empty(np.random.default_rng(seed))
+    for module in modules:
+        if getattr(module, "empty", None) is allocator.empty or hasattr(module, "_plain_empty"):
+            module._plain_empty, module.empty = True, empty
+
+
+def many_channels(rng):
+    """As `convolution`, of 1 to 40 channels: one square filter for each, or 1 x 1 filters."""
+    dtype = rng.choice([np.float32, np.float64])
+    n, channels, outputs, height, width = (int(rng.integers(1, most + 1)) for most in (3, 40, 40, 40, 40))
+    if rng.random() < 0.5:
+        kernel, stride, groups = (int(rng.integers(2, 8)),) * 2, (int(rng.integers(1, 3)),) * 2, channels
+        padding = tuple((int(rng.integers(0, 4)), int(rng.integers(0, 4))) for _ in range(2))
+        height, width = (max(n, kernel[0] - sum(p)) for n, p in zip((height, width), padding))
+        channels, outputs = 1, groups
+    else:
+        kernel, padding, groups = (1, 1), ((0, 0), (0, 0)), int(rng.integers(1, 3))
+        stride = (2, 2) if rng.random() < 0.5 else (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+        outputs *= groups
+    pixels = map(output_size, (height, width), kernel, stride, padding, (1, 1))
+    shapes = (n, channels * groups, height, width), (outputs, channels, *kernel), (n, outputs, *pixels)
+    return *(numbers(rng, shape, dtype) for shape in shapes), (stride, padding, (1, 1), groups)
+
+
+def convolutions(seed, calls):
+    """Depthwise and 1 x 1 convolutions by the methods made for them; prints how often each was called."""
+    faulthandler.enable()
+    thread_pool.SMALL = 1
+    counts = Counter()
+    modules = [m for name, m in list(sys.modules.items()) if name.startswith("minigen.kernels.cpu")]
+    for index in range(calls):
+        rng = np.random.default_rng((seed, index))
+        use_guarded_memory(modules, (seed, index, 1))
+        x, w, g, moves = many_channels(rng)
+        plain = reference.conv2d, reference.conv2d_input_grad, reference.conv2d_weight_grad
+        for kind, estimate, run, first, second, expected in (
+            ("y", dispatch.forward_costs, dispatch.run_forward, x, w, plain[0](x, w, *moves)),
+            ("dx", dispatch.input_grad_costs, dispatch.run_input_grad, g, w, plain[1](g, w, x.shape[2:], *moves)),
+            ("dw", dispatch.weight_grad_costs, dispatch.run_weight_grad, x, g, plain[2](x, g, w.shape[2:], *moves)),
+        ):
+            shapes = first.shape, (g if kind == "dw" else expected).shape
+            costs = estimate(*shapes, x.itemsize, w.shape[1:], *moves, "direct")
+            for method in [method for method, _ in costs if method in ("depthwise", "product")]:
+                print(f"\r{seed} {index} {kind} {method}", file=sys.stderr, end="", flush=True)
+                operands = [GUARDED.array(rng, array.shape, array.dtype) for array in (first, second, expected)]
+                operands[0][...], operands[1][...], operands[2][...] = first, second, np.nan
+                run(method, None, *operands, w.shape[1:], *moves)
+                np.testing.assert_array_equal(operands[2], expected)
+                counts[method] += 1
+        GUARDED.reset()
+    print(dict(counts))
+
+
 def main(seed, calls, first=0):
     faulthandler.enable()
     warnings.simplefilter("ignore")
@@ -548,10 +607,7 @@ def main(seed, calls, first=0):
         print(f"\r{seed} {index}", file=sys.stderr, end="", flush=True)
         rng = np.random.default_rng((seed, index))
         kernel_set, kernel, function = every[rng.integers(len(every))]
-        empty = guarded_empty(np.random.default_rng((seed, index, 1)))
-        for module in modules:
-            if getattr(module, "empty", None) is allocator.empty or hasattr(module, "_plain_empty"):
-                module._plain_empty, module.empty = True, empty
+        use_guarded_memory(modules, (seed, index, 1))
         for module in modules:  # whoever asks twice gets two answers, as if another thread had set the number between
             if hasattr(module, "get_num_threads"):
                 module.get_num_threads = lambda: int(THREADS.integers(1, 5))
@@ -567,4 +623,7 @@ def main(seed, calls, first=0):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1] == "convolutions":
+        convolutions(*map(int, sys.argv[2:]))
+    else:
+        main(*map(int, sys.argv[1:]))

@@ -11,6 +11,7 @@ import pytest
 
 from minigen import kernels
 from minigen.kernels import cpu, ladder, reference, signatures
+from minigen.kernels.cpu.runtime.instruction_set import NAME
 
 FUZZ = Path(__file__).with_name("kernel_fuzz.py")
 HOW = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)  # stride, padding, dilation, groups
@@ -175,10 +176,10 @@ def test_a_result_may_be_written_over_an_input():
 # ---------------------------------------------------------------- between guard pages
 
 
-def fuzz(seed, calls, **environment):
+def fuzz(*arguments, **environment):
     """Random calls in a process, which a fault kills; what it counted."""
     done = subprocess.run(
-        [sys.executable, str(FUZZ), str(seed), str(calls)], env=os.environ | environment, capture_output=True, text=True
+        [sys.executable, str(FUZZ), *map(str, arguments)], env=os.environ | environment, capture_output=True, text=True
     )
     assert done.returncode == 0, f"exit status {done.returncode}: {done.stderr[-3000:]}"
     return done.stdout.strip()
@@ -190,6 +191,13 @@ posix = pytest.mark.skipif(os.name != "posix", reason="guard pages are made with
 @posix
 def test_random_calls_between_guard_pages():
     assert "'refused'" in fuzz(0, 500)
+
+
+@posix
+@pytest.mark.skipif(NAME not in ("avx512", "avx2"), reason="the depthwise kernels need masks")
+def test_depthwise_and_1x1_kernels_between_guard_pages():
+    counted = fuzz("convolutions", 0, 300)
+    assert "'depthwise'" in counted and "'product'" in counted
 
 
 @posix
