@@ -20,7 +20,15 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from minigen.kernels.cpu import conv, winograd
-from minigen.kernels.cpu.conv import channel_lanes, depthwise, dispatch, group_lanes, pixel_lanes, products
+from minigen.kernels.cpu.conv import (
+    channel_lanes,
+    depthwise,
+    dispatch,
+    dot_products,
+    group_lanes,
+    pixel_lanes,
+    products,
+)
 from minigen.kernels.cpu.precision import precision
 from minigen.kernels.cpu.runtime.allocator import contiguous
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
@@ -137,6 +145,89 @@ def planes(draw):
     return replace(
         case, size=(size[0], size[1] + columns), kernel=kernel, stride=stride, channels=1, outputs=1, groups=groups
     )
+
+
+@st.composite
+def few_channels(draw):
+    """Few channels, and rows and planes of pixels that fill vectors or do not."""
+    case = draw(cases(most_taps=6))
+    columns, images = draw(st.sampled_from((0, 0, 7, 16, 30))), draw(st.sampled_from((1, 3, 19)))
+    size = case.size[0], case.size[1] + columns
+    return replace(case, images=images, size=size, channels=draw(st.integers(1, 4)), outputs=draw(st.integers(1, 19)))
+
+
+def dot_weight_grad(x, g, kernel_size, stride, padding, dilation, groups):
+    """The weight gradient by dot products, between guard zones of NaN that must stay as they are."""
+
+    def guarded(size):
+        memory = np.full(size + 64, np.nan, x.dtype)
+        return memory, memory[32 : 32 + size]
+
+    shape = g.shape[1], x.shape[1] // groups, *kernel_size
+    (_, x_own), (_, g_own), (memory, dw) = guarded(x.size), guarded(g.size), guarded(int(np.prod(shape)))
+    x_own[:], g_own[:] = x.ravel(), g.ravel()
+    operands = x_own.reshape(x.shape), g_own.reshape(g.shape), dw.reshape(shape)
+    dot_products.conv2d_weight_grad(*operands, stride, padding, dilation, groups)
+    assert np.isnan(memory[:32]).all() and np.isnan(memory[-32:]).all()
+    return dw.reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=60, deadline=None)
+@given(case=few_channels(), seed=st.integers(0, 9))
+def test_dot_products_are_exact_on_small_integers(dtype, case, seed):
+    x, w, g = case.operands(seed, dtype, integers)
+    dw = dot_weight_grad(*case.arguments("conv2d_weight_grad", x, w, g))
+    np.testing.assert_array_equal(dw, case.exact(x, w, g)[2])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=25, deadline=None)
+@given(case=few_channels(), seed=st.integers(0, 9))
+def test_dot_products_stay_within_the_elementwise_bound(dtype, case, seed):
+    x, w, g = case.operands(seed, dtype, normal)
+    dw = dot_weight_grad(*case.arguments("conv2d_weight_grad", x, w, g))
+    size, n = case.exact(abs(x), abs(w), abs(g))[2], case.terms()[2]
+    errs = 2 if dtype == np.float64 else 1  # the reference adds up in float64 itself
+    assert (abs(dw - case.exact(x, w, g)[2]) <= errs * gamma(n + 1, dtype) * size).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(case=few_channels(), data=st.data())
+def test_a_pixel_that_no_tap_meets_changes_no_dot_product(case, data):
+    """An infinite pixel reaches exactly the taps that meet it, though vectors reach beyond rows and planes."""
+    x, w, g = case.operands(0, np.float32, lambda rng, shape: np.ones(shape))
+    place = tuple(data.draw(st.integers(0, n - 1)) for n in x.shape)
+    x[place] = np.inf
+    touched = np.zeros(x.shape)
+    touched[place] = 1
+    dw = dot_weight_grad(*case.arguments("conv2d_weight_grad", x, w, g))
+    met = case.exact(touched, w, g)[2] > 0
+    np.testing.assert_array_equal(dw[met], np.inf)
+    assert np.isfinite(dw[~met]).all()
+
+
+@pytest.mark.parametrize("groups, images, outputs", [(1, 9, 40), (1, 1, 40), (3, 2, 10), (9, 2, 3)])
+def test_dot_products_are_bit_identical_for_any_number_of_threads(groups, images, outputs):
+    case = Case(images, 3, outputs, (30, 27), (3, 5), (1, 2), ((1, 0), (2, 1)), (2, 1), groups)
+    operands = case.operands(0, np.float32, normal)
+    arguments, before, results = case.arguments("conv2d_weight_grad", *operands), get_num_threads(), []
+    try:
+        for threads in (1, 2, 5, 16):
+            set_num_threads(threads)
+            results.append(dot_weight_grad(*arguments))
+    finally:
+        set_num_threads(before)
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+    np.testing.assert_allclose(results[0], case.exact(*operands)[2], rtol=0, atol=1e-3)
+
+
+@pytest.mark.skipif(not dot_products.serves((1, 3, 3), 16), reason="needs masked loads")
+def test_a_weight_gradient_of_one_input_channel_is_dot_products():
+    case = Case(64, 1, 16, (28, 28), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    costs = dispatch.weight_grad_costs(case.x, case.y, 4, case.w[1:], *case.how, "default")
+    assert min(costs, key=costs.__getitem__) == ("dot products", None)
 
 
 PRODUCT = Method(products.conv2d, products.conv2d_input_grad, products.conv2d_weight_grad)

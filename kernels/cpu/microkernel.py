@@ -78,6 +78,7 @@ __all__ = [
     "pixels_kernel_row",
     "pixels_kernel_short",
     "pixels_kernel_short_narrow",
+    "rows_at",
     "shifts_kernel",
     "shifts_kernel_wide",
     "sums_kernel",
@@ -209,7 +210,7 @@ def at(builder, pointer, *terms):
     return pointer
 
 
-def _rows_at(builder, pointer, apart, rows, used):
+def rows_at(builder, pointer, apart, rows, used):
     """Where `rows` rows begin that lie `apart`; what lies beyond the `used` ones is the last of them, read again."""
     last, starts = builder.sub(used, ir.Constant(INT64, 1)), []
     for i in range(rows):
@@ -405,7 +406,7 @@ def _shifts_kernel(vectors):
         def generate(context, builder, signature, args):
             rows, columns, a, a_plane, used, b, b_row, b_column, b_shift, c, c_row = args
             L = vector_of(b).count
-            starts = _rows_at(builder, a, a_plane, WIDE_PLACES, used)
+            starts = rows_at(builder, a, a_plane, WIDE_PLACES, used)
 
             def a_at(i, k):
                 return at(builder, starts[i], builder.add(builder.mul(k[0], columns), k[1]))
@@ -535,7 +536,7 @@ def matmul_kernel(typing, count, a, a_row, a_column, b, c, c_row, rows, lanes_fi
     def generate(context, builder, signature, args):
         count, a, a_row, a_column, b, c, c_row, rows, lanes_first, lanes_second, add = args
         L = vector_of(b).count
-        starts = _rows_at(builder, a, a_row, ROWS, rows)
+        starts = rows_at(builder, a, a_row, ROWS, rows)
 
         def a_at(i, k):
             return at(builder, starts[i], (k[0], a_column))

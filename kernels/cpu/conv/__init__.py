@@ -9,6 +9,7 @@ file             contents
 `group_lanes`    direct convolution, groups in the lanes of a vector
 `depthwise`      direct convolution, one filter for each channel
 `plane_kernels`  its innermost loops
+`dot_products`   weight gradients for few channels, neighboring pixels in the lanes
 `products`       1 x 1 filters as one matrix product
 `padded`         geometry that they share
 `packing`        filters, and sums that become filters, in the order of the direct kernels

@@ -20,7 +20,8 @@ from ..blocked_layout import fill_zeros
 from ..runtime.allocator import empty
 from ..runtime.instruction_set import NAME
 from ..runtime.thread_pool import PerThread, chunked_range, parallel
-from ..simd import VECTOR_BYTES, add, advance, load, pointer, store_first, transpose
+from ..simd import VECTOR_BYTES, advance, pointer
+from .packing import add_lanes
 from .plane_kernels import FORMS, SIZES, STEPS, slide_kernel, slide_sums_kernel, spread_kernel
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "serves"]
@@ -156,10 +157,4 @@ def slide_sums(thread, counter, form, step, L, x, g, sums, top, left, zeros, spa
                 slide_sums_kernel(form, planes, source, height, width, top, column * step - left, pointer(zeros),
                                   advance(gradient, column), rows, columns, min(L, columns - column),
                                   space)  # fmt: skip
-        target, count = pointer(sums[shard, first]), planes * taps
-        for i in range(0, count, full):
-            transpose(advance(space, i * full), full, min(full, count - i), scratch, full)
-            total = load(scratch, 0)
-            for lane in range(1, full):
-                total = add(total, load(scratch, lane * full))
-            store_first(target, i, total, min(full, count - i))
+        add_lanes(space, planes * taps, pointer(sums[shard, first]), scratch)

@@ -9,6 +9,7 @@ pixel lanes     direct, pixels in the lanes (`pixel_lanes`)               few ch
 product         all pixels of all images as columns (`products`)          1 x 1
 group lanes     direct, groups in the lanes (`group_lanes`)               depthwise, many groups of few channels
 depthwise       each plane read once, from top to bottom (`depthwise`)    depthwise, stride 1 or 2
+dot products    weight gradients along the pixels (`dot_products`)        few channels, many pixels
 =============== ========================================================= ======================================
 
 The choice compares estimates of the time, in multiply-adds per lane: what the micro-kernel executes, rounded up to full
@@ -27,7 +28,7 @@ from ..precision import current
 from ..runtime.allocator import contiguous, empty
 from ..simd import VECTOR_BYTES
 from ..winograd.geometry import backward_grid, lattice_grid
-from . import channel_lanes, depthwise, group_lanes, pixel_lanes, products
+from . import channel_lanes, depthwise, dot_products, group_lanes, pixel_lanes, products
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -50,6 +51,8 @@ FAR, FAR_BYTES = 30, 1 << 24
 GROUP_PRODUCT, GROUP_LAYOUT = 1.5, 20
 #: Where each channel has its own filter: what a multiply-add takes, and all else for each pixel between two steps.
 SLIDE_PRODUCT, SLIDE_LAYOUT = 1.4, 2.5
+#: For sums along pixels: what a multiply-add takes, to copy a number of an image, and to add the lanes of a sum.
+DOT_PRODUCT, DOT_COPY, DOT_LANES = 1.15, 55, 200
 #: To add a number to the pixel that a tap meets, and to bring a number of the image into its place after that.
 SCATTER = 50
 #: For few outputs, one after the other: what a multiply-add takes, which reads a vector of pixels each time.
@@ -65,6 +68,7 @@ NARROW = 1.3
 DIRECT = {
     "channel lanes": channel_lanes,
     "depthwise": depthwise,
+    "dot products": dot_products,
     "group lanes": group_lanes,
     "pixel lanes": pixel_lanes,
     "product": products,
@@ -269,6 +273,11 @@ def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, padding,
         costs["product", None] = n * groups * pixels * work
     if depthwise.serves(filter_shape, outputs, stride, dilation, sums=True):
         costs["depthwise", None] = _depthwise_cost(g_shape, itemsize, math.prod(filter_shape), stride)
+    if dot_products.serves(filter_shape, outputs):
+        plan = dot_products.make_plan(n, filter_shape, outputs, g_shape[2:], stride, padding, dilation, groups)
+        sums, copied = plan.outputs * plan.offset.size, filter_shape[0] * plan.copies.size
+        each = DOT_PRODUCT * round_up(pixels, lanes) * sums + DOT_COPY * copied
+        costs["dot products", None] = groups * (n * each + DOT_LANES * plan.shards * sums)
     return costs | _winograd_costs(
         n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, sums=True
     )

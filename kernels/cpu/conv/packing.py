@@ -1,9 +1,10 @@
 """Filters, and sums that become filters, between memory and the order in which the direct kernels go through them."""
 
+from ..runtime.compile import inlined
 from ..runtime.thread_pool import chunked_range, parallel
-from ..simd import pointer
+from ..simd import add, advance, lanes, load, pointer, store_first, transpose
 
-__all__ = ["add_shards", "pack", "shard_count"]
+__all__ = ["add_lanes", "add_shards", "pack", "shard_count"]
 
 #: Least and most shards of the images of a weight gradient; never more than images.
 SHARDS, MOST_SHARDS = 8, 64
@@ -68,3 +69,15 @@ def add_shards(thread, counter, sums, dw):
                 total[output] += one[output]
         for output in range(outputs):
             dw[group, output, pair] = total[output]
+
+
+@inlined
+def add_lanes(vectors, count, target, scratch):
+    """``target[i]``: the sum of the lanes of vector i, for `count` vectors; `scratch` has space for L vectors."""
+    L = lanes(vectors)
+    for i in range(0, count, L):
+        transpose(advance(vectors, i * L), L, min(L, count - i), scratch, L)
+        total = load(scratch, 0)
+        for lane in range(1, L):
+            total = add(total, load(scratch, lane * L))
+        store_first(target, i, total, min(L, count - i))

@@ -59,6 +59,7 @@ __all__ = [
     "conv2d",
     "conv2d_input_grad",
     "conv2d_weight_grad",
+    "inside",
     "row_height",
     "split_image",
     "split_plan",
@@ -209,10 +210,10 @@ def split_image(x, image, group, split, planes, first_row, last_row):
     source = advance(pointer(x), (image * x.shape[1] + group * split.channels) * height * width)
     for _ in range(split.channels):
         for phase_row in range(split.stride_row):
-            top, bottom = _inside(phase_row - split.top, split.stride_row, height, split.height)
+            top, bottom = inside(phase_row - split.top, split.stride_row, height, split.height)
             for phase_column in range(split.stride_column):
                 start = phase_column - split.left
-                first, last = _inside(start, split.stride_column, width, split.width)
+                first, last = inside(start, split.stride_column, width, split.width)
                 target = advance(planes, phase_row * split.stride_column * split.plane + phase_column * split.plane)
                 for i in range(max(top, first_row), min(bottom, last_row)):
                     row = advance(source, (i * split.stride_row + phase_row - split.top) * width + start)
@@ -231,7 +232,7 @@ def split_image(x, image, group, split, planes, first_row, last_row):
 
 
 @inlined
-def _inside(start, step, size, count):
+def inside(start, step, size, count):
     """The j < count for which ``0 <= start + j * step < size``, as a range."""
     first = min(max(0, -(start // step)), count)
     return first, max(min(count, (size - start + step - 1) // step), first)

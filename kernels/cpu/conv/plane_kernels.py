@@ -40,7 +40,7 @@ from ..simd import (
     vector_of,
 )
 
-__all__ = ["FORMS", "SIZES", "STEPS", "slide_kernel", "slide_sums_kernel", "spread_kernel"]
+__all__ = ["FORMS", "SIZES", "STEPS", "slide_kernel", "slide_sums_kernel", "spread_kernel", "tap_masks", "tap_pixels"]
 
 #: Sizes K of filters, and steps S.  (Vectors fill a register, or half of one where planes are narrow.)
 SIZES, STEPS = (2, 3, 4, 5, 6, 7), (1, 2)
@@ -71,7 +71,7 @@ def _row(builder, plane, height, width, zeros, k):
     return builder.select(inside, at(builder, plane, (k, width)), zeros)
 
 
-def _tap_masks(builder, vector, size, step, first, width, used):
+def tap_masks(builder, vector, size, step, first, width, used):
     """For every `step` of `size` taps, whose pixels are read together: which lanes of its vectors are in the row.
 
     Lane l of the first tap is column ``first + step * l``; lanes beyond the `used` ones are left out.
@@ -87,7 +87,7 @@ def _tap_masks(builder, vector, size, step, first, width, used):
     return [[mask(tap, piece) for piece in range(step)] for tap in range(0, size, step)]
 
 
-def _tap_pixels(builder, row, size, step, masks):
+def tap_pixels(builder, row, size, step, masks):
     """The vector of pixels that each of `size` taps meets: from ``row[tap]`` on, `step` apart."""
     taps = []
     for block, mask in enumerate(masks):
@@ -123,7 +123,7 @@ def slide_kernel(typing, form, planes, a, height, width, top, first, zeros, b, c
         vector, nothing, reach = vector_of(a, part), ir.Constant(INT64, 0), ir.Constant(INT64, A - 1)
         a, zeros = at(builder, a, first), at(builder, zeros, first)
         a_plane, c_plane = builder.mul(height, width), builder.mul(rows, columns)
-        masks = _tap_masks(builder, vector, K, S, first, width, used)
+        masks = tap_masks(builder, vector, K, S, first, width, used)
         target_mask = lanes_between(builder, vector, nothing, used)
         sums = [cgutils.alloca_once(builder, vector) for _ in range(A)]
         with nested_loops(builder, [planes]) as (plane,):
@@ -135,7 +135,7 @@ def slide_kernel(typing, form, planes, a, height, width, top, first, zeros, b, c
                 start = builder.sub(builder.mul(k, ir.Constant(INT64, S)), top)
                 for phase in range(min(S, K)):
                     row = _row(builder, source, height, width, zeros, builder.add(start, ir.Constant(INT64, phase)))
-                    pixels = _tap_pixels(builder, row, K, S, masks)
+                    pixels = tap_pixels(builder, row, K, S, masks)
                     for s, i in enumerate(range(phase, K, S)):
                         for j in range(K):
                             totals[s] = multiply_add(builder, filters[i][j], pixels[j], totals[s])
@@ -225,7 +225,7 @@ def slide_sums_kernel(typing, form, planes, a, height, width, top, first, zeros,
         vector = vector_of(a, part)
         a, zeros = at(builder, a, first), at(builder, zeros, first)
         a_plane, b_plane = builder.mul(height, width), builder.mul(rows, columns)
-        masks = _tap_masks(builder, vector, K, S, first, width, used)
+        masks = tap_masks(builder, vector, K, S, first, width, used)
         gradient_mask = lanes_between(builder, vector, ir.Constant(INT64, 0), used)
         with nested_loops(builder, [planes]) as (plane,):
             source, gradient = at(builder, a, (plane, a_plane)), at(builder, b, (plane, b_plane))
@@ -235,7 +235,7 @@ def slide_sums_kernel(typing, form, planes, a, height, width, top, first, zeros,
             def row_pixels(u, i):
                 """The vectors of pixels that row i of the filter meets for row u of the result."""
                 row = builder.sub(builder.add(builder.mul(u, ir.Constant(INT64, S)), ir.Constant(INT64, i)), top)
-                return _tap_pixels(builder, _row(builder, source, height, width, zeros, row), K, S, masks)
+                return tap_pixels(builder, _row(builder, source, height, width, zeros, row), K, S, masks)
 
             for some in parts:
                 targets = [[at(builder, target, (i * K + j) * L) for j in range(K)] for i in some]
