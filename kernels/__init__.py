@@ -31,6 +31,8 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from .signatures import checked
 
 __all__ = [
@@ -170,6 +172,8 @@ class register:  # noqa: N801 - reads as a statement, `with register(...)`
     def remove(self) -> None:
         """Take the kernel out again; what served before serves again."""
         _registered[self._op].remove(self._function)
+        if not _registered[self._op]:
+            del _registered[self._op]
 
 
 def find(op: str, array: Any = None) -> Callable[..., Any]:
@@ -190,18 +194,18 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     optimizer's step is registered, it serves its form for many parameters too.  Where a set lacks a kernel
         for two steps, or one for a single step is registered, two kernels serve one after the other.
     """
-    if _registered.get(op):
+    if op in _registered:
         return _registered[op][-1]
-    if op in _FOR_MANY and _registered.get(_FOR_MANY[op]):
+    if op in _FOR_MANY and _FOR_MANY[op] in _registered:
         return _one_by_one(op, _registered[_FOR_MANY[op]][-1])
-    if type(array).__module__.startswith("cupy"):
+    if type(array) is not np.ndarray and type(array).__module__.startswith("cupy"):
         name = "cuda"
     else:
         name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
         name = _host_set() if name == "auto" else name
     if op in _PARTS:
         joined, *parts = _PARTS[op]
-        if any(_registered.get(part) for part in parts) or not _has(name, op):
+        if any(part in _registered for part in parts) or not _has(name, op):
             return joined(*(find(part, array) for part in parts))
     return _member(name, op)
 

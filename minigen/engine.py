@@ -17,6 +17,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ContextDecorator
+from operator import attrgetter
 from types import MethodType
 from typing import Any, Self, TypeAlias, overload
 
@@ -54,6 +55,7 @@ class _GradMode(threading.local):
 _grad_mode = _GradMode()
 _sequence_numbers = itertools.count()
 _NUMBERS = (bool, int, float, np.generic)
+_array_of = attrgetter("_data")
 
 
 def is_grad_enabled() -> bool:
@@ -215,7 +217,7 @@ class Primitive:
     def __call__(self, *inputs: Any, **params: Any) -> Tensor:
         """Apply to Tensors (or arrays and numbers, as constants) and record how."""
         tensors = inputs if _are_float_tensors(inputs) else self._as_tensors(inputs)
-        array = self.forward(*[t._data for t in tensors], **params)
+        array = self.forward(*map(_array_of, tensors), **params)
         out = Tensor(array)
         owner = array if array.base is None else array.base
         requires_grad = False
@@ -419,7 +421,8 @@ def _backward_pass(
     uses: dict[int, dict[Primitive, list[tuple[Tensor, dict[str, Any]]]]] = {}  # uses whose vjps are summed together
 
     def add(t: Tensor, g: Tensor) -> None:
-        cotangents[id(t)] = cotangents[id(t)] + g if id(t) in cotangents else g
+        earlier = cotangents.get(id(t))
+        cotangents[id(t)] = g if earlier is None else earlier + g
 
     def add_uses(t: Tensor) -> None:
         for primitive, several in uses.pop(id(t)).items():
@@ -431,7 +434,7 @@ def _backward_pass(
     wanted = {id(x) for x in inputs}
     useful = set(wanted)  # only what is between the outputs and the inputs needs a gradient
     for t in graph:
-        if t.node is not None and (t.node.inputs is None or any(id(x) in useful for x in t.node.inputs)):
+        if t.node is not None and (t.node.inputs is None or not useful.isdisjoint(map(id, t.node.inputs))):
             useful.add(id(t))
 
     keep_graph = create_graph if retain_graph is None else retain_graph
@@ -440,13 +443,14 @@ def _backward_pass(
             add(t, _check_grad_output(i, t, grad_output))
         while graph:
             t = graph.pop()
-            if id(t) in uses:  # every use is newer than t, so all of them are known now
+            node, key = t.node, id(t)
+            if key in uses:  # every use is newer than t, so all of them are known now
                 add_uses(t)
-            if t.node is None or id(t) not in useful or id(t) not in cotangents:
+            if node is None or key not in useful or key not in cotangents:
                 continue
-            g = cotangents[id(t)] if id(t) in wanted else cotangents.pop(id(t))
-            node, node_inputs = t.node, t.node.read_inputs()
-            needed = [i for i, x in enumerate(node_inputs) if x._requires_grad and id(x) in useful]
+            g = cotangents[key] if key in wanted else cotangents.pop(key)
+            node_inputs = node.read_inputs()
+            needed = [i for i, x in enumerate(node_inputs) if id(x) in useful]
             if needed and node.primitive.rule_for_uses is not None:
                 several = uses.setdefault(id(node_inputs[0]), {}).setdefault(node.primitive, [])
                 several.append((g, node.params))
@@ -479,7 +483,7 @@ def _check_grad_output(i: int, output: Tensor, grad_output: Tensor | None) -> Te
 
 def _check_gradient(g: Any, x: Tensor, primitive: Primitive, i: int) -> Tensor:
     """Return what a vjp gave for the i-th input `x`, if it has the shape and dtype of `x`."""
-    if not isinstance(g, Tensor) or g.shape != x.shape or g.dtype != x.dtype:
+    if not isinstance(g, Tensor) or g._data.shape != x._data.shape or g._data.dtype != x._data.dtype:
         raise AssertionError(
             f"vjp of {primitive.name} for {primitive.argument(i)!r} returned {backend.describe(g)}, "
             f"expected Tensor {x.dtype}{list(x.shape)}"

@@ -64,16 +64,11 @@ class Tensor(TensorMethods):
     __slots__ = ("__weakref__", "_data", "_grad", "_requires_grad", "_retains_grad", "node", "version")
 
     def __init__(self, data: Any, requires_grad: bool = False):
-        if not backend.is_array(data):
-            raise TypeError(f"Tensor: expected an array, got {backend.describe(data)}; minigen.tensor(...) makes one")
-        if data.dtype not in backend.FLOATS:
-            if data.dtype.kind not in "iub":
-                raise TypeError(f"Tensor: expected float32, float64, integers or booleans, got dtype {data.dtype}")
-            if requires_grad:
-                raise TypeError(f"Tensor: only float32 and float64 can have a gradient, got dtype {data.dtype}")
-        if isinstance(data, np.generic):
-            data = np.asarray(data)
-        self._data: Array = backend.freeze(backend.plain(data))
+        if type(data) is np.ndarray and data.dtype in backend.FLOATS:  # the usual case, which needs no other check
+            data.setflags(write=False)
+        else:
+            data = backend.freeze(_checked(data, requires_grad))
+        self._data: Array = data
         self._requires_grad = requires_grad
         self._retains_grad = False
         self._grad: Tensor | None = None
@@ -416,6 +411,18 @@ for _name in hints.TENSOR:  # a `__getattr__` would make every access to an attr
 
 _REMEDY = "use minigen's function of that name, or give NumPy the values alone, t.numpy()"
 _IN_PLACE = "a Tensor's array is read-only; write `t -= x` under minigen.no_grad(), or `with t.inplace() as array`"
+
+
+def _checked(data: Any, requires_grad: bool) -> Any:
+    """The array that a Tensor holds for `data`, if it can hold it."""
+    if not backend.is_array(data):
+        raise TypeError(f"Tensor: expected an array, got {backend.describe(data)}; minigen.tensor(...) makes one")
+    if data.dtype not in backend.FLOATS:
+        if data.dtype.kind not in "iub":
+            raise TypeError(f"Tensor: expected float32, float64, integers or booleans, got dtype {data.dtype}")
+        if requires_grad:
+            raise TypeError(f"Tensor: only float32 and float64 can have a gradient, got dtype {data.dtype}")
+    return backend.plain(np.asarray(data) if isinstance(data, np.generic) else data)
 
 
 def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
