@@ -302,6 +302,15 @@ def _resample(draw: Any) -> Case:
 
 
 @st.composite
+def _share(draw: Any) -> Case:
+    full = draw(shapes(min_side=1))
+    dim = draw(_dims(len(full)))
+    kept = draw(st.booleans())
+    sides = [1 if d in dim else n for d, n in enumerate(full) if kept or d not in dim]
+    return Case((draw(arrays(tuple(sides))),), {"shape": full, "dim": dim})
+
+
+@st.composite
 def _along_one(draw: Any, kinds: Sequence[str]) -> Case:
     x = draw(arrays(shapes(min_dims=1, max_dims=3, min_side=1), kinds))
     return Case((x,), {"dim": draw(st.integers(0, x.ndim - 1))})
@@ -464,6 +473,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "sum_blocks": _blocks(summed=True),
     "matmul": _matmul(),
     "sum": _reduction(["gaussian", "wide"]),
+    "mean": _reduction(["gaussian", "wide"], min_side=1),
+    "share": _share(),
     "resample": _resample(),
     "channel_sums": _channelled(["gaussian", "wide"]),
     "amax": _reduction(["gaussian", "ties"], min_side=1),

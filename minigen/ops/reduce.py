@@ -1,6 +1,7 @@
 """Reductions: sums, means, extremes.
 
-Summing copies nothing forward and copies the cotangent backward: ``sum`` and ``expand`` are each other's adjoints.
+Summing copies nothing forward and copies the cotangent backward: ``sum`` and ``expand`` are each other's adjoints, and
+so are ``mean`` and ``share``.
 
 `dim` is None for all dimensions, an int or a tuple of ints, as in PyTorch; `keepdim` keeps reduced dimensions with
 size 1.
@@ -16,7 +17,7 @@ from ..backend import FLOATS, Array, array_module
 from ..engine import primitive
 from ..tensor import Tensor
 from .elementwise import abs, constant, exp, log, select, sqrt, where
-from .shape import expand, take_along_dim
+from .shape import expand_, take_along_dim
 from .summation import kept_shape, max_array, sum_array
 
 __all__ = ["amax", "amin", "argmax", "argmin", "logsumexp", "max", "mean", "min", "std", "sum", "var"]
@@ -29,8 +30,29 @@ def sum_(input: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
 
 
 sum_.vjp(
-    input=lambda g, out, input, *, dim, keepdim: expand(g.reshape(kept_shape(input.shape, dim)), *input.shape),
+    input=lambda g, out, input, *, dim, keepdim: expand_(
+        g.reshape(kept_shape(input.shape, dim)) if g.ndim else g, shape=input.shape
+    )
 )
+
+
+@primitive
+def mean_(input: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
+    """Mean over `dim`, which must have elements; the vjp gives each element an equal share of the cotangent."""
+    return sum_array(input, dim, keepdim) / input.dtype.type(_count(input.shape, dim))
+
+
+@primitive
+def share(g: Array, *, shape: tuple[int, ...], dim: tuple[int, ...]) -> Array:
+    """Divide each element by how many there are along `dim` of `shape`, and repeat it there: the adjoint of `mean`."""
+    shares = g / g.dtype.type(_count(shape, dim))
+    out = array_module(g).empty(shape, g.dtype)
+    out[...] = shares.reshape(kept_shape(shape, dim))
+    return out
+
+
+mean_.vjp(input=lambda g, out, input, *, dim, keepdim: share(g, shape=input.shape, dim=dim))
+share.vjp(g=lambda u, out, g, *, shape, dim: mean_(u, dim=dim, keepdim=g.ndim == len(shape)))
 
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -93,9 +115,9 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     tensor(3.)
     """
     dims = normalize_dims("mean", _check_float("mean", input).shape, dim)
-    count = _count(input.shape, dims)
-    total = sum_(input, dim=dims, keepdim=keepdim)
-    return total / count if count else total * math.nan
+    if not _count(input.shape, dims):
+        return sum_(input, dim=dims, keepdim=keepdim) * math.nan
+    return mean_(input, dim=dims, keepdim=keepdim)
 
 
 def var(
