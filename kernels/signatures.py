@@ -432,8 +432,18 @@ def _leaky_relu_grad(g: Any, x: Any, negative_slope: Any) -> tuple[Any, ...]:
     return _array(name, "g", g, x.shape, x), x, _real(name, "negative_slope", negative_slope)
 
 
+def _add(x: Any, y: Any) -> tuple[Any, ...]:
+    x = _array("add", "x", x)
+    return x, _array("add", "y", y, x.shape, x)
+
+
 def _sigmoid(x: Any) -> tuple[Any, ...]:
     return (_array("sigmoid", "x", x),)
+
+
+def _sigmoid_grad(g: Any, x: Any) -> tuple[Any, ...]:
+    x = _array("sigmoid_grad", "x", x)
+    return _array("sigmoid_grad", "g", g, x.shape, x), x
 
 
 def _softplus(x: Any) -> tuple[Any, ...]:
@@ -787,6 +797,7 @@ def _rmsprop_step(
 _CHECKS: dict[str, Callable[..., Any]] = {
     "adam_step": _adam_step,
     "adam_steps": _adam_steps,
+    "add": _add,
     "add_bias": _add_bias,
     "batch_norm": _batch_norm,
     "batch_norm_grad": _batch_norm_grad,
@@ -814,6 +825,7 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "sgd_step": _sgd_step,
     "sgd_steps": _sgd_steps,
     "sigmoid": _sigmoid,
+    "sigmoid_grad": _sigmoid_grad,
     "softplus": _softplus,
     "warp": _warp,
     "warp_adjoint": _warp_adjoint,

@@ -228,6 +228,16 @@ def batch_norm_grad(rng):
     return {**inputs, **vectors(rng, x, "bias"), "negative_slope": slope(rng)}
 
 
+def add(rng):
+    x = some_images(rng)
+    return {"x": x, "y": numbers(rng, x.shape, x.dtype)}
+
+
+def sigmoid_grad(rng):
+    x = some_images(rng)
+    return {"g": numbers(rng, x.shape, x.dtype), "x": x}
+
+
 def leaky_relu(rng):
     return {"x": some_images(rng), "negative_slope": float(rng.choice([0.0, 0.2, 1.0]))}
 
@@ -342,6 +352,7 @@ def rmsprop_step(rng):
 
 CALLS = {
     "adam_step": adam_step,
+    "add": add,
     "add_bias": add_bias,
     "batch_norm": batch_norm,
     "batch_norm_grad": batch_norm_grad,
@@ -367,6 +378,7 @@ CALLS = {
     "sgd_step": sgd_step,
     "resample": resample,
     "sigmoid": elementwise,
+    "sigmoid_grad": sigmoid_grad,
     "softplus": elementwise,
     "warp": warp,
     "warp_adjoint": warp_adjoint,

@@ -57,6 +57,8 @@ REFUSED = [
     ("leaky_relu", (np.arange(3), 0.1), TypeError, "x: got dtype int64, expected float32 or float64"),
     ("leaky_relu", ([1.0], 0.1), TypeError, "x: got builtins.list, expected an array"),
     ("leaky_relu_grad", (X[..., 0], X, 0.1), ValueError, "g: got shape (2, 3, 8), expected (2, 3, 8, 8)"),
+    ("add", (X, X[..., 0]), ValueError, "y: got shape (2, 3, 8), expected (2, 3, 8, 8)"),
+    ("sigmoid_grad", (X[..., 0], X), ValueError, "g: got shape (2, 3, 8), expected (2, 3, 8, 8)"),
     ("add_bias", (frozen(2, 3), V, None), None, ""),
     ("add_bias", (X, V, frozen(2, 3, 8, 8)), ValueError, "out: got a read-only array"),
     ("batch_norm", (X, V, V, V, V[:2], 1e-5), ValueError, "bias: got shape (2,), expected (3,)"),

@@ -78,6 +78,45 @@ def test_large_activations_with_a_ragged_end_equal_the_reference(dtype):
     np.testing.assert_array_equal(pointwise.leaky_relu_grad(g, x, 0.2), reference.leaky_relu_grad(g, x, 0.2))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 17, 100_003, 3_000_001])
+def test_a_sum_equals_the_reference(dtype, size):
+    x, y = normal(np.random.default_rng(size), (2, size), dtype)
+    x[: size // 3 : 7], y[: size // 3 : 5] = np.inf, np.nan
+    np.testing.assert_array_equal(pointwise.add(x, y), x + y)
+
+
+@given(images(dims=(1, 4)), DTYPES, st.sampled_from([1.0, 30.0]), st.data())
+def test_a_sigmoid_and_its_gradient_are_right_to_a_few_units_in_the_last_place(image, dtype, scale, data):
+    rng, shape = image
+    x, g = (scale * normal(rng, shape, dtype)).clip(-80, 80), normal(rng, shape, dtype)
+    e = np.exp(-np.abs(x.astype(np.longdouble)))
+    expected = np.where(x < 0, e, 1) / (1 + e), g * (e / (1 + e) ** 2)
+    x, g = data.draw(layouts(x)), data.draw(layouts(g))
+    for ours, exact in zip((pointwise.sigmoid(x), pointwise.sigmoid_grad(g, x)), expected):
+        assert ours.dtype == dtype and ours.shape == shape
+        assert np.all(np.abs(ours - exact) <= 8 * rounding(dtype) * np.abs(exact) + np.finfo(dtype).tiny)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sigmoid_has_the_same_bits_wherever_a_number_is(dtype):
+    rng = np.random.default_rng(2)
+    x, g = 5 * normal(rng, 10_007, dtype), normal(rng, 10_007, dtype)
+    y, dx = pointwise.sigmoid(x), pointwise.sigmoid_grad(g, x)
+    for first, last in itertools.product((0, 1, 5), (10_007, 10_006, 4_096, 33)):
+        part = slice(first, last)
+        np.testing.assert_array_equal(pointwise.sigmoid(x[part]), y[part])
+        np.testing.assert_array_equal(pointwise.sigmoid_grad(g[part], x[part]), dx[part])
+
+
+@pytest.mark.parametrize("kernels", [pointwise, reference], ids=["cpu", "reference"])
+def test_a_sigmoid_at_the_ends(kernels):
+    x = np.array([np.inf, -np.inf, 1e30, -1e30, 0.0, -0.0, np.nan], np.float32)
+    np.testing.assert_array_equal(kernels.sigmoid(x), np.array([1, 0, 1, 0, 0.5, 0.5, np.nan], np.float32))
+    slope = np.array([0, 0, 0, 0, 0.25, 0.25, np.nan], np.float32)
+    np.testing.assert_array_equal(kernels.sigmoid_grad(np.ones_like(x), x), slope)
+
+
 @given(images(), DTYPES, st.data())
 def test_add_bias_equals_the_reference_and_may_overwrite_its_input(image, dtype, data):
     rng, shape = image

@@ -11,7 +11,7 @@ from .dropout import dropout
 from .matmul import matmul
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import leaky_relu, leaky_relu_grad
+from .pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad
 from .pool import max_pool2d, max_pool2d_grad
 from .precision import precision
 from .recurrent import gru, gru_grad, lstm, lstm_grad
@@ -22,6 +22,7 @@ from .warp import warp, warp_adjoint
 __all__ = [
     "adam_step",
     "adam_steps",
+    "add",
     "add_bias",
     "batch_norm",
     "batch_norm_grad",
@@ -48,6 +49,8 @@ __all__ = [
     "set_num_threads",
     "sgd_step",
     "sgd_steps",
+    "sigmoid",
+    "sigmoid_grad",
     "warp",
     "warp_adjoint",
 ]

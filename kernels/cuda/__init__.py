@@ -27,7 +27,7 @@ from .bias import add_bias
 from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, softplus
+from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad, softplus
 from .pool import max_pool2d, max_pool2d_grad
 from .resample import resample
 from .warp import warp, warp_adjoint
@@ -56,6 +56,7 @@ __all__ = [
     "sgd_step",
     "sgd_steps",
     "sigmoid",
+    "sigmoid_grad",
     "softplus",
     "warp",
     "warp_adjoint",

@@ -8,7 +8,16 @@ from ..signatures import checked
 from .launch import Kernel, contiguous, elements, empty
 from .target import cuda, device, flat, int32, number
 
-__all__ = ["activation", "activation_grad", "leaky_relu", "leaky_relu_grad", "rectified", "sigmoid", "softplus"]
+__all__ = [
+    "activation",
+    "activation_grad",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "rectified",
+    "sigmoid",
+    "sigmoid_grad",
+    "softplus",
+]
 
 
 @checked("leaky_relu")
@@ -33,6 +42,15 @@ def leaky_relu_grad(g: Array, x: Array, negative_slope: float) -> Array:
 def sigmoid(x: Array) -> Array:
     """As `minigen.kernels.reference.sigmoid`."""
     return _each(_sigmoid(x.dtype), "sigmoid: x", x)
+
+
+@checked("sigmoid_grad")
+def sigmoid_grad(g: Array, x: Array) -> Array:
+    """As `minigen.kernels.reference.sigmoid_grad`."""
+    x = contiguous("sigmoid_grad: x", x)
+    g, dx = contiguous("sigmoid_grad: g", g), empty(x.shape, x.dtype)
+    elements(_sigmoid_grad(x.dtype), x.size, g, x, dx)
+    return dx
 
 
 @checked("softplus")
@@ -124,6 +142,18 @@ def _sigmoid(dtype):
             y[e] = (small if x[e] < zero else one) / (one + small)
 
     return Kernel(sigmoid, (flat(dtype), flat(dtype), int32))
+
+
+@functools.cache
+def _sigmoid_grad(dtype):
+    one = dtype.type(1)
+
+    def sigmoid_grad(g, x, dx, count):
+        for e in range(int32(cuda.grid(1)), count, int32(cuda.gridsize(1))):
+            small = math.exp(-abs(x[e]))
+            dx[e] = g[e] * (small / ((one + small) * (one + small)))
+
+    return Kernel(sigmoid_grad, (flat(dtype), flat(dtype), flat(dtype), int32))
 
 
 @functools.cache

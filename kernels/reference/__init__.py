@@ -10,7 +10,7 @@ from .dropout import dropout
 from .matmul import matmul
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, softplus
+from .pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad, softplus
 from .pool import max_pool2d, max_pool2d_grad
 from .recurrent import gru, gru_grad, lstm, lstm_grad
 from .resample import resample
@@ -19,6 +19,7 @@ from .warp import warp, warp_adjoint
 __all__ = [
     "adam_step",
     "adam_steps",
+    "add",
     "add_bias",
     "batch_norm",
     "batch_norm_grad",
@@ -46,6 +47,7 @@ __all__ = [
     "sgd_step",
     "sgd_steps",
     "sigmoid",
+    "sigmoid_grad",
     "softplus",
     "warp",
     "warp_adjoint",

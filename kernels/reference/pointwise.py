@@ -9,7 +9,23 @@ import numpy as np
 from ..shapes import Array
 from ..signatures import checked
 
-__all__ = ["leaky_relu", "leaky_relu_grad", "sigmoid", "softplus"]
+__all__ = ["add", "leaky_relu", "leaky_relu_grad", "sigmoid", "sigmoid_grad", "softplus"]
+
+
+@checked("add")
+def add(x: Array, y: Array) -> Array:
+    """``x + y``.
+
+    Parameters
+    ----------
+    x, y : array
+        Of one shape.
+
+    Returns
+    -------
+    array of that shape
+    """
+    return x + y
 
 
 @checked("leaky_relu")
@@ -64,6 +80,25 @@ def sigmoid(x: Array) -> Array:
     """
     y: Array = np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
     return y
+
+
+@checked("sigmoid_grad")
+def sigmoid_grad(g: Array, x: Array) -> Array:
+    r"""``g`` times the slope of the sigmoid at x, $e / (1 + e)^2$ with $e = e^{-|x|}$.
+
+    The slope is as well $s (1 - s)$ with the sigmoid s, but the subtraction would lose every digit of a large x.
+
+    Parameters
+    ----------
+    g, x : array
+
+    Returns
+    -------
+    array of x's shape
+    """
+    e = np.exp(-np.abs(x))
+    dx: Array = g * (e / ((1 + e) * (1 + e)))
+    return dx
 
 
 @checked("softplus")

@@ -38,6 +38,7 @@ ROUNDS = {
     "rmsprop_step": "a square root and a quotient",
     "rmsprop_steps": "a square root and a quotient",
     "sigmoid": "an exponential",
+    "sigmoid_grad": "an exponential",
     "softplus": "an exponential and a logarithm",
 }
 """Kernels that round whatever they are given, and why."""
@@ -137,6 +138,10 @@ def _matmul(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call(args, lambda u, a, b: gamma(k, u) * (np.abs(a) @ np.abs(b)))
 
 
+def _add(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    return Call((fill(shapes.x), fill(shapes.x)), lambda u, x, y: gamma(1, u) * (np.abs(x) + np.abs(y)))
+
+
 def _leaky_relu(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x), 0.25), lambda u, x, slope: gamma(2, u) * np.abs(x))
 
@@ -150,6 +155,15 @@ def _sigmoid(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     Guide, "Mathematical Functions").
     """
     return Call((fill(shapes.x),), lambda u, x: gamma(10, u) * reference.sigmoid(x))
+
+
+def _sigmoid_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    """As for `_sigmoid`; the exponential is used three times."""
+
+    def bound(u: float, g: Array, x: Array) -> Array:
+        return gamma(20, u) * reference.sigmoid_grad(np.abs(g), x)
+
+    return Call((fill(shapes.x), fill(shapes.x)), bound)
 
 
 def _softplus(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
@@ -509,8 +523,8 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
     make.__name__[1:]: make
-    for make in (_matmul, _leaky_relu, _leaky_relu_grad, _sigmoid, _softplus, _add_bias, _dropout, _max_pool2d,
-                 _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad,
+    for make in (_matmul, _add, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad, _softplus, _add_bias, _dropout,
+                 _max_pool2d, _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad,
                  _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru, _gru_grad, _lstm,
                  _lstm_grad)
 }  # fmt: skip

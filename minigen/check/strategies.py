@@ -442,6 +442,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     "cos": _one_array(["gaussian"]),
     "tanh": _one_array(["gaussian"]),
     "sigmoid": _one_array(["gaussian", "logits"]),
+    "sigmoid_grad": _two_alike(["gaussian", "logits"], _NONE),
     "softplus": _one_array(["gaussian", "logits"]),
     "abs": _one_array(["gaussian", "ties"]),
     "maximum": _broadcasting(["gaussian", "ties"]),

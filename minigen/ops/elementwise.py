@@ -59,6 +59,10 @@ __all__ = [
 ]
 
 
+_LARGE = 1 << 15
+"""Elements from which on a sum is computed by a kernel, on all threads and in memory that is used again."""
+
+
 def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum a cotangent over the axes along which an operand of `shape` was repeated.
 
@@ -87,6 +91,8 @@ def add(input: Array, other: Array) -> Array:
     >>> mg.add(mg.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
+    if input.shape == other.shape and input.size >= _LARGE:
+        return find("add", input)(input, other)
     return input + other
 
 
@@ -324,8 +330,7 @@ tanh.vjp(input=lambda g, out, input: g * (1 - out * out))
 def sigmoid(input: Array) -> Array:
     r"""The logistic function $\sigma(x) = 1 / (1 + e^{-x})$: $f' = \sigma (1 - \sigma)$.
 
-    Computed as $e^{\min(x, 0)} / (1 + e^{-|x|})$, in which nothing can overflow.  The vjp takes
-    $1 - \sigma(x)$ as $\sigma(-x)$: the subtraction would lose every digit where x is large.
+    Computed from $e^{-|x|}$, which cannot overflow.
 
     >>> import minigen as mg
     >>> mg.sigmoid(mg.tensor([0.0]))
@@ -334,7 +339,21 @@ def sigmoid(input: Array) -> Array:
     return find("sigmoid", input)(input)
 
 
-sigmoid.vjp(input=lambda g, out, input: g * (out * sigmoid(-input)))
+@primitive
+def sigmoid_grad(g: Array, input: Array) -> Array:
+    r"""The vjp of `sigmoid`, $g \sigma'(x)$ with $\sigma'(x) = \sigma(x) \sigma(-x)$: linear in g.
+
+    With $1 - \sigma(x)$ in place of $\sigma(-x)$ the subtraction would lose every digit where x is large.  The second
+    derivative is $\sigma'' = \sigma' (1 - 2 \sigma) = -\sigma' \tanh(x / 2)$.
+    """
+    return find("sigmoid_grad", input)(g, input)
+
+
+sigmoid.vjp(input=lambda g, out, input: sigmoid_grad(g, input))
+sigmoid_grad.vjp(
+    g=lambda u, out, g, input: sigmoid_grad(u, input),
+    input=lambda u, out, g, input: sigmoid_grad(u * g, input) * -tanh(0.5 * input),
+)
 
 
 @primitive

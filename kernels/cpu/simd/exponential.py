@@ -8,7 +8,8 @@ whose next term is below the last bit of double precision; in single precision t
 $2^n$ cost no search: adding $1.5 \cdot 2^k$, with k bits of fraction, rounds a number to an integer and leaves that
 integer in its last bits; moved to where a float has its exponent they are $2^n$.
 
-With $e = e^{-|x|}$ the sigmoid is $1 / (1 + e)$ for $x \ge 0$, else $e / (1 + e)$.  And with $m = e^{-2|x|} - 1$
+With $e = e^{-|x|}$ the sigmoid is $1 / (1 + e)$ for $x \ge 0$, else $e / (1 + e)$, and its slope is
+$e / (1 + e)^2$.  With $m = e^{-2|x|} - 1$
 
 $$m = 2^n p + (2^n - 1), \qquad \tanh |x| = -m / (2 + m)$$
 
@@ -28,7 +29,7 @@ from ..runtime.compile import subroutine
 from . import streaming  # noqa: F401 - it gives vectors their arithmetic
 from .vectors import multiply_add, splat
 
-__all__ = ["like", "sigmoid", "tanh"]
+__all__ = ["like", "sigmoid", "sigmoid_slope", "tanh"]
 
 _TAYLOR = tuple(1 / math.factorial(k) for k in range(14))
 _LOG2_E = 1 / math.log(2)
@@ -112,10 +113,25 @@ def _power_and_rest(x):
 def sigmoid(x):
     """1 / (1 + e^-x) of each lane."""
     zero, one = like(x, 0), like(x, 1)
-    power, rest = _power_and_rest(_where_less(x, zero, x, zero - x))
-    e = power + power * rest
+    e = _falling(x)
     q = one / (one + e)
     return _where_less(x, zero, e * q, q)
+
+
+@subroutine
+def sigmoid_slope(x):
+    """The derivative of the sigmoid at each lane."""
+    e = _falling(x)
+    sum = like(x, 1) + e
+    return e / (sum * sum)
+
+
+@subroutine
+def _falling(x):
+    """e^-|x| of each lane."""
+    zero = like(x, 0)
+    power, rest = _power_and_rest(_where_less(x, zero, x, zero - x))
+    return power + power * rest
 
 
 @subroutine
