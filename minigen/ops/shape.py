@@ -50,6 +50,8 @@ def _sizes(op: str, sizes: Sequence[Any]) -> tuple[int, ...]:
     """Accept both f(2, 3) and f((2, 3)), as PyTorch does."""
     if len(sizes) == 1 and isinstance(sizes[0], Sequence):
         sizes = tuple(sizes[0])
+    if set(map(type, sizes)) <= {int}:  # the usual case
+        return tuple(sizes)
     if any(isinstance(n, bool) or not hasattr(n, "__index__") for n in sizes):
         raise TypeError(f"{op}: expected integers, got {tuple(sizes)}")
     return tuple(operator.index(n) for n in sizes)
@@ -94,11 +96,11 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
             [2., 3.]])
     """
     shape, input = _sizes("reshape", shape), check_tensor("reshape", "input", input)
-    count, known = input.numel(), math.prod(n for n in shape if n != -1)
-    if shape.count(-1) == 1 and known and count % known == 0:
-        target = tuple(count // known if n == -1 else n for n in shape)
-    else:
-        target = shape
+    count, target = input.numel(), shape
+    if shape.count(-1) == 1:
+        known = math.prod(n for n in shape if n != -1)
+        if known and count % known == 0:
+            target = tuple(count // known if n == -1 else n for n in shape)
     if math.prod(target) != count or min(target, default=0) < 0:
         raise ValueError(f"reshape: cannot make shape {shape} of {count} elements, shape {input.shape}")
     return reshape_(input, shape=target)
