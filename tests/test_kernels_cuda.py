@@ -74,6 +74,15 @@ def test_functions_with_an_exponential_neither_overflow_nor_lose_digits(name, dt
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_the_gradient_of_a_sigmoid_loses_no_digits(dtype):
+    x, g = normal(np.random.default_rng(0), (2, 3, 70), dtype) * dtype(5)
+    x[0, :4] = np.inf, -np.inf, np.nan, 0
+    (dx,) = in_every_order(lambda: cuda.sigmoid_grad(g, x[:, ::-1]))
+    exact = reference.sigmoid_grad(g.astype(np.float64), x[:, ::-1].astype(np.float64))
+    np.testing.assert_allclose(dx, exact, rtol=20 * np.finfo(dtype).eps / 2, atol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7, 5), (0, 3, 4)])
 def test_add_bias_equals_the_reference_and_may_overwrite_its_input(shape, dtype):
     rng = np.random.default_rng(0)

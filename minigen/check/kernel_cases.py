@@ -524,9 +524,9 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 CALLS |= {
     make.__name__[1:]: make
     for make in (_matmul, _add, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad, _softplus, _add_bias, _dropout,
-                 _max_pool2d, _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad,
-                 _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru, _gru_grad, _lstm,
-                 _lstm_grad)
+                 _max_pool2d, _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm,
+                 _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru,
+                 _gru_grad, _lstm, _lstm_grad)
 }  # fmt: skip
 
 CALLS |= {
