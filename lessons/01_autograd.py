@@ -461,7 +461,7 @@ show_source(mg.engine._graph, mg.engine._backward_pass)
 # - `add(t, _check_grad_output(...))` is the first row: the pass starts with $\bar L = 1$.
 # - `graph.pop()` takes the newest Tensor.  The leaves, sorted as $-1$, come last; they have no inputs.
 # - `cotangents` holds what each Tensor has received so far.  After use it is dropped (`pop`), unless it was `wanted`.
-# - `read_inputs` gives the inputs of a node, or an error if one of them was changed since.
+# - `read_inputs` gives the inputs of a node, or an error if one of them, or the result, was changed since.
 # - `apply_vjps` runs the rules of the primitive, for those inputs that need it; `add` adds each gradient to what is there.
 #
 # And what the others are for:

@@ -107,19 +107,20 @@ class enable_grad(_SetGradMode):  # noqa: N801 - PyTorch's name
 
 
 class Node:
-    """Record one use of a primitive: which one, on which Tensors, with which parameters."""
+    """Record one use of a primitive: which one, on which Tensors, with which parameters, and what came out."""
 
-    __slots__ = ("inputs", "params", "primitive", "sequence_number", "versions")
+    __slots__ = ("inputs", "out_version", "params", "primitive", "sequence_number", "versions")
 
-    def __init__(self, primitive: "Primitive", inputs: tuple[Tensor, ...], params: dict[str, Any]):
+    def __init__(self, primitive: "Primitive", inputs: tuple[Tensor, ...], params: dict[str, Any], out: Tensor):
         self.primitive: Primitive = primitive
         self.inputs: tuple[Tensor, ...] | None = inputs
         self.params: dict[str, Any] = params
         self.versions: list[tuple[list[Any], int]] = [(t.version, t.version[0]) for t in inputs]
+        self.out_version: tuple[list[Any], int] = (out.version, out.version[0])
         self.sequence_number: int = next(_sequence_numbers)
 
-    def read_inputs(self) -> tuple[Tensor, ...]:
-        """Return the inputs, if they are still there and still hold the values of the forward pass."""
+    def read_inputs(self, out: Tensor) -> tuple[Tensor, ...]:
+        """Return the inputs, if they are still there, and they and `out` still hold the values of the forward pass."""
         if self.inputs is None:
             raise RuntimeError(
                 f"{self.primitive.name}: this graph was already used and freed; "
@@ -131,6 +132,12 @@ class Node:
                     f"{self.primitive.name}: argument {self.primitive.argument(i)!r} (shape {t.shape}) was changed "
                     "after the forward pass that used it; run the forward pass again before asking for its gradient"
                 )
+        memory, count = self.out_version
+        if out.version is not memory or memory[0] != count:
+            raise RuntimeError(
+                f"{self.primitive.name}: the result (shape {out.shape}) was changed after the forward pass, and its "
+                "gradient may need it; run the forward pass again, or change a copy: .clone()"
+            )
         return self.inputs
 
 
@@ -229,7 +236,7 @@ class Primitive:
             requires_grad = requires_grad or t._requires_grad
         if requires_grad and _grad_mode.enabled:
             out._requires_grad = True
-            out.node = Node(self, tensors, params)
+            out.node = Node(self, tensors, params, out)
         return out
 
     @overload
@@ -449,7 +456,7 @@ def _backward_pass(
             if node is None or key not in useful or key not in cotangents:
                 continue
             g = cotangents[key] if key in wanted else cotangents.pop(key)
-            node_inputs = node.read_inputs()
+            node_inputs = node.read_inputs(t)
             needed = [i for i, x in enumerate(node_inputs) if id(x) in useful]
             if needed and node.primitive.rule_for_uses is not None:
                 several = uses.setdefault(id(node_inputs[0]), {}).setdefault(node.primitive, [])

@@ -414,3 +414,30 @@ def test_comparisons_give_booleans_and_tensors_can_be_keys():
     x = t([1.0, 2.0])
     assert (x > 1).data.tolist() == [False, True] and (x == t([1.0, 3.0])).data.tolist() == [True, False]
     assert {x: 1}[x] == 1
+
+
+@pytest.mark.parametrize("how", ["in place", "through a view", "data"])
+@pytest.mark.parametrize("function", [mg.exp, mg.tanh, mg.sigmoid, mg.sqrt, lambda x: mg.functional.leaky_relu(x, 0.1)])
+def test_a_result_that_was_changed_is_noticed(function, how):
+    """The gradient of exp is its result: read after a change, it would be wrong without a word."""
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    y = function(x)
+    with mg.no_grad():
+        if how == "in place":
+            y -= 10
+        elif how == "through a view":
+            view = y[:1]
+            view -= 10
+        else:
+            y.data = y.data - 10
+    with pytest.raises(RuntimeError, match=r"the result \(shape \(2,\)\) was changed after the forward pass"):
+        y.sum().backward()
+
+
+def test_a_layer_with_its_activation_notices_that_its_result_was_changed():
+    network = mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.ReLU())
+    y = network(mg.ones(1, 2))
+    with mg.no_grad():
+        y += 1
+    with pytest.raises(RuntimeError, match="was changed after the forward pass"):
+        y.sum().backward()

@@ -205,7 +205,7 @@ class _SingularValue(Primitive):
         """Compute the gradient in the weight."""
         direction = Tensor(self.norm.as_weight(array_module(self.u).outer(self.u, self.v), inputs[0].shape))
         if is_grad_enabled():  # a graph of the backward pass is asked for
-            direction._requires_grad, direction.node = True, Node(_Refused(), inputs, {})
+            direction._requires_grad, direction.node = True, Node(_Refused(), inputs, {}, direction)
         yield 0, g * direction
 
 
