@@ -225,7 +225,9 @@ def _slope(module: Module | None) -> float | None:
         return None
     if type(module) is ReLU:
         return 0.0
-    slope = getattr(module, "negative_slope", None)  # may have been set since it was checked; the activation complains
+    if type(module) is not LeakyReLU:
+        return None
+    slope = module.negative_slope  # may have been set since it was checked; the activation complains
     return slope if isinstance(slope, int | float) and 0 <= slope < math.inf else None
 
 
