@@ -56,8 +56,6 @@ class Row:
         The acceptance, for the reader; empty if there is none.
     holds : callable, optional
         Whether a number meets it.
-    decimals : int, default 1
-        With which the number is printed.
     """
 
     key: str
@@ -67,11 +65,10 @@ class Row:
     pattern: str
     bound: str = ""
     holds: Callable[[float], bool] | None = None
-    decimals: int = 1
 
 
 ELBO, LIKELIHOOD = r"-ELBO +([-\d.]+)", r"-log p\(x\) +([-\d.]+)"
-FID, COVERAGE = r"FID, % of the variance +([\d.]+)", r"coverage +([\d.]+)"
+FID = r"FID, % of the variance +([\d.]+)"
 ROWS = [
     Row("vae", "VAE, code of 20: -ELBO", "vae", "", ELBO, "at most 110", lambda v: v <= 110),
     Row("vae-2", "VAE, code of 2: -ELBO", "vae --latent 2", "", ELBO, "at most 150", lambda v: v <= 150),
@@ -83,16 +80,10 @@ ROWS = [
         "at least 97", lambda v: v >= 97),
     Row("cgan-cas", "CGAN: real test digits read by a classifier of its samples, in %", "cgan", "--classify 10000",
         r"test images read +([\d.]+)%", "at least 92", lambda v: v >= 92),
-    Row("cgan-fid", "CGAN: FID in % of the variance", "cgan", "--classify 10000", FID, decimals=2),
-    Row("cgan-coverage", "CGAN: coverage", "cgan", "--classify 10000", COVERAGE, decimals=2),
     Row("dcgan-rare", "DCGAN: the rarest digit among 1,000 samples, in %", "dcgan", "rarest", r"rarest ([\d.]+)",
         "at least 5", lambda v: v >= 5),
     Row("dcgan-agree", "DCGAN: samples on which three readers agree, in %", "dcgan", "agreement", r"agree ([\d.]+)",
         "at least 75", lambda v: v >= 75),
-    Row("dcgan-fid", "DCGAN: FID in % of the variance", "dcgan", "", FID, "at most 4", lambda v: v <= 4),
-    Row("dcgan-coverage", "DCGAN: coverage", "dcgan", "", COVERAGE, decimals=2),
-    Row("dcgan-copies", "DCGAN: share of near copies of training images", "dcgan", "", r"near copies, pixels +([\d.]+)",
-        "at most 0.01, as of real digits", lambda v: v <= 0.01, decimals=4),
 ]  # fmt: skip
 
 
@@ -241,15 +232,15 @@ def seeds_table(results: dict[str, Any]) -> list[str]:
             continue
         how = "this script" if row.evaluate in READERS else f"`minigen evaluate RUN {row.evaluate}`".replace(" `", "`")
         others = [
-            f"{name} {numbers[f'{row.key}/0/{name}']:.{row.decimals}f}" for name in SETTINGS
+            f"{name} {numbers[f'{row.key}/0/{name}']:.1f}" for name in SETTINGS
             if name != "default" and f"{row.key}/0/{name}" in numbers
         ]  # fmt: skip
-        middle, low, high = (f"{f(known):.{row.decimals}f}" for f in (statistics.median, min, max))
+        middle, low, high = (f"{f(known):.1f}" for f in (statistics.median, min, max))
         missed = row.holds is not None and not all(map(row.holds, known))
         bound = f", {row.bound}{' (missed)' if missed else ''}" if row.bound else ""
         columns = [
             row.measure + bound, f"`minigen train {row.train}`, {how}",
-            *("" if cell is None else f"{cell:.{row.decimals}f}" for cell in cells), f"{middle} ({low} to {high})",
+            *("" if cell is None else f"{cell:.1f}" for cell in cells), f"{middle} ({low} to {high})",
             ", ".join(others),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(columns)} |")

@@ -19,6 +19,8 @@ without.  Each line is an option; `SETTINGS` has the values, and ``--network con
   output: each slope is a quarter, its square a sixteenth, and the sum over four times as many pixels a quarter.
 - *Minibatch discrimination*: D also sees how alike the images of a batch are, so G cannot make a few classes only
   (Salimans et al. 2016).
+- *Samples by an average of G's weights* (`minigen.models.ema`), over about 1,000 steps.  Measured on digits of one
+  seed, by `minigen evaluate`: the Frechet distance falls from 1.9 to 1.3 % of the variance.
 - *No label smoothing*.  It keeps a D that is far ahead from certainty.  R1 does so already, and with smoothing the best
   G is no longer the distribution of the data.
 - *A learning rate that begins at 0.005* (0.01 for conv) *and falls linearly to 0*.
@@ -52,11 +54,11 @@ from .techniques import StabilizedGAN
 __all__ = ["DEEP", "SETTINGS", "DCGAN"]
 
 _PAPER: dict[str, Any] = {
-    "norm": "batch", "lr": 1e-2, "smoothing": 0.1, "r1": 0.0, "minibatch": False, "upsample": "transposed"
+    "norm": "batch", "lr": 1e-2, "smoothing": 0.1, "r1": 0.0, "minibatch": False, "upsample": "transposed", "ema": 0.0
 }  # fmt: skip
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "conv_dense": _PAPER | {"norm": "none", "lr": 5e-3, "smoothing": 0.0, "r1": 0.3, "minibatch": True},
+    "conv_dense": _PAPER | {"norm": "none", "lr": 5e-3, "smoothing": 0.0, "r1": 0.3, "minibatch": True, "ema": 0.999},
     "conv": _PAPER,
     "conv_k4_bn": _PAPER,
     "conv_k5_dropout": _PAPER | {"lr": 5e-4},
@@ -119,6 +121,13 @@ class DCGAN(StabilizedGAN):
             "learning rate of both networks at the start (default: 0.005 for conv_dense, 0.002 from 32 pixels; "
             "0.01 for conv and conv_k4_bn; 0.0005 for conv_k5_dropout and minimax)",
             minimum=0,
+        )
+        ema: float = option(
+            None,
+            "make samples with an average of the generator's weights over about 1 / (1 - ema) steps; 0 for the last "
+            "weights (default: 0.999 for conv_dense, else 0)",
+            minimum=0,
+            below=1,
         )
         lr_decay: float = 1.0
         smoothing: float = option(
