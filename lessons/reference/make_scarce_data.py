@@ -54,7 +54,7 @@ def gray(images: np.ndarray) -> float:
 
 # ---- GANs with few images
 
-GAN, STEPS = "dcgan", 2500  # its defaults
+GAN, STEPS = "dcgan --ema 0", 2500  # without the average of weights, which hides what the last weights do
 AFFINE = "translate+rotate+scale"
 REALS_ONLY = "100 real images only"
 GAN_ROWS = {

@@ -24,10 +24,10 @@ without.  Each line is an option; `SETTINGS` has the values, and ``--network con
 - *No label smoothing*.  It keeps a D that is far ahead from certainty.  R1 does so already, and with smoothing the best
   G is no longer the distribution of the data.
 - *A learning rate that begins at 0.005* (0.01 for conv) *and falls linearly to 0*.
-- *From 32 pixels*, where G doubles the sides three times and more (`DEEP`): nearest neighbors and a convolution in
+- *From 32 pixels*, where G doubles the sides three times and more (`DEEP`): bilinear resizing and a convolution in
   place of a transposed convolution, a rate that begins at 0.002, and half the channels, for the time that a step takes.
-  With transposed convolutions photographs of 64 pixels kept a checkerboard after 1,000 steps; with 0.005 the logits of
-  D exploded.
+  With transposed convolutions photographs of 64 pixels kept a checkerboard after 1,000 steps, and with nearest neighbors
+  a weave after 2,500 (`minigen.models.networks.gan.UPSAMPLINGS` says why); with 0.005 the logits of D exploded.
 
 **Why the rate is high at first.**  Large steps find rough digits of all kinds in a few hundred steps.  Batch norm in G
 makes such steps possible: the output of a layer does not depend on the scale of its weights, so a step that was too
@@ -65,7 +65,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What an option of the DCGAN is where it was not given, by the name of the networks."""
 
-DEEP: dict[str, Any] = {"lr": 2e-3, "upsample": "nearest", "width": 16}
+DEEP: dict[str, Any] = {"lr": 2e-3, "upsample": "bilinear", "width": 16}
 """What differs for conv_dense from 32 pixels, where G doubles the sides more than twice."""
 
 
@@ -112,7 +112,7 @@ class DCGAN(StabilizedGAN):
         )
         upsample: str = option(
             None,
-            "how G doubles the sides, for conv and conv_dense only (default: transposed; nearest for conv_dense "
+            "how G doubles the sides, for conv and conv_dense only (default: transposed; bilinear for conv_dense "
             "from 32 pixels)",
             choices=tuple(UPSAMPLINGS),
         )
