@@ -26,8 +26,9 @@ without.  Each line is an option; `SETTINGS` has the values, and ``--network con
 - *A learning rate that begins at 0.005* (0.01 for conv) *and falls linearly to 0*.
 - *From 32 pixels*, where G doubles the sides three times and more (`DEEP`): bilinear resizing and a convolution in
   place of a transposed convolution, a rate that begins at 0.002, and half the channels, for the time that a step takes.
-  With transposed convolutions photographs of 64 pixels kept a checkerboard after 1,000 steps, and with nearest neighbors
-  a weave after 2,500 (`minigen.models.networks.gan.UPSAMPLINGS` says why); with 0.005 the logits of D exploded.
+  With transposed convolutions photographs of 64 pixels kept a checkerboard after 1,000 steps, and with nearest
+  neighbors a weave after 2,500 (`minigen.models.networks.gan.UPSAMPLINGS` says why); with 0.005 the logits of D
+  exploded.
 
 **Why the rate is high at first.**  Large steps find rough digits of all kinds in a few hundred steps.  Batch norm in G
 makes such steps possible: the output of a layer does not depend on the scale of its weights, so a step that was too
