@@ -150,7 +150,7 @@ def test_running_statistics_of_a_dcgan_suffice_after_its_first_steps(network, li
     """So it needs no measuring anew: its batches say more than those of points, and its rate falls to 0."""
     data, errors = mg.data.load("digits"), {}
     mg.manual_seed(0)
-    model = build("dcgan", size=8, channels=1, width=4, latent=8, network=network)
+    model = build("dcgan", size=8, channels=1, width=4, latent=8, network=network, ema=0.0)
     z = np.random.default_rng(0).standard_normal((1000, 8)).astype(np.float32)
     for step in range(150):
         model.schedule(step / 150)
