@@ -93,7 +93,7 @@ def test_every_size_and_number_of_channels(options, size, channels):
         ({"width": 8, "network": "conv_k5_dropout"}, "width is an option of the conv and mlp networks"),
         ({"norm": "layer", "network": "conv_k4_bn"}, "norm is an option of the conv and conv_dense networks"),
         ({"upsample": "nearest", "network": "conv_k4_bn"}, "upsample is an option of the conv and conv_dense networks"),
-        ({"upsample": "bilinear"}, "upsample must be one of transposed, nearest, got 'bilinear'"),
+        ({"upsample": "bicubic"}, "upsample must be one of transposed, nearest, bilinear, got 'bicubic'"),
         ({"lr": -1.0}, "lr"),
         ({"beta1": 1.0}, "betas"),
         ({"smoothing": 1.0}, "smoothing"),
@@ -116,15 +116,16 @@ def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
     assert found(norm="batch") == ("batch", 5e-3, 0.0, 0.0, True)
     assert found(lr=1.0, smoothing=0.2, r1=0.0, minibatch=False) == ("none", 1.0, 0.2, 0.0, False)
     assert [found(*shape)[3] for shape in ((28, 3), (56, 1), (64, 3))] == [0.9, 1.2, 4.7]  # 4.702
+    assert [DCGAN(28, network=name).options.ema for name in ("conv_dense", "conv", "conv_k4_bn")] == [0.999, 0.0, 0.0]
     assert [DCGAN(size).options.width for size in (28, 32)] == [None, 16]
     assert [found(size)[1] for size in (8, 28, 32, 64)] == [5e-3, 5e-3, 2e-3, 2e-3]
-    assert [DCGAN(size, 1, width=2).options.upsample for size in (28, 32)] == ["transposed", "nearest"]
+    assert [DCGAN(size, 1, width=2).options.upsample for size in (28, 32)] == ["transposed", "bilinear"]
     assert found(64, network="conv")[1] == 1e-2
     assert DCGAN(64, 1, network="conv", width=2).options.upsample == "transposed"
 
 
-@pytest.mark.parametrize(("upsample", "alike"), [("nearest", True), ("transposed", False)])
-def test_nearest_neighbors_treat_all_pixels_alike(upsample, alike):
+@pytest.mark.parametrize(("upsample", "alike"), [("nearest", True), ("bilinear", True), ("transposed", False)])
+def test_resizing_treats_all_pixels_alike(upsample, alike):
     """What a map that is the same everywhere becomes after three doublings, away from the border."""
     x = mg.ones(1, 3, 8, 8)
     for _ in range(3):
