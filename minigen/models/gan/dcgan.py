@@ -19,8 +19,9 @@ without.  Each line is an option; `SETTINGS` has the values, and ``--network con
   output: each slope is a quarter, its square a sixteenth, and the sum over four times as many pixels a quarter.
 - *Minibatch discrimination*: D also sees how alike the images of a batch are, so G cannot make a few classes only
   (Salimans et al. 2016).
-- *Samples by an average of G's weights* (`minigen.models.ema`), over about 1,000 steps.  Measured on digits of one
-  seed, by `minigen evaluate`: the Frechet distance falls from 1.9 to 1.3 % of the variance.
+- *Samples by an average of G's weights* (`minigen.models.ema`), over about 1,000 steps.  Medians of five seeds on
+  digits, by `minigen evaluate`: the Frechet distance falls from 2.4 to 1.8 % of the variance, and coverage rises from
+  .64 to .67.
 - *No label smoothing*.  It keeps a D that is far ahead from certainty.  R1 does so already, and with smoothing the best
   G is no longer the distribution of the data.
 - *A learning rate that begins at 0.005* (0.01 for conv) *and falls linearly to 0*.
