@@ -450,6 +450,13 @@ def _softplus(x: Any) -> tuple[Any, ...]:
     return (_array("softplus", "x", x),)
 
 
+def _mean(x: Any) -> tuple[Any, ...]:
+    x = _array("mean", "x", x)
+    if not x.size:
+        raise ValueError(f"mean: x: got shape {x.shape}, expected at least one element")
+    return (x,)
+
+
 def _add_bias(x: Any, bias: Any, out: Any = None, negative_slope: Any = None) -> tuple[Any, ...]:
     name = "add_bias"
     x, slope = _channels_second(name, "x", x), _slope(name, negative_slope)
@@ -819,6 +826,7 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "matmul": _matmul,
     "max_pool2d": _max_pool2d,
     "max_pool2d_grad": _max_pool2d_grad,
+    "mean": _mean,
     "resample": _resample,
     "rmsprop_step": _rmsprop_step,
     "rmsprop_steps": _rmsprop_steps,

@@ -374,6 +374,7 @@ CALLS = {
     "matmul": matmul,
     "max_pool2d": pooling,
     "max_pool2d_grad": max_pool2d_grad,
+    "mean": batch_norm_stats,
     "rmsprop_step": rmsprop_step,
     "sgd_step": sgd_step,
     "resample": resample,

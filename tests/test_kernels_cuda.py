@@ -114,6 +114,31 @@ def test_a_scalar_is_an_array_too():
     assert y.shape == () and y == -1
 
 
+# ---------------------------------------------------------------- means
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (1,), (511,), (32, 1), (2, 3, 700), (3, 5462)])
+def test_a_mean_of_all_is_as_exact_as_a_sum_of_512_parts(shape, dtype):
+    """A thread adds a 512th, and 9 steps the rest; the last shape has more elements than one block is given."""
+    x = np.asarray(normal(np.random.default_rng(3), shape, dtype)).T
+    (mean,) = in_every_order(lambda: cuda.mean(x))
+    wide, roundings = x.astype(np.longdouble), max(x.size, 512) // 512 + 11
+    assert mean.shape == () and mean.dtype == dtype
+    assert abs(mean - wide.mean()) <= roundings * np.finfo(dtype).eps / 2 * abs(wide).mean()
+
+
+def test_a_mean_has_infinities_and_nan_but_not_no_elements():
+    x = np.zeros((2, 700), np.float32)
+    x[1, 3] = np.inf
+    with emulated(check=True):
+        assert cuda.mean(x) == np.inf
+        x[0, 5] = np.nan
+        assert np.isnan(cuda.mean(x))
+        with pytest.raises(ValueError, match=r"mean: x: got shape \(0, 700\), expected at least one element"):
+            cuda.mean(x[:0])
+
+
 # ---------------------------------------------------------------- batch normalisation
 
 

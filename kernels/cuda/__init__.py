@@ -26,6 +26,7 @@ from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_nor
 from .bias import add_bias
 from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
+from .mean import mean
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad, softplus
 from .pool import max_pool2d, max_pool2d_grad
@@ -50,6 +51,7 @@ __all__ = [
     "leaky_relu_grad",
     "max_pool2d",
     "max_pool2d_grad",
+    "mean",
     "resample",
     "rmsprop_step",
     "rmsprop_steps",

@@ -26,7 +26,7 @@ from .launch import Kernel, contiguous, elements, empty, launch
 from .pointwise import activation, activation_grad, rectified
 from .target import cuda, device, flat, int32, number
 
-__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "batch_norm_train"]
+__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "batch_norm_train", "block_totals"]
 
 #: Threads that add up one channel; a power of two.
 THREADS = 512
@@ -120,7 +120,7 @@ def _vectors(name, **vectors):
 
 
 @functools.cache
-def _totals(dtype):
+def block_totals(dtype):
     """A device function that adds up two numbers of every thread of a block."""
 
     @device
@@ -144,7 +144,7 @@ def _totals(dtype):
 @functools.cache
 def _moments(channels, length, dtype):
     """A device function that gives every thread of a block the mean and the variance of the block's channel."""
-    zero, totals, number_type = dtype.type(0), _totals(dtype), number(dtype)
+    zero, totals, number_type = dtype.type(0), block_totals(dtype), number(dtype)
 
     @device
     def moments(x, images, first_sums, second_sums):
@@ -215,7 +215,7 @@ def _normalize(channels, length, rectify, dtype):
 
 @functools.cache
 def _grad(channels, length, rectify, dtype):
-    zero, one, totals, through = dtype.type(0), dtype.type(1), _totals(dtype), activation_grad(rectify, dtype)
+    zero, one, totals, through = dtype.type(0), dtype.type(1), block_totals(dtype), activation_grad(rectify, dtype)
 
     def batch_norm_grad(g, x, mean, var, weight, bias, dx, dweight, dbias, eps, slope, images):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)

@@ -35,6 +35,7 @@ ROUNDS = {
     "gru_grad": "sigmoid and tanh",
     "lstm": "sigmoid and tanh",
     "lstm_grad": "sigmoid and tanh",
+    "mean": "a quotient",
     "rmsprop_step": "a square root and a quotient",
     "rmsprop_steps": "a square root and a quotient",
     "sigmoid": "an exponential",
@@ -169,6 +170,10 @@ def _sigmoid_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
 def _softplus(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     """As for `_sigmoid`; a logarithm may be off by one unit."""
     return Call((fill(shapes.x),), lambda u, x: gamma(10, u) * reference.softplus(x))
+
+
+def _mean(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    return Call((fill(shapes.x),), lambda u, x: gamma(x.size + 1, u) * np.abs(x).mean())
 
 
 def _dropout(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
@@ -523,10 +528,10 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
     make.__name__[1:]: make
-    for make in (_matmul, _add, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad, _softplus, _add_bias, _dropout,
-                 _max_pool2d, _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm,
-                 _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru,
-                 _gru_grad, _lstm, _lstm_grad)
+    for make in (_matmul, _add, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad, _softplus, _mean, _add_bias,
+                 _dropout, _max_pool2d, _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums,
+                 _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample,
+                 _gru, _gru_grad, _lstm, _lstm_grad)
 }  # fmt: skip
 
 CALLS |= {

@@ -15,6 +15,7 @@ import numpy as np
 from ..arguments import Dims, check_boolean, check_number, check_tensor, normalize_dim, normalize_dims
 from ..backend import FLOATS, Array, array_module
 from ..engine import primitive
+from ..kernels import find
 from ..tensor import Tensor
 from .elementwise import abs, constant, exp, log, select, sqrt, where
 from .shape import expand_, take_along_dim
@@ -39,16 +40,16 @@ sum_.vjp(
 @primitive
 def mean_(input: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
     """Mean over `dim`, which must have elements; the vjp gives each element an equal share of the cotangent."""
+    if not isinstance(input, np.ndarray) and input.size and len(dim) == input.ndim:  # on a GPU a single launch
+        return find("mean", input)(input).reshape(kept_shape(input.shape, dim) if keepdim else ())
     return sum_array(input, dim, keepdim) / input.dtype.type(_count(input.shape, dim))
 
 
 @primitive
 def share(g: Array, *, shape: tuple[int, ...], dim: tuple[int, ...]) -> Array:
     """Divide each element by how many there are along `dim` of `shape`, and repeat it there: the adjoint of `mean`."""
-    shares = g / g.dtype.type(_count(shape, dim))
     out = array_module(g).empty(shape, g.dtype)
-    out[...] = shares.reshape(kept_shape(shape, dim))
-    return out
+    return array_module(g).divide(g.reshape(kept_shape(shape, dim)), g.dtype.type(_count(shape, dim)), out=out)
 
 
 mean_.vjp(input=lambda g, out, input, *, dim, keepdim: share(g, shape=input.shape, dim=dim))
