@@ -88,7 +88,7 @@ FAULTS = [
     ("batch_norm", "            cuda.syncthreads()\n            if", "            if", emulator.RaceError),
     # guards are gone: pixels and channels that the last tile has and the result has not
     ("correlate", "if pixel < pixels and p < height", "if p < height", emulator.BoundsError),
-    ("correlate", "if column < outputs:", "if column >= 0:", emulator.BoundsError),
+    ("correlate", "if column < outputs:", "if column >= 0:", (emulator.BoundsError, emulator.RaceError)),
     (
         "correlate",
         "0 <= row < source_height and",

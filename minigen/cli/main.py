@@ -113,7 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _end_other_ranks(1)
             return 1
         line, code = _explain(error)
-        if not _is_said_by_other_rank(error):
+        if _is_said_by_other_rank(error):
+            _await_other_rank()
+        else:
             print_line(f"minigen: {' '.join(line.split())}", sys.stderr)
             _end_other_ranks(code)
         return code
@@ -134,6 +136,14 @@ def _end_other_ranks(code: int, message: str = "") -> None:
         from ..train.mpi import abort_job
 
         abort_job(code, message)
+
+
+def _await_other_rank() -> None:
+    """Let the rank that has the error say so; it ends this process, too."""
+    if "mpi4py.MPI" in sys.modules:
+        from ..train.mpi import await_abort
+
+        await_abort()
 
 
 def _explain(error: Exception) -> tuple[str, int]:

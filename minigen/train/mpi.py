@@ -6,13 +6,14 @@ The package mpi4py is imported only where MPI has started the process: to import
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
 
 from .._util.optional import PIP, require
 
-__all__ = ["MPICommunicator", "abort_job", "rank_of_launcher", "see_own_gpu", "threads_for_rank"]
+__all__ = ["MPICommunicator", "abort_job", "await_abort", "rank_of_launcher", "see_own_gpu", "threads_for_rank"]
 
 _RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # MPICH and Intel MPI; Slurm; Open MPI
 
@@ -136,3 +137,18 @@ def abort_job(code: int, message: str = "") -> None:
         stream.flush()
     mpi.COMM_WORLD.Abort(code)
     os._exit(code)  # MPICH may return from there, while the launcher ends the job
+
+
+def await_abort(seconds: float = 10) -> None:
+    """Wait until the rank that failed has said why, and ends this process with the whole job.
+
+    A rank that left before would end the job, too: the launcher may stop the other one before its message is out.
+
+    Parameters
+    ----------
+    seconds : float
+        How long to wait at most.
+    """
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized() and mpi.COMM_WORLD.Get_size() > 1:
+        time.sleep(seconds)

@@ -98,7 +98,8 @@ class Run:
     """
 
     def __init__(self, path: str | Path):
-        self.path = path = Path(path)
+        self.path: Path = Path(path)
+        path = self.path
         try:
             config = json.loads(self._config.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):

@@ -19,6 +19,7 @@ dtype and `minigen.kernels.cpu.precision`.
 
 import functools
 import math
+from typing import Any
 
 from ...shapes import Array, Padding, Pair, output_size, round_up
 from ...signatures import checked
@@ -33,7 +34,7 @@ from . import channel_lanes, depthwise, dot_products, group_lanes, pixel_lanes, 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 #: Tiles F(m x m, r x r) to choose from, as (m, r).
-TILES = {
+TILES: dict[str, tuple[tuple[int, int], ...]] = {
     "direct": (),
     "default": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3)),
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
@@ -155,7 +156,18 @@ def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
 # ---- the three convolutions by a given method; Winograd's has a tile
 
 
-def run_forward(method, tile, x, w, y, filter_shape, stride, padding, dilation, groups):
+def run_forward(
+    method: str,
+    tile: Any,
+    x: Array,
+    w: Array,
+    y: Array,
+    filter_shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> None:
     """Write the convolution to `y`."""
     how = stride, padding, dilation, groups
     if method == "winograd":
@@ -167,7 +179,18 @@ def run_forward(method, tile, x, w, y, filter_shape, stride, padding, dilation, 
         DIRECT[method].conv2d(x, w, y, *how)
 
 
-def run_input_grad(method, tile, g, w, dx, filter_shape, stride, padding, dilation, groups):
+def run_input_grad(
+    method: str,
+    tile: Any,
+    g: Array,
+    w: Array,
+    dx: Array,
+    filter_shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> None:
     """Write the adjoint in x to `dx`."""
     how = stride, padding, dilation, groups
     if method == "winograd":
@@ -184,7 +207,18 @@ def run_input_grad(method, tile, g, w, dx, filter_shape, stride, padding, dilati
         DIRECT[method].conv2d_input_grad(g, w, dx, *how)
 
 
-def run_weight_grad(method, tile, x, g, dw, filter_shape, stride, padding, dilation, groups):
+def run_weight_grad(
+    method: str,
+    tile: Any,
+    x: Array,
+    g: Array,
+    dw: Array,
+    filter_shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> None:
     """Write the adjoint in w to `dw`."""
     how = stride, padding, dilation, groups
     if method == "winograd":
@@ -205,7 +239,17 @@ def _best(estimate, *question):
     return min(costs, key=costs.__getitem__)
 
 
-def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
+def forward_costs(
+    x_shape: Any,
+    y_shape: Any,
+    itemsize: int,
+    filter_shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    level: str,
+) -> dict[Any, float]:
     """An estimate of the time of each method that can serve; of equal ones the first is better."""
     outputs = y_shape[1] // groups
     costs = {
@@ -224,7 +268,17 @@ def forward_costs(x_shape, y_shape, itemsize, filter_shape, stride, padding, dil
     )
 
 
-def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
+def input_grad_costs(
+    g_shape: Any,
+    dx_shape: Any,
+    itemsize: int,
+    filter_shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    level: str,
+) -> dict[Any, float]:
     """As `forward_costs`."""
     n, outputs = g_shape[0], g_shape[1] // groups
 
@@ -254,11 +308,21 @@ def input_grad_costs(g_shape, dx_shape, itemsize, filter_shape, stride, padding,
     return costs | _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
 
 
-def weight_grad_costs(x_shape, g_shape, itemsize, filter_shape, stride, padding, dilation, groups, level):
+def weight_grad_costs(
+    x_shape: Any,
+    g_shape: Any,
+    itemsize: int,
+    filter_shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    level: str,
+) -> dict[Any, float]:
     """As `forward_costs`."""
     n, outputs, pixels = g_shape[0], g_shape[1] // groups, math.prod(g_shape[2:])
     lanes, copies = VECTOR_BYTES // itemsize, COPY * filter_shape[0] * math.prod(x_shape[2:])
-    work = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
+    work: float = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
     if outputs <= lanes:
         work *= NARROW
     costs = {("pixel lanes", None): n * groups * (pixels * (work + LAYOUT * outputs) + copies)}

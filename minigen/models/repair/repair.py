@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -81,8 +81,8 @@ class Repair(ImageModel):
     1604.07379): holes, pixel loss and adversary.
     """
 
-    DATA = "photos"
-    EPOCHS = 4
+    DATA: ClassVar[str] = "photos"
+    EPOCHS: ClassVar[int] = 4
     BATCH_SIZE = 16
 
     @dataclass(frozen=True)
