@@ -135,6 +135,7 @@ def abort_job(code: int, message: str = "") -> None:
     sys.stderr.write(message)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    time.sleep(0.5)  # a launcher under load may drop what it has not passed on when the job ends
     mpi.COMM_WORLD.Abort(code)
     os._exit(code)  # MPICH may return from there, while the launcher ends the job
 
