@@ -129,8 +129,8 @@ def abort_job(code: int, message: str = "") -> None:
     message : str
         What to print before.
     """
-    mpi = sys.modules.get("mpi4py.MPI")
-    if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized() or mpi.COMM_WORLD.Get_size() == 1:
+    mpi = _running_mpi()
+    if mpi is None:
         return
     sys.stderr.write(message)
     for stream in (sys.stdout, sys.stderr):
@@ -150,6 +150,12 @@ def await_abort(seconds: float = 10) -> None:
     seconds : float
         How long to wait at most.
     """
-    mpi = sys.modules.get("mpi4py.MPI")
-    if mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized() and mpi.COMM_WORLD.Get_size() > 1:
+    if _running_mpi() is not None:
         time.sleep(seconds)
+
+
+def _running_mpi() -> Any:
+    """The module of mpi4py, if this is one of several processes of a job that has begun and not ended; else None."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    running = mpi is not None and mpi.Is_initialized() and not mpi.Is_finalized() and mpi.COMM_WORLD.Get_size() > 1
+    return mpi if running else None
