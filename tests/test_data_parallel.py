@@ -428,12 +428,13 @@ def test_ranks_with_other_weights_are_refused(tmp_path):
         ({"batch_size": (8, 16)}, "batch size on all ranks, got 8 on rank 0 and 16 on rank 1"),
         ({"images": (32, 24)}, "number of examples on all ranks, got 32 on rank 0 and 24 on rank 1"),
         ({"drop_last": (True, False), "images": (36, 36)}, "number of batches in an epoch on all ranks, got 4 on rank"),
+        ({"brighter": (0, 0.25)}, "data on all ranks, got data of digest [0-9a-f]{32} on rank 0 and data of digest"),
     ],
 )
 def test_ranks_that_were_called_with_other_arguments_are_refused(differs, text, tmp_path):
     def function(rank):
         mine = {name: values[rank.rank] for name, values in differs.items()}
-        dataset = Dataset("noise", IMAGES[: mine.pop("images", 32)])
+        dataset = Dataset("noise", IMAGES[: mine.pop("images", 32)] / 2 + mine.pop("brighter", 0))
         to_loader = {name: mine.pop(name) for name in ("batch_size", "seed", "drop_last") if name in mine}
         arguments = {"steps": 3, "shards": 4, **mine}
         run = None if rank.rank else Run.create(str(tmp_path / "run"), {})
