@@ -487,7 +487,10 @@ def test_the_command_cuts_batches_and_refuses_another_number_afterwards(tmp_path
     )
     assert main([*TINY, "--batch-size", "2", "--shards", "2", "--run", "odd"]) == 2
     said = capsys.readouterr().err
-    assert "minigen: shards: each of the 2 parts of a batch of 2: vae: batch norm needs more than one image" in said
+    assert "minigen: shards: each of the 2 parts of a batch of 2: vae: batch norm needs more than one example" in said
+    points = ["train", "points", "--data", "ring8", "--batch-size", "2", "--shards", "2", "--steps", "1"]
+    assert main([*points, "--run", "odd"]) == 2
+    assert "of a batch of 2: points: batch norm needs more than one example" in capsys.readouterr().err
     dcgan = ["train", "dcgan", "--data", "digits", "--width", "4", "--steps", "1", "--run", "odd"]
     assert main([*dcgan, "--batch-size", "16", "--pack", "3"]) == 2
     assert "minigen: dcgan: --pack 3 does not divide the batch of 16" in capsys.readouterr().err
