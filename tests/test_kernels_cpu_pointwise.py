@@ -16,6 +16,7 @@ pytest.importorskip("numba")
 
 from minigen.kernels import cpu, reference
 from minigen.kernels.cpu import optimizers, pointwise, pool
+from minigen.kernels.reference.norm import new_averages
 
 DTYPES = st.sampled_from([np.float32, np.float64])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -191,6 +192,24 @@ def test_batch_norm_equals_the_reference(image, dtype, data):
     var = rng.random(shape[1]).astype(dtype)
     expected = reference.batch_norm(x, mean, var, weight, bias, 1e-5)
     np.testing.assert_array_equal(cpu.batch_norm(data.draw(layouts(x)), mean, var, weight, bias, 1e-5), expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 17, 31), (7, 40, 4, 4), (9, 70), (2, 1, 300), (0, 3, 2), (2, 0, 3), *ONE_ROW])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("slope", [None, 0.0, 0.2])
+def test_batch_norm_in_training_has_the_bits_of_its_parts(shape, dtype, slope):
+    rng = np.random.default_rng(5)
+    x, weight, bias, old_mean, old_var = (normal(rng, s, dtype) for s in (shape, *[shape[1]] * 4))
+    mean, var = cpu.batch_norm_stats(x)
+    y = cpu.batch_norm(x, mean, var, weight, bias, 1e-5, slope)
+    averages = new_averages(x, mean, var, old_mean, old_var, 0.1)
+    for got in (
+        cpu.batch_norm_train(x, weight, bias, 1e-5, slope),
+        cpu.batch_norm_train(x, weight, bias, 1e-5, slope, old_mean, old_var, 0.1),
+    ):
+        for ours, expected in zip(got, (y, mean, var, *averages)):
+            np.testing.assert_array_equal(ours, expected)
+    assert len(got) == 5
 
 
 @given(images(1), DTYPES, st.sampled_from([1e-5, 0.1]), st.data())

@@ -9,7 +9,7 @@ from .bias import add_bias, channel_sums
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
-from .norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad
 from .pool import max_pool2d, max_pool2d_grad
@@ -27,6 +27,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
+    "batch_norm_train",
     "channel_sums",
     "conv2d",
     "conv2d_input_grad",

@@ -23,6 +23,7 @@ import math
 
 import numpy as np
 
+from ..reference.norm import average_rates
 from ..shapes import Array
 from ..signatures import checked
 from .runtime.allocator import contiguous, empty
@@ -37,6 +38,7 @@ __all__ = [
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
+    "batch_norm_train",
     "channel_groups",
     "group_channels",
     "group_sums",
@@ -72,6 +74,30 @@ def batch_norm(
         as_matrix(contiguous(x)), *vectors, slope_like(negative_slope, x), as_matrix(y), _streamed(y), work=x.size
     )
     return y
+
+
+@checked("batch_norm_train")
+def batch_norm_train(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    eps: float,
+    negative_slope: float | None = None,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    momentum: float = 0.1,
+) -> tuple[Array, ...]:
+    """As `minigen.kernels.reference.batch_norm_train`; a thread normalizes a group while it is in its cache."""
+    y, dtype, channels = empty(x.shape, x.dtype), x.dtype.type, x.shape[1:2]
+    mean, var, new_mean, new_var = (empty(channels, x.dtype) for _ in range(4))
+    averaged = running_mean is not None and running_var is not None
+    old = (running_mean, running_var) if averaged else (mean, var)  # the kernel does not look there
+    vectors = map(contiguous, (weight, bias, *old))
+    rates = tuple(map(dtype, average_rates(x, momentum))) if averaged else None
+    slope = slope_like(negative_slope, x)
+    _train(as_matrix(contiguous(x)), *vectors, dtype(eps), slope, rates, as_matrix(y), mean, var, new_mean, new_var,
+           _streamed(y), work=x.size)  # fmt: skip
+    return (y, mean, var, new_mean, new_var) if averaged else (y, mean, var)
 
 
 @checked("batch_norm_grad")
@@ -135,6 +161,34 @@ def _normalize(thread, counter, x, mean, scale, bias, slope, y, large):
         length = x.shape[1] // mean.size
         _group_normalize(pointer(x), x.shape, length, first, *of_channels, slope, pointer(y), large, scratch)
     fence()  # once: to wait for memory after each group takes half as long as the arithmetic
+
+
+@parallel
+def _train(
+    thread, counter, x, weight, bias, old_mean, old_var, eps, slope, rates, y, mean, var, new_mean, new_var, large
+):
+    sums, runs = np.empty((4, WIDTH)), _are_runs(x, mean)
+    scratch, length = np.empty((5, WIDTH), mean.dtype), x.shape[1] // max(mean.size, 1)
+    scale, shift = scratch[3], scratch[4]
+    for group in chunked_range(counter, channel_groups(x, mean)):
+        first, last = (group, group + 1) if runs else group_channels(x, mean, group)
+        of_stats = mean[first:last], var[first:last]
+        if runs:
+            mean[group], var[group] = _run_stats(pointer(x), *_run(x, mean, group), pointer(sums))
+        else:
+            _group_stats(pointer(x), x.shape, length, first, *of_stats, sums)
+        for c in range(first, last):
+            scale[c - first], shift[c - first] = weight[c] / np.sqrt(var[c] + eps), bias[c]
+            if rates is not None:
+                new_mean[c] = rates[0] * old_mean[c] + rates[1] * mean[c]
+                new_var[c] = rates[0] * old_var[c] + rates[2] * var[c]
+        if runs:
+            of_channel = mean[group], scale[0], shift[0]
+            _run_normalize(pointer(x), *_run(x, mean, group), *of_channel, slope, pointer(y), large)
+        else:
+            of_channels = mean[first:last], scale[: last - first], shift[: last - first]
+            _group_normalize(pointer(x), x.shape, length, first, *of_channels, slope, pointer(y), large, scratch)
+    fence()
 
 
 @parallel

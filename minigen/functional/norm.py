@@ -86,14 +86,15 @@ def batch_norm(
     if count < 2:
         raise ValueError(f"batch_norm: expected over 1 value per channel in training, got shape {input.shape}")
     # Where one average is missing the other stands in for it, and what becomes of it is dropped.
-    running = [average.data for average in (running_mean, running_var) if average is not None]
+    running = [average._data for average in (running_mean, running_var) if average is not None]
     averages = (running[0], running[-1]) if running else (None, None)
-    kernel = find("batch_norm_train", input.data)
-    out, mean, var, *new = kernel(input.data, weight.data, bias.data, eps, negative_slope, *averages, momentum)
+    x = input._data
+    kernel = find("batch_norm_train", x)
+    out, mean, var, *new = kernel(x, weight._data, bias._data, eps, negative_slope, *averages, momentum)
     if running_mean is not None:
-        running_mean.data = new[0]
+        running_mean.set_array(new[0])
     if running_var is not None:
-        running_var.data = new[1]
+        running_var.set_array(new[1])
     how = {"eps": eps, "stats": (mean, var), "negative_slope": negative_slope, "result": out}
     return _norm.batch_norm(input, weight, bias, **how)
 
@@ -282,7 +283,7 @@ def _channelwise(vector: Tensor, ndim: int) -> Tensor:
 
 def _affine(input: Tensor, channels: int, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Weight and bias, or the ones and zeros that stand for none."""
-    xp = array_module(input.data)
+    xp = array_module(input._data)
     return (
         Tensor(xp.ones(channels, input.dtype)) if weight is None else weight,
         Tensor(xp.zeros(channels, input.dtype)) if bias is None else bias,

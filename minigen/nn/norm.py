@@ -51,8 +51,9 @@ class _BatchNorm(Module):
         """Count a batch and return its weight; all are equal without a momentum."""
         if self.num_batches_tracked is None:
             return 0.0
-        self.num_batches_tracked = tensor(self.num_batches_tracked.data + 1)
-        return 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        count = self.num_batches_tracked.item() + 1
+        self.num_batches_tracked.set_array(np.asarray(count, np.int64))
+        return 1 / count if self.momentum is None else self.momentum
 
     def _check(self, input: Tensor) -> None:
         if input.ndim not in self._ranks or input.shape[1] != self.num_features:

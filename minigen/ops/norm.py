@@ -108,8 +108,9 @@ def _batch_rule(
         if negative_slope is not None:
             g = leaky_relu_grad(g, batch_norm(x, weight, bias, eps=eps, stats=stats), negative_slope=negative_slope)
         return _recorded_rule(g, x, weight, eps, (0, *range(2, x.ndim)))
-    mean, var = stats or find("batch_norm_stats", x.data)(x.data)
-    fused = find("batch_norm_grad", x.data)(g.data, x.data, mean, var, weight.data, eps, bias.data, negative_slope)
+    array = x._data
+    mean, var = stats or find("batch_norm_stats", array)(array)
+    fused = find("batch_norm_grad", array)(g._data, array, mean, var, weight._data, eps, bias._data, negative_slope)
     return tuple(Tensor(array) for array in fused)
 
 
