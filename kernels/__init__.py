@@ -268,11 +268,28 @@ def _train_by_parts(stats: Callable[..., Any], normalize: Callable[..., Any]) ->
     return train
 
 
-#: Kernels that do the work of two; how to join the two, and their names.
+def _grad_by_parts(activation_grad: Callable[..., Any], channel_sums: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of a bias and of an activation after it, by two kernels."""
+
+    def grad(g: Any, y: Any, negative_slope: float) -> Any:
+        dx = activation_grad(g, y, negative_slope)
+        return dx, channel_sums(dx)
+
+    return grad
+
+
+def _times_sigmoid(sigmoid: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of a softplus, by a kernel for the sigmoid."""
+    return lambda g, x: g * sigmoid(x)
+
+
+#: Kernels that do the work of several steps; how to join kernels for the steps, and their names.
 _PARTS: dict[str, tuple[Any, ...]] = {
+    "add_bias_grad": (_grad_by_parts, "leaky_relu_grad", "channel_sums"),
     "batch_norm_train": (_train_by_parts, "batch_norm_stats", "batch_norm"),
     "conv2d_bias": (_then_bias, "conv2d", "add_bias"),
     "conv2d_input_grad_bias": (_then_bias, "conv2d_input_grad", "add_bias"),
+    "softplus_grad": (_times_sigmoid, "sigmoid"),
 }
 
 _LATER = {

@@ -437,6 +437,23 @@ def _add(x: Any, y: Any) -> tuple[Any, ...]:
     return x, _array("add", "y", y, x.shape, x)
 
 
+def _add_pairs(xs: Any, ys: Any) -> tuple[Any, ...]:
+    name = "add_pairs"
+    for key, column in (("xs", xs), ("ys", ys)):
+        if not isinstance(column, list | tuple):
+            raise TypeError(f"{name}: {key}: got {type(column).__name__}, expected a list of arrays")
+    if len(ys) != len(xs):
+        raise ValueError(f"{name}: ys: got {len(ys)} arrays, expected {len(xs)}, as xs has")
+    like: Any = _array(name, "xs[0]", xs[0]) if xs else None
+    pairs = []
+    for i, (x, y) in enumerate(zip(xs, ys)):
+        if not (type(x) is type(y) is type(like) and x.dtype == y.dtype == like.dtype and x.shape == y.shape):
+            x = _array(name, f"xs[{i}]", x, like=like)
+            y = _array(name, f"ys[{i}]", y, x.shape, like)
+        pairs.append((x, y))
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
 def _sigmoid(x: Any) -> tuple[Any, ...]:
     return (_array("sigmoid", "x", x),)
 
@@ -448,6 +465,16 @@ def _sigmoid_grad(g: Any, x: Any) -> tuple[Any, ...]:
 
 def _softplus(x: Any) -> tuple[Any, ...]:
     return (_array("softplus", "x", x),)
+
+
+def _softplus_grad(g: Any, x: Any) -> tuple[Any, ...]:
+    x = _array("softplus_grad", "x", x)
+    return _array("softplus_grad", "g", g, x.shape, x), x
+
+
+def _tanh_grad(g: Any, y: Any) -> tuple[Any, ...]:
+    y = _array("tanh_grad", "y", y)
+    return _array("tanh_grad", "g", g, y.shape, y), y
 
 
 def _mean(x: Any) -> tuple[Any, ...]:
@@ -465,6 +492,12 @@ def _add_bias(x: Any, bias: Any, out: Any = None, negative_slope: Any = None) ->
         _writeable(name, "out", x)
         return x, bias.copy() if _overlap(bias, x) else bias, out, slope
     return *_out(name, out, x.shape, (x, bias)), slope
+
+
+def _add_bias_grad(g: Any, y: Any, negative_slope: Any) -> tuple[Any, ...]:
+    name = "add_bias_grad"
+    y = _channels_second(name, "y", y)
+    return _array(name, "g", g, y.shape, y), y, _real(name, "negative_slope", negative_slope)
 
 
 def _dropout(x: Any, p: Any, seed: Any) -> tuple[Any, ...]:
@@ -806,6 +839,8 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "adam_steps": _adam_steps,
     "add": _add,
     "add_bias": _add_bias,
+    "add_bias_grad": _add_bias_grad,
+    "add_pairs": _add_pairs,
     "batch_norm": _batch_norm,
     "batch_norm_grad": _batch_norm_grad,
     "batch_norm_stats": _statistics("batch_norm_stats"),
@@ -835,6 +870,8 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "sigmoid_grad": _sigmoid_grad,
     "softplus": _softplus,
+    "softplus_grad": _softplus_grad,
+    "tanh_grad": _tanh_grad,
     "warp": _warp,
     "warp_adjoint": _warp_adjoint,
 }

@@ -468,6 +468,7 @@ show_source(mg.engine._graph, mg.engine._backward_pass)
 #
 # - `uses` (and `rule_for_uses`) is for speed only: many slices of one Tensor would each give a full-size array, so their
 #   contributions are summed in one array when the Tensor's turn comes.  You can skip these lines.
+# - `later` (and `add_later`) is for speed only, too: on a GPU many leaves' sums, which are needed last, are computed together.
 # - `useful` leaves out what is not on a path from `outputs` to the `inputs` whose gradients are `wanted`.
 # - At the end a node forgets its inputs (`node.inputs = None`), so that the memory is free as soon as possible.
 #   `retain_graph=True` prevents this, for a second backward pass over the same graph.

@@ -159,7 +159,7 @@ exercises.d_loss(d_loss)
 # This is ours:
 
 # %%
-show_source(losses.minimax_d, F.softplus, reference.softplus)
+show_source(losses.minimax_d, F.softplus, reference.softplus, reference.softplus_grad)
 
 # %% [markdown]
 # ## 3. What the best D says

@@ -15,7 +15,7 @@ node is visited, every operation that used its output has already added its part
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ContextDecorator
 from operator import attrgetter
 from types import MethodType
@@ -24,6 +24,7 @@ from typing import Any, Self, TypeAlias, overload
 import numpy as np
 
 from . import backend
+from .kernels import find
 from .tensor import DType, Tensor, tensor
 
 __all__ = [
@@ -167,7 +168,7 @@ class Primitive:
         ]
         self.variadic: str | None = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.rules: dict[str, Rule | None] = {}
-        self.rule_for_all: Callable[..., Sequence[Tensor]] | None = None
+        self.rule_for_all: Callable[..., Sequence[Tensor | None]] | None = None
         if self.name in primitives and self.__module__ != "__main__":  # a notebook's cell may be run again
             raise ValueError(f"primitive: the name {self.name!r} is taken")
         primitives[self.name] = self
@@ -184,8 +185,11 @@ class Primitive:
             raise ValueError(f"{self.name}: vjp for unknown arguments {sorted(unknown)}")
         self.rules.update(rules)
 
-    def vjp_all(self, rule: Callable[..., Sequence[Tensor]]) -> None:
-        """Give one rule for all arguments, ``rule(g, out, *inputs, **params)``, where their vjps share work."""
+    def vjp_all(self, rule: Callable[..., Sequence[Tensor | None]]) -> None:
+        """Give one rule for all arguments, where their vjps share work: ``rule(needed, g, out, *inputs, **params)``.
+
+        `needed` holds the positions of the inputs whose gradients are used.  For the others it may give None.
+        """
         self.rule_for_all = rule
 
     def vjp_uses(self, rule: Callable[..., Tensor]) -> None:
@@ -203,13 +207,13 @@ class Primitive:
         return f"{self.variadic}[{i}]" if self.variadic else self.arguments[i]
 
     def apply_vjps(
-        self, needed: Iterable[int], g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], params: dict[str, Any]
+        self, needed: Collection[int], g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], params: dict[str, Any]
     ) -> Iterator[tuple[int, Tensor]]:
         """Compute the vjps of the inputs at the positions `needed`.
 
         Yields pairs (position, gradient).  An input whose derivative is zero everywhere is left out.
         """
-        gradients = self.rule_for_all(g, out, *inputs, **params) if self.rule_for_all else None
+        gradients = self.rule_for_all(needed, g, out, *inputs, **params) if self.rule_for_all else None
         for i in needed:
             if gradients is not None:
                 gradient = gradients[i]
@@ -425,11 +429,23 @@ def _backward_pass(
 ) -> list[Tensor | None]:
     """Carry the cotangents from `outputs` back to `inputs`; None for an input that is not reached."""
     cotangents: dict[int, Tensor] = {}
+    later: dict[int, Tensor] = {}  # on a GPU: what is to be added to the cotangents of leaves, of many in one launch
     uses: dict[int, dict[Primitive, list[tuple[Tensor, dict[str, Any]]]]] = {}  # uses whose vjps are summed together
 
     def add(t: Tensor, g: Tensor) -> None:
-        earlier = cotangents.get(id(t))
-        cotangents[id(t)] = g if earlier is None else earlier + g
+        key = id(t)
+        if key not in cotangents:
+            cotangents[key] = g
+        elif t.node is None and t.device != "cpu":
+            if key in later:
+                add_later()
+            later[key] = g
+        else:
+            cotangents[key] = cotangents[key] + g
+
+    def add_later() -> None:
+        cotangents.update(zip(later, _add_pairs([cotangents[key] for key in later], list(later.values()))))
+        later.clear()
 
     def add_uses(t: Tensor) -> None:
         for primitive, several in uses.pop(id(t)).items():
@@ -466,7 +482,16 @@ def _backward_pass(
                     add(node_inputs[i], gradient)
             if not keep_graph:
                 node.inputs = None
+        add_later()
         return _copy_aliased([cotangents.get(id(x)) for x in inputs], grad_outputs)
+
+
+def _add_pairs(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
+    """Add two lists of Tensors pair by pair, on a GPU in one launch, because a launch costs as much as a small sum."""
+    if is_grad_enabled() or len({t.dtype for t in first}) != 1:
+        return [a + b for a, b in zip(first, second)]
+    sums = find("add_pairs", first[0]._data)(*([t._data for t in tensors] for tensors in (first, second)))
+    return [Tensor(array) for array in sums]
 
 
 def _check_grad_output(i: int, output: Tensor, grad_output: Tensor | None) -> Tensor:

@@ -243,19 +243,20 @@ def refused():
 
 def microseconds():
     """Print how long Python takes for a launch: by Numba, packed, and without the launch itself."""
-    from minigen.kernels.cuda import batch_norm_stats, launch, leaky_relu
+    from minigen.kernels.cuda import add_pairs, batch_norm_stats, launch, leaky_relu
 
     class Nothing(launch.Gpu):
         def start(self, kernel, blocks, arguments):
             pass
 
     gpu = launch.Gpu(arrays)
-    x = array(8, 4, 5, 5)
+    x, pairs = array(8, 4, 5, 5), [[array(1000) for _ in range(12)] for _ in range(2)]
     table = [("kernel", "by Numba", "packed", "of that before the launch")]
     calls = {
         "leaky_relu, 2 arrays": lambda: leaky_relu(x, 0.2),
         "batch_norm_stats, 3 arrays": lambda: batch_norm_stats(x),
         **optimizer_calls(),
+        "add_pairs, 12 pairs": lambda: add_pairs(*pairs),
     }
     for name, call in calls.items():
         figures = []

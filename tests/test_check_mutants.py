@@ -89,7 +89,8 @@ def spoiled(primitive, argument, alter):
 
     def altered_joint(*args, **params):
         position = primitive.arguments.index(argument)
-        return tuple(alter(d) if i == position else d for i, d in enumerate(joint(*args, **params)))
+        needed = args[0]
+        return tuple(alter(d) if i == position and i in needed else d for i, d in enumerate(joint(*args, **params)))
 
     if uses:  # the engine takes this rule, also for a single use
         primitive.rule_for_uses = lambda *args: alter(uses(*args))

@@ -105,7 +105,11 @@ def test_a_training_step_starts_few_kernels():
     ours, cupys = launch_count.count()
     assert ours["adam_steps"] == 2 and ours["batch_norm_train"] == ours["batch_norm_grad"] == 8
     assert cupys["sqrt"] == cupys["rmul"] == cupys["exp"] == ours["leaky_relu"] == 0
-    assert ours.total() + cupys.total() <= 136
+    assert ours["add_pairs"] == ours["tanh_grad"] == 1 and ours["softplus_grad"] == ours["add_bias_grad"] == 3
+    assert ours.total() + cupys.total() <= 117
+    page = Path(__file__).parents[1] / "lessons" / "reference" / "cuda_kernels.md"
+    said = f"**{ours.total()} kernels of ours and {cupys.total()} of CuPy's**"
+    assert said in page.read_text(encoding="utf-8"), f"the page does not say {said}"
 
 
 # ---- what our sources take from CuPy
@@ -217,6 +221,42 @@ def test_a_training_step_on_the_double_equals_the_cpus_and_never_waits(gpu):
     assert got.keys() == want.keys()
     for name in want:
         np.testing.assert_allclose(got[name], want[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+@needs_emulator
+def test_gradients_of_leaves_are_added_together_and_are_those_of_the_cpu(gpu):
+    """Whatever they are made of: of two uses, three, one and none; of two dtypes; and recorded, for a second pass."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-3, 4, shape).astype(np.float32) for shape in ((2, 3), (3,), (2, 1), (4,))]
+    found = []
+    for where in ("cpu", "cuda"):
+        a, b, c, unused = (mg.tensor(array, device=where, requires_grad=True) for array in arrays)
+        wide = mg.tensor(np.arange(3.0), device=where, requires_grad=True)
+        y = (a * b * c + a * a * b).sum() + (wide * b.to(np.float64) + wide).sum().to(np.float32)
+        first = mg.grad(y, [a, b, c, wide, unused], allow_unused=True, create_graph=True)
+        second = mg.grad((first[0] * first[1]).sum(), [a, b, c], retain_graph=True)
+        assert first[-1] is None
+        found.append([t.numpy() for t in (*first[:-1], *second)])
+        found[-1] += [t.numpy() for t in (*mg.grad(y, [a, b], retain_graph=True), *mg.grad(y, [a, b, c, wide]))]
+    for cpu, cuda in zip(*found, strict=True):
+        np.testing.assert_array_equal(cuda, cpu)
+
+
+@needs_emulator
+def test_gradients_of_leaves_are_added_in_the_order_of_the_cpu(gpu):
+    """Of four uses of each: where sums round, another order would give other bits; and one launch serves all leaves."""
+    rng = np.random.default_rng(0)
+    arrays = [[rng.standard_normal(5).astype(np.float32) for _ in range(5)] for _ in range(3)]
+    found, started = [], []
+    plain = kernels.find("add_pairs", xp.zeros(1))
+    with kernels.register("add_pairs", lambda xs, ys: started.append(len(xs)) or plain(xs, ys)):
+        for where in ("cpu", "cuda"):
+            rows = [[mg.tensor(array, device=where) for array in row] for row in arrays]
+            leaves = [row[0].requires_grad_() for row in rows]
+            uses = [(leaf * row[i]).sum() for i in range(1, 5) for leaf, row in zip(leaves, rows)]
+            found.append([g.numpy() for g in mg.grad(sum(uses[1:], uses[0]), leaves)])
+    np.testing.assert_array_equal(found[1], found[0])
+    assert started == [3, 3, 3]
 
 
 @needs_emulator

@@ -377,3 +377,18 @@ def test_the_gradient_of_a_square_overflows_only_where_it_is_too_large_itself():
     with np.errstate(over="ignore"):  # the square itself
         (dx,) = mg.grad(F.mse_loss(x, mg.zeros(1), "none"), x, mg.tensor([0.5]))
     np.testing.assert_allclose(dx.numpy(), x.numpy(), 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradients_of_softplus_and_tanh_have_the_bits_of_their_formulas(dtype):
+    """One kernel does what the formulas do in two and three operations: also in the second derivatives."""
+    rng = np.random.default_rng(0)
+    x, g, v = (mg.tensor((5 * rng.standard_normal((4, 70))).astype(dtype), requires_grad=True) for _ in range(3))
+    y = F.tanh(x)
+    for out, written in ((F.softplus(x), g * F.sigmoid(x)), (y, g * (1 - y * y))):
+        (dx,) = mg.grad(out, x, g, create_graph=True)
+        np.testing.assert_array_equal(dx.numpy(), written.numpy())
+        for ours, theirs in zip(
+            mg.grad(dx, [g, x], v, retain_graph=True), mg.grad(written, [g, x], v, retain_graph=True)
+        ):
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())

@@ -83,6 +83,54 @@ def test_the_gradient_of_a_sigmoid_loses_no_digits(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_the_gradients_of_softplus_and_tanh_are_those_of_the_reference(dtype):
+    """Of a softplus eleven roundings; of a tanh, which only multiplies and subtracts, to the last bit."""
+    x, g = normal(np.random.default_rng(0), (2, 3, 70), dtype) * dtype(5)
+    x[0, :4] = np.inf, -np.inf, np.nan, 0
+    (dx,) = in_every_order(lambda: cuda.softplus_grad(g, x[:, ::-1]))
+    exact = reference.softplus_grad(g.astype(np.float64), x[:, ::-1].astype(np.float64))
+    np.testing.assert_allclose(dx, exact, rtol=11 * np.finfo(dtype).eps / 2, atol=0)
+    y = np.tanh(x)[:, ::-1]
+    (dx,) = in_every_order(lambda: cuda.tanh_grad(g, y))
+    np.testing.assert_array_equal(dx, reference.tanh_grad(g, y))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+@pytest.mark.parametrize("shape", [(3, 5), (4, 3, 17, 11), (0, 3, 4)])
+def test_the_gradient_of_a_bias_comes_with_that_of_the_activation(shape, slope, dtype):
+    """One is `leaky_relu_grad` to the last bit; a sum is that of 512 parts, as in a mean."""
+    rng = np.random.default_rng(7)
+    g, y = normal(rng, (2, *shape[::-1]), dtype).transpose(0, *range(len(shape), 0, -1))
+    dx, dbias = in_every_order(lambda: cuda.add_bias_grad(g, y, slope))
+    np.testing.assert_array_equal(dx, reference.leaky_relu_grad(g, y, slope))
+    wide, axes = dx.astype(np.longdouble), (0, *range(2, dx.ndim))
+    roundings = max(dx.size // shape[1], 512) // 512 + 10
+    assert (abs(dbias - wide.sum(axes)) <= roundings * np.finfo(dtype).eps / 2 * abs(wide).sum(axes)).all()
+    assert dbias.dtype == dtype and dbias.shape == shape[1:2]
+
+
+def test_many_pairs_of_arrays_are_added_in_a_launch(monkeypatch):
+    """As many as a kernel has room for: 23 pairs.  Sizes differ, one is empty, one has no axis, one is not contiguous."""
+    started, rng = [], np.random.default_rng(5)
+    shapes = [(3,), (70, 90), (0, 4), (), *((n,) for n in range(1, 27))]
+    xs, ys = ([np.asarray(rng.standard_normal(shape), F4) for shape in shapes] for _ in range(2))
+    ys[1] = np.asfortranarray(ys[1])
+
+    with emulated(check=True):
+        device = launch._here()
+        monkeypatch.setattr(
+            device, "start", lambda k, blocks, a: [started.append(len(a[0])), type(device).start(device, k, blocks, a)]
+        )
+        sums = cuda.add_pairs(xs, ys)
+        assert cuda.add_pairs([], []) == ()
+    assert started == [23, 7]
+    for total, x, y in zip(sums, xs, ys, strict=True):
+        np.testing.assert_array_equal(total, x + y)
+        assert total.shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3, 5), (2, 3, 7, 5), (0, 3, 4)])
 def test_add_bias_equals_the_reference_and_may_overwrite_its_input(shape, dtype):
     rng = np.random.default_rng(0)

@@ -134,6 +134,18 @@ def test_kernels_give_the_bits_of_two(shape, slope, dtype):
         assert (np.isnan(ours) == np.isnan(theirs)).all()
 
 
+@pytest.mark.parametrize("slope", [None, 0.2])
+def test_sums_of_channels_are_not_taken_for_a_bias_that_is_not_asked_for(slope):
+    """As in the step of a generator, whose gradient passes through D but is not that of D's parameters."""
+    rng = np.random.default_rng(0)
+    x, w, b = (mg.tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((2, 3), (4, 3), (4,)))
+    taken = []
+    with kernels.register("channel_sums", lambda x: taken.append(x.shape) or reference.channel_sums(x)):
+        for inputs, times in (([x], 0), ([x, w], 0), ([x, w, b], 1), ([b], 2)):
+            mg.grad(mg.functional.linear(x, w, b, negative_slope=slope).sum(), inputs)
+            assert taken == [(2, 4)] * times
+
+
 def test_the_reference_is_a_leaky_relu_of_the_normalization():
     x, one, zero = np.array([[-4.0], [4.0]]), np.ones(1), np.zeros(1)
     np.testing.assert_array_equal(reference.batch_norm(x, zero, one, one, zero, 0.0, 0.25), [[-1.0], [4.0]])

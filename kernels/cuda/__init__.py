@@ -1,8 +1,8 @@
 """Kernels for NVIDIA GPUs, in Numba CUDA on CuPy arrays: same names and signatures as `minigen.kernels.reference`.
 
-Read them in this order: `target` (what they are written in), `launch` and `packed` (how they are started), `pointwise`
-(a thread for each element), `batch_norm` (a block for each channel), `tiles` (the inner loops of a matrix product),
-`plan` and `correlate` (convolution as a product), `weight_grad`.  There is no ``matmul``: NVIDIA's own, in
+Read them in this order: `target` (what they are written in), `launch`, `packed` and `lists` (how they are started),
+`pointwise` (a thread for each element), `batch_norm` (a block for each channel), `tiles` (the inner loops of a matrix
+product), `plan` and `correlate` (convolution as a product), `weight_grad`.  There is no ``matmul``: NVIDIA's own, in
 cuBLAS, cannot be bettered, and it is what ``a @ b`` of the reference means for CuPy arrays.  Recurrent layers have no
 kernels here either: the reference's loop over steps works on CuPy arrays, with about ten launches a step.
 
@@ -23,12 +23,21 @@ not.
 """
 
 from .batch_norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
-from .bias import add_bias
+from .bias import add_bias, add_bias_grad
 from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
 from .mean import mean
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad, softplus
+from .pointwise import (
+    add_pairs,
+    leaky_relu,
+    leaky_relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    softplus,
+    softplus_grad,
+    tanh_grad,
+)
 from .pool import max_pool2d, max_pool2d_grad
 from .resample import resample
 from .warp import warp, warp_adjoint
@@ -37,6 +46,8 @@ __all__ = [
     "adam_step",
     "adam_steps",
     "add_bias",
+    "add_bias_grad",
+    "add_pairs",
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
@@ -60,6 +71,8 @@ __all__ = [
     "sigmoid",
     "sigmoid_grad",
     "softplus",
+    "softplus_grad",
+    "tanh_grad",
     "warp",
     "warp_adjoint",
 ]

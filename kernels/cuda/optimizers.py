@@ -1,8 +1,6 @@
 """Optimizer steps in one pass over memory, where a chain of array operations makes ten, and ten launches.
 
-One launch serves many parameters, since most are small, and a launch costs as much as they do.  The kernel takes tuples
-of arrays.  Blocks are dealt out to the parameters in turn: of n parameters block b works on number ``b % n``, and there
-has the part ``b // n``.  Blocks with nothing to do end at once.
+One launch serves many parameters: see `lists`.
 """
 
 import functools
@@ -11,18 +9,13 @@ from collections.abc import Sequence
 
 from ..shapes import Array
 from ..signatures import checked
-from .launch import MOST_BLOCKS, THREADS, Kernel, contiguous, launch
-from .packed import MOST_BYTES
-from .target import cuda, device, flat, int32, number, types
+from .launch import Kernel, contiguous
+from .lists import arrays, indices, launch_lists
+from .target import cuda, int32, number
 
 __all__ = ["adam_step", "adam_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
 
 Arrays = Sequence[Array]
-
-#: Bytes of an array among a kernel's parameters, and of the numbers that a kernel here takes.
-_ARRAY_BYTES, _RATE_BYTES = 7 * 8, 16 * 8
-#: Elements that a thread has at least, in a parameter with enough of them.
-_ELEMENTS = 4
 
 
 @checked("sgd_step")
@@ -147,28 +140,11 @@ def _steps(name, make, kind, params, grads, states, *rates):
     given = {key: column and [contiguous(f"{name}: {key}", x) for x in column] for key, column in columns.items()}
     flat = [given["params"] if column is None else column for column in given.values()]
     flat.append([contiguous(f"{name}: grads", x) for x in grads])
-    most = (MOST_BYTES - _RATE_BYTES) // (len(flat) * _ARRAY_BYTES)
-    for begin in range(0, len(params), most):
-        part = [column[begin : begin + most] for column in flat]
-        count = len(part[0])
-        parts = min(-(-max(x.size for x in part[0]) // (THREADS * _ELEMENTS)), MOST_BLOCKS // count)
-        launch(make(*kind, count, params[0].dtype), count * parts, *part, *rates)
+    launch_lists(functools.partial(make, *kind), flat, *rates)
     for key, column in columns.items():
         for array, updated in zip(column or (), given[key] or ()):
             if array is not updated:
                 array[...] = updated
-
-
-def _many(dtype, count):
-    """Numba's type of a tuple of flat arrays."""
-    return types.UniTuple(flat(dtype), count)
-
-
-@device
-def _indices(size, count):
-    """The elements of its parameter that this thread has: one, and those a whole grid of its parameter's blocks on."""
-    begin = int32(cuda.blockIdx.x // count * cuda.blockDim.x + cuda.threadIdx.x)
-    return range(begin, int32(size), int32(cuda.gridDim.x // count * cuda.blockDim.x))
 
 
 @functools.cache
@@ -176,7 +152,7 @@ def _sgd(moving, decaying, nesterov, first, count, dtype):
     def sgd_steps(params, velocities, grads, lr, momentum, undampened, weight_decay):
         k = int32(cuda.blockIdx.x % count)
         param, velocity, grad = params[k], velocities[k], grads[k]
-        for e in _indices(param.size, count):
+        for e in indices(param.size, count):
             g = grad[e] + weight_decay * param[e] if decaying else grad[e]
             if moving:
                 moved = g if first else velocity[e] * momentum + undampened * g
@@ -184,7 +160,7 @@ def _sgd(moving, decaying, nesterov, first, count, dtype):
                 g = g + momentum * moved if nesterov else moved
             param[e] -= lr * g
 
-    return Kernel(sgd_steps, (*[_many(dtype, count)] * 3, *[number(dtype)] * 4))
+    return Kernel(sgd_steps, (*[arrays(dtype, count)] * 3, *[number(dtype)] * 4))
 
 
 @functools.cache
@@ -194,7 +170,7 @@ def _adam(amsgrad, decaying, count, dtype):
     ):
         k = int32(cuda.blockIdx.x % count)
         param, m, v, vmax, grad = params[k], ms[k], vs[k], vmaxs[k], grads[k]
-        for e in _indices(param.size, count):
+        for e in indices(param.size, count):
             p = param[e] * shrink
             g = grad[e] + decay * p if decaying else grad[e]
             first = m[e] * beta1 + rest1 * g
@@ -205,7 +181,7 @@ def _adam(amsgrad, decaying, count, dtype):
                 vmax[e] = second
             param[e] = p - step_size * first / (math.sqrt(second) / root_correction + eps)
 
-    return Kernel(adam_steps, (*[_many(dtype, count)] * 5, *[number(dtype)] * 9))
+    return Kernel(adam_steps, (*[arrays(dtype, count)] * 5, *[number(dtype)] * 9))
 
 
 @functools.cache
@@ -215,7 +191,7 @@ def _rmsprop(centered, moving, decaying, count, dtype):
     def rmsprop_steps(params, vs, means, velocities, grads, lr, alpha, rest, eps, weight_decay, momentum):
         k = int32(cuda.blockIdx.x % count)
         param, v, mean, velocity, grad = params[k], vs[k], means[k], velocities[k], grads[k]
-        for e in _indices(param.size, count):
+        for e in indices(param.size, count):
             g = grad[e] + weight_decay * param[e] if decaying else grad[e]
             second = v[e] * alpha + rest * g * g
             v[e] = second
@@ -229,4 +205,4 @@ def _rmsprop(centered, moving, decaying, count, dtype):
                 velocity[e] = update
             param[e] -= lr * update
 
-    return Kernel(rmsprop_steps, (*[_many(dtype, count)] * 5, *[number(dtype)] * 6))
+    return Kernel(rmsprop_steps, (*[arrays(dtype, count)] * 5, *[number(dtype)] * 6))

@@ -4,14 +4,24 @@ They keep the dtype they are given (float32 or float64), leave their inputs unto
 optimizer steps write into what they are handed, as their names say.
 """
 
-from .bias import add_bias, channel_sums
+from .bias import add_bias, add_bias_grad, channel_sums
 from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul
 from .mean import mean
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad, softplus
+from .pointwise import (
+    add,
+    add_pairs,
+    leaky_relu,
+    leaky_relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    softplus,
+    softplus_grad,
+    tanh_grad,
+)
 from .pool import max_pool2d, max_pool2d_grad
 from .recurrent import gru, gru_grad, lstm, lstm_grad
 from .resample import resample
@@ -22,6 +32,8 @@ __all__ = [
     "adam_steps",
     "add",
     "add_bias",
+    "add_bias_grad",
+    "add_pairs",
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",
@@ -51,6 +63,8 @@ __all__ = [
     "sigmoid",
     "sigmoid_grad",
     "softplus",
+    "softplus_grad",
+    "tanh_grad",
     "warp",
     "warp_adjoint",
 ]

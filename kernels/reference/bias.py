@@ -2,9 +2,9 @@
 
 from ..shapes import Array
 from ..signatures import checked
-from .pointwise import leaky_relu
+from .pointwise import leaky_relu, leaky_relu_grad
 
-__all__ = ["add_bias", "channel_sums"]
+__all__ = ["add_bias", "add_bias_grad", "channel_sums"]
 
 
 @checked("add_bias")
@@ -31,6 +31,26 @@ def add_bias(x: Array, bias: Array, out: Array | None = None, negative_slope: fl
         return y
     out[...] = y
     return out
+
+
+@checked("add_bias_grad")
+def add_bias_grad(g: Array, y: Array, negative_slope: float) -> tuple[Array, Array]:
+    """Gradient of ``y = add_bias(x, bias, None, negative_slope)`` in x and bias.
+
+    A leaky ReLU of a slope of 0 or more keeps the sign, so y says as well as ``x + bias`` where it took the slope.
+
+    Parameters
+    ----------
+    g, y : array (N, C, ...)
+    negative_slope : float
+
+    Returns
+    -------
+    dx : array (N, C, ...)
+    dbias : array (C,)
+    """
+    dx = leaky_relu_grad(g, y, negative_slope)
+    return dx, channel_sums(dx)
 
 
 @checked("channel_sums")

@@ -1,15 +1,28 @@
 """Functions of each element that are worth a kernel of their own, in plain NumPy.
 
 The leaky ReLU is slow by the memory that it reads and writes.  `sigmoid` and `softplus`, of which the losses of GANs
-are made, get a few numbers each: on a GPU it is launches that they would be slow by, six or seven each.
+are made, get a few numbers each: on a GPU it is launches that they would be slow by, six or seven each.  So are the
+gradient of `tanh`, and the sums of many small arrays.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..shapes import Array
 from ..signatures import checked
 
-__all__ = ["add", "leaky_relu", "leaky_relu_grad", "sigmoid", "sigmoid_grad", "softplus"]
+__all__ = [
+    "add",
+    "add_pairs",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "sigmoid",
+    "sigmoid_grad",
+    "softplus",
+    "softplus_grad",
+    "tanh_grad",
+]
 
 
 @checked("add")
@@ -26,6 +39,23 @@ def add(x: Array, y: Array) -> Array:
     array of that shape
     """
     return x + y
+
+
+@checked("add_pairs")
+def add_pairs(xs: Sequence[Array], ys: Sequence[Array]) -> tuple[Array, ...]:
+    """``x + y`` for each x of `xs` and the y of `ys` at its place.
+
+    Parameters
+    ----------
+    xs, ys : sequence of array
+        All of one dtype; the two of a pair have one shape.
+
+    Returns
+    -------
+    tuple of array
+        As many, of those shapes.
+    """
+    return tuple(x + y for x, y in zip(xs, ys))
 
 
 @checked("leaky_relu")
@@ -115,3 +145,35 @@ def softplus(x: Array) -> Array:
     """
     y: Array = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     return y
+
+
+@checked("softplus_grad")
+def softplus_grad(g: Array, x: Array) -> Array:
+    """``g`` times the slope of the softplus at x, which is the sigmoid of x.
+
+    Parameters
+    ----------
+    g, x : array
+
+    Returns
+    -------
+    array of x's shape
+    """
+    dx: Array = g * sigmoid(x)
+    return dx
+
+
+@checked("tanh_grad")
+def tanh_grad(g: Array, y: Array) -> Array:
+    """``g`` times the slope of the hyperbolic tangent, ``1 - y * y`` where the tangent is y.
+
+    Parameters
+    ----------
+    g, y : array
+
+    Returns
+    -------
+    array of y's shape
+    """
+    dx: Array = g * (1 - y * y)
+    return dx

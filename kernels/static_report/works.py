@@ -72,6 +72,8 @@ WORKS = {
     "leaky_relu_grad": Work(_PLAIN, lambda f: f(_images(), _images(), 0.2), _ELEMENTS),
     "dropout": Work(_PLAIN, lambda f: f(_images(), 0.3, 1), _ELEMENTS),
     "add_bias": Work(_PLAIN, lambda f: f(_images(), _new(C)), 2 * _ELEMENTS),
+    "add_bias_grad": Work(_PLAIN, lambda f: f(_images(), _images(), 0.2), 2 * _ELEMENTS),
+    "tanh_grad": Work(_PLAIN, lambda f: f(_images(), _images()), 3 * _ELEMENTS),
     "adam_step": Work(_FLAT, lambda f: f(*_flat(4), None, 1, 2e-4, 0.5, 0.999, 1e-8, 0.0, False), 12.0 * _PARAMETERS),
     "rmsprop_step": Work(_FLAT, lambda f: f(*_flat(3), None, None, 1e-3, 0.99, 1e-8, 0.0, 0.0), 8.0 * _PARAMETERS),
 }

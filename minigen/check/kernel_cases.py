@@ -41,6 +41,7 @@ ROUNDS = {
     "sigmoid": "an exponential",
     "sigmoid_grad": "an exponential",
     "softplus": "an exponential and a logarithm",
+    "softplus_grad": "an exponential",
 }
 """Kernels that round whatever they are given, and why."""
 
@@ -143,6 +144,13 @@ def _add(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x), fill(shapes.x)), lambda u, x, y: gamma(1, u) * (np.abs(x) + np.abs(y)))
 
 
+def _add_pairs(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, xs: list[Array], ys: list[Array]) -> tuple[Array, ...]:
+        return tuple(gamma(1, u) * (np.abs(x) + np.abs(y)) for x, y in zip(xs, ys))
+
+    return Call((_shared_out(fill(shapes.x)), _shared_out(fill(shapes.x))), bound)
+
+
 def _leaky_relu(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x), 0.25), lambda u, x, slope: gamma(2, u) * np.abs(x))
 
@@ -172,6 +180,19 @@ def _softplus(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x),), lambda u, x: gamma(10, u) * reference.softplus(x))
 
 
+def _softplus_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    """As for `_sigmoid`, and one product."""
+
+    def bound(u: float, g: Array, x: Array) -> Array:
+        return gamma(11, u) * reference.softplus_grad(np.abs(g), x)
+
+    return Call((fill(shapes.x), fill(shapes.x)), bound)
+
+
+def _tanh_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    return Call((fill(shapes.x), fill(shapes.x)), lambda u, g, y: gamma(3, u) * np.abs(g) * (1 + y * y))
+
+
 def _mean(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x),), lambda u, x: gamma(x.size + 1, u) * np.abs(x).mean())
 
@@ -186,6 +207,14 @@ def _add_bias(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
         return gamma(1, u) * (np.abs(x) + np.abs(bias).reshape(1, -1, 1, 1))
 
     return Call((fill(shapes.x), fill(shapes.x[1:2])), bound)
+
+
+def _add_bias_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, g: Array, y: Array, slope: float) -> tuple[Array, Array]:
+        axes, n = _over(y)
+        return gamma(2, u) * np.abs(g), gamma(n + 2, u) * np.abs(g).sum(axes)
+
+    return Call((fill(shapes.x), fill(shapes.x), (0.0, 0.25)[rng.integers(2)]), bound)
 
 
 def _pooling(shapes: Convolution) -> tuple[tuple[int, ...], tuple[Any, ...]]:
@@ -500,6 +529,11 @@ def _rmsprop_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call(args, bound, tuple(i for i, there in ((0, True), (2, True), (3, centered), (4, moving)) if there))
 
 
+def _shared_out(a: Array) -> list[Array]:
+    """An array of that shape, one with half of its numbers, and an empty one."""
+    return [a, a.reshape(-1)[::-1][: a.size // 2 + 1].copy(), a[:0].copy()]
+
+
 def _many(one: Callable[[Fill, Convolution, Generator], Call], lists: int) -> Callable[..., Call]:
     """Calls of an optimizer's kernel for three parameters, from those of the one for a single parameter."""
 
@@ -514,11 +548,7 @@ def _many(one: Callable[[Fill, Convolution, Generator], Call], lists: int) -> Ca
                 found.append(off if isinstance(off, tuple) else (off,))
             return tuple(off for column in zip(*found) for off in column)
 
-        def shared_out(a: Array) -> list[Array]:
-            """A parameter of that shape, one with half of its numbers, and an empty one."""
-            return [a, a.reshape(-1)[::-1][: a.size // 2 + 1].copy(), a[:0].copy()]
-
-        columns = (None if a is None else shared_out(a) for a in arrays)
+        columns = (None if a is None else _shared_out(a) for a in arrays)
         return Call((*columns, *rates), bound, call.writes)
 
     return make
@@ -528,10 +558,10 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
     make.__name__[1:]: make
-    for make in (_matmul, _add, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad, _softplus, _mean, _add_bias,
-                 _dropout, _max_pool2d, _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums,
-                 _batch_norm, _batch_norm_grad, _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample,
-                 _gru, _gru_grad, _lstm, _lstm_grad)
+    for make in (_matmul, _add, _add_pairs, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad, _softplus,
+                 _softplus_grad, _tanh_grad, _mean, _add_bias, _add_bias_grad, _dropout, _max_pool2d, _max_pool2d_grad,
+                 _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step,
+                 _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru, _gru_grad, _lstm, _lstm_grad)
 }  # fmt: skip
 
 CALLS |= {

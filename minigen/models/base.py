@@ -8,17 +8,16 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .. import nn
 from ..creation import randn
 from ..data import Dataset
 from ..engine import grad, no_grad
 from ..functional import one_hot
 from ..losses import l1_penalty
+from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Tensor, tensor
 from .condition import broadcast_labels
@@ -42,7 +41,7 @@ def _with_parameters(text: str, parameters: str) -> str:
     return "\n\n".join(part for part in (before, parameters, after) if part) + "\n"
 
 
-class Model(nn.Module):
+class Model(Module):
     """Base of all families: networks (Modules among the attributes), their optimizers, and a training step.
 
     A family is registered by `minigen.models.register`.  It declares its options in a nested class `Options`, builds
@@ -176,7 +175,7 @@ class Model(nn.Module):
         """
         self.adopt_average()
         for name in self.TRAINING_ONLY:
-            if isinstance(getattr(self, name), nn.Module):
+            if isinstance(getattr(self, name), Module):
                 setattr(self, name, None)
         self.optimizers = {}
         return self
@@ -243,17 +242,7 @@ class Model(nn.Module):
         """Look at the training data before the first step, also of a resumed run; ValueError if it does not suit."""
 
     def check_batch_size(self, size: int) -> None:
-        """Raise ValueError if the model cannot learn from a batch of `size` examples; asked before the first step.
-
-        Here: of one example, if batch norm follows a dense layer and would have one number for each mean.
-        """
-        sequences = [layer.children() for layer in self.modules() if isinstance(layer, nn.Sequential)]
-        pairs = (pair for layers in sequences for pair in pairwise(layers))
-        if size == 1 and any(isinstance(a, nn.Linear) and isinstance(b, nn.BatchNorm1d) for a, b in pairs):
-            raise ValueError(
-                f"{self.name}: batch norm needs more than one example in a batch, got 1; if it is the last batch of an "
-                "epoch, leave it out: Loader(..., drop_last=True)"
-            )
+        """Raise ValueError if the model cannot learn from a batch of `size` examples; asked before the first step."""
 
     def reference_levels(self) -> dict[str, float]:
         """Return levels to compare logged numbers with, such as the loss of an undecided D."""

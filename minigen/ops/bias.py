@@ -1,11 +1,10 @@
 """A layer's bias: the adjoint of adding it, and the gradient rules of a layer with one."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..backend import Array
-from ..engine import Primitive, primitive
+from ..engine import Primitive, is_grad_enabled, primitive
 from ..kernels import find
 from ..tensor import Tensor
 from .elementwise import leaky_relu_grad
@@ -32,28 +31,27 @@ def share_vjps(biased: Primitive, plain: Primitive) -> None:
 
     A leaky ReLU of a slope of 0 or more keeps the sign, so its result says as well as its input did where the cotangent
     takes the slope.  The vjps of the inputs are those of `plain`, which must not use its result `out`; that of the bias
-    sums channels.
+    sums channels.  Where the backward pass is not recorded, one kernel serves for both steps.
     """
 
     def rule(
-        g: Tensor, out: Tensor, *inputs: Tensor, negative_slope: float | None = None, **params: Any
-    ) -> Sequence[Tensor]:
-        if negative_slope is not None:
+        needed: Collection[int],
+        g: Tensor,
+        out: Tensor,
+        *inputs: Tensor,
+        negative_slope: float | None = None,
+        **params: Any,
+    ) -> Sequence[Tensor | None]:
+        sums, bias = None, len(inputs) - 1
+        if negative_slope is not None and bias in needed and not is_grad_enabled():
+            g, sums = map(Tensor, find("add_bias_grad", g.data)(g.data, out.data, negative_slope))
+        elif negative_slope is not None:
             g = leaky_relu_grad(g, out, negative_slope=negative_slope)
-        of_inputs = (partial(of_input, g, out, *inputs[:-1], **params) for of_input in plain.rules.values() if of_input)
-        return _WhenAsked(*of_inputs, partial(channel_sums, g))
+        if sums is None and bias in needed:
+            sums = channel_sums(g)
+        of_inputs = [of_input for of_input in plain.rules.values() if of_input]
+        return *(
+            of_input(g, out, *inputs[:-1], **params) if i in needed else None for i, of_input in enumerate(of_inputs)
+        ), sums
 
     biased.vjp_all(rule)
-
-
-class _WhenAsked(Sequence[Tensor]):
-    """Gradients that are computed when they are asked for."""
-
-    def __init__(self, *gradients: Callable[[], Tensor]):
-        self._gradients = gradients
-
-    def __len__(self) -> int:
-        return len(self._gradients)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._gradients[index]()

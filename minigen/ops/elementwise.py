@@ -323,7 +323,17 @@ def tanh(input: Array) -> Array:
     return array_module(input).tanh(input)
 
 
-tanh.vjp(input=lambda g, out, input: g * (1 - out * out))
+@primitive
+def tanh_grad(g: Array, out: Array) -> Array:
+    """The vjp of `tanh`, g times ``1 - out * out``: linear in g."""
+    return find("tanh_grad", out)(g, out)
+
+
+tanh.vjp(input=lambda g, out, input: tanh_grad(g, out))
+tanh_grad.vjp(
+    g=lambda u, _, g, out: tanh_grad(u, out),
+    out=lambda u, _, g, out: -2 * (u * g * out),
+)
 
 
 @primitive
@@ -369,7 +379,17 @@ def softplus(input: Array) -> Array:
     return find("softplus", input)(input)
 
 
-softplus.vjp(input=lambda g, out, input: g * sigmoid(input))
+@primitive
+def softplus_grad(g: Array, input: Array) -> Array:
+    r"""The vjp of `softplus`, $g \sigma(x)$: linear in g."""
+    return find("softplus_grad", input)(g, input)
+
+
+softplus.vjp(input=lambda g, out, input: softplus_grad(g, input))
+softplus_grad.vjp(
+    g=lambda u, out, g, input: softplus_grad(u, input),
+    input=lambda u, out, g, input: sigmoid_grad(u * g, input),
+)
 
 
 @primitive

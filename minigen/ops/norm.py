@@ -25,6 +25,8 @@ Where it is, the same formula is written with Tensors, so that its own derivativ
 move.
 """
 
+from collections.abc import Collection
+
 from ..backend import Array, array_module
 from ..engine import is_grad_enabled, primitive
 from ..kernels import find
@@ -93,6 +95,7 @@ def _channel(vector: Tensor, x: Tensor) -> Tensor:
 
 
 def _batch_rule(
+    needed: Collection[int],
     g: Tensor,
     out: Tensor,
     x: Tensor,
@@ -115,6 +118,7 @@ def _batch_rule(
 
 
 def _instance_rule(
+    needed: Collection[int],
     g: Tensor,
     out: Tensor,
     x: Tensor,

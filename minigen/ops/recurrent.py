@@ -44,6 +44,8 @@ the formulas above are written with Tensors, so that they can be differentiated 
 sweep, such as $o\,(1 - t^2)$, is computed for all steps at once.
 """
 
+from collections.abc import Collection
+
 from ..backend import Array, array_module
 from ..engine import is_grad_enabled, primitive
 from ..kernels import find
@@ -83,7 +85,15 @@ def gru(a: Array, weight: Array, bias: Array, h: Array, *, kept: Kept | None = N
 
 
 def _gru_rule(
-    g: Tensor, out: Tensor, a: Tensor, weight: Tensor, bias: Tensor, h: Tensor, *, kept: Kept | None = None
+    needed: Collection[int],
+    g: Tensor,
+    out: Tensor,
+    a: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    h: Tensor,
+    *,
+    kept: Kept | None = None,
 ) -> tuple[Tensor, ...]:
     if not is_grad_enabled() or a.shape[0] == 0:
         return _gru_rule_on_arrays(g, out, a, weight, bias, h, kept or Kept())
@@ -134,6 +144,7 @@ def lstm(a: Array, weight: Array, bias: Array, h: Array, c: Array, *, kept: Kept
 
 
 def _lstm_rule(
+    needed: Collection[int],
     g: Tensor,
     out: Tensor,
     a: Tensor,

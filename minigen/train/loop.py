@@ -208,8 +208,6 @@ def fit(
             "seed of the loader": loader.seed,
             "number of examples": len(loader.dataset),
             "number of batches in an epoch": len(loader),
-            # The time is a fraction of a second, and one process alone need not spend it.
-            "data": f"data of digest {fingerprint(loader.dataset.fields)}" if ranks.size > 1 else "",
         },
     )
 

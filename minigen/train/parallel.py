@@ -289,7 +289,7 @@ def cut_batch(batch: Mapping[str, np.ndarray], shards: int, index: int) -> dict[
 
 
 def fingerprint(state: Mapping[str, np.ndarray]) -> str:
-    """Return a digest of named arrays, such as a `state_dict`: that of two equal models is the same.
+    """Return a digest of a `state_dict`: that of two equal models is the same.
 
     >>> fingerprint({"weight": np.zeros(2)}) == fingerprint({"weight": np.zeros(2)})
     True

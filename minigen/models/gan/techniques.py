@@ -222,8 +222,7 @@ class StabilizedGAN(GAN):
         return generator, discriminator
 
     def check_batch_size(self, size: int) -> None:
-        """Raise ValueError if packs do not divide the batch, or there is nothing to compare; see `Model`."""
-        super().check_batch_size(size)
+        """Raise ValueError if packs do not divide the batch, or there is nothing to compare."""
         m = self.options.pack
         if size % m:
             raise ValueError(f"{self.name}: --pack {m} does not divide the batch of {size}")

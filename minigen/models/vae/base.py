@@ -140,6 +140,17 @@ class BaseVAE(GenerativeModel):
 
     # ---- training
 
+    def check_batch_size(self, size: int) -> None:
+        """Raise ValueError if a batch of `size` images is too small for batch norm.
+
+        The training loop asks at the start, with the smallest batch of an epoch; each step asks again.
+        """
+        if size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in self.modules()):
+            raise ValueError(
+                f"{self.name}: batch norm needs more than one image in a batch, got 1; if it is the last batch of an "
+                "epoch, leave it out: Loader(..., drop_last=True)"
+            )
+
     def loss(self, log_likelihood: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor) -> Tensor:
         """Compute minus the bound that this family maximizes.
 
