@@ -5,6 +5,7 @@
 - What makes the host wait for the GPU, such as ``float(x)``, ``if x:``, ``x.get()``, ``x[mask]`` or printing, is counted
   in `SYNCS` with file and line, or an error inside `no_sync`.
 - What CuPy would start a kernel for is counted in `LAUNCHES` by its name: all but views and empty arrays.
+- Arrays of the host that are copied to the device are listed in `UPLOADS` by their shapes.
 - Arrays have a ``__cuda_array_interface__``, so the emulator takes them, and know the array whose memory they view.
 
 `as_cupy` puts it in CuPy's place: ``import cupy`` gives the double then.  `host_kernels` lets the reference kernels work
@@ -29,6 +30,7 @@ except ImportError:
 
 SYNCS: list[tuple[str, str, int]] = []
 LAUNCHES: Counter[str] = Counter()
+UPLOADS: list[tuple[int, ...]] = []
 _forbidden = False
 
 
@@ -305,10 +307,13 @@ class _Cupy(_Module):
     def asarray(self, a, dtype=None, **kwargs):
         if isinstance(a, ndarray):
             return ndarray(np.asarray(a._host, dtype))
+        UPLOADS.append(np.shape(a))
         return ndarray(np.array(_unwrap(a, "asarray") if isinstance(a, list | tuple) else a, dtype))
 
     def array(self, a, dtype=None, copy=True, **kwargs):
-        return ndarray(np.array(a._host if isinstance(a, ndarray) else a, dtype))
+        if not isinstance(a, ndarray):
+            return self.asarray(a, dtype)
+        return ndarray(np.array(a._host, dtype))
 
     def asnumpy(self, a, **kwargs):
         if not isinstance(a, ndarray):

@@ -112,6 +112,20 @@ def test_a_training_step_starts_few_kernels():
     assert said in page.read_text(encoding="utf-8"), f"the page does not say {said}"
 
 
+@pytest.mark.emulator
+def test_what_differs_between_two_training_steps_is_known():
+    """What a CUDA graph of the step would have to be given; the page says the same."""
+    pytest.importorskip("numba_cuda", reason="the extra emulator brings it")
+    import launch_count
+
+    first, second = launch_count.steps()
+    assert sorted(first.uploads) == sorted(second.uploads) == [(), (32, 3, 64, 64), (32, 100)]
+    numbers, replaced = launch_count.differing(first, second)
+    assert numbers == {"adam_steps": 2} and replaced == 8
+    second.launches[0] = ("another", *second.launches[0][1:])
+    assert launch_count.differing(first, second) is None
+
+
 # ---- what our sources take from CuPy
 
 
