@@ -18,7 +18,7 @@ Programs do not call a set by name: `find` chooses one by the array's type and b
 ...     kernels.find("conv2d").__module__
 'minigen.kernels.reference.conv'
 
-The environment variable ``MINIGEN_KERNELS`` sets the starting choice.
+The environment variable ``MINIGEN_KERNELS`` sets the starting choice; it is read when this package is imported.
 """
 
 import functools
@@ -50,6 +50,7 @@ __all__ = [
 
 SETS = ("reference", "cpu", "cuda")
 
+_default_set = os.environ.get("MINIGEN_KERNELS", "auto")
 _active: ContextVar[str | None] = ContextVar("minigen_kernels", default=None)
 _registered: dict[str, list[Callable[..., Any]]] = {}
 
@@ -201,7 +202,7 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
     if type(array) is not np.ndarray and type(array).__module__.startswith("cupy"):
         name = "cuda"
     else:
-        name = _active.get() or os.environ.get("MINIGEN_KERNELS", "auto")
+        name = _active.get() or _default_set
         name = _host_set() if name == "auto" else name
     if op in _PARTS:
         joined, *parts = _PARTS[op]

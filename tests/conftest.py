@@ -48,6 +48,7 @@ def plain_kernels():
     """The same for all tests of a file whose subject is something else."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIGEN_KERNELS", "reference")
+        patch.setattr("minigen.kernels._default_set", "reference")
         yield
 
 

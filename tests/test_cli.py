@@ -24,6 +24,7 @@ TINY = ["--data", "digits", "--epochs", "2", "--batch-size", "256", "--width", "
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIGEN_KERNELS", "reference")
+    monkeypatch.setattr("minigen.kernels._default_set", "reference")
     return tmp_path
 
 
@@ -34,6 +35,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("MINIGEN_KERNELS", "reference")
+        patch.setattr("minigen.kernels._default_set", "reference")
         assert main(["train", "dcgan", *TINY]) == 0
     return folder / "runs" / "dcgan-digits"
 

@@ -43,6 +43,7 @@ OWN = {
 @pytest.fixture(autouse=True)
 def plain_kernels(monkeypatch):
     monkeypatch.setenv("MINIGEN_KERNELS", "reference")
+    monkeypatch.setattr("minigen.kernels._default_set", "reference")
     monkeypatch.setattr("minigen.plot.training_curves", lambda *_: None)  # takes longer than the training
 
 

@@ -232,7 +232,7 @@ def test_device_arrays_get_the_cuda_kernels_whatever_was_chosen_for_numpy(chosen
     asked = []
     monkeypatch.setattr(kernels, "_registered", {})
     monkeypatch.setattr(kernels, "_member", lambda name, op: asked.append(name) or (lambda *_: None))
-    monkeypatch.setenv("MINIGEN_KERNELS", chosen)
+    monkeypatch.setattr(kernels, "_default_set", chosen)
     token = kernels._active.set(None)
     kernels.find("matmul", mg.ones(2, device="cuda").data)
     kernels.find("matmul", np.ones(2))

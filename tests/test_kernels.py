@@ -1,5 +1,9 @@
 """Which kernel serves: the choice of sets, and kernels of one's own."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -17,12 +21,15 @@ def test_use_holds_inside_its_block_only():
     assert kernels.find("conv2d") is outside
 
 
-def test_the_environment_sets_the_start(monkeypatch):
-    monkeypatch.setenv("MINIGEN_KERNELS", "reference")
-    assert kernels.find("conv2d") is reference.conv2d
-    monkeypatch.setenv("MINIGEN_KERNELS", "fast")
-    with pytest.raises(ValueError, match="unknown set 'fast'; expected one of reference, cpu, cuda"):
-        kernels.find("conv2d")
+@pytest.mark.parametrize(
+    ("chosen", "answer"),
+    [("reference", "minigen.kernels.reference.conv"), ("fast", "unknown set 'fast'; expected one of reference, cpu")],
+)
+def test_the_environment_sets_the_start(chosen, answer):
+    code = "import minigen.kernels as kernels; print(kernels.find('conv2d').__module__)"
+    environment = {**os.environ, "MINIGEN_KERNELS": chosen}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
+    assert answer in run.stdout + run.stderr
 
 
 def test_an_unknown_set_or_kernel_is_named():
@@ -58,7 +65,7 @@ def test_every_set_has_the_references_names(name):
 
 
 def test_without_numba_the_reference_serves_with_a_hint(monkeypatch, capsys):
-    monkeypatch.delenv("MINIGEN_KERNELS", raising=False)
+    monkeypatch.setattr(kernels, "_default_set", "auto")
     find_spec = kernels.importlib.util.find_spec
     monkeypatch.setattr(kernels.importlib.util, "find_spec", lambda name: None if name == "numba" else find_spec(name))
     kernels._host_set.cache_clear()

@@ -41,6 +41,7 @@ def plain_kernels():
     """What is tested here does not depend on the kernels, and these need no compiler."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIGEN_KERNELS", "reference")
+        patch.setattr("minigen.kernels._default_set", "reference")
         yield
 
 

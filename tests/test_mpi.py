@@ -60,6 +60,7 @@ def mpiexec():
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIGEN_KERNELS", "reference")
+    monkeypatch.setattr("minigen.kernels._default_set", "reference")
     monkeypatch.setenv("MINIGEN_NUM_THREADS", "1")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     (tmp_path / "failing.py").write_text(FAILING, encoding="utf-8")

@@ -24,6 +24,7 @@ TINY = ["--data", "digits", "--batch-size", "256", "--width", "8"]
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIGEN_KERNELS", "reference")
+    monkeypatch.setattr("minigen.kernels._default_set", "reference")
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path

@@ -35,6 +35,7 @@ DAMAGES = ["noise", "blur", "hole", "shrink"]
 @pytest.fixture(autouse=True)
 def plain_kernels(monkeypatch):
     monkeypatch.setenv("MINIGEN_KERNELS", "reference")
+    monkeypatch.setattr("minigen.kernels._default_set", "reference")
 
 
 def images(n=2, channels=1, height=12, width=12, seed=0):
@@ -540,6 +541,7 @@ def runs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("MINIGEN_KERNELS", "reference")
+        patch.setattr("minigen.kernels._default_set", "reference")
         patch.setattr("minigen.plot.training_curves", lambda *_: None)
         for damage in ("noise", "hole", "shrink"):
             assert main(["train", "repair", "--damage", damage, *TINY, "--run", damage]) == 0

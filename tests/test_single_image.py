@@ -14,6 +14,7 @@ from minigen.models.single_image import style as style_module
 def plain_kernels():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIGEN_KERNELS", "reference")
+        patch.setattr("minigen.kernels._default_set", "reference")
         yield
 
 

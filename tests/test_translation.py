@@ -17,6 +17,7 @@ from minigen.models import CycleGAN, Pix2Pix
 def plain_kernels():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIGEN_KERNELS", "reference")
+        patch.setattr("minigen.kernels._default_set", "reference")
         yield
 
 
