@@ -290,6 +290,7 @@ _PARTS: dict[str, tuple[Any, ...]] = {
     "batch_norm_train": (_train_by_parts, "batch_norm_stats", "batch_norm"),
     "conv2d_bias": (_then_bias, "conv2d", "add_bias"),
     "conv2d_input_grad_bias": (_then_bias, "conv2d_input_grad", "add_bias"),
+    "matmul_bias": (_then_bias, "matmul", "add_bias"),
     "softplus_grad": (_times_sigmoid, "sigmoid"),
 }
 

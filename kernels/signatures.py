@@ -367,6 +367,17 @@ def _matmul(a: Any, b: Any) -> tuple[Any, ...]:
     return a, b
 
 
+def _matmul_bias(a: Any, b: Any, bias: Any, negative_slope: Any = None) -> tuple[Any, ...]:
+    name = "matmul_bias"
+    a = _array(name, "a", a)
+    b = _array(name, "b", b, like=a)
+    if a.ndim != 2:
+        raise ValueError(f"{name}: a: got shape {a.shape}, expected (n, k)")
+    if b.ndim != 2 or b.shape[0] != a.shape[1]:
+        raise ValueError(f"{name}: b: got shape {b.shape}, expected ({a.shape[1]}, m), as a has shape {a.shape}")
+    return a, b, _array(name, "bias", bias, b.shape[1:], a), _slope(name, negative_slope)
+
+
 def _statistics(kernel: str) -> Callable[[Any], tuple[Any, ...]]:
     def check(x: Any) -> tuple[Any, ...]:
         return (_channels_second(kernel, "x", x),)
@@ -859,6 +870,7 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "lstm": _lstm,
     "lstm_grad": _lstm_grad,
     "matmul": _matmul,
+    "matmul_bias": _matmul_bias,
     "max_pool2d": _max_pool2d,
     "max_pool2d_grad": _max_pool2d_grad,
     "mean": _mean,

@@ -191,6 +191,13 @@ def matmul(rng):
     return {"a": numbers(rng, (*batch, n, k), dtype), "b": numbers(rng, (*batch[:1], k, m), dtype)}
 
 
+def matmul_bias(rng):
+    dtype = rng.choice([np.float32, np.float64])
+    n, k, m = (size(rng, 70) for _ in range(3))
+    a, b, bias = (numbers(rng, shape, dtype) for shape in ((n, k), (k, m), (m,)))
+    return {"a": a, "b": b, "bias": bias, "negative_slope": slope(rng)}
+
+
 def some_images(rng):
     shape = (size(rng, 4), size(rng, 20), *(size(rng, 9) for _ in range(rng.integers(3))))
     return numbers(rng, shape, rng.choice([np.float32, np.float64]))
@@ -382,6 +389,7 @@ CALLS = {
     "lstm": lstm,
     "lstm_grad": lstm_grad,
     "matmul": matmul,
+    "matmul_bias": matmul_bias,
     "max_pool2d": pooling,
     "max_pool2d_grad": max_pool2d_grad,
     "mean": batch_norm_stats,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minigen import kernels
 
 pytest.importorskip("numba", reason="the CPU kernels need Numba")
-from minigen.kernels.cpu import matmul
+from minigen.kernels.cpu import add_bias, matmul, matmul_bias
 
 sizes = st.one_of(st.integers(0, 5), st.integers(6, 80))
 
@@ -52,6 +52,25 @@ def test_float32_stays_within_the_bound_of_a_sum_of_k_terms(data):
     nu = k * 2.0**-24
     bound = nu / (1 - nu) * np.einsum("ik,kj->ij", abs(wide), abs(other))
     assert (abs(matmul(a, b) - np.einsum("ik,kj->ij", wide, other)) <= bound).all()
+
+
+@pytest.mark.parametrize("slope", [None, 0.0, 0.2, -0.5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("n", "k", "m"), [(5, 7, 9), (131, 900, 611), (40, 3, 33), (1, 8, 5), (6, 8, 1), (3, 0, 4), (0, 3, 4), (2, 3, 0)]
+)
+def test_the_product_with_a_bias_has_the_bits_of_two_kernels(n, k, m, dtype, slope):
+    rng = np.random.default_rng(1)
+    a, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((n, k), (m, k), (m,)))
+    expected = add_bias(matmul(a, b.T), bias, None, slope)
+    before = kernels.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            kernels.set_num_threads(threads)
+            got = matmul_bias(a, b.T, bias, slope)
+            assert got.dtype == dtype and got.tobytes() == expected.tobytes()
+    finally:
+        kernels.set_num_threads(before)
 
 
 def test_same_bits_for_any_number_of_threads():

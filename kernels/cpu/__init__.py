@@ -8,7 +8,7 @@ directly, and which method serves when), `winograd` (fewer multiplications).
 from .bias import add_bias, channel_sums
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
-from .matmul import matmul
+from .matmul import matmul, matmul_bias
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad
@@ -41,6 +41,7 @@ __all__ = [
     "lstm",
     "lstm_grad",
     "matmul",
+    "matmul_bias",
     "max_pool2d",
     "max_pool2d_grad",
     "precision",

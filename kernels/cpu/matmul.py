@@ -18,14 +18,16 @@ import numpy as np
 
 from ..shapes import Array
 from ..signatures import checked
+from .bias import add_bias
 from .microkernel import ROWS, VECTORS, matmul_kernel
 from .runtime.allocator import contiguous, empty
 from .runtime.compile import inlined
 from .runtime.thread_pool import PerThread, chunked_range, parallel
 from .runtime.threads import get_num_threads
-from .simd import VECTOR_BYTES, advance, lanes, pointer, transpose
+from .simd import VECTOR_BYTES, advance, lanes, load_first, pointer, store_first, transpose
+from .simd.streaming import leaked, slope_like
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "matmul_bias"]
 
 #: Multiply-adds that count as one element of work: a vector of them, several times over.
 _WORK = 64
@@ -50,7 +52,16 @@ def matmul(a: Array, b: Array) -> Array:
     return out
 
 
-def _product(a, b):
+@checked("matmul_bias")
+def matmul_bias(a: Array, b: Array, bias: Array, negative_slope: float | None = None) -> Array:
+    """As `minigen.kernels.reference.matmul_bias`; a thread adds the bias to what it has just computed."""
+    if 1 in (a.shape[0], b.shape[1]) or 0 in (*a.shape, b.shape[1]):
+        c = _product(a, b)
+        return add_bias(c, bias, c, negative_slope)
+    return _product(a, b, contiguous(bias), slope_like(negative_slope, a))
+
+
+def _product(a, b, bias=None, slope=None):
     (n, k), m = a.shape, b.shape[1]
     if n == 1 or m == 1:  # memory is the limit; `einsum` is plain loops, without a library's threads
         return np.einsum("ij,jk->ik", a, b)
@@ -63,7 +74,7 @@ def _product(a, b):
     pieces = max(_PIECES, _PIECES_PER_THREAD * get_num_threads())
     size, parts = _pieces(-(-n // ROWS), -(-m // width), width, pieces)
     workspace = PerThread((size, min(k, _DEPTH), width), c.dtype)
-    _multiply(*a, *b, workspace, c, parts, work=n * k * m // _WORK)
+    _multiply(*a, *b, bias, slope, workspace, c, parts, work=n * k * m // _WORK)
     return c
 
 
@@ -90,7 +101,7 @@ def _strided(x):
 
 
 @parallel
-def _multiply(thread, counter, a, a_row, a_column, b, b_row, b_column, workspace, c, parts):
+def _multiply(thread, counter, a, a_row, a_column, b, b_row, b_column, bias, slope, workspace, c, parts):
     rows, columns = c.shape
     size, deepest, width = workspace.shape[1:]
     depth = a.size // rows
@@ -106,6 +117,20 @@ def _multiply(thread, counter, a, a_row, a_column, b, b_row, b_column, workspace
                 for panel in range(first, last):
                     _multiply_block(a, k, a_row, a_column, count, workspace[thread, panel - first], c, block, panel,
                                     k > 0)  # fmt: skip
+        if bias is not None:
+            row, last_row = part * blocks // parts * ROWS, min((part + 1) * blocks // parts * ROWS, rows)
+            _add_bias(pointer(c), row, last_row, columns, first * width, min(last * width, columns), bias, slope)
+
+
+@inlined
+def _add_bias(c, row, last_row, columns, begin, end, bias, slope):
+    """Add the bias, and apply the leaky ReLU, to columns `begin` to `end` of some rows of C."""
+    numbers = pointer(bias)
+    for i in range(row, last_row):
+        for j in range(begin, end, lanes(c)):
+            count = min(end - j, lanes(c))
+            value = load_first(advance(c, i * columns), j, count) + load_first(numbers, j, count)
+            store_first(advance(c, i * columns), j, leaked(value, value, slope), count)
 
 
 @inlined

@@ -7,7 +7,7 @@ optimizer steps write into what they are handed, as their names say.
 from .bias import add_bias, add_bias_grad, channel_sums
 from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
-from .matmul import matmul
+from .matmul import matmul, matmul_bias
 from .mean import mean
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
@@ -52,6 +52,7 @@ __all__ = [
     "lstm",
     "lstm_grad",
     "matmul",
+    "matmul_bias",
     "max_pool2d",
     "max_pool2d_grad",
     "mean",

@@ -140,6 +140,16 @@ def _matmul(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call(args, lambda u, a, b: gamma(k, u) * (np.abs(a) @ np.abs(b)))
 
 
+def _matmul_bias(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    _, n, k, m = shapes.x
+
+    def bound(u: float, a: Array, b: Array, bias: Array, slope: float | None) -> Array:
+        of_product = gamma(k, u) * (np.abs(a) @ np.abs(b))
+        return of_product + gamma(3, u) * (np.abs(a) @ np.abs(b) + np.abs(bias) + of_product)
+
+    return Call((fill((n, k)), fill((k, m)), fill((m,)), (None, 0.0, 0.25)[rng.integers(3)]), bound)
+
+
 def _add(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call((fill(shapes.x), fill(shapes.x)), lambda u, x, y: gamma(1, u) * (np.abs(x) + np.abs(y)))
 
@@ -558,10 +568,11 @@ CALLS: dict[str, Callable[[Fill, Convolution, Generator], Call]] = {name: _convo
 """For each kernel of the reference: how its arguments are drawn."""
 CALLS |= {
     make.__name__[1:]: make
-    for make in (_matmul, _add, _add_pairs, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad, _softplus,
-                 _softplus_grad, _tanh_grad, _mean, _add_bias, _add_bias_grad, _dropout, _max_pool2d, _max_pool2d_grad,
-                 _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad, _sgd_step,
-                 _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru, _gru_grad, _lstm, _lstm_grad)
+    for make in (_matmul, _matmul_bias, _add, _add_pairs, _leaky_relu, _leaky_relu_grad, _sigmoid, _sigmoid_grad,
+                 _softplus, _softplus_grad, _tanh_grad, _mean, _add_bias, _add_bias_grad, _dropout, _max_pool2d,
+                 _max_pool2d_grad, _batch_norm_stats, _batch_norm_train, _channel_sums, _batch_norm, _batch_norm_grad,
+                 _sgd_step, _adam_step, _rmsprop_step, _warp, _warp_adjoint, _resample, _gru, _gru_grad, _lstm,
+                 _lstm_grad)
 }  # fmt: skip
 
 CALLS |= {

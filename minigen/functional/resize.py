@@ -17,6 +17,8 @@ times wider, $k(t / s)$, and each row is divided by its sum.  Near the border th
 a = -0.5 (as in Pillow), else a = -0.75 with the border repeated; both as in PyTorch.
 """
 
+import functools
+
 import numpy as np
 
 from ..arguments import Pair, check_boolean, check_choice, check_integer, check_number, check_tensor, pair
@@ -97,12 +99,16 @@ def interpolate(
     # sums along rows are the slower ones, so they come first where it makes no difference.
     axes = sorted(zip((2, 3), input.shape[2:], target, steps), key=lambda axis: (axis[2] / axis[1], -axis[0]))
     for axis, n, m, step in axes:
-        if mode == "bicubic" or antialias:
-            taps = _matrix_taps(resize_matrix(n, m, step, mode=mode, align_corners=align_corners, antialias=antialias))
-        else:
-            taps = _nearest_taps(n, m, step) if mode == "nearest" else _linear_taps(n, m, step, align_corners)
-        out = resample(out, dim=axis, taps=taps)
+        out = resample(out, dim=axis, taps=_taps(n, m, step, mode, align_corners, antialias))
     return out
+
+
+@functools.lru_cache(maxsize=64)  # a network asks for the same few at every step
+def _taps(n: int, m: int, step: float, mode: str, align_corners: bool, antialias: bool) -> Taps:
+    """The sources of each of m pixels among n, and their weights."""
+    if mode == "bicubic" or antialias:
+        return _matrix_taps(resize_matrix(n, m, step, mode=mode, align_corners=align_corners, antialias=antialias))
+    return _nearest_taps(n, m, step) if mode == "nearest" else _linear_taps(n, m, step, align_corners)
 
 
 def _nearest_taps(n: int, m: int, step: float) -> Taps:

@@ -63,9 +63,8 @@ dense_weight_grad.vjp(
 
 @primitive
 def dense_bias(input: Array, weight: Array, bias: Array, *, negative_slope: float | None = None) -> Any:
-    """``leaky(input @ weight.T + bias)``, or without the leaky ReLU; all in the memory where the product lies."""
-    out = dense.forward(input, weight)
-    return find("add_bias", out)(out, bias, out, negative_slope)
+    """``leaky(input @ weight.T + bias)``, or without the leaky ReLU, in one kernel where the set has it."""
+    return find("matmul_bias", input)(input, weight.T, bias, negative_slope)
 
 
 share_vjps(dense_bias, dense)

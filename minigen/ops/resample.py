@@ -5,6 +5,7 @@ the weights, transposed.  Few of its elements are not 0, and only these are stor
 by 0, so an infinite element reaches its own windows only.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,10 @@ def make_taps(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray, siz
     """
     order = np.argsort(targets, kind="stable")
     first = np.searchsorted(targets[order], np.arange(size + 1))
-    return Taps(first.astype(np.int64), sources[order].astype(np.int64), weights[order].astype(np.float64))
+    columns = first.astype(np.int64), sources[order].astype(np.int64), weights[order].astype(np.float64)
+    for column in columns:  # several operations share them
+        column.setflags(write=False)
+    return Taps(*columns)
 
 
 @primitive
@@ -66,8 +70,14 @@ def resample(input: Array, *, dim: int, taps: Taps) -> Array:
 
 
 def _resample_vjp(g: Tensor, out: Tensor, input: Tensor, *, dim: int, taps: Taps) -> Tensor:
+    return resample(g, dim=dim, taps=_transposed(taps, input.shape[dim]))
+
+
+@functools.lru_cache(maxsize=64)
+def _transposed(taps: Taps, size: int) -> Taps:
+    """The matrix of the adjoint, which has `size` rows."""
     targets = np.repeat(np.arange(len(taps.first) - 1), np.diff(taps.first))
-    return resample(g, dim=dim, taps=make_taps(taps.source, targets, taps.weight, input.shape[dim]))
+    return make_taps(taps.source, targets, taps.weight, size)
 
 
 resample.vjp(input=_resample_vjp)
