@@ -643,43 +643,46 @@ def _updated(kernel: str, param: Any, grad: Any, state: dict[str, Any]) -> tuple
     return plain, arrays["grad"], *(arrays.get(name) for name in state)
 
 
-def _updated_together(kernel: str, params: Any, grads: Any, states: dict[str, Any]) -> list[list[Any]]:
-    """The lists of parameters, gradients and states (or None), cut into parts whose parameters share no memory."""
-    columns = {
-        "params": params,
-        "grads": grads,
-        **{name: column for name, column in states.items() if column is not None},
-    }
+def _updated_together(kernel: str, updated: dict[str, Any], states: dict[str, Any]) -> list[list[Any]]:
+    """Lists of arrays, cut into parts whose arrays share no memory.
+
+    `updated` has the list of the arrays to update, such as parameters, and that of those which tell how, such as
+    gradients; only these are not written to.  Lists of `states` may be None.
+    """
+    columns = updated | {name: column for name, column in states.items() if column is not None}
+    main, read = updated
+    length = len(updated[main]) if isinstance(updated[main], list | tuple) else 0
     for name, column in columns.items():
         if not isinstance(column, list | tuple):
             raise TypeError(f"{kernel}: {name}: got {type(column).__name__}, expected a list of arrays")
-        if len(column) != len(params):
-            raise ValueError(f"{kernel}: {name}: got {len(column)} arrays, expected {len(params)}, as params has")
-    like = _array(kernel, "params[0]", params[0]) if params else None
-    rows = [_updated_row(kernel, columns, i, like) for i in range(len(params))]
+        if len(column) != length:
+            raise ValueError(f"{kernel}: {name}: got {len(column)} arrays, expected {length}, as {main} has")
+    like = _array(kernel, f"{main}[0]", updated[main][0]) if length else None
+    rows = [_updated_row(kernel, columns, i, like, read) for i in range(length)]
     if _separate([array for row in rows for array in row]):
         parts = [rows] if rows else []
     else:
         for i, row in enumerate(rows):
             if not _separate(row):
-                raise ValueError(f"{kernel}: the arrays of parameter {i} share memory, expected separate arrays")
+                kind = "parameter" if main == "params" else main[:-1]
+                raise ValueError(f"{kernel}: the arrays of {kind} {i} share memory, expected separate arrays")
         parts = [[row] for row in rows]
     names = list(columns)
     return [
-        [[row[names.index(name)] for row in part] if name in columns else None for name in ("params", "grads", *states)]
+        [[row[names.index(name)] for row in part] if name in columns else None for name in (*updated, *states)]
         for part in parts
     ]
 
 
-def _updated_row(kernel: str, columns: dict[str, Any], i: int, like: Any) -> list[Any]:
-    """The arrays of parameter i, checked, of the dtype of `like`; all but its gradient are written to."""
+def _updated_row(kernel: str, columns: dict[str, Any], i: int, like: Any, read: str) -> list[Any]:
+    """The arrays at place i, checked, of the dtype of `like`; all but that of the list `read` are written to."""
     row: list[Any] = []
     for name, column in columns.items():
         x = column[i]
         usual = type(x) is type(like) and x.dtype == like.dtype and (not row or x.shape == row[0].shape)
         if not usual:
             x = _array(kernel, f"{name}[{i}]", x, row[0].shape if row else None, like)
-        if name != "grads" and type(x) is np.ndarray and not x.flags.writeable:
+        if name != read and type(x) is np.ndarray and not x.flags.writeable:
             _writeable(kernel, f"{name}[{i}]", x)
         row.append(x)
     return row
@@ -719,7 +722,7 @@ def _sgd_steps(
     first: Any,
 ) -> Iterable[tuple[Any, ...]]:
     name = "sgd_steps"
-    parts = _updated_together(name, params, grads, {"velocities": velocities})
+    parts = _updated_together(name, {"params": params, "grads": grads}, {"velocities": velocities})
     rates = _sgd_rates(name, lr, momentum, dampening, weight_decay, nesterov, first)
     return [(*part, *rates) for part in parts]
 
@@ -740,7 +743,7 @@ def _adam_steps(
 ) -> Iterable[tuple[Any, ...]]:
     name = "adam_steps"
     _required(name, ms=ms, vs=vs)
-    parts = _updated_together(name, params, grads, {"ms": ms, "vs": vs, "vmaxs": vmaxs})
+    parts = _updated_together(name, {"params": params, "grads": grads}, {"ms": ms, "vs": vs, "vmaxs": vmaxs})
     rates = _adam_rates(name, step, lr, beta1, beta2, eps, weight_decay, decoupled)
     return [(*part, *rates) for part in parts]
 
@@ -759,9 +762,17 @@ def _rmsprop_steps(
 ) -> Iterable[tuple[Any, ...]]:
     name = "rmsprop_steps"
     _required(name, vs=vs)
-    parts = _updated_together(name, params, grads, {"vs": vs, "means": means, "velocities": velocities})
+    parts = _updated_together(
+        name, {"params": params, "grads": grads}, {"vs": vs, "means": means, "velocities": velocities}
+    )
     rates = _rmsprop_rates(name, lr, alpha, eps, weight_decay, momentum)
     return [(*part, *rates) for part in parts]
+
+
+def _ema_steps(averages: Any, values: Any, share: Any) -> Iterable[tuple[Any, ...]]:
+    name = "ema_steps"
+    parts = _updated_together(name, {"averages": averages, "values": values}, {})
+    return [(*part, _real(name, "share", share)) for part in parts]
 
 
 def _required(kernel: str, **arrays: Any) -> None:
@@ -863,6 +874,7 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "conv2d_input_grad_bias": _conv2d_input_grad_bias,
     "conv2d_weight_grad": _conv2d_weight_grad,
     "dropout": _dropout,
+    "ema_steps": _ema_steps,
     "gru": _gru,
     "gru_grad": _gru_grad,
     "leaky_relu": _leaky_relu,
@@ -888,4 +900,4 @@ _CHECKS: dict[str, Callable[..., Any]] = {
     "warp_adjoint": _warp_adjoint,
 }
 #: Kernels that take lists of arrays; their checks give the arguments of one call or several.
-_MANY = ("adam_steps", "rmsprop_steps", "sgd_steps")
+_MANY = ("adam_steps", "ema_steps", "rmsprop_steps", "sgd_steps")

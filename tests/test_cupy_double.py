@@ -113,6 +113,23 @@ def test_a_training_step_starts_few_kernels():
 
 
 @pytest.mark.emulator
+def test_an_average_of_weights_takes_one_launch():
+    pytest.importorskip("numba_cuda", reason="the extra emulator brings it")
+    import launch_count
+
+    from minigen.kernels.cuda import launch
+    from minigen.models.ema import EMA
+
+    device = launch_count.Counting()
+    with double.as_cupy(), launch.running_on(device):
+        network = mg.nn.Sequential(mg.nn.Conv2d(1, 2, 3), mg.nn.BatchNorm2d(2), mg.nn.Linear(2, 3)).to("cuda")
+        average = EMA(network, 0.9)
+        double.LAUNCHES.clear()
+        average.update(network)
+    assert [name for name, *_ in device.launches] == ["ema_steps"] and not +double.LAUNCHES
+
+
+@pytest.mark.emulator
 def test_what_differs_between_two_training_steps_is_known():
     """What a CUDA graph of the step would have to be given; the page says the same."""
     pytest.importorskip("numba_cuda", reason="the extra emulator brings it")

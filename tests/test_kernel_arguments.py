@@ -119,6 +119,12 @@ REFUSED = [
     ("sgd_steps", ([f32(3), np.ones(3)], [f32(3), np.ones(3)], None, 0.1, 0, 0, 0, False, True), TypeError, "params[1]: got dtype float64, expected float32"),
     ("sgd_steps", ([f32(3), V], [f32(3), V[::-1]], None, 0.1, 0, 0, 0, False, True), ValueError, "the arrays of parameter 1 share memory"),
     ("sgd_steps", ([f32(3)], [f32(3)], [], 0.1, 0, 0, 0, False, True), ValueError, "velocities: got 0 arrays, expected 1, as params has"),
+    ("ema_steps", (V, [V], 0.5), TypeError, "averages: got ndarray, expected a list of arrays"),
+    ("ema_steps", ([f32(3)], None, 0.5), TypeError, "values: got NoneType, expected a list of arrays"),
+    ("ema_steps", ([f32(3)], [], 0.5), ValueError, "values: got 0 arrays, expected 1, as averages has"),
+    ("ema_steps", ([frozen(3)], [V], 0.5), ValueError, "averages[0]: got a read-only array"),
+    ("ema_steps", ([V], [V[::-1]], 0.5), ValueError, "the arrays of average 0 share memory"),
+    ("ema_steps", ([f32(3)], [V], None), TypeError, "share: got None, expected a number"),
     ("adam_steps", ([f32(3)], [f32(3)], [f32(3)], None, None, 1, 0.1, 0.9, 0.9, 1, 0, False), TypeError, "vs: got None"),
     ("rmsprop_steps", ([f32(3)], [f32(3)], [[1.0]], None, None, 0.1, 0.9, 1, 0, 0.5), TypeError, "vs[0]: got builtins.list, expected an array"),
 ]  # fmt: skip

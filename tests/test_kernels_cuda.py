@@ -283,6 +283,9 @@ STEPS = {
         ((1, 1), lambda f, p, g, m, v, t: f(p, g, m, v, None, t, 0.1, 0.9, 0.99, 1e-8, 0.01, True)),
         ((1, 1, 1), lambda f, p, g, m, v, x, t: f(p, g, m, v, x, t, 0.1, 0.9, 0.99, 1e-8, 0.01, False)),
     ],
+    "ema_steps": [
+        ((), lambda f, p, g, t: f([p], [g], 0.1 / t)),
+    ],
     "rmsprop_step": [
         ((1,), lambda f, p, g, v, t: f(p, g, v, None, None, 0.1, 0.9, 1e-8, 0.0, 0.0)),
         ((1, 1, 1), lambda f, p, g, v, a, m, t: f(p, g, v, a, m, 0.1, 0.9, 1e-8, 0.01, 0.5)),

@@ -27,7 +27,7 @@ from .bias import add_bias, add_bias_grad
 from .conv import conv2d, conv2d_bias, conv2d_input_grad, conv2d_input_grad_bias, conv2d_weight_grad
 from .dropout import dropout
 from .mean import mean
-from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
+from .optimizers import adam_step, adam_steps, ema_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import (
     add_pairs,
     leaky_relu,
@@ -58,6 +58,7 @@ __all__ = [
     "conv2d_input_grad_bias",
     "conv2d_weight_grad",
     "dropout",
+    "ema_steps",
     "leaky_relu",
     "leaky_relu_grad",
     "max_pool2d",

@@ -1,5 +1,7 @@
 """Optimizer steps in one pass over memory, where a chain of array operations makes ten, and ten launches.
 
+The moving average of weights is made likewise.
+
 One launch serves many parameters: see `lists`.
 """
 
@@ -13,7 +15,7 @@ from .launch import Kernel, contiguous
 from .lists import arrays, indices, launch_lists
 from .target import cuda, int32, number
 
-__all__ = ["adam_step", "adam_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
+__all__ = ["adam_step", "adam_steps", "ema_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
 
 Arrays = Sequence[Array]
 
@@ -134,6 +136,12 @@ def rmsprop_steps(
     _steps("rmsprop_steps", _rmsprop, kind, params, grads, states, *rates)
 
 
+@checked("ema_steps")
+def ema_steps(averages: Arrays, values: Arrays, share: float) -> None:
+    """As `minigen.kernels.reference.ema_steps`."""
+    _steps("ema_steps", _ema, (), averages, values, {}, share)
+
+
 def _steps(name, make, kind, params, grads, states, *rates):
     """Run kernels that overwrite parameters and states; they do not look at states that are None."""
     columns = {"params": params, **states}
@@ -206,3 +214,14 @@ def _rmsprop(centered, moving, decaying, count, dtype):
             param[e] -= lr * update
 
     return Kernel(rmsprop_steps, (*[arrays(dtype, count)] * 5, *[number(dtype)] * 6))
+
+
+@functools.cache
+def _ema(count, dtype):
+    def ema_steps(averages, values, share):
+        k = int32(cuda.blockIdx.x % count)
+        average, value = averages[k], values[k]
+        for e in indices(average.size, count):
+            average[e] += share * (value[e] - average[e])
+
+    return Kernel(ema_steps, (*[arrays(dtype, count)] * 2, number(dtype)))

@@ -10,7 +10,7 @@ from .dropout import dropout
 from .matmul import matmul, matmul_bias
 from .mean import mean
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
-from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
+from .optimizers import adam_step, adam_steps, ema_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
 from .pointwise import (
     add,
     add_pairs,
@@ -45,6 +45,7 @@ __all__ = [
     "conv2d_input_grad_bias",
     "conv2d_weight_grad",
     "dropout",
+    "ema_steps",
     "gru",
     "gru_grad",
     "leaky_relu",

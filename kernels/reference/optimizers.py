@@ -1,6 +1,6 @@
-"""Optimizer steps, in plain NumPy.  They update `param` and the state arrays **in place**.
+"""Optimizer steps, in plain NumPy, and the moving average of weights.  They update arrays **in place**.
 
-Each has a second form for all parameters of a network, which compiled sets do in one call.
+Each step has a second form for all parameters of a network, which compiled sets do in one call.
 
 The rules are PyTorch's, read from the documentation of ``torch.optim``; `grad` already has its sign, and is never
 written to.
@@ -15,7 +15,7 @@ import numpy as np
 from ..shapes import Array
 from ..signatures import checked
 
-__all__ = ["adam_step", "adam_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
+__all__ = ["adam_step", "adam_steps", "ema_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
 
 Arrays = Sequence[Array]
 
@@ -224,6 +224,22 @@ def rmsprop_steps(
     """
     for param, grad, v, mean, velocity in _one_by_one(params, grads, vs, means, velocities):
         rmsprop_step(param, grad, v, mean, velocity, lr, alpha, eps, weight_decay, momentum)
+
+
+@checked("ema_steps")
+def ema_steps(averages: Arrays, values: Arrays, share: float) -> None:
+    """Move each average toward its value: ``average += share * (value - average)``.
+
+    It is no optimizer's step, but like one for the weights of a whole network.
+
+    Parameters
+    ----------
+    averages, values : sequence of array
+        All of one dtype.
+    share : float
+    """
+    for average, value in zip(averages, values):
+        average += share * (value - average)
 
 
 def _one_by_one(params: Arrays, *columns: Arrays | None) -> Iterator[tuple[Any, ...]]:

@@ -539,6 +539,13 @@ def _rmsprop_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     return Call(args, bound, tuple(i for i, there in ((0, True), (2, True), (3, centered), (4, moving)) if there))
 
 
+def _ema_step(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
+    def bound(u: float, average: Array, value: Array, share: float) -> Array:
+        return gamma(4, u) * (np.abs(average) + share * (np.abs(value) + np.abs(average)))
+
+    return Call((fill(shapes.x), fill(shapes.x), 0.25), bound, (0,))
+
+
 def _shared_out(a: Array) -> list[Array]:
     """An array of that shape, one with half of its numbers, and an empty one."""
     return [a, a.reshape(-1)[::-1][: a.size // 2 + 1].copy(), a[:0].copy()]
@@ -579,6 +586,7 @@ CALLS |= {
     "conv2d_bias": _with_bias("conv2d"),
     "conv2d_input_grad_bias": _with_bias("conv2d_input_grad"),
     "adam_steps": _many(_adam_step, 5),
+    "ema_steps": _many(_ema_step, 2),
     "rmsprop_steps": _many(_rmsprop_step, 5),
     "sgd_steps": _many(_sgd_step, 3),
 }

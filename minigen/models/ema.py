@@ -14,7 +14,9 @@ import copy
 import numpy as np
 
 from .. import nn
-from ..tensor import Tensor, tensor
+from ..backend import FLOATS
+from ..kernels import find
+from ..tensor import Tensor, inplace_all, tensor
 
 __all__ = ["EMA"]
 
@@ -69,12 +71,16 @@ class EMA(nn.Module):
         done = int(self.updates.item())
         # The weights of the first steps are noise; with the full decay from the start they would have a large share.
         decay = min(self.decay, (1 + done) / (10 + done))
-        for own, new in zip(_state(self.network), _state(network)):
-            with own.inplace() as average:
-                if average.dtype.kind == "f":
-                    average += (1 - decay) * (new.data - average)
-                else:
-                    average[...] = new.data
+        pairs = list(zip(_state(self.network), _state(network)))
+        for dtype in FLOATS:
+            floats = [(own, new.data) for own, new in pairs if own.dtype == dtype]
+            with inplace_all([own for own, _ in floats]) as averages:
+                if averages:  # one launch for all, on a GPU
+                    find("ema_steps", averages[0])(averages, [value for _, value in floats], 1 - decay)
+        for own, new in pairs:
+            if own.dtype not in FLOATS:
+                with own.inplace() as count:
+                    count[...] = new.data
         self.updates.data = np.array(done + 1)
 
     def forward(self, input: Tensor) -> Tensor:
