@@ -114,6 +114,19 @@ def test_the_bias_kernel_gives_the_bits_of_two(shape, slope, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("slope", [0.0, 0.2, -0.5])
+@pytest.mark.parametrize(
+    "shape", [(3, 40, 4, 4), (1, 3, 17, 31), (33, 5, 91, 71), (65, 8, 64, 64), (7, 300), (0, 3, 2)]
+)
+def test_the_bias_gradient_has_the_bits_of_two_kernels(shape, slope, dtype):
+    rng = np.random.default_rng(6)
+    g, y = numbers(rng, shape, dtype, False), numbers(rng, shape, dtype, True)
+    both, leaky_grad, sums = (kernels.find(name) for name in ("add_bias_grad", "leaky_relu_grad", "channel_sums"))
+    dx = leaky_grad(g, y, slope)
+    assert bits(both(g, y, slope)) == bits([dx, sums(dx)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("slope", [0.0, 0.2, -0.5])
 @pytest.mark.parametrize("shape", [(3, 40, 4, 4), (1, 3, 17, 31), (33, 5, 91, 71), (7, 300)])
 @np.errstate(all="ignore")
 def test_kernels_give_the_bits_of_two(shape, slope, dtype):

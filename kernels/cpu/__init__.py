@@ -5,7 +5,7 @@ directly, and which method serves when), `winograd` (fewer multiplications).
 `minigen.kernels.ladder` climbs to them in five steps.
 """
 
-from .bias import add_bias, channel_sums
+from .bias import add_bias, add_bias_grad, channel_sums
 from .conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from .dropout import dropout
 from .matmul import matmul, matmul_bias
@@ -24,6 +24,7 @@ __all__ = [
     "adam_steps",
     "add",
     "add_bias",
+    "add_bias_grad",
     "batch_norm",
     "batch_norm_grad",
     "batch_norm_stats",

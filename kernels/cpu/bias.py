@@ -9,13 +9,13 @@ import numpy as np
 
 from ..shapes import Array
 from ..signatures import checked
-from .norm import WIDTH, as_matrix, channel_groups, group_channels, group_sums
+from .norm import WIDTH, as_matrix, channel_groups, group_channels, group_sums, is_streamed
 from .runtime.allocator import contiguous, empty
 from .runtime.thread_pool import chunked_range, parallel
 from .simd import broadcast, lanes, load_first, pointer, store_first
-from .simd.streaming import leaked, slope_like
+from .simd.streaming import fence, leaked, slope_like
 
-__all__ = ["add_bias", "channel_sums"]
+__all__ = ["add_bias", "add_bias_grad", "channel_sums"]
 
 #: Elements, about, that a thread takes at a time.
 _GROUP = 1 << 12
@@ -31,6 +31,15 @@ def add_bias(x: Array, bias: Array, out: Array | None = None, negative_slope: fl
     if out is not None and out is not y:
         out[...] = y
     return y if out is None else out
+
+
+@checked("add_bias_grad")
+def add_bias_grad(g: Array, y: Array, negative_slope: float) -> tuple[Array, Array]:
+    """As `minigen.kernels.reference.add_bias_grad`; it adds up what it writes."""
+    dx, sums = empty(y.shape, y.dtype), empty(y.shape[1:2], y.dtype)
+    matrices = (as_matrix(contiguous(x)) for x in (g, y))
+    _add_bias_grad(*matrices, slope_like(negative_slope, y), as_matrix(dx), sums, is_streamed(dx), work=y.size)
+    return dx, sums
 
 
 @checked("channel_sums")
@@ -69,6 +78,19 @@ def _channel_sums(thread, counter, x, sums):
     scratch = np.empty((2, WIDTH))
     for group in chunked_range(counter, channel_groups(x, sums)):
         first, last = group_channels(x, sums, group)
-        totals = group_sums(pointer(x), x.shape, x.shape[1] // sums.size, first, last - first, scratch)
+        place = x.shape, x.shape[1] // sums.size, first, last - first
+        totals = group_sums(pointer(x), pointer(x), None, pointer(x), False, *place, scratch)
         for c in range(last - first):  # an assignment of a slice takes Numba five seconds to compile
             sums[first + c] = totals[c]
+
+
+@parallel
+def _add_bias_grad(thread, counter, g, y, slope, dx, sums, large):
+    scratch = np.empty((2, WIDTH))
+    for group in chunked_range(counter, channel_groups(y, sums)):
+        first, last = group_channels(y, sums, group)
+        place = y.shape, y.shape[1] // sums.size, first, last - first
+        totals = group_sums(pointer(g), pointer(y), slope, pointer(dx), large, *place, scratch)
+        for c in range(last - first):
+            sums[first + c] = totals[c]
+    fence()

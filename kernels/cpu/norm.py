@@ -42,6 +42,7 @@ __all__ = [
     "channel_groups",
     "group_channels",
     "group_sums",
+    "is_streamed",
 ]
 
 WIDTH = 256  # running sums a thread: 2 KB, far within the first-level cache
@@ -71,7 +72,7 @@ def batch_norm(
     scale = weight / np.sqrt(var + x.dtype.type(eps))
     vectors = map(contiguous, (mean, scale, bias))
     _normalize(
-        as_matrix(contiguous(x)), *vectors, slope_like(negative_slope, x), as_matrix(y), _streamed(y), work=x.size
+        as_matrix(contiguous(x)), *vectors, slope_like(negative_slope, x), as_matrix(y), is_streamed(y), work=x.size
     )
     return y
 
@@ -96,7 +97,7 @@ def batch_norm_train(
     rates = tuple(map(dtype, average_rates(x, momentum))) if averaged else None
     slope = slope_like(negative_slope, x)
     _train(as_matrix(contiguous(x)), *vectors, dtype(eps), slope, rates, as_matrix(y), mean, var, new_mean, new_var,
-           _streamed(y), work=x.size)  # fmt: skip
+           is_streamed(y), work=x.size)  # fmt: skip
     return (y, mean, var, new_mean, new_var) if averaged else (y, mean, var)
 
 
@@ -120,7 +121,7 @@ def batch_norm_grad(
     matrices = as_matrix(contiguous(g)), as_matrix(contiguous(x))
     vectors = map(contiguous, (mean, rstd, weight * rstd, scale, shift))
     slope = slope_like(negative_slope, x)
-    _grad(*matrices, *vectors, slope, as_matrix(dx), dweight, dbias, _streamed(dx), work=x.size)
+    _grad(*matrices, *vectors, slope, as_matrix(dx), dweight, dbias, is_streamed(dx), work=x.size)
     return dx, dweight, dbias
 
 
@@ -129,7 +130,7 @@ def as_matrix(x):
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
-def _streamed(y):
+def is_streamed(y):
     """Whether to write `y` past the caches: it is large, and its images and channels all start at whole vectors."""
     aligned = y.ctypes.data % VECTOR_BYTES == 0 and y[:1, :1].nbytes % VECTOR_BYTES == 0
     return y.nbytes >= LARGE and aligned
@@ -233,8 +234,11 @@ def group_channels(x, mean, number):
 
 
 @subroutine
-def group_sums(x, shape, length, first, channels, scratch):
+def group_sums(x, y, slope, dx, large, shape, length, first, channels, scratch):
     """Sum each of `channels` channels of `length` columns, from `first` on, in double precision.
+
+    With a `slope` the sums are those of the gradient of a leaky ReLU with the result y, of which x is the cotangent;
+    that gradient is written to `dx`, past the caches if it is `large`.
 
     The result is the beginning of ``scratch[1]``; a thread uses the array (2, `WIDTH`) of doubles for all its groups.
     """
@@ -251,10 +255,18 @@ def group_sums(x, shape, length, first, channels, scratch):
             whole = count // lanes(x) * lanes(x)
             if row + 1 < rows:
                 prefetch(x, at + pitch, count)
+            if slope is not None and row + 1 < rows:
+                prefetch(y, at + pitch, count)
             for j in range(0, whole, lanes(x)):
-                _add_to(s, j, to_double(load(x, at + j)))
+                value = leaked(load(y, at + j), load(x, at + j), slope)
+                if slope is not None:
+                    write(dx, at + j, value, large)
+                _add_to(s, j, to_double(value))
             for j in range(whole, count):
-                sums[j] += x[at + j]
+                value = leaked(y[at + j], x[at + j], slope)
+                if slope is not None:
+                    dx[at + j] = value
+                sums[j] += value
     _by_channel(sums, length, channels, totals)
     return totals
 
@@ -264,7 +276,7 @@ def _group_stats(x, shape, length, first, mean, var, scratch):
     rows, pitch = shape
     width = _width(shape)
     begin, end = first * length, (first + mean.size) * length
-    totals = group_sums(x, shape, length, first, mean.size, scratch)
+    totals = group_sums(x, x, None, x, False, shape, length, first, mean.size, scratch)
     for c in range(mean.size):
         totals[c] /= rows * length
         mean[c] = totals[c]
