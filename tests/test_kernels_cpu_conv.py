@@ -30,7 +30,9 @@ from minigen.kernels.cpu.conv import (
     products,
 )
 from minigen.kernels.cpu.precision import precision
+from minigen.kernels.cpu.runtime import thread_pool
 from minigen.kernels.cpu.runtime.allocator import contiguous
+from minigen.kernels.cpu.runtime.instruction_set import CACHE_LINE
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
 from minigen.kernels.cpu.winograd.transforms import amplification, matrices
 from minigen.kernels.shapes import output_size
@@ -646,3 +648,56 @@ def test_winograd_matrices_are_a_correlation(m, r):
     x, w = rng.standard_normal(m + r - 1), rng.standard_normal(r)
     found = matrix["AT"] @ ((matrix["G"] @ w) * (matrix["BT"] @ x))
     np.testing.assert_allclose(found, np.correlate(x, w), atol=1e-12)
+
+
+def lines_of_chunks(kernel, args):
+    """Of each array that a kernel writes: the cache lines that each chunk of its work writes to, loop by loop."""
+    outside = 1 << 40  # a counter that has come so far leaves nothing to do
+    arrays = [a for a in args if isinstance(a, np.ndarray) and a.flags.writeable and a.dtype.kind == "f"]
+    rng = np.random.default_rng(1)
+    before = [rng.standard_normal(a.size).astype(a.dtype) for a in arrays]
+
+    def run(loop, start):
+        counter = np.full(thread_pool._LOOPS, outside)
+        counter[loop] = start
+        for a, old in zip(arrays, before):
+            a.reshape(-1)[:] = old
+        kernel._compiled(thread_pool._pool.shared, 1, counter, *thread_pool._with_workspaces(args, 1))
+        return counter[loop] - start, [a.reshape(-1) != old for a, old in zip(arrays, before)]
+
+    for loop in range(thread_pool._LOOPS):
+        size, _ = run(loop, outside)
+        if size == 0:
+            continue
+        chunks = run(loop, 0)[0] // size - 1
+        written = [run(loop, chunk * size)[1] for chunk in range(chunks + 1)]
+        for i, a in enumerate(arrays):
+            line = (a.ctypes.data + np.arange(a.size) * a.itemsize) // CACHE_LINE
+            yield [set(line[now[i] & ~later[i]]) for now, later in zip(written, written[1:])]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("size, k, stride", [(16, 4, 2), (16, 3, 1), (4, 3, 1), (8, 5, 1)])
+def test_threads_do_not_write_to_the_same_cache_lines(monkeypatch, kernel, size, k, stride):
+    """Two cores that write to one line in turn wait for each other each time: a tenth of the lines may be shared."""
+    call, shares = thread_pool.parallel.__call__, {}
+    if kernel == "conv2d_weight_grad" and stride == 1 and size == 16:
+        monkeypatch.setattr(dispatch, "_best", lambda *question: ("pixel lanes", None))
+
+    def spy(self, *args, work=0):
+        arrays = [a for a in args if isinstance(a, np.ndarray) and a.flags.writeable]
+        saved = [a.copy() for a in arrays]
+        for chunks in lines_of_chunks(self, args):
+            lines = set().union(*chunks)
+            if len(lines) > 64:
+                shared = sum(map(len, chunks)) - len(lines)
+                shares[self.__name__] = max(shared / len(lines), shares.get(self.__name__, 0))
+        for a, content in zip(arrays, saved):
+            a[...] = content
+        call(self, *args)
+
+    case = Case(16, 32, 32, (size, size), (k, k), (stride, stride), ((k // 2, k // 2),) * 2)
+    arguments = case.arguments(kernel, *case.operands(0, np.float32, normal))
+    monkeypatch.setattr(thread_pool.parallel, "__call__", spy)
+    getattr(conv, kernel)(*arguments)
+    assert shares and max(shares.values()) < 0.1, shares

@@ -1,6 +1,7 @@
 """Filters, and sums that become filters, between memory and the order in which the direct kernels go through them."""
 
 from ..runtime.compile import inlined
+from ..runtime.instruction_set import CACHE_LINE
 from ..runtime.thread_pool import chunked_range, parallel
 from ..simd import add, advance, lanes, load, pointer, store_first, transpose
 
@@ -60,15 +61,19 @@ def add_shards(thread, counter, sums, dw):
     The sums end in the memory of the first shard: row by row, so that whole vectors are added.
     """
     groups, outputs, pairs = dw.shape
-    for item in chunked_range(counter, groups * pairs):
-        group, pair = item // pairs, item % pairs
-        total = pointer(sums[0, group, pair])
-        for shard in range(1, sums.shape[0]):
-            one = pointer(sums[shard, group, pair])
-            for output in range(outputs):
-                total[output] += one[output]
-        for output in range(outputs):
-            dw[group, output, pair] = total[output]
+    neighbors = CACHE_LINE // dw.itemsize  # as many outputs as a cache line of sums has; in dw they lie together
+    sets = -(-outputs // neighbors)
+    for item in chunked_range(counter, groups * sets):
+        group, first = item // sets, item % sets * neighbors
+        end = min(first + neighbors, outputs)
+        for pair in range(pairs):
+            total = pointer(sums[0, group, pair])
+            for shard in range(1, sums.shape[0]):
+                one = pointer(sums[shard, group, pair])
+                for output in range(first, end):
+                    total[output] += one[output]
+            for output in range(first, end):
+                dw[group, output, pair] = total[output]
 
 
 @inlined

@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
+from .instruction_set import CACHE_LINE
+
 __all__ = ["contiguous", "empty", "release"]
 
 _SMALLEST = 1 << 17  # bytes; below, NumPy's own allocation is fast enough
 _TINY = 1 << 11  # bytes; below, where an array begins does not matter
 _LIMIT = 256 << 20  # bytes of idle memory kept; beyond it, what has been idle longest is given back
 _SPARE = 1.5  # a block may be so much larger than what it is lent for
-_ALIGNMENT = 64  # a cache line, and the widest SIMD register
 _DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64)))
 
 _lock = threading.Lock()
@@ -76,7 +77,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     if block is None:
         if nbytes < _TINY:
             return np.empty(shape, dtype)
-        memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+        memory = np.empty(nbytes + CACHE_LINE, np.uint8)
         return np.ndarray(shape, dtype, memory, _until_boundary(memory))
     array = np.ndarray(shape, dtype, block)
     reference = _Reference(array, _freed.append)
@@ -144,18 +145,18 @@ def _allocate(nbytes: int) -> _Block | None:
 
 
 def _aligned(nbytes: int) -> _Block:
-    """New memory that starts on a boundary of `_ALIGNMENT` bytes: NumPy's own start on one of 16.
+    """New memory that starts on a boundary of `CACHE_LINE` bytes, as the widest vectors do; NumPy's has 16.
 
     A vector of 64 bytes that does not is in two cache lines, and both have to be read.
     """
-    memory = _Block((nbytes + _ALIGNMENT,), np.uint8)
+    memory = _Block((nbytes + CACHE_LINE,), np.uint8)
     start = _until_boundary(memory)
     return memory[start : start + nbytes].view(_Block)
 
 
 def _until_boundary(memory: Any) -> int:
     """Bytes from the start of new memory to its first boundary."""
-    return -ctypes.addressof(ctypes.c_char.from_buffer(memory)) % _ALIGNMENT  # the fastest way to an address
+    return -ctypes.addressof(ctypes.c_char.from_buffer(memory)) % CACHE_LINE  # the fastest way to an address
 
 
 def _reuse(nbytes: int) -> _Block | None:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from llvmlite import binding
 
-__all__ = ["NAME", "REGISTERS", "VECTOR_BYTES"]
+__all__ = ["CACHE_LINE", "NAME", "REGISTERS", "VECTOR_BYTES"]
+
+CACHE_LINE = 64
+"""Bytes that one core takes from another at a time: what two threads write should not lie closer together."""
 
 
 def _host(features: Mapping[str, bool], machine: str, wanted: str) -> tuple[str, int, int]:

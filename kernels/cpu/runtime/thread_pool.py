@@ -32,10 +32,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...shapes import round_up
 from .allocator import empty
 from .atomics import compare_exchange, exchange, fetch_add, pause, read, yield_core
 from .call import code, make_call, packed, raise_failure
 from .compile import compiled, subroutine
+from .instruction_set import CACHE_LINE
 from .threads import SMALL, get_num_threads
 
 __all__ = ["BLOCK", "PerThread", "chunked_range", "indices", "parallel"]
@@ -119,7 +121,14 @@ def _launch(shared: Any, threads: int, *arguments: Any) -> None:
 
 
 def _with_workspaces(args: tuple[Any, ...], threads: int) -> tuple[Any, ...]:
-    return tuple([empty((threads, *a.shape), a.dtype) if type(a) is PerThread else a for a in args])
+    return tuple([empty((threads, *_whole_lines(a)), a.dtype) if type(a) is PerThread else a for a in args])
+
+
+def _whole_lines(space: PerThread) -> tuple[int, ...]:
+    """The shape of a workspace; one with a single axis fills cache lines, so that each thread's starts with one."""
+    if len(space.shape) > 1:
+        return space.shape
+    return (round_up(space.shape[0], CACHE_LINE // np.dtype(space.dtype).itemsize),)
 
 
 @subroutine
@@ -139,8 +148,9 @@ def indices(block: int, size: int) -> Any:
     return range(np.uintp(block * BLOCK), np.uintp(min((block + 1) * BLOCK, size)))
 
 
-#: The shared words: where each is.  What several threads write has a cache line for itself.
-_TICKET, _DONE, _CODE, _PLACE, _WORDS = 0, 8, 16, 17, 24
+#: The shared words: where each is.  What several threads write has a cache line for itself.  Smaller arrays than of
+#: 256 words need not start with a cache line (see `minigen.kernels.cpu.runtime.allocator`).
+_TICKET, _DONE, _CODE, _PLACE, _WORDS = 0, 8, 16, 17, 256
 #: A ticket is the number of the job, and in its last bits the number of threads that may still join.
 _BITS = 16
 _OPEN = (1 << _BITS) - 1
@@ -185,7 +195,8 @@ class _ThreadPool:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()  # held by the thread whose job runs
-        self.shared = np.zeros(_WORDS, np.int64)
+        self.shared = empty((_WORDS,), np.int64)
+        self.shared[:] = 0
         self._workers: list[threading.Thread] = []
         self._asleep: list[SimpleQueue[None]] = []  # one for each sleeping thread; putting something in wakes it
 

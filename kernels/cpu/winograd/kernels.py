@@ -14,7 +14,11 @@ on the thread, and each sum has a fixed order.  So any number of threads gives t
 
 A transform reads or writes one vector at each of the alpha^2 points.  If the points were a multiple of 4 KB apart, all
 these vectors would map to the same few sets of the cache and evict each other.  So the distance from point to point is
-always an odd number of vectors (``| 1``).
+always an odd number of cache lines.
+
+Threads write next to each other to U, to V and Z, and to the gradient of the filters.  A cache line belongs to one core
+at a time: two that write to it in turn wait for each other, 40 to 200 nanoseconds each time.  So what is shared out are
+pieces of whole lines.
 
 ================ ==================================================================================
 symbol           meaning
@@ -45,6 +49,7 @@ from ..microkernel import (
     sums_kernel_narrow,
 )
 from ..runtime.compile import inlined
+from ..runtime.instruction_set import CACHE_LINE
 from ..runtime.thread_pool import chunked_range, parallel
 from ..simd import advance, lanes, pointer
 from .transforms import apply, size_in, size_out
@@ -62,6 +67,11 @@ __all__ = [
 
 #: Channel blocks that one call of the micro-kernel sums over: its panel of U, at most 64 KB, stays near the core.
 CHANNEL_BLOCKS = 32
+#: Least tiles that one thread transforms to V or Z, where an image has fewer.
+TILES = 16
+#: In the gradient of the filters: least output channels that are transformed back at a time, and pieces of that work
+#: if there are more channels.
+OUTPUTS, PIECES = 16, 32
 
 
 class Product(NamedTuple):
@@ -74,9 +84,11 @@ class Product(NamedTuple):
     first: np.ndarray  # first[phase] to first[phase + 1] are a phase's parts in U
     origin: np.ndarray  # the first of them in V
     start: np.ndarray  # of each phase's filters in U
+    point: np.ndarray  # from point to point of each phase's filters in U
     spans: np.ndarray  # spans[phase, point]: of these parts, the first and the end of those not zero at the point
     channel_blocks: int  # blocks of input channels
     vectors: int  # vectors of output channels
+    rows: int  # output channels, rounded up to SUM_ROWS
 
 
 class Blocks(NamedTuple):
@@ -152,7 +164,6 @@ def _multiply(v, u, m, phase, first, last, tiles, blocks, product):
     plane = blocks.capacity * L
     v = advance(v, product.origin[phase] * product.channel_blocks * plane)
     panel = (product.first[phase + 1] - product.first[phase]) * product.channel_blocks * L * L
-    point = (product.vectors * panel // L | 1) * L
     for p in range(product.points):
         low = product.spans[phase, p, 0] * product.channel_blocks
         high = product.spans[phase, p, 1] * product.channel_blocks
@@ -160,7 +171,7 @@ def _multiply(v, u, m, phase, first, last, tiles, blocks, product):
             fill_zeros(advance(m, p * blocks.m_point), (last - first) * plane)
         for vector in range(first, last, VECTORS):
             width = min(VECTORS, last - vector)
-            b = advance(u, product.start[phase] + p * point + vector * panel)
+            b = advance(u, product.start[phase] + p * product.point[phase] + vector * panel)
             c = advance(m, p * blocks.m_point + (vector - first) * plane)
             for block in range(low, high, CHANNEL_BLOCKS):
                 a, b_panel = advance(v, p * blocks.v_point + block * plane), advance(b, block * L * width * L)
@@ -285,38 +296,35 @@ def transform_filters(thread, counter, transform, w, u, taps, product, inputs, o
     input_stride, output_stride : int
         Distance between them in w.  `conv2d` and its adjoint differ here only.
     """
-    r = size_in(transform)
-    panels = product.first[product.phases] * product.vectors
-    group_size = u.size // product.groups
-    for item in chunked_range(counter, product.groups * panels):
-        group, rest = item // panels, item % panels
-        i, vector = rest // product.vectors, rest % product.vectors
+    r, L = size_in(transform), lanes(pointer(u))
+    pairs, depth = -(-product.vectors // VECTORS), product.channel_blocks * L
+    group_size, filter_size = u.size // product.groups, w.size // product.groups
+    square = np.empty(r * r * L, w.dtype)
+    values = pointer(square)
+    for item in chunked_range(counter, product.groups * product.first[product.phases] * pairs * product.channel_blocks):
+        block, rest = item % product.channel_blocks, item // product.channel_blocks
+        first, i, group = rest % pairs * VECTORS, rest // pairs % taps.shape[0], rest // pairs // taps.shape[0]
         phase = 0
         while product.first[phase + 1] <= i:
             phase += 1
         begin, count = product.first[phase], product.first[phase + 1] - product.first[phase]
-        L = lanes(pointer(u))
-        depth = product.channel_blocks * L
-        first = vector // VECTORS * VECTORS
         width = min(VECTORS, product.vectors - first)
-        target = group * group_size + product.start[phase]
-        target += first * count * depth * L + ((i - begin) * depth * width + vector - first) * L
-        point = (product.vectors * count * depth | 1) * L
-        filters = group * (w.size // product.groups)
-        filters += vector * L * output_stride
-        used = min(L, outputs - vector * L)
-        square = np.zeros(r * r * L, w.dtype)
-        values, source = pointer(square), pointer(w)
-        for channel in range(depth):
+        target = group * group_size + product.start[phase] + (first * count + (i - begin) * width) * depth * L
+        point = product.point[phase]
+        square[:] = 0
+        for channel in range(block * L, block * L + L):
             if channel == inputs:  # the rest of the last block of channels
                 square[:] = 0
-            for tap in range(r * r):
-                if taps[i, tap] >= 0 and channel < inputs:
-                    there = advance(source, filters + channel * input_stride + taps[i, tap])
-                    for lane in range(used):
-                        values[tap * L + lane] = there[lane * output_stride]
-            apply(transform, values, r * L, L, advance(pointer(u), target + channel * width * L),
-                  size_out(transform) * point, point)  # fmt: skip
+            for vector in range(first, first + width):
+                filters = group * filter_size + vector * L * output_stride + channel * input_stride
+                used = min(L, outputs - vector * L)
+                for tap in range(r * r):
+                    if taps[i, tap] >= 0 and channel < inputs:
+                        there = advance(pointer(w), filters + taps[i, tap])
+                        for lane in range(used):
+                            values[tap * L + lane] = there[lane * output_stride]
+                apply(transform, values, r * L, L, advance(pointer(u), target + (channel * width + vector - first) * L),
+                      size_out(transform) * point, point)  # fmt: skip
 
 
 # ---------------------------------------------------------------- gradient of the filters
@@ -345,22 +353,26 @@ def transform_block(thread, counter, to_points, spread, x, g, read, write, block
     scratch, buffer = advance(own, blocks.scratch), advance(own, blocks.read)
     part = product.channel_blocks * capacity * L
     fill_zeros(buffer, read.buffer_rows * read.buffer_width * L)
-    for item in chunked_range(counter, tiles.images * product.channel_blocks):
-        i, block = item // product.channel_blocks, item % product.channel_blocks
-        channel = (tiles.image + i) * read.all_channels + group * read.channels + block * L
-        planes = advance(pointer(x), channel * read.height * read.width)
-        v = advance(pointer(space), blocks.v + (block * capacity + i * count) * L)
-        _transform_plane(to_points, planes, min(L, read.channels - block * L), read, tiles, across, v,
-                         blocks.v_point, part, buffer, scratch)  # fmt: skip
+    images = -(-TILES // count)
+    sets = -(-tiles.images // images)
+    for item in chunked_range(counter, sets * product.channel_blocks):
+        first, block = item // product.channel_blocks * images, item % product.channel_blocks
+        for i in range(first, min(first + images, tiles.images)):
+            channel = (tiles.image + i) * read.all_channels + group * read.channels + block * L
+            planes = advance(pointer(x), channel * read.height * read.width)
+            v = advance(pointer(space), blocks.v + (block * capacity + i * count) * L)
+            _transform_plane(to_points, planes, min(L, read.channels - block * L), read, tiles, across, v,
+                             blocks.v_point, part, buffer, scratch)  # fmt: skip
     buffer = advance(own, blocks.write)
     fill_zeros(buffer, write.buffer_rows * write.buffer_width * L)
-    for item in chunked_range(counter, tiles.images * product.vectors, 1):
-        i, block = item // product.vectors, item % product.vectors
-        channel = (tiles.image + i) * write.all_channels + group * write.channels + block * L
-        planes = advance(pointer(g), channel * write.height * write.width)
-        z = advance(pointer(space), blocks.m + (block * capacity + i * count) * L)
-        _transform_plane(spread, planes, min(L, write.channels - block * L), write, tiles, across, z,
-                         blocks.m_point, 0, buffer, scratch)  # fmt: skip
+    for item in chunked_range(counter, sets * product.vectors, 1):
+        first, block = item // product.vectors * images, item % product.vectors
+        for i in range(first, min(first + images, tiles.images)):
+            channel = (tiles.image + i) * write.all_channels + group * write.channels + block * L
+            planes = advance(pointer(g), channel * write.height * write.width)
+            z = advance(pointer(space), blocks.m + (block * capacity + i * count) * L)
+            _transform_plane(spread, planes, min(L, write.channels - block * L), write, tiles, across, z,
+                             blocks.m_point, 0, buffer, scratch)  # fmt: skip
 
 
 @parallel
@@ -381,7 +393,6 @@ def sum_products(thread, counter, sums, space, tiles, blocks, product, add):
     """
     L = lanes(pointer(space))
     columns = product.all_parts * product.channel_blocks
-    rows = sums.shape[1] // (columns * L) // SUM_ROWS * SUM_ROWS
     plane, steps = blocks.capacity * L, -(-columns // VECTORS)
     for item in chunked_range(counter, product.points * steps):
         p, column = item // steps, item % steps * VECTORS
@@ -391,9 +402,9 @@ def sum_products(thread, counter, sums, space, tiles, blocks, product, add):
             continue
         v = advance(pointer(space), blocks.v + p * blocks.v_point + column * plane)
         z = advance(pointer(space), blocks.m + p * blocks.m_point)
-        for channel in range(0, rows, SUM_ROWS):
+        for channel in range(0, product.rows, SUM_ROWS):
             a = advance(z, channel // L * plane + channel % L)
-            c = advance(pointer(sums), p * sums.shape[1] + (column * rows + channel * width) * L)
+            c = advance(pointer(sums), p * sums.shape[1] + (column * product.rows + channel * width) * L)
             if width == VECTORS:
                 sums_kernel(tiles, a, v, plane, c, width * L, add)
             else:
@@ -407,20 +418,25 @@ def finish_filters(thread, counter, transform, sums, dw, taps, product, group, i
     L = lanes(pointer(dw))
     kernel_size = dw.shape[2] * dw.shape[3]
     columns, point = product.all_parts * product.channel_blocks, sums.shape[1]
-    rows = point // (columns * L) // SUM_ROWS * SUM_ROWS
     square = np.zeros(r * r * L, dw.dtype)
     values = pointer(square)
-    for column in chunked_range(counter, columns):
-        part, block = column // product.channel_blocks, column % product.channel_blocks
-        first = column // VECTORS * VECTORS
-        width = min(VECTORS, columns - first)
-        source = advance(pointer(sums), (first * rows + column - first) * L)
-        used = min(L, inputs - block * L)
-        for output in range(outputs):
-            apply(transform, advance(source, output * width * L), alpha * point, point, values, r * L, L)
-            first_channel = (group * outputs + output) * inputs + block * L
-            for tap in range(r * r):
-                if taps[part, tap] >= 0:
-                    target = advance(pointer(dw), first_channel * kernel_size + taps[part, tap])
-                    for lane in range(used):
-                        target[lane * kernel_size] = values[tap * L + lane]
+    neighbors = max(1, CACHE_LINE // (L * dw.itemsize))  # one thread writes all that is in a cache line
+    steps = -(-product.channel_blocks // neighbors)
+    together = max(OUTPUTS, outputs * steps // PIECES)
+    for item in chunked_range(counter, steps * -(-outputs // together)):
+        begin, band = item % steps * neighbors, item // steps * together
+        for block in range(begin, min(begin + neighbors, product.channel_blocks)):
+            used = min(L, inputs - block * L)
+            for part in range(product.all_parts):
+                column = part * product.channel_blocks + block
+                first = column // VECTORS * VECTORS
+                width = min(VECTORS, columns - first)
+                source = advance(pointer(sums), (first * product.rows + column - first) * L)
+                for output in range(band, min(band + together, outputs)):
+                    apply(transform, advance(source, output * width * L), alpha * point, point, values, r * L, L)
+                    first_channel = (group * outputs + output) * inputs + block * L
+                    for tap in range(r * r):
+                        if taps[part, tap] >= 0:
+                            target = advance(pointer(dw), first_channel * kernel_size + taps[part, tap])
+                            for lane in range(used):
+                                target[lane * kernel_size] = values[tap * L + lane]

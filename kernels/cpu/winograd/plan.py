@@ -8,6 +8,7 @@ import numpy as np
 from ...shapes import Array, Padding, Pair, round_up
 from ..microkernel import ROWS, SUM_ROWS, VECTORS
 from ..runtime.allocator import empty
+from ..runtime.instruction_set import CACHE_LINE
 from ..runtime.thread_pool import PerThread
 from ..runtime.threads import get_num_threads
 from ..simd import VECTOR_BYTES
@@ -178,7 +179,7 @@ def _sum_plan(x_shape, g_shape, kernel_size, stride, padding, dilation, inputs, 
     sizes = [0, 0, read.buffer_rows * read.buffer_width * lanes, write.buffer_rows * write.buffer_width * lanes]
     sizes.append(2 * lanes * lanes)
     blocks, space = _blocks(down, across, lattices, images, rows, capacity, product.vectors, v_point, z_point, sizes)
-    sums_shape = (extent**2, _odd(round_up(outputs, SUM_ROWS) * columns) * lanes)
+    sums_shape = (extent**2, _odd(product.rows * columns) * lanes)
     transforms = _transforms(("BT", "A", "GT"), tile)
     return transforms, walk.taps, read, write, blocks._replace(v=0, m=v), product, sums_shape, v + z, space
 
@@ -196,24 +197,30 @@ def _product(walk, extent, inputs, outputs, groups, lanes):
                 (indices,) = which.nonzero()
                 spans[phase, point] = indices[0], indices[-1] + 1
     channel_blocks, vectors = -(-inputs // lanes), -(-outputs // lanes)
-    points = [extent**2 * _odd(len(parts) * channel_blocks * lanes * vectors) * lanes for parts in walk.parts]
+    points = np.array([_odd(len(parts) * channel_blocks * lanes * vectors) * lanes for parts in walk.parts])
     return kernels.Product(
         groups=groups,
         phases=len(walk.parts),
         points=extent**2,
         all_parts=len(walk.part_row),
         first=firsts,
-        start=np.cumsum([0, *points]),
+        start=np.cumsum([0, *(extent**2 * points)]),
+        point=points,
         origin=np.array([parts[0] if parts else 0 for parts in walk.parts]),
         spans=spans,
         channel_blocks=channel_blocks,
         vectors=vectors,
+        rows=round_up(outputs, SUM_ROWS),
     )
 
 
 def _odd(vectors):
-    """See the end of the introduction to `minigen.kernels.cpu.winograd.kernels`."""
-    return vectors | 1
+    """The vectors, and a few more, that fill an odd number of cache lines.
+
+    See the end of the introduction to `minigen.kernels.cpu.winograd.kernels`.
+    """
+    in_line = CACHE_LINE // VECTOR_BYTES
+    return (-(-vectors // in_line) | 1) * in_line
 
 
 def _blocks(down, across, lattices, images, rows, capacity, vectors, v_point, m_point, sizes):
