@@ -564,7 +564,7 @@ exercises.growth(growth)
 with plot.style():
     picture, axes = plot.figure(
         1, 2, size=(8.6, 5.3),
-        caption="minigen train dcgan --network conv --steps 500 --beta1 0.5 (left) and --beta1 0.9 (right), seed 0: samples at the end. "
+        caption="minigen train dcgan --network conv --batch-size 32 --steps 500 --beta1 0.5 (left) and --beta1 0.9 (right), seed 0: samples at the end. "
         "(Made once and stored.)",
     )  # fmt: skip
     for place, beta1 in zip(axes, ("0.5", "0.9")):

@@ -85,7 +85,12 @@ def test_help_names_every_default(capsys):
     with pytest.raises(SystemExit):
         main(["train", "dcgan", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("(default: mnist5k)", "(default: conv_dense)", "first decay rate of Adam", "--resume"):
+    for words in (
+        "(default: mnist5k)",
+        "(default: conv_dense; conv_k4_bn from 32 pixels",
+        "first decay rate of Adam",
+        "--resume",
+    ):
         assert words in text
 
 

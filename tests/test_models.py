@@ -69,7 +69,12 @@ def test_counts_of_the_default_networks():
 @pytest.mark.parametrize("size", [28, 32, 64])
 @pytest.mark.parametrize(
     "options",
-    [{"width": 4}, {"network": "conv", "width": 4}, {"network": "conv_k4_bn"}, {"network": "conv_k5_dropout"}],
+    [
+        {"network": "conv_dense", "width": 4},
+        {"network": "conv", "width": 4},
+        {"network": "conv_k4_bn"},
+        {"network": "conv_k5_dropout"},
+    ],
     ids=["conv_dense", "conv", "conv_k4_bn", "conv_k5_dropout"],
 )
 def test_every_size_and_number_of_channels(options, size, channels):
@@ -111,18 +116,32 @@ def test_what_was_not_given_follows_from_the_networks_the_loss_and_the_norm():
         o = DCGAN(size, channels, width=2, latent=2, **options).options
         return o.norm, o.lr, o.smoothing, o.r1, o.minibatch
 
-    assert found() == ("none", 5e-3, 0.0, 0.3, True)
+    assert found() == ("none", 5e-3, 0.0, 0.1, True)
     assert found(network="conv") == ("batch", 1e-2, 0.1, 0.0, False)
-    assert found(loss="minimax") == ("none", 5e-4, 0.0, 0.3, True)
+    assert found(loss="minimax") == ("none", 5e-4, 0.0, 0.1, True)
     assert found(norm="batch") == ("batch", 5e-3, 0.0, 0.0, True)
     assert found(lr=1.0, smoothing=0.2, r1=0.0, minibatch=False) == ("none", 1.0, 0.2, 0.0, False)
-    assert [found(*shape)[3] for shape in ((28, 3), (56, 1), (64, 3))] == [0.9, 1.2, 4.7]  # 4.702
+    dense = {"network": "conv_dense"}
+    assert [found(*shape, **dense)[3] for shape in ((28, 3), (56, 1), (64, 3))] == [0.3, 0.4, 1.57]  # 1.5673
     assert [DCGAN(28, network=name).options.ema for name in ("conv_dense", "conv", "conv_k4_bn")] == [0.999, 0.0, 0.0]
-    assert [DCGAN(size).options.width for size in (28, 32)] == [None, 16]
-    assert [found(size)[1] for size in (8, 28, 32, 64)] == [5e-3, 5e-3, 2e-3, 2e-3]
-    assert [DCGAN(size, 1, width=2).options.upsample for size in (28, 32)] == ["transposed", "bilinear"]
+    assert [DCGAN(size, **dense).options.width for size in (28, 32)] == [None, 16]
+    assert [found(size, **dense)[1] for size in (8, 28, 32, 64)] == [5e-3, 5e-3, 2e-3, 2e-3]
+    assert [DCGAN(size, 1, width=2, **dense).options.upsample for size in (28, 32)] == ["transposed", "bilinear"]
     assert found(64, network="conv")[1] == 1e-2
     assert DCGAN(64, 1, network="conv", width=2).options.upsample == "transposed"
+
+
+def test_from_32_pixels_the_defaults_are_for_photographs():
+    def found(size, **options):
+        o = DCGAN(size, **options).options
+        return o.network, o.lr, o.ema, o.r1
+
+    assert found(28) == ("conv_dense", 5e-3, 0.999, 0.1)
+    assert found(32) == found(64) == ("conv_k4_bn", 5e-4, 0.998, 0.0)
+    assert found(64, network="conv_k4_bn") == ("conv_k4_bn", 1e-2, 0.0, 0.0)
+    assert found(64, lr=1e-3, ema=0.0) == ("conv_k4_bn", 1e-3, 0.0, 0.0)
+    with pytest.raises(ValueError, match="width is an option of the conv and mlp networks, not of conv_k4_bn"):
+        DCGAN(64, width=8)
 
 
 @pytest.mark.parametrize(("upsample", "alike"), [("nearest", True), ("bilinear", True), ("transposed", False)])

@@ -16,8 +16,12 @@ from minigen.metrics import membership
 from minigen.train import load_trained
 
 FAMILIES = {
-    "dcgan": ("dcgan", ["--network", "conv"], 1500),
-    "shifted-dcgan": (f"{Path(__file__).with_name('shifted_families.py')}:ShiftedDCGAN", ["--network", "conv"], 1500),
+    "dcgan": ("dcgan", ["--network", "conv", "--batch-size", "32"], 1500),
+    "shifted-dcgan": (
+        f"{Path(__file__).with_name('shifted_families.py')}:ShiftedDCGAN",
+        ["--network", "conv", "--batch-size", "32"],
+        1500,
+    ),
     "vae": ("vae", [], 1000),
     "shifted-vae": (f"{Path(__file__).with_name('shifted_families.py')}:ShiftedVAE", [], 1000),
 }

@@ -41,7 +41,7 @@ ROWS = {
         "ssgan": FEW,
         "ssgan, labeled images augmented": f"{FEW} --affine 1",
     },
-    "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --ema 0 --steps 9000"},
+    "stacked": {"dcgan": "dcgan --data stacked_mnist --width 24 --ema 0 --batch-size 32 --steps 9000"},
     "codes": {"aae": f"aae {CODES}", "vae": f"vae --network mlp {CODES}"},
     "growing": {"direct": f"{GROWING} --growing 0 --steps 500", "grown": f"{GROWING} --steps 800"},
 }

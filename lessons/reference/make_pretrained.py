@@ -32,7 +32,7 @@ TARGET = HERE.parents[1] / "minigen" / "pretrained"
 MODELS = {"cgan": "mnist5k", "dcgan": "mnist5k", "points": "ring8", "repair": "photos", "vae": "mnist5k"}
 """The families and what they learn from: for all but points the default."""
 
-OPTIONS = {"dcgan": ["--network", "conv", "--steps", "1500"]}
+OPTIONS = {"dcgan": ["--network", "conv", "--batch-size", "32", "--steps", "1500"]}
 """What is not the default: the networks of the paper need a quarter of the bytes."""
 
 GRIDS = 6

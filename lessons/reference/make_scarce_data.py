@@ -54,7 +54,8 @@ def gray(images: np.ndarray) -> float:
 
 # ---- GANs with few images
 
-GAN, STEPS = "dcgan --ema 0", 2500  # without the average of weights, which hides what the last weights do
+# Without the average of weights, which hides what the last weights do.
+GAN, STEPS = "dcgan --ema 0 --batch-size 32", 2500
 AFFINE = "translate+rotate+scale"
 REALS_ONLY = "100 real images only"
 GAN_ROWS = {

@@ -5,7 +5,7 @@ generated images shifted, also in the step of the generator, whose gradient pass
 Differentiable Augmentation for Data-Efficient GAN Training, arXiv 2006.10738).  A VAE has no such game: it simply learns
 from shifted images.
 
-    minigen train lessons/reference/shifted_families.py:ShiftedDCGAN --network conv --images 100 --steps 1500
+    minigen train lessons/reference/shifted_families.py:ShiftedDCGAN --network conv --batch-size 32 --images 100 --steps 1500
     minigen train lessons/reference/shifted_families.py:ShiftedVAE --images 100 --steps 2000
 """
 
