@@ -11,10 +11,11 @@ whose functions fit, and never names NumPy itself:
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from ._util.optional import IN_BROWSER
 __all__ = [
     "Array",
     "DeviceError",
+    "Recorder",
     "array_module",
     "describe",
     "device_of",
@@ -31,6 +33,8 @@ __all__ = [
     "get_rng_state",
     "is_array",
     "manual_seed",
+    "recording",
+    "repeated",
     "rng",
     "seeded",
     "set_rng_state",
@@ -112,7 +116,55 @@ def to_device(array: Any, device: str) -> Any:
         return array
     if device == "cpu":
         return array.get()
-    return gpu_module().asarray(array)
+    recorder = _recorder.get()
+    return gpu_module().asarray(array) if recorder is None else recorder.upload(array)
+
+
+T = TypeVar("T")
+
+
+class Recorder(Protocol):
+    """What records a training step on a GPU, so that it can be replayed: see `minigen.train.graph`."""
+
+    def repeat(self, action: Callable[[], T]) -> T:
+        """Do `action`, and do it again before each replay."""
+
+    def upload(self, array: Array) -> Any:
+        """Copy an array to the GPU."""
+
+
+_recorder: ContextVar[Recorder | None] = ContextVar("minigen_recorder", default=None)
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[None]:
+    """Inside the block `repeated` and `to_device` ask the recorder."""
+    token = _recorder.set(recorder)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)
+
+
+def repeated(action: Callable[[], T]) -> T:
+    """Do `action` and return what it returns; where the step is recorded, do it again before each replay.
+
+    It is for what the CPU does in a training step and what is another thing in every step: to draw random numbers, to
+    count, to compute a learning rate.  A replay repeats the work of the GPU only, and these actions.
+
+    Parameters
+    ----------
+    action : callable
+        Without arguments.  It may copy arrays to the GPU and start kernels: a replay gives the recorded kernels the new
+        numbers and copies.  It computes nothing else there.
+
+    Examples
+    --------
+    >>> repeated(lambda: 1 + 1)
+    2
+    """
+    recorder = _recorder.get()
+    return action() if recorder is None else recorder.repeat(action)
 
 
 def gpu_module() -> ModuleType:

@@ -4,11 +4,12 @@ Random functions draw from the package's stream (`minigen.manual_seed`), or from
 any ``numpy.random.Generator``.  The numbers are the same on every device.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .backend import describe, rng, to_device
+from .backend import describe, repeated, rng, to_device
 from .tensor import Tensor, tensor
 
 __all__ = [
@@ -39,6 +40,11 @@ def _shape(op: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _finish(array: Any, requires_grad: bool, device: str) -> Tensor:
     return Tensor(to_device(array, device), requires_grad)
+
+
+def _drawn(draw: Callable[[], Any], device: str, requires_grad: bool = False) -> Tensor:
+    """What `draw` returns; where a step is replayed, it draws anew."""
+    return Tensor(repeated(lambda: to_device(np.asarray(draw()), device)), requires_grad)
 
 
 def zeros(*size: Any, dtype: Any = np.float32, device: str = "cpu", requires_grad: bool = False) -> Tensor:
@@ -107,8 +113,8 @@ def randn(
     >>> randn(2, 3).shape
     (2, 3)
     """
-    draws = np.asarray((generator or rng()).standard_normal(_shape("randn", size), dtype=dtype))
-    return _finish(draws, requires_grad, device)
+    shape = _shape("randn", size)
+    return _drawn(lambda: (generator or rng()).standard_normal(shape, dtype=dtype), device, requires_grad)
 
 
 def rand(
@@ -123,8 +129,8 @@ def rand(
     >>> bool(rand(4).max() < 1)
     True
     """
-    draws = np.asarray((generator or rng()).random(_shape("rand", size), dtype=dtype))
-    return _finish(draws, requires_grad, device)
+    shape = _shape("rand", size)
+    return _drawn(lambda: (generator or rng()).random(shape, dtype=dtype), device, requires_grad)
 
 
 def randint(
@@ -135,7 +141,8 @@ def randint(
     >>> randint(0, 1, (3,))
     tensor([0, 0, 0])
     """
-    return _finish(np.asarray((generator or rng()).integers(low, high, _shape("randint", (size,)))), False, device)
+    shape = _shape("randint", (size,))
+    return _drawn(lambda: (generator or rng()).integers(low, high, shape), device)
 
 
 def randperm(n: int, generator: np.random.Generator | None = None, device: str = "cpu") -> Tensor:
@@ -144,7 +151,7 @@ def randperm(n: int, generator: np.random.Generator | None = None, device: str =
     >>> sorted(randperm(4).numpy().tolist())
     [0, 1, 2, 3]
     """
-    return _finish((generator or rng()).permutation(n), False, device)
+    return _drawn(lambda: (generator or rng()).permutation(n), device)
 
 
 def eye(

@@ -466,7 +466,8 @@ def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_
             dtype = np.float32
     if data.dtype.kind not in "fiub":
         raise TypeError(f"tensor: expected numbers, got dtype {data.dtype}")
-    array = data.astype(dtype or data.dtype, copy=True)
+    moves = device is not None and device != backend.device_of(data)  # which copies
+    array = data.astype(dtype or data.dtype, copy=not moves)
     array = np.asarray(array) if isinstance(array, np.generic) else array
     return Tensor(array if device is None else backend.to_device(array, device), requires_grad)
 

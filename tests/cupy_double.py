@@ -6,6 +6,8 @@
   in `SYNCS` with file and line, or an error inside `no_sync`.
 - What CuPy would start a kernel for is counted in `LAUNCHES` by its name: all but views and empty arrays.
 - Arrays of the host that are copied to the device are listed in `UPLOADS` by their shapes.
+- Streams capture: what would be started is recorded, its results are NaN until the graph is launched, and to copy from
+  the host or to wait is an error.  A graph works on the arrays that it was captured with, as on a GPU.
 - Arrays have a ``__cuda_array_interface__``, so the emulator takes them, and know the array whose memory they view.
 
 `as_cupy` puts it in CuPy's place: ``import cupy`` gives the double then.  `host_kernels` lets the reference kernels work
@@ -13,6 +15,7 @@ on its arrays, which is much quicker than emulating CUDA ones.
 """
 
 import contextlib
+import functools
 import inspect
 import math
 import re
@@ -32,6 +35,7 @@ SYNCS: list[tuple[str, str, int]] = []
 LAUNCHES: Counter[str] = Counter()
 UPLOADS: list[tuple[int, ...]] = []
 _forbidden = False
+_captured: list | None = None  # functions without arguments, while a stream captures
 
 
 class HiddenSyncError(RuntimeError):
@@ -40,6 +44,8 @@ class HiddenSyncError(RuntimeError):
 
 def _sync(what):
     frame = sys._getframe(2)
+    if _captured is not None:
+        raise RuntimeError(f"{what} while a stream captures")
     SYNCS.append((what, frame.f_code.co_filename, frame.f_lineno))
     if _forbidden:
         raise HiddenSyncError(f"{what} at {frame.f_code.co_filename}:{frame.f_lineno}")
@@ -60,7 +66,8 @@ def no_sync():
 def as_cupy():
     """Inside the block ``import cupy`` gives the double, and ``import cupyx.scipy.special`` its error function."""
     special = types.ModuleType("cupyx.scipy.special")
-    special.erf = lambda array: _wrap(np.asarray(np.frompyfunc(math.erf, 1, 1)(array._host), array.dtype), array)
+    erf = np.frompyfunc(math.erf, 1, 1)
+    special.erf = lambda array: _computed(lambda: np.asarray(erf(array._host), array.dtype), array)
     doubles = {"cupy": xp, "cupyx.scipy.special": special}
     before = {name: sys.modules[name] for name in doubles if name in sys.modules}
     sys.modules.update(doubles)
@@ -114,6 +121,59 @@ def _wrap(result, *sources):
                 base = source if source.base is None else source.base
         return ndarray(array, base)
     return type(result)(_wrap(part, *sources) for part in result) if type(result) in (tuple, list) else result
+
+
+def _computed(compute, *sources):
+    """What `compute` returns, as an array of the device: computed now, and again when a captured graph is launched."""
+    result = _wrap(compute(), *sources)
+    if _captured is not None:
+        held = [source._host for source in sources if isinstance(source, ndarray)]
+        new = [
+            (i, part._host)
+            for i, part in enumerate(_parts(result))
+            if part.base is None and not any(part._host is host for host in held)
+        ]
+
+        def again():
+            parts = [np.asarray(part) for part in _parts(compute())]
+            for i, host in new:
+                host[...] = parts[i]
+
+        if new:
+            _captured.append(again)
+        for _, host in new:
+            host.fill(np.nan if host.dtype.kind == "f" else 0)
+    return result
+
+
+def _parts(result):
+    return result if isinstance(result, list | tuple) else [result]
+
+
+def start(run):
+    """Do what changes arrays in place: now, or when the graph that is being captured is launched."""
+    run() if _captured is None else _captured.append(run)
+
+
+class Stream:
+    """A stream that can capture."""
+
+    ptr = 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def begin_capture(self):
+        global _captured
+        _captured = []
+
+    def end_capture(self):
+        global _captured
+        runs, _captured = _captured, None
+        return SimpleNamespace(launch=lambda: [run() for run in runs])
 
 
 class ndarray:
@@ -180,11 +240,12 @@ class ndarray:
         index = _index(index)
         if any(getattr(part, "dtype", None) == np.bool_ for part in (index if isinstance(index, tuple) else (index,))):
             _sync("mask")  # how large is the result?
-        return _launched("getitem", _wrap(self._host[index], self))
+        return _launched("getitem", _computed(lambda: self._host[index], self))
 
     def __setitem__(self, index, value):
         LAUNCHES["setitem"] += 1
-        self._host[_index(index)] = _unwrap(value, "setitem")
+        index, value = _index(index), _unwrap(value, "setitem")
+        start(lambda: self._host.__setitem__(index, value))
 
     def __getattr__(self, name):
         if name.startswith("__") or (real is not None and not hasattr(real.ndarray, name)):  # the host's ways in
@@ -200,7 +261,7 @@ def _launched(name, result, *sources):
     for source in sources:
         if isinstance(source, ndarray) and isinstance(result, ndarray) and source._host is result._host:
             return source
-    LAUNCHES[name] += isinstance(result, ndarray) and result.base is None and name not in ("empty", "empty_like")
+    LAUNCHES[name] += isinstance(result, ndarray) and result.base is None
     return result
 
 
@@ -220,10 +281,15 @@ def _operator(name):
     def apply(self, *others):
         if any(getattr(other, "__array_priority__", 0) > ndarray.__array_priority__ for other in others):
             return NotImplemented
-        result = getattr(self._host, name)(*(_unwrap(other, name) for other in others))
-        LAUNCHES[name.strip("_")] += result is not NotImplemented
-        in_place = name.startswith("__i") and name != "__invert__"
-        return result if result is NotImplemented else self if in_place else _wrap(result)
+        compute = functools.partial(getattr(self._host, name), *(_unwrap(other, name) for other in others))
+        if name.startswith("__i") and name != "__invert__":
+            LAUNCHES[name.strip("_")] += 1
+            start(compute)
+            return self
+        if compute() is NotImplemented:
+            return NotImplemented
+        LAUNCHES[name.strip("_")] += 1
+        return _computed(compute)
 
     return apply
 
@@ -258,6 +324,8 @@ def _signature(function):
         return inspect.signature(eval(f"lambda {names}: 0", {}))
 
 
+#: Functions that change an array.
+_IN_PLACE = {"at", "copyto", "fill", "partition", "put", "sort"}
 #: Functions whose result is as large as the device's numbers say.
 _WAITING = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique"}
 
@@ -274,8 +342,13 @@ def _checked(host, function, name, *owner):
                 raise TypeError(f"cupy.{name}{signature}: {error}") from None
         if name.rpartition(".")[2] in _WAITING or (name == "where" and len(args) == 1):
             _sync(name)
-        result = _wrap(host(*_unwrap(args, name), **_unwrap(kwargs, name)), *owner, *args)
-        return _launched(name.rpartition(".")[2], result, *args)
+        compute = functools.partial(host, *_unwrap(args, name), **_unwrap(kwargs, name))
+        if name in ("empty", "empty_like"):
+            return _wrap(compute())
+        if _captured is not None and (kwargs.get("out") is not None or name.rpartition(".")[2] in _IN_PLACE):
+            start(compute)
+            return kwargs.get("out")
+        return _launched(name.rpartition(".")[2], _computed(compute, *owner, *args), *args)
 
     if isinstance(host, np.ufunc):
         for method in ("at", "reduce", "outer"):
@@ -302,18 +375,23 @@ class _Cupy(_Module):
         is_available=lambda: True,
         runtime=SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError),
         get_current_stream=lambda: SimpleNamespace(ptr=0),
+        Stream=Stream,
+        MemoryPool=lambda: SimpleNamespace(malloc=None),
+        using_allocator=lambda allocator: contextlib.nullcontext(),
     )
 
     def asarray(self, a, dtype=None, **kwargs):
         if isinstance(a, ndarray):
-            return ndarray(np.asarray(a._host, dtype))
+            return _computed(lambda: np.asarray(a._host, dtype), a)
+        if _captured is not None:
+            raise RuntimeError("a copy from the host while a stream captures")
         UPLOADS.append(np.shape(a))
         return ndarray(np.array(_unwrap(a, "asarray") if isinstance(a, list | tuple) else a, dtype))
 
     def array(self, a, dtype=None, copy=True, **kwargs):
         if not isinstance(a, ndarray):
             return self.asarray(a, dtype)
-        return ndarray(np.array(a._host, dtype))
+        return _computed(lambda: np.array(a._host, dtype))
 
     def asnumpy(self, a, **kwargs):
         if not isinstance(a, ndarray):

@@ -164,6 +164,12 @@ def words():
                 packed[name] = self._launches[kernel].__module__.endswith("packed")
                 if found[0][1:] != found[1][1:] or found[0][3] != pointer:
                     differing[name] = found
+            changing = [isinstance(value, tuple) and isinstance(value[0], np.generic) for value in arguments]
+            if any(changing):  # as a graph has it
+                pairs = zip(arguments, changing)
+                self.start(
+                    kernel.from_memory, blocks, [Array(np.array(value)) if is_one else value for value, is_one in pairs]
+                )
 
     packed, differing, gpu = {}, {}, Both(arrays)
     numba = by_numba(gpu)

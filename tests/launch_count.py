@@ -29,8 +29,12 @@ class Counting:
         self.launches = []
 
     def start(self, kernel, blocks, arguments):
-        numbers = tuple(value for value in arguments if isinstance(value, np.generic))
+        numbers = tuple(value for value in arguments if _are_numbers(value))
         self.launches.append((kernel.function.__name__, blocks, numbers))
+
+
+def _are_numbers(value):
+    return isinstance(value[0] if isinstance(value, tuple) else value, np.generic)
 
 
 @dataclass

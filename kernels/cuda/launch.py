@@ -17,6 +17,7 @@ __all__ = [
     "Gpu",
     "Kernel",
     "contiguous",
+    "current_device",
     "deliver",
     "elements",
     "empty",
@@ -50,6 +51,15 @@ class Kernel:
         """For each argument, the function that makes what the kernel takes from what it is given."""
         name = self.function.__name__
         return tuple(functools.partial(_reader(kind), name) for kind in self.arguments)
+
+    @functools.cached_property
+    def from_memory(self) -> "Kernel":
+        """The same kernel, which reads the numbers that change (`target.changing`) from the GPU's memory.
+
+        A graph of launches keeps the arguments of each, so it can be given other numbers only there.
+        """
+        kinds = (types.Array(kind.dtype, 1, "C") if _changes(kind) else kind for kind in self.arguments)
+        return Kernel(self.function, tuple(kinds), self.threads)
 
 
 class Device(Protocol):
@@ -123,13 +133,14 @@ def _gpu() -> Gpu:
     return Gpu(cupy)
 
 
-def _here() -> Device:
+def current_device() -> Device:
+    """Where kernels run: the GPU, or what `running_on` has put in its place."""
     return _device.get() or _gpu()
 
 
 def left_to_numba() -> tuple[str, ...]:
     """Names of the kernels that Numba has launched here, because their launches cannot be packed."""
-    return tuple(sorted(getattr(_here(), "left_to_numba", ())))
+    return tuple(sorted(getattr(current_device(), "left_to_numba", ())))
 
 
 @contextlib.contextmanager
@@ -168,10 +179,17 @@ def launch(kernel: Kernel, blocks: int, *arguments: Any) -> None:
         return
     if blocks > LIMIT:
         raise ValueError(f"{kernel.function.__name__}: {blocks} blocks of threads are more than the {LIMIT} of a GPU")
-    _here().start(kernel, blocks, [read(value) for read, value in zip(kernel.readers, arguments, strict=True)])
+    current_device().start(kernel, blocks, [read(value) for read, value in zip(kernel.readers, arguments, strict=True)])
+
+
+def _changes(kind: types.Type) -> bool:
+    return isinstance(kind, types.UniTuple) and isinstance(kind.dtype, types.Number)
 
 
 def _reader(kind: types.Type) -> Callable[[str, Any], Any]:
+    if _changes(kind):
+        one = np.dtype(kind.dtype.name).type
+        return lambda kernel, values: tuple([one(value) for value in values])
     if isinstance(kind, types.BaseTuple):
         return _flat_arrays
     if isinstance(kind, types.Array):
@@ -201,7 +219,7 @@ def elements(kernel: Kernel, count: int, *arguments: Any) -> None:
 
 def empty(shape: Any, dtype: Any) -> Any:
     """A new array where the kernels run."""
-    return _here().arrays.empty(shape, dtype)
+    return current_device().arrays.empty(shape, dtype)
 
 
 def contiguous(name: str, array: Any) -> Any:
@@ -219,7 +237,7 @@ def contiguous(name: str, array: Any) -> Any:
     TypeError
         If it is no array of the device.
     """
-    arrays = _here().arrays
+    arrays = current_device().arrays
     if not isinstance(array, arrays.ndarray):
         kind = f"{type(array).__module__}.{type(array).__name__}"
         raise TypeError(f"{name}: expected an array of {arrays.__name__}, got {kind}; arrays are not copied silently")

@@ -43,11 +43,12 @@ def launch_lists(make: Callable[[int, Any], Kernel], columns: Sequence[Sequence[
     columns : sequence of sequences of array
         The lists: of one length, and contiguous arrays of one dtype; those at one place are of one shape.
     *numbers
-        What the kernel takes after the lists.
+        What the kernel takes after the lists, as one tuple: see `target.changing`.
     """
+    rest = [numbers] if numbers else []
     most = (MOST_BYTES - _NUMBER_BYTES) // (len(columns) * _ARRAY_BYTES)
     for begin in range(0, len(columns[0]), most):
         part = [column[begin : begin + most] for column in columns]
         count = len(part[0])
         parts = min(-(-max(x.size for x in part[0]) // (THREADS * _ELEMENTS)), MOST_BLOCKS // count)
-        launch(make(count, part[0][0].dtype), count * parts, *part, *numbers)
+        launch(make(count, part[0][0].dtype), count * parts, *part, *rest)

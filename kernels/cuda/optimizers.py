@@ -13,7 +13,7 @@ from ..shapes import Array
 from ..signatures import checked
 from .launch import Kernel, contiguous
 from .lists import arrays, indices, launch_lists
-from .target import cuda, int32, number
+from .target import changing, cuda, int32
 
 __all__ = ["adam_step", "adam_steps", "ema_steps", "rmsprop_step", "rmsprop_steps", "sgd_step", "sgd_steps"]
 
@@ -157,7 +157,8 @@ def _steps(name, make, kind, params, grads, states, *rates):
 
 @functools.cache
 def _sgd(moving, decaying, nesterov, first, count, dtype):
-    def sgd_steps(params, velocities, grads, lr, momentum, undampened, weight_decay):
+    def sgd_steps(params, velocities, grads, rates):
+        lr, momentum, undampened, weight_decay = rates[0], rates[1], rates[2], rates[3]
         k = int32(cuda.blockIdx.x % count)
         param, velocity, grad = params[k], velocities[k], grads[k]
         for e in indices(param.size, count):
@@ -168,14 +169,14 @@ def _sgd(moving, decaying, nesterov, first, count, dtype):
                 g = g + momentum * moved if nesterov else moved
             param[e] -= lr * g
 
-    return Kernel(sgd_steps, (*[arrays(dtype, count)] * 3, *[number(dtype)] * 4))
+    return Kernel(sgd_steps, (*[arrays(dtype, count)] * 3, changing(dtype, 4)))
 
 
 @functools.cache
 def _adam(amsgrad, decaying, count, dtype):
-    def adam_steps(
-        params, ms, vs, vmaxs, grads, shrink, decay, beta1, rest1, beta2, rest2, step_size, root_correction, eps
-    ):
+    def adam_steps(params, ms, vs, vmaxs, grads, rates):
+        shrink, decay, beta1, rest1, beta2, rest2 = rates[0], rates[1], rates[2], rates[3], rates[4], rates[5]
+        step_size, root_correction, eps = rates[6], rates[7], rates[8]
         k = int32(cuda.blockIdx.x % count)
         param, m, v, vmax, grad = params[k], ms[k], vs[k], vmaxs[k], grads[k]
         for e in indices(param.size, count):
@@ -189,14 +190,15 @@ def _adam(amsgrad, decaying, count, dtype):
                 vmax[e] = second
             param[e] = p - step_size * first / (math.sqrt(second) / root_correction + eps)
 
-    return Kernel(adam_steps, (*[arrays(dtype, count)] * 5, *[number(dtype)] * 9))
+    return Kernel(adam_steps, (*[arrays(dtype, count)] * 5, changing(dtype, 9)))
 
 
 @functools.cache
 def _rmsprop(centered, moving, decaying, count, dtype):
     zero = dtype.type(0)
 
-    def rmsprop_steps(params, vs, means, velocities, grads, lr, alpha, rest, eps, weight_decay, momentum):
+    def rmsprop_steps(params, vs, means, velocities, grads, rates):
+        lr, alpha, rest, eps, weight_decay, momentum = rates[0], rates[1], rates[2], rates[3], rates[4], rates[5]
         k = int32(cuda.blockIdx.x % count)
         param, v, mean, velocity, grad = params[k], vs[k], means[k], velocities[k], grads[k]
         for e in indices(param.size, count):
@@ -213,15 +215,15 @@ def _rmsprop(centered, moving, decaying, count, dtype):
                 velocity[e] = update
             param[e] -= lr * update
 
-    return Kernel(rmsprop_steps, (*[arrays(dtype, count)] * 5, *[number(dtype)] * 6))
+    return Kernel(rmsprop_steps, (*[arrays(dtype, count)] * 5, changing(dtype, 6)))
 
 
 @functools.cache
 def _ema(count, dtype):
-    def ema_steps(averages, values, share):
+    def ema_steps(averages, values, shares):
         k = int32(cuda.blockIdx.x % count)
-        average, value = averages[k], values[k]
+        average, value, share = averages[k], values[k], shares[0]
         for e in indices(average.size, count):
             average[e] += share * (value[e] - average[e])
 
-    return Kernel(ema_steps, (*[arrays(dtype, count)] * 2, number(dtype)))
+    return Kernel(ema_steps, (*[arrays(dtype, count)] * 2, changing(dtype, 1)))

@@ -120,7 +120,7 @@ def _form(kind: types.Type) -> tuple[str, _Reader]:
     """An argument's words as `struct` names them, and the function that appends them to a list."""
     if isinstance(kind, types.UniTuple):
         form, _ = _form(kind.dtype)
-        return form * kind.count, _read_arrays
+        return form * kind.count, _read_arrays if isinstance(kind.dtype, types.Array) else list.extend
     if isinstance(kind, types.Array):
         if kind.ndim != 1 or kind.layout != "C":
             raise UnexpectedNumbaError(f"an argument of type {kind}")

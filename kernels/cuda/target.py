@@ -34,6 +34,15 @@ def number(dtype):
     return from_dtype(dtype)
 
 
+def changing(dtype, count):
+    """Numba's type for numbers that change from launch to launch, such as a learning rate: one argument, a tuple.
+
+    A kernel takes them by index, ``rates[0]``.  So it works as well with an array in their place, which a graph of
+    launches needs: see `Kernel.from_memory`.
+    """
+    return types.UniTuple(from_dtype(dtype), count)
+
+
 def flat(dtype):
     """Numba's type for a contiguous array in one dimension, as kernels take them."""
     return types.Array(from_dtype(dtype), 1, "C")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..arguments import check_choice, check_number, check_tensor, check_vector
-from ..backend import rng
+from ..backend import repeated, rng
 from ..ops import elementwise as _elementwise
 from ..ops.elementwise import where
 from ..tensor import Tensor
@@ -135,7 +135,21 @@ def dropout(
     check_number("dropout", "p", p, most=1)
     if not training or p == 0:
         return input
-    return _elementwise.dropout(input, p=p, seed=int((generator or rng()).integers(2**63)))
+    return _elementwise.dropout(input, p=p, seed=_Seed(generator))
+
+
+class _Seed:
+    """The seed of a mask, as an integer; where a step is replayed, it is drawn anew."""
+
+    def __init__(self, generator: np.random.Generator | None):
+        self._generator = generator
+        repeated(self._draw)
+
+    def _draw(self) -> None:
+        self._value = int((self._generator or rng()).integers(2**63))
+
+    def __index__(self) -> int:
+        return self._value
 
 
 def check_slope(op: str, negative_slope: float | None, least: float = -math.inf) -> None:

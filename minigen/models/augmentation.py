@@ -4,10 +4,14 @@ from typing import Any
 
 from ..augment import Adaptive, Compose, parse
 
-__all__ = ["AUGMENT", "AUGMENT_P", "build_augmentation"]
+__all__ = ["AUGMENT", "AUGMENT_P", "NO_GRAPH", "build_augmentation"]
 
 AUGMENT = "random transforms {}, joined by +, such as translate+cutout; see minigen.augment"
 AUGMENT_P = "probability that a transform changes an image, from 0 to 1 (default: 1)"
+
+
+NO_GRAPH = "augment computes its transforms on the CPU, anew in each step"
+"""Why a CUDA graph cannot repeat a step with augmentation."""
 
 
 def build_augmentation(model: Any, adaptive: bool) -> tuple[Compose | None, float, Adaptive | None]:

@@ -5,7 +5,7 @@ A `GenerativeModel` makes images of vectors, an `ImageModel` makes images of ima
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -196,6 +196,21 @@ class Model(Module):
             for the GPU.  Losses have names that begin with ``loss``.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define training_step()")
+
+    def kind_of_step(self) -> Hashable:
+        """Say of what kind the next step is: all steps of a kind, with batches of one shape, start the same kernels.
+
+        A CUDA graph repeats the kernels of one step, so there is one for each kind; see `minigen.train.GraphedStep`.
+        """
+        return None
+
+    def why_no_graph(self) -> str:
+        """Say why a CUDA graph cannot repeat the training step; empty if it can.
+
+        A family without this method has none: in its step nothing says what the CPU must do again before each replay
+        (`minigen.backend.repeated`).
+        """
+        return "the training step of this family is not made for it"
 
     def preview(self, n: int, dataset: Dataset, generator: np.random.Generator) -> tuple[np.ndarray, int | None]:
         """Make images that show how far the training is.

@@ -14,7 +14,7 @@ import copy
 import numpy as np
 
 from .. import nn
-from ..backend import FLOATS
+from ..backend import FLOATS, repeated
 from ..kernels import find
 from ..tensor import Tensor, inplace_all, tensor
 
@@ -68,6 +68,9 @@ class EMA(nn.Module):
         network : Module
             With the layers of the network that was copied.
         """
+        repeated(lambda: self._update(network))
+
+    def _update(self, network: nn.Module) -> None:
         done = int(self.updates.item())
         # The weights of the first steps are noise; with the full decay from the start they would have a large share.
         decay = min(self.decay, (1 + done) / (10 + done))

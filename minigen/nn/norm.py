@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import functional as F
 from ..arguments import check_integer, check_number, check_sizes
+from ..backend import repeated
 from ..tensor import Tensor, tensor
 from .module import Module, Parameter
 
@@ -51,9 +52,14 @@ class _BatchNorm(Module):
         """Count a batch and return its weight; all are equal without a momentum."""
         if self.num_batches_tracked is None:
             return 0.0
-        count = self.num_batches_tracked.item() + 1
-        self.num_batches_tracked.set_array(np.asarray(count, np.int64))
+        count = repeated(self._count)
         return 1 / count if self.momentum is None else self.momentum
+
+    def _count(self) -> int:
+        assert self.num_batches_tracked is not None
+        count: int = self.num_batches_tracked.item() + 1
+        self.num_batches_tracked.set_array(np.asarray(count, np.int64))
+        return count
 
     def _check(self, input: Tensor) -> None:
         if input.ndim not in self._ranks or input.shape[1] != self.num_features:

@@ -8,10 +8,11 @@ and saves and restores them.
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from ..arguments import check_boolean, check_number
-from ..backend import array_module, to_device
+from ..backend import array_module, repeated, to_device
 from ..kernels import find
 from ..tensor import Tensor, inplace_all
 
@@ -132,11 +133,15 @@ class Optimizer:
                 grads = [p.grad._data for p in params if p.grad is not None]
                 if group.get("maximize"):
                     grads = [array_module(grad).asarray(-grad) for grad in grads]  # of no dimension it is a number
-                states = [self.state[p] for p in params]
-                with inplace_all(params) as arrays:
-                    self._update(arrays, grads, states, group)
-                for state in states:
-                    state["step"] += 1
+                repeated(partial(self._move, params, grads, group))
+
+    def _move(self, params: list[Tensor], grads: list[Any], group: dict[str, Any]) -> None:
+        """Move parameters that are alike, and count the step."""
+        states = [self.state[p] for p in params]
+        with inplace_all(params) as arrays:
+            self._update(arrays, grads, states, group)
+        for state in states:
+            state["step"] += 1
 
     def _alike(self, group: Mapping[str, Any]) -> Iterator[list[Tensor]]:
         """The parameters that have a gradient, in order, in lists of one dtype, one device, and state of one kind."""

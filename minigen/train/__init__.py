@@ -6,6 +6,7 @@ stands in the family's file, and progress, logs, checkpoints and their exact res
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
+from .graph import GraphedStep
 from .load import Trained, build_model, load_split, load_trained, load_unseen, load_validation, open_run
 from .loop import EpochReport, TrainingResult, fit, restore
 from .run import PRETRAINED, Run, find_run, pretrained_names
@@ -15,6 +16,7 @@ __all__ = [
     "CheckpointError",
     "PRETRAINED",
     "EpochReport",
+    "GraphedStep",
     "Run",
     "RunError",
     "Trainable",

@@ -28,6 +28,7 @@ from ..tensor import Tensor
 from .diagnostics import Diagnostics
 from .environment import describe_environment, differences
 from .errors import CheckpointError, OtherRankError, RunError
+from .graph import GraphedStep
 from .log import CsvLog, column
 from .metric_buffer import MetricBuffer
 from .parallel import Alone, Communicator, DataParallel, check_agreement, check_batches, fingerprint, on_all_ranks
@@ -114,6 +115,7 @@ def fit(
     patience: int | None = None,
     shards: int = 1,
     communicator: Communicator | None = None,
+    graph: bool = False,
 ) -> TrainingResult:
     """Train `model` for a number of epochs or steps, and record the run.
 
@@ -156,6 +158,8 @@ def fit(
         Data parallelism: the number of equal parts of each batch, which the ranks share; see `minigen.train.parallel`.
     communicator : Communicator, optional
         The other ranks, each of which calls `fit` with its own model and loader; by default there are none.
+    graph : bool
+        On a GPU, repeat steps by a CUDA graph, with the same bits: see `minigen.train.GraphedStep`.
 
     Returns
     -------
@@ -168,7 +172,8 @@ def fit(
         last batch of an epoch is too small for the model, or cannot be cut into the shards, or the ranks cannot share
         these or were called with other arguments.
     RunError
-        If a loss or a weight becomes NaN or infinite, or a loss so large that it means nothing, or a file cannot be
+        If `graph` is set and there is no graph of the model's step, or the batch is cut into shards.  If a loss or a
+        weight becomes NaN or infinite, or a loss so large that it means nothing, or a file cannot be
         written (the disk is full); the last good checkpoint is kept, and named in the message.  Also if another process
         trains this run, or its log was damaged.
     CheckpointError
@@ -196,6 +201,9 @@ def fit(
     ranks: Communicator = Alone() if communicator is None else communicator
     if run is None and ranks.rank == 0:
         raise ValueError("fit: expected a run, got None; rank 0 writes it")
+    if graph and shards != 1:
+        raise RunError(f"a CUDA graph repeats steps of whole batches, got {shards} shards: leave one of the two out")
+    graphed = GraphedStep(model) if graph else None
 
     check_agreement(
         ranks,
@@ -204,6 +212,7 @@ def fit(
             "number of steps": total,
             "checkpoint_every": checkpoint_every,
             "patience": patience,
+            "graph": graph,
             "batch size": loader.batch_size,
             "seed of the loader": loader.seed,
             "number of examples": len(loader.dataset),
@@ -225,7 +234,9 @@ def fit(
                 source = Path("the run") if run is None else run.path
                 counters = on_all_ranks(ranks, lambda: restore(model, state, source, batches=len(loader)))[0]
             if run is None:
-                return _Loop(model, loader, total, counters, parallel, ranks, checkpoint_every, patience).run_steps()
+                return _Loop(
+                    model, loader, total, counters, parallel, graphed, ranks, checkpoint_every, patience
+                ).run_steps()
             if state is not None:
                 _compare(state.get("made_with", {}), _made_with(model, run))
             run.make_folders()
@@ -235,6 +246,7 @@ def fit(
                 total,
                 counters,
                 parallel,
+                graphed,
                 ranks,
                 checkpoint_every,
                 patience,
@@ -329,11 +341,13 @@ class _Loop:
         total: int,
         counters: Mapping[str, Any],
         parallel: DataParallel | None,
+        graphed: GraphedStep | None,
         ranks: Communicator,
         checkpoint_every: int | None,
         patience: int | None,
     ):
-        self.model, self.loader, self.total, self.parallel, self.ranks = model, loader, total, parallel, ranks
+        self.model, self.loader, self.total, self.ranks = model, loader, total, ranks
+        self.parallel, self.graphed = parallel, graphed
         self.checkpoint_every, self.patience = checkpoint_every, patience
         self.epochs = math.ceil(total / len(loader))
         self.report_every = math.ceil(self.epochs / MAX_REPORTS)
@@ -373,9 +387,9 @@ class _Loop:
             self.save()
 
     def training_step(self, batch: Mapping[str, np.ndarray]) -> Mapping[str, Tensor | float]:
-        if self.parallel is None:
-            return self.model.training_step(batch)
-        return self.parallel.training_step(batch, self.step)
+        if self.parallel is not None:
+            return self.parallel.training_step(batch, self.step)
+        return self.model.training_step(batch) if self.graphed is None else self.graphed(batch)
 
     def stopping(self) -> bool:
         """Whether any rank was asked to stop."""

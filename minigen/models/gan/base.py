@@ -20,7 +20,7 @@ from ...nn.utils import update_bn
 from ...ops.shape import cat
 from ...optim import Adam, Optimizer
 from ...tensor import Tensor, tensor
-from ..augmentation import AUGMENT, AUGMENT_P, build_augmentation
+from ..augmentation import AUGMENT, AUGMENT_P, NO_GRAPH, build_augmentation
 from ..base import GenerativeModel
 from ..condition import concat_label_maps
 from ..ema import EMA
@@ -333,6 +333,10 @@ class GAN(BaseGAN):
             **({} if penalty is None else {"penalty": penalty.detach()}),
             **numbers,
         }
+
+    def why_no_graph(self) -> str:
+        """Say why a CUDA graph cannot repeat the training step; see `Model.why_no_graph`."""
+        return "" if self.augmentation is None else NO_GRAPH
 
     def _decision(self, outputs: Tensor) -> Tensor:
         """Shift outputs of D so that 0 is undecided: a logit is so already, the middle of an lsgan is 1/2."""

@@ -242,6 +242,14 @@ class StabilizedGAN(GAN):
             return tensor(np.float32(0), device=real.device)
         return zero_centred_penalty(input_gradients(self.discriminator, pack(real, self.options.pack)), every * self.r1)
 
+    def kind_of_step(self) -> bool:
+        """Say whether the next step computes R1; see `Model.kind_of_step`."""
+        return bool(self.options.r1) and self.steps_of_d() % self.options.r1_every == 0
+
+    def why_no_graph(self) -> str:
+        """Say why a CUDA graph cannot repeat the training step; see `Model.why_no_graph`."""
+        return super().why_no_graph() if self.options.r1_end is None else "r1_end changes the weight of R1 in each step"
+
     def steps_of_d(self) -> int:
         """Count the updates of D: the optimizer does, and checkpoints hold it."""
         optimizer = self.optimizers["discriminator"]

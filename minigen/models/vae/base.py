@@ -14,6 +14,7 @@ import numpy as np
 
 from ... import nn
 from ...augment import Compose
+from ...backend import repeated
 from ...creation import full, randn
 from ...data import to_unit
 from ...engine import no_grad
@@ -28,7 +29,7 @@ from ...losses import (
 from ...ops.shape import cat
 from ...optim import AdamW, Optimizer
 from ...tensor import Tensor, tensor
-from ..augmentation import AUGMENT, AUGMENT_P, build_augmentation
+from ..augmentation import AUGMENT, AUGMENT_P, NO_GRAPH, build_augmentation
 from ..base import GenerativeModel
 from ..ema import EMA
 from ..networks.flow import Flow
@@ -183,7 +184,7 @@ class BaseVAE(GenerativeModel):
             ``loss``; and its two parts as they are at beta = 1, means over the images: ``reconstruction``, which is
             -log p(x | z) summed over the pixels, and ``kl``, summed over the code.
         """
-        x, condition = self._inputs(self.field(batch, "images"), batch.get("labels"))
+        x, condition = repeated(lambda: self._inputs(self.field(batch, "images"), batch.get("labels")))
         if self.augmentation is not None:  # of images in [-1, 1]; x is in [0, 1], as the likelihood expects
             x = (self.augmentation(2 * x - 1, self.augment_p) + 1).clamp(0, 2) / 2
         self.check_batch_size(len(x.data))
@@ -199,6 +200,10 @@ class BaseVAE(GenerativeModel):
         if self.average is not None:
             self.average.update(nn.ModuleList(self._trained()))
         return {"loss": loss.detach(), "reconstruction": -log_likelihood.detach().mean(), "kl": kl}
+
+    def why_no_graph(self) -> str:
+        """Say why a CUDA graph cannot repeat the training step; see `Model.why_no_graph`."""
+        return "" if self.augmentation is None else NO_GRAPH
 
     def pixel_log_likelihood(
         self, x: Tensor, mu: Tensor, log_var: Tensor, eps: Tensor, condition: Tensor | None
