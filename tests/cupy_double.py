@@ -160,6 +160,9 @@ class Stream:
 
     ptr = 1
 
+    def __init__(self, non_blocking=False):
+        pass
+
     def __enter__(self):
         return self
 

@@ -74,7 +74,7 @@ class GraphedStep:
         self._device = current_device()
         cuda = self._device.arrays.cuda
         # What a graph computes with must not be given to others between two replays.
-        self._memory, self._stream = cuda.MemoryPool(), cuda.Stream()
+        self._memory, self._stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
         self._batch: dict[str, np.ndarray] = {}
         self._kinds: dict[Any, _Kind] = {}
 
@@ -120,6 +120,7 @@ class GraphedStep:
         recording = _Recording(self._device, self._batch, _attributes(self.model), capturing=False)
         with _recorded_by(recording):
             numbers: Mapping[str, Tensor] = self.model.training_step(self._batch)
+            self._row(numbers)  # compiles what does it, which a capture must not wait for
         kind.rehearsals.append(recording)
         if len(kind.rehearsals) > 2:
             self._compare(kind.rehearsals[-2], recording)
@@ -136,7 +137,7 @@ class GraphedStep:
                 try:
                     numbers = self.model.training_step(self._batch)
                     self._bring_back(before)
-                    row = arrays.stack([self._on_device(name, value) for name, value in numbers.items()])
+                    row = self._row(numbers)
                 finally:
                     graph = self._stream.end_capture()
         except arrays.cuda.runtime.CUDARuntimeError as error:
@@ -155,10 +156,12 @@ class GraphedStep:
             old[...] = new
             tensor.set_array(old)
 
-    def _on_device(self, name: str, value: Any) -> Any:
-        if not isinstance(value, Tensor) or value.device == "cpu":
-            raise self._refused(f"the number {name} is computed on the CPU, and a graph would not see it change")
-        return value.data.reshape(())
+    def _row(self, numbers: Mapping[str, Any]) -> Any:
+        """What the step returned, in one array."""
+        for name, value in numbers.items():
+            if not isinstance(value, Tensor) or value.device == "cpu":
+                raise self._refused(f"the number {name} is computed on the CPU, and a graph would not see it change")
+        return self._device.arrays.stack([value.data.reshape(()) for value in numbers.values()])
 
     def _compare(self, one: "_Recording", other: "_Recording") -> None:
         found = _difference(one, other)
