@@ -211,5 +211,17 @@ def test_a_run_by_a_graph_is_the_run_without_one(tmp_path, monkeypatch):
         for name in ("plain", "graph")
     ]
     assert len(columns[0]) == 10 and columns[0] == columns[1]
-    assert main(["train", "gan", "--data", "digits", "--steps", "9", "--graph", "--run", "cpu"]) != 0
-    assert not (tmp_path / "runs" / "cpu").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "the model is on the device cpu, expected cuda"),
+        (["--device", "cuda", "--validation", "0.5"], "the CPU puts D back after it has seen held-out images"),
+        (["--device", "cuda", "--augment", "flip"], "augment computes its transforms on the CPU"),
+    ],
+)
+def test_a_run_without_a_graph_is_refused_before_there_is_a_folder(options, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "gan", "--data", "digits", "--steps", "9", "--graph", "--run", "none", *options]) != 0
+    assert line in capsys.readouterr().err and not (tmp_path / "runs" / "none").exists()

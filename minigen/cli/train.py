@@ -198,7 +198,7 @@ def _flag_type(specification: Any) -> Any:
 def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     from .. import kernels
     from ..data import HeldOut, Loader
-    from ..models import CycleGAN, ImageModel, Pix2Pix, Repair, family
+    from ..models import BaseGAN, CycleGAN, ImageModel, Pix2Pix, Repair, family
     from ..train import GraphedStep, Run, RunError, build_model, find_run, fit, load_split, load_validation, open_run
     from ..train.environment import describe_environment
     from ..train.nccl import gpu_communicator
@@ -264,6 +264,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         model = model_on((config | changes)["device"], config, source)
         check_batches(model, config.get("shards", 1), ranks.size, config["batch_size"])
         if arguments.graph:
+            if config.get("validation") and isinstance(model, BaseGAN):
+                raise RunError("--graph: the CPU puts D back after it has seen held-out images: leave out --validation")
             GraphedStep(model)  # what has none is said before there is a folder
         if ranks.rank == 0:
             measure = _epoch_measure(config | changes, model)
