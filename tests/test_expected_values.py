@@ -35,18 +35,21 @@ def test_the_best_settings_say_which_seeds_missed_the_aim():
 def test_the_readme_says_what_was_measured_of_the_main_job():
     """Medians of five seeds, of two pages."""
     readme = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8").replace("\n", " ")
-    agree, fid, share, coverage = re.search(
-        r"agree on (\d+) % of such samples.*FID is ([\d.]+), which is ([\d.]+) %.*coverage is ([\d.]+) ", readme
+    agree, fid, share, coverage, near = re.search(
+        r"agree on (\d+) % of such samples.*FID is ([\d.]+), which is ([\d.]+) %.*coverage is ([\d.]+) .*"
+        r"by features ([\d.]+) % \(real digits: 1.0 %\)",
+        readme,
     ).groups()
     results = json.loads((FOLDER / "expected_values.json").read_text())
     assert f"{statistics.median(results[f'dcgan-agree/{seed}/default'] for seed in range(5)):.0f}" == agree
     runs = json.loads((FOLDER / "metrics.json").read_text())["models"]
     measures = [runs[f"dcgan-{seed}"]["measures"] for seed in range(5)]
     medians = {
-        name: statistics.median(run[name]["value"] for run in measures) for name in ("fid", "coverage", "copies")
+        name: statistics.median(run[name]["value"] for run in measures)
+        for name in ("fid", "coverage", "copies", "copies_features")
     }
     page = (FOLDER / "metrics.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"\| \*\*dcgan, median\*\* \|(.*)", page)
     assert f"{float(line.split('|')[1]):.1f}" == share
     assert (f"{medians['fid']:.2f}", f"{medians['coverage']:.2f}") == (fid, coverage)
-    assert medians["copies"] <= 0.01
+    assert medians["copies"] <= 0.01 and f"{100 * medians['copies_features']:.1f}" == near

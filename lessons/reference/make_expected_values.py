@@ -105,7 +105,7 @@ BEST = [
 
 
 LOGS = {
-    "dcgan": ((1, 3, 6, 10, 15, 20), ("loss_d", "loss_g", "d_real", "d_fake"), 3),
+    "dcgan": ((1, 3, 10, 20, 30, 40), ("loss_d", "loss_g", "d_real", "d_fake"), 3),
     "gan": ((1, 5, 20, 40, 60), ("loss_d", "loss_g", "d_real", "d_fake"), 3),
     "wgan": ((1, 2, 4, 10, 20, 40), ("distance",), 3),
     "wgan-gp": ((1, 2, 4, 10, 20, 40), ("distance", "penalty"), 2),
