@@ -187,7 +187,7 @@ def test_a_launch_is_timed_and_one_left_to_numba_is_found(emulated, monkeypatch)
     monkeypatch.setattr(speed, "LEAST", 0.001)
     outcome = speed.time_launch()
     assert outcome.status == "pass" and outcome.numbers["ms"] >= outcome.numbers["ms of the CPU"] > 0
-    monkeypatch.setattr(launch._here(), "left_to_numba", {"leaky_relu", "correlate"}, raising=False)
+    monkeypatch.setattr(launch.current_device(), "left_to_numba", {"leaky_relu", "correlate"}, raising=False)
     outcome = speed.time_launch()
     assert outcome.status == "fail" and outcome.detail.startswith("Numba launches correlate, leaky_relu: ")
 

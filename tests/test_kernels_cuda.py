@@ -118,7 +118,7 @@ def test_many_pairs_of_arrays_are_added_in_a_launch(monkeypatch):
     ys[1] = np.asfortranarray(ys[1])
 
     with emulated(check=True):
-        device = launch._here()
+        device = launch.current_device()
         monkeypatch.setattr(
             device, "start", lambda k, blocks, a: [started.append(len(a[0])), type(device).start(device, k, blocks, a)]
         )
@@ -318,7 +318,7 @@ def test_many_parameters_share_a_launch(monkeypatch):
     ours = [[array.copy() for array in column] for column in theirs]
     reference.adam_steps(*theirs, None, 3, 0.1, 0.9, 0.99, 1e-8, 0.1, False)
     with emulated(check=True):
-        device = launch._here()
+        device = launch.current_device()
         monkeypatch.setattr(
             device, "start", lambda k, blocks, a: [started.append(len(a[0])), type(device).start(device, k, blocks, a)]
         )
