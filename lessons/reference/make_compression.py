@@ -6,9 +6,9 @@
 
 A classifier of digits (`minigen.metrics.train_classifier` with its defaults) and the generator of a DCGAN
 (``minigen train dcgan --network conv --width 16 --batch-size 32 --steps 1500``), both trained on the 4,000 images of
-mnist5k.  Accuracies are of the
-1,000 test digits.  Results are kept in `compression.json`, one entry for each part and seed, written after each line; what
-is there completely is not made again, unless with `--again`.  Times are seconds of the processor, not of the clock.  Needs the extra `data`.
+mnist5k.  Accuracies are of the 1,000 test digits.  Results are kept in `compression.json`, one entry for each part and
+seed, written after each line; what is there completely is not made again, unless with `--again`.  Times are seconds of
+the processor, not of the clock.  Needs the extra `data`.
 """
 
 import argparse
