@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from test_data_parallel import on_ranks, plain_kernels, steps_of  # noqa: F401
 
+from minigen.backend import DeviceError
+from minigen.cli import main
 from minigen.train.mpi import see_own_gpu
 from minigen.train.nccl import NCCLCommunicator, gpu_communicator
 from minigen.train.parallel import Alone, sum_in_order
@@ -149,6 +151,27 @@ def test_each_rank_of_a_computer_sees_a_gpu_of_its_own(monkeypatch, given, liste
         see_own_gpu(SimpleNamespace(rank=rank, gather_on_node=lambda _: [3, 4, 5]))
         found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
     assert found == want
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_only_a_training_on_gpus_asks_for_them(device, monkeypatch, tmp_path, capsys):
+    class Rank(Alone):
+        def gather_on_node(self, value):
+            return [value]
+
+    def used():
+        asked.append("used")
+        raise DeviceError("no GPU")
+
+    asked = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("minigen.train.mpi.rank_of_launcher", lambda: 0)
+    monkeypatch.setattr("minigen.train.mpi.MPICommunicator", Rank)
+    monkeypatch.setattr("minigen.train.mpi._all_gpus", lambda: asked.append(device) or [])
+    monkeypatch.setattr("minigen.backend.gpu_module", used)
+    main(["train", "gan", "--data", "digits", "--batch-size", "8", "--steps", "1", "--device", device])
+    assert asked == {"cpu": [], "cuda": ["cuda", "used"]}[device]
 
 
 def test_a_computer_without_a_driver_is_no_error(monkeypatch, tmp_path):

@@ -75,7 +75,7 @@ def _join_ranks() -> Any:
     """The processes that train together: those of the MPI job, or this one alone."""
     from .. import kernels
     from ..train.errors import OtherRankError
-    from ..train.mpi import MPICommunicator, rank_of_launcher, see_own_gpu, threads_for_rank
+    from ..train.mpi import MPICommunicator, rank_of_launcher, threads_for_rank
     from ..train.parallel import Alone
 
     if rank_of_launcher() is None:
@@ -86,7 +86,6 @@ def _join_ranks() -> Any:
         if rank_of_launcher() == 0:
             raise
         raise OtherRankError(str(error)) from error
-    see_own_gpu(ranks)
     if "MINIGEN_NUM_THREADS" not in os.environ:
         kernels.set_num_threads(threads_for_rank(ranks, kernels.get_num_threads()))
     return ranks
@@ -201,6 +200,7 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     from ..models import BaseGAN, CycleGAN, ImageModel, Pix2Pix, Repair, family
     from ..train import GraphedStep, Run, RunError, build_model, find_run, fit, load_split, load_validation, open_run
     from ..train.environment import describe_environment
+    from ..train.mpi import MPICommunicator, see_own_gpu
     from ..train.nccl import gpu_communicator
     from ..train.parallel import check_batches, on_all_ranks
 
@@ -273,6 +273,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     resume = arguments.resume or arguments.previous
     name = arguments.name or f"{family(arguments.model).name}-{_short(arguments.data or family(arguments.model).DATA)}"
     config, source, changes = on_all_ranks(ranks, choose)[0]
+    if (config | changes)["device"] == "cuda" and isinstance(ranks, MPICommunicator):
+        see_own_gpu(ranks)
     on_all_ranks(ranks, build)
     if ranks.rank == 0 and run is None:
         _say_flips(config, loader.dataset)
