@@ -1,5 +1,6 @@
 """The command line: the main command and what it leaves, mistakes that cost one line, and digits that can be read."""
 
+import itertools
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import minigen as mg
 from minigen.cli import main
 from minigen.cli.main import COMMANDS
 from minigen.models import DCGAN, families
-from minigen.train import Run, load_checkpoint, load_trained
+from minigen.train import Run, TrainingResult, load_checkpoint, load_trained
 
 OWN, ELSE = [["train", name] for name in families()], [[name] for name in COMMANDS]
 TINY = ["--data", "digits", "--epochs", "2", "--batch-size", "256", "--width", "2", "--latent", "4"]
@@ -231,6 +232,53 @@ def test_after_a_plain_install_each_example_of_the_readme_runs_or_names_its_extr
 def test_a_mistake_costs_one_line_and_leaves_nothing(arguments, words, capsys, here):
     assert words in mistake(capsys, *arguments)
     assert not list(here.iterdir())
+
+
+ANY = [
+    *(
+        ["--size", "1"],
+        ["--size", "3"],
+        ["--images", "2"],
+        ["--images", "11"],
+        ["--batch-size", "3"],
+        ["--shards", "2"],
+    ),
+    *(["--batch-size", "90"], ["--shards", "3"], ["--validation", "0.1"], ["--patience", "1"], ["--measure"]),
+    *(["--device", "cuda"], ["--graph"], ["--resume"], ["--previous"], ["--overwrite"], ["--data", "ring8"]),
+]
+"""Options that some families, data or other options do not go with."""
+MORE = {
+    "gan": [["--pack", "3"], ["--augment", "flip"], ["--augment-p", "ada"], ["--r1-end", "1"], ["--minibatch"]],
+    "ssgan": [["--labelled", "7"], ["--labelled", "10"], ["--supervised"]],
+    "vae": [["--network", "mlp"], ["--prior", "flow"], ["--latent", "1"]],
+    "pix2pix": [["--data", "digits"], ["--adversarial", "0"], ["--l1", "0"]],
+    "cyclegan": [["--data", "digits"], ["--identity", "1"]],
+    "repair": [["--damage", "hole"], ["--damage", "shrink"], ["--adversarial", "1"], ["--strength", "9"]],
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_what_is_refused_is_refused_before_there_is_a_folder(name, here, capsys, monkeypatch):
+    """With every pair of options a training begins, or there is one line and no folder."""
+
+    def take_one_step(self):
+        self.model.training_step(next(iter(self.loader.epoch(0, 0))))
+        return TrainingResult(1, 0, True, here, ())
+
+    monkeypatch.setattr("minigen.train.loop._Fit.run_steps", take_one_step)
+    kind = {"pix2pix": "outline:", "cyclegan": "thick:"}.get(name, "")
+    few = ["--data", f"{kind}digits", "--images", "40", "--batch-size", "4", "--steps", "1", "--width", "2"]
+    begun = 0
+    for options in itertools.combinations([*ANY, *MORE[name]], 2):
+        arguments = ["train", name, *few, *itertools.chain(*options)]
+        code = main(arguments)
+        begun += code == 130
+        said = capsys.readouterr().err
+        if code != 130:
+            assert code == 2 and not (here / "runs").exists(), (arguments, said)
+            assert "internal error" not in said, (arguments, said)
+        shutil.rmtree(here / "runs", ignore_errors=True)
+    assert begun
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,10 @@ def test_shrinking_is_that_of_pillow_and_crops_odd_sides():
     expected = np.asarray(Image.fromarray(image[0, 0, :12]).resize((8, 6), Image.Resampling.BICUBIC))
     np.testing.assert_allclose(damaged.images[0, 0], expected, atol=1e-6)
     assert np.array_equal(damaged.images, shrink(damaged.truth))
+    with pytest.raises(
+        ValueError, match=r"shrink: expected images of at least 2 pixels a side, got shape \(1, 1, 9, 1\)"
+    ):
+        make_damage("shrink").draw(image[:, :, :9, :1], numbers(0))
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,7 @@ def test_a_run_by_a_graph_is_the_run_without_one(tmp_path, monkeypatch):
         ([], "the model is on the device cpu, expected cuda"),
         (["--device", "cuda", "--validation", "0.5"], "the CPU puts D back after it has seen held-out images"),
         (["--device", "cuda", "--augment", "flip"], "augment computes its transforms on the CPU"),
+        (["--device", "cuda", "--shards", "2"], "a CUDA graph repeats steps of whole batches, got 2 shards"),
     ],
 )
 def test_a_run_without_a_graph_is_refused_before_there_is_a_folder(options, line, tmp_path, monkeypatch, capsys):

@@ -122,6 +122,10 @@ def test_previews_show_input_output_truth():
             lambda: CycleGAN().prepare(load("thick:digits", size=7)),
             "cyclegan: expected images of at least 8 pixels a side, got 7x7",
         ),
+        (
+            lambda: Pix2Pix().prepare(load("outline:digits", size=3)),
+            "pix2pix: expected images of at least 4 pixels a side, got 3x3; --size makes them larger",
+        ),
         (lambda: CycleGAN().prepare(load("digits")), "cyclegan: learns from two kinds of images, and digits has no"),
         (lambda: translation_scores(CycleGAN(), noise(paired=False)), "noise has no pairs"),
     ],

@@ -198,11 +198,21 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     from .. import kernels
     from ..data import HeldOut, Loader
     from ..models import BaseGAN, CycleGAN, ImageModel, Pix2Pix, Repair, family
-    from ..train import GraphedStep, Run, RunError, build_model, find_run, fit, load_split, load_validation, open_run
+    from ..train import (
+        Run,
+        RunError,
+        build_model,
+        check_training,
+        find_run,
+        fit,
+        load_split,
+        load_validation,
+        open_run,
+    )
     from ..train.environment import describe_environment
     from ..train.mpi import MPICommunicator, see_own_gpu
     from ..train.nccl import gpu_communicator
-    from ..train.parallel import check_batches, on_all_ranks
+    from ..train.parallel import on_all_ranks
 
     def model_on(device: str, config: dict[str, Any], source: Path | None = None) -> Any:
         with memory_limit():
@@ -262,11 +272,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         if not resume:
             _fit_to(config, loader)
         model = model_on((config | changes)["device"], config, source)
-        check_batches(model, config.get("shards", 1), ranks.size, config["batch_size"])
-        if arguments.graph:
-            if config.get("validation") and isinstance(model, BaseGAN):
-                raise RunError("--graph: the CPU puts D back after it has seen held-out images: leave out --validation")
-            GraphedStep(model)  # what has none is said before there is a folder
+        if arguments.graph and config.get("validation") and isinstance(model, BaseGAN):
+            raise RunError("--graph: the CPU puts D back after it has seen held-out images: leave out --validation")
         if ranks.rank == 0:
             measure = _epoch_measure(config | changes, model)
 
@@ -276,6 +283,8 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
     if (config | changes)["device"] == "cuda" and isinstance(ranks, MPICommunicator):
         see_own_gpu(ranks)
     on_all_ranks(ranks, build)
+    shards = config.get("shards", 1)
+    check_training(model, loader, shards=shards, communicator=ranks, graph=arguments.graph)
     if ranks.rank == 0 and run is None:
         _say_flips(config, loader.dataset)
         run = Run.create(find_run(name), config, arguments.overwrite)
@@ -300,7 +309,7 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
             measure=measure,
             held_out=_held_out(config) if run is not None and isinstance(model, ImageModel) else None,
             patience=config.get("patience"),
-            shards=config.get("shards", 1),
+            shards=shards,
             communicator=ranks,
             graph=arguments.graph,
         )

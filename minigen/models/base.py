@@ -521,8 +521,20 @@ class ImageModel(Model):
 
         channels: int = option(1, "channels of the images", minimum=1, from_data=True)
 
+    smallest_side: int = 1
+    """How many pixels each side of an image must have in training."""
+
     def __init__(self, channels: int = 1, **options: Any):
         super().__init__(channels=channels, **options)
+
+    def prepare(self, dataset: Dataset) -> None:
+        """Refuse images that are too small; see `Model.prepare`."""
+        for images in (dataset.images, dataset.partners):
+            if images is not None and min(images.shape[2:]) < self.smallest_side:
+                raise ValueError(
+                    f"{self.name}: expected images of at least {self.smallest_side} pixels a side, got "
+                    f"{images.shape[3]}x{images.shape[2]}; --size makes them larger"
+                )
 
     def apply(self, images: Any) -> Any:
         """Compute the output images of given images, in evaluation mode.

@@ -8,7 +8,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import CheckpointError, RunError
 from .graph import GraphedStep
 from .load import Trained, build_model, load_split, load_trained, load_unseen, load_validation, open_run
-from .loop import EpochReport, TrainingResult, fit, restore
+from .loop import EpochReport, TrainingResult, check_training, fit, restore
 from .run import PRETRAINED, Run, find_run, pretrained_names
 from .trainable import Trainable
 
@@ -23,6 +23,7 @@ __all__ = [
     "Trained",
     "TrainingResult",
     "build_model",
+    "check_training",
     "find_run",
     "fit",
     "load_checkpoint",

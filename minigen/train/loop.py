@@ -35,7 +35,7 @@ from .parallel import Alone, Communicator, DataParallel, check_agreement, check_
 from .run import Run
 from .trainable import Trainable
 
-__all__ = ["EpochReport", "TrainingResult", "fit", "restore"]
+__all__ = ["EpochReport", "TrainingResult", "check_training", "fit", "restore"]
 
 STOPPING = "\nfinishing this step, then saving (once more to stop at once)"
 
@@ -201,30 +201,9 @@ def fit(
     ranks: Communicator = Alone() if communicator is None else communicator
     if run is None and ranks.rank == 0:
         raise ValueError("fit: expected a run, got None; rank 0 writes it")
-    if graph and shards != 1:
-        raise RunError(f"a CUDA graph repeats steps of whole batches, got {shards} shards: leave one of the two out")
+    check_agreement(ranks, {"number of steps": total, "checkpoint_every": checkpoint_every, "patience": patience})
+    check_training(model, loader, shards=shards, communicator=ranks, graph=graph)
     graphed = GraphedStep(model) if graph else None
-
-    check_agreement(
-        ranks,
-        {
-            "shards": shards,
-            "number of steps": total,
-            "checkpoint_every": checkpoint_every,
-            "patience": patience,
-            "graph": graph,
-            "batch size": loader.batch_size,
-            "seed of the loader": loader.seed,
-            "number of examples": len(loader.dataset),
-            "number of batches in an epoch": len(loader),
-        },
-    )
-
-    def prepare() -> None:
-        check_batches(model, shards, ranks.size, loader.batch_size, loader.smallest_batch)
-        model.prepare(loader.dataset)
-
-    on_all_ranks(ranks, prepare)
     parallel = None if shards == 1 else DataParallel(model, shards, loader.seed, ranks)
     counters = {"step": 0, "seconds": 0.0}
     try:
@@ -262,6 +241,51 @@ def fit(
         if run is None:
             raise
         raise RunError(f"cannot write to {run.path}: {error.strerror or error}; {_last_good(run)}") from error
+
+
+def check_training(
+    model: Trainable, loader: Loader, *, shards: int = 1, communicator: Communicator | None = None, graph: bool = False
+) -> None:
+    """Check that `fit` can begin, and let the model look at the data (`Trainable.prepare`).
+
+    `fit` does so itself.  Who calls this before, has no folder of a run that never began.
+
+    Parameters
+    ----------
+    model : Trainable
+    loader : Loader
+    shards, communicator, graph
+        As of `fit`.
+
+    Raises
+    ------
+    ValueError, RunError, OtherRankError
+        As `fit`.
+    """
+    ranks: Communicator = Alone() if communicator is None else communicator
+    check_agreement(
+        ranks,
+        {
+            "shards": shards,
+            "graph": graph,
+            "batch size": loader.batch_size,
+            "seed of the loader": loader.seed,
+            "number of examples": len(loader.dataset),
+            "number of batches in an epoch": len(loader),
+        },
+    )
+
+    def check() -> None:
+        check_batches(model, shards, ranks.size, loader.batch_size, loader.smallest_batch)
+        model.prepare(loader.dataset)
+        if graph and shards != 1:
+            raise RunError(
+                f"a CUDA graph repeats steps of whole batches, got {shards} shards: leave one of the two out"
+            )
+        if graph:
+            GraphedStep(model)  # says why there is none
+
+    on_all_ranks(ranks, check)
 
 
 def _last_state(run: Run | None, resume: bool, previous: bool) -> dict[str, Any] | None:

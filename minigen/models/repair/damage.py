@@ -189,6 +189,8 @@ class Shrink(Damage):
 
     def draw(self, images: np.ndarray, rng: np.random.Generator) -> Damaged:
         """Shrink; the truth is cropped to even sides; see `Damage.draw`."""
+        if min(images.shape[2:]) < 2:
+            raise ValueError(f"shrink: expected images of at least 2 pixels a side, got shape {images.shape}")
         height, width = (side - side % 2 for side in images.shape[2:])
         truth = images[:, :, :height, :width]
         return Damaged(shrink(truth), None, truth, self.strengths(len(images), rng))

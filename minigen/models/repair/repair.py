@@ -128,6 +128,8 @@ class Repair(ImageModel):
         rate = chosen.lr if chosen.lr is not None else 2e-3 if chosen.damage == "shrink" else 1e-3
         beta1 = 0.5 if chosen.adversarial else 0.9  # in a game, a long memory of gradients is out of date
         self.optimizers: dict[str, Optimizer] = {"network": Adam(self.network.parameters(), rate, (beta1, 0.999))}
+        # The U-Net and the discriminator halve the sides twice.
+        self.smallest_side = 4 if chosen.damage == "hole" or chosen.adversarial else self.factor
         self.discriminator: nn.Module | None = None
         if chosen.adversarial:
             holes = chosen.damage == "hole"

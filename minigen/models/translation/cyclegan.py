@@ -19,8 +19,6 @@ from ..registry import register
 
 __all__ = ["CycleGAN"]
 
-_SMALLEST = 8  # pixels: the discriminators halve the sides twice, and instance norm needs more than one value
-
 
 @register("cyclegan")
 class CycleGAN(ImageModel):
@@ -65,6 +63,7 @@ class CycleGAN(ImageModel):
                 )
 
     TRAINING_ONLY = ("discriminator_x", "discriminator_y")
+    smallest_side = 8  # the discriminators halve the sides twice, and instance norm needs more than one value
     options: Options
 
     def __init__(self, channels: int = 1, out_channels: int = 1, **options: Any):
@@ -82,15 +81,10 @@ class CycleGAN(ImageModel):
         }
 
     def prepare(self, dataset: Dataset) -> None:
-        """Refuse data with one kind of images only, and images that the discriminators make a single number of."""
+        """Refuse data with one kind of images only, and images that are too small."""
         if dataset.partners is None:
             raise ValueError(f"{self.name}: learns from two kinds of images, and {dataset.name} has no partners")
-        for height, width in (dataset.images.shape[2:], dataset.partners.shape[2:]):
-            if max(height, width) < _SMALLEST:
-                raise ValueError(
-                    f"{self.name}: expected images of at least {_SMALLEST} pixels a side, got {width}x{height}; --size "
-                    "makes them larger"
-                )
+        super().prepare(dataset)
 
     def forward(self, x: Tensor, back: bool = False) -> Tensor:
         """Compute A(x), or B(x) with `back`: images (N, C, H, W) to (N, C', H, W)."""

@@ -56,6 +56,7 @@ class Pix2Pix(ImageModel):
                 raise ValueError("l1 and adversarial are both 0: there is nothing to learn from")
 
     TRAINING_ONLY = ("discriminator",)
+    smallest_side = 4  # the networks halve the sides twice
     options: Options
 
     def __init__(self, channels: int = 1, out_channels: int = 1, **options: Any):
@@ -72,9 +73,10 @@ class Pix2Pix(ImageModel):
             self.optimizers["discriminator"] = Adam(self.discriminator.parameters(), 0.2 * chosen.lr, (0.5, 0.999))
 
     def prepare(self, dataset: Dataset) -> None:
-        """Refuse data without pairs."""
+        """Refuse data without pairs, and images that are too small."""
         if dataset.partners is None or not dataset.paired:
             raise ValueError(f"{self.name}: learns from pairs, and {dataset.name} has none; cyclegan needs no pairs")
+        super().prepare(dataset)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute outputs (N, C', H, W) of images (N, C, H, W)."""
