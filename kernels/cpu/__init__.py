@@ -11,7 +11,16 @@ from .dropout import dropout
 from .matmul import matmul, matmul_bias
 from .norm import batch_norm, batch_norm_grad, batch_norm_stats, batch_norm_train
 from .optimizers import adam_step, adam_steps, rmsprop_step, rmsprop_steps, sgd_step, sgd_steps
-from .pointwise import add, leaky_relu, leaky_relu_grad, sigmoid, sigmoid_grad
+from .pointwise import (
+    add,
+    leaky_relu,
+    leaky_relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    softplus,
+    softplus_grad,
+    tanh_grad,
+)
 from .pool import max_pool2d, max_pool2d_grad
 from .precision import precision
 from .recurrent import gru, gru_grad, lstm, lstm_grad
@@ -54,6 +63,9 @@ __all__ = [
     "sgd_steps",
     "sigmoid",
     "sigmoid_grad",
+    "softplus",
+    "softplus_grad",
+    "tanh_grad",
     "warp",
     "warp_adjoint",
 ]

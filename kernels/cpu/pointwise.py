@@ -1,7 +1,7 @@
-"""Operations on each element in one pass over memory: the speed of all but the sigmoid is the memory's.
+"""Operations on each element in one pass over memory: the speed of most is the memory's.
 
-Same results as `minigen.kernels.reference.pointwise`, to the last bit; the sigmoid and its gradient to a few units in
-the last place, and 0 where the reference gives less than the least normal number.
+Same results as `minigen.kernels.reference.pointwise`, to the last bit; the sigmoid, the softplus and their gradients to
+a few units in the last place (see `minigen.kernels.cpu.simd.exponential`).
 """
 
 from ..shapes import Array
@@ -12,7 +12,16 @@ from .runtime.thread_pool import BLOCK, chunked_range, parallel
 from .simd import VECTOR_BYTES, exponential, lanes, load, load_first, pointer, store, store_first
 from .simd.streaming import LARGE, fence, interleaved_index, leaky, stream
 
-__all__ = ["add", "leaky_relu", "leaky_relu_grad", "sigmoid", "sigmoid_grad"]
+__all__ = [
+    "add",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "sigmoid",
+    "sigmoid_grad",
+    "softplus",
+    "softplus_grad",
+    "tanh_grad",
+]
 
 #: Elements that a thread takes at a time where each is some work.
 _PIECE = 1 << 12
@@ -100,41 +109,96 @@ def _add_block(x, y, z, large):
         z[i] = x[i] + y[i]
 
 
-# ---------------------------------------------------------------- sigmoid
+# ---------------------------------------------------------------- smooth functions
 
 
 @checked("sigmoid")
 def sigmoid(x: Array) -> Array:
     """As `minigen.kernels.reference.sigmoid`."""
-    y = empty(x.shape, x.dtype)
-    _sigmoid(contiguous(x).reshape(-1), y.reshape(-1), work=x.size)
-    return y
+    return _each(_sigmoid, x)
 
 
 @checked("sigmoid_grad")
 def sigmoid_grad(g: Array, x: Array) -> Array:
     """As `minigen.kernels.reference.sigmoid_grad`."""
-    dx = empty(x.shape, x.dtype)
-    _sigmoid_grad(*(array.reshape(-1) for array in (contiguous(g), contiguous(x), dx)), work=x.size)
-    return dx
+    return _each(_sigmoid_grad, g, x)
+
+
+@checked("softplus")
+def softplus(x: Array) -> Array:
+    """As `minigen.kernels.reference.softplus`."""
+    return _each(_softplus, x)
+
+
+@checked("softplus_grad")
+def softplus_grad(g: Array, x: Array) -> Array:
+    """As `minigen.kernels.reference.softplus_grad`."""
+    return _each(_softplus_grad, g, x)
+
+
+@checked("tanh_grad")
+def tanh_grad(g: Array, y: Array) -> Array:
+    """As `minigen.kernels.reference.tanh_grad`."""
+    return _each(_tanh_grad, g, y)
+
+
+def _each(kernel, *arrays):
+    out = empty(arrays[0].shape, arrays[0].dtype)
+    kernel(*[contiguous(array).reshape(-1) for array in arrays], out.reshape(-1), work=out.size)
+    return out
 
 
 @parallel
 def _sigmoid(thread, counter, x, y):
-    from_x, to_y = pointer(x), pointer(y)
-    for piece in chunked_range(counter, -(-x.size // _PIECE)):
-        stop = min((piece + 1) * _PIECE, x.size)
-        for i in range(piece * _PIECE, stop, lanes(to_y)):
-            count = min(stop - i, lanes(to_y))
-            store_first(to_y, i, exponential.sigmoid(load_first(from_x, i, count)), count)
+    _map(counter, exponential.sigmoid, x, y)
 
 
 @parallel
 def _sigmoid_grad(thread, counter, g, x, dx):
+    _scale(counter, exponential.sigmoid_slope, g, x, dx)
+
+
+@parallel
+def _softplus(thread, counter, x, y):
+    _map(counter, exponential.softplus, x, y)
+
+
+@parallel
+def _softplus_grad(thread, counter, g, x, dx):
+    _scale(counter, exponential.sigmoid, g, x, dx)
+
+
+@parallel
+def _tanh_grad(thread, counter, g, y, dx):
+    _scale(counter, exponential.tanh_slope, g, y, dx)
+
+
+@subroutine
+def _map(counter, function, x, y):
+    """``y = function(x)``, with the same operations, and bits, in a whole vector and for the last few elements."""
+    from_x, to_y = pointer(x), pointer(y)
+    for start, whole, stop in _pieces(counter, x.size, lanes(to_y)):
+        for i in range(start, whole, lanes(to_y)):
+            store(to_y, i, function(load(from_x, i)))
+        if whole < stop:
+            store_first(to_y, whole, function(load_first(from_x, whole, stop - whole)), stop - whole)
+
+
+@subroutine
+def _scale(counter, slope, g, x, dx):
+    """``dx = g * slope(x)``, likewise."""
     from_g, from_x, to_dx = pointer(g), pointer(x), pointer(dx)
-    for piece in chunked_range(counter, -(-x.size // _PIECE)):
-        stop = min((piece + 1) * _PIECE, x.size)
-        for i in range(piece * _PIECE, stop, lanes(to_dx)):
-            count = min(stop - i, lanes(to_dx))
-            slope = exponential.sigmoid_slope(load_first(from_x, i, count))
-            store_first(to_dx, i, load_first(from_g, i, count) * slope, count)
+    for start, whole, stop in _pieces(counter, x.size, lanes(to_dx)):
+        for i in range(start, whole, lanes(to_dx)):
+            store(to_dx, i, load(from_g, i) * slope(load(from_x, i)))
+        if whole < stop:
+            n = stop - whole
+            store_first(to_dx, whole, load_first(from_g, whole, n) * slope(load_first(from_x, whole, n)), n)
+
+
+@subroutine
+def _pieces(counter, size, width):
+    """This thread's pieces: where each starts, where its whole vectors end, and where it ends."""
+    for piece in chunked_range(counter, -(-size // _PIECE)):
+        start, stop = piece * _PIECE, min((piece + 1) * _PIECE, size)
+        yield start, stop - (stop - start) % width, stop
