@@ -618,12 +618,12 @@ def convolutions(seed, calls):
             ("dw", dispatch.weight_grad_costs, dispatch.run_weight_grad, x, g, plain[2](x, g, w.shape[2:], *moves)),
         ):
             shapes = first.shape, (g if kind == "dw" else expected).shape
-            costs = estimate(*shapes, x.itemsize, w.shape[1:], *moves, "direct")
-            for method in [method for method, _ in costs if method in ("depthwise", "product")]:
+            question = dispatch.Question(*shapes, x.itemsize, w.shape[1:], moves, "direct")
+            for method in [method for method, _ in estimate(question) if method in ("depthwise", "product")]:
                 print(f"\r{seed} {index} {kind} {method}", file=sys.stderr, end="", flush=True)
                 operands = [GUARDED.array(rng, array.shape, array.dtype) for array in (first, second, expected)]
                 operands[0][...], operands[1][...], operands[2][...] = first, second, np.nan
-                run(method, None, *operands, w.shape[1:], *moves)
+                run(method, None, *operands, question)
                 np.testing.assert_array_equal(operands[2], expected)
                 counts[method] += 1
         GUARDED.reset()

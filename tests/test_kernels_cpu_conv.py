@@ -228,7 +228,7 @@ def test_dot_products_are_bit_identical_for_any_number_of_threads(groups, images
 @pytest.mark.skipif(not dot_products.serves((1, 3, 3), 16), reason="needs masked loads")
 def test_a_weight_gradient_of_one_input_channel_is_dot_products():
     case = Case(64, 1, 16, (28, 28), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
-    costs = dispatch.weight_grad_costs(case.x, case.y, 4, case.w[1:], *case.how, "default")
+    costs = dispatch.weight_grad_costs(dispatch.Question(case.x, case.y, 4, case.w[1:], case.how, "default"))
     assert min(costs, key=costs.__getitem__) == ("dot products", None)
 
 
@@ -499,7 +499,7 @@ def test_a_single_image_occupies_all_threads(monkeypatch):
     try:
         set_num_threads(16)
         with precision("direct"):
-            dispatch._forward(*case.operands(0, np.float32, normal), case.w[1:], *case.how)
+            dispatch.conv2d(*case.operands(0, np.float32, normal)[:2], *case.how)
     finally:
         set_num_threads(before)
     assert bands == [32]
@@ -512,7 +512,7 @@ def test_a_product_of_few_pixels_occupies_many_threads(monkeypatch):
     monkeypatch.setattr(products, "multiply", lambda *args, work: parts.append(args[-1]))
     try:
         set_num_threads(16)
-        dispatch._forward(*case.operands(0, np.float32, normal), case.w[1:], *case.how)
+        dispatch.conv2d(*case.operands(0, np.float32, normal)[:2], *case.how)
     finally:
         set_num_threads(before)
     assert parts == [32]

@@ -66,19 +66,21 @@ def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, partial
 
     x, w, g = map(contiguous, arrays(layer))
     stride, dilation, padding = (layer.stride,) * 2, (layer.dilation,) * 2, ((layer.padding,) * 2,) * 2
-    how = w.shape[1:], stride, padding, dilation, layer.groups
-    passes: dict[str, tuple[Any, Any, Any, Callable[..., dict[Any, float]], Callable[..., None]]] = {
+    passes: dict[str, tuple[Any, Any, Any, Callable[[Any], dict[Any, float]], Callable[..., None]]] = {
         "forward": (x, w, np.empty_like(g), dispatch.forward_costs, dispatch.run_forward),
         "input gradient": (g, w, np.empty_like(x), dispatch.input_grad_costs, dispatch.run_input_grad),
         "weight gradient": (x, g, np.empty_like(w), dispatch.weight_grad_costs, dispatch.run_weight_grad),
     }
     first, second, result, estimate, run = passes[kind]
-    shapes = (x.shape, g.shape) if kind == "weight gradient" else (first.shape, result.shape)
-    costs = estimate(*shapes, x.itemsize, *how, level)
+    written = g if kind == "weight gradient" else result
+    question = dispatch.Question(
+        first.shape, written.shape, x.itemsize, w.shape[1:], (stride, padding, dilation, layer.groups), level
+    )
+    costs = estimate(question)
     names = {choice: " ".join(map(str, filter(None, choice))) for choice in costs}
     least = min(costs.values())
     ready = {
-        names[choice]: partial(run, *choice, first, second, result, *how)
+        names[choice]: partial(run, *choice, first, second, result, question)
         for choice, cost in costs.items()
         if cost <= _HOPELESS * least
     }

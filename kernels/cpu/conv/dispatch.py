@@ -19,7 +19,7 @@ dtype and `minigen.kernels.cpu.precision`.
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...shapes import Array, Padding, Pair, output_size, round_up
 from ...signatures import checked
@@ -76,6 +76,30 @@ DIRECT = {
 }
 
 
+class Question(NamedTuple):
+    """All that the choice between the methods depends on.
+
+    Parameters
+    ----------
+    source, result : tuple of int
+        Shapes of what is read and of what is written, image by image; for a weight gradient, of x and of g.
+    itemsize : int
+    filter_shape : tuple of int
+        (C / groups, R, S).
+    how : tuple
+        (stride, padding, dilation, groups), which every method is given.
+    level : str
+        See `minigen.kernels.cpu.precision`.
+    """
+
+    source: tuple[int, ...]
+    result: tuple[int, ...]
+    itemsize: int
+    filter_shape: tuple[int, ...]
+    how: tuple[Pair, Padding, Pair, int]
+    level: str
+
+
 @checked("conv2d")
 def conv2d(
     x: Array, w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, out: Array | None = None
@@ -83,7 +107,8 @@ def conv2d(
     """Cross-correlate images with a bank of filters; see `minigen.kernels.reference.conv.conv2d`."""
     sizes = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
     out = _output(out, (x.shape[0], w.shape[0], *(output_size(*axis) for axis in sizes)), x.dtype)
-    return _run(_forward, x, w, out, (w.shape[1:], stride, padding, dilation, groups))
+    question = Question(x.shape, out.shape, x.itemsize, w.shape[1:], (stride, padding, dilation, groups), current())
+    return _run(forward_costs, run_forward, x, w, out, question)
 
 
 @checked("conv2d_input_grad")
@@ -99,7 +124,8 @@ def conv2d_input_grad(
 ) -> Array:
     """The adjoint of `conv2d` in x; see `minigen.kernels.reference.conv.conv2d_input_grad`."""
     out = _output(out, (g.shape[0], w.shape[1] * groups, *input_size), g.dtype)
-    return _run(_input_grad, g, w, out, (w.shape[1:], stride, padding, dilation, groups))
+    question = Question(g.shape, out.shape, g.itemsize, w.shape[1:], (stride, padding, dilation, groups), current())
+    return _run(input_grad_costs, run_input_grad, g, w, out, question)
 
 
 @checked("conv2d_weight_grad")
@@ -115,171 +141,101 @@ def conv2d_weight_grad(
 ) -> Array:
     """The adjoint of `conv2d` in w; see `minigen.kernels.reference.conv.conv2d_weight_grad`."""
     out = _output(out, (g.shape[1], x.shape[1] // groups, *kernel_size), x.dtype)
-    return _run(_weight_grad, x, g, out, (out.shape[1:], stride, padding, dilation, groups))
+    question = Question(x.shape, g.shape, x.itemsize, out.shape[1:], (stride, padding, dilation, groups), current())
+    return _run(weight_grad_costs, run_weight_grad, x, g, out, question)
 
 
 def _output(out, shape, dtype):
     return empty(shape, dtype) if out is None else out
 
 
-def _run(operation, first, second, out, how):
+def _run(estimate, run, first, second, out, question):
     """Bring the operands into the form that kernels read, and the result into `out`."""
     if 0 in (first.size, second.size, out.size):
         out[...] = 0
         return out
     plain = out.flags.c_contiguous and out.flags.aligned
     target = out if plain else empty(out.shape, out.dtype)
-    operation(contiguous(first), contiguous(second), target, *how)
+    method, tile = _best(estimate, question)
+    run(method, tile, contiguous(first), contiguous(second), target, question)
     if not plain:
         out[...] = target
     return out
 
 
-def _forward(x, w, y, filter_shape, stride, padding, dilation, groups):
-    shapes = x.shape, y.shape, x.itemsize, filter_shape
-    method, tile = _best(forward_costs, *shapes, stride, padding, dilation, groups, current())
-    run_forward(method, tile, x, w, y, filter_shape, stride, padding, dilation, groups)
-
-
-def _input_grad(g, w, dx, filter_shape, stride, padding, dilation, groups):
-    shapes = g.shape, dx.shape, g.itemsize, filter_shape
-    method, tile = _best(input_grad_costs, *shapes, stride, padding, dilation, groups, current())
-    run_input_grad(method, tile, g, w, dx, filter_shape, stride, padding, dilation, groups)
-
-
-def _weight_grad(x, g, dw, filter_shape, stride, padding, dilation, groups):
-    shapes = x.shape, g.shape, x.itemsize, filter_shape
-    method, tile = _best(weight_grad_costs, *shapes, stride, padding, dilation, groups, current())
-    run_weight_grad(method, tile, x, g, dw, filter_shape, stride, padding, dilation, groups)
-
-
 # ---- the three convolutions by a given method; Winograd's has a tile
 
 
-def run_forward(
-    method: str,
-    tile: Any,
-    x: Array,
-    w: Array,
-    y: Array,
-    filter_shape: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-) -> None:
+def run_forward(method: str, tile: Any, x: Array, w: Array, y: Array, question: Question) -> None:
     """Write the convolution to `y`."""
-    how = stride, padding, dilation, groups
     if method == "winograd":
-        winograd.conv2d(x, w, y, *how, tile)
+        winograd.conv2d(x, w, y, *question.how, tile)
     elif method == "pixel lanes":
-        x, y, padding = _as_rows(x, y, filter_shape, stride, padding, pixel_lanes.band_count(x.shape[0] * groups))
+        stride, padding, dilation, groups = question.how
+        bands = pixel_lanes.band_count(x.shape[0] * groups)
+        x, y, padding = _as_rows(x, y, question.filter_shape, stride, padding, bands)
         pixel_lanes.conv2d(x, w, y, stride, padding, dilation, groups)
     else:
-        DIRECT[method].conv2d(x, w, y, *how)
+        DIRECT[method].conv2d(x, w, y, *question.how)
 
 
-def run_input_grad(
-    method: str,
-    tile: Any,
-    g: Array,
-    w: Array,
-    dx: Array,
-    filter_shape: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-) -> None:
+def run_input_grad(method: str, tile: Any, g: Array, w: Array, dx: Array, question: Question) -> None:
     """Write the adjoint in x to `dx`."""
-    how = stride, padding, dilation, groups
     if method == "winograd":
-        winograd.conv2d_input_grad(g, w, dx, *how, tile)
-    elif method == "pixel lanes" and stride == (1, 1):  # the adjoint is a convolution with the flipped filter
+        winograd.conv2d_input_grad(g, w, dx, *question.how, tile)
+    elif method == "pixel lanes" and question.how[0] == (1, 1):  # the adjoint is a convolution with the flipped filter
+        filter_shape, (stride, padding, dilation, groups) = question.filter_shape, question.how
         channels, outputs = filter_shape[0], w.shape[0] // groups
         w = w.reshape(groups, outputs, *filter_shape).swapaxes(1, 2)[..., ::-1, ::-1]
         w = contiguous(w.reshape(groups * channels, outputs, *filter_shape[1:]))
         before = [d * (k - 1) - p[0] for d, k, p in zip(dilation, filter_shape[1:], padding, strict=True)]
-        padding = tuple((p, 0) for p in before)  # what follows the image is zero anyhow
-        g, dx, padding = _as_rows(g, dx, w.shape[1:], stride, padding, pixel_lanes.band_count(g.shape[0] * groups))
-        pixel_lanes.conv2d(g, w, dx, stride, padding, dilation, groups)
+        flipped = tuple((p, 0) for p in before)  # what follows the image is zero anyhow
+        g, dx, flipped = _as_rows(g, dx, filter_shape, stride, flipped, pixel_lanes.band_count(g.shape[0] * groups))
+        pixel_lanes.conv2d(g, w, dx, stride, flipped, dilation, groups)
     else:
-        DIRECT[method].conv2d_input_grad(g, w, dx, *how)
+        DIRECT[method].conv2d_input_grad(g, w, dx, *question.how)
 
 
-def run_weight_grad(
-    method: str,
-    tile: Any,
-    x: Array,
-    g: Array,
-    dw: Array,
-    filter_shape: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-) -> None:
+def run_weight_grad(method: str, tile: Any, x: Array, g: Array, dw: Array, question: Question) -> None:
     """Write the adjoint in w to `dw`."""
-    how = stride, padding, dilation, groups
     if method == "winograd":
-        winograd.conv2d_weight_grad(x, g, dw, *how, tile)
+        winograd.conv2d_weight_grad(x, g, dw, *question.how, tile)
     elif method == "pixel lanes":
-        x, g, padding = _as_rows(x, g, filter_shape, stride, padding)
+        stride, padding, dilation, groups = question.how
+        x, g, padding = _as_rows(x, g, question.filter_shape, stride, padding)
         pixel_lanes.conv2d_weight_grad(x, g, dw, stride, padding, dilation, groups)
     else:
-        DIRECT[method].conv2d_weight_grad(x, g, dw, *how)
+        DIRECT[method].conv2d_weight_grad(x, g, dw, *question.how)
 
 
 # ---- the choice: (method, tile); a training step asks the same few questions again and again
 
 
 @functools.lru_cache(maxsize=1536)
-def _best(estimate, *question):
-    costs = estimate(*question)
+def _best(estimate, question):
+    costs = estimate(question)
     return min(costs, key=costs.__getitem__)
 
 
-def forward_costs(
-    x_shape: Any,
-    y_shape: Any,
-    itemsize: int,
-    filter_shape: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-    level: str,
-) -> dict[Any, float]:
+def forward_costs(question: Question) -> dict[Any, float]:
     """An estimate of the time of each method that can serve; of equal ones the first is better."""
-    outputs = y_shape[1] // groups
-    costs = {
-        ("pixel lanes", None): _pixel_lanes_cost(x_shape, y_shape, itemsize, filter_shape, stride, groups),
-        ("channel lanes", None): _channel_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
-        ("group lanes", None): _group_lanes_cost(x_shape, y_shape, itemsize, math.prod(filter_shape), groups),
+    _, result, _, filter_shape, (stride, padding, dilation, groups), _ = question
+    outputs, pairs = result[1] // groups, math.prod(filter_shape)
+    costs: dict[Any, float] = {
+        ("pixel lanes", None): _pixel_lanes_cost(question),
+        ("channel lanes", None): _channel_lanes_cost(question, pairs),
+        ("group lanes", None): _group_lanes_cost(question, pairs),
     }
     if products.serves(filter_shape, padding):
-        costs["product", None] = _product_cost(
-            y_shape[0], math.prod(y_shape[2:]), filter_shape[0], outputs, itemsize, stride, groups
-        )
+        costs["product", None] = _product_cost(question, math.prod(result[2:]), filter_shape[0], outputs)
     if depthwise.serves(filter_shape, outputs, stride, dilation):
-        costs["depthwise", None] = _depthwise_cost(y_shape, itemsize, math.prod(filter_shape), stride)
-    return costs | _winograd_costs(
-        x_shape[0], itemsize, lambda m: (y_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level
-    )
+        costs["depthwise", None] = _depthwise_cost(question, pairs)
+    return costs | _winograd_costs(question, outputs, lambda m: (result[2:], 1))
 
 
-def input_grad_costs(
-    g_shape: Any,
-    dx_shape: Any,
-    itemsize: int,
-    filter_shape: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-    level: str,
-) -> dict[Any, float]:
+def input_grad_costs(question: Question) -> dict[Any, float]:
     """As `forward_costs`."""
+    g_shape, dx_shape, itemsize, filter_shape, (stride, padding, dilation, groups), _ = question
     n, outputs = g_shape[0], g_shape[1] // groups
 
     def grid(m):
@@ -287,39 +243,28 @@ def input_grad_costs(
         return size, math.prod(stride) if aligned else 1
 
     if stride == (1, 1):
-        pixel_lanes_cost = _pixel_lanes_cost(g_shape, dx_shape, itemsize, (outputs, *filter_shape[1:]), stride, groups)
+        pixel_lanes_cost = _pixel_lanes_cost(question._replace(filter_shape=(outputs, *filter_shape[1:])))
     else:
-        pairs = math.prod(filter_shape)
-        rows = round_up(pairs, pixel_lanes.row_height(pairs)) * outputs + pairs * SCATTER
+        sums = math.prod(filter_shape)  # of a pixel of g, each added to another pixel of dx
+        rows = round_up(sums, pixel_lanes.row_height(sums)) * outputs + sums * SCATTER
         pixel_lanes_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
         pixel_lanes_cost += SCATTER * math.prod(dx_shape)
     pairs = outputs * math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
     costs = {
         ("pixel lanes", None): pixel_lanes_cost,
-        ("channel lanes", None): _channel_lanes_cost(g_shape, dx_shape, itemsize, pairs, groups),
-        ("group lanes", None): _group_lanes_cost(g_shape, dx_shape, itemsize, pairs, groups),
+        ("channel lanes", None): _channel_lanes_cost(question, pairs),
+        ("group lanes", None): _group_lanes_cost(question, pairs),
     }
     if products.serves(filter_shape, padding):
-        costs["product", None] = _product_cost(
-            n, math.prod(g_shape[2:]), outputs, filter_shape[0], itemsize, stride, groups
-        )
+        costs["product", None] = _product_cost(question, math.prod(g_shape[2:]), outputs, filter_shape[0])
     if depthwise.serves(filter_shape, outputs, stride, dilation):
-        costs["depthwise", None] = _depthwise_cost(dx_shape, itemsize, pairs, stride)
-    return costs | _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level)
+        costs["depthwise", None] = _depthwise_cost(question, pairs)
+    return costs | _winograd_costs(question, outputs, grid)
 
 
-def weight_grad_costs(
-    x_shape: Any,
-    g_shape: Any,
-    itemsize: int,
-    filter_shape: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-    level: str,
-) -> dict[Any, float]:
+def weight_grad_costs(question: Question) -> dict[Any, float]:
     """As `forward_costs`."""
+    x_shape, g_shape, itemsize, filter_shape, (stride, padding, dilation, groups), _ = question
     n, outputs, pixels = g_shape[0], g_shape[1] // groups, math.prod(g_shape[2:])
     lanes, copies = VECTOR_BYTES // itemsize, COPY * filter_shape[0] * math.prod(x_shape[2:])
     work: float = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
@@ -330,29 +275,29 @@ def weight_grad_costs(
         work = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
         costs["channel lanes", None] = n * groups * (pixels * work + copies)
     taps = round_up(math.prod(filter_shape[1:]), GROUP_TAPS)
-    costs["group lanes", None] = _group_lanes_cost(x_shape, g_shape, itemsize, filter_shape[0] * taps, groups)
+    costs["group lanes", None] = _group_lanes_cost(question, filter_shape[0] * taps)
     if products.serves(filter_shape, padding):
         work = round_up(filter_shape[0], VECTORS * lanes) * round_up(outputs, ROWS)
         work += PANEL * (filter_shape[0] + outputs) + _skips(stride, filter_shape[0])
         costs["product", None] = n * groups * pixels * work
     if depthwise.serves(filter_shape, outputs, stride, dilation, sums=True):
-        costs["depthwise", None] = _depthwise_cost(g_shape, itemsize, math.prod(filter_shape), stride)
+        costs["depthwise", None] = _depthwise_cost(question, math.prod(filter_shape))
     if dot_products.serves(filter_shape, outputs):
         plan = dot_products.make_plan(n, filter_shape, outputs, g_shape[2:], stride, padding, dilation, groups)
         sums, copied = plan.outputs * plan.offset.size, filter_shape[0] * plan.copies.size
         each = DOT_PRODUCT * round_up(pixels, lanes) * sums + DOT_COPY * copied
         costs["dot products", None] = groups * (n * each + DOT_LANES * plan.shards * sums)
-    return costs | _winograd_costs(
-        n, itemsize, lambda m: (g_shape[2:], 1), filter_shape, outputs, stride, dilation, groups, level, sums=True
-    )
+    return costs | _winograd_costs(question, outputs, lambda m: (g_shape[2:], 1), sums=True)
 
 
-def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, groups, level, sums=False):
-    """Estimates for the tiles that fit, for a call on `n` images.
+def _winograd_costs(question, outputs, grid, sums=False):
+    """Estimates for the tiles that fit.
 
     ``grid(m)`` is what tiles of m x m cover, and in how many views, see `minigen.kernels.cpu.winograd.geometry`;
     `sums`: for a weight gradient.
     """
+    source, _, itemsize, filter_shape, (stride, _, dilation, groups), level = question
+    n = source[0]
     kernel_size = filter_shape[1:]
     lanes = VECTOR_BYTES // itemsize
     rows = min(lanes, SUM_ROWS) if sums else lanes  # a weight gradient takes outputs by rows
@@ -382,23 +327,26 @@ def _winograd_costs(n, itemsize, grid, filter_shape, outputs, stride, dilation, 
     return {("winograd", tile): cost(tile) for tile in fits}
 
 
-def _group_lanes_cost(source, result, itemsize, pairs, groups):
-    """Estimate for `group_lanes`, from shapes; a pixel of the result meets `pairs` pairs of a channel and a tap."""
+def _group_lanes_cost(question, pairs):
+    """Estimate for `group_lanes`; a pixel of the result meets `pairs` pairs of a channel and a tap."""
+    source, result, itemsize, _, (_, _, _, groups), _ = question
     filled = round_up(groups, VECTOR_BYTES // itemsize) / groups
     layout = math.prod(source[1:]) + math.prod(result[1:])
     return source[0] * filled * (math.prod(result[1:]) * pairs * GROUP_PRODUCT + GROUP_LAYOUT * layout)
 
 
-def _depthwise_cost(result, itemsize, pairs, stride):
-    """Estimate for `depthwise`, from shapes; a pixel of the result meets `pairs` taps."""
+def _depthwise_cost(question, pairs):
+    """Estimate for `depthwise`; a pixel of the result meets `pairs` taps."""
+    _, result, itemsize, _, (stride, _, _, _), _ = question
     per_pixel = SLIDE_PRODUCT * pairs + SLIDE_LAYOUT * math.prod(stride)
     half = VECTOR_BYTES // itemsize // 2  # narrow planes take half vectors
     return math.prod(result[:3]) * round_up(result[3], half) * per_pixel
 
 
-def _product_cost(n, pixels, channels, outputs, itemsize, stride, groups):
-    """Estimate for `products`, from images, pixels, and the channels that are summed over and that are produced."""
-    lanes = VECTOR_BYTES // itemsize
+def _product_cost(question, pixels, channels, outputs):
+    """Estimate for `products`, from pixels, and the channels that are summed over and that are produced."""
+    source, _, itemsize, _, (stride, _, _, groups), _ = question
+    n, lanes = source[0], VECTOR_BYTES // itemsize
     columns = round_up(n * pixels, lanes) if products.are_beside(n, pixels) else n * round_up(pixels, lanes)
     per_column = channels * (round_up(outputs, pixel_lanes.row_height(outputs)) + PANEL)
     copies = FROM_BUFFER * outputs if products.are_beside(n, pixels) else 0
@@ -410,15 +358,18 @@ def _skips(stride, channels):
     return FROM_BUFFER * channels if stride != (1, 1) else 0
 
 
-def _channel_lanes_cost(source, result, itemsize, pairs, groups):
-    """Estimate for `channel_lanes`, from shapes; a pixel of the result meets `pairs` pairs of a channel and a tap."""
-    products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, VECTOR_BYTES // itemsize)
+def _channel_lanes_cost(question, pairs):
+    """Estimate for `channel_lanes`; a pixel of the result meets `pairs` pairs of a channel and a tap."""
+    source, result, itemsize, _, (_, _, _, groups), _ = question
+    lanes = VECTOR_BYTES // itemsize
+    products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, lanes)
     layout = math.prod(source[1:]) + math.prod(result[1:])
     return source[0] * (groups * products + LAYOUT * layout)
 
 
-def _pixel_lanes_cost(source, result, itemsize, filter_shape, stride, groups):
-    """Estimate for `pixel_lanes.conv2d`, from shapes."""
+def _pixel_lanes_cost(question):
+    """Estimate for `pixel_lanes.conv2d`."""
+    source, result, itemsize, filter_shape, (stride, _, _, groups), _ = question
     pixelwise = _is_pixelwise(source[2:], result[2:], filter_shape[1:], stride)
     rows, columns = (1, math.prod(result[2:])) if pixelwise else result[2:]
     outputs = result[1] // groups
