@@ -11,6 +11,7 @@ from ..shapes import Array
 from ..signatures import checked
 from .norm import WIDTH, as_matrix, channel_groups, group_channels, group_sums, is_streamed
 from .runtime.allocator import contiguous, empty
+from .runtime.compile import subroutine
 from .runtime.thread_pool import chunked_range, parallel
 from .simd import broadcast, lanes, load_first, pointer, store_first
 from .simd.streaming import fence, leaked, slope_like
@@ -75,22 +76,22 @@ def _add_bias(thread, counter, x, bias, y, slope):
 
 @parallel
 def _channel_sums(thread, counter, x, sums):
-    scratch = np.empty((2, WIDTH))
-    for group in chunked_range(counter, channel_groups(x, sums)):
-        first, last = group_channels(x, sums, group)
-        place = x.shape, x.shape[1] // sums.size, first, last - first
-        totals = group_sums(pointer(x), pointer(x), None, pointer(x), False, *place, scratch)
-        for c in range(last - first):  # an assignment of a slice takes Numba five seconds to compile
-            sums[first + c] = totals[c]
+    _sum_channels(counter, x, x, None, x, sums, False)
 
 
 @parallel
 def _add_bias_grad(thread, counter, g, y, slope, dx, sums, large):
+    _sum_channels(counter, g, y, slope, dx, sums, large)
+    fence()
+
+
+@subroutine
+def _sum_channels(counter, x, y, slope, dx, sums, large):
+    """Sum each channel; see `minigen.kernels.cpu.norm.group_sums`."""
     scratch = np.empty((2, WIDTH))
     for group in chunked_range(counter, channel_groups(y, sums)):
         first, last = group_channels(y, sums, group)
         place = y.shape, y.shape[1] // sums.size, first, last - first
-        totals = group_sums(pointer(g), pointer(y), slope, pointer(dx), large, *place, scratch)
-        for c in range(last - first):
+        totals = group_sums(pointer(x), pointer(y), slope, pointer(dx), large, *place, scratch)
+        for c in range(last - first):  # an assignment of a slice takes Numba five seconds to compile
             sums[first + c] = totals[c]
-    fence()
