@@ -100,6 +100,23 @@ def host_kernels():
         yield
 
 
+@contextlib.contextmanager
+def emulated_kernels():
+    """Inside the block CUDA kernels are emulated on the double's arrays, or captured."""
+    from minigen.kernels import emulator
+    from minigen.kernels.cuda import launch
+
+    with emulator.emulated(arrays=xp):
+        emulated = launch.current_device()
+
+        def begin(kernel, blocks, arguments):
+            start(lambda: emulated.start(kernel, blocks, arguments))
+
+        device = SimpleNamespace(arrays=xp, start=begin)
+        with launch.running_on(device), np.errstate(all="ignore"):  # what is captured computes nothing yet
+            yield
+
+
 def _unwrap(value, where):
     if isinstance(value, ndarray):
         return value._host

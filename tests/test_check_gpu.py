@@ -15,6 +15,7 @@ from minigen.check.kernel_cases import CALLS
 from minigen.cli import main
 from minigen.kernels import emulator, reference
 from minigen.kernels.shapes import CONVOLUTIONS, Convolution
+from minigen.train import graph
 
 xp = double.xp
 needs_cupy = pytest.mark.skipif(double.real is None, reason="the real CuPy, which knows the names, is not installed")
@@ -174,6 +175,47 @@ def test_a_training_that_depends_on_its_past_is_found(hosted):
     with kernels.register("conv2d", drifts):
         outcome = training.check_training(GAME)
     assert outcome.status == "fail" and "two runs from the same seed" in outcome.detail
+
+
+@pytest.fixture
+def captured(gpu, monkeypatch):
+    """CUDA kernels run on the double's arrays, and its streams capture them."""
+    if reason := emulator.why_not():
+        pytest.skip(reason)
+    monkeypatch.setattr(speed, "ROUNDS", 1)
+    monkeypatch.setattr(speed, "LEAST", 0)
+    with double.emulated_kernels():
+        yield
+
+
+SMALL = training.Game(steps=3, images=4, size=8, width=1)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", training.GRAPHED)
+def test_steps_by_a_graph_are_those_one_by_one(captured, name):
+    outcome = training.check_graph(name, SMALL)
+    assert outcome.status == "pass", outcome.detail
+    assert outcome.numbers["ms"] > 0 and outcome.numbers["ms one by one"] > 0
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("what", ["losses", "weights"])
+def test_a_graph_with_other_numbers_is_found(captured, what, monkeypatch):
+    replay, found = graph._Graph.replay, []
+
+    def wrong_replay(self):
+        found.append(replay(self))
+        if what == "weights":
+            self._graph.launch()
+        return found[0]
+
+    steps = {"losses": 5, "weights": 4}[what]
+    monkeypatch.setattr(graph._Graph, "replay", wrong_replay)
+    monkeypatch.setattr(training, "GRAPH_STEPS", steps)
+    outcome = training.check_graph("VAE with dropout", SMALL)
+    expected = {"losses": "at step 5 loss is ", "weights": "after 4 steps encoder"}[what]
+    assert outcome.status == "fail" and outcome.detail.startswith(expected), outcome.detail
 
 
 # ---- speed

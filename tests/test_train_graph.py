@@ -22,17 +22,8 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def gpu():
     """CuPy is the double, and CUDA kernels are emulated, or captured."""
-    from minigen.kernels.cuda import launch
-
-    with double.as_cupy(), emulator.emulated(arrays=double.xp):
-        emulated = launch.current_device()
-
-        def start(kernel, blocks, arguments):
-            double.start(lambda: emulated.start(kernel, blocks, arguments))
-
-        device = SimpleNamespace(arrays=double.xp, start=start)
-        with launch.running_on(device), np.errstate(all="ignore"):  # what is captured computes nothing yet
-            yield
+    with double.as_cupy(), double.emulated_kernels():
+        yield
 
 
 def batches(model, count, size=4, **more):

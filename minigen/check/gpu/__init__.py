@@ -1,8 +1,9 @@
 """Does everything work on the GPU of this computer?  ``minigen check --gpu`` asks, and writes a report to send back.
 
 The CUDA kernels were written without a GPU: compiled, emulated, their machine code read.  What that cannot show, this
-does, on a GPU: `parity` (every kernel against the reference), `gradients`, `training` (a short one, beside the CPU's),
-and `speed` (convolutions beside cuBLAS, PyTorch and the prediction).  What fails is listed, and the rest goes on.
+does, on a GPU: `parity` (every kernel against the reference), `gradients`, `training` (a short one, beside the CPU's;
+and steps by a CUDA graph), and `speed` (convolutions beside cuBLAS, PyTorch and the prediction).  What fails is listed,
+and the rest goes on.
 """
 
 import sys
