@@ -206,7 +206,7 @@ def find(op: str, array: Any = None) -> Callable[..., Any]:
         name = _host_set() if name == "auto" else name
     if op in _PARTS:
         joined, *parts = _PARTS[op]
-        if any(part in _registered for part in parts) or not _has(name, op):
+        if not _registered.keys().isdisjoint(parts) or not _has(name, op):
             return joined(*(find(part, array) for part in parts))
     return _member(name, op)
 

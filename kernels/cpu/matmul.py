@@ -29,8 +29,8 @@ from .simd.streaming import leaked, slope_like
 
 __all__ = ["matmul", "matmul_bias"]
 
-#: Multiply-adds that count as one element of work: a vector of them, several times over.
-_WORK = 64
+#: Multiply-adds that count as one element of work: they take about as long.
+_WORK = 16
 #: Panels that a thread may copy at a time: a row of A, once read, meets them all.
 _PANELS = (1, 2, 4, 8)
 #: Pieces that the work is cut into for each thread, at least, and for all, if it is large enough.

@@ -130,7 +130,7 @@ def contiguous(x: np.ndarray) -> np.ndarray:
     if type(x) is np.ndarray and flags.c_contiguous and flags.aligned and not flags.writeable:
         return x
     x = x.view(np.ndarray) if flags.c_contiguous and flags.aligned else np.array(x, order="C")
-    x.flags.writeable = False
+    x.setflags(write=False)
     return x
 
 
