@@ -129,6 +129,11 @@ def test_a_checkpoint_gives_back_what_was_saved(tmp_path_factory, state):
     assert same(load_checkpoint(path), state)
 
 
+def test_a_checkpoint_may_be_named_by_a_string(tmp_path):
+    save_checkpoint(str(tmp_path / "a"), {"n": 3})
+    assert load_checkpoint(str(tmp_path / "a")) == {"n": 3}
+
+
 def test_any_array_layout_and_tensors_can_be_saved(tmp_path):
     grid = np.arange(12, dtype=np.float32).reshape(3, 4)
     save_checkpoint(

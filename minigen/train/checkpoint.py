@@ -34,12 +34,12 @@ FORMAT = "minigen-checkpoint-1"
 _TENSOR, _ITEMS = "$tensor", "$items"
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write `state` to `path`; a crash at any moment leaves the old file or the new one.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
     state : mapping
         Nested dictionaries, lists and tuples of Tensors, arrays, numbers, strings, booleans and None.
 
@@ -53,15 +53,15 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     tensors: dict[str, np.ndarray] = {}
     text = json.dumps(_take_arrays(state, "", tensors))
     metadata = {"format": FORMAT, "state": text, "crc32": _checksum(text, tensors)}
-    replace_file(path, safetensors_bytes(tensors, metadata))
+    replace_file(Path(path), safetensors_bytes(tensors, metadata))
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read back what `save_checkpoint` wrote: the same values and dtypes, NumPy arrays for Tensors, lists for tuples.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
 
     Raises
     ------
@@ -71,7 +71,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         If there is no such file, or it cannot be read.
     """
     try:
-        metadata, tensors = read_safetensors(path)
+        metadata, tensors = read_safetensors(Path(path))
     except ValueError as error:
         raise CheckpointError(str(error)) from None
     if metadata.get("format") != FORMAT:
