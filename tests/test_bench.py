@@ -19,6 +19,7 @@ from minigen.bench import kernels as bench_kernels
 from minigen.bench.kernels import KINDS, LAYERS, Layer, arrays, our_passes
 from minigen.bench.networks import NETWORKS, our_networks, their_networks
 from minigen.bench.report import Row
+from minigen.bench.steps import STEPS, our_step, their_steps
 from minigen.bench.timing import Measurement, Timings, split_rounds
 from minigen.bench.worker import ALLOCATOR, Worker
 from minigen.cli import main
@@ -128,6 +129,18 @@ def test_the_pytorch_model_computes_the_same(network):
         assert mine.shape == theirs.shape
         if network != "conv_k5_dropout":  # its "same" padding lies one pixel elsewhere in PyTorch
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=2e-5)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", [next(iter(STEPS)), list(STEPS)[-1]])
+def test_pytorchs_steps_begin_with_losses_like_ours(name):
+    pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
+    ours = our_step(name)()
+    first = next(iter(ours))  # what comes after the first update depends on the learning rates, which differ
+    for step in their_steps(name):
+        numbers = step()
+        assert set(numbers) == set(ours)
+        np.testing.assert_allclose(float(numbers[first]), float(ours[first]), rtol=0.3)
 
 
 @pytest.mark.torch

@@ -7,6 +7,7 @@ import cupy_double as double
 import numpy as np
 import pytest
 
+import minigen as mg
 from minigen import kernels
 from minigen.check import gpu as gpu_report
 from minigen.check.gpu import accept, gradients, machine, parity, report, speed, training
@@ -216,6 +217,31 @@ def test_a_graph_with_other_numbers_is_found(captured, what, monkeypatch):
     outcome = training.check_graph("VAE with dropout", SMALL)
     expected = {"losses": "at step 5 loss is ", "weights": "after 4 steps encoder"}[what]
     assert outcome.status == "fail" and outcome.detail.startswith(expected), outcome.detail
+
+
+@pytest.mark.emulator
+def test_the_race_on_a_gpu_times_steps_one_by_one_and_by_a_graph(captured, tmp_path, monkeypatch, capsys):
+    tiny = {"tiny VAE": (lambda: mg.models.VAE(8, 1, network="mlp", width=4, latent=2, ema=0.0), (4, 1, 8, 8))}
+    for module in ("steps", "gpu"):
+        monkeypatch.setattr(f"minigen.bench.{module}.STEPS", tiny)
+    monkeypatch.setattr("minigen.bench.gpu.convolutions", lambda layers: [])
+    monkeypatch.setattr("minigen.bench.gpu.usable_torch", lambda: False)
+    out = tmp_path / "race"
+    assert main(["bench", "--device", "cuda", "--out", str(out)]) == 0
+    assert f"1 of 1 measured; wrote {out / 'gpu.md'}" in capsys.readouterr().out
+    (row,) = json.loads((out / "gpu.json").read_text(encoding="utf-8"))["rows"]
+    assert row["name"] == "tiny VAE" and all(
+        row["numbers"][name] > 0 for name in ("ms", "ms of the CPU", "ms by a graph")
+    )
+
+
+def test_a_race_without_a_gpu_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gpu_report, "why_no_gpu", lambda: "there is none")
+    command = ["bench", "--device", "cuda", "--out", str(tmp_path / "race")]
+    assert main(command) == 2
+    assert capsys.readouterr().err == "minigen: --device cuda: there is none\n"
+    assert main([*command, "conv"]) == 2
+    assert "leave out conv" in capsys.readouterr().err and not (tmp_path / "race").exists()
 
 
 # ---- speed

@@ -8,11 +8,12 @@ import numpy as np
 from .. import nn
 from ..models import DCGAN, VAE
 from ..optim import Adam
+from ..train import GraphedStep
 from .pytorch_models import to_pytorch
 from .timing import Measurement, interleave
 from .worker import Worker, fastest
 
-__all__ = ["STEPS", "time_steps"]
+__all__ = ["STEPS", "our_step", "their_steps", "time_steps"]
 
 Model = DCGAN | VAE
 Step = Callable[[], Any]
@@ -80,38 +81,46 @@ STEPS: dict[str, tuple[Callable[[], Model], tuple[int, ...]]] = {
 """What is timed: the model, and the shape of a batch."""
 
 
-def our_step(name: str) -> Step:
-    """A step of a model of ours on one batch."""
+def our_step(name: str, device: str = "cpu", graph: bool = False) -> Step:
+    """A step of a model of ours on one batch; with `graph` repeated by a CUDA graph."""
     make, shape = STEPS[name]
     model = make()
+    model.to(device)
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    return lambda: model.training_step({"images": images})
+    step = GraphedStep(model) if graph else model.training_step
+    return lambda: step({"images": images})
 
 
 def their_step(name: str) -> dict[str, Step]:
-    """The same step in PyTorch: the same passes, and gradients for the updated network only.
+    """The same step in PyTorch, in the memory format in which it is faster here."""
+    return {name: fastest(their_steps(name))}
 
-    In the memory format in which it is faster here: contiguous or channels last.
+
+def their_steps(name: str, device: str = "cpu") -> list[Step]:
+    """The same step in PyTorch, contiguous and channels last: the same passes, gradients for the updated network only.
+
+    On a GPU in float32 throughout, as ours.
     """
     import torch
 
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = False, True
     make, shape = STEPS[name]
     model = make()
     formats = (torch.contiguous_format, torch.channels_last)
     if isinstance(model, VAE):
-        return {name: fastest([_their_vae_step(model, shape, format) for format in formats])}
-    return {name: fastest([_their_gan_step(model, shape, format) for format in formats])}
+        return [_their_vae_step(model, shape, format, device) for format in formats]
+    return [_their_gan_step(model, shape, format, device) for format in formats]
 
 
-def _their_gan_step(model: DCGAN, shape: tuple[int, ...], format: Any) -> Step:
+def _their_gan_step(model: DCGAN, shape: tuple[int, ...], format: Any, device: str) -> Step:
     import torch
 
     softplus = torch.nn.functional.softplus
     networks = (to_pytorch(network) for network in (model.generator, model.discriminator))
-    generator, discriminator = (network.to(memory_format=format) for network in networks)
+    generator, discriminator = (network.to(device, memory_format=format) for network in networks)
     up, down = list(generator.parameters()), list(discriminator.parameters())
     optimizers = [torch.optim.Adam(p, 2e-4, (0.5, 0.999)) for p in (up, down)]
-    images = (torch.rand(shape) * 2 - 1).to(memory_format=format)
+    images = (torch.rand(shape) * 2 - 1).to(device, memory_format=format)
 
     def descend(loss: Any, parameters: list[Any], optimizer: Any) -> None:
         for p, g in zip(parameters, torch.autograd.grad(loss, parameters)):
@@ -119,30 +128,30 @@ def _their_gan_step(model: DCGAN, shape: tuple[int, ...], format: Any) -> Step:
         optimizer.step()
         optimizer.zero_grad()
 
-    def step() -> dict[str, float]:
-        fake = generator(torch.randn(shape[0], 100))
+    def step() -> dict[str, Any]:
+        fake = generator(torch.randn(shape[0], 100, device=device))
         real_logits, fake_logits = discriminator(images), discriminator(fake.detach())
         loss_d = softplus(-real_logits).mean() + softplus(fake_logits).mean()
         descend(loss_d, down, optimizers[1])
         loss_g = softplus(-discriminator(fake)).mean()
         descend(loss_g, up, optimizers[0])
-        means = [torch.sigmoid(logits.detach()).mean().item() for logits in (real_logits, fake_logits)]
-        return {"loss_d": loss_d.item(), "loss_g": loss_g.item(), "d_real": means[0], "d_fake": means[1]}
+        means = [torch.sigmoid(logits.detach()).mean() for logits in (real_logits, fake_logits)]
+        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(), "d_real": means[0], "d_fake": means[1]}
 
     return step
 
 
-def _their_vae_step(model: VAE, shape: tuple[int, ...], format: Any) -> Step:
+def _their_vae_step(model: VAE, shape: tuple[int, ...], format: Any, device: str) -> Step:
     import torch
 
     ours = (model.encoder.body, model.encoder.mu, model.encoder.log_var, model.decoder)
-    body, mean, log_variance, decoder = (to_pytorch(network).to(memory_format=format) for network in ours)
+    body, mean, log_variance, decoder = (to_pytorch(network).to(device, memory_format=format) for network in ours)
     parameters = [p for network in (body, mean, log_variance, decoder) for p in network.parameters()]
     group = model.optimizers["vae"].param_groups[0]
     optimizer = torch.optim.AdamW(parameters, group["lr"], weight_decay=group["weight_decay"])
-    images = torch.rand(shape).to(memory_format=format)
+    images = torch.rand(shape).to(device, memory_format=format)
 
-    def step() -> dict[str, float]:
+    def step() -> dict[str, Any]:
         features = body(images)
         mu, log_var = mean(features), log_variance(features)
         output = decoder(mu + (0.5 * log_var).exp() * torch.randn_like(mu))
@@ -151,7 +160,7 @@ def _their_vae_step(model: VAE, shape: tuple[int, ...], format: Any) -> Step:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return {"loss": loss.item(), "reconstruction": (loss - kl).item(), "kl": kl.item()}
+        return {"loss": loss.detach(), "reconstruction": (loss - kl).detach(), "kl": kl.detach()}
 
     return step
 

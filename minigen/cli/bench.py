@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=None, help="for both (default: all cores)")
     parser.add_argument("--alone", action="store_true", help="do not compare with PyTorch")
     parser.add_argument("--kernel", metavar="MODULE:FUNCTION", help="check and time a conv2d of your own instead")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu",
+        help="cuda: time training steps, also by a CUDA graph, and convolutions on the GPU of this computer, beside "
+        "PyTorch's there; writes gpu.md and gpu.json (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder for CSV and pictures (default: bench)")
 
 
@@ -55,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.layers < 1:
         raise ValueError(f"bench: --layers: got {args.layers}, expected 1 or more")
+    if args.device == "cuda":
+        return _measure_gpu(args)
     args.out.mkdir(parents=True, exist_ok=True)
     if args.kernel:
         from ..bench.own_kernel import own_kernel_rows
@@ -90,6 +97,23 @@ def run(args: argparse.Namespace) -> int:
         plot_ratios(args.out / "ratios.png", rows)
     print(f"wrote {args.out / 'bench.csv'}, a page and pictures beside it")
     return 0
+
+
+def _measure_gpu(args: argparse.Namespace) -> int:
+    """Measure on the GPU, and write the report; 1 if something failed."""
+    from ..bench.gpu import checks
+    from ..check.gpu import run_sections, why_not
+
+    if args.what or args.kernel:
+        given = args.kernel or " ".join(args.what)
+        raise ValueError(f"bench: --device cuda times training steps and convolutions; leave out {given}")
+    if reason := why_not():
+        raise ValueError(f"--device cuda: {reason}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows = run_sections(args.out / "gpu.md", {"speed": checks()})
+    bad = [row for row in rows if row.status != "pass"]
+    print(f"{len(rows) - len(bad)} of {len(rows)} measured; wrote {args.out / 'gpu.md'} and {args.out / 'gpu.json'}")
+    return 1 if bad else 0
 
 
 def _measure(what: Sequence[str], rounds: int, threads: int, precision: str, against: bool) -> list[Row]:

@@ -8,7 +8,7 @@ and the rest goes on.
 
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...backend import why_no_gpu
@@ -20,7 +20,7 @@ from .machine import facts
 from .report import write
 from .result import Check, Outcome, Row
 
-__all__ = ["accept", "why_not"]
+__all__ = ["accept", "run_sections", "why_not"]
 
 
 def why_not() -> str:
@@ -75,6 +75,11 @@ def accept(
     if not ops:
         sections |= {"gradients": gradients.checks(max(1, examples // 3)), "training": training.checks(game)}
         sections["speed"] = speed.checks(layers)
+    return run_sections(output, sections)
+
+
+def run_sections(output: Path, sections: Mapping[str, Iterable[Check]]) -> list[Row]:
+    """Run the checks of each section, print a line for each, and write the report after every section; see `accept`."""
     found, about = [], facts()
     for section, checks in sections.items():
         for row in _attempts(section, checks):

@@ -14,6 +14,7 @@ __all__ = ["markdown", "write"]
 _SPEED = {
     "ms": "ms",
     "ms of the CPU": "of the CPU",
+    "ms by a graph": "by a graph",
     "GFLOP/s": "GFLOP/s",
     "ms predicted": "predicted",
     "ms at the GPU's peaks": "at its peaks",
@@ -22,8 +23,9 @@ _SPEED = {
 }
 _LEGEND = """\
 Milliseconds.  *Of the CPU*: how long it is busy with starting the kernels; where that is nearly all of the time, the
-GPU waits.  *Predicted*: at least, by the kernel's machine code; *at its peaks*: at least for any kernel.  *cuBLAS*: a
-product of two matrices with as many operations.  *PyTorch*: the same convolution by cuDNN, in float32 without TF32."""
+GPU waits.  *By a graph*: a training step as a CUDA graph.  *Predicted*: at least, by the kernel's machine code; *at its
+peaks*: at least for any kernel.  *cuBLAS*: a product of two matrices with as many operations.  *PyTorch*: the same
+convolution by cuDNN, or the same training step, in float32 without TF32."""
 
 
 def write(path: Path, facts: Mapping[str, Any], rows: Sequence[Row]) -> None:
