@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "CONVOLUTIONS", "Convolution", "Padding", "Pair", "output_size", "round_up"]
+__all__ = ["Array", "CONVOLUTIONS", "Convolution", "Padding", "Pair", "Window", "output_size", "round_up"]
 
 Array = np.ndarray[Any, Any]
 """The type of an array in annotations; CuPy's arrays have the same methods."""
@@ -15,6 +15,9 @@ Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 """Zeros: ((top, bottom), (left, right))."""
+
+Window = tuple[Pair, Pair, Padding, Pair]
+"""Kernel size, stride, padding and dilation."""
 
 CONVOLUTIONS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 """The three kernels."""

@@ -531,7 +531,7 @@ def _max_pool2d(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: A
     return x, kernel_size, stride, padding, dilation
 
 
-def _max_pool2d_grad(g: Any, index: Any, input_size: Any) -> tuple[Any, ...]:
+def _max_pool2d_grad(g: Any, index: Any, input_size: Any, window: Any = None) -> tuple[Any, ...]:
     name = "max_pool2d_grad"
     g, input_size = _images(name, "g", g), _pair(name, "input_size", input_size, 0)
     if type(index) is not np.ndarray:
@@ -540,7 +540,18 @@ def _max_pool2d_grad(g: Any, index: Any, input_size: Any) -> tuple[Any, ...]:
         raise TypeError(f"{name}: index: got dtype {index.dtype}, expected int64")
     if index.shape != g.shape:
         raise ValueError(f"{name}: index: got shape {index.shape}, expected that of g, {g.shape}")
-    return g, index, input_size
+    if window is None:
+        return g, index, input_size, None
+    if not isinstance(window, list | tuple) or len(window) != 4:
+        raise TypeError(f"{name}: window: got {window!r}, expected (kernel_size, stride, padding, dilation)")
+    kernel_size, stride, dilation = (
+        _pair(name, f"window: {key}", window[i], 1) for i, key in ((0, "kernel_size"), (1, "stride"), (3, "dilation"))
+    )
+    padding = _padding(name, window[2])
+    pixels = _window(name, input_size, kernel_size, stride, padding, dilation)
+    if g.shape[2:] != pixels:
+        raise ValueError(f"{name}: g: got shape {g.shape}, expected (N, C, {pixels[0]}, {pixels[1]}) for the window")
+    return g, index, input_size, (kernel_size, stride, padding, dilation)
 
 
 def _places(kernel: str, index: Any, weight: Any, like: Any) -> tuple[Any, Any]:

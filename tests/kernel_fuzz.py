@@ -287,7 +287,11 @@ def max_pool2d_grad(rng):
     x = convolution(rng)[0]
     g = numbers(rng, (*x.shape[:2], size(rng, 5), size(rng, 5)), x.dtype)
     index = rng.integers(0, x.shape[2] * x.shape[3], g.shape)
-    return {"g": g, "index": index, "input_size": x.shape[2:]}
+    if rng.random() < 0.3:  # unpooling in general
+        return {"g": g, "index": index, "input_size": x.shape[2:]}
+    x, *window = pooling(rng).values()
+    index = reference.max_pool2d(x, *window)[1]
+    return {"g": numbers(rng, index.shape, x.dtype), "index": index, "input_size": x.shape[2:], "window": tuple(window)}
 
 
 def warp(rng):

@@ -11,6 +11,7 @@ from PIL import Image
 
 import minigen as mg
 import minigen.functional as F
+from minigen.ops import pool
 
 numbers = np.random.default_rng
 
@@ -178,6 +179,20 @@ def test_max_pooling_gives_the_gradient_to_an_element_of_the_window_even_if_all_
     with mg.kernels.use(kernel_set):
         (dx,) = mg.grad(F.max_pool2d(x, 2, padding=1).sum(), x)
     np.testing.assert_array_equal(dx.numpy()[0, 0], np.outer([1, 1, 0, 1], [1, 1, 0, 1]))
+
+
+def test_the_gradient_of_max_pooling_tells_the_kernel_its_window(monkeypatch):
+    """Without it the kernel of a GPU has one thread for each image, and not for each element."""
+    seen, find = [], pool.find
+
+    def spy(name, like):
+        kernel = find(name, like)
+        return kernel if name == "max_pool2d" else lambda *arguments: (seen.append(arguments[3]), kernel(*arguments))[1]
+
+    monkeypatch.setattr(pool, "find", spy)
+    x = mg.tensor(np.ones((1, 1, 5, 5)), requires_grad=True)
+    F.max_pool2d(x, 3, 2, 1).sum().backward()
+    assert seen == [((3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1))]
 
 
 def test_zero_to_a_power_is_zero_one_or_infinity_with_no_gradient():

@@ -18,7 +18,7 @@ if reason := emulator.why_not():
     pytest.skip(reason, allow_module_level=True)
 
 from minigen.kernels import cuda
-from minigen.kernels.cuda import launch
+from minigen.kernels.cuda import launch, pool
 from minigen.kernels.cuda.launch import Kernel
 from minigen.kernels.cuda.target import flat, int32
 from minigen.kernels.emulator import emulated
@@ -349,8 +349,33 @@ def test_max_pooling_equals_the_reference(kernel, stride, dilation, dtype, data)
     np.testing.assert_array_equal(got[1], index)
     assert got[1].dtype == np.int64
     g = normal(rng, values.shape, dtype)
-    (dx,) = in_every_order(lambda: cuda.max_pool2d_grad(g, index, size))
-    np.testing.assert_array_equal(dx, reference.max_pool2d_grad(g, index, size))
+    expected = reference.max_pool2d_grad(g, index, size)
+    for window in (None, (kernel, stride, padding, dilation)):
+        (dx,) = in_every_order(lambda window=window: cuda.max_pool2d_grad(g, index, size, window))
+        np.testing.assert_array_equal(dx, expected)
+
+
+def test_max_pooling_gradient_where_a_window_holds_padding_only():
+    rng, window = np.random.default_rng(0), ((2, 2), (1, 1), ((3, 0), (0, 2)), (1, 1))
+    index = reference.max_pool2d(rng.standard_normal((2, 3, 4, 4)), *window)[1]
+    g = rng.standard_normal(index.shape)
+    (dx,) = in_every_order(lambda: cuda.max_pool2d_grad(g, index, (4, 4), window))
+    np.testing.assert_array_equal(dx, reference.max_pool2d_grad(g, index, (4, 4)))
+
+
+@pytest.mark.parametrize(("window", "count"), [(((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1)), 2 * 3 * 64), (None, 2 * 3)])
+def test_threads_of_the_max_pooling_gradient(window, count, monkeypatch):
+    """One for each element where the window is known; without it one for each plane."""
+    counts, elements = [], pool.elements
+
+    def counted(kernel, count, *arrays):
+        counts.append(count)
+        elements(kernel, count, *arrays)
+
+    monkeypatch.setattr(pool, "elements", counted)
+    with emulated(check=True):
+        pool.max_pool2d_grad(np.ones((2, 3, 4, 4)), np.zeros((2, 3, 4, 4), np.int64), (8, 8), window)
+    assert counts == [count]
 
 
 # ---------------------------------------------------------------- launching

@@ -5,7 +5,7 @@ Same results as `minigen.kernels.reference.pool`, to the last bit.
 
 import numpy as np
 
-from ..shapes import Array, Padding, Pair, output_size
+from ..shapes import Array, Padding, Pair, Window, output_size
 from ..signatures import checked
 from .runtime.allocator import contiguous, empty
 from .runtime.thread_pool import chunked_range, parallel
@@ -26,7 +26,7 @@ def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dila
 
 
 @checked("max_pool2d_grad")
-def max_pool2d_grad(g: Array, index: Array, input_size: Pair) -> Array:
+def max_pool2d_grad(g: Array, index: Array, input_size: Pair, window: Window | None = None) -> Array:
     """As `minigen.kernels.reference.max_pool2d_grad`.
 
     Raises

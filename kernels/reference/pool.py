@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..shapes import Array, Padding, Pair, output_size
+from ..shapes import Array, Padding, Pair, Window, output_size
 from ..signatures import checked
 
 __all__ = ["max_pool2d", "max_pool2d_grad"]
@@ -48,7 +48,7 @@ def max_pool2d(x: Array, kernel_size: Pair, stride: Pair, padding: Padding, dila
 
 
 @checked("max_pool2d_grad")
-def max_pool2d_grad(g: Array, index: Array, input_size: Pair) -> Array:
+def max_pool2d_grad(g: Array, index: Array, input_size: Pair, window: Window | None = None) -> Array:
     """Hand each window's cotangent to the element that won it.
 
     Parameters
@@ -57,6 +57,9 @@ def max_pool2d_grad(g: Array, index: Array, input_size: Pair) -> Array:
     index : int64 array (N, C, P, Q)
         As `max_pool2d` returns it.
     input_size : (H, W)
+    window : (kernel_size, stride, padding, dilation), optional
+        What `max_pool2d` was given, which says what windows can have chosen an element.  Only the CUDA kernel needs it,
+        to have a thread for each element; this one goes by `index` alone.
 
     Returns
     -------

@@ -243,10 +243,10 @@ def _max_pool2d_grad(fill: Fill, shapes: Convolution, rng: Generator) -> Call:
     shape, how = _pooling(shapes)
     index = reference.max_pool2d(rng.standard_normal(shape), *how)[1]
 
-    def bound(u: float, g: Array, index: Array, size: Any) -> Array:
-        return gamma(how[0][0] * how[0][1], u) * reference.max_pool2d_grad(np.abs(g), index, size)
+    def bound(u: float, g: Array, index: Array, *where: Any) -> Array:
+        return gamma(how[0][0] * how[0][1], u) * reference.max_pool2d_grad(np.abs(g), index, *where)
 
-    return Call((fill(index.shape), index, shape[2:]), bound)
+    return Call((fill(index.shape), index, shape[2:], how), bound)
 
 
 def _places(fill: Fill, shapes: Convolution, rng: Generator) -> tuple[Array, Array]:
