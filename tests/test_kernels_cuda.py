@@ -4,6 +4,7 @@ Elementwise kernels equal the reference to the last bit here.  (A GPU may round 
 rounds twice.)  Sums are judged within bounds derived from the number of roundings.
 """
 
+import math
 import sys
 import types
 
@@ -95,17 +96,26 @@ def test_the_gradients_of_softplus_and_tanh_are_those_of_the_reference(dtype):
     np.testing.assert_array_equal(dx, reference.tanh_grad(g, y))
 
 
+#: (N, C, ...) where the channels of a block share a sector, and do not all exist: 13, 9 and 3 of them, by 8, 4 and 2.
+SHARED = [(700, 13), (300, 9, 2), (70, 3, 2, 2), (5, 1)]
+
+
+def share(shape, dtype):
+    """What a thread adds up: a 512th of a channel, or less than a 64th more where the channels of a block share a sector."""
+    return math.prod(shape) // max(shape[1], 1) / (512 if math.prod(shape[2:]) * np.dtype(dtype).itemsize >= 32 else 64)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("slope", [0.0, 0.2])
-@pytest.mark.parametrize("shape", [(3, 5), (4, 3, 17, 11), (0, 3, 4)])
+@pytest.mark.parametrize("shape", [(3, 5), (4, 3, 17, 11), (0, 3, 4), *SHARED])
 def test_the_gradient_of_a_bias_comes_with_that_of_the_activation(shape, slope, dtype):
-    """One is `leaky_relu_grad` to the last bit; a sum is that of 512 parts, as in a mean."""
+    """One is `leaky_relu_grad` to the last bit; a sum is that of 512 parts or 64, as in a mean."""
     rng = np.random.default_rng(7)
     g, y = normal(rng, (2, *shape[::-1]), dtype).transpose(0, *range(len(shape), 0, -1))
     dx, dbias = in_every_order(lambda: cuda.add_bias_grad(g, y, slope))
     np.testing.assert_array_equal(dx, reference.leaky_relu_grad(g, y, slope))
     wide, axes = dx.astype(np.longdouble), (0, *range(2, dx.ndim))
-    roundings = max(dx.size // shape[1], 512) // 512 + 10
+    roundings = share(shape, dtype) + 11
     assert (abs(dbias - wide.sum(axes)) <= roundings * np.finfo(dtype).eps / 2 * abs(wide).sum(axes)).all()
     assert dbias.dtype == dtype and dbias.shape == shape[1:2]
 
@@ -191,17 +201,17 @@ def test_a_mean_has_infinities_and_nan_but_not_no_elements():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(3, 4), (5, 3, 17, 11), (1, 1, 1)])
+@pytest.mark.parametrize("shape", [(3, 4), (5, 3, 17, 11), (1, 1, 1), *SHARED])
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 def test_statistics_are_nearly_as_exact_as_their_dtype(shape, dtype, offset):
-    """A thread's sum and the tree above it take fewer than n/512 + 12 roundings, and the correction halves no digit."""
+    """A thread's sum and the tree above it take fewer than `share` + 12 roundings; the correction halves no digit."""
     x = normal(np.random.default_rng(1), shape, dtype) + dtype(offset)
     mean, var = in_every_order(lambda: cuda.batch_norm_stats(x))
     axes = (0, *range(2, x.ndim))
     wide = x.astype(np.longdouble)
     exact_mean, exact_var = wide.mean(axis=axes), wide.var(axis=axes)
     u = np.finfo(dtype).eps / 2
-    roundings = x.size // shape[1] / 512 + 12
+    roundings = share(shape, dtype) + 12
     deviation = np.abs(wide - exact_mean.reshape(1, -1, *(1,) * (x.ndim - 2))).mean(axis=axes)
     # the first mean is off by `shift`; what the correction leaves of it is its own rounding, and the result's
     shift = 2 * roundings * u * np.abs(wide).mean(axis=axes)
@@ -211,7 +221,7 @@ def test_statistics_are_nearly_as_exact_as_their_dtype(shape, dtype, offset):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(3, 4), (1, 3), (4, 3, 17, 11)])
+@pytest.mark.parametrize("shape", [(3, 4), (1, 3), (4, 3, 17, 11), *SHARED])
 def test_batch_norm_in_training_is_its_parts_in_one_launch(shape, dtype):
     """To the last bit: the statistics, what is normalized by them, and the new averages; the old ones stay."""
     rng = np.random.default_rng(3)
@@ -230,7 +240,7 @@ def test_batch_norm_in_training_is_its_parts_in_one_launch(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(3, 4), (4, 3, 17, 11)])
+@pytest.mark.parametrize("shape", [(3, 4), (4, 3, 17, 11), *SHARED])
 def test_batch_norm_and_its_gradient(shape, dtype):
     """Forward to the last bit; backward x_hat takes five roundings at most, and each operation after it one more."""
     rng = np.random.default_rng(2)
@@ -254,12 +264,34 @@ def test_batch_norm_and_its_gradient(shape, dtype):
     n, axes, spread = x.size // shape[1], (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
     g, xhat, rstd = abs(g).astype(np.float64), abs(x - mean.reshape(spread)).astype(np.float64), 1 / np.sqrt(var + eps)
     xhat = xhat * rstd.reshape(spread)
-    u = (n / 512 + 12) * np.finfo(dtype).eps / 2
+    u = (share(shape, dtype) + 12) * np.finfo(dtype).eps / 2
     terms = g + (g.sum(axis=axes) / n).reshape(spread) + xhat * ((g * xhat).sum(axis=axes) / n).reshape(spread)
     errors = 20 * u * abs(weight * rstd).reshape(spread) * terms, 7 * u * (g * xhat).sum(axis=axes), 2 * u * g.sum(axes)
     for ours, theirs, error in zip(got, exact, errors, strict=True):
         assert ours.dtype == dtype
         assert (abs(ours - theirs) <= error).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "blocks"),
+    [
+        ((64, 256), F4, 32),
+        ((64, 256), np.dtype(np.float64), 64),
+        ((9, 3), F4, 1),
+        ((9, 5, 2), F4, 2),
+        ((9, 5, 8), F4, 5),
+    ],
+)
+def test_channels_that_share_a_sector_share_a_block(shape, dtype, blocks, monkeypatch):
+    started, x = [], np.ones(shape, dtype)
+    with emulated(check=True):
+        device = launch.current_device()
+        start = type(device).start
+        monkeypatch.setattr(device, "start", lambda kernel, n, a: (started.append(n), start(device, kernel, n, a))[1])
+        cuda.batch_norm_stats(x)
+        cuda.batch_norm_grad(x, x, *[x[0].reshape(shape[1], -1)[:, 0]] * 3, 1e-5)
+        cuda.add_bias_grad(x, x, 0.2)
+    assert started == [blocks] * 3
 
 
 def test_an_empty_batch_has_no_statistics_and_gives_no_gradient():

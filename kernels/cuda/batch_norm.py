@@ -4,6 +4,11 @@ Each thread takes every 512th element of its channel; then the 512 sums are adde
 takes 9 steps.  No sum has more than a 512th of the channel's terms plus 9, so float32 is precise enough, and since no
 sum waits for another, the order never changes: the same input gives the same bits.
 
+A GPU reads memory in sectors of 32 bytes.  Where the numbers of a channel lie one by one, as in (N, C) after a linear
+layer, a sector holds one number of the channel and seven of its neighbors, so a block for each channel would read
+everything eight times.  There a block takes as many channels as share a sector, with neighboring threads on neighboring
+channels, and a part of the 512 threads for each: eight channels of 64 threads, and 6 steps.
+
 A mean of numbers far from zero is rounded coarsely, relative to how little they may differ.  So the second pass, which
 sums $d_i = x_i - m$ and $d_i^2$ about the rounded mean m, corrects both results by what m was off:
 
@@ -26,10 +31,22 @@ from .launch import Kernel, contiguous, elements, empty, launch
 from .pointwise import activation, activation_grad, rectified
 from .target import cuda, device, flat, int32, number
 
-__all__ = ["batch_norm", "batch_norm_grad", "batch_norm_stats", "batch_norm_train", "block_totals"]
+__all__ = [
+    "batch_norm",
+    "batch_norm_grad",
+    "batch_norm_stats",
+    "batch_norm_train",
+    "block_totals",
+    "blocks_of_channels",
+    "channel_totals",
+    "share_of_thread",
+]
 
-#: Threads that add up one channel; a power of two.
+#: Threads of a block, which add up one channel, or the few that share a sector; a power of two.
 THREADS = 512
+
+#: Bytes that a GPU reads at once.
+SECTOR_BYTES = 32
 
 
 @checked("batch_norm_stats")
@@ -37,7 +54,7 @@ def batch_norm_stats(x: Array) -> tuple[Array, Array]:
     """As `minigen.kernels.reference.batch_norm_stats`."""
     x = contiguous("batch_norm_stats: x", x)
     mean, var = (empty(x.shape[1:2], x.dtype) for _ in range(2))
-    launch(_stats(*_sizes(x), x.dtype), x.shape[1], x, mean, var, x.shape[0])
+    launch(_stats(*_sizes(x), x.dtype), blocks_of_channels(x), x, mean, var, x.shape[0])
     return mean, var
 
 
@@ -63,7 +80,7 @@ def batch_norm_train(
         new = [empty(x.shape[1:2], x.dtype) for _ in range(2)]
     kernel = _train(*_sizes(x), rectified(negative_slope), old is not new, x.dtype)
     numbers = *average_rates(x, momentum), eps, negative_slope or 0, x.shape[0]
-    launch(kernel, x.shape[1], x, weight, bias, y, mean, var, *old, *new, *numbers)
+    launch(kernel, blocks_of_channels(x), x, weight, bias, y, mean, var, *old, *new, *numbers)
     return (y, mean, var) if old is new else (y, mean, var, *new)
 
 
@@ -106,7 +123,7 @@ def batch_norm_grad(
     bias = weight if bias is None else contiguous("batch_norm_grad: bias", bias)
     dx, dweight, dbias = (empty(shape, x.dtype) for shape in (x.shape, x.shape[1:2], x.shape[1:2]))
     numbers = eps, negative_slope or 0, x.shape[0]
-    launch(_grad(*kind, x.dtype), x.shape[1], g, x, mean, var, weight, bias, dx, dweight, dbias, *numbers)
+    launch(_grad(*kind, x.dtype), blocks_of_channels(x), g, x, mean, var, weight, bias, dx, dweight, dbias, *numbers)
     return dx, dweight, dbias
 
 
@@ -119,9 +136,43 @@ def _vectors(name, **vectors):
     return [contiguous(f"{name}: {key}", vector) for key, vector in vectors.items()]
 
 
+def channels_of_block(channels, length, dtype):
+    """How many channels a block takes: a power of two, and one where a channel of an image fills a sector."""
+    count = 1
+    while 2 * count * max(length, 1) * dtype.itemsize <= SECTOR_BYTES and count < channels:
+        count *= 2
+    return count
+
+
+def blocks_of_channels(x):
+    """How many blocks take all channels of an array (N, C, ...)."""
+    return -(-x.shape[1] // channels_of_block(*_sizes(x), x.dtype))
+
+
 @functools.cache
-def block_totals(dtype):
-    """A device function that adds up two numbers of every thread of a block."""
+def share_of_thread(channels, length, dtype):
+    """A device function that says what a thread adds up, where a block takes `channels_of_block`.
+
+    It returns the channel, and a range over the elements of that channel in all images: the first one, their number,
+    and a step.  The thread that begins with element 0 writes the results of the channel.  A thread beyond the last
+    channel may read what belongs to the last one, and has an empty range that does not begin with 0.
+    """
+    lanes = channels_of_block(channels, length, dtype)
+
+    @device
+    def share(images):
+        thread = int32(cuda.threadIdx.x)
+        channel, first, size = int32(cuda.blockIdx.x) * lanes + thread % lanes, thread // lanes, images * length
+        if channel >= channels:
+            channel, first, size = channels - 1, 1, 0
+        return int32(channel), int32(first), int32(size), int32(THREADS // lanes)
+
+    return share
+
+
+@functools.cache
+def block_totals(dtype, lanes=1):
+    """A device function that adds up two numbers of every thread of a block, of each of its channels apart."""
 
     @device
     def totals(first, second, first_sums, second_sums):
@@ -129,33 +180,39 @@ def block_totals(dtype):
         cuda.syncthreads()  # all threads have read the totals of the last call
         first_sums[thread], second_sums[thread] = first, second
         width = THREADS // 2
-        while width > 0:
+        while width >= lanes:
             cuda.syncthreads()
             if thread < width:
                 first_sums[thread] += first_sums[thread + width]
                 second_sums[thread] += second_sums[thread + width]
             width //= 2
         cuda.syncthreads()
-        return first_sums[0], second_sums[0]
+        return first_sums[thread % lanes], second_sums[thread % lanes]
 
     return totals
 
 
+def channel_totals(channels, length, dtype):
+    """`block_totals` for the channels that a block takes."""
+    return block_totals(dtype, channels_of_block(channels, length, dtype))
+
+
 @functools.cache
 def _moments(channels, length, dtype):
-    """A device function that gives every thread of a block the mean and the variance of the block's channel."""
-    zero, totals, number_type = dtype.type(0), block_totals(dtype), number(dtype)
+    """A device function that gives every thread of a block the mean and the variance of its channel."""
+    zero, number_type = dtype.type(0), number(dtype)
+    share, totals = share_of_thread(channels, length, dtype), channel_totals(channels, length, dtype)
 
     @device
     def moments(x, images, first_sums, second_sums):
-        channel, size = int32(cuda.blockIdx.x), int32(images * length)
-        count = number_type(size)
+        channel, first, size, step = share(images)
+        count = number_type(images * length)
         total = zero
-        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+        for e in range(first, size, step):
             total += x[(e // length * channels + channel) * length + e % length]
         center = totals(total, zero, first_sums, second_sums)[0] / count
         total = squares = zero
-        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+        for e in range(first, size, step):
             deviation = x[(e // length * channels + channel) * length + e % length] - center
             total += deviation
             squares += deviation * deviation
@@ -167,13 +224,14 @@ def _moments(channels, length, dtype):
 
 @functools.cache
 def _stats(channels, length, dtype):
-    moments = _moments(channels, length, dtype)
+    moments, share = _moments(channels, length, dtype), share_of_thread(channels, length, dtype)
 
     def batch_norm_stats(x, mean, var, images):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
         center, variance = moments(x, images, first_sums, second_sums)
-        if cuda.threadIdx.x == 0:
-            mean[cuda.blockIdx.x], var[cuda.blockIdx.x] = center, variance
+        channel, first, _, _ = share(images)
+        if first == 0:
+            mean[channel], var[channel] = center, variance
 
     return Kernel(batch_norm_stats, (flat(dtype), flat(dtype), flat(dtype), int32), THREADS)
 
@@ -181,20 +239,21 @@ def _stats(channels, length, dtype):
 @functools.cache
 def _train(channels, length, rectify, tracked, dtype):
     moments, activate = _moments(channels, length, dtype), activation(rectify, dtype)
+    share = share_of_thread(channels, length, dtype)
 
     def batch_norm_train(
         x, weight, bias, y, mean, var, old_mean, old_var, new_mean, new_var, keep, of_mean, of_var, eps, slope, images
     ):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
         center, variance = moments(x, images, first_sums, second_sums)
-        channel = int32(cuda.blockIdx.x)
-        if cuda.threadIdx.x == 0:
+        channel, first, size, step = share(images)
+        if first == 0:
             mean[channel], var[channel] = center, variance
             if tracked:
                 new_mean[channel] = keep * old_mean[channel] + of_mean * center
                 new_var[channel] = keep * old_var[channel] + of_var * variance
         scale, shift = weight[channel] / math.sqrt(variance + eps), bias[channel]
-        for e in range(int32(cuda.threadIdx.x), int32(images * length), THREADS):
+        for e in range(first, size, step):
             place = (e // length * channels + channel) * length + e % length
             y[place] = activate((x[place] - center) * scale + shift, slope)
 
@@ -215,26 +274,27 @@ def _normalize(channels, length, rectify, dtype):
 
 @functools.cache
 def _grad(channels, length, rectify, dtype):
-    zero, one, totals, through = dtype.type(0), dtype.type(1), block_totals(dtype), activation_grad(rectify, dtype)
+    zero, one, through = dtype.type(0), dtype.type(1), activation_grad(rectify, dtype)
+    share, totals = share_of_thread(channels, length, dtype), channel_totals(channels, length, dtype)
 
     def batch_norm_grad(g, x, mean, var, weight, bias, dx, dweight, dbias, eps, slope, images):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
-        channel, size = int32(cuda.blockIdx.x), int32(images * length)
+        channel, first, size, step = share(images)
         root = math.sqrt(var[channel] + eps)
         center, rstd, scale, shift = mean[channel], one / root, weight[channel] / root, bias[channel]
         total = weighted = zero
-        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+        for e in range(first, size, step):
             place = (e // length * channels + channel) * length + e % length
             deviation = x[place] - center
             cotangent = through(g[place], deviation * scale + shift, slope)
             total += cotangent
             weighted += cotangent * (deviation * rstd)
         total, weighted = totals(total, weighted, first_sums, second_sums)
-        if cuda.threadIdx.x == 0:
+        if first == 0:
             dbias[channel], dweight[channel] = total, weighted
-        count = number_type(max(size, 1))
+        count = number_type(max(images * length, 1))
         through_mean, through_var, grad_scale = total / count, weighted / count, weight[channel] * rstd
-        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+        for e in range(first, size, step):
             place = (e // length * channels + channel) * length + e % length
             deviation = x[place] - center
             cotangent = through(g[place], deviation * scale + shift, slope)

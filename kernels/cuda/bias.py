@@ -1,8 +1,9 @@
 """A layer's bias, added in one pass over memory, a thread for each element; and its gradient.
 
-The gradient goes with that of the activation after it: a block of threads for each channel, which writes the one and
-adds up the other, always in the same order, as in `batch_norm`.  The threads of fewer channels than multiprocessors do
-not occupy the whole GPU; but they read every number once, and it is one launch in place of two.
+The gradient goes with that of the activation after it: a block of threads for each channel, or for the few that share a
+sector of memory, writes the one and adds up the other, always in the same order, as in `batch_norm`.  The threads of
+fewer channels than multiprocessors do not occupy the whole GPU; but they read every number once, and it is one launch
+in place of two.
 """
 
 import functools
@@ -10,7 +11,7 @@ import math
 
 from ..shapes import Array
 from ..signatures import checked
-from .batch_norm import THREADS, block_totals
+from .batch_norm import THREADS, blocks_of_channels, channel_totals, share_of_thread
 from .launch import Kernel, contiguous, deliver, elements, empty, launch, receiver
 from .pointwise import activation, activation_grad, rectified
 from .target import cuda, flat, int32, number
@@ -35,7 +36,7 @@ def add_bias_grad(g: Array, y: Array, negative_slope: float) -> tuple[Array, Arr
     y, g = contiguous("add_bias_grad: y", y), contiguous("add_bias_grad: g", g)
     dx, dbias = empty(y.shape, y.dtype), empty(y.shape[1:2], y.dtype)
     kernel = _add_bias_grad(y.shape[1], math.prod(y.shape[2:]), rectified(negative_slope), y.dtype)
-    launch(kernel, y.shape[1], g, y, dx, dbias, negative_slope, y.shape[0])
+    launch(kernel, blocks_of_channels(y), g, y, dx, dbias, negative_slope, y.shape[0])
     return dx, dbias
 
 
@@ -52,19 +53,20 @@ def _add_bias(channels, length, rectify, dtype):
 
 @functools.cache
 def _add_bias_grad(channels, length, rectify, dtype):
-    zero, totals, through = dtype.type(0), block_totals(dtype), activation_grad(rectify, dtype)
+    zero, through = dtype.type(0), activation_grad(rectify, dtype)
+    share, totals = share_of_thread(channels, length, dtype), channel_totals(channels, length, dtype)
 
     def add_bias_grad(g, y, dx, dbias, slope, images):
         first_sums, second_sums = cuda.shared.array(THREADS, dtype), cuda.shared.array(THREADS, dtype)
-        channel, size = int32(cuda.blockIdx.x), int32(images * length)
+        channel, first, size, step = share(images)
         total = zero
-        for e in range(int32(cuda.threadIdx.x), size, THREADS):
+        for e in range(first, size, step):
             place = (e // length * channels + channel) * length + e % length
             cotangent = through(g[place], y[place], slope)
             dx[place] = cotangent
             total += cotangent
         total = totals(total, zero, first_sums, second_sums)[0]
-        if cuda.threadIdx.x == 0:
+        if first == 0:
             dbias[channel] = total
 
     return Kernel(add_bias_grad, (*[flat(dtype)] * 4, number(dtype), int32), THREADS)
