@@ -387,6 +387,16 @@ def test_max_pooling_equals_the_reference(kernel, stride, dilation, dtype, data)
         np.testing.assert_array_equal(dx, expected)
 
 
+def test_max_pooling_gradient_adds_in_the_order_of_the_windows():
+    """All 25 windows choose the pixel in the middle, so another order would round differently."""
+    x, window = np.zeros((1, 3, 9, 9), F4), ((5, 5), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    x[:, :, 4, 4] = 1
+    index = reference.max_pool2d(x, *window)[1]
+    g = normal(np.random.default_rng(0), index.shape, F4)
+    (dx,) = in_every_order(lambda: cuda.max_pool2d_grad(g, index, (9, 9), window))
+    np.testing.assert_array_equal(dx, reference.max_pool2d_grad(g, index, (9, 9)))
+
+
 def test_max_pooling_gradient_where_a_window_holds_padding_only():
     rng, window = np.random.default_rng(0), ((2, 2), (1, 1), ((3, 0), (0, 2)), (1, 1))
     index = reference.max_pool2d(rng.standard_normal((2, 3, 4, 4)), *window)[1]
