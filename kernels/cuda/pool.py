@@ -46,7 +46,7 @@ def max_pool2d_grad(g: Array, index: Array, input_size: Pair, window: Window | N
         kernel = _scatter(g.shape[2] * g.shape[3], input_size[0] * input_size[1], g.dtype)
         elements(kernel, g.shape[0] * g.shape[1], g, index, dx)
         return dx
-    kernel_size, stride, padding, dilation = (tuple(pair) for pair in window)
+    kernel_size, stride, padding, dilation = window
     before = padding[0][0], padding[1][0]
     elements(
         _gather(tuple(input_size), g.shape[2:], kernel_size, stride, before, dilation, g.dtype), dx.size, g, index, dx
