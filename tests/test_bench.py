@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import itertools
 import math
 import os
 import time
@@ -51,6 +52,10 @@ def test_nominal_operations_of_a_layer():
     layer = Layer(4, 6, (10, 8), 3, 2, 1, groups=2, batch=5)
     assert layer.output == (5, 4)
     assert math.isclose(layer.gflop, 2e-9 * 5 * 5 * 4 * 6 * 2 * 9)
+    sequence = Layer(4, 6, (1, 20), 3, 2, 1, dilation=2, batch=5)
+    assert sequence.weights == (6, 4, 1, 3) and sequence.output == (1, 9)
+    assert math.isclose(sequence.gflop, 2e-9 * 5 * 9 * 6 * 4 * 3)
+    assert sequence.parameters == ((1, 2), ((0, 0), (1, 1)), (1, 2), 1)
 
 
 def test_a_layer_and_its_transposed_convolution_share_their_kernels():
@@ -192,8 +197,8 @@ def test_the_passes_timed_beside_ours_are_the_same_passes():
     pytest.importorskip("torch", reason="PyTorch comes with the bench extra")
     from minigen.bench.kernels import their_passes
 
-    for transposed in (False, True):
-        layer = Layer(4, 6, (9, 8), 4, 2, 1, batch=2, transposed=transposed)
+    for size, transposed in itertools.product([(9, 8), (1, 30)], (False, True)):
+        layer = Layer(4, 6, size, 4, 2, 1, batch=2, transposed=transposed)
         made = arrays(layer)
         ours, theirs = our_passes(layer, *made), their_passes(layer)
         for kind in KINDS:
@@ -303,3 +308,6 @@ def test_regret_compares_the_chosen_method_with_all_that_may_be_faster():
     assert regret.regret_summary(rows).startswith("the fastest method is chosen for 1 of 3; regret: median 1.50")
     assert len({str(layer) for layer in regret.draw_layers(30)}) > 25
     assert regret.draw_layers(5, 1) == regret.draw_layers(5, 1) != regret.draw_layers(5, 2)
+    drawn = regret.draw_layers(200)
+    assert {layer.kernel for layer in drawn} == set(range(1, 8)) and any(layer.size[0] == 1 for layer in drawn)
+    assert {layer.stride for layer in drawn} == {1, 2} and {layer.dilation for layer in drawn} == {1, 2, 4}

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..kernels.shapes import output_size
+from ..kernels.shapes import Padding, Pair, output_size
 from .timing import Measurement, interleave
 from .worker import Worker, fastest
 
@@ -18,7 +19,10 @@ KINDS = ("forward", "input gradient", "weight gradient")
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution to be timed; `transposed` swaps the roles of its forward pass and its input gradient."""
+    """A convolution to be timed; `transposed` swaps the roles of its forward pass and its input gradient.
+
+    An image of one row is a sequence, and the filters have one row, too.
+    """
 
     inputs: int
     outputs: int
@@ -38,24 +42,40 @@ class Layer:
         return f"{arrow} @{size} k{self.kernel}s{self.stride}{extra} x{self.batch}"
 
     @property
-    def output(self) -> tuple[int, int]:
+    def window(self) -> tuple[Pair, Pair, Pair, Pair]:
+        """Kernel, stride, padding and dilation, along height and width."""
+        along_height = (1, 1, 0, 1) if self.size[0] == 1 else (self.kernel, self.stride, self.padding, self.dilation)
+        kernel, stride, padding, dilation = zip(along_height, (self.kernel, self.stride, self.padding, self.dilation))
+        return kernel, stride, padding, dilation
+
+    @property
+    def parameters(self) -> tuple[Pair, Padding, Pair, int]:
+        """Stride, padding, dilation and groups, as the kernels take them."""
+        _, stride, (rows, columns), dilation = self.window
+        return stride, ((rows, rows), (columns, columns)), dilation, self.groups
+
+    @property
+    def output(self) -> Pair:
         """Height and width of the result."""
-        p = (self.padding, self.padding)
-        height, width = (output_size(n, self.kernel, self.stride, p, self.dilation) for n in self.size)
+        height, width = (output_size(n, k, s, (p, p), d) for n, k, s, p, d in zip(self.size, *self.window))
         return height, width
+
+    @property
+    def weights(self) -> tuple[int, int, int, int]:
+        """Shape of the filters."""
+        return self.outputs, self.inputs // self.groups, *self.window[0]
 
     @property
     def gflop(self) -> float:
         """Nominal operations of each of the three passes."""
-        pixels = self.batch * self.output[0] * self.output[1]
-        return 2e-9 * pixels * self.outputs * (self.inputs // self.groups) * self.kernel**2
+        return 2e-9 * self.batch * self.output[0] * self.output[1] * prod(self.weights)
 
     @property
     def megabytes(self) -> float:
         """Input, output and weights, once each."""
         x = self.batch * self.inputs * self.size[0] * self.size[1]
         y = self.batch * self.outputs * self.output[0] * self.output[1]
-        return 4e-6 * (x + y + self.outputs * self.inputs // self.groups * self.kernel**2)
+        return 4e-6 * (x + y + prod(self.weights))
 
 
 def _with_transposed(layers: Sequence[Layer]) -> list[Layer]:
@@ -102,7 +122,7 @@ def arrays(layer: Layer, seed: int = 0) -> tuple[Any, Any, Any]:
     rng = np.random.default_rng(seed)
     shapes = (
         (layer.batch, layer.inputs, *layer.size),
-        (layer.outputs, layer.inputs // layer.groups, layer.kernel, layer.kernel),
+        layer.weights,
         (layer.batch, layer.outputs, *layer.output),
     )
     x, w, g = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
@@ -111,8 +131,7 @@ def arrays(layer: Layer, seed: int = 0) -> tuple[Any, Any, Any]:
 
 def our_passes(layer: Layer, x: Any, w: Any, g: Any) -> dict[str, Callable[[], Any]]:
     """The three kernels of a layer, ready to be called."""
-    pad = ((layer.padding,) * 2,) * 2
-    rest = ((layer.stride,) * 2, pad, (layer.dilation,) * 2, layer.groups)
+    rest = layer.parameters
     forward = lambda: kernels.find("conv2d")(x, w, *rest)  # noqa: E731
     back = lambda: kernels.find("conv2d_input_grad")(g, w, x.shape[2:], *rest)  # noqa: E731
     weight = lambda: kernels.find("conv2d_weight_grad")(x, g, w.shape[2:], *rest)  # noqa: E731
@@ -132,11 +151,14 @@ def _their_passes(layer: Layer, format: Any) -> dict[str, Callable[[], Any]]:
     import torch
 
     tx, tw, tg = (torch.from_numpy(a).to(memory_format=format) for a in arrays(layer))
-    rest: list[Any] = [None, *([n, n] for n in (layer.stride, layer.padding, layer.dilation))]
+    _, *how = layer.window
+    rest: list[Any] = [None, *map(list, how)]
     backward = torch.ops.aten.convolution_backward
     if layer.transposed:
-        rows = [n - ((m - 1) * layer.stride - 2 * layer.padding + layer.dilation * (layer.kernel - 1) + 1)
-                for n, m in zip(layer.size, layer.output)]  # fmt: skip
+        rows = [
+            n - ((m - 1) * stride - 2 * padding + dilation * (k - 1) + 1)
+            for n, m, k, stride, padding, dilation in zip(layer.size, layer.output, *layer.window)
+        ]
         rest = [None, *rest[1:], True, rows, layer.groups]
         data, cotangent = tg, tx
     else:

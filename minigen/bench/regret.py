@@ -25,25 +25,26 @@ _GFLOP, _MEGABYTES = (0.02, 0.5), (2, 24)
 
 
 def draw_layers(count: int, seed: int = 0) -> list[Layer]:
-    """Layers of all kinds: strided, dilated, grouped, depthwise, 1 x 1, few channels, few pixels, small batches.
+    """Layers of all kinds: strided, dilated, grouped, depthwise, 1 x 1, few channels, few pixels, small batches, 1-D.
 
     >>> [str(layer) for layer in draw_layers(2)]
-    ['3->3 @64 k3s1 x32', '256->128 @7 k3s1 x7']
+    ['128->256 @4 k3s2 x64', '256->32 @14x28 k1s2 x7']
     """
     draw = random.Random(seed).choice
     layers: list[Layer] = []
     while len(layers) < count:
-        kernel, stride = draw((1, 1, 2, 3, 3, 3, 4, 5, 7)), draw((1, 1, 1, 2))
+        kernel, stride = draw((1, 1, 2, 3, 3, 3, 4, 5, 6, 7)), draw((1, 1, 1, 2))
         dilation = draw((1, 1, 1, 2, 4)) if stride == 1 and kernel > 1 else 1
         inputs, outputs = (draw((1, 3, 16, 24, 32, 64, 96, 128, 256, 512)) for _ in range(2))
         groups = 1
         if draw((False, False, False, True)):
             outputs = inputs
             groups = draw([n for n in (2, 4, 8, 16, 32, inputs, inputs) if inputs % n == 0])
-        size = draw((4, 7, 8, 14, 16, 28, 32, 64))
+        side, length = draw((4, 7, 8, 14, 16, 28, 32, 64)), draw((28, 64, 100, 256))
+        size = draw(((side, side), (side, side), (side, side), (side, side), (side, 2 * side), (1, length)))
         batch = draw((1, 4, 7, 14, 32, 64))
         padding = dilation * (kernel - 1) // 2
-        layer = Layer(inputs, outputs, (size, size), kernel, stride, padding, dilation, groups, batch)
+        layer = Layer(inputs, outputs, size, kernel, stride, padding, dilation, groups, batch)
         large = layer.gflop >= _GFLOP[0] or layer.megabytes >= _MEGABYTES[0]
         if large and min(layer.output) > 0 and layer.gflop <= _GFLOP[1] and layer.megabytes <= _MEGABYTES[1]:
             layers.append(layer)
@@ -65,7 +66,6 @@ def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, partial
     from ..kernels.cpu.runtime.allocator import contiguous
 
     x, w, g = map(contiguous, arrays(layer))
-    stride, dilation, padding = (layer.stride,) * 2, (layer.dilation,) * 2, ((layer.padding,) * 2,) * 2
     passes: dict[str, tuple[Any, Any, Any, Callable[[Any], dict[Any, float]], Callable[..., None]]] = {
         "forward": (x, w, np.empty_like(g), dispatch.forward_costs, dispatch.run_forward),
         "input gradient": (g, w, np.empty_like(x), dispatch.input_grad_costs, dispatch.run_input_grad),
@@ -73,9 +73,7 @@ def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, partial
     }
     first, second, result, estimate, run = passes[kind]
     written = g if kind == "weight gradient" else result
-    question = dispatch.Question(
-        first.shape, written.shape, x.itemsize, w.shape[1:], (stride, padding, dilation, layer.groups), level
-    )
+    question = dispatch.Question(first.shape, written.shape, x.itemsize, w.shape[1:], layer.parameters, level)
     costs = estimate(question)
     names = {choice: " ".join(map(str, filter(None, choice))) for choice in costs}
     least = min(costs.values())

@@ -7,14 +7,14 @@ conflicts in the caches.  Quartiles within one process do not contain that diffe
 import contextlib
 import multiprocessing
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 
 from .. import kernels
-from .kernels import IMAGES, LAYERS, OTHER_LAYERS, time_images, time_layers, time_others
+from .kernels import IMAGES, LAYERS, OTHER_LAYERS, Layer, time_images, time_layers, time_others
 from .networks import time_networks
 from .recurrent import time_recurrent
 from .report import Row
@@ -22,9 +22,10 @@ from .steps import time_steps
 from .timing import Measurement, split_rounds
 from .worker import Worker
 
-__all__ = ["MODEL_LAYERS", "OTHER_KINDS", "measure", "sweep"]
+__all__ = ["DRAWN_LAYERS", "MODEL_LAYERS", "OTHER_KINDS", "measure", "sweep"]
 
 MODEL_LAYERS, OTHER_KINDS = "convolutions of the models", "convolutions of other kinds"
+DRAWN_LAYERS = "convolutions drawn at random"
 
 Timer = Callable[[int, Worker | None], Iterator[Measurement]]
 
@@ -39,7 +40,12 @@ WORK: dict[str, dict[str, Timer]] = {
 
 
 def measure(
-    what: Collection[str], rounds: int, threads: int, precision: str = "default", against: bool = True
+    what: Collection[str],
+    rounds: int,
+    threads: int,
+    precision: str = "default",
+    against: bool = True,
+    drawn: Sequence[Layer] = (),
 ) -> dict[str, list[Row]]:
     """Time what is asked for, in as many processes as there are sweeps.
 
@@ -55,6 +61,8 @@ def measure(
         See `minigen.kernels.precision`.
     against : bool
         Whether to time PyTorch, too.
+    drawn : sequence of Layer
+        More convolutions to time.
 
     Returns
     -------
@@ -71,7 +79,7 @@ def measure(
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             label = f"sweep {number} of {len(parts)}"
             try:
-                measured = process.submit(sweep, tuple(what), part, threads, precision, against, label).result()
+                measured = process.submit(sweep, tuple(what), part, threads, precision, against, label, drawn).result()
             except BrokenProcessPool as error:
                 raise RuntimeError("bench: the process that measures has died") from error
         for title, measurements in measured.items():
@@ -84,16 +92,23 @@ def measure(
 
 
 def sweep(
-    what: Collection[str], rounds: int, threads: int, precision: str, against: bool, label: str
+    what: Collection[str],
+    rounds: int,
+    threads: int,
+    precision: str,
+    against: bool,
+    label: str,
+    drawn: Sequence[Layer] = (),
 ) -> dict[str, list[Measurement]]:
     """Time everything once, in this process; show on stderr how far it is."""
     kernels.set_num_threads(threads)
     found: dict[str, list[Measurement]] = {}
+    tables = [table for word in what for table in WORK[word].items()]
+    tables += [(DRAWN_LAYERS, partial(time_layers, drawn))] if drawn else []
     with kernels.precision(precision), Worker(threads) if against else contextlib.nullcontext() as worker:
-        for word in what:
-            for title, timer in WORK[word].items():
-                rows = found.setdefault(title, [])
-                for measured in timer(rounds, worker):
-                    rows.append(measured)
-                    print(f"\r{f'{label}, {title}: {len(rows)} measured':78}", end="", file=sys.stderr, flush=True)
+        for title, timer in tables:
+            rows = found.setdefault(title, [])
+            for measured in timer(rounds, worker):
+                rows.append(measured)
+                print(f"\r{f'{label}, {title}: {len(rows)} measured':78}", end="", file=sys.stderr, flush=True)
     return found

@@ -8,13 +8,15 @@ from pathlib import Path
 from .. import kernels
 from .._util.atomic_write import replace_file
 from ..bench.bounds import measure_limits
+from ..bench.kernels import Layer
 from ..bench.machine import describe
+from ..bench.regret import draw_layers
 from ..bench.report import Row, as_csv, as_markdown, as_table, plot_ratios, plot_roofline, summary
 
 __all__ = ["add_arguments", "run"]
 
 DEFAULT = ("conv", "step", "other", "image", "recurrent", "process")
-WHAT = (*DEFAULT, "regret", "bounds")
+WHAT = (*DEFAULT, "drawn", "regret", "bounds")
 ALONE = ("regret", "bounds")
 """What is not compared with PyTorch."""
 
@@ -27,13 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="WHAT",
         help=f"what to time: {', '.join(DEFAULT)}, all by default; "
-        "or regret: the chosen method of random convolutions against the best method; "
+        "or drawn: convolutions drawn at random; "
+        "or regret: of convolutions drawn at random, the chosen method against the best method; "
         "or bounds: what limits the time of each convolution",
     )
     parser.add_argument("--precision", choices=("default", "fast", "direct"), default="default",
                         help="how much accuracy convolutions may trade for speed (default: %(default)s)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=11, help="turns that each takes (default: %(default)s)")
-    parser.add_argument("--layers", type=int, default=40, help="convolutions to draw for regret (default: %(default)s)")
+    parser.add_argument("--layers", type=int, default=40,
+                        help="convolutions to draw for drawn and regret (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="which convolutions are drawn (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=None, help="for both (default: all cores)")
     parser.add_argument("--alone", action="store_true", help="do not compare with PyTorch")
     parser.add_argument("--kernel", metavar="MODULE:FUNCTION", help="check and time a conv2d of your own instead")
@@ -80,9 +85,10 @@ def run(args: argparse.Namespace) -> int:
     print("\n".join(f"{name:10} {value}" for name, value in facts.items()) + "\n")
     rows = []
     if not args.what or set(args.what) - set(ALONE):
-        rows += _measure(args.what or DEFAULT, args.rounds, threads, args.precision, against)
+        drawn = draw_layers(args.layers, args.seed) if "drawn" in args.what else []
+        rows += _measure(args.what or DEFAULT, args.rounds, threads, args.precision, against, drawn)
     if "regret" in args.what:
-        rows += _measure_regret(args.layers, args.rounds, args.precision)
+        rows += _measure_regret(draw_layers(args.layers, args.seed), args.rounds, args.precision)
     if "bounds" in args.what:
         _measure_bounds(args.out / "bounds.md", args.rounds)
     if not rows:
@@ -116,15 +122,18 @@ def _measure_gpu(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _measure(what: Sequence[str], rounds: int, threads: int, precision: str, against: bool) -> list[Row]:
+def _measure(
+    what: Sequence[str], rounds: int, threads: int, precision: str, against: bool, drawn: Sequence[Layer]
+) -> list[Row]:
     """Measure and print a table for each kind of work."""
     from ..bench.process import process_rows
-    from ..bench.sweeps import MODEL_LAYERS, OTHER_KINDS, WORK, measure
+    from ..bench.sweeps import DRAWN_LAYERS, MODEL_LAYERS, OTHER_KINDS, WORK, measure
 
     rows: list[Row] = []
-    for title, found in measure([word for word in WORK if word in what], rounds, threads, precision, against).items():
+    words = [word for word in WORK if word in what]
+    for title, found in measure(words, rounds, threads, precision, against, drawn).items():
         print(f"{title}\n{as_table(found)}\n")
-        if against and title in (MODEL_LAYERS, OTHER_KINDS):
+        if against and title in (MODEL_LAYERS, OTHER_KINDS, DRAWN_LAYERS):
             print(f"{summary([row.ratio for row in found])}\n")
         rows += found
     if "process" in what:
@@ -134,11 +143,11 @@ def _measure(what: Sequence[str], rounds: int, threads: int, precision: str, aga
     return rows
 
 
-def _measure_regret(layers: int, rounds: int, precision: str) -> list[Row]:
+def _measure_regret(layers: Sequence[Layer], rounds: int, precision: str) -> list[Row]:
     """Measure how good the choice between methods is, and print the table."""
-    from ..bench.regret import draw_layers, regret_summary, time_regret
+    from ..bench.regret import regret_summary, time_regret
 
-    rows = list(time_regret(draw_layers(layers), rounds, precision))
+    rows = list(time_regret(layers, rounds, precision))
     print(f"chosen method against the best method\n{as_table(rows)}\n{regret_summary(rows)}\n")
     return rows
 
