@@ -7,7 +7,7 @@ Every array that a kernel reads, writes or allocates ends (or begins) at a page 
 valid, or has one argument changed.  It must give what the plain NumPy function gives; or raise, and have written nothing.
 What NumPy itself cannot compute must raise.
 
-The second form takes depthwise and 1 x 1 convolutions, by the methods made for them, which may not be the fastest.
+The second form takes depthwise and 1 x 1 convolutions, by methods that may not be the fastest for them.
 """
 
 import ctypes
@@ -606,7 +606,7 @@ def many_channels(rng):
 
 
 def convolutions(seed, calls):
-    """Depthwise and 1 x 1 convolutions by the methods made for them; prints how often each was called."""
+    """Depthwise and 1 x 1 convolutions by methods that may not be the fastest; prints how often each was called."""
     faulthandler.enable()
     thread_pool.SMALL = 1
     counts = Counter()
@@ -623,7 +623,7 @@ def convolutions(seed, calls):
         ):
             shapes = first.shape, (g if kind == "dw" else expected).shape
             question = dispatch.Question(*shapes, x.itemsize, w.shape[1:], moves, "direct")
-            for method in [method for method, _ in estimate(question) if method in ("depthwise", "product")]:
+            for method in [method for method, _ in estimate(question) if method in ("columns", "depthwise", "product")]:
                 print(f"\r{seed} {index} {kind} {method}", file=sys.stderr, end="", flush=True)
                 operands = [GUARDED.array(rng, array.shape, array.dtype) for array in (first, second, expected)]
                 operands[0][...], operands[1][...], operands[2][...] = first, second, np.nan

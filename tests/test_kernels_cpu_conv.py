@@ -22,6 +22,7 @@ pytest.importorskip("numba")
 from minigen.kernels.cpu import conv, winograd
 from minigen.kernels.cpu.conv import (
     channel_lanes,
+    columns,
     depthwise,
     dispatch,
     dot_products,
@@ -82,6 +83,7 @@ DIRECT = {
     "channel lanes": Method(channel_lanes.conv2d, channel_lanes.conv2d_input_grad, direct_weight_grad),
     "pixel lanes": Method(pixel_lanes.conv2d, pixel_lanes.conv2d_input_grad, pixel_lanes.conv2d_weight_grad),
     "group lanes": Method(group_lanes.conv2d, group_lanes.conv2d_input_grad, group_lanes.conv2d_weight_grad),
+    "columns": Method(columns.conv2d, columns.conv2d_input_grad, columns.conv2d_weight_grad),
 }
 
 

@@ -7,6 +7,7 @@ winograd        fewer multiplications (`minigen.kernels.cpu.winograd`)    many c
 channel lanes   direct, channels in the lanes (`channel_lanes`)           many channels, everything else
 pixel lanes     direct, pixels in the lanes (`pixel_lanes`)               few channels, wide rows
 product         all pixels of all images as columns (`products`)          1 x 1
+columns         what a pixel meets as a column (`columns`)                small images, windows that overlap little
 group lanes     direct, groups in the lanes (`group_lanes`)               depthwise, many groups of few channels
 depthwise       each plane read once, from top to bottom (`depthwise`)    depthwise, stride 1 or 2
 dot products    weight gradients along the pixels (`dot_products`)        few channels, many pixels
@@ -29,7 +30,7 @@ from ..precision import current
 from ..runtime.allocator import contiguous, empty
 from ..simd import VECTOR_BYTES
 from ..winograd.geometry import backward_grid, lattice_grid
-from . import channel_lanes, depthwise, dot_products, group_lanes, pixel_lanes, products
+from . import channel_lanes, columns, depthwise, dot_products, group_lanes, pixel_lanes, products
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
@@ -42,7 +43,7 @@ TILES: dict[str, tuple[tuple[int, int], ...]] = {
 #: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
 LAYOUT, TILE_LAYOUT = 27, 18
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
-SUM_LAYOUT, COPY = 18, 27
+SUM_LAYOUT, COPY = 26, 27
 #: To transform a number of the filter, and for a weight gradient to write a number of the filter's transform and to
 #: transform it back: once for all images, which is much where they are few and small.
 FILTER, SUM_FILTER = 34, 7
@@ -61,13 +62,19 @@ ROW_PRODUCT = 1
 #: Where pixels of all channels are copied to where they lie together, for a product: to copy a number, and to write one
 #: of the result from a buffer.
 PANEL, FROM_BUFFER = 20, 8
+#: To copy a number to the column of a pixel; and to write a number of its gradient, read it, and add it to its pixel.
+COLUMN, FROM_COLUMN = 30, 60
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
+#: Direct methods: to bring a number of the filter into its layout; and for a weight gradient to write it for each share
+#: of the images and to add these up.
+DIRECT_FILTER, DIRECT_SUM = 80, 220
 
 
 #: The direct methods, by their names.
 DIRECT = {
     "channel lanes": channel_lanes,
+    "columns": columns,
     "depthwise": depthwise,
     "dot products": dot_products,
     "group lanes": group_lanes,
@@ -228,6 +235,9 @@ def forward_costs(question: Question) -> dict[Any, float]:
     }
     if products.serves(filter_shape, padding):
         costs["product", None] = _product_cost(question, math.prod(result[2:]), filter_shape[0], outputs)
+    if copied := _column_numbers(question, result[2:]):
+        multiplied = _product_cost(_without_taps(question), math.prod(result[2:]), pairs, outputs)
+        costs["columns", None] = multiplied + COLUMN * copied
     if depthwise.serves(filter_shape, outputs, stride, dilation):
         costs["depthwise", None] = _depthwise_cost(question, pairs)
     return costs | _winograd_costs(question, outputs, lambda m: (result[2:], 1))
@@ -248,7 +258,7 @@ def input_grad_costs(question: Question) -> dict[Any, float]:
         sums = math.prod(filter_shape)  # of a pixel of g, each added to another pixel of dx
         rows = round_up(sums, pixel_lanes.row_height(sums)) * outputs + sums * SCATTER
         pixel_lanes_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
-        pixel_lanes_cost += SCATTER * math.prod(dx_shape)
+        pixel_lanes_cost += SCATTER * math.prod(dx_shape) + DIRECT_FILTER * _filter_numbers(question)
     pairs = outputs * math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
     costs = {
         ("pixel lanes", None): pixel_lanes_cost,
@@ -257,6 +267,9 @@ def input_grad_costs(question: Question) -> dict[Any, float]:
     }
     if products.serves(filter_shape, padding):
         costs["product", None] = _product_cost(question, math.prod(g_shape[2:]), outputs, filter_shape[0])
+    if copied := _column_numbers(question, g_shape[2:]):
+        multiplied = _product_cost(_without_taps(question), math.prod(g_shape[2:]), outputs, math.prod(filter_shape))
+        costs["columns", None] = multiplied + FROM_COLUMN * copied
     if depthwise.serves(filter_shape, outputs, stride, dilation):
         costs["depthwise", None] = _depthwise_cost(question, pairs)
     return costs | _winograd_costs(question, outputs, grid)
@@ -270,16 +283,19 @@ def weight_grad_costs(question: Question) -> dict[Any, float]:
     work: float = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
     if outputs <= lanes:
         work *= NARROW
-    costs = {("pixel lanes", None): n * groups * (pixels * (work + LAYOUT * outputs) + copies)}
+    sums = DIRECT_SUM * _filter_numbers(question)
+    costs = {("pixel lanes", None): n * groups * (pixels * (work + LAYOUT * outputs) + copies) + sums}
     if filter_shape[2] > 1:
         work = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
-        costs["channel lanes", None] = n * groups * (pixels * work + copies)
+        costs["channel lanes", None] = n * groups * (pixels * work + copies) + sums
     taps = round_up(math.prod(filter_shape[1:]), GROUP_TAPS)
     costs["group lanes", None] = _group_lanes_cost(question, filter_shape[0] * taps)
     if products.serves(filter_shape, padding):
-        work = round_up(filter_shape[0], VECTORS * lanes) * round_up(outputs, ROWS)
-        work += PANEL * (filter_shape[0] + outputs) + _skips(stride, filter_shape[0])
+        work = _sum_product_cost(filter_shape[0], outputs, lanes) + _skips(stride, filter_shape[0])
         costs["product", None] = n * groups * pixels * work
+    if copied := _column_numbers(question, g_shape[2:]):
+        work = _sum_product_cost(math.prod(filter_shape), outputs, lanes)
+        costs["columns", None] = n * groups * pixels * work + COLUMN * copied
     if depthwise.serves(filter_shape, outputs, stride, dilation, sums=True):
         costs["depthwise", None] = _depthwise_cost(question, math.prod(filter_shape))
     if dot_products.serves(filter_shape, outputs):
@@ -350,7 +366,31 @@ def _product_cost(question, pixels, channels, outputs):
     columns = round_up(n * pixels, lanes) if products.are_beside(n, pixels) else n * round_up(pixels, lanes)
     per_column = channels * (round_up(outputs, pixel_lanes.row_height(outputs)) + PANEL)
     copies = FROM_BUFFER * outputs if products.are_beside(n, pixels) else 0
-    return groups * (columns * per_column + n * pixels * (copies + _skips(stride, channels)))
+    filters = DIRECT_FILTER * channels * outputs
+    return groups * (columns * per_column + n * pixels * (copies + _skips(stride, channels)) + filters)
+
+
+def _sum_product_cost(channels, outputs, lanes):
+    """Estimate for a weight gradient of `products`, for each pixel of a group."""
+    return round_up(channels, VECTORS * lanes) * round_up(outputs, ROWS) + PANEL * (channels + outputs)
+
+
+def _column_numbers(question, pixels):
+    """How many numbers `columns` copies, or 0 where it does not serve; `pixels`: of the result, or of g."""
+    source, _, itemsize, filter_shape, (_, _, _, groups), _ = question
+    n, channels, taps, pixels = source[0], groups * filter_shape[0], math.prod(filter_shape[1:]), math.prod(pixels)
+    return n * channels * taps * pixels if columns.serves(n, channels, taps, pixels, itemsize) else 0
+
+
+def _filter_numbers(question):
+    """How many numbers all filters have."""
+    source, result, _, filter_shape, (_, _, _, groups), _ = question
+    return source[1] * result[1] // groups * math.prod(filter_shape[1:])
+
+
+def _without_taps(question):
+    """The question about the product that `columns` leaves: its stride is 1."""
+    return question._replace(how=((1, 1), ((0, 0), (0, 0)), (1, 1), question.how[3]))
 
 
 def _skips(stride, channels):
@@ -364,7 +404,7 @@ def _channel_lanes_cost(question, pairs):
     lanes = VECTOR_BYTES // itemsize
     products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, lanes)
     layout = math.prod(source[1:]) + math.prod(result[1:])
-    return source[0] * (groups * products + LAYOUT * layout)
+    return source[0] * (groups * products + LAYOUT * layout) + DIRECT_FILTER * _filter_numbers(question)
 
 
 def _pixel_lanes_cost(question):
@@ -377,7 +417,7 @@ def _pixel_lanes_cost(question):
     if outputs <= pixel_lanes.FEW_OUTPUTS:
         per_pixel = ROW_PRODUCT * outputs * math.prod(filter_shape)
     per_row = round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0] * math.prod(stride))
-    return source[0] * groups * rows * per_row
+    return source[0] * groups * rows * per_row + DIRECT_FILTER * _filter_numbers(question)
 
 
 def _is_pixelwise(source, result, kernel_size, stride):
