@@ -83,14 +83,13 @@ def run(args: argparse.Namespace) -> int:
     threads = _set_threads(args.threads)
     facts = describe(threads, args.precision)
     print("\n".join(f"{name:10} {value}" for name, value in facts.items()) + "\n")
-    rows = []
+    rows, drawn = [], draw_layers(args.layers, args.seed) if "drawn" in args.what else []
     if not args.what or set(args.what) - set(ALONE):
-        drawn = draw_layers(args.layers, args.seed) if "drawn" in args.what else []
         rows += _measure(args.what or DEFAULT, args.rounds, threads, args.precision, against, drawn)
     if "regret" in args.what:
         rows += _measure_regret(draw_layers(args.layers, args.seed), args.rounds, args.precision)
     if "bounds" in args.what:
-        _measure_bounds(args.out / "bounds.md", args.rounds)
+        _measure_bounds(args.out / "bounds.md", args.rounds, drawn)
     if not rows:
         return 0
     as_csv(args.out / "bench.csv", rows)
@@ -152,13 +151,13 @@ def _measure_regret(layers: Sequence[Layer], rounds: int, precision: str) -> lis
     return rows
 
 
-def _measure_bounds(page: Path, rounds: int) -> None:
-    """Measure what limits each convolution, print the table, and write it."""
+def _measure_bounds(page: Path, rounds: int, drawn: Sequence[Layer]) -> None:
+    """Measure what limits each convolution, and those drawn, print the table, and write it."""
     from ..bench.bounds import bounds_table, measure_bounds
     from ..bench.kernels import LAYERS, OTHER_LAYERS
 
     limits = measure_limits()
-    layers = [layer for layer in LAYERS if not layer.transposed] + OTHER_LAYERS
+    layers = [layer for layer in LAYERS if not layer.transposed] + OTHER_LAYERS + list(drawn)
     table = bounds_table(list(measure_bounds(layers, rounds)), limits)
     line = (
         f"matrix product {limits.gflops:.0f} GFLOP/s; copy of 2 MB {limits.near:.0f} GB/s, of 128 MB {limits.far:.0f}"
