@@ -11,6 +11,7 @@ file             contents
 `plane_kernels`  its innermost loops
 `dot_products`   weight gradients for few channels, neighboring pixels in the lanes
 `products`       1 x 1 filters as one matrix product
+`columns`        other filters, too, after copies of what they meet (im2col)
 `padded`         geometry that they share
 `packing`        filters, and sums that become filters, in the order of the direct kernels
 ================ ====================================================================================
