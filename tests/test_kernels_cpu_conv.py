@@ -267,6 +267,15 @@ def test_a_product_is_exact_for_images_alone_and_side_by_side(size, stride):
         np.testing.assert_array_equal(result, exact)
 
 
+@pytest.mark.parametrize(
+    "images, channels, taps, pixels, serves",
+    [(4, 256, 9, 16, True), (4, 256, 1, 16, False), (1, 1, 9, 1 << 20, False), (64, 256, 49, 256, False)],
+)
+def test_columns_take_little_memory(images, channels, taps, pixels, serves):
+    """For a second tap, and where neither the columns nor the places that are kept take much."""
+    assert columns.serves(images, channels, taps, pixels, 4) == serves
+
+
 #: Every combination of zeros on the four sides with 1 x 1, 1 x 2 and 3 x 3 filters, strides, dilations and groups.
 SMALL = [
     Case(2, 3, 5, (5, 6), kernel, stride, ((top, bottom), (left, right)), dilation, groups)

@@ -24,15 +24,15 @@ from . import products
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "serves"]
 
-#: Most bytes that the columns may take.
-_BYTES = 1 << 25
+#: Most bytes of the columns, and most numbers in those of a channel, the places of which are kept for the next call.
+_BYTES, _NUMBERS = 1 << 25, 1 << 15
 #: How `products` is called: stride, padding and dilation of 1 x 1 filters.
 _PLAIN = (1, 1), ((0, 0), (0, 0)), (1, 1)
 
 
 def serves(images: int, channels: int, taps: int, pixels: int, itemsize: int) -> bool:
     """Whether there is more than one tap, and memory for the columns."""
-    return taps > 1 and images * channels * taps * pixels * itemsize <= _BYTES
+    return taps > 1 and taps * pixels <= _NUMBERS and images * channels * taps * pixels * itemsize <= _BYTES
 
 
 def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
@@ -74,7 +74,7 @@ def _planes(x):
     return x.reshape(x.shape[0] * x.shape[1], -1)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _places(size, kernel, pixels, stride, padding, dilation):
     """For each tap and each pixel of the result the pixel of the image that it meets, or -1 in the padding."""
     rows, columns = (
