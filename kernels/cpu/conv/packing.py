@@ -1,9 +1,10 @@
 """Filters, and sums that become filters, between memory and the order in which the direct kernels go through them."""
 
+from ...shapes import Array
 from ..runtime.compile import inlined
 from ..runtime.instruction_set import CACHE_LINE
-from ..runtime.thread_pool import chunked_range, parallel
-from ..simd import add, advance, lanes, load, pointer, store_first, transpose
+from ..runtime.thread_pool import PerThread, chunked_range, parallel
+from ..simd import VECTOR_BYTES, add, advance, lanes, load, pointer, store_first, transpose
 
 __all__ = ["add_lanes", "add_shards", "pack", "shard_count"]
 
@@ -11,6 +12,9 @@ __all__ = ["add_lanes", "add_shards", "pack", "shard_count"]
 SHARDS, MOST_SHARDS = 8, 64
 #: Beyond the first few shards: bytes that the sums of all may take, and pixels that each has at least.
 SHARD_BYTES, SHARD_PIXELS = 1 << 21, 1 << 10
+
+#: Pairs of filters that are packed at a time.
+_DEPTH = 256
 
 
 def shard_count(images: int, pixels: int, nbytes: int) -> int:
@@ -26,8 +30,7 @@ def shard_count(images: int, pixels: int, nbytes: int) -> int:
     return min(images, max(SHARDS, more))
 
 
-@parallel
-def pack(thread, counter, w, pairs, group_stride, stride, rows, packed):
+def pack(w: Array, pairs: Array, group_stride: int, stride: int, rows: int, packed: Array) -> None:
     """``packed[group, block, k, i] = w[group * group_stride + pairs[k] + row * stride]``, ``row = block * width + i``.
 
     Parameters
@@ -41,17 +44,36 @@ def pack(thread, counter, w, pairs, group_stride, stride, rows, packed):
         Rows beyond are zero.
     packed : array (groups, blocks, pairs, width)
     """
+    tile = PerThread(((VECTOR_BYTES // w.itemsize) ** 2,), w.dtype)
+    _pack(w, pairs, group_stride, stride, rows, packed, tile, work=packed.size)
+
+
+@parallel
+def _pack(thread, counter, w, pairs, group_stride, stride, rows, packed, tiles):
     groups, blocks, depth, width = packed.shape
-    for item in chunked_range(counter, groups * blocks):
-        group, block = item // blocks, item % blocks
-        first = block * width
-        used = min(width, rows - first)
-        base = group * group_stride + first * stride
-        for k in range(depth):
-            for i in range(used):
-                packed[group, block, k, i] = w[base + pairs[k] + i * stride]
-            for i in range(used, width):
-                packed[group, block, k, i] = 0
+    tile = pointer(tiles[thread])
+    L = lanes(tile)
+    pieces = -(-depth // _DEPTH)
+    for item in chunked_range(counter, groups * blocks * pieces):
+        group, block, piece = item // pieces // blocks, item // pieces % blocks, item % pieces
+        first, used = block * width, min(width, rows - block * width)
+        source = advance(pointer(w), group * group_stride + first * stride)
+        for k in range(piece * _DEPTH, min(depth, (piece + 1) * _DEPTH), L):
+            count, row, target = min(L, depth - k), advance(source, pairs[k]), pointer(packed[group, block, k])
+            together = count == L and stride > 1  # neighbors, while rows are not
+            for j in range(1, count):
+                together &= pairs[k + j] == pairs[k] + j
+            for i in range(0, used if together else 0, L):
+                transpose(advance(row, i * stride), stride, min(L, used - i), tile, L)
+                for j in range(L):
+                    store_first(target, j * width + i, load(tile, j * L), min(L, width - i))
+            for j in range(0 if together else count):
+                row = advance(source, pairs[k + j])
+                for i in range(used):
+                    target[j * width + i] = row[i * stride]
+            for j in range(count):
+                for i in range(used, width):
+                    target[j * width + i] = 0
 
 
 @parallel

@@ -199,7 +199,7 @@ def _workspace(split, x):
 def _packed(w, pairs, split, stride, rows, height):
     """(groups, rows / height, pairs, height), see `pack`."""
     packed = empty((split.groups, -(-rows // height), len(pairs), height), w.dtype)
-    pack(w.reshape(-1), pairs, w.size // split.groups, stride, rows, packed, work=packed.size)
+    pack(w.reshape(-1), pairs, w.size // split.groups, stride, rows, packed)
     return packed
 
 

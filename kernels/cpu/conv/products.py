@@ -153,7 +153,7 @@ def _product(source, w, pairs, stride, rows, target, lines, groups):
     """`pairs`, `stride` and `rows`: see `pack`; `lines`: of the source and of the target."""
     height = row_height(rows)
     packed = empty((groups, -(-rows // height), len(pairs), height), w.dtype)
-    pack(w.reshape(-1), pairs, w.size // groups, stride, rows, packed, work=packed.size)
+    pack(w.reshape(-1), pairs, w.size // groups, stride, rows, packed)
     images, pixels = source.shape[0], min(math.prod(array.shape[2:]) for array in (source, target))
     width, together = VECTORS * VECTOR_BYTES // w.itemsize, _together(images, pixels)
     panels = -(-together * pixels // width)
