@@ -4,8 +4,9 @@ $$ y_{o,\,u} = \sum_{k = (c, r, s)} w_{o,k}\; x_{\mathrm{offset}(k) + \mathrm{po
 
 `pixel_lanes` puts neighboring pixels of a row into a vector, which leaves lanes empty where rows are short.  Here a
 vector holds output channels, and a block of the micro-kernel a few pixels, any pixels.  Two tables give the position of
-pixel u in the (padded, phase-split) image, and the offset from there of the number that pair k of a channel and a tap
-meets.  That is im2col as two tables.  The only copies made are of the images of one block, small enough for the cache.
+pixel u in the (padded) image, and the offset from there of the number that pair k of a channel and a tap meets, for any
+stride and dilation.  That is im2col as two tables.  Images with padding are copied, those of one block at a time, small
+enough for the cache; others are read where they are.
 
 The adjoint in x works alike, on g: the pixels of dx fall into phases, by their place between two steps of the stride,
 and each phase meets other taps.
@@ -43,7 +44,7 @@ from .packing import add_shards, pack, shard_count
 from .padded import padded_image, phase_taps
 from .pixel_lanes import Split, split_image, split_plan
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "reads_in_place"]
 
 #: Least pixels of a block: images smaller than that share blocks of the micro-kernel.
 _PIXELS = 16 * PLACES
@@ -54,7 +55,7 @@ _DEPTH = 192
 class Tables(NamedTuple):
     """What is summed for which pixels of the result; phase f's entries run from ``first_...[f]`` to ``[f + 1]``."""
 
-    offset: np.ndarray  # of each pair, into the planes of an image
+    offset: np.ndarray  # of each pair, into the channels of an image
     first_pair: np.ndarray
     position: np.ndarray  # of each pixel, into the planes of the images of a block
     place: np.ndarray  # of each pixel, into the images of the result
@@ -66,7 +67,8 @@ class Block(NamedTuple):
     """What is computed at a time: the images of a block, and the pixels and channels of the micro-kernel's."""
 
     images: int
-    image_size: int  # elements of the planes of an image
+    image_size: int  # elements from one image to the next
+    in_place: bool  # whether images are read where they are
     vectors: int  # of output channels
     places: int  # pixels
 
@@ -74,7 +76,8 @@ class Block(NamedTuple):
 def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
     shape = _block_shape(w.shape[0] // groups, x.itemsize)
-    split, tables, block = _forward_plan(w.shape[1:], out.shape[2:], stride, padding, dilation, groups, shape)
+    sizes = x.shape[2:], out.shape[2:]
+    split, tables, block = _forward_plan(w.shape[1:], *sizes, stride, padding, dilation, groups, shape)
     _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, block)
 
 
@@ -121,19 +124,30 @@ def _run(x, w, pairs, stride, out, split, tables, block):
     lanes = VECTOR_BYTES // x.itemsize
     width = block.vectors * lanes
     packed = empty((groups, -(-outputs // width), len(pairs), width), x.dtype)
-    pack(w.reshape(-1), pairs, w.size // groups, stride, outputs, packed, work=packed.size)
+    pack(w.reshape(-1), pairs, w.size // groups, stride, outputs, packed)
     pixels = out.shape[2] * out.shape[3]
-    planes = PerThread((round_up(block.images * block.image_size, lanes),), x.dtype)
+    size = 0 if block.in_place else block.images * block.image_size
+    planes = PerThread((round_up(size, lanes),), x.dtype)
     buffers = PerThread(((block.images * pixels + block.places) * width + 2 * lanes * lanes,), x.dtype)
     correlate(x, packed, out, split, tables, block, np.arange(pixels), planes, buffers)
 
 
+def reads_in_place(size: Pair, kernel: Pair, pixels: Pair, stride: Pair, padding: Padding, dilation: Pair) -> bool:
+    """Whether the convolution meets no padding."""
+    axes = zip(size, kernel, pixels, stride, padding, dilation, strict=True)
+    return all(before == 0 and (count - 1) * s + (k - 1) * d < n for n, k, count, s, (before, _), d in axes)
+
+
 @lru_cache(maxsize=256)
-def _forward_plan(filter_shape, pixels, stride, padding, dilation, groups, shape):
-    split, offset = split_plan(filter_shape, pixels, stride, padding, dilation, groups, 1)
-    image = split.channels * split.stride_row * split.stride_column * split.plane
-    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), shape[1])
-    return split, tables, Block(images, image, *shape)
+def _forward_plan(filter_shape, size, pixels, stride, padding, dilation, groups, shape):
+    reach = tuple((count - 1) * s + 1 for count, s in zip(pixels, stride, strict=True))
+    in_place = reads_in_place(size, filter_shape[1:], pixels, stride, padding, dilation)
+    if in_place:  # an image of that many pixels before the filter's first tap is the image itself
+        reach = tuple(n - (k - 1) * d for n, k, d in zip(size, filter_shape[1:], dilation, strict=True))
+    split, offset = split_plan(filter_shape, reach, (1, 1), padding, dilation, groups, 1)
+    image = split.channels * split.plane * (groups if in_place else 1)
+    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), stride, shape[1])
+    return split, tables, Block(images, image, in_place, *shape)
 
 
 @lru_cache(maxsize=256)
@@ -159,14 +173,14 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
             phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
             rows, columns = ([tap for tap, _ in axis] for axis in (of_row, of_column))
             pairs.append(taps[:, rows][..., columns].ravel())
-    tables, images = _tables(pixels, outputs * plane, width, phases, stride, shape[1])
-    return split, tables, Block(images, outputs * plane, *shape), np.concatenate(pairs)
+    tables, images = _tables(pixels, outputs * plane, width, phases, stride, (1, 1), shape[1])
+    return split, tables, Block(images, outputs * plane, False, *shape), np.concatenate(pairs)
 
 
-def _tables(pixels, image, width, phases, step, places):
+def _tables(pixels, image, width, phases, step, stride, places):
     """The tables for images of `pixels` whose phase (a, b), of `phases`, begins there and goes on in `step`s.
 
-    A block of the micro-kernel has `places` pixels.
+    Neighbors of a phase meet numbers that are `stride` apart.  A block of the micro-kernel has `places` pixels.
     """
     count = pixels[0] * pixels[1]
     images = -(-_PIXELS // count) if count < _PIXELS else 1
@@ -174,7 +188,7 @@ def _tables(pixels, image, width, phases, step, places):
     for a, b, _ in phases:
         rows, columns = (np.arange(start, n, s) for start, n, s in zip((a, b), pixels, step, strict=True))
         image_index = np.arange(images)[:, None, None]
-        there = rows[:, None] // step[0] * width + columns // step[1] + image_index * image
+        there = rows[:, None] // step[0] * stride[0] * width + columns // step[1] * stride[1] + image_index * image
         target = rows[:, None] * pixels[1] + columns + image_index * count
         counts.append(len(rows) * len(columns))
         extra = (0, -there.size % places)
@@ -220,7 +234,9 @@ def correlate(thread, counter, x, packed, y, split, tables, block, identity, pla
     for item in chunked_range(counter, -(-x.shape[0] // block.images) * groups * panels):
         first, group, panel = item // panels // groups * block.images, item // panels % groups, item % panels
         used = min(block.images, x.shape[0] - first)
-        if item // panels != current:
+        if block.in_place:
+            own = advance(pointer(x), (first * groups + group) * split.channels * split.plane)
+        elif item // panels != current:
             current = item // panels
             for i in range(used):
                 split_image(x, first + i, group, split, advance(own, i * block.image_size), 0, split.height)

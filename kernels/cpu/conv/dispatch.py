@@ -226,11 +226,12 @@ def _best(estimate, question):
 
 def forward_costs(question: Question) -> dict[Any, float]:
     """An estimate of the time of each method that can serve; of equal ones the first is better."""
-    _, result, _, filter_shape, (stride, padding, dilation, groups), _ = question
+    source, result, _, filter_shape, (stride, padding, dilation, groups), _ = question
     outputs, pairs = result[1] // groups, math.prod(filter_shape)
+    in_place = channel_lanes.reads_in_place(source[2:], filter_shape[1:], result[2:], stride, padding, dilation)
     costs: dict[Any, float] = {
         ("pixel lanes", None): _pixel_lanes_cost(question),
-        ("channel lanes", None): _channel_lanes_cost(question, pairs),
+        ("channel lanes", None): _channel_lanes_cost(question, pairs, in_place),
         ("group lanes", None): _group_lanes_cost(question, pairs),
     }
     if products.serves(filter_shape, padding):
@@ -398,12 +399,12 @@ def _skips(stride, channels):
     return FROM_BUFFER * channels if stride != (1, 1) else 0
 
 
-def _channel_lanes_cost(question, pairs):
+def _channel_lanes_cost(question, pairs, in_place=False):
     """Estimate for `channel_lanes`; a pixel of the result meets `pairs` pairs of a channel and a tap."""
     source, result, itemsize, _, (_, _, _, groups), _ = question
     lanes = VECTOR_BYTES // itemsize
     products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, lanes)
-    layout = math.prod(source[1:]) + math.prod(result[1:])
+    layout = math.prod(result[1:]) + (0 if in_place else math.prod(source[1:]))
     return source[0] * (groups * products + LAYOUT * layout) + DIRECT_FILTER * _filter_numbers(question)
 
 
