@@ -44,7 +44,7 @@ from .packing import add_shards, pack, shard_count
 from .padded import padded_image, phase_taps
 from .pixel_lanes import Split, split_image, split_plan
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "reads_in_place"]
+__all__ = ["adjoint_reads_in_place", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "reads_in_place"]
 
 #: Least pixels of a block: images smaller than that share blocks of the micro-kernel.
 _PIXELS = 16 * PLACES
@@ -155,12 +155,11 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
     """As `_forward_plan`; also the position in w of each pair of an output channel and a tap, phase by phase."""
     kernel_size = filter_shape[1:]
     taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
-    meets = [phase_taps(*axis) for axis in zip(kernel_size, stride, padding, dilation, strict=True)]
-    shifts = [[shift for taps in phases for _, shift in taps] for phases in meets]
-    before = [max(0, -min(shift)) for shift in shifts]
-    reach = [-(-n // s) + max(shift) + b for n, s, shift, b in zip(pixels, stride, shifts, before, strict=True)]
-    height, width = (max(r, 1) for r in reach)
+    meets, before, reach = _backward_reach(kernel_size, pixels, stride, padding, dilation)
+    in_place = adjoint_reads_in_place(size, kernel_size, pixels, stride, padding, dilation)
+    height, width = size if in_place else reach
     plane = height * width
+    image = outputs * plane * (groups if in_place else 1)
     split = Split(outputs, groups, *before, 1, 1, height, width, plane, 0)
     phases, pairs = [], []
     for a, of_row in enumerate(meets[0]):
@@ -173,8 +172,26 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
             phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
             rows, columns = ([tap for tap, _ in axis] for axis in (of_row, of_column))
             pairs.append(taps[:, rows][..., columns].ravel())
-    tables, images = _tables(pixels, outputs * plane, width, phases, stride, (1, 1), shape[1])
-    return split, tables, Block(images, outputs * plane, False, *shape), np.concatenate(pairs)
+    tables, images = _tables(pixels, image, width, phases, stride, (1, 1), shape[1])
+    return split, tables, Block(images, image, in_place, *shape), np.concatenate(pairs)
+
+
+@lru_cache(maxsize=256)
+def _backward_reach(kernel_size, pixels, stride, padding, dilation):
+    """`phase_taps` of both axes, how far pixels of dx reach before g, and the size of g with what they reach."""
+    meets = [phase_taps(*axis) for axis in zip(kernel_size, stride, padding, dilation, strict=True)]
+    shifts = [[shift for taps in phases for _, shift in taps] for phases in meets]
+    before = [max(0, -min(shift)) for shift in shifts]
+    reach = [-(-n // s) + max(shift) + b for n, s, shift, b in zip(pixels, stride, shifts, before, strict=True)]
+    return meets, before, [max(r, 1) for r in reach]
+
+
+def adjoint_reads_in_place(
+    size: Pair, kernel: Pair, pixels: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> bool:
+    """Whether the adjoint in x, of `pixels`, meets nothing beyond g, of `size`."""
+    _, before, reach = _backward_reach(kernel, pixels, stride, padding, dilation)
+    return before == [0, 0] and reach[0] <= size[0] and reach[1] <= size[1]
 
 
 def _tables(pixels, image, width, phases, step, stride, places):

@@ -41,34 +41,38 @@ TILES: dict[str, tuple[tuple[int, int], ...]] = {
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
 #: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
-LAYOUT, TILE_LAYOUT = 27, 18
+LAYOUT, TILE_LAYOUT = 14, 16
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
-SUM_LAYOUT, COPY = 26, 27
+SUM_LAYOUT, COPY = 29, 8
 #: To transform a number of the filter, and for a weight gradient to write a number of the filter's transform and to
 #: transform it back: once for all images, which is much where they are few and small.
-FILTER, SUM_FILTER = 34, 7
+FILTER, SUM_FILTER = 24, 21
 #: More for each number of a filter's transform of that many bytes, which passes through the caches.
-FAR, FAR_BYTES = 30, 1 << 24
+FAR, FAR_BYTES = 15, 1 << 24
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
-GROUP_PRODUCT, GROUP_LAYOUT = 1.5, 20
+GROUP_PRODUCT, GROUP_LAYOUT = 1.6, 13
 #: Where each channel has its own filter: what a multiply-add takes, and all else for each pixel between two steps.
-SLIDE_PRODUCT, SLIDE_LAYOUT = 1.4, 2.5
+SLIDE_PRODUCT, SLIDE_LAYOUT = 1.4, 3
 #: For sums along pixels: what a multiply-add takes, to copy a number of an image, and to add the lanes of a sum.
-DOT_PRODUCT, DOT_COPY, DOT_LANES = 1.15, 55, 200
+DOT_PRODUCT, DOT_COPY, DOT_LANES = 1.5, 3, 200
 #: To add a number to the pixel that a tap meets, and to bring a number of the image into its place after that.
-SCATTER = 50
+SCATTER = 32
 #: For few outputs, one after the other: what a multiply-add takes, which reads a vector of pixels each time.
-ROW_PRODUCT = 1
+ROW_PRODUCT = 2
 #: Where pixels of all channels are copied to where they lie together, for a product: to copy a number, and to write one
 #: of the result from a buffer.
-PANEL, FROM_BUFFER = 20, 8
+PANEL, FROM_BUFFER = 7.5, 6
 #: To copy a number to the column of a pixel; and to write a number of its gradient, read it, and add it to its pixel.
-COLUMN, FROM_COLUMN = 30, 60
+COLUMN, FROM_COLUMN = 36, 26
+#: Where channels are in the lanes: to copy a number of an image with padding, and to write one of the result.
+TO_PLANES, FROM_BLOCK = 45, 14
+#: To begin with an image of a group, and with a plane that is copied.
+ITEM, PLANE = 16000, 1900
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
 NARROW = 1.3
 #: Direct methods: to bring a number of the filter into its layout; and for a weight gradient to write it for each share
 #: of the images and to add these up.
-DIRECT_FILTER, DIRECT_SUM = 80, 220
+DIRECT_FILTER, DIRECT_SUM = 40, 350
 
 
 #: The direct methods, by their names.
@@ -261,9 +265,11 @@ def input_grad_costs(question: Question) -> dict[Any, float]:
         pixel_lanes_cost = n * groups * rows * round_up(math.prod(g_shape[2:]), VECTOR_BYTES // itemsize)
         pixel_lanes_cost += SCATTER * math.prod(dx_shape) + DIRECT_FILTER * _filter_numbers(question)
     pairs = outputs * math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
+    sizes = g_shape[2:], filter_shape[1:], dx_shape[2:]
+    in_place = channel_lanes.adjoint_reads_in_place(*sizes, stride, padding, dilation)
     costs = {
         ("pixel lanes", None): pixel_lanes_cost,
-        ("channel lanes", None): _channel_lanes_cost(question, pairs),
+        ("channel lanes", None): _channel_lanes_cost(question, pairs, in_place),
         ("group lanes", None): _group_lanes_cost(question, pairs),
     }
     if products.serves(filter_shape, padding):
@@ -280,7 +286,7 @@ def weight_grad_costs(question: Question) -> dict[Any, float]:
     """As `forward_costs`."""
     x_shape, g_shape, itemsize, filter_shape, (stride, padding, dilation, groups), _ = question
     n, outputs, pixels = g_shape[0], g_shape[1] // groups, math.prod(g_shape[2:])
-    lanes, copies = VECTOR_BYTES // itemsize, COPY * filter_shape[0] * math.prod(x_shape[2:])
+    lanes, copies = VECTOR_BYTES // itemsize, filter_shape[0] * (COPY * math.prod(x_shape[2:]) + PLANE)
     work: float = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
     if outputs <= lanes:
         work *= NARROW
@@ -301,8 +307,9 @@ def weight_grad_costs(question: Question) -> dict[Any, float]:
         costs["depthwise", None] = _depthwise_cost(question, math.prod(filter_shape))
     if dot_products.serves(filter_shape, outputs):
         plan = dot_products.make_plan(n, filter_shape, outputs, g_shape[2:], stride, padding, dilation, groups)
-        sums, copied = plan.outputs * plan.offset.size, filter_shape[0] * plan.copies.size
-        each = DOT_PRODUCT * round_up(pixels, lanes) * sums + DOT_COPY * copied
+        copies, sums = plan.copies, plan.outputs * plan.offset.size
+        copied = copies.phases * copies.taps * (DOT_COPY * copies.height * round_up(copies.width, lanes) + PLANE)
+        each = DOT_PRODUCT * round_up(pixels, lanes) * sums + filter_shape[0] * copied
         costs["dot products", None] = groups * (n * each + DOT_LANES * plan.shards * sums)
     return costs | _winograd_costs(question, outputs, lambda m: (g_shape[2:], 1), sums=True)
 
@@ -367,7 +374,7 @@ def _product_cost(question, pixels, channels, outputs):
     columns = round_up(n * pixels, lanes) if products.are_beside(n, pixels) else n * round_up(pixels, lanes)
     per_column = channels * (round_up(outputs, pixel_lanes.row_height(outputs)) + PANEL)
     copies = FROM_BUFFER * outputs if products.are_beside(n, pixels) else 0
-    filters = DIRECT_FILTER * channels * outputs
+    filters = DIRECT_FILTER * channels * outputs + ITEM * n
     return groups * (columns * per_column + n * pixels * (copies + _skips(stride, channels)) + filters)
 
 
@@ -399,13 +406,13 @@ def _skips(stride, channels):
     return FROM_BUFFER * channels if stride != (1, 1) else 0
 
 
-def _channel_lanes_cost(question, pairs, in_place=False):
+def _channel_lanes_cost(question, pairs, in_place):
     """Estimate for `channel_lanes`; a pixel of the result meets `pairs` pairs of a channel and a tap."""
     source, result, itemsize, _, (_, _, _, groups), _ = question
     lanes = VECTOR_BYTES // itemsize
     products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, lanes)
-    layout = math.prod(result[1:]) + (0 if in_place else math.prod(source[1:]))
-    return source[0] * (groups * products + LAYOUT * layout) + DIRECT_FILTER * _filter_numbers(question)
+    layout = FROM_BLOCK * math.prod(result[1:]) + (0 if in_place else TO_PLANES * math.prod(source[1:]))
+    return source[0] * (groups * products + layout) + DIRECT_FILTER * _filter_numbers(question)
 
 
 def _pixel_lanes_cost(question):
