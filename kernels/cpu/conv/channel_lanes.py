@@ -132,8 +132,15 @@ def _run(x, w, pairs, stride, out, split, tables, block):
     correlate(x, packed, out, split, tables, block, np.arange(pixels), planes, buffers)
 
 
-def reads_in_place(size: Pair, kernel: Pair, pixels: Pair, stride: Pair, padding: Padding, dilation: Pair) -> bool:
-    """Whether the convolution meets no padding."""
+def reads_in_place(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    pixels: tuple[int, ...],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+) -> bool:
+    """Whether the convolution, from images of `size` to images of `pixels`, meets no padding."""
     axes = zip(size, kernel, pixels, stride, padding, dilation, strict=True)
     return all(before == 0 and (count - 1) * s + (k - 1) * d < n for n, k, count, s, (before, _), d in axes)
 
@@ -187,9 +194,14 @@ def _backward_reach(kernel_size, pixels, stride, padding, dilation):
 
 
 def adjoint_reads_in_place(
-    size: Pair, kernel: Pair, pixels: Pair, stride: Pair, padding: Padding, dilation: Pair
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    pixels: tuple[int, ...],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
 ) -> bool:
-    """Whether the adjoint in x, of `pixels`, meets nothing beyond g, of `size`."""
+    """Whether the adjoint in x, from gradients of `size` to those of `pixels`, meets nothing beyond them."""
     _, before, reach = _backward_reach(kernel, pixels, stride, padding, dilation)
     return before == [0, 0] and reach[0] <= size[0] and reach[1] <= size[1]
 

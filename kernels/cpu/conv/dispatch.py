@@ -14,8 +14,8 @@ dot products    weight gradients along the pixels (`dot_products`)        few ch
 =============== ========================================================= ======================================
 
 The choice compares estimates of the time, in multiply-adds per lane: what the micro-kernel executes, rounded up to full
-vectors and blocks, and what it costs to bring the operands into its layout.  It depends on nothing but the shapes, the
-dtype and `minigen.kernels.cpu.precision`.
+vectors and blocks, and what it costs to bring the operands into its layout, fitted to measured times.  It depends on
+nothing but the shapes, the dtype and `minigen.kernels.cpu.precision`.
 """
 
 import functools
@@ -40,39 +40,46 @@ TILES: dict[str, tuple[tuple[int, int], ...]] = {
     "default": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3)),
     "fast": ((2, 2), (3, 2), (4, 2), (2, 3), (4, 3), (6, 3)),
 }
-#: Time to write and read one number of the pixels that a tap meets, or of a tile's transform, in multiply-adds.
-LAYOUT, TILE_LAYOUT = 14, 16
+#: The times below are in multiply-adds per lane.  To move a number takes as long however wide vectors are, but a
+#: multiply-add per lane takes longer where they are narrow: so what moves numbers is given for vectors of 64 bytes.
+_MOVE = VECTOR_BYTES / 64
+#: To write and read one number of the pixels that a tap meets, or of a tile's transform.
+LAYOUT, TILE_LAYOUT = 12 * _MOVE, 16 * _MOVE
 #: For weight gradients: the same of a tile's transform, which all threads share, and to copy a number of an image.
-SUM_LAYOUT, COPY = 29, 8
+SUM_LAYOUT, COPY = 30 * _MOVE, 5 * _MOVE
 #: To transform a number of the filter, and for a weight gradient to write a number of the filter's transform and to
 #: transform it back: once for all images, which is much where they are few and small.
-FILTER, SUM_FILTER = 24, 21
+FILTER, SUM_FILTER = 32 * _MOVE, 33 * _MOVE
 #: More for each number of a filter's transform of that many bytes, which passes through the caches.
-FAR, FAR_BYTES = 15, 1 << 24
+FAR, FAR_BYTES = 24 * _MOVE, 1 << 24
 #: Where groups are in the lanes: what a multiply-add takes, whose two factors are both read, and to copy a number.
-GROUP_PRODUCT, GROUP_LAYOUT = 1.6, 13
+GROUP_PRODUCT, GROUP_LAYOUT = 1.8, 10.5 * _MOVE
 #: Where each channel has its own filter: what a multiply-add takes, and all else for each pixel between two steps.
-SLIDE_PRODUCT, SLIDE_LAYOUT = 1.4, 3
+SLIDE_PRODUCT, SLIDE_LAYOUT = 1.1, 3 * _MOVE
 #: For sums along pixels: what a multiply-add takes, to copy a number of an image, and to add the lanes of a sum.
-DOT_PRODUCT, DOT_COPY, DOT_LANES = 1.5, 3, 200
+DOT_PRODUCT, DOT_COPY, DOT_LANES = 1.2, 3.5 * _MOVE, 130 * _MOVE
 #: To add a number to the pixel that a tap meets, and to bring a number of the image into its place after that.
-SCATTER = 32
+SCATTER = 35 * _MOVE
 #: For few outputs, one after the other: what a multiply-add takes, which reads a vector of pixels each time.
-ROW_PRODUCT = 2
+ROW_PRODUCT = 2.5 * _MOVE
 #: Where pixels of all channels are copied to where they lie together, for a product: to copy a number, and to write one
 #: of the result from a buffer.
-PANEL, FROM_BUFFER = 7.5, 6
+PANEL, FROM_BUFFER = 7 * _MOVE, 9 * _MOVE
 #: To copy a number to the column of a pixel; and to write a number of its gradient, read it, and add it to its pixel.
-COLUMN, FROM_COLUMN = 36, 26
+COLUMN, FROM_COLUMN = 60 * _MOVE, 42 * _MOVE
 #: Where channels are in the lanes: to copy a number of an image with padding, and to write one of the result.
-TO_PLANES, FROM_BLOCK = 45, 14
+TO_PLANES, FROM_BLOCK = 30 * _MOVE, 8 * _MOVE
 #: To begin with an image of a group, and with a plane that is copied.
-ITEM, PLANE = 16000, 1900
+ITEM, PLANE = 15000 * _MOVE, 2000 * _MOVE
+#: To begin with a row of pixels that a tap meets.
+LINE = 150 * _MOVE
+#: To call a kernel, of which Winograd's weight gradient needs three for each group and block of tiles.
+CALL = 600000 * _MOVE
 #: What a multiply-add takes in blocks of a single vector of outputs, which read more for each.
-NARROW = 1.3
+NARROW = 1.2
 #: Direct methods: to bring a number of the filter into its layout; and for a weight gradient to write it for each share
 #: of the images and to add these up.
-DIRECT_FILTER, DIRECT_SUM = 40, 350
+DIRECT_FILTER, DIRECT_SUM = 40 * _MOVE, 300 * _MOVE
 
 
 #: The direct methods, by their names.
@@ -290,8 +297,8 @@ def weight_grad_costs(question: Question) -> dict[Any, float]:
     work: float = round_up(math.prod(filter_shape), PLACES) * round_up(outputs, lanes)
     if outputs <= lanes:
         work *= NARROW
-    sums = DIRECT_SUM * _filter_numbers(question)
-    costs = {("pixel lanes", None): n * groups * (pixels * (work + LAYOUT * outputs) + copies) + sums}
+    sums, lines = DIRECT_SUM * _filter_numbers(question), LINE * filter_shape[0] * math.prod(stride) * g_shape[2]
+    costs = {("pixel lanes", None): n * groups * (pixels * (work + LAYOUT * outputs) + copies + lines) + sums}
     if filter_shape[2] > 1:
         work = round_up(filter_shape[0], lanes) * math.prod(filter_shape[1:]) * round_up(outputs, WIDE_PLACES)
         costs["channel lanes", None] = n * groups * (pixels * work + copies) + sums
@@ -307,8 +314,8 @@ def weight_grad_costs(question: Question) -> dict[Any, float]:
         costs["depthwise", None] = _depthwise_cost(question, math.prod(filter_shape))
     if dot_products.serves(filter_shape, outputs):
         plan = dot_products.make_plan(n, filter_shape, outputs, g_shape[2:], stride, padding, dilation, groups)
-        copies, sums = plan.copies, plan.outputs * plan.offset.size
-        copied = copies.phases * copies.taps * (DOT_COPY * copies.height * round_up(copies.width, lanes) + PLANE)
+        space, sums = plan.copies, plan.outputs * plan.offset.size
+        copied = space.phases * space.taps * (DOT_COPY * space.height * round_up(space.width, lanes) + PLANE)
         each = DOT_PRODUCT * round_up(pixels, lanes) * sums + filter_shape[0] * copied
         costs["dot products", None] = groups * (n * each + DOT_LANES * plan.shards * sums)
     return costs | _winograd_costs(question, outputs, lambda m: (g_shape[2:], 1), sums=True)
@@ -346,7 +353,9 @@ def _winograd_costs(question, outputs, grid, sums=False):
         far = FAR if groups * transformed * itemsize > FAR_BYTES else 0
         filters = transformed * (SUM_FILTER if sums else FILTER + far)
         executed = n * tiles if sums else round_up(n * tiles, ROWS)
-        return groups * (executed * products * channels * outputs + n * tiles * layout + filters)
+        copied = n * tiles * points * (parts * channels + views * outputs) * itemsize  # bytes
+        calls = 1 + 2 * -(-copied // winograd.SUM_BYTES) if sums else 0
+        return groups * (executed * products * channels * outputs + n * tiles * layout + filters + CALL * calls)
 
     return {("winograd", tile): cost(tile) for tile in fits}
 
@@ -412,7 +421,7 @@ def _channel_lanes_cost(question, pairs, in_place):
     lanes = VECTOR_BYTES // itemsize
     products = round_up(math.prod(result[2:]), PLACES) * pairs * round_up(result[1] // groups, lanes)
     layout = FROM_BLOCK * math.prod(result[1:]) + (0 if in_place else TO_PLANES * math.prod(source[1:]))
-    return source[0] * (groups * products + layout) + DIRECT_FILTER * _filter_numbers(question)
+    return source[0] * (groups * (products + ITEM) + layout) + DIRECT_FILTER * _filter_numbers(question)
 
 
 def _pixel_lanes_cost(question):
@@ -424,7 +433,8 @@ def _pixel_lanes_cost(question):
     per_pixel = round_up(outputs, pixel_lanes.row_height(outputs)) * math.prod(filter_shape)
     if outputs <= pixel_lanes.FEW_OUTPUTS:
         per_pixel = ROW_PRODUCT * outputs * math.prod(filter_shape)
-    per_row = round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * filter_shape[0] * math.prod(stride))
+    copied = filter_shape[0] * math.prod(stride)  # for each pixel, and pieces of rows for each row
+    per_row = round_up(columns, VECTOR_BYTES // itemsize) * (per_pixel + LAYOUT * copied) + LINE * copied
     return source[0] * groups * rows * per_row + DIRECT_FILTER * _filter_numbers(question)
 
 

@@ -12,6 +12,6 @@ file           contents
 Read them in this order.
 """
 
-from .plan import conv2d, conv2d_input_grad, conv2d_weight_grad
+from .plan import SUM_BYTES, conv2d, conv2d_input_grad, conv2d_weight_grad
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["SUM_BYTES", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
