@@ -477,3 +477,24 @@ def test_only_sets_that_can_run_are_available(monkeypatch):
     broken = lambda name: (_ for _ in ()).throw(RuntimeError("no GPU"))  # noqa: E731
     monkeypatch.setattr(kernels.importlib, "import_module", broken)
     assert kernels.available() == ("reference", "cpu")
+
+
+@pytest.mark.parametrize("count, threads", [(1, 3), (100, 1), (100, 3), (1000, 7)])
+def test_a_thread_begins_with_its_own_share(monkeypatch, count, threads):
+    """So that it finds in its cache what it worked on in the call before.  Then it takes what others have left."""
+
+    def fetch_add(array, index, n):
+        array[index] += n
+        return array[index] - n
+
+    monkeypatch.setattr(thread_pool, "fetch_add", fetch_add)
+    taken = np.zeros(threads * thread_pool._APART, np.int64)
+    ranges = [thread_pool.chunked_range.py_func((taken, thread), count) for thread in range(threads)]
+    last = ranges[-1]
+    for wanted in range((threads - 1) * count // threads, count):
+        assert next(last) == wanted
+    done = {*range((threads - 1) * count // threads, count)}
+    for index in (i for some in ranges for i in some):
+        assert index not in done
+        done.add(index)
+    assert done == set(range(count))

@@ -41,7 +41,7 @@ def packed(typing, arguments):
 
 @intrinsic
 def code(typing, kernel, arguments):
-    """The address of a function that calls ``kernel(thread, *arguments)``, for arguments of these types.
+    """The address of a function that calls ``kernel(thread, (first, thread), *rest)``, for arguments of these types.
 
     The kernel becomes part of the calling function's library.  As a separate library it would be optimized and
     translated twice.
@@ -52,14 +52,17 @@ def code(typing, kernel, arguments):
         flags.error_model, flags.nrt = "numpy", True
         flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
         library, function = context.active_code_library, kernel.dispatcher.py_func
-        argument_types = types.intp, *arguments.types
+        first, *rest = arguments.types
+        pair = types.Tuple((first, types.intp))
+        argument_types = types.intp, pair, *rest
         compiled = compile_internal(context.typing_context, context, library, function, argument_types, None, flags, {})
         entry = ir.Function(builder.module, _ENTRY, builder.module.get_unique_name("entry"))
         entry.linkage = "internal"
         inside = ir.IRBuilder(entry.append_basic_block())
         place = inside.bitcast(entry.args[0], _layout(context, arguments).as_pointer())
         values = [inside.load(cgutils.gep_inbounds(inside, place, 0, i + 2)) for i in range(len(arguments))]
-        numbered = [inside.trunc(entry.args[1], context.get_value_type(types.intp)), *values]
+        thread = inside.trunc(entry.args[1], context.get_value_type(types.intp))
+        numbered = [thread, context.make_tuple(inside, pair, [values[0], thread]), *values[1:]]
         status, _ = context.call_internal_no_propagate(inside, compiled.fndesc, compiled.signature, numbered)
         with inside.if_then(status.is_error, likely=False):
             inside.store(status.excinfoptr, cgutils.gep_inbounds(inside, place, 0, 1))

@@ -1,10 +1,11 @@
-"""A thread pool for compiled functions, whose threads take chunks of the work in turn.
+"""A thread pool for compiled functions, whose threads share out the work in chunks.
 
 The convolutions are long functions.  Numba's ``prange`` compiles such a function, and what it calls, several times over
 (half a minute); a plain function that releases the interpreter's lock compiles in a few seconds.  So a kernel is a
 plain function ``f(thread, counter, ...)``, which the pool calls with thread = 0, 1, ... on several threads.  In a
-kernel ``for i in chunked_range(counter, count)`` gives each thread the next few indices that no thread has taken
-(OpenMP calls this a dynamic schedule).  A thread that starts late, or shares its core, takes fewer of them.
+kernel ``for i in chunked_range(counter, count)`` gives each thread its share of the indices, a few at a time, and then
+what is left of the others' shares.  A thread that starts late, or shares its core, takes fewer of them.  And since the
+shares are the same in each call, a thread mostly finds the images that it worked on before in its own cache.
 
 Thread 0 is the calling thread.  It writes the call to a few words of memory that all threads share, works on it,
 withdraws it, and waits for the threads that joined.  All this is one compiled function, and the other threads watch the
@@ -42,8 +43,9 @@ from .threads import SMALL, get_num_threads
 
 __all__ = ["BLOCK", "PerThread", "chunked_range", "indices", "parallel"]
 
-#: Loops over `chunked_range` that one kernel may have, one after the other.
-_LOOPS = 2
+#: Elements from thread to thread in the array that counts what is taken, one count for each loop of a kernel: each
+#: thread has a cache line for itself.
+_APART = 2 * CACHE_LINE // 8
 #: Chunks in a loop: enough for threads to finish together, and each still a run of neighbors, which share what a
 #: thread has in its cache.
 _CHUNKS = 64
@@ -92,12 +94,12 @@ class parallel:  # noqa: N801 - a decorator
         """Run.  `work` is about how many elements there are to compute; a small job runs on the calling thread."""
         threads, pool = get_num_threads() if work >= SMALL else 1, _pool
         if threads == 1 or pool.lock.locked():
-            self._compiled(pool.shared, 1, np.zeros(_LOOPS, np.int64), *_with_workspaces(args, 1))
+            self._compiled(pool.shared, 1, np.zeros(_APART, np.int64), *_with_workspaces(args, 1))
         else:
             with pool.lock:
                 pool.wake(threads - 1)
                 args = _with_workspaces(args, threads)
-                self._compiled(pool.shared, threads, np.zeros(_LOOPS, np.int64), *args)
+                self._compiled(pool.shared, threads, np.zeros(threads * _APART, np.int64), *args)
 
     @functools.cached_property
     def _compiled(self) -> Callable[..., Any]:
@@ -133,13 +135,24 @@ def _whole_lines(space: PerThread) -> tuple[int, ...]:
 
 @subroutine
 def chunked_range(counter: Any, count: int, loop: int = 0) -> Iterator[int]:
-    """The indices below `count` that this thread gets; `loop` numbers the kernel's loops over `chunked_range`."""
-    size = -(-count // _CHUNKS)
-    first = fetch_add(counter, loop, size)
-    while first < count:
-        for index in range(first, min(first + size, count)):  # noqa: UP028 - Numba has no "yield from"
-            yield index
-        first = fetch_add(counter, loop, size)
+    """The indices below `count` that this thread gets; `loop` numbers the kernel's loops over `chunked_range`.
+
+    Parameters
+    ----------
+    counter : (array, int)
+        How many indices of each thread's share are taken, `_APART` elements from thread to thread; and which thread
+        this is.
+    """
+    taken, thread = counter
+    threads, size = taken.size // _APART, -(-count // _CHUNKS)
+    for turn in range(threads):  # its own share, then those of the others
+        share = (thread + turn) % threads
+        begin, end = share * count // threads, (share + 1) * count // threads
+        first = begin + fetch_add(taken, share * _APART + loop, size)
+        while first < end:
+            for index in range(first, min(first + size, end)):  # noqa: UP028 - Numba has no "yield from"
+                yield index
+            first = begin + fetch_add(taken, share * _APART + loop, size)
 
 
 @subroutine
