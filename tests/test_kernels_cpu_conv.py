@@ -502,18 +502,19 @@ def test_results_are_bit_identical_for_any_number_of_threads(method, case):
         np.testing.assert_allclose(result, exact, rtol=0, atol=1e-3)
 
 
-def test_a_single_image_occupies_all_threads(monkeypatch):
-    """It is computed in two bands of rows for each thread."""
+@pytest.mark.parametrize("method, bands, place", [(pixel_lanes, 32, 5), (channel_lanes, 16, 6)])
+def test_a_single_image_occupies_all_threads(monkeypatch, method, bands, place):
+    """It is computed in bands, two for each thread; channel lanes divide the outputs in two already."""
     case, before = Case(1, 5, 64, (64, 64), (5, 5), (1, 1), ((0, 0), (0, 0)), (1, 1), 1), get_num_threads()
-    bands = []
-    monkeypatch.setattr(pixel_lanes, "correlate", lambda *args: bands.append(args[5]))
+    found = []
+    monkeypatch.setattr(method, "correlate", lambda *args: found.append(args[place]))
+    x, w = case.operands(0, np.float32, normal)[:2]
     try:
         set_num_threads(16)
-        with precision("direct"):
-            dispatch.conv2d(*case.operands(0, np.float32, normal)[:2], *case.how)
+        method.conv2d(x, w, np.empty(case.y, np.float32), *case.how)
     finally:
         set_num_threads(before)
-    assert bands == [32]
+    assert found == [bands]
 
 
 def test_a_product_of_few_pixels_occupies_many_threads(monkeypatch):
@@ -521,9 +522,10 @@ def test_a_product_of_few_pixels_occupies_many_threads(monkeypatch):
     case = Case(1, 8, 512, (4, 4), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
     parts, before = [], get_num_threads()
     monkeypatch.setattr(products, "multiply", lambda *args, work: parts.append(args[-1]))
+    x, w = case.operands(0, np.float32, normal)[:2]
     try:
         set_num_threads(16)
-        dispatch.conv2d(*case.operands(0, np.float32, normal)[:2], *case.how)
+        products.conv2d(x, w, np.empty(case.y, np.float32), *case.how)
     finally:
         set_num_threads(before)
     assert parts == [32]
@@ -669,14 +671,14 @@ def lines_of_chunks(kernel, args):
     before = [rng.standard_normal(a.size).astype(a.dtype) for a in arrays]
 
     def run(loop, start):
-        counter = np.full(thread_pool._LOOPS, outside)
+        counter = np.full(thread_pool._APART, outside)
         counter[loop] = start
         for a, old in zip(arrays, before):
             a.reshape(-1)[:] = old
         kernel._compiled(thread_pool._pool.shared, 1, counter, *thread_pool._with_workspaces(args, 1))
         return counter[loop] - start, [a.reshape(-1) != old for a, old in zip(arrays, before)]
 
-    for loop in range(thread_pool._LOOPS):
+    for loop in range(2):  # as many as a kernel has
         size, _ = run(loop, outside)
         if size == 0:
             continue

@@ -42,7 +42,7 @@ from ..runtime.thread_pool import PerThread, chunked_range, parallel
 from ..simd import VECTOR_BYTES, advance, lanes, pointer
 from .packing import add_shards, pack, shard_count
 from .padded import padded_image, phase_taps
-from .pixel_lanes import Split, split_image, split_plan
+from .pixel_lanes import Split, band_count, split_image, split_plan
 
 __all__ = ["adjoint_reads_in_place", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "reads_in_place"]
 
@@ -126,10 +126,14 @@ def _run(x, w, pairs, stride, out, split, tables, block):
     packed = empty((groups, -(-outputs // width), len(pairs), width), x.dtype)
     pack(w.reshape(-1), pairs, w.size // groups, stride, outputs, packed)
     pixels = out.shape[2] * out.shape[3]
+    pieces = -(-x.shape[0] // block.images) * groups * packed.shape[1]
+    bands = 1  # of the pixels of an image, where it is the only one of its block and its pixels have one phase
+    if block.images == 1 and len(tables.pixels) == 1:
+        bands = min(-(-pixels // block.places), band_count(pieces))
     size = 0 if block.in_place else block.images * block.image_size
     planes = PerThread((round_up(size, lanes),), x.dtype)
     buffers = PerThread(((block.images * pixels + block.places) * width + 2 * lanes * lanes,), x.dtype)
-    correlate(x, packed, out, split, tables, block, np.arange(pixels), planes, buffers)
+    correlate(x, packed, out, split, tables, block, bands, np.arange(pixels), planes, buffers)
 
 
 def reads_in_place(
@@ -238,7 +242,7 @@ def _tables(pixels, image, width, phases, step, stride, places):
 
 
 @parallel
-def correlate(thread, counter, x, packed, y, split, tables, block, identity, planes, buffers):
+def correlate(thread, counter, x, packed, y, split, tables, block, bands, identity, planes, buffers):
     """Both passes over images, by their tables.
 
     Parameters
@@ -250,6 +254,8 @@ def correlate(thread, counter, x, packed, y, split, tables, block, identity, pla
     split : Split
     tables : Tables
     block : Block
+    bands : int
+        Into how many the pixels are divided, where threads would else have nothing to do.
     identity : array
         0, 1, ... as many as y has pixels.
     planes, buffers : array (threads, ...)
@@ -260,7 +266,8 @@ def correlate(thread, counter, x, packed, y, split, tables, block, identity, pla
     groups, panels = packed.shape[:2]
     outputs = y.shape[1] // groups
     current = -1
-    for item in chunked_range(counter, -(-x.shape[0] // block.images) * groups * panels):
+    for piece in chunked_range(counter, -(-x.shape[0] // block.images) * groups * panels * bands):
+        band, item = piece % bands, piece // bands
         first, group, panel = item // panels // groups * block.images, item // panels % groups, item % panels
         used = min(block.images, x.shape[0] - first)
         if block.in_place:
@@ -271,13 +278,13 @@ def correlate(thread, counter, x, packed, y, split, tables, block, identity, pla
                 split_image(x, first + i, group, split, advance(own, i * block.image_size), 0, split.height)
         capacity = identity.size * block.images + block.places
         left = outputs - panel * packed.shape[3]
-        _multiply(packed[group, panel], own, tables, used, buffer, capacity, left, block)
-        _write(buffer, identity, used, y, first, group * outputs, outputs, panel, block)
+        _multiply(packed[group, panel], own, tables, used, buffer, capacity, left, block, band, bands)
+        _write(buffer, identity, used, y, first, group * outputs, outputs, panel, block, band, bands)
 
 
 @inlined
-def _multiply(filters, planes, tables, images, buffer, capacity, outputs, block):
-    """One panel of output channels of all pixels: ``[vector][pixel][L]``."""
+def _multiply(filters, planes, tables, images, buffer, capacity, outputs, block, band, bands):
+    """One panel of output channels of all pixels of a band: ``[vector][pixel][L]``."""
     L, width = lanes(planes), filters.shape[1]
     for phase in range(tables.pixels.size):
         pixel, first, last = tables.first_pixel[phase], tables.first_pair[phase], tables.first_pair[phase + 1]
@@ -285,7 +292,8 @@ def _multiply(filters, planes, tables, images, buffer, capacity, outputs, block)
             count = min(_DEPTH, last - pair)
             here, add = advance(pointer(tables.offset), pair), pair > first
             b = advance(pointer(filters), pair * width)
-            for tile in range(pixel, pixel + images * tables.pixels[phase], block.places):
+            low, high = _band(images * tables.pixels[phase], block.places, band, bands)
+            for tile in range(pixel + low, pixel + high, block.places):
                 position, place = advance(pointer(tables.position), tile), advance(pointer(tables.place), tile)
                 if block.vectors > VECTORS:
                     places_kernel_wide(count, planes, here, position, b, width, buffer, capacity * L, place, add)
@@ -296,19 +304,27 @@ def _multiply(filters, planes, tables, images, buffer, capacity, outputs, block)
 
 
 @inlined
-def _write(buffer, identity, images, y, first, first_channel, outputs, panel, block):
-    """The panel's channels into the images of y."""
+def _band(pixels, places, band, bands):
+    """The first and the end of the pixels of a band, which is whole blocks of `places`."""
+    blocks = -(-pixels // places)
+    return band * blocks // bands * places, min((band + 1) * blocks // bands * places, pixels)
+
+
+@inlined
+def _write(buffer, identity, images, y, first, first_channel, outputs, panel, block, band, bands):
+    """The panel's channels of a band into the images of y."""
     L = lanes(buffer)
     plane = identity.size
     vector_size = (plane * block.images + block.places) * L
     scratch = advance(buffer, block.vectors * vector_size)
+    low, high = _band(plane, block.places, band, bands)
     for vector in range(block.vectors):
         channel = (panel * block.vectors + vector) * L
         channels = min(L, outputs - channel)
         for i in range(images if channels > 0 else 0):
             planes = advance(pointer(y), ((first + i) * y.shape[1] + first_channel + channel) * plane)
-            blocks_to_planes(advance(buffer, vector * vector_size + i * plane * L), pointer(identity), 0, channels, 0,
-                             plane, planes, plane, scratch)  # fmt: skip
+            blocks_to_planes(advance(buffer, vector * vector_size + i * plane * L), pointer(identity), 0, channels, low,
+                             high, planes, plane, scratch)  # fmt: skip
 
 
 @parallel
