@@ -517,6 +517,25 @@ def test_a_single_image_occupies_all_threads(monkeypatch, method, bands, place):
     assert found == [bands]
 
 
+@pytest.mark.parametrize(
+    "size, taps, stride, padding, dilation, met",
+    [
+        ((4, 4), (7, 7), (1, 1), ((6, 6), (6, 6)), (2, 2), (3, 3)),
+        ((7, 14), (7, 7), (1, 1), ((12, 12), (12, 12)), (4, 4), (3, 7)),
+        ((4, 2), (3, 2), (2, 1), ((0, 5), (3, 0)), (2, 3), (2, 1)),  # zeros on one side only
+        ((1, 1), (3, 1), (1, 1), ((1, 1), (0, 0)), (1, 1), (1, 1)),
+        ((2, 3), (1, 1), (1, 1), ((3, 4), (5, 6)), (1, 1), (1, 1)),  # pixels of the result that meet zeros only
+    ],
+)
+def test_taps_that_meet_only_padding_are_left_out(monkeypatch, size, taps, stride, padding, dilation, met):
+    case, found = Case(2, 3, 4, size, taps, stride, padding, dilation, 1), []
+    monkeypatch.setattr(dispatch, "_best", lambda _, question: found.append(question) or ("pixel lanes", None))
+    operands = case.operands(0, np.float64, integers)
+    for result, exact in zip(case.results(dispatch, *operands), case.exact(*operands), strict=True):
+        np.testing.assert_array_equal(result, exact)
+    assert {question.filter_shape[1:] for question in found} == {met}
+
+
 def test_a_product_of_few_pixels_occupies_many_threads(monkeypatch):
     """16 pixels, half a panel, meet the filters in several parts."""
     case = Case(1, 8, 512, (4, 4), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)

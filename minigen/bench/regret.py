@@ -66,6 +66,10 @@ def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, partial
     from ..kernels.cpu.runtime.allocator import contiguous
 
     x, w, g = map(contiguous, arrays(layer))
+    stride, padding, dilation, groups = layer.parameters
+    if met := dispatch.met_taps(x.shape[2:], w.shape[2:], g.shape[2:], stride, padding, dilation):
+        (rows, columns), padding = met
+        w = contiguous(w[:, :, rows, columns])
     passes: dict[str, tuple[Any, Any, Any, Callable[[Any], dict[Any, float]], Callable[..., None]]] = {
         "forward": (x, w, np.empty_like(g), dispatch.forward_costs, dispatch.run_forward),
         "input gradient": (g, w, np.empty_like(x), dispatch.input_grad_costs, dispatch.run_input_grad),
@@ -73,7 +77,8 @@ def methods(layer: Layer, kind: str, level: str) -> tuple[str, dict[str, partial
     }
     first, second, result, estimate, run = passes[kind]
     written = g if kind == "weight gradient" else result
-    question = dispatch.Question(first.shape, written.shape, x.itemsize, w.shape[1:], layer.parameters, level)
+    how = stride, padding, dilation, groups
+    question = dispatch.Question(first.shape, written.shape, x.itemsize, w.shape[1:], how, level)
     costs = estimate(question)
     names = {choice: " ".join(map(str, filter(None, choice))) for choice in costs}
     least = min(costs.values())
