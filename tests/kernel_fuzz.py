@@ -7,7 +7,7 @@ Every array that a kernel reads, writes or allocates ends (or begins) at a page 
 valid, or has one argument changed.  It must give what the plain NumPy function gives; or raise, and have written nothing.
 What NumPy itself cannot compute must raise.
 
-The second form takes depthwise and 1 x 1 convolutions, by methods that may not be the fastest for them.
+The second form takes convolutions by every direct method that serves them, the fastest or not.
 """
 
 import ctypes
@@ -588,10 +588,16 @@ def use_guarded_memory(modules, seed):
 
 
 def many_channels(rng):
-    """As `convolution`, of 1 to 40 channels: one square filter for each, or 1 x 1 filters."""
+    """As `convolution`, of 1 to 40 channels: one square filter for each, 1 x 1 filters, or windows without padding."""
     dtype = rng.choice([np.float32, np.float64])
     n, channels, outputs, height, width = (int(rng.integers(1, most + 1)) for most in (3, 40, 40, 40, 40))
-    if rng.random() < 0.5:
+    form = rng.choice(["depthwise", "1 x 1", "windows"])
+    if form == "windows":  # which overlap or not
+        groups, (height, width) = int(rng.integers(1, 3)), (min(height, 12), min(width, 12))
+        kernel = (int(rng.integers(1, min(height, 4) + 1)), int(rng.integers(1, min(width, 4) + 1)))
+        stride, padding = (int(rng.integers(1, 4)), int(rng.integers(1, 4))), ((0, 0), (0, 0))
+        outputs *= groups
+    elif form == "depthwise":
         kernel, stride, groups = (int(rng.integers(2, 8)),) * 2, (int(rng.integers(1, 3)),) * 2, channels
         padding = tuple((int(rng.integers(0, 4)), int(rng.integers(0, 4))) for _ in range(2))
         height, width = (max(n, kernel[0] - sum(p)) for n, p in zip((height, width), padding))
@@ -606,7 +612,7 @@ def many_channels(rng):
 
 
 def convolutions(seed, calls):
-    """Depthwise and 1 x 1 convolutions by methods that may not be the fastest; prints how often each was called."""
+    """Convolutions by every direct method that serves them; prints how often each was called."""
     faulthandler.enable()
     thread_pool.SMALL = 1
     counts = Counter()
@@ -623,7 +629,7 @@ def convolutions(seed, calls):
         ):
             shapes = first.shape, (g if kind == "dw" else expected).shape
             question = dispatch.Question(*shapes, x.itemsize, w.shape[1:], moves, "direct")
-            for method in [method for method, _ in estimate(question) if method in ("columns", "depthwise", "product")]:
+            for method, _ in estimate(question):
                 print(f"\r{seed} {index} {kind} {method}", file=sys.stderr, end="", flush=True)
                 operands = [GUARDED.array(rng, array.shape, array.dtype) for array in (first, second, expected)]
                 operands[0][...], operands[1][...], operands[2][...] = first, second, np.nan

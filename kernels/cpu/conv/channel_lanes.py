@@ -76,8 +76,8 @@ class Block(NamedTuple):
 def conv2d(x: Array, w: Array, out: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> None:
     """Write the convolution to `out`."""
     shape = _block_shape(w.shape[0] // groups, x.itemsize)
-    sizes = x.shape[2:], out.shape[2:]
-    split, tables, block = _forward_plan(w.shape[1:], *sizes, stride, padding, dilation, groups, shape)
+    sizes = x.shape[0], w.shape[1:], x.shape[2:], out.shape[2:]
+    split, tables, block = _forward_plan(*sizes, stride, padding, dilation, groups, shape)
     _run(x, w, np.arange(split.pairs), split.pairs, out, split, tables, block)
 
 
@@ -87,8 +87,8 @@ def conv2d_input_grad(
     """Write the adjoint of `conv2d` in x to `out`."""
     outputs = w.shape[0] // groups
     shape = _block_shape(w.shape[1], g.itemsize)
-    plan = _backward_plan(outputs, w.shape[1:], g.shape[2:], out.shape[2:], stride, padding, dilation, groups, shape)
-    split, tables, block, pairs = plan
+    sizes = g.shape[0], outputs, w.shape[1:], g.shape[2:], out.shape[2:]
+    split, tables, block, pairs = _backward_plan(*sizes, stride, padding, dilation, groups, shape)
     _run(g, w, pairs, w.shape[2] * w.shape[3], out, split, tables, block)
 
 
@@ -137,6 +137,7 @@ def _run(x, w, pairs, stride, out, split, tables, block):
 
 
 def reads_in_place(
+    images: int,
     size: tuple[int, ...],
     kernel: tuple[int, ...],
     pixels: tuple[int, ...],
@@ -144,30 +145,32 @@ def reads_in_place(
     padding: Padding,
     dilation: Pair,
 ) -> bool:
-    """Whether the convolution, from images of `size` to images of `pixels`, meets no padding."""
+    """Whether the convolution, from images of `size` to images of `pixels`, meets no padding, and their number fits."""
     axes = zip(size, kernel, pixels, stride, padding, dilation, strict=True)
-    return all(before == 0 and (count - 1) * s + (k - 1) * d < n for n, k, count, s, (before, _), d in axes)
+    inside = all(before == 0 and (count - 1) * s + (k - 1) * d < n for n, k, count, s, (before, _), d in axes)
+    return inside and _images(images, pixels, True) > 0
 
 
 @lru_cache(maxsize=256)
-def _forward_plan(filter_shape, size, pixels, stride, padding, dilation, groups, shape):
+def _forward_plan(images, filter_shape, size, pixels, stride, padding, dilation, groups, shape):
     reach = tuple((count - 1) * s + 1 for count, s in zip(pixels, stride, strict=True))
-    in_place = reads_in_place(size, filter_shape[1:], pixels, stride, padding, dilation)
+    in_place = reads_in_place(images, size, filter_shape[1:], pixels, stride, padding, dilation)
     if in_place:  # an image of that many pixels before the filter's first tap is the image itself
         reach = tuple(n - (k - 1) * d for n, k, d in zip(size, filter_shape[1:], dilation, strict=True))
     split, offset = split_plan(filter_shape, reach, (1, 1), padding, dilation, groups, 1)
     image = split.channels * split.plane * (groups if in_place else 1)
-    tables, images = _tables(pixels, image, split.width, ((0, 0, offset),), (1, 1), stride, shape[1])
+    images = _images(images, pixels, in_place)
+    tables = _tables(images, pixels, image, split.width, ((0, 0, offset),), (1, 1), stride, shape[1])
     return split, tables, Block(images, image, in_place, *shape)
 
 
 @lru_cache(maxsize=256)
-def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilation, groups, shape):
+def _backward_plan(images, outputs, filter_shape, size, pixels, stride, padding, dilation, groups, shape):
     """As `_forward_plan`; also the position in w of each pair of an output channel and a tap, phase by phase."""
     kernel_size = filter_shape[1:]
     taps = np.arange(outputs * math.prod(filter_shape)).reshape(outputs, *filter_shape)[:, 0]
     meets, before, reach = _backward_reach(kernel_size, pixels, stride, padding, dilation)
-    in_place = adjoint_reads_in_place(size, kernel_size, pixels, stride, padding, dilation)
+    in_place = adjoint_reads_in_place(images, size, kernel_size, pixels, stride, padding, dilation)
     height, width = size if in_place else reach
     plane = height * width
     image = outputs * plane * (groups if in_place else 1)
@@ -183,7 +186,8 @@ def _backward_plan(outputs, filter_shape, size, pixels, stride, padding, dilatio
             phases.append((a, b, (channel + row[:, None] * width + column).ravel()))
             rows, columns = ([tap for tap, _ in axis] for axis in (of_row, of_column))
             pairs.append(taps[:, rows][..., columns].ravel())
-    tables, images = _tables(pixels, image, width, phases, stride, (1, 1), shape[1])
+    images = _images(images, pixels, in_place)
+    tables = _tables(images, pixels, image, width, phases, stride, (1, 1), shape[1])
     return split, tables, Block(images, image, in_place, *shape), np.concatenate(pairs)
 
 
@@ -198,6 +202,7 @@ def _backward_reach(kernel_size, pixels, stride, padding, dilation):
 
 
 def adjoint_reads_in_place(
+    images: int,
     size: tuple[int, ...],
     kernel: tuple[int, ...],
     pixels: tuple[int, ...],
@@ -205,18 +210,31 @@ def adjoint_reads_in_place(
     padding: Padding,
     dilation: Pair,
 ) -> bool:
-    """Whether the adjoint in x, from gradients of `size` to those of `pixels`, meets nothing beyond them."""
+    """The same for the adjoint in x, from gradients of `size` to those of `pixels`."""
     _, before, reach = _backward_reach(kernel, pixels, stride, padding, dilation)
-    return before == [0, 0] and reach[0] <= size[0] and reach[1] <= size[1]
+    inside = before == [0, 0] and reach[0] <= size[0] and reach[1] <= size[1]
+    return inside and _images(images, pixels, True) > 0
 
 
-def _tables(pixels, image, width, phases, step, stride, places):
+def _images(images, pixels, in_place):
+    """How many images a block has.
+
+    Its last pixels are repeated to fill the micro-kernel's block, for the images that it has at most: where images are
+    read in place, all blocks must have as many.  0: there is no such number that is not much too small.
+    """
+    wanted = -(-_PIXELS // math.prod(pixels))
+    if not in_place:
+        return wanted
+    most = max(n for n in range(1, min(images, wanted) + 1) if images % n == 0)
+    return most if 2 * most >= min(images, wanted) else 0
+
+
+def _tables(images, pixels, image, width, phases, step, stride, places):
     """The tables for images of `pixels` whose phase (a, b), of `phases`, begins there and goes on in `step`s.
 
     Neighbors of a phase meet numbers that are `stride` apart.  A block of the micro-kernel has `places` pixels.
     """
     count = pixels[0] * pixels[1]
-    images = -(-_PIXELS // count) if count < _PIXELS else 1
     position, place, counts = [], [], []
     for a, b, _ in phases:
         rows, columns = (np.arange(start, n, s) for start, n, s in zip((a, b), pixels, step, strict=True))
@@ -230,7 +248,7 @@ def _tables(pixels, image, width, phases, step, stride, places):
     offset = [pairs for *_, pairs in phases]
     firsts = (np.cumsum([0, *map(len, parts)]) for parts in (offset, position))
     first_pair, first_pixel = firsts
-    tables = Tables(
+    return Tables(
         np.concatenate(offset),
         first_pair,
         np.concatenate(position),
@@ -238,7 +256,6 @@ def _tables(pixels, image, width, phases, step, stride, places):
         first_pixel,
         np.array(counts),
     )
-    return tables, images
 
 
 @parallel

@@ -273,7 +273,9 @@ def forward_costs(question: Question) -> dict[Any, float]:
     """An estimate of the time of each method that can serve; of equal ones the first is better."""
     source, result, _, filter_shape, (stride, padding, dilation, groups), _ = question
     outputs, pairs = result[1] // groups, math.prod(filter_shape)
-    in_place = channel_lanes.reads_in_place(source[2:], filter_shape[1:], result[2:], stride, padding, dilation)
+    in_place = channel_lanes.reads_in_place(
+        source[0], source[2:], filter_shape[1:], result[2:], stride, padding, dilation
+    )
     costs: dict[Any, float] = {
         ("pixel lanes", None): _pixel_lanes_cost(question),
         ("channel lanes", None): _channel_lanes_cost(question, pairs, in_place),
@@ -307,7 +309,7 @@ def input_grad_costs(question: Question) -> dict[Any, float]:
         pixel_lanes_cost += SCATTER * math.prod(dx_shape) + DIRECT_FILTER * _filter_numbers(question)
     pairs = outputs * math.prod(filter_shape[1:]) / math.prod(stride)  # that a pixel of dx meets
     sizes = g_shape[2:], filter_shape[1:], dx_shape[2:]
-    in_place = channel_lanes.adjoint_reads_in_place(*sizes, stride, padding, dilation)
+    in_place = channel_lanes.adjoint_reads_in_place(n, *sizes, stride, padding, dilation)
     costs = {
         ("pixel lanes", None): pixel_lanes_cost,
         ("channel lanes", None): _channel_lanes_cost(question, pairs, in_place),
