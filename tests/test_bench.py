@@ -158,7 +158,8 @@ def test_a_single_network_learns_as_its_pytorch_equivalent(name):
     first = theirs()  # after the steps that were taken to choose the faster memory format
     done = min(range(20), key=lambda i: abs(expected[i] - first))
     assert 0 < done < 18
-    np.testing.assert_allclose([first, theirs(), theirs()], expected[done : done + 3], rtol=2e-3)
+    # Rounding grows: by another method of convolution our own losses of step 20 differ by 2e-3.  A step changes them by 6%.
+    np.testing.assert_allclose([first, theirs(), theirs()], expected[done : done + 3], rtol=1e-2)
 
 
 @pytest.mark.torch

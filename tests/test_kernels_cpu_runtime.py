@@ -498,3 +498,33 @@ def test_a_thread_begins_with_its_own_share(monkeypatch, count, threads):
         assert index not in done
         done.add(index)
     assert done == set(range(count))
+
+
+def test_optimizers_of_many_parameters_do_not_depend_on_who_helps_whom():
+    """A thread that has done its share begins again further up, among the blocks of parameters that came before.
+
+    In a process of its own, since a wrong row would write anywhere.
+    """
+    program = """
+import numpy as np
+import minigen as mg
+from minigen import kernels
+
+def trained(threads):
+    kernels.set_num_threads(threads)
+    rng = np.random.default_rng(0)
+    params = [mg.tensor(rng.random(n, np.float32), requires_grad=True) for n in rng.integers(1, 60_000, 40)]
+    for make in (mg.optim.Adam, mg.optim.SGD, mg.optim.RMSprop):
+        optimizer = make(params, lr=0.01)
+        for _ in range(15):
+            for p in params:
+                p.grad = mg.tensor(rng.random(p.shape, np.float32))
+            optimizer.step()
+    return [p.numpy().copy() for p in params]
+
+expected = trained(1)
+for threads in (2, 3, 5):
+    for a, b in zip(expected, trained(threads), strict=True):
+        np.testing.assert_array_equal(a, b)
+"""
+    in_new_process(program)

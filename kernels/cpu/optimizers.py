@@ -217,7 +217,9 @@ def _array_at(typing, address, size, like):
 
 @subroutine
 def _row_of(table, block, row):
-    """The row of the parameter that has the block: `row`, or one after it."""
+    """The row of the parameter that has the block: `row`, one after it, or a search from the first one on."""
+    if block < table[row, _FIRST]:  # a thread that helps another one begins again further up
+        row = 0
     while row + 1 < len(table) and table[row + 1, _FIRST] <= block:
         row += 1
     return row

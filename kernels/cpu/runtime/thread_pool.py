@@ -137,6 +137,8 @@ def _whole_lines(space: PerThread) -> tuple[int, ...]:
 def chunked_range(counter: Any, count: int, loop: int = 0) -> Iterator[int]:
     """The indices below `count` that this thread gets; `loop` numbers the kernel's loops over `chunked_range`.
 
+    They ascend from share to share of a thread, and the shares begin with its own: a smaller index may come later.
+
     Parameters
     ----------
     counter : (array, int)
