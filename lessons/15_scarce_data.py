@@ -182,7 +182,7 @@ for name, curve in curves.items():
 # In a training by the command line, `--validation 0.2` holds out a fifth of the images and logs `d_heldout` beside `d_real`.
 # The gap of the two is *the* sign that D overfits.  The losses do not show it: D's loss is low because D knows the images.
 #
-# Longer trainings of the default DCGAN (`minigen train dcgan --ema 0 --batch-size 32 --images 100`, three seeds; the page
+# Longer trainings of the default DCGAN (`minigen train dcgan --ema 0 --batch-size 32 --images 100 --steps 2500`, three seeds; the page
 # [scarce data](reference/scarce_data.md) has the table and its command) have the same gap: D's mean output is 1.00 for training
 # images and 0.04 for test images without augmentation, and 0.68 and 0.65 with `translate+cutout`.  The FID of the samples (lesson 13; in
 # % of the variance of the real features) is 40 (39, 41, 40) without, and 11 (11, 13, 8) with augmentation.  With 300 images and more

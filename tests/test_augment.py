@@ -1,5 +1,7 @@
 """Warping images and augmenting them, against straightforward loops and by what must stay the same."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -183,11 +185,25 @@ def test_a_rotation_turns_a_bar_and_keeps_a_round_spot():
     (lambda: mg.models.DCGAN(augment="flip", augment_p=1.1), "dcgan: augment_p must be a number from 0 to 1 or ada"),
     (lambda: mg.models.DCGAN(augment_p=0.5), "augment_p is the probability of augment, which is not given"),
     (lambda: mg.models.VAE(augment="flip", augment_p="ada"), "augment_p must be a number from 0 to 1, got ada"),
-    (lambda: mg.models.WGANGP(augment="flip", augment_p="ada"), "a critic's score does not have"),
+    (lambda: mg.models.WGANGP(augment="flip", augment_p="ada"), "a critic's score does not"),
     (lambda: mg.models.PointGAN(augment="flip"), "unknown option 'augment'"),
+    (lambda: mg.augment.cutout(0), "cutout: argument 'share': expected a number above 0, got 0"),
+    (lambda: mg.augment.Augment("flip", p=2), "Augment: argument 'p': expected a number between 0 and 1, got 2"),
+    (lambda: mg.augment.Augment("flip", p=math.nan), "Augment: argument 'p': expected a number between 0 and 1"),
+    (lambda: mg.augment.Adaptive(every=0), "Adaptive: argument 'every': expected an integer of at least 1, got 0"),
+    (lambda: mg.augment.Adaptive(maximum=2), "Adaptive: argument 'maximum': expected a number between 0 and 1"),
+    (lambda: mg.augment.Adaptive(change=1.5), "Adaptive: argument 'change': expected a number between 0 and 1"),
+    (lambda: mg.augment.parse(None), "'names': expected a text such as 'translate+cutout', got None"),
+    (lambda: mg.augment.Compose(["translate"]), "Compose: argument 'transforms': expected ones such as translate()"),
+    (lambda: mg.augment.Compose([mg.augment.flip]), "Compose: argument 'transforms': expected ones such as"),
+    (lambda: mg.augment.Geometry([mg.augment.cutout()]), "Geometry: argument 'parts': expected transforms that move"),
+    (lambda: mg.augment.flip()(mg.zeros(1, 1, 4, 4), generator=3), "'generator': expected a numpy.random.Generator"),
+    (lambda: mg.models.DCGAN(l1=math.inf), "l1 must be a finite number, got inf"),
+    (lambda: mg.models.DCGAN(r1=math.inf), "r1 must be a finite number, got inf"),
+    (lambda: mg.models.WGANGP(penalty=math.inf), "penalty must be a finite number, got inf"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_said_in_one_line(call, message):
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises((ValueError, TypeError)) as raised:
         call()
     assert message in str(raised.value) and "\n" not in str(raised.value)
 
@@ -249,6 +265,15 @@ def test_adaptive_augmentation_follows_the_sign_of_d_and_stays_in_its_limits():
         ada.update(logits)
         seen.append(round(ada.p, 6))
     assert seen == [0, 0.25, 0.25, 0.5, 0.5, 0.6, 0.6, 0.6, 0.6, 0.35, 0.35, 0.1, 0.1, 0, 0, 0]
+
+
+def test_adaptive_augmentation_outlives_outputs_that_are_no_numbers():
+    ada = mg.augment.Adaptive(every=1)
+    for logits, p in ((mg.ones(2, 1), 0.01), (mg.tensor([[math.nan]]), 0.01), (mg.zeros(0, 1), 0.01)):
+        ada.update(logits)
+        assert ada.p == pytest.approx(p)
+    ada.update(mg.tensor([[math.nan], [1.0]]))
+    assert ada.p == pytest.approx(0.02)
 
 
 def test_the_probability_is_part_of_the_state():
@@ -333,9 +358,14 @@ def test_training_with_held_out_images_by_the_command_line(tmp_path, monkeypatch
     ("dcgan --data digits --validation 0.2 --patience 3", "--patience: needs --validation and a VAE"),
     ("vae --data digits --patience 3", "--patience: needs --validation and a VAE"),
     ("points --data ring8 --validation 0.2", "--validation: points has neither a D of images nor a loss to watch"),
-    ("wgan --augment flip --augment-p ada", "a critic's score does not have"),
+    ("wgan --augment flip --augment-p ada", "a critic's score does not"),
     ("dcgan --augment translate+translate", "expected each transform once, got translate twice"),
     ("dcgan --data digits --images 5 --validation 0.01", "a share of 0.01 of 5 images is 0: at least 1 is needed"),
+    ("dcgan --data digits --validation 0.999", "expected at least 2 images to train with, digits has 1 (--validation 0.999)"),
+    ("dcgan --data digits --images 10", "10 images to train with (--images 10), fewer than a batch of"),
+    ("dcgan --data digits --network conv --l1 inf", "l1 must be a finite number, got inf"),
+    ("cgan --data digits --images 5 --batch-size 5", "5 of 10 classes have no image to train with (--images 5)"),
+    ("cvae --data digits --images 5 --batch-size 5", "5 of 10 classes have no image to train with (--images 5)"),
 ])  # fmt: skip
 def test_bad_command_lines_leave_no_run(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

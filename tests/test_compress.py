@@ -5,6 +5,8 @@ import hashlib
 import json
 import math
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +18,12 @@ from hypothesis.extra import numpy as hnp
 import minigen as mg
 from minigen import nn
 from minigen._util.safetensors_file import array_hash, read_safetensors
+from minigen.cli import compress as compress_command
 from minigen.cli import judge_samples, main
 from minigen.compress import (
     FORMAT,
     distill,
+    fine_tune,
     fold_batch_norm,
     integer_activations,
     load,
@@ -702,6 +706,7 @@ def test_a_student_run_has_the_width_that_was_asked_for(runs, capsys):
     [
         (["compress", "dcgan"], "nothing to do: give at least one of --prune, --int8, --fold and --distill"),
         (["compress", "dcgan", "--int8", "--epochs", "3"], "--epochs: there is nothing to train without"),
+        (["compress", "dcgan", "--distill", "99"], "--distill 99: expected less than the width of runs/dcgan"),
         (["compress", "small", "--int8"], "the run runs/small is compressed already: compress runs/dcgan"),
         (["compress", "dcgan", "--int8", "--run", "small"], "the run runs/small exists already"),
         (["compress", "dcgan", "--int8", "--run", "dcgan"], "expected another name than that of the run to compress"),
@@ -719,6 +724,74 @@ def test_what_cannot_be_done_costs_one_line(runs, capsys, command, message):
     text = said(capsys, *command, code=2)
     assert message in text and text.count("\n") == 1
     assert sorted(path.name for path in runs.iterdir()) == before
+
+
+def test_a_file_of_another_run_is_named(runs, capsys):
+    for name, flags in (("one", ["--int8"]), ("two", ["--prune", "0.999", "--epochs", "0"])):
+        said(capsys, "compress", "dcgan", *flags, "--run", name)
+    assert load_trained("two").compression.startswith("99.9% of the weights pruned")
+    shutil.copy(runs / "one" / "compressed.safetensors", runs / "two")
+    text = said(capsys, "sample", "two", code=2)
+    assert "two/compressed.safetensors is not the file of this run: its record says 'int8' of runs/dcgan" in text
+
+
+def test_nothing_to_fold_leaves_no_run(runs, capsys, monkeypatch):
+    monkeypatch.setattr(compress_command.compress, "fold_batch_norm", lambda model: [])
+    assert "--fold: dcgan has no batch norm" in said(capsys, "compress", "dcgan", "--fold", "--run", "new", code=2)
+    assert not (runs / "new").exists()
+
+
+def test_the_same_command_makes_the_same_file(runs, capsys):
+    files = []
+    for name in ("one", "two"):
+        said(capsys, "compress", "dcgan", "--int8", "--run", name)
+        files.append((runs / name / "compressed.safetensors").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_a_d_that_tells_classes_is_not_left_without_training():
+    model = mg.models.family("ssgan")
+    assert "discriminator" not in model.TRAINING_ONLY
+    original = SimpleNamespace(model=model(size=8, width=4), run=SimpleNamespace(path=Path()))
+    with pytest.raises(ValueError, match="--distill: only G of a ssgan would learn"):
+        compress_command._student(original, {"options": {}}, 2)
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: quantize_array(1.0), "argument 'weight': expected at least one dimension"),
+    (lambda: quantize_array(np.ones((2, 2)), 2), "argument 'axis': got 2, expected one of the 2 dimensions"),
+    (lambda: prune(None, 0.5), "prune: argument 'module': expected a Module, got None"),
+    (lambda: distill(None, None, seed=-1), "distill: argument 'seed': expected an integer of at least 0"),
+])  # fmt: skip
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises((ValueError, TypeError)) as raised:
+        call()
+    assert message in str(raised.value)
+
+
+def test_masks_of_another_network_are_refused():
+    other, data = mg.models.VAE(size=8, channels=1, network="mlp", width=8), mg.data.load("digits")
+    model = mg.models.VAE(size=8, channels=1, network="mlp", width=8)
+    masks = prune(other, 0.5)
+    with pytest.raises(ValueError, match="fine_tune: argument 'masks': they are of another network"):
+        fine_tune(model, data, 1, masks=masks)
+    with pytest.raises(ValueError, match="fine_tune: argument 'batch_size': expected an integer of at least 1, got 0"):
+        fine_tune(other, data, 1, masks=masks, batch_size=0)
+
+
+def test_a_teacher_gets_its_mode_back_when_distilling_is_refused():
+    teacher, student = (nn.Sequential(nn.Flatten(), nn.Linear(4, n)) for n in (3, 2))
+    data = Dataset("few", np.zeros((4, 1, 2, 2), F32), np.zeros(4, np.int64), ("0", "1"))
+    with pytest.raises(ValueError, match="expected the same classes"):
+        distill(teacher, student, data)
+    assert teacher.training
+
+
+def test_activations_that_are_no_numbers_are_refused():
+    layer = nn.Linear(2, 1).eval()
+    some = integer_activations(layer, mg.tensor([[math.nan, 1.0]]))
+    with pytest.raises(ValueError, match="NaN or infinite values enter a Linear"), some:
+        pass
 
 
 @pytest.mark.parametrize("share", ["1", "-0.1", "nan", "half"])

@@ -74,6 +74,21 @@ GAN_ROWS = {
 }
 
 
+def measure_real() -> Numbers:
+    """The measures of a GAN's samples, of real images: 1,000 of the training images, and the 100 of the first rows."""
+    train_images, test = (mg.data.load("mnist5k", split=split) for split in ("train", "test"))
+    few = train_images.images[balanced_order(train_images, seed=0)[:100]]
+    reference = Reference(load_judges(), train_images, test, against="test")
+    some = train_images.images[np.random.default_rng(0).permutation(len(train_images))[:1000]]
+    found = {name: reference.measure(images).values["fid_percent"] for name, images in (("1000", some), ("100", few))}
+    return {
+        "fid of 1000": found["1000"],
+        "fid of 100": found["100"],
+        "gray": gray(train_images.images),
+        "spread": spread(train_images.images),
+    }
+
+
 def train(command: str, path: Path, augment: str | None = None) -> None:
     """Train by the command line; with `augment` the images of the loader are augmented, and nothing else."""
     if (find_run(str(path)) / "done").is_file():
@@ -418,7 +433,7 @@ TABLES: dict[str, tuple[dict[str, Any], list[int], Callable[..., Numbers], Calla
 def run() -> None:
     """Do what the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("table", choices=TABLES, nargs="?")
+    parser.add_argument("table", choices=[*TABLES, "real"], nargs="?", help="real: print what real images have")
     parser.add_argument("--rows", nargs="+", help="some of its rows (default: all)")
     parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the trainings are kept")
@@ -427,6 +442,9 @@ def run() -> None:
     if asked.table is None:
         for name, (rows, seeds, *_, time_needed) in TABLES.items():
             print(f"{name}: {len(rows)} rows, seeds {seeds}, {time_needed}")
+        return
+    if asked.table == "real":
+        print(measure_real())
         return
     rows, seeds, measure, _, _ = TABLES[asked.table]
     for seed in asked.seeds or seeds:

@@ -12,6 +12,7 @@ paper finds that beyond it augmentations leak into the generated images.
 
 import numpy as np
 
+from ..arguments import check_integer, check_number
 from ..nn import Module
 from ..tensor import Tensor, tensor
 
@@ -24,12 +25,18 @@ class Adaptive(Module):
     Parameters
     ----------
     target : float
-        r above which p grows.
+        r above which p grows, from -1 to 1.
     every : int
-        Steps between two changes of p.
+        Steps between two changes of p, at least 1.
     change : float
-        By how much p changes.
+        By how much p changes, from 0 to 1.
     maximum : float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
 
     Examples
     --------
@@ -49,7 +56,11 @@ class Adaptive(Module):
 
     def __init__(self, target: float = 0.6, every: int = 4, change: float = 0.01, maximum: float = 0.8) -> None:
         super().__init__()
-        self.target, self.every, self.change, self.maximum = target, every, change, maximum
+        op = "Adaptive"
+        self.target = check_number(op, "target", target, -1, most=1)
+        self.every = check_integer(op, "every", every, 1)
+        self.change = check_number(op, "change", change, most=1)
+        self.maximum = check_number(op, "maximum", maximum, most=1)
         self.register_buffer("state", tensor(np.zeros(4)))  # p; sum of signs, their number, steps since the last change
 
     @property
@@ -67,8 +78,10 @@ class Adaptive(Module):
         """
         p, signs, count, steps = self.state.numpy()
         values = np.sign(logits.numpy())
+        values = values[np.isfinite(values)]  # a training that broke down stops elsewhere
         signs, count, steps = signs + values.sum(), count + values.size, steps + 1
         if steps == self.every:
-            p = float(np.clip(p + self.change * np.sign(signs / count - self.target), 0, self.maximum))
+            if count:
+                p = float(np.clip(p + self.change * np.sign(signs / count - self.target), 0, self.maximum))
             signs = count = steps = 0
         self.state = tensor(np.array([p, signs, count, steps]), device=self.state.device)

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ..arguments import check_choice
+from ..arguments import check_choice, check_number
 from ..tensor import Tensor
 from .geometry import Geometry, flip, rotate, scale, translate
 from .intensity import brightness, contrast, cutout, noise
@@ -29,6 +29,11 @@ class Compose(Transform):
     ----------
     transforms : sequence of Transform
 
+    Raises
+    ------
+    TypeError
+        If one is no transform, such as a name or a class.
+
     Examples
     --------
     >>> import minigen as mg
@@ -38,6 +43,10 @@ class Compose(Transform):
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
+        transforms = list(transforms)
+        for each in transforms:
+            if not isinstance(each, Transform):
+                raise TypeError(f"Compose: argument 'transforms': expected ones such as translate(), got {each!r}")
         self.steps: tuple[Transform, ...] = tuple(_merged(transforms))
 
     def check(self, height: int, width: int) -> None:
@@ -83,6 +92,8 @@ def parse(text: str) -> Compose:
         ...
     ValueError: augment: argument 'names': expected each transform once, got translate twice
     """
+    if not isinstance(text, str):
+        raise TypeError(f"augment: argument 'names': expected a text such as 'translate+cutout', got {text!r}")
     names = [name.strip() for name in text.split("+")]
     for i, name in enumerate(names):
         check_choice("augment", "names", name, tuple(TRANSFORMS))
@@ -101,7 +112,12 @@ class Augment:
     names : str
         As for `parse`.
     p : float
-        Probability that a transform changes an image.
+        Probability that a transform changes an image, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        As `parse`, and if `p` is out of range.
 
     Examples
     --------
@@ -113,7 +129,7 @@ class Augment:
 
     def __init__(self, names: str, p: float = 1.0) -> None:
         self.transform: Compose = parse(names)
-        self.p = p
+        self.p: float = check_number("Augment", "p", p, 0, most=1)
 
     def __call__(self, batch: dict[str, np.ndarray], generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the batch with augmented images."""

@@ -56,6 +56,9 @@ class Geometry(Transform):
 
     def __init__(self, parts: Sequence["Geometry"] = ()) -> None:
         self.parts: tuple[Geometry, ...] = tuple(parts)
+        for part in self.parts:
+            if not isinstance(part, Geometry):
+                raise TypeError(f"Geometry: argument 'parts': expected transforms that move pixels, got {part!r}")
 
     def maps(self, n: int, size: tuple[int, int], p: float, generator: np.random.Generator) -> np.ndarray:
         """Draw the map of each image.

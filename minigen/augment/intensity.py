@@ -25,6 +25,8 @@ class cutout(Transform):  # noqa: N801 - the names of the text form
 
     def __init__(self, share: float = 0.5) -> None:
         self.share: float = check_number("cutout", "share", share, 0, most=1)
+        if not self.share:
+            raise ValueError("cutout: argument 'share': expected a number above 0, got 0")
 
     def change(self, images: Tensor, p: float, generator: np.random.Generator) -> Tensor:
         """Cover a square; see `Transform.__call__`."""

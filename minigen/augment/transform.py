@@ -41,6 +41,8 @@ class Transform:
 
         Raises
         ------
+        TypeError
+            If `generator` is no generator.
         ValueError
             If the images have other dimensions, `p` is out of range, or the transform does not fit their size.
         """
@@ -48,6 +50,8 @@ class Transform:
         if check_tensor(name, "images", images).ndim != 4:
             raise ValueError(f"{name}: argument 'images': expected (N, C, H, W), got shape {images.shape}")
         p = check_number(name, "p", p, 0, most=1)
+        if not isinstance(generator, np.random.Generator | None):
+            raise TypeError(f"{name}: argument 'generator': expected a numpy.random.Generator, got {generator!r}")
         self.check(*images.shape[2:])
         return self.change(images, p, rng() if generator is None else generator)
 

@@ -100,7 +100,8 @@ def run(arguments: argparse.Namespace) -> None:
             new.compressed, made.model, int8=arguments.int8, folded=made.folded, about=made.config["compressed"]
         )
     _report(original, load_trained(path), stored)
-    print_line(f"{made.what}: {new.compressed}; use it like any run: minigen sample {arguments.name or path.name}")
+    use = "sample" if isinstance(made.model, GenerativeModel) else "evaluate"
+    print_line(f"{made.what}: {new.compressed}; use it like any run: minigen {use} {arguments.name or path.name}")
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:
@@ -131,7 +132,7 @@ def _compressed(original: Trained, copy: Trained, arguments: argparse.Namespace)
     if arguments.prune is not None:
         kept = {name: child for name, child in model.named_children() if name not in model.TRAINING_ONLY}
         masks = compress.prune(nn.ModuleDict(kept), arguments.prune)
-        said.append(f"{arguments.prune:.0%} of the weights pruned")
+        said.append(f"{100 * arguments.prune:.12g}% of the weights pruned")
         if steps and isinstance(model, BaseGAN) and "discriminator" in model.TRAINING_ONLY:
             more = {"masks": masks, "seed": arguments.seed, "progress": "training"}
             compress.distill(original.model, model, steps=steps, **more)
@@ -144,6 +145,8 @@ def _compressed(original: Trained, copy: Trained, arguments: argparse.Namespace)
         if isinstance(model, BaseGAN):
             model.recalibrate()
         folded = compress.fold_batch_norm(model)
+        if not (folded or arguments.int8 or arguments.prune is not None or arguments.distill is not None):
+            raise ValueError(f"--fold: {model.name} has no batch norm that follows a layer of weights")
         said.append(f"{len(folded)} batch norms folded")
     if arguments.int8:
         said.append("int8")
@@ -155,6 +158,13 @@ def _student(original: Trained, config: dict[str, Any], width: int) -> Any:
     model = original.model
     if not isinstance(model, BaseGAN) or not hasattr(model.options, "width"):
         raise ValueError(f"--distill: {model.name} has no generator with a width; train a smaller one instead")
+    if "discriminator" not in model.TRAINING_ONLY:
+        raise ValueError(
+            f"--distill: only G of a {model.name} would learn, and D, which tells the classes, would stay random as at "
+            "the start; train a smaller one instead"
+        )
+    if width >= model.options.width:
+        raise ValueError(f"--distill {width}: expected less than the width of {original.run}, {model.options.width}")
     config["options"] = {**config["options"], "width": width}
     with memory_limit():
         student = build_model(config, original.run.path / "config.json")

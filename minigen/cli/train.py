@@ -113,11 +113,11 @@ def _model_parser(name: str, model: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--validation", type=_share, metavar="SHARE",
         help="hold out this share of the training images: a GAN logs what D says of them (d_heldout), a VAE measures "
-        "its loss on them after every epoch, in measures.csv",
+        "its loss on them after every epoch, or about 100 times in a longer training, in measures.csv",
     )  # fmt: skip
     parser.add_argument(
-        "--patience", type=at_least(1), metavar="EPOCHS",
-        help="of a VAE with --validation: stop after this many epochs without a lower loss on the held-out images",
+        "--patience", type=at_least(1), metavar="N",
+        help="of a VAE with --validation: stop after N measurements without a lower loss on the held-out images",
     )  # fmt: skip
     least = f", on few images as many as give {model.LEAST_STEPS:,} steps" if model.LEAST_STEPS else ""
     parser.add_argument(
@@ -226,11 +226,17 @@ def _train(arguments: argparse.Namespace, ranks: Any) -> int:
         # The last batch of an epoch is left out if it is smaller: batch norm would learn its statistics from too few.
         data, size = load_split(config, "train", source), config["batch_size"]
         if len(data) < 2:
-            raise RunError(f"expected at least 2 images to train with, {data.name} has {len(data)}")
+            raise RunError(f"expected at least 2 images to train with, {data.name} has {len(data)}{_left(config)}")
         if len(data) < size:
             raise RunError(
-                f"{data.name} has {len(data)} images to train with, fewer than a batch of {size}: "
+                f"{data.name} has {len(data)} images to train with{_left(config)}, fewer than a batch of {size}: "
                 f"give --batch-size {len(data)} or less, but at least 2"
+            )
+        missing = len(data.classes) - len(set(data.labels.tolist())) if data.labels is not None else 0
+        if missing and _left(config) and hasattr(family(config["model"]).Options, "classes"):
+            raise RunError(
+                f"{missing} of {len(data.classes)} classes have no image to train with{_left(config)}: a "
+                f"{config['model']}, which is asked for a class, needs images of all"
             )
         heldout = load_validation(config, source)
         transform = None if heldout is None else HeldOut(heldout)
@@ -385,10 +391,16 @@ def _validated(config: dict[str, Any], model: Any) -> Any:
     raise RunError(f"--validation: {config['model']} has neither a D of images nor a loss to watch; leave it out")
 
 
+def _left(config: dict[str, Any]) -> str:
+    """Which flags left fewer images than the set has, for a message."""
+    flags = [f"--{name} {config[name]}" for name in ("images", "validation") if config.get(name)]
+    return f" ({' and '.join(flags)})" if flags else ""
+
+
 def _say_flips(config: dict[str, Any], dataset: Any) -> None:
     """Warn if images with labels are mirrored."""
     names = (config["options"].get("augment") or "").split("+")
-    if "flip" in names and dataset.labels is not None:
+    if "flip" in map(str.strip, names) and dataset.labels is not None:
         print(
             f"note: --augment flip mirrors images of {len(dataset.classes)} classes: a mirrored digit or letter is not "
             "what its label says",

@@ -84,6 +84,9 @@ def distill(
     True
     """
     check_integer("distill", "steps", steps, 1)
+    check_integer("distill", "seed", seed, 0)
+    if masks is not None:
+        masks.check("distill", student)
     if lr is not None:
         check_number("distill", "lr", lr)
     if isinstance(teacher, Model) or isinstance(student, Model):
@@ -94,20 +97,24 @@ def distill(
         raise ValueError("distill: classifiers need a dataset with labels")
     mode = teacher.training
     teacher.eval()
-    images = tensor(dataset.images[:2])
-    given, made = (tuple(network(images).shape) for network in (teacher, student.eval()))
-    if given != made:
-        raise ValueError(f"distill: the teacher's outputs are {given}, the student's {made}; expected the same classes")
+    try:
+        images = tensor(dataset.images[:2])
+        given, made = (tuple(network(images).shape) for network in (teacher, student.eval()))
+        if given != made:
+            raise ValueError(
+                f"distill: the teacher's outputs are {given}, the student's {made}; expected the same classes"
+            )
 
-    def loss(logits: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        return distillation_loss(logits, teacher(inputs).detach(), targets, temperature, share)
+        def loss(logits: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+            return distillation_loss(logits, teacher(inputs).detach(), targets, temperature, share)
 
-    with seeded(seed):
-        fit_classifier(
-            student, dataset, steps, seed, 3e-3 if lr is None else lr, 0.05, None, progress,
-            loss=loss, after_step=None if masks is None else lambda optimizer: masks.apply([optimizer]),
-        )  # fmt: skip
-    teacher.train(mode)
+        with seeded(seed):
+            fit_classifier(
+                student, dataset, steps, seed, 3e-3 if lr is None else lr, 0.05, None, progress,
+                loss=loss, after_step=None if masks is None else lambda optimizer: masks.apply([optimizer]),
+            )  # fmt: skip
+    finally:
+        teacher.train(mode)
 
 
 def fine_tune(
@@ -144,7 +151,7 @@ def fine_tune(
     Raises
     ------
     ValueError
-        If the data does not suit the model.
+        If the data or the masks do not suit the model, or a number is out of range.
 
     Examples
     --------
@@ -157,8 +164,11 @@ def fine_tune(
     True
     """
     check_integer("fine_tune", "steps", steps, 1)
+    check_integer("fine_tune", "seed", seed, 0)
+    size = model.BATCH_SIZE if batch_size is None else check_integer("fine_tune", "batch_size", batch_size, 1)
+    masks.check("fine_tune", model)
     model.prepare(dataset)
-    loader = Loader(dataset, min(batch_size or model.BATCH_SIZE, len(dataset)), seed=seed, drop_last=True)
+    loader = Loader(dataset, min(size, len(dataset)), seed=seed, drop_last=True)
     batches = chain.from_iterable(map(loader.epoch, count()))
     model.train()
     with seeded(seed):

@@ -57,6 +57,18 @@ class Masks:
         self.kept: int = int(sum(mask.sum() for mask in kept.values()))
         self.total: int = sum(mask.size for mask in kept.values())
 
+    def check(self, op: str, module: Module) -> None:
+        """Check that these are weights of `module`.
+
+        Raises
+        ------
+        ValueError
+            If they are of another one, whose weights training would not keep at 0.
+        """
+        own = set(module.parameters())
+        if not own.issuperset(self._kept):
+            raise ValueError(f"{op}: argument 'masks': they are of another network than the one to train")
+
     def apply(self, optimizers: Iterable[Optimizer] = ()) -> None:
         """Set the pruned weights to 0 again, and their running averages in the optimizers: after each step."""
         optimizers = list(optimizers)
@@ -99,6 +111,8 @@ def prune(module: Module, amount: float, scope: str = "global") -> Masks:
     >>> masks.kept, masks.total, [p.shape for p in network.parameters()]
     (12, 48, [(8, 4), (8,), (2, 8), (2,)])
     """
+    if not isinstance(module, Module):
+        raise TypeError(f"prune: argument 'module': expected a Module, got {module!r}")
     check_number("prune", "amount", amount, below=1)
     check_choice("prune", "scope", scope, ("global", "layer"))
     weights = {}

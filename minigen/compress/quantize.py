@@ -91,7 +91,7 @@ def quantize_array(weight: Any, axis: int = 0) -> Quantized:
     Raises
     ------
     ValueError
-        If a value is NaN or infinite, in float32.
+        If a value is NaN or infinite, in float32, or there is no such dimension.
 
     Examples
     --------
@@ -103,6 +103,10 @@ def quantize_array(weight: Any, axis: int = 0) -> Quantized:
     """
     with np.errstate(over="ignore"):
         weight = np.asarray(weight, np.float32)
+    if not weight.ndim:
+        raise ValueError(f"quantize: argument 'weight': expected at least one dimension, got the number {weight}")
+    if not -weight.ndim <= axis < weight.ndim:
+        raise ValueError(f"quantize: argument 'axis': got {axis}, expected one of the {weight.ndim} dimensions")
     if not np.isfinite(weight).all():
         raise ValueError("quantize: expected finite weights, got NaN or infinite values")
     others = tuple(i for i in range(weight.ndim) if i != axis % weight.ndim)
@@ -213,7 +217,7 @@ def integer_activations(module: Module, inputs: Tensor, quantile: float = 1.0, b
     Raises
     ------
     ValueError
-        If the Module is in training mode, or a number is out of range.
+        If the Module is in training mode, a number is out of range, or an activation is NaN or infinite.
 
     Examples
     --------
@@ -236,6 +240,8 @@ def integer_activations(module: Module, inputs: Tensor, quantile: float = 1.0, b
 
     def measure(layer: Module, args: tuple[Any, ...]) -> None:
         values = np.abs(args[0].numpy())
+        if not np.isfinite(values).all():
+            raise ValueError(f"{op}: argument 'inputs': NaN or infinite values enter a {type(layer).__name__}")
         top = float(values.max(initial=0) if quantile == 1 else np.quantile(values, quantile))
         seen[layer] = max(seen.get(layer, 0.0), top)
 

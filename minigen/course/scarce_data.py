@@ -16,7 +16,7 @@ def warp_adjoint(answer: Any) -> None:
     """``warp_adjoint(g, index, weight, size)`` is the gradient of ``y[p] = sum_k weight[k, p] x[index[k, p]]`` in x."""
     rng = np.random.default_rng(0)
     g, weight = random_array(1, 8), random_array(2, 3, 8)
-    for index in (np.arange(24).reshape(3, 8) % 11, rng.integers(-1, 6, (3, 8))):
+    for index in (rng.integers(-1, 6, (3, 8)), np.arange(24).reshape(3, 8) % 11):
         size = 11 if index.max() > 6 else 6
         inside, terms = index >= 0, weight * g
         right, last = np.zeros(size), np.zeros(size)
@@ -55,8 +55,9 @@ def warp_adjoint(answer: Any) -> None:
                                                                            "gradient is their "
              "sum: do not divide."),
             (kept, "Only the last of several p with the same place is kept: add with +=, do not overwrite."),
-            ((weight * padded[np.maximum(index, 0)]).sum(0), "This gathers again. The adjoint scatters: it adds "
-             "weight[k, p] g[p] at the place index[k, p]."),
+            *(((weight * given[places]).sum(0), "This gathers again. The adjoint scatters: it adds weight[k, p] g[p] "
+               "at the place index[k, p].")
+              for given, places in ((padded, np.maximum(index, 0)), (g, np.minimum(index, 7)), (g, index.clip(0, 7)))),
         ]  # fmt: skip
         close(
             "warp_adjoint(g, index, weight, size)",
@@ -82,10 +83,10 @@ def through_t(answer: Any) -> None:
         raise Wrong("Detached, the loss of G has no gradient in G: G never learns.")
     if "r" in "".join(said.values()):
         raise Wrong("r is data: no generator has made it, so there is no graph to detach from, and no gradient to G.")
+    if "g" not in said["gradient to G"]:
+        raise Wrong("In G's step D judges T(G(z)), and the gradient must reach G through T: else G never learns.")
     if said != right:
-        raise Wrong(
-            "In the step of D the generated images are given: D's loss must not update G. In G's step they are not."
-        )
+        raise Wrong("In the step of D the generated images are given: D's loss must not update G.")
 
 
 def _spread_with(images: np.ndarray, light: float) -> Any:

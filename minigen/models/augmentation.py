@@ -47,7 +47,7 @@ def build_augmentation(model: Any, adaptive: bool) -> tuple[Compose | None, floa
         if not adaptive:
             raise ValueError(
                 f"{model.name}: augment_p must be a number from 0 to 1, got ada: it needs a discriminator whose output "
-                "has a point of indecision, which a critic's score does not have"
+                "says real or generated; a critic's score does not, and a model without a discriminator has none"
             )
         return augmentation, 1.0, Adaptive()
     p = 1.0 if p is None else p

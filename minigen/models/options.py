@@ -14,6 +14,7 @@ ValueError: width must be at least 1, got 0
 
 import difflib
 import inspect
+import math
 import numbers
 import types
 from collections.abc import Mapping, Sequence
@@ -119,6 +120,8 @@ class Specification:
             return
         if self.kind is not None and not _is_a(value, self.kind):
             raise ValueError(f"{self.name} must be {_EXPECTED[self.kind]}, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{self.name} must be a finite number, got {value}")
         get = self.metadata.get
         choices = get("choices")
         if choices is not None and value not in choices:

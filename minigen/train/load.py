@@ -111,11 +111,17 @@ def _load_compressed(run: Run, previous: bool) -> Trained:
     else:
         model.drop_training_parts()
     try:
-        compress.load(run.compressed, model)
+        about = compress.load(run.compressed, model)
     except FileNotFoundError:
         raise RunError(f"the run {run} is compressed, but has no {run.compressed.name}") from None
     except ValueError as error:
         raise CheckpointError(str(error)) from None
+    if about and about != run.config["compressed"]:  # what comes with minigen has no record
+        said, file = run.config["compressed"], run.compressed
+        raise CheckpointError(
+            f"{file} is not the file of this run: its record says {about.get('what')!r} of {about.get('from')}, "
+            f"config.json {said.get('what')!r} of {said.get('from')}"
+        )
     return Trained(model, run, run.config["compressed"]["step"])
 
 
