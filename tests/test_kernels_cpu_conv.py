@@ -35,6 +35,7 @@ from minigen.kernels.cpu.runtime import thread_pool
 from minigen.kernels.cpu.runtime.allocator import contiguous
 from minigen.kernels.cpu.runtime.instruction_set import CACHE_LINE
 from minigen.kernels.cpu.runtime.threads import get_num_threads, set_num_threads
+from minigen.kernels.cpu.simd import VECTOR_BYTES
 from minigen.kernels.cpu.winograd.transforms import amplification, matrices
 from minigen.kernels.shapes import output_size
 
@@ -502,9 +503,9 @@ def test_results_are_bit_identical_for_any_number_of_threads(method, case):
         np.testing.assert_allclose(result, exact, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("method, bands, place", [(pixel_lanes, 32, 5), (channel_lanes, 16, 6)])
-def test_a_single_image_occupies_all_threads(monkeypatch, method, bands, place):
-    """It is computed in bands, two for each thread; channel lanes divide the outputs in two already."""
+@pytest.mark.parametrize("method, panels, place", [(pixel_lanes, 1, 5), (channel_lanes, 128 // VECTOR_BYTES, 6)])
+def test_a_single_image_occupies_all_threads(monkeypatch, method, panels, place):
+    """It is computed in bands, two for each thread; channel lanes divide the 64 outputs in panels of two vectors already."""
     case, before = Case(1, 5, 64, (64, 64), (5, 5), (1, 1), ((0, 0), (0, 0)), (1, 1), 1), get_num_threads()
     found = []
     monkeypatch.setattr(method, "correlate", lambda *args: found.append(args[place]))
@@ -514,7 +515,7 @@ def test_a_single_image_occupies_all_threads(monkeypatch, method, bands, place):
         method.conv2d(x, w, np.empty(case.y, np.float32), *case.how)
     finally:
         set_num_threads(before)
-    assert found == [bands]
+    assert found == [32 // panels]
 
 
 @pytest.mark.parametrize(
