@@ -116,7 +116,7 @@ def _load_compressed(run: Run, previous: bool) -> Trained:
         raise RunError(f"the run {run} is compressed, but has no {run.compressed.name}") from None
     except ValueError as error:
         raise CheckpointError(str(error)) from None
-    if about and about != run.config["compressed"]:  # what comes with minigen has no record
+    if "what" in about and about != run.config["compressed"]:  # what comes with minigen has another record
         said, file = run.config["compressed"], run.compressed
         raise CheckpointError(
             f"{file} is not the file of this run: its record says {about.get('what')!r} of {about.get('from')}, "
